@@ -1,0 +1,99 @@
+"""Typed errors: each names the value, the place it came from and what to do.
+
+Everything `hwsearch` raises on purpose derives from `HwsearchError`; the command line turns those
+into one sentence and exit code 1, so a user never meets a stack trace for something they typed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HwsearchError(Exception):
+    """Base of all errors raised on purpose. `hint` says what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+    def to_dict(self) -> dict[str, str | None]:
+        return {"error": type(self).__name__, "message": self.message, "hint": self.hint}
+
+
+class ConfigError(HwsearchError):
+    """A configuration file is not readable, has an unknown key, or a value of the wrong kind."""
+
+
+class SpaceError(HwsearchError):
+    """A search space is inconsistent, or is used with an architecture of another space."""
+
+
+class UnknownArchitectureGene(SpaceError, KeyError):
+    """A gene's name or value does not exist in the search space."""
+
+
+class SupernetError(HwsearchError):
+    """A supernet is unknown, or cannot be built as asked."""
+
+
+class CheckpointError(SupernetError):
+    """A weight file is missing, truncated, of another family, or holds values that are not numbers."""
+
+
+class DataError(HwsearchError):
+    """A data set is missing, empty, or not in the form that was announced."""
+
+
+class DeviceError(HwsearchError):
+    """A device is unknown, or cannot run what it was asked to run."""
+
+
+class ProviderError(DeviceError):
+    """The execution provider that was asked for is missing or did not run the whole graph."""
+
+
+class MeasurementError(HwsearchError):
+    """One measurement failed; the campaign goes on and the failure is recorded as such."""
+
+
+class ExportError(HwsearchError):
+    """A model cannot be lowered to ONNX, or the ONNX file disagrees with torch."""
+
+
+class StoreError(HwsearchError):
+    """The store cannot be opened, read or written."""
+
+
+class PredictorError(HwsearchError):
+    """A predictor cannot be fitted, loaded, or used on the features given."""
+
+
+class SearchError(HwsearchError):
+    """A search tactic is unknown or is used against its protocol."""
+
+
+class LimitError(SearchError):
+    """A limit is malformed, or no subnet can meet it."""
+
+
+class CampaignError(HwsearchError):
+    """A campaign folder is missing, is another campaign's, or lacks an earlier step."""
+
+
+class TrainingError(HwsearchError):
+    """A training run cannot start, resume or go on."""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """A "did you mean" clause for `word`, or the list of candidates when none is near."""
+    names = [str(c) for c in candidates]
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"Known: {shown or 'none'}."

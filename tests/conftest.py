@@ -1,0 +1,69 @@
+"""Shared by all tests: one torch thread, and a small elastic MobileNetV3 in which nothing has its initial value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
+
+torch.set_num_threads(1)
+
+
+def _randomise(net: nn.Module, seed: int = 0) -> None:
+    """Random weights, norms, statistics and kernel matrices: an identity matrix would hide a wrong transform."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None and module.running_var is not None
+                module.running_mean.normal_(0.0, 0.3, generator=generator)
+                module.running_var.uniform_(0.5, 2.0, generator=generator)
+        for name, parameter in net.named_parameters():
+            if name.endswith("_matrix"):
+                parameter.normal_(0.0, parameter.shape[0] ** -0.5, generator=generator)
+            elif parameter.ndim > 1:
+                parameter.normal_(0.0, (2 / parameter[0].numel()) ** 0.5, generator=generator)
+            else:
+                parameter.uniform_(0.3, 1.5, generator=generator)
+
+
+@pytest.fixture(scope="session")
+def randomise() -> Callable[..., None]:
+    return _randomise
+
+
+@pytest.fixture
+def small_supernet() -> ElasticMobileNetV3:
+    """Two stages, three kernels, three expansions, two depths; 16 to 32 pixels; 4 classes; evaluation mode."""
+    stages = (Stage(8, 1, "relu", False), Stage(16, 2, "h_swish", True))
+    config = MobileNetV3Config(
+        "small-mbv3",
+        stages,
+        stem_width=8,
+        final_width=32,
+        mix_width=48,
+        classes=4,
+        expansions=(2, 3, 4),
+        depths=(1, 2, 3),
+        resolutions=(16, 20, 24, 32),
+    )
+    net = ElasticMobileNetV3(config)
+    _randomise(net)
+    return net.eval()
+
+
+@pytest.fixture(scope="session")
+def ofa_config() -> MobileNetV3Config:
+    """Once-for-All's published shape, width 1.0, 1000 classes, 128 to 224 pixels."""
+    stages = (
+        Stage(24, 2, "relu", False),
+        Stage(40, 2, "relu", True),
+        Stage(80, 2, "h_swish", False),
+        Stage(112, 1, "h_swish", True),
+        Stage(160, 2, "h_swish", True),
+    )
+    return MobileNetV3Config("ofa-w1.0", stages)
