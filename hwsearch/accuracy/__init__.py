@@ -1,0 +1,18 @@
+"""How good a subnet is: data, batch-norm recalibration, top-1 with its error."""
+
+from hwsearch.images import ImageData, Preprocess, from_arrays, from_folder, from_parquet
+from hwsearch.accuracy.evaluate import Accuracy, calibrated_subnet, evaluate, subnet_accuracy
+from hwsearch.accuracy.recalibrate import recalibrate
+
+__all__ = [
+    "Accuracy",
+    "ImageData",
+    "Preprocess",
+    "calibrated_subnet",
+    "evaluate",
+    "from_arrays",
+    "from_folder",
+    "from_parquet",
+    "recalibrate",
+    "subnet_accuracy",
+]

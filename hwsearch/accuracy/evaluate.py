@@ -1,0 +1,92 @@
+"""Top-1 accuracy of a subnet with its standard error, image by image."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hwsearch.images import ImageData
+from hwsearch.accuracy.recalibrate import recalibrate
+from hwsearch.errors import MeasurementError
+from hwsearch.spaces import Architecture
+from hwsearch.supernets.base import Supernet
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 of one subnet on one data set.
+
+    correct : (n,) bool, one entry an image in the data set's order
+    """
+
+    correct: NDArray[np.bool_]
+
+    @property
+    def n(self) -> int:
+        return len(self.correct)
+
+    @property
+    def top1(self) -> float:
+        """Percent."""
+        return 100.0 * float(self.correct.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Binomial standard error of `top1`, in points."""
+        p = float(self.correct.mean())
+        return 100.0 * math.sqrt(max(p * (1 - p), 0.25 / self.n) / self.n)
+
+    def difference(self, other: Accuracy) -> tuple[float, float]:
+        """(mine − other's, standard error) in points, paired over the images of both."""
+        if self.n != other.n:
+            raise MeasurementError(f"accuracies on {self.n} and {other.n} images cannot be paired.")
+        d = self.correct.astype(np.float64) - other.correct.astype(np.float64)
+        return 100.0 * float(d.mean()), 100.0 * float(d.std(ddof=1)) / math.sqrt(self.n)
+
+    def pack(self) -> bytes:
+        """The per-image record as bits."""
+        return np.packbits(self.correct).tobytes()
+
+    @classmethod
+    def unpack(cls, data: bytes, n: int) -> Accuracy:
+        """The record of n images; raises `MeasurementError` if `data` is not as long as that needs."""
+        if len(data) != (n + 7) // 8:
+            raise MeasurementError(f"a record of {len(data)} bytes cannot be one of {n} images.")
+        return cls(np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=n).astype(bool))
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250) -> Accuracy:
+    """Top-1 of a network in evaluation mode on all images of `data` at `side` pixels."""
+    training = net.training
+    net.eval()
+    correct = []
+    try:
+        for x, y in data.batches(side, batch):
+            logits = net(x)
+            if not torch.isfinite(logits).all():
+                raise MeasurementError("the network's outputs are not finite.")
+            correct.append((logits.argmax(1) == y).numpy())
+    finally:
+        net.train(training)
+    return Accuracy(np.concatenate(correct))
+
+
+def calibrated_subnet(supernet: Supernet, arch: Architecture, calibration: ImageData, *, batch: int = 250) -> nn.Module:
+    """The static subnet of `arch` in evaluation mode, batch norms recalibrated, channels last in memory."""
+    net = supernet.subnet(arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    recalibrate(net, calibration, supernet.input_shape(arch)[1], batch=batch)
+    return net.eval()  # type: ignore[no-any-return]
+
+
+def subnet_accuracy(
+    supernet: Supernet, arch: Architecture, calibration: ImageData, validation: ImageData, *, batch: int = 250
+) -> Accuracy:
+    """Recalibrate the subnet of `arch` and measure its top-1."""
+    net = calibrated_subnet(supernet, arch, calibration, batch=batch)
+    return evaluate(net, validation, supernet.input_shape(arch)[1], batch=batch)

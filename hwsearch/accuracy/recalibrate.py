@@ -1,0 +1,64 @@
+"""Batch-norm recalibration of a subnet.
+
+A subnet shares its weights with all others but not their statistics: before it is judged, mean and
+variance of every batch norm are computed anew on training images (Yu & Huang, 2019,
+arXiv 1903.05134; Cai et al., 2020, arXiv 1908.09791). As in the reference of the latter, the result
+is the image-weighted mean of batch means and of *biased* batch variances.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hwsearch.images import ImageData
+
+
+@torch.no_grad()
+def recalibrate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250) -> None:
+    """Set the running statistics of every `BatchNorm2d` in `net` from all images of `data`; in place.
+
+    Deterministic for a given network and data: only the norms are in training mode, dropout is off.
+    A last batch smaller than half is left out.
+    """
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    if not norms:
+        return
+    sizes: dict[nn.BatchNorm2d, int] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0]
+        sizes[module] = x.shape[0] * x.shape[2] * x.shape[3]  # type: ignore[index]
+
+    handles = [m.register_forward_pre_hook(note) for m in norms]
+    modes = {m: m.training for m in net.modules()}
+    momenta = {m: m.momentum for m in norms}
+    means = {m: torch.zeros_like(m.running_mean, dtype=torch.float64) for m in norms}  # type: ignore[arg-type]
+    variances = {m: torch.zeros_like(m.running_var, dtype=torch.float64) for m in norms}  # type: ignore[arg-type]
+    seen = 0
+    net.eval()
+    try:
+        for m in norms:
+            m.train()
+            m.momentum = 1.0
+        for x, _ in data.batches(side, batch):
+            if seen and len(x) < batch / 2:
+                break
+            net(x)
+            seen += len(x)
+            for m in norms:
+                n = sizes[m]
+                assert m.running_mean is not None and m.running_var is not None
+                means[m] += m.running_mean.double() * len(x)
+                variances[m] += m.running_var.double() * len(x) * ((n - 1) / n)
+        for m in norms:
+            assert m.running_mean is not None and m.running_var is not None
+            m.running_mean.copy_(means[m] / seen)
+            m.running_var.copy_(variances[m] / seen)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for m in norms:
+            m.momentum = momenta[m]
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,230 @@
+"""Labelled images for calibration and validation: parquet files, folders, arrays.
+
+Pixels stay uint8 until a batch is used. Preparation is the same everywhere, also in the card of an
+exported model: Pillow's bilinear resize, centre crop, /255, minus mean, over standard deviation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from hwsearch.errors import DataError, nearest
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"}
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes a network's input.
+
+    mean, std : per channel, in units of 1 (pixel / 255)
+    crop : share of the shorter side that the centre crop keeps (1.0: none; ImageNet's habit: 0.875)
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    crop: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= 1:
+            raise DataError(f"crop {self.crop} is not a share of the image, above 0 and at most 1.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise DataError(f"mean {self.mean} and std {self.std} must be three numbers each, std above 0.")
+
+    def pixels(self, image: Image.Image, side: int) -> NDArray[np.uint8]:
+        """The (side, side, 3) uint8 pixels of one image."""
+        image = image.convert("RGB")
+        short = math.ceil(side / self.crop)
+        scale = short / min(image.size)
+        size = (max(short, round(image.width * scale)), max(short, round(image.height * scale)))
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        if image.size != (side, side):
+            image = image.crop((left, top, left + side, top + side))
+        return np.array(image)
+
+    def normalise(self, pixels_NHWC: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Float32 (N, 3, H, W), channels last in memory, of uint8 (N, H, W, 3) pixels."""
+        x = torch.as_tensor(np.ascontiguousarray(pixels_NHWC) if isinstance(pixels_NHWC, np.ndarray) else pixels_NHWC)
+        mean, std = torch.tensor(self.mean) * 255, torch.tensor(self.std) * 255
+        return ((x.float() - mean) / std).permute(0, 3, 1, 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "resize": "Pillow bilinear",
+            "crop": self.crop,
+            "scale": "pixel / 255",
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "layout": "NCHW, RGB",
+        }
+
+
+@dataclass
+class ImageData:
+    """Labelled images, decoded on demand and cached for each side length.
+
+    images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
+    labels : (N,) int64 class indices
+    classes : names of the classes
+    """
+
+    images: Sequence[bytes | NDArray[np.uint8]]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    name: str = "images"
+    _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.labels = np.asarray(self.labels, dtype=np.int64)
+        if not len(self.images):
+            raise DataError(f"data set {self.name!r} has no images.")
+        if len(self.images) != len(self.labels):
+            raise DataError(f"data set {self.name!r} has {len(self.images)} images but {len(self.labels)} labels.")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            wrong = int(self.labels.min() if self.labels.min() < 0 else self.labels.max())
+            raise DataError(f"data set {self.name!r} has label {wrong}, but {len(self.classes)} classes.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def head(self, n: int) -> ImageData:
+        """The first n images (all, if there are fewer)."""
+        return ImageData(self.images[:n], self.labels[:n], self.classes, self.preprocess, self.name)
+
+    def slice(self, start: int, stop: int) -> ImageData:
+        return ImageData(self.images[start:stop], self.labels[start:stop], self.classes, self.preprocess, self.name)
+
+    def _decode(self, i: int) -> Image.Image:
+        item = self.images[i]
+        if isinstance(item, np.ndarray):
+            return Image.fromarray(item)
+        try:
+            image = Image.open(io.BytesIO(item))
+            image.load()
+            return image
+        except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …
+            raise DataError(f"image {i} of {self.name!r} cannot be decoded: {error}.") from error
+
+    def pixels(self, side: int) -> NDArray[np.uint8]:
+        """All images at one side length: uint8 (N, side, side, 3); kept for the next call."""
+        if side not in self._cache:
+            self._cache[side] = np.stack([self.preprocess.pixels(self._decode(i), side) for i in range(len(self))])
+        return self._cache[side]
+
+    def batches(self, side: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, y): normalised float32 (b, 3, side, side) and int64 (b,), in order, the last batch maybe smaller."""
+        pixels = self.pixels(side)
+        for start in range(0, len(self), batch):
+            stop = start + batch
+            yield self.preprocess.normalise(pixels[start:stop]), torch.from_numpy(self.labels[start:stop])
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when an image or a label does."""
+        h = hashlib.sha256(self.labels.tobytes())
+        for item in self.images:
+            h.update(item if isinstance(item, bytes) else item.tobytes())
+        return h.hexdigest()[:12]
+
+
+def from_arrays(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    preprocess: Preprocess,
+    name: str = "arrays",
+) -> ImageData:
+    """Images from a uint8 array (N, H, W, 3)."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise DataError(f"{name!r}: expected uint8 images (N, H, W, 3), found {images.dtype} {images.shape}.")
+    return ImageData(list(images), labels, tuple(classes), preprocess, name)
+
+
+def from_parquet(
+    path: Path, preprocess: Preprocess, *, split: str | None = None, classes: Sequence[str] | None = None
+) -> ImageData:
+    """Images from a parquet file with a column of encoded bytes (``jpeg``, ``png`` or ``image``) and ``label``.
+
+    split : keep the rows whose ``split`` column has this value
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}.")
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds
+        raise DataError(f"{str(path)!r} is not a readable parquet file: {error}.") from error
+    column = next((c for c in ("jpeg", "png", "image") if c in frame.columns), None)
+    if column is None or "label" not in frame.columns:
+        raise DataError(
+            f"{str(path)!r} has columns {', '.join(map(str, frame.columns))}; "
+            "expected 'label' and one of jpeg, png, image."
+        )
+    if split is not None:
+        if "split" not in frame.columns:
+            raise DataError(f"{str(path)!r} has no column 'split', but split {split!r} was asked for.")
+        known = sorted(frame["split"].astype(str).unique())
+        frame = frame[frame["split"].astype(str) == split]
+        if frame.empty:
+            raise DataError(f"{str(path)!r} has no split {split!r}.", hint=nearest(split, known))
+    if frame.empty:
+        raise DataError(f"{str(path)!r} has no rows.")
+    images = [v.get("bytes") if isinstance(v, dict) else v for v in frame[column]]
+    if not all(isinstance(v, bytes) for v in images):
+        raise DataError(f"{str(path)!r}: column {column!r} holds something other than encoded images.")
+    if not pd.api.types.is_integer_dtype(frame["label"]) or frame["label"].isna().any():
+        raise DataError(f"{str(path)!r}: column 'label' holds something other than class indices.")
+    labels = frame["label"].to_numpy(dtype=np.int64)
+    names = tuple(classes) if classes else tuple(str(i) for i in range(int(labels.max()) + 1))
+    return ImageData(images, labels, names, preprocess, f"{path.name}{':' + split if split else ''}")
+
+
+def from_folder(
+    path: Path, preprocess: Preprocess, *, limit: int | None = None, seed: int = 0, classes: Sequence[str] | None = None
+) -> ImageData:
+    """Images from one folder a class (torchvision's ImageFolder layout), in a fixed random order.
+
+    classes : the expected class folders; a missing one is an error
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"there is no folder {str(path)!r}.")
+    found = sorted(p.name for p in path.iterdir() if p.is_dir())
+    if not found:
+        raise DataError(f"{str(path)!r} has no class folders.", hint="Expected one folder a class, with images in it.")
+    names = tuple(classes) if classes else tuple(found)
+    missing = sorted(set(names) - set(found))
+    if missing:
+        raise DataError(
+            f"{str(path)!r} lacks the class folders {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
+        )
+    files = [
+        (p, label)
+        for label, name in enumerate(names)
+        for p in sorted((path / name).rglob("*"))
+        if p.suffix.lower() in IMAGE_SUFFIXES
+    ]
+    empty = sorted(set(range(len(names))) - {label for _, label in files})
+    if empty:
+        raise DataError(f"{str(path)!r}: no images in class folder {names[empty[0]]!r}.")
+    order = np.random.default_rng(seed).permutation(len(files))[:limit]
+    images = [files[i][0].read_bytes() for i in order]
+    labels = np.array([files[i][1] for i in order], dtype=np.int64)
+    return ImageData(images, labels, names, preprocess, path.name)

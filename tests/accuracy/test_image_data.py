@@ -1,0 +1,249 @@
+"""Data sets from arrays, folders and parquet files, and what is said when one is not what it should be."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from hwsearch.accuracy import ImageData, Preprocess, from_arrays, from_folder, from_parquet
+from hwsearch.errors import DataError
+
+PLAIN = Preprocess(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+
+
+def picture(seed: int, width: int = 12, height: int = 10) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, size=(height, width, 3), dtype=np.uint8)
+
+
+def png(pixels: np.ndarray, mode: str = "RGB") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# ---------------------------------------------------------------------- preprocessing
+@pytest.mark.parametrize(
+    ("width", "height", "side", "crop"),
+    [(12, 10, 8, 1.0), (10, 12, 16, 1.0), (64, 48, 28, 0.875), (8, 8, 8, 1.0), (9, 31, 7, 0.5)],
+)
+def test_preprocessing_is_resize_crop_and_normalise(width: int, height: int, side: int, crop: float) -> None:
+    prep = Preprocess(PLAIN.mean, PLAIN.std, crop)
+    image = Image.fromarray(picture(0, width, height))
+    short = int(np.ceil(side / crop))
+    if width <= height:
+        resized = image.resize((short, round(height * short / width)), Image.Resampling.BILINEAR)
+    else:
+        resized = image.resize((round(width * short / height), short), Image.Resampling.BILINEAR)
+    grid = np.asarray(resized).astype(np.float64)
+    top, left = (grid.shape[0] - side) // 2, (grid.shape[1] - side) // 2
+    cropped = grid[top : top + side, left : left + side]
+    pixels = prep.pixels(image, side)
+    assert pixels.dtype == np.uint8 and np.array_equal(pixels, cropped)
+    expected = ((cropped / 255 - np.array(prep.mean)) / np.array(prep.std)).transpose(2, 0, 1)
+    x = prep.normalise(pixels[None])
+    assert x.shape == (1, 3, side, side) and x.dtype == torch.float32
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(x[0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1"])
+def test_any_kind_of_image_becomes_rgb(mode: str) -> None:
+    image = Image.fromarray(picture(1)).convert(mode)
+    assert np.array_equal(PLAIN.pixels(image, 10), PLAIN.pixels(image.convert("RGB"), 10))
+
+
+@pytest.mark.parametrize("wrong", [{"crop": 0.0}, {"crop": 1.5}, {"std": (0.2, 0.0, 0.2)}, {"mean": (0.5,)}])
+def test_impossible_preprocessing_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        Preprocess(**wrong)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- arrays
+def arrays(n: int = 7) -> ImageData:
+    images = np.stack([picture(i, 8, 8) for i in range(n)])
+    return from_arrays(images, np.arange(n) % 3, ("a", "b", "c"), PLAIN)
+
+
+def test_batches_hold_every_image_once_in_order() -> None:
+    data = arrays()
+    for batch in (1, 3, 7, 100):
+        parts = list(data.batches(8, batch))
+        assert [len(y) for _, y in parts] == [batch] * (7 // batch) + [7 % batch] * (7 % batch > 0)
+        assert torch.cat([y for _, y in parts]).tolist() == [0, 1, 2, 0, 1, 2, 0]
+        x = torch.cat([x for x, _ in parts])
+        assert torch.equal(x, PLAIN.normalise(np.stack(list(data.images))))  # type: ignore[arg-type]
+
+
+def test_head_and_slice_keep_the_order() -> None:
+    data = arrays()
+    for part, start, stop in ((data.head(3), 0, 3), (data.slice(2, 5), 2, 5), (data.head(99), 0, 7)):
+        assert len(part) == stop - start and part.classes == data.classes
+        assert np.array_equal(part.labels, data.labels[start:stop])
+        assert np.array_equal(part.pixels(8), data.pixels(8)[start:stop])
+    with pytest.raises(DataError, match="no images"):
+        data.head(0)
+
+
+def test_the_digest_sees_every_image_and_label() -> None:
+    data = arrays()
+    digests = {data.digest, data.head(6).digest}
+    labels = data.labels.copy()
+    labels[6] = 1
+    digests.add(ImageData(data.images, labels, data.classes, PLAIN).digest)
+    other = np.stack(list(data.images))  # type: ignore[arg-type]
+    other[6, 7, 7, 2] ^= 1
+    digests.add(from_arrays(other, data.labels, data.classes, PLAIN).digest)
+    assert len(digests) == 4 and arrays().digest == data.digest
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 8, 8), np.uint8), np.zeros((2, 3, 8, 8), np.uint8), np.zeros((2, 8, 8, 3), np.float32)]
+)
+def test_arrays_of_another_form_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(DataError, match=r"expected uint8 images \(N, H, W, 3\)"):
+        from_arrays(images, np.zeros(2, np.int64), ("a",), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, 1, 3], "label 3, but 3 classes"), ([0, -1, 2], "label -1, but 3 classes"), ([0, 1], "3 images but 2 labels")],
+)
+def test_labels_that_do_not_fit_are_refused(labels: list[int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_arrays(np.zeros((3, 8, 8, 3), np.uint8), np.array(labels), ("a", "b", "c"), PLAIN)
+
+
+# ---------------------------------------------------------------------- broken images
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_damaged_image_is_an_error_with_its_number_or_still_an_image(data: st.DataObject) -> None:
+    encoded = bytearray(png(picture(3)))
+    if data.draw(st.booleans()):
+        encoded = encoded[: data.draw(st.integers(0, len(encoded) - 13))]
+    else:
+        encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
+    images = ImageData([png(picture(2)), bytes(encoded)], np.array([0, 0]), ("a",), PLAIN)
+    try:
+        pixels = images.pixels(8)
+    except DataError as error:
+        assert "image 1 of 'images' cannot be decoded" in str(error)
+    else:
+        assert pixels.shape == (2, 8, 8, 3)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"not an image", png(picture(3))[:60], png(picture(3))[:-40]])
+def test_a_corrupt_image_is_an_error(wrong: bytes) -> None:
+    data = ImageData([png(picture(2)), wrong], np.array([0, 0]), ("a",), PLAIN, "mine")
+    with pytest.raises(DataError, match="image 1 of 'mine' cannot be decoded"):
+        data.pixels(8)
+
+
+# ---------------------------------------------------------------------- parquet
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "split": ["train", "test", "train", "test"],
+            "label": [0, 1, 2, 1],
+            "png": [png(picture(i)) for i in range(4)],
+        }
+    )
+
+
+def saved(frame: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "images.parquet"
+    frame.to_parquet(path)
+    return path
+
+
+def test_parquet_files_are_read_by_split(frame: pd.DataFrame, tmp_path: Path) -> None:
+    path = saved(frame, tmp_path)
+    data = from_parquet(path, PLAIN, split="test", classes=("a", "b", "c"))
+    assert data.labels.tolist() == [1, 1] and data.classes == ("a", "b", "c")
+    assert np.array_equal(data.pixels(10)[1], PLAIN.pixels(Image.fromarray(picture(3)), 10))
+    everything = from_parquet(path, PLAIN)
+    assert everything.labels.tolist() == [0, 1, 2, 1] and everything.classes == ("0", "1", "2")
+
+
+def test_parquet_files_of_other_habits_are_read(frame: pd.DataFrame, tmp_path: Path) -> None:
+    """Images as records with ``bytes``, as Hugging Face stores them; splits as numbers."""
+    other = pd.DataFrame(
+        {"image": [{"bytes": b, "path": None} for b in frame["png"]], "label": frame["label"], "split": [0, 1, 0, 1]}
+    )
+    data = from_parquet(saved(other, tmp_path), PLAIN, split="1")
+    assert data.labels.tolist() == [1, 1]
+    assert data.images == [frame["png"][1], frame["png"][3]]
+
+
+def test_wrong_parquet_files_are_explained(frame: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("not parquet")
+    cases: list[tuple[Path, str | None, str]] = [
+        (tmp_path / "none.parquet", None, "there is no file"),
+        (tmp_path / "text.parquet", None, "is not a readable parquet file"),
+    ]
+    broken = {
+        "expected 'label' and one of jpeg, png, image": frame.drop(columns="png"),
+        "expected 'label'": frame.drop(columns="label"),
+        "no column 'split'": frame.drop(columns="split"),
+        "has no split 'tset'. Did you mean 'test'": frame.assign(),
+        "has no split 'tset'": frame.iloc[:0],
+        "something other than class indices": frame.assign(split="tset", label=list("abcd")),
+        "holds something other than class indices": frame.assign(split="tset", label=[0.5, 1, 2, 1]),
+        "something other than encoded images": frame.assign(split="tset", png=[1, 2, 3, 4]),
+        "holds something other than encoded images": frame.assign(split="tset", png=[*frame["png"][:3], None]),
+        "label -1": frame.assign(split="tset", label=[0, 1, -1, 1]),
+    }
+    for i, (message, bad) in enumerate(broken.items()):
+        bad.to_parquet(tmp_path / f"{i}.parquet")
+        cases.append((tmp_path / f"{i}.parquet", "tset", message))
+    frame.iloc[:0].to_parquet(tmp_path / "empty.parquet")
+    cases.append((tmp_path / "empty.parquet", None, "has no rows"))
+    for path, split, message in cases:
+        with pytest.raises(DataError, match=message):
+            from_parquet(path, PLAIN, split=split)
+    with pytest.raises(DataError, match="label 2, but 2 classes"):
+        from_parquet(saved(frame, tmp_path), PLAIN, classes=("a", "b"))
+
+
+# ---------------------------------------------------------------------- folders
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for c, name in enumerate(("cat", "dog", "owl")):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        for i in range(3):
+            (tmp_path / name / ("deep" if i else ".") / f"{i}.PNG").write_bytes(png(picture(10 * c + i)))
+        (tmp_path / name / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_folders_are_read_one_a_class_in_a_fixed_random_order(folder: Path) -> None:
+    data = from_folder(folder, PLAIN)
+    assert data.classes == ("cat", "dog", "owl") and sorted(data.labels.tolist()) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    known = {png(picture(10 * c + i)): c for c in range(3) for i in range(3)}
+    assert [known[b] for b in data.images] == data.labels.tolist()  # type: ignore[index]
+    again = from_folder(folder, PLAIN)
+    assert again.digest == data.digest != from_folder(folder, PLAIN, seed=1).digest
+    assert from_folder(folder, PLAIN, limit=4).digest == data.head(4).digest
+    assert from_folder(folder, PLAIN, classes=("owl", "cat")).classes == ("owl", "cat")
+
+
+def test_wrong_folders_are_explained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        from_folder(folder / "none", PLAIN)
+    with pytest.raises(DataError, match="lacks the class folders bat, fox"):
+        from_folder(folder, PLAIN, classes=("cat", "fox", "bat"))
+    with pytest.raises(DataError, match="no images in class folder 'eel'"):
+        (folder / "eel").mkdir()
+        from_folder(folder, PLAIN)
+    with pytest.raises(DataError, match="has no class folders"):
+        from_folder(tmp_path_factory.mktemp("empty"), PLAIN)
+    with pytest.raises(DataError, match="has no images"):
+        from_folder(folder, PLAIN, classes=("cat",), limit=0)
