@@ -1,0 +1,417 @@
+"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer.
+
+Family of Once-for-All (Cai, Gan, Wang, Zhang, Han, 2020, arXiv 1908.09791) on the blocks of
+MobileNetV3 (Howard et al., 2019, arXiv 1905.02244). State-dict names are those of the reference
+implementation. Genes: ``r`` (input side in pixels), ``d[s]`` (blocks of stage s), and for the
+elastic block i = 0, 1, … over all stages ``ks[i]`` (kernel) and ``e[i]`` (expansion).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hwsearch.errors import SpaceError, SupernetError
+from hwsearch.spaces import Architecture, Choice, SearchSpace, When
+from hwsearch.spaces.space import FloatArray, IntArray
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.elastic import (
+    ElasticBatchNorm,
+    ElasticDepthwise,
+    ElasticPointwise,
+    ElasticSqueezeExcite,
+    SqueezeExcite,
+    copy_batch_norm,
+    make_divisible,
+)
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "h_swish": nn.Hardswish,
+    "relu6": nn.ReLU6,
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of elastic blocks: output width, stride of its first block, activation, squeeze-excitation."""
+
+    width: int
+    stride: int
+    act: str
+    se: bool
+
+
+@dataclass(frozen=True)
+class MobileNetV3Config:
+    """All that fixes the shape of the supernet; the elastic choices are the last four fields."""
+
+    name: str
+    stages: tuple[Stage, ...]
+    stem_width: int = 16
+    stem_stride: int = 2
+    final_width: int = 960
+    mix_width: int = 1280
+    classes: int = 1000
+    bn_eps: float = 1e-5
+    kernels: tuple[int, ...] = (3, 5, 7)
+    expansions: tuple[float, ...] = (3, 4, 6)
+    depths: tuple[int, ...] = (2, 3, 4)
+    resolutions: tuple[int, ...] = field(default=tuple(range(128, 225, 4)))
+
+    @property
+    def max_depth(self) -> int:
+        return max(self.depths)
+
+    def search_space(self) -> SearchSpace:
+        choices = [Choice("r", self.resolutions)]
+        choices += [Choice(f"d[{s}]", self.depths) for s in range(len(self.stages))]
+        for kind, values in (("ks", self.kernels), ("e", self.expansions)):
+            for i in range(len(self.stages) * self.max_depth):
+                s, j = divmod(i, self.max_depth)
+                deep = tuple(d for d in self.depths if d > j)
+                when = When(f"d[{s}]", deep) if len(deep) < len(self.depths) else None
+                choices.append(Choice(f"{kind}[{i}]", values, when))
+        return SearchSpace(self.name, choices)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> MobileNetV3Config:
+        try:
+            data = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()}
+            return cls(**(data | {"stages": tuple(Stage(**s) for s in data["stages"])}))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise SupernetError(f"this is not a MobileNetV3 configuration: {error}.") from error
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """One elastic block of one architecture, all sizes resolved."""
+
+    index: int
+    stage: int
+    inputs: int
+    middle: int
+    outputs: int
+    kernel: int
+    stride: int
+    act: str
+    se: bool
+
+    @property
+    def residual(self) -> bool:
+        return self.stride == 1 and self.inputs == self.outputs
+
+
+class _Named(nn.Module):
+    """A container that only gives its children the names of the reference implementation."""
+
+    def __init__(self, **children: nn.Module) -> None:
+        super().__init__()
+        for name, child in children.items():
+            self.add_module(name, child)
+
+
+def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int, groups: int, eps: float) -> _Named:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return _Named(conv=conv, bn=nn.BatchNorm2d(outputs, eps=eps))
+
+
+class ElasticBlock(nn.Module):
+    """Inverted residual block with elastic expansion and kernel: expand, depth-wise, SE, project."""
+
+    def __init__(self, config: MobileNetV3Config, stage: Stage, inputs: int, stride: int) -> None:
+        super().__init__()
+        middle = make_divisible(round(inputs * max(config.expansions)), 8)
+        bn = lambda n: ElasticBatchNorm(n, config.bn_eps)  # noqa: E731
+        depth = _Named(conv=ElasticDepthwise(middle, config.kernels, stride), bn=bn(middle))
+        if stage.se:
+            depth.add_module("se", ElasticSqueezeExcite(middle))
+        self.conv = _Named(
+            inverted_bottleneck=_Named(conv=ElasticPointwise(inputs, middle), bn=bn(middle)),
+            depth_conv=depth,
+            point_linear=_Named(conv=ElasticPointwise(middle, stage.width), bn=bn(stage.width)),
+        )
+        self.act = ACTIVATIONS[stage.act]()
+
+    def forward(self, x_NCHW: Tensor, plan: BlockPlan) -> Tensor:
+        expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
+        y: Tensor = self.act(expand.bn(expand.conv(x_NCHW, plan.middle)))
+        y = self.act(depth.bn(depth.conv(y, plan.kernel)))
+        if plan.se:
+            y = depth.se(y)
+        y = project.bn(project.conv(y, plan.outputs))
+        return x_NCHW + y if plan.residual else y
+
+    def extract(self, plan: BlockPlan, eps: float) -> Block:
+        """The static block of `plan` with copies of the sliced weights."""
+        expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
+        block = Block(plan, eps)
+        with torch.no_grad():
+            block.expand.weight.copy_(expand.conv.weight(plan.inputs, plan.middle))
+            block.depth.weight.copy_(depth.conv.weight(plan.middle, plan.kernel))
+            block.project.weight.copy_(project.conv.weight(plan.middle, plan.outputs))
+            copy_batch_norm(block.expand_bn, expand.bn.bn)
+            copy_batch_norm(block.depth_bn, depth.bn.bn)
+            copy_batch_norm(block.project_bn, project.bn.bn)
+            if isinstance(block.se, SqueezeExcite):
+                for mine, full in ((block.se.reduce, depth.se.fc["reduce"]), (block.se.expand, depth.se.fc["expand"])):
+                    mine.weight.copy_(full.weight[: mine.out_channels, : mine.in_channels])
+                    assert mine.bias is not None
+                    mine.bias.copy_(full.bias[: mine.out_channels])
+        return block
+
+
+class Block(nn.Module):
+    """The static inverted residual block of an extracted subnet."""
+
+    def __init__(self, plan: BlockPlan, eps: float) -> None:
+        super().__init__()
+        m, k = plan.middle, plan.kernel
+        self.expand = nn.Conv2d(plan.inputs, m, 1, bias=False)
+        self.expand_bn = nn.BatchNorm2d(m, eps=eps)
+        self.act1 = ACTIVATIONS[plan.act]()
+        self.depth = nn.Conv2d(m, m, k, plan.stride, k // 2, groups=m, bias=False)
+        self.depth_bn = nn.BatchNorm2d(m, eps=eps)
+        self.act2 = ACTIVATIONS[plan.act]()
+        self.se: nn.Module = SqueezeExcite(m) if plan.se else nn.Identity()
+        self.project = nn.Conv2d(m, plan.outputs, 1, bias=False)
+        self.project_bn = nn.BatchNorm2d(plan.outputs, eps=eps)
+        self.residual = plan.residual
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        y = self.act1(self.expand_bn(self.expand(x_NCHW)))
+        y = self.se(self.act2(self.depth_bn(self.depth(y))))
+        y = self.project_bn(self.project(y))
+        return x_NCHW + y if self.residual else y
+
+
+class MobileNetV3Subnet(nn.Module):
+    """A plain static subnet: stem, blocks, head; no reference to the supernet."""
+
+    def __init__(self, stem: nn.Sequential, blocks: Sequence[Block], head: nn.Sequential, classifier: nn.Linear):
+        super().__init__()
+        self.stem = stem
+        self.blocks = nn.Sequential(*blocks)
+        self.head = head
+        self.classifier = classifier
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        x = self.head(self.blocks(self.stem(x_NCHW)))
+        return self.classifier(torch.flatten(x, 1))  # type: ignore[no-any-return]
+
+
+class GlobalAveragePool(nn.Module):
+    """Mean over height and width, kept as 1×1."""
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW.mean((2, 3), keepdim=True)
+
+
+class ElasticMobileNetV3(Supernet):
+    """The weight-sharing supernet. See `MobileNetV3Config` for its shape and `space` for its genes."""
+
+    def __init__(self, config: MobileNetV3Config) -> None:
+        super().__init__()
+        for stage in config.stages:
+            if stage.act not in ACTIVATIONS:
+                raise SupernetError(f"stage activation {stage.act!r} is not one of {', '.join(ACTIVATIONS)}.")
+        self.config = config
+        self.space = config.search_space()
+        self.classes = config.classes
+        eps = config.bn_eps
+        stem = config.stem_width
+        self.first_conv = _conv_bn(3, stem, 3, config.stem_stride, 1, eps)
+        first = _Named(
+            conv=_Named(
+                depth_conv=_conv_bn(stem, stem, 3, 1, stem, eps), point_linear=_conv_bn(stem, stem, 1, 1, 1, eps)
+            )
+        )
+        blocks: list[nn.Module] = [first]
+        inputs = stem
+        for stage in config.stages:
+            for j in range(config.max_depth):
+                blocks.append(ElasticBlock(config, stage, inputs, stage.stride if j == 0 else 1))
+                inputs = stage.width
+        self.blocks = nn.ModuleList(blocks)
+        self.final_expand_layer = _conv_bn(inputs, config.final_width, 1, 1, 1, eps)
+        self.feature_mix_layer = _Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
+        self.classifier = _Named(linear=nn.Linear(config.mix_width, config.classes))
+        self.h_swish = nn.Hardswish()
+        self.relu = nn.ReLU()
+        self._active: list[BlockPlan] = list(self.plan(self.space.largest()))
+
+    # ------------------------------------------------------------------ one architecture, resolved
+    def plan(self, arch: Architecture) -> Iterator[BlockPlan]:
+        """The blocks of `arch` in order, all sizes resolved; raises `SpaceError` for another space's architecture."""
+        if arch.space_name != self.space.name:
+            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        c = self.config
+        inputs = c.stem_width
+        for s, stage in enumerate(c.stages):
+            for j in range(arch.integer(f"d[{s}]")):
+                i = s * c.max_depth + j
+                middle = make_divisible(round(inputs * float(arch[f"e[{i}]"])), 8)
+                stride = stage.stride if j == 0 else 1
+                yield BlockPlan(
+                    i, s, inputs, middle, stage.width, arch.integer(f"ks[{i}]"), stride, stage.act, stage.se
+                )
+                inputs = stage.width
+
+    def input_shape(self, arch: Architecture) -> tuple[int, int, int]:
+        side = arch.integer("r")
+        return (3, side, side)
+
+    def activate(self, arch: Architecture) -> None:
+        self._active = list(self.plan(arch))
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return self.forward_plan(x_NCHW, self._active)
+
+    def forward_plan(self, x_NCHW: Tensor, plans: Sequence[BlockPlan]) -> Tensor:
+        """Logits (N, classes) with the weights that `plans` share."""
+        stem, first = self.first_conv, self.blocks[0].conv
+        x = self.h_swish(stem.bn(stem.conv(x_NCHW)))
+        y = self.relu(first.depth_conv.bn(first.depth_conv.conv(x)))
+        x = x + first.point_linear.bn(first.point_linear.conv(y))
+        for plan in plans:
+            x = self.blocks[plan.index + 1](x, plan)
+        final = self.final_expand_layer
+        x = self.h_swish(final.bn(final.conv(x)))
+        x = self.h_swish(self.feature_mix_layer.conv(x.mean((2, 3), keepdim=True)))
+        return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
+
+    def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
+        eps = self.config.bn_eps
+        stem_parts = [self.first_conv, self.blocks[0].conv.depth_conv, self.blocks[0].conv.point_linear]
+        (conv0, bn0), (conv1, bn1), (conv2, bn2), (conv3, bn3) = (
+            _copy_conv_bn(p) for p in (*stem_parts, self.final_expand_layer)
+        )
+        stem = nn.Sequential(
+            conv0, bn0, nn.Hardswish(), _Residual(nn.Sequential(conv1, bn1, nn.ReLU(), conv2, bn2))
+        )
+        blocks = [self.blocks[p.index + 1].extract(p, eps) for p in self.plan(arch)]  # type: ignore[operator]
+        mix = _copy_conv(self.feature_mix_layer.conv)
+        head = nn.Sequential(conv3, bn3, nn.Hardswish(), GlobalAveragePool(), mix, nn.Hardswish())
+        classifier = nn.Linear(self.config.mix_width, self.config.classes)
+        classifier.load_state_dict(self.classifier.linear.state_dict())
+        net = MobileNetV3Subnet(stem, blocks, head, classifier)
+        return net.train(self.training)
+
+    # ------------------------------------------------------------------ costs, vectorised
+    def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
+        """MACs, params and activations, whole and by stage; one pass over the blocks, vectorised over rows."""
+        c, space = self.config, self.space
+        rows = space.canonical(rows)
+        column = {n: rows[:, i] for i, n in enumerate(space.names)}
+        side = np.array(c.resolutions)[column["r"]]
+        size = -(-side // c.stem_stride)
+        stem = c.stem_width
+        macs = (27.0 + 9 + stem) * stem * size**2
+        params = np.full(len(rows), (27.0 + 9 + stem + 2 * 3) * stem)
+        acts = 3.0 * stem * size**2
+        out: dict[str, FloatArray] = {}
+        inputs = stem
+        kernel_values, expand_values = np.array(c.kernels), np.array(c.expansions, dtype=np.float64)
+        for s, stage in enumerate(c.stages):
+            stage_macs = np.zeros(len(rows))
+            stage_acts = np.zeros(len(rows))
+            before = size
+            size = -(-size // stage.stride)
+            for j in range(c.max_depth):
+                i = s * c.max_depth + j
+                on = column[f"ks[{i}]"] >= 0
+                k2 = kernel_values[column[f"ks[{i}]"]] ** 2
+                mid = _middle_widths(inputs, expand_values)[column[f"e[{i}]"]]
+                grid_in = (before if j == 0 else size) ** 2
+                block = mid * inputs * grid_in + mid * k2 * size**2 + mid * stage.width * size**2
+                weights = mid * inputs + mid * k2 + mid * stage.width + 2 * (2 * mid + stage.width)
+                if stage.se:
+                    squeeze = _squeeze_widths(inputs, expand_values)[column[f"e[{i}]"]]
+                    block = block + 2 * mid * squeeze
+                    weights = weights + 2 * mid * squeeze + mid + squeeze
+                stage_macs += np.where(on, block, 0)
+                stage_acts += np.where(on, mid * (grid_in + size**2) + stage.width * size**2, 0)
+                params += np.where(on, weights, 0)
+                inputs = stage.width
+            out[f"macs_stage{s}"] = stage_macs
+            out[f"activations_stage{s}"] = stage_acts
+            macs = macs + stage_macs
+            acts = acts + stage_acts
+        macs = macs + inputs * c.final_width * size**2 + c.final_width * c.mix_width + c.mix_width * c.classes
+        params = params + inputs * c.final_width + 2 * c.final_width + c.final_width * c.mix_width
+        params = params + (c.mix_width + 1) * c.classes
+        acts = acts + c.final_width * size**2 + c.mix_width
+        depth = sum(np.array(c.depths)[column[f"d[{s}]"]] for s in range(len(c.stages)))
+        return {"macs": macs, "params": params, "activations": acts, "blocks": np.asarray(depth, np.float64), **out}
+
+    def macs_array(self, rows: IntArray) -> FloatArray:
+        return self._costs(rows)["macs"]
+
+    def params_array(self, rows: IntArray) -> FloatArray:
+        return self._costs(rows)["params"]
+
+    def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
+        costs = self._costs(rows)
+        logs = {f"log_{k}": np.log(costs[k]) for k in ("macs", "params", "activations")}
+        return {**costs, **logs}
+
+
+class _Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)  # type: ignore[no-any-return]
+
+
+def _middle_widths(inputs: int, expansions: FloatArray) -> FloatArray:
+    return np.array([make_divisible(round(inputs * float(e)), 8) for e in expansions], dtype=np.float64)
+
+
+def _squeeze_widths(inputs: int, expansions: FloatArray) -> FloatArray:
+    return np.array([make_divisible(int(m) // 4) for m in _middle_widths(inputs, expansions)], dtype=np.float64)
+
+
+def _copy_conv(source: nn.Conv2d) -> nn.Conv2d:
+    conv = nn.Conv2d(
+        source.in_channels,
+        source.out_channels,
+        source.kernel_size,  # type: ignore[arg-type]
+        source.stride,  # type: ignore[arg-type]
+        source.padding,  # type: ignore[arg-type]
+        groups=source.groups,
+        bias=source.bias is not None,
+    )
+    conv.load_state_dict(source.state_dict())
+    return conv
+
+
+def _copy_conv_bn(source: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    full = source.bn
+    assert isinstance(source.conv, nn.Conv2d) and isinstance(full, nn.BatchNorm2d)
+    bn = nn.BatchNorm2d(full.num_features, eps=full.eps)
+    bn.load_state_dict(full.state_dict())
+    return _copy_conv(source.conv), bn
+
+
+def init_weights(net: nn.Module, seed: int) -> None:
+    """He initialisation (fan out) of convolutions, small normal classifier; deterministic in `seed`."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels // module.groups
+            nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out), generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.01, generator=generator)
+            nn.init.zeros_(module.bias)
