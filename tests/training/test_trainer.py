@@ -1,0 +1,291 @@
+"""The trainer: its schedule, its batches, and that a run taken up again ends with the same bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hwsearch.accuracy import ImageData, Preprocess, from_arrays, subnet_accuracy
+from hwsearch.errors import TrainingError
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.training import Sandwich, Trainer, TrainingConfig
+
+MakeNet = Callable[..., ElasticMobileNetV3]
+#: inputs are the pixels themselves
+PIXELS = Preprocess((0.0,) * 3, (1 / 255,) * 3)
+#: 4 steps an epoch, 12 in all
+CONFIG = TrainingConfig(epochs=3, batch=64, lr=0.1, padding=1, seed=3, checkpoint_steps=3)
+
+
+class Recorder:
+    """A strategy that trains nothing and remembers what it was given."""
+
+    def __init__(self, loss: float = 1.0) -> None:
+        self.loss = loss
+        self.seen: list[tuple[Tensor, Tensor, float]] = []
+
+    def step(
+        self, supernet: Supernet, x_NCHW: Tensor, y_N: Tensor, progress: float, rng: np.random.Generator
+    ) -> dict[str, float]:
+        self.seen.append((x_NCHW.clone(), y_N.clone(), progress))
+        supernet(x_NCHW).sum().backward()
+        return {"largest": self.loss}
+
+
+def bits(trainer: Trainer) -> dict[str, Tensor]:
+    """Weights, statistics and momenta."""
+    momenta = {str(k): v["momentum_buffer"] for k, v in trainer.optimizer.state_dict()["state"].items()}
+    return {**trainer.supernet.state_dict(), **momenta}
+
+
+# ---------------------------------------------------------------------- schedule
+def test_the_learning_rate_warms_up_and_ends_near_zero(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    trainer = Trainer(make_net(), Sandwich(), toy, replace(CONFIG, epochs=50, warmup=0.1), tmp_path)
+    assert trainer.total_steps == 200
+    rates = [trainer.learning_rate(s) for s in range(200)]
+    assert rates[0] == pytest.approx(0.1 / 20) and rates[19] == rates[20] == pytest.approx(0.1)
+    assert rates[110] == pytest.approx(0.05)
+    assert 0 < rates[-1] < 1e-5 and trainer.learning_rate(200) == pytest.approx(0.0, abs=1e-12)
+    assert np.all(np.diff(rates[:20]) > 0) and np.all(np.diff(rates[20:]) < 0)
+    assert np.allclose(np.diff(rates[:20]), 0.1 / 20)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 1.0])
+def test_the_schedule_bears_extreme_warm_ups(make_net: MakeNet, toy: ImageData, tmp_path: Path, warmup: float) -> None:
+    trainer = Trainer(make_net(), Sandwich(), toy, replace(CONFIG, warmup=warmup), tmp_path)
+    rates = [trainer.learning_rate(s) for s in range(12)]
+    assert max(rates) == pytest.approx(0.1) and min(rates) > 0
+    assert rates.index(max(rates)) == (11 if warmup else 0)
+
+
+# ---------------------------------------------------------------------- batches
+def test_every_epoch_shows_every_image_once_in_another_order(make_net: MakeNet, tmp_path: Path) -> None:
+    """Image i has label i, so labels tell which images were shown."""
+    images = np.zeros((130, 16, 16, 3), np.uint8)
+    data = from_arrays(images, np.arange(130), tuple(map(str, range(130))), PIXELS)
+    strategy = Recorder()
+    Trainer(make_net(), strategy, data, replace(CONFIG, epochs=2), tmp_path).run()
+    epochs = [torch.cat([y for _, y, _ in strategy.seen[i : i + 2]]).tolist() for i in (0, 2)]
+    assert [(len(e), len(set(e))) for e in epochs] == [(128, 128), (128, 128)] and epochs[0] != epochs[
+        1
+    ]  # two images do not fill a batch
+    assert [p for _, _, p in strategy.seen] == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_images_are_shifted_padded_and_flipped(make_net: MakeNet, tmp_path: Path) -> None:
+    """Each batch image is one of the 2·(2p+1)² shifts and flips of its source, and most kinds occur."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(1, 256, size=(64, 16, 16, 3), dtype=np.uint8)
+    data = from_arrays(images, np.arange(64), tuple(map(str, range(64))), PIXELS)
+    strategy = Recorder()
+    Trainer(make_net(), strategy, data, replace(CONFIG, epochs=2), tmp_path).run()
+    kinds = set()
+    for x, y, _ in strategy.seen:
+        for image, label in zip(x.permute(0, 2, 3, 1).round().numpy(), y.tolist(), strict=True):
+            padded = np.pad(images[label], ((1, 1), (1, 1), (0, 0)))
+            found = [
+                (top, left, flip)
+                for top in range(3)
+                for left in range(3)
+                for flip in (1, -1)
+                if np.array_equal(padded[top : top + 16, left : left + 16][:, ::flip], image)
+            ]
+            assert len(found) == 1
+            kinds.add(found[0])
+    assert len(kinds) == 18
+
+
+# ---------------------------------------------------------------------- learning
+def test_a_learnable_problem_is_learnt(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    net, seen = make_net(), []
+    config = replace(CONFIG, epochs=10)
+    Trainer(
+        net,
+        Sandwich(1),
+        toy,
+        config,
+        tmp_path,
+        calibration=toy,
+        validation=toy,
+        progress=lambda s: seen.append(s["losses"]),
+    ).run()
+    assert seen[-1]["largest"] < 0.7 * seen[0]["largest"]
+    history = torch.load(tmp_path / "training.pt", weights_only=True)["history"]
+    assert [row["epoch"] for row in history] == list(range(1, 11))
+    assert history[-1]["top1_largest"] > 90 and history[-1]["top1_smallest"] > 80
+    assert round(subnet_accuracy(net, net.space.largest(), toy, toy).top1, 2) == history[-1]["top1_largest"]
+
+
+# ---------------------------------------------------------------------- stop and resume
+@pytest.mark.parametrize("stops", [[5], [4], [0, 1, 7, 11]])
+def test_a_run_taken_up_again_ends_with_the_same_bits(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, stops: list[int]
+) -> None:
+    """Stops in the middle and at the end of an epoch, and before the first step; half of it with the largest alone."""
+    straight = Trainer(make_net(), Sandwich(2, alone=0.4), toy, CONFIG, tmp_path / "straight")
+    straight.run()
+    for stop in [*stops, None]:
+        resumed = Trainer(make_net(), Sandwich(2, alone=0.4), toy, CONFIG, tmp_path / "resumed")
+        resumed.run(stop_at=stop)
+        assert resumed.step == (12 if stop is None else stop)
+    expected, found = bits(straight), bits(resumed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[k], found[k]) for k in expected)
+    assert [{k: v for k, v in row.items() if k != "seconds"} for row in resumed.history] == [
+        {k: v for k, v in row.items() if k != "seconds"} for row in straight.history
+    ]
+
+
+def test_a_run_that_died_goes_on_from_its_last_checkpoint(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    class Dies(Sandwich):
+        steps = 0
+
+        def step(self, *args: Any) -> dict[str, float]:
+            self.steps += 1
+            if self.steps == 6:
+                raise KeyboardInterrupt
+            return super().step(*args)
+
+    Dies.__name__ = "Sandwich"  # the same strategy, as far as the run can tell
+    straight = Trainer(make_net(), Sandwich(1), toy, CONFIG, tmp_path / "straight")
+    straight.run()
+    with pytest.raises(KeyboardInterrupt):
+        Trainer(make_net(), Dies(1), toy, CONFIG, tmp_path / "died").run()
+    assert torch.load(tmp_path / "died" / "training.pt", weights_only=True)["step"] == 4
+    resumed = Trainer(make_net(), Sandwich(1), toy, CONFIG, tmp_path / "died")
+    resumed.run()
+    expected, found = bits(straight), bits(resumed)
+    assert all(torch.equal(expected[k], found[k]) for k in expected)
+
+
+def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1)
+    first = Trainer(make_net(), Sandwich(0), toy, config, tmp_path)
+    first.run()
+    again = Trainer(make_net(), Sandwich(0), toy, config, tmp_path)
+    again.run()
+    assert again.step == 4
+    assert all(torch.equal(v, bits(again)[k]) for k, v in bits(first).items())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"lr": 0.2}, "lr"),
+        ({"seed": 4, "epochs": 9}, "epochs, seed"),
+        ({"batch": 32}, "batch"),
+        ({"checkpoint_steps": 4}, "checkpoint_steps"),
+    ],
+)
+def test_other_settings_in_the_same_folder_are_refused(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=1)
+    with pytest.raises(TrainingError, match=rf"a run with other settings \({named}\). Use another folder"):
+        Trainer(make_net(), Sandwich(0), toy, replace(CONFIG, **change), tmp_path).run()
+
+
+def test_another_strategy_or_supernet_in_the_same_folder_is_refused(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, small_supernet: ElasticMobileNetV3
+) -> None:
+    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=1)
+    for strategy in (Sandwich(1), Sandwich(0, alone=0.5), Recorder()):
+        with pytest.raises(TrainingError, match=r"other settings \(strategy\)"):
+            Trainer(make_net(), strategy, toy, CONFIG, tmp_path).run()
+    with pytest.raises(TrainingError, match=r"other settings \(search space\)"):
+        Trainer(small_supernet, Sandwich(0), toy, CONFIG, tmp_path).run()
+    with pytest.raises(TrainingError, match="a run of another supernet"):
+        Trainer(make_net(24), Sandwich(0), toy, CONFIG, tmp_path).run()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])
+def test_a_checkpoint_that_cannot_be_read_is_an_error(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, damage: str
+) -> None:
+    trainer = Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path)
+    trainer.run(stop_at=1)
+    whole = trainer.checkpoint.read_bytes()
+    if damage == "other":
+        torch.save({"weights": torch.zeros(3)}, trainer.checkpoint)
+    else:
+        trainer.checkpoint.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
+    with pytest.raises(TrainingError, match=r"cannot be read: .* Remove it to start anew"):
+        Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run()
+
+
+def test_a_checkpoint_is_replaced_in_one_step(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash while saving leaves the last whole checkpoint."""
+    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=2)
+
+    def full_disk(state: Any, path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(torch, "save", full_disk)
+        Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=4)
+    trainer = Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path)
+    trainer.run(stop_at=2)
+    assert trainer.step == 2
+
+
+# ---------------------------------------------------------------------- what cannot go on
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_the_run(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, loss: float
+) -> None:
+    net = make_net()
+    before = {k: v.detach().clone() for k, v in net.named_parameters()}
+    with pytest.raises(TrainingError, match=r"loss at step 0 is not finite.* Lower lr"):
+        Trainer(net, Recorder(loss), toy, CONFIG, tmp_path).run()
+    assert all(torch.equal(v, before[k]) for k, v in net.named_parameters())
+    assert not (tmp_path / "training.pt").exists()
+
+
+def test_weights_that_are_not_numbers_stop_the_run(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    net = make_net()
+    with torch.no_grad():
+        net.classifier.linear.bias[0] = math.nan
+    with pytest.raises(TrainingError, match="loss at step 0 is not finite"):
+        Trainer(net, Sandwich(0), toy, CONFIG, tmp_path).run()
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoilt(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path
+) -> None:
+    class Explodes(Recorder):
+        def step(self, supernet: Supernet, *args: Any) -> dict[str, float]:
+            losses = super().step(supernet, *args)
+            next(supernet.parameters()).grad[0] = math.inf  # type: ignore[index]
+            return losses
+
+    net = make_net()
+    with pytest.raises(TrainingError, match="gradient at step 0 is not finite"):
+        Trainer(net, Explodes(), toy, CONFIG, tmp_path).run()
+    assert all(bool(torch.isfinite(p).all()) for p in net.parameters())
+
+
+def test_too_few_images_are_refused(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="63 training images do not fill one batch of 64"):
+        Trainer(make_net(), Sandwich(), toy.head(63), CONFIG, tmp_path)
+
+
+def test_decay_is_for_convolution_and_linear_weights_only(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    net = make_net()
+    groups = Trainer(net, Sandwich(), toy, CONFIG, tmp_path).optimizer.param_groups
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    expected = {id(m.weight) for m in net.modules() if isinstance(m, kinds)}
+    decayed = {id(p) for g in groups for p in g["params"] if g["weight_decay"] > 0}
+    assert decayed == expected and len(decayed) < sum(1 for _ in net.parameters())
+    assert sum(len(g["params"]) for g in groups) == sum(1 for _ in net.parameters())
