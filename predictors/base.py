@@ -1,0 +1,163 @@
+"""What all predictors share: checks, the log target, predictive deviation and intervals."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from predictors.conformal import plus_bounds, quantile_rank, rows_needed
+from predictors.errors import PredictorError, TooFewRowsError
+
+logger = logging.getLogger("predictors")
+logger.addHandler(logging.NullHandler())
+
+Floats = NDArray[np.float64]
+BLOCK = 2048  # rows of X at a time when an interval needs an array (rows, n)
+
+#: classes that `predictors.save` and `predictors.load` know, by name
+REGISTRY: dict[str, type[BasePredictor]] = {}
+P = TypeVar("P", bound="type[BasePredictor]")
+
+
+def register(cls: P) -> P:
+    """Class decorator: let `save` and `load` handle this predictor."""
+    REGISTRY[cls.__name__] = cls
+    return cls
+
+
+class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A regressor from encoded architectures X (n, columns) to one metric y (n,).
+
+    X and y must be finite: drop failed measurements first. With a log target all fitting is done on log(y),
+    predictions are exp of it (a median rather than a mean), and errors and intervals are multiplicative.
+    A subclass has `_fit`, `_mean` and `_held_out`, and lists what it learns in `_learned`.
+    """
+
+    minimum_rows: ClassVar[int] = 2
+    _learned: ClassVar[tuple[str, ...]] = ()
+
+    residuals_: Floats
+    n_features_in_: int
+
+    # ------------------------------------------------------------------ for subclasses
+    @abstractmethod
+    def _fit(self, X: Floats, y: Floats) -> None:
+        """Learn from X (n, columns) and y (n,), which is log(y) with a log target."""
+
+    @abstractmethod
+    def _mean(self, X: Floats) -> Floats:
+        """Predictions (m,) in the target's scale (log with a log target)."""
+
+    @abstractmethod
+    def _held_out(self, X: Floats) -> tuple[Floats, NDArray[np.intp]]:
+        """Predictions (m, k), in the target's scale, by models without one of k groups each; group (n,) of the rows."""
+
+    def _mean_std(self, X: Floats) -> tuple[Floats, Floats]:
+        """Prediction and deviation (m,), (m,): size of the out-of-fold residuals and spread of the held-out models.
+
+        The two overlap a little, so the deviation errs on the large side.
+        """
+        held_out, _ = self._held_out(X)
+        return self._mean(X), np.sqrt(np.mean(self.residuals_**2) + held_out.var(axis=1))
+
+    def _log(self) -> bool:
+        """Whether the fitted scale is logarithmic."""
+        return self._log_asked
+
+    # ------------------------------------------------------------------ scikit-learn
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on X (n, columns) and y (n,).
+
+        Raises TooFewRowsError below `minimum_rows`, PredictorError for values that are not finite numbers
+        and, with a log target, for targets that are not positive.
+        """
+        if y is None:
+            raise PredictorError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        features, target = self._validate(X, y)
+        if len(target) < self.minimum_rows:
+            raise TooFewRowsError(
+                f"{type(self).__name__} cannot be fitted on n_samples = {len(target)}.",
+                hint=f"Measure at least {self.minimum_rows} architectures.",
+            )
+        if self._log_asked:
+            if target.min() <= 0:
+                raise PredictorError(
+                    f"log_target needs positive targets, but the smallest is {target.min():g}.",
+                    hint="Use log_target=False or drop failed measurements.",
+                )
+            target = np.log(target)
+        self._fit(features, target)
+        return self
+
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+        """Predictions (m,) in the unit of y; with `return_std` also their standard deviations (m,).
+
+        The deviation is that of a new measurement (noise included). With a log target it is the deviation of
+        the lognormal distribution whose median is the prediction.
+        """
+        features = self._validate(X)
+        if not return_std:
+            mean = self._mean(features)
+            return np.exp(mean) if self._log() else mean
+        mean, std = self._mean_std(features)
+        if self._log():
+            variance = std**2
+            return np.exp(mean), np.exp(mean + variance / 2) * np.sqrt(np.expm1(variance))
+        return mean, std
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[Floats, Floats]:
+        """(lower, upper), each (m,): intervals meant to hold a new measurement with probability `coverage`.
+
+        Jackknife+ or CV+ (Barber et al. 2021, arXiv 1905.02928; see `predictors.conformal`), widened where needed
+        so that the prediction lies inside. It supposes that X is like the rows of the fit; points that a search
+        picks for being extreme are not, so intervals there are optimistic.
+
+        When the fit had too few rows for the coverage (9 are needed for 0.9, 19 for 0.95) the bounds are
+        -inf and inf, or 0 and inf with a log target, and a warning is logged.
+        """
+        features = self._validate(X)
+        n = len(self.residuals_)
+        if quantile_rank(n, coverage) > n:
+            logger.warning(
+                "coverage %g needs %d rows, the fit had %d: intervals are infinite", coverage, rows_needed(coverage), n
+            )
+        lower, upper = np.empty(len(features)), np.empty(len(features))
+        for start in range(0, len(features), BLOCK):
+            part = slice(start, start + BLOCK)
+            held_out, group = self._held_out(features[part])
+            lower[part], upper[part] = plus_bounds(held_out, group, self.residuals_, coverage)
+        mean = self._mean(features)
+        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
+        return (np.exp(lower), np.exp(upper)) if self._log() else (lower, upper)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return all(hasattr(self, name) for name in self._learned)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self._log_asked
+        return tags
+
+    # ------------------------------------------------------------------ checks
+    @property
+    def _log_asked(self) -> bool:
+        return bool(getattr(self, "log_target", False))
+
+    def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
+        """X, or (X, y), as finite float64 arrays; scikit-learn's refusals of values become PredictorError."""
+        if y is None:
+            check_is_fitted(self)
+        options: dict[str, Any] = {"dtype": np.float64, "reset": y is not None}
+        if y is not None:
+            options |= {"y": y, "y_numeric": True}
+        try:
+            checked = validate_data(self, X, **options)
+        except ValueError as error:
+            raise PredictorError(str(error)) from error
+        return checked if y is None else (checked[0], np.asarray(checked[1], dtype=np.float64))

@@ -1,0 +1,157 @@
+"""Predictors as files: one zip of JSON, .npy arrays and XGBoost UBJSON. No pickle in either direction.
+
+The file holds `predictor.json` (format, version, class, parameters, learned values) and one member for each array
+or tree model, to which the JSON refers. The same predictor always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+
+from predictors.base import REGISTRY, BasePredictor
+from predictors.errors import PredictorFileError
+
+FORMAT = "hwsearch-predictor"
+VERSION = 1
+INDEX = "predictor.json"
+
+
+def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
+    """Write a predictor, fitted or not, to one file; an existing file is replaced in one step.
+
+    Raises PredictorFileError for an estimator that is not one of this package's (also as a candidate),
+    or when the file cannot be written.
+    """
+    members: dict[str, bytes] = {}
+    content = {"format": FORMAT, "version": VERSION, "predictor": _encode(predictor, members)}
+    members = {INDEX: json.dumps(content, allow_nan=False).encode(), **members}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(buffer.getvalue())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise PredictorFileError(f"cannot write the predictor to '{target}': {error.strerror}.") from error
+
+
+def load(path: str | os.PathLike[str]) -> BasePredictor:
+    """Read a predictor that `save` wrote; its predictions are equal to the last bit on the same machine.
+
+    Raises PredictorFileError when the file is missing, damaged, of another kind or of a newer version.
+    """
+    source = Path(path)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            content = json.loads(archive.read(INDEX))
+            _check_header(content, source)
+            predictor = _decode(content["predictor"], archive)
+        if not isinstance(predictor, BasePredictor):
+            raise PredictorFileError(f"'{source}' holds a {type(predictor).__name__}, not a predictor.")
+        if predictor.__sklearn_is_fitted__():
+            probe = np.zeros((1, predictor.n_features_in_))
+            predictor._mean(probe)  # learned values that do not fit together show here, not in a search
+    except PredictorFileError:
+        raise
+    except FileNotFoundError as error:
+        raise PredictorFileError(f"there is no predictor file '{source}'.", hint="Check the path.") from error
+    except Exception as error:  # whatever a damaged file makes zip, JSON, numpy or XGBoost say
+        raise PredictorFileError(
+            f"'{source}' is not a predictor file, or is damaged ({type(error).__name__}: {error}).",
+            hint="Fit the predictor again and save it anew.",
+        ) from error
+    return predictor
+
+
+def _check_header(content: Any, source: Path) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise PredictorFileError(f"'{source}' is not a predictor file.", hint="Use a file that predictors.save wrote.")
+    version = content.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise PredictorFileError(f"'{source}' has the version {version!r}, which does not exist.")
+    if version > VERSION:
+        raise PredictorFileError(
+            f"'{source}' has version {version}, this release reads up to {VERSION}.", hint="Install a newer release."
+        )
+
+
+def _encode(value: Any, members: dict[str, bytes]) -> Any:
+    """A JSON value; arrays and tree models go to `members`. Objects are {"$kind": ...}, so no key may start with $."""
+    if isinstance(value, BasePredictor):
+        name = type(value).__name__
+        if REGISTRY.get(name) is not type(value):
+            raise PredictorFileError(f"{name} cannot be saved.", hint="Decorate it with predictors.register.")
+        learned = ("n_features_in_", "feature_names_in_", *value._learned) if value.__sklearn_is_fitted__() else ()
+        return {
+            "$predictor": name,
+            "parameters": _encode(value.get_params(deep=False), members),
+            "learned": {key: _encode(getattr(value, key), members) for key in learned if hasattr(value, key)},
+        }
+    if isinstance(value, xgb.Booster):
+        member = f"{len(members)}.ubj"
+        members[member] = bytes(value.save_raw("ubj"))
+        return {"$booster": member}
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            return {"$names": [str(name) for name in value]}
+        member = f"{len(members)}.npy"
+        stream = io.BytesIO()
+        np.save(stream, value, allow_pickle=False)
+        members[member] = stream.getvalue()
+        return {"$array": member}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": repr(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict) and all(isinstance(key, str) and not key.startswith("$") for key in value):
+        return {key: _encode(item, members) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode(item, members) for item in value]
+    raise PredictorFileError(f"a {type(value).__name__} cannot be saved in a predictor file.")
+
+
+def _decode(value: Any, archive: zipfile.ZipFile) -> Any:
+    if isinstance(value, list):
+        return [_decode(item, archive) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$predictor" in value:
+        name = value["$predictor"]
+        if name not in REGISTRY:
+            raise PredictorFileError(
+                f"the file holds a {name!r}, which this release does not know.",
+                hint=f"It knows {', '.join(REGISTRY)}; import the package that defines it first.",
+            )
+        predictor = REGISTRY[name](**_decode(value["parameters"], archive))
+        allowed = {"n_features_in_", "feature_names_in_", *predictor._learned}
+        for key, item in value["learned"].items():
+            if key not in allowed:
+                raise PredictorFileError(f"the file holds {key!r}, which a {name} does not have.")
+            setattr(predictor, key, _decode(item, archive))
+        return predictor
+    if "$booster" in value:
+        return xgb.Booster(model_file=bytearray(archive.read(value["$booster"])))
+    if "$array" in value:
+        return np.load(io.BytesIO(archive.read(value["$array"])), allow_pickle=False)
+    if "$names" in value:
+        return np.array(value["$names"], dtype=object)
+    if "$float" in value:
+        return float(value["$float"])
+    return {key: _decode(item, archive) for key, item in value.items()}

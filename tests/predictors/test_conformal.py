@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import logging
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from predictors import CrossValidatedPredictor, PredictorError, RidgePredictor, XGBoostPredictor
+from predictors.conformal import plus_bounds, quantile_rank, rows_needed
+
+PREDICTORS = [RidgePredictor(), XGBoostPredictor(n_estimators=40), CrossValidatedPredictor()]
+NAMES = ["ridge", "xgboost", "chosen"]
+
+
+@given(st.integers(1, 500), st.integers(1, 99))
+def test_rank_is_the_exact_one(n: int, percent: int) -> None:
+    assert quantile_rank(n, percent / 100) == math.ceil(Fraction(percent, 100) * (n + 1))
+
+
+@given(st.integers(1, 99))
+def test_rows_needed_is_the_smallest(percent: int) -> None:
+    exact = next(n for n in range(1, 200) if math.ceil(Fraction(percent, 100) * (n + 1)) <= n)
+    assert rows_needed(percent / 100) == exact
+
+
+@given(st.integers(9, 40), st.integers(0, 10**6), st.integers(50, 90))
+def test_bounds_are_the_order_statistics_of_the_paper(n: int, seed: int, percent: int) -> None:
+    """Barber et al., section 1.2: q+ is the ceil((1-a)(n+1))-th smallest, q- the floor(a(n+1))-th smallest."""
+    rng = np.random.default_rng(seed)
+    held_out, group, residuals = rng.normal(size=(3, 4)), rng.integers(4, size=n), rng.normal(size=n)
+    lower, upper = plus_bounds(held_out, group, residuals, percent / 100)
+    share = Fraction(percent, 100)
+    for x in range(3):
+        above = sorted(held_out[x, g] + abs(r) for g, r in zip(group, residuals, strict=True))
+        below = sorted(held_out[x, g] - abs(r) for g, r in zip(group, residuals, strict=True))
+        assert upper[x] == above[math.ceil(share * (n + 1)) - 1]
+        assert lower[x] == below[math.floor((1 - share) * (n + 1)) - 1]
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 90, float("nan")])
+def test_wrong_coverage_is_refused(task, coverage) -> None:
+    X, y = task(20)
+    with pytest.raises(PredictorError, match="coverage"):
+        RidgePredictor().fit(X, y).predict_interval(X, coverage)
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS, ids=NAMES)
+@pytest.mark.parametrize("log", [False, True])
+def test_coverage_over_many_draws(task, predictor, log) -> None:
+    """Mean coverage near 0.9 (the theorem promises 0.8), on data sets of 30 rows and 40 new points each."""
+    seeds = {RidgePredictor: 200, XGBoostPredictor: 25}.get(type(predictor), 12)
+    inside = []
+    for seed in range(seeds):
+        X, y = task(70, seed=seed, noise=1.0, log=log)
+        lower, upper = predictor.fit(X[:30], y[:30]).predict_interval(X[30:], 0.9)
+        inside.append(np.mean((lower <= y[30:]) & (y[30:] <= upper)))
+    assert (0.88 if seeds == 200 else 0.86) <= np.mean(inside) <= 0.97
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_coverage_where_rows_barely_outnumber_independent_columns(task, log) -> None:
+    """The 36 columns have rank 24. A strength chosen on the very residuals of the interval gives 0.86 here."""
+    inside = {True: [], False: []}
+    for seed in range(300):
+        X, y = task(70, seed=seed, noise=1.0, log=log)
+        for refit in inside:
+            lower, upper = RidgePredictor(refit_alpha=refit).fit(X[:28], y[:28]).predict_interval(X[28:], 0.9)
+            inside[refit].append(np.mean((lower <= y[28:]) & (y[28:] <= upper)))
+    assert np.mean(inside[True]) >= 0.89
+    assert np.mean(inside[False]) < np.mean(inside[True])
+
+
+def test_coverage_when_the_noise_has_heavy_tails(task) -> None:
+    inside = []
+    for seed in range(200):
+        X, y = task(100, seed=seed)
+        y = y + np.random.default_rng(seed).standard_t(2, size=100)
+        lower, upper = RidgePredictor().fit(X[:60], y[:60]).predict_interval(X[60:], 0.8)
+        inside.append(np.mean((lower <= y[60:]) & (y[60:] <= upper)))
+    assert 0.77 <= np.mean(inside) <= 0.88
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS, ids=NAMES)
+def test_intervals_hold_the_prediction_and_grow_with_coverage(task, predictor) -> None:
+    X, y = task(50)
+    new, _ = task(30, seed=9)
+    predictor.fit(X, y)
+    mean = predictor.predict(new)
+    wider = (np.inf, -np.inf)
+    for coverage in (0.5, 0.8, 0.95):
+        lower, upper = predictor.predict_interval(new, coverage)
+        assert (lower <= mean).all() and (mean <= upper).all()
+        assert (lower <= wider[0]).all() and (upper >= wider[1]).all()
+        wider = (lower, upper)
+
+
+def test_log_intervals_scale_with_the_unit(task) -> None:
+    X, y = task(40, log=True)
+    lower, upper = RidgePredictor(log_target=True).fit(X, y).predict_interval(X)
+    low, high = RidgePredictor(log_target=True).fit(X, 1000 * y).predict_interval(X)
+    assert (lower > 0).all()
+    np.testing.assert_allclose(low, 1000 * lower, rtol=1e-6)
+    np.testing.assert_allclose(high, 1000 * upper, rtol=1e-6)
+
+
+@pytest.mark.parametrize("log, floor", [(False, -np.inf), (True, 0.0)])
+def test_too_few_rows_give_infinite_bounds_and_a_warning(task, log, floor, caplog) -> None:
+    X, y = task(9, log=True)
+    with caplog.at_level(logging.WARNING, logger="predictors"):
+        lower, upper = RidgePredictor(log_target=log).fit(X[:8], y[:8]).predict_interval(X, 0.9)
+    assert (lower == floor).all() and (upper == np.inf).all()
+    assert "needs 9 rows, the fit had 8" in caplog.text
+    lower, upper = RidgePredictor(log_target=log).fit(X, y).predict_interval(X, 0.9)
+    assert np.isfinite(upper).all()
+
+
+def test_blocks_of_rows_do_not_change_the_bounds(task, monkeypatch) -> None:
+    X, y = task(50)
+    ours = RidgePredictor().fit(X, y)
+    whole = ours.predict_interval(X)
+    monkeypatch.setattr("predictors.base.BLOCK", 7)
+    np.testing.assert_allclose(ours.predict_interval(X), whole, rtol=1e-12)
