@@ -1,0 +1,171 @@
+"""Connections: how a database is opened, how writers take turns, and what its errors mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from hwsearch.errors import StoreError
+
+#: what to say (problem, what to do) by SQLite's primary result code
+_SQLITE = {
+    sqlite3.SQLITE_NOTADB: (
+        "is not a SQLite database.",
+        "Name the store's own file; it starts with 'SQLite format 3'.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "is damaged or truncated.",
+        "Save what is readable with 'sqlite3 FILE .recover', or restore a copy.",
+    ),
+    sqlite3.SQLITE_READONLY: ("is read-only.", "Make the file and its folder writable, or copy it elsewhere."),
+    sqlite3.SQLITE_PERM: ("may not be accessed.", "Make the file and its folder writable, or copy it elsewhere."),
+    sqlite3.SQLITE_FULL: (
+        "cannot grow: the disk is full.",
+        "Free some space and repeat; nothing already stored is lost.",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "cannot be read or written: I/O error.",
+        "Check the disk and its free space; nothing already stored is lost.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened.", "Check that its folder exists and that you may write there."),
+}
+#: the same by the SQLSTATE (or its class) of PostgreSQL
+_POSTGRES = {
+    "53100": _SQLITE[sqlite3.SQLITE_FULL],
+    "25006": ("is read-only.", "Connect to the primary server, as a user who may write."),
+    "42501": ("may not be accessed.", "Ask for the rights to create tables and to write them."),
+    "28": ("refuses the login.", "Check user and password in the URL."),
+    "3D": ("does not exist.", "Create it with 'createdb NAME'."),
+}
+
+
+def describe(error: DBAPIError, timeout_s: float) -> tuple[str, str | None]:
+    """(problem, what to do) of a database's error."""
+    orig = error.orig
+    code = getattr(orig, "sqlite_errorcode", None)
+    state = getattr(orig, "sqlstate", None) or ""
+    if (code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)) or state == "55P03":
+        return f"was locked for more than {timeout_s:g} s.", "End the other program that writes to it, and repeat."
+    found = _SQLITE.get(code & 0xFF) if code is not None else _POSTGRES.get(state) or _POSTGRES.get(state[:2])
+    if found:
+        return found
+    if (code is None and not state and error.connection_invalidated) or "connect" in str(orig).lower():
+        return f"cannot be reached: {str(orig).strip()}.", "Check the server and the URL."
+    return f"failed: {str(orig).strip()}.", None
+
+
+class Database:
+    """An engine that hands out read and write transactions; safe across threads, processes and forks.
+
+    label : the path or URL for messages, without password and options
+    timeout_s : how long to wait for another writer
+    """
+
+    def __init__(self, target: str | Path, *, timeout_s: float = 30.0) -> None:
+        text = os.fspath(target)
+        self.timeout_s = timeout_s
+        try:
+            url = sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
+            self.label = url.set(query={}).render_as_string(hide_password=True) if "://" in text else text
+            self.dialect = url.get_backend_name()
+            if self.dialect not in ("sqlite", "postgresql"):
+                raise StoreError(
+                    f"store {self.label!r} is of kind {self.dialect!r}.", hint="Use a SQLite path or a PostgreSQL URL."
+                )
+            if self.dialect == "sqlite" and url.database in (None, "", ":memory:"):
+                raise StoreError(
+                    f"store {self.label!r} names no file.", hint="Measurements outlive a process: name a file."
+                )
+            self._engine = sa.create_engine(url, **self._options())
+        except (NoSuchModuleError, ImportError) as error:
+            raise StoreError(
+                f"store {self.label!r} needs a driver: {error}.", hint="pip install 'psycopg[binary]'"
+            ) from error
+        except (ArgumentError, ValueError):  # without the text: a malformed URL may hold a password
+            raise StoreError(
+                "the store's URL is malformed.", hint="Write postgresql+psycopg://USER@HOST/DATABASE."
+            ) from None
+        self._pid = os.getpid()
+        self._inherited: list[sa.Pool] = []
+        if self.dialect == "sqlite":
+            sa.event.listen(self._engine, "connect", self._on_connect)
+            sa.event.listen(self._engine, "begin", self._on_begin)
+
+    def _options(self) -> dict[str, Any]:
+        if self.dialect == "sqlite":
+            return {"connect_args": {"timeout": self.timeout_s}}
+        return {"pool_pre_ping": True}
+
+    def _on_connect(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, see _on_begin
+        # FULL, not NORMAL: with NORMAL a power cut may take the last commits with it. One fsync a
+        # commit is little beside what a measurement costs.
+        connection.execute("PRAGMA synchronous=FULL")
+        deadline = time.monotonic() + self.timeout_s
+        while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return  # a file system without shared memory keeps its rollback journal, which is safe too
+            except sqlite3.OperationalError as error:  # two openers switch at once: SQLite does not wait here
+                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+                    return
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    @staticmethod
+    def _on_begin(connection: sa.Connection) -> None:
+        write = connection.get_execution_options().get("hwsearch_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def _current(self) -> sa.Engine:
+        if os.getpid() != self._pid:  # a forked child must neither use nor close its parent's connections
+            self._inherited.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._pid = os.getpid()
+        return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that sees one state of the database."""
+        with self.explained(), self._current().connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """The only write transaction at that moment, in any process; all of it is kept, or nothing."""
+        with self.explained(), self._current().connect() as connection:
+            connection = connection.execution_options(hwsearch_write=True)
+            with connection.begin():
+                if self.dialect == "postgresql":
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(1000 * self.timeout_s)}")
+                    connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(current_schema()), 687793)")
+                yield connection
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns the database's errors into a `StoreError` that names the store and what to do."""
+        try:
+            yield
+        except DBAPIError as error:
+            problem, hint = describe(error, self.timeout_s)
+            raise StoreError(f"store {self.label!r} {problem}", hint=hint) from error
+        except OverflowError as error:
+            raise StoreError(f"store {self.label!r} cannot keep a number: {error}.") from error
+        except json.JSONDecodeError as error:
+            raise StoreError(
+                f"store {self.label!r} holds text that is not JSON: {error}.",
+                hint="The file was edited or damaged; restore a copy.",
+            ) from error
+
+    def close(self) -> None:
+        self._current().dispose()

@@ -1,0 +1,135 @@
+"""A measurement: one value of one architecture, and all that makes it comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from hwsearch.errors import StoreError
+from hwsearch.store.plain import clean_text, plain
+
+
+def utc_now() -> str:
+    """The time as UTC ISO text with microseconds, ``2025-01-31T12:00:00.000000Z``; sorts as text."""
+    return _utc(datetime.now(UTC))
+
+
+def _utc(moment: datetime) -> str:
+    text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return text + "Z"
+
+
+def measurement_key(
+    arch_id: str, metric: str, subject: str = "", protocol: str = "", purpose: str = "search", supernet: str = ""
+) -> str:
+    """32 hex digits that name a measurement by its content; two equal keys mean the same thing measured."""
+    text = json.dumps([arch_id, metric, subject, protocol, purpose, supernet], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured value, or one failed attempt.
+
+    arch_id : `Architecture.id`
+    metric : ``accuracy`` (percent), ``latency_ms``, ``macs``, ...
+    subject : what else the value depends on: a device's fingerprint, a data set's digest, ``""`` if nothing
+    protocol : a short text that names how it was measured
+    purpose : ``search``, ``validate``, ...; the same thing measured again on purpose is another measurement
+    value : in `unit`; None means the attempt failed, and `failure` says how
+    spread : half width of the 90 % interval; low, high : its ends; all in `unit`
+    repeats : how many single runs or images the value rests on
+    details : more numbers (min, p50, p90, sd, drift, ...); numbers that are not finite become None
+    record : raw bytes behind the value, such as one correctness bit an image
+    started_at, ended_at : ISO times with a time zone; kept as UTC
+    supernet : digest of the weights, ``""`` where they do not matter
+    run : the id `Store.begin_run` gave
+
+    Raises `StoreError` for values that are not finite, a value with a failure, or neither.
+    """
+
+    arch_id: str
+    metric: str
+    subject: str
+    protocol: str
+    purpose: str
+    value: float | None
+    unit: str
+    spread: float | None = None
+    low: float | None = None
+    high: float | None = None
+    repeats: int = 1
+    failure: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    record: bytes | None = None
+    started_at: str = field(default_factory=utc_now)
+    ended_at: str = field(default_factory=utc_now)
+    supernet: str = ""
+    run: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("arch_id", "metric", "subject", "protocol", "purpose", "unit", "supernet"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or text != clean_text(text) or (name in ("arch_id", "metric") and not text):
+                raise StoreError(f"{self._what}: {name} is {text!r}, which is not a usable text.")
+        for name in ("value", "spread", "low", "high"):
+            object.__setattr__(self, name, self._finite(name))
+        if self.failure is not None:
+            object.__setattr__(self, "failure", clean_text(self.failure) or "unknown failure")
+        if (self.value is None) == (self.failure is None):
+            raise StoreError(
+                f"{self._what}: it has value={self.value!r} and failure={self.failure!r}.",
+                hint="Give a value, or value=None and the failure's text.",
+            )
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise StoreError(f"{self._what}: low={self.low:g} is above high={self.high:g}.")
+        if self.spread is not None and self.spread < 0:
+            raise StoreError(f"{self._what}: spread={self.spread:g} is negative.")
+        if not 0 <= self.repeats < 2**31:
+            raise StoreError(f"{self._what}: repeats={self.repeats!r} is not a count.")
+        if not isinstance(self.record, (bytes, type(None))):
+            raise StoreError(f"{self._what}: record is a {type(self.record).__name__}.", hint="Give bytes.")
+        object.__setattr__(self, "repeats", int(self.repeats))
+        object.__setattr__(self, "details", plain(self.details, f"{self._what}: details", nan_to_none=True))
+        for name in ("started_at", "ended_at"):
+            object.__setattr__(self, name, self._moment(name))
+
+    @property
+    def _what(self) -> str:
+        return f"measurement of {self.metric!r} for architecture {self.arch_id!r}"
+
+    def _finite(self, name: str) -> float | None:
+        number = getattr(self, name)
+        if number is None:
+            return None
+        if not math.isfinite(number):
+            raise StoreError(
+                f"{self._what}: {name}={number!r} is not a finite number.",
+                hint="A failed measurement has value=None and the failure's text.",
+            )
+        return float(number)
+
+    def _moment(self, name: str) -> str:
+        text = getattr(self, name)
+        try:
+            moment = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            raise StoreError(f"{self._what}: {name}={text!r} is not an ISO time.", hint="Use utc_now().") from None
+        if moment.tzinfo is None:
+            raise StoreError(f"{self._what}: {name}={text!r} has no time zone.", hint="Use utc_now().")
+        return _utc(moment)
+
+    @cached_property
+    def key(self) -> str:
+        """See `measurement_key`."""
+        return measurement_key(self.arch_id, self.metric, self.subject, self.protocol, self.purpose, self.supernet)
+
+    @property
+    def failed(self) -> bool:
+        return self.value is None
