@@ -1,0 +1,24 @@
+"""Target devices: what they are, what runs on them, and how a latency is measured."""
+
+from hwsearch._verbs import make_callable
+from hwsearch.devices.device import Device, Runtime, Session, create_runtime, fingerprint, runtime_names
+from hwsearch.devices.host import host_facts, load_average, versions
+from hwsearch.devices.protocol import Protocol, Timing, measure_group, median_interval
+
+__all__ = [
+    "Device",
+    "Protocol",
+    "Runtime",
+    "Session",
+    "Timing",
+    "create_runtime",
+    "fingerprint",
+    "host_facts",
+    "load_average",
+    "measure_group",
+    "median_interval",
+    "runtime_names",
+    "versions",
+]
+
+make_callable(__name__)

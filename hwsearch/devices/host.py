@@ -1,0 +1,82 @@
+"""Facts about this machine that make a latency what it is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@cache
+def host_facts() -> dict[str, Any]:
+    """CPU model, cores, memory, governor, container quota, operating system; unknown facts are None."""
+    return {
+        "cpu": cpu_model(),
+        "machine": platform.machine(),
+        "cores_physical": psutil.cpu_count(logical=False),
+        "cores_usable": usable_cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "cpu_quota": _read("/sys/fs/cgroup/cpu.max"),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if sys.platform.startswith("linux") else (os.cpu_count() or 1)
+
+
+def cpu_model() -> str:
+    """The processor's own name, with family and model where that name is vague."""
+    text = _read("/proc/cpuinfo") or ""
+    facts = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    name = facts.get("model name") or platform.processor() or "unknown"
+    if "cpu family" in facts and "model" in facts:
+        return f"{name} (family {facts['cpu family']}, model {facts['model']})"
+    return name
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions of distributions; missing ones are left out."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def throttled() -> int | None:
+    """How often the container's CPU quota has throttled this process so far, where that is told."""
+    text = _read("/sys/fs/cgroup/cpu.stat") or ""
+    for line in text.splitlines():
+        if line.startswith("nr_throttled"):
+            return int(line.split()[1])
+    return None
+
+
+def load_average() -> float | None:
+    """Processes that wanted to run in the last minute, on average."""
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip() or None
+    except OSError:
+        return None
