@@ -1,0 +1,267 @@
+"""Dominance, hypervolume, and the Pareto front of measured architectures.
+
+Values are float arrays (n, m) in natural units, one column an objective; NaN means that a measurement failed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import moocore
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hwsearch._verbs import make_callable
+from hwsearch.errors import LimitError, SearchError, nearest
+from hwsearch.objective import Limit, Objective, metric_name, parse_limit, signs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+#: a limit as text, or as (column, limit)
+LimitLike = str | tuple[str, Limit]
+
+
+def as_values(values: ArrayLike, objectives: Sequence[Objective]) -> FloatArray:
+    """`values` as a float array (n, m); a vector (n,) is taken as (n, 1). Raises SearchError for another shape."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return np.empty((0, len(objectives)))
+    if array.ndim == 1 and len(objectives) == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] != len(objectives):
+        names = ", ".join(o.name for o in objectives)
+        raise SearchError(
+            f"values of shape {array.shape} do not fit the {len(objectives)} objectives ({names}).",
+            hint="Give one row an architecture and one column an objective.",
+        )
+    return array
+
+
+def non_dominated(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
+    """Mask (n,) of the rows that no other row dominates; O(n log n) for two and three objectives.
+
+    A row dominates another when it is at least as good in each objective and better in one. Rows that hold
+    NaN are never on the front. Of equal rows only the first is kept.
+    """
+    array = as_values(values, objectives)
+    mask = np.zeros(len(array), dtype=bool)
+    whole = np.flatnonzero(~np.isnan(array).any(axis=1))
+    if len(whole) == 0:
+        return mask
+    costs, first = np.unique(array[whole] * signs(objectives), axis=0, return_index=True)
+    mask[whole[first[np.asarray(moocore.is_nondominated(costs), dtype=bool)]]] = True
+    return mask
+
+
+def cost_hypervolume(costs: FloatArray, reference: FloatArray) -> float:
+    """Hypervolume of costs (n, m), smaller is better, against `reference` (m,); for any number of objectives."""
+    inside = costs[(costs < reference).all(axis=1)]
+    if len(inside) == 0:
+        return 0.0
+    if inside.shape[1] == 1:
+        return float(reference[0] - inside.min())
+    return float(moocore.hypervolume(np.ascontiguousarray(inside), ref=reference))
+
+
+def hypervolume(values: ArrayLike, objectives: Sequence[Objective], reference: ArrayLike) -> float:
+    """The volume between the rows of `values` and the point `reference` (m,), all in natural units.
+
+    Rows that are not better than the reference in every objective, and rows with NaN, count for nothing.
+    Computed by moocore (Fonseca, Paquete, López-Ibáñez 2006 and later algorithms); exact.
+    Raises SearchError when the reference has another length or is not finite.
+    """
+    array = as_values(values, objectives)
+    point = np.asarray(reference, dtype=np.float64)
+    if point.shape != (len(objectives),) or not np.isfinite(point).all():
+        raise SearchError(f"the reference point {reference!r} is not {len(objectives)} finite numbers.")
+    sign = signs(objectives)
+    return cost_hypervolume(array[~np.isnan(array).any(axis=1)] * sign, point * sign)
+
+
+def reference_point(values: ArrayLike, objectives: Sequence[Objective], margin: float = 0.05) -> FloatArray:
+    """The default reference point (m,): each objective's worst measured value, made worse by `margin` of its range.
+
+    Where all values are equal, `margin` of the value's size is taken, or `margin` itself at zero. To compare
+    several runs compute it once from all their values together. Raises SearchError when no row is without NaN.
+    """
+    array = as_values(values, objectives)
+    costs = array[np.isfinite(array).all(axis=1)] * signs(objectives)
+    if len(costs) == 0:
+        raise SearchError("a reference point needs at least one row without NaN.", hint="Give the point yourself.")
+    worst, best = costs.max(axis=0), costs.min(axis=0)
+    size = np.where(worst > best, worst - best, np.where(worst != 0, np.abs(worst), 1.0))
+    return np.asarray((worst + margin * size) * signs(objectives), dtype=np.float64)
+
+
+class Front:
+    """A set of measured, mutually non-dominated architectures, sorted by the last objective.
+
+    The frame has a column `arch_id`, one column an objective, and any further columns of the source.
+    """
+
+    def __init__(self, frame: pd.DataFrame, objectives: Sequence[Objective]) -> None:
+        self._frame = frame
+        self.objectives = tuple(objectives)
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, objectives: Sequence[Objective | str]) -> Front:
+        """The non-dominated rows of `frame`; of rows with equal values the first one stays, rows with NaN go.
+
+        Raises SearchError when `arch_id` or an objective has no column.
+        """
+        parsed = [Objective.parse(o) if isinstance(o, str) else o for o in objectives]
+        if not parsed:
+            raise SearchError("a front needs at least one objective.", hint="Give for example 'max accuracy'.")
+        names = [o.name for o in parsed]
+        for name in ["arch_id", *names]:
+            if name not in frame.columns:
+                raise SearchError(f"the frame has no column {name!r}.", hint=nearest(name, map(str, frame.columns)))
+        mask = non_dominated(frame[names].to_numpy(dtype=np.float64), parsed)
+        kept = frame[mask].sort_values([names[-1], *names[:-1]], kind="stable", ignore_index=True)
+        return cls(kept, parsed)
+
+    @classmethod
+    def from_values(cls, arch_ids: Sequence[str], values: ArrayLike, objectives: Sequence[Objective]) -> Front:
+        """The front of values (n, m) measured for the architectures with these ids (n)."""
+        frame = pd.DataFrame(as_values(values, objectives), columns=[o.name for o in objectives])
+        frame.insert(0, "arch_id", pd.Series(list(arch_ids), dtype=object))
+        return cls.of(frame, objectives)
+
+    @property
+    def values(self) -> FloatArray:
+        """The objectives (n, m), in natural units."""
+        return np.asarray(self._frame[[o.name for o in self.objectives]], dtype=np.float64)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A copy as a DataFrame."""
+        return self._frame.copy()
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __repr__(self) -> str:
+        return f"Front({len(self)} architectures; {', '.join(f'{o.direction} {o.name}' for o in self.objectives)})"
+
+    def hypervolume(self, reference: ArrayLike) -> float:
+        """As `hwsearch.front.hypervolume` of the front's rows."""
+        return hypervolume(self.values, self.objectives, reference)
+
+    def knee(self) -> pd.Series[Any]:
+        """The row that lies farthest from the chord between the ends of the front, on its better side.
+
+        Each objective is scaled to 0 (best on the front) .. 1 (worst). With two objectives the chord then runs
+        from (0, 1) to (1, 0); with m objectives it is the plane on which the scaled costs sum to one, and the
+        distance is (1 - sum) / sqrt(m). With one or two rows, where there is no bend, the first objective's best
+        row is the knee. Ties go to the first row. Raises SearchError on an empty front.
+        """
+        if not len(self):
+            raise SearchError("an empty front has no knee.", hint="Measure at least one architecture first.")
+        costs = self.values * signs(self.objectives)
+        if len(self) <= 2:
+            return self._frame.iloc[int(np.argmin(costs[:, 0]))]
+        low, high = costs.min(axis=0), costs.max(axis=0)
+        scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+        distance = (1.0 - scaled.sum(axis=1)) / math.sqrt(len(self.objectives))
+        return self._frame.iloc[int(np.argmax(distance))]
+
+    # ------------------------------------------------------------------ pick
+    def pick(
+        self, limits: LimitLike | Iterable[LimitLike], *, largest: Mapping[str, float] | None = None
+    ) -> pd.Series[Any]:
+        """The best row under `limits`: best in the first objective that is not limited.
+
+        limits : texts such as "latency_ms<=2", "latency_ms@cpu <= 2 ms", "accuracy>=80", or (column, Limit) pairs
+        largest : the largest subnet's value a column, for limits that are a share of it ("<= 60 %")
+
+        Ties are decided by the other objectives in their order. Raises LimitError for a limit that names no column
+        or several, and when no row meets all limits; it then names the nearest value that can be reached.
+        """
+        one = isinstance(limits, str) or (isinstance(limits, tuple) and isinstance(limits[-1], Limit))
+        texts = cast("list[LimitLike]", [limits] if one else list(limits))
+        parsed = [self._limit(limit, largest or {}) for limit in texts]
+        if not len(self):
+            raise LimitError("an empty front has nothing to pick.", hint="Measure at least one architecture first.")
+        left = np.ones(len(self), dtype=bool)
+        met: list[str] = []
+        for column, limit in parsed:
+            values = self._frame[column].to_numpy(dtype=np.float64)
+            kept = left & limit.met(values)
+            if not kept.any():
+                raise _unreachable(column, limit, values[left], met)
+            left = kept
+            met.append(f"{column} {limit}")
+        limited = {column for column, _ in parsed}
+        order = [o for o in self.objectives if o.name not in limited] + [
+            o for o in self.objectives if o.name in limited
+        ]
+        costs = np.stack([self._frame[o.name].to_numpy(dtype=np.float64) * o.sign for o in order])
+        ranked = np.lexsort(costs[::-1])
+        return self._frame.iloc[int(ranked[left[ranked]][0])]
+
+    def _limit(self, limit: LimitLike, largest: Mapping[str, float]) -> tuple[str, Limit]:
+        """The column a limit is about and its absolute form."""
+        if isinstance(limit, str):
+            head, at, tail = limit.partition("@")
+            cut = min((tail.find(c) for c in "<>=" if c in tail), default=0)
+            name, bound = parse_limit(head + tail[cut:] if at else limit)
+            wanted = f"{name}@{tail[:cut].strip()}" if at else name
+        else:
+            name, bound = limit
+            wanted = metric_name(name)
+        columns = [str(c) for c in self._frame.columns if c != "arch_id"]
+        found = [wanted] if wanted in columns else [c for c in columns if c.partition("@")[0] == wanted]
+        if len(found) != 1:
+            if found:
+                raise LimitError(
+                    f"the limit on {wanted!r} fits {len(found)} columns: {', '.join(found)}.",
+                    hint=f"Name the device, as in '{found[0]} {bound}'.",
+                )
+            raise LimitError(f"the front has no column {wanted!r} to limit.", hint=nearest(wanted, columns))
+        return found[0], bound.resolve(largest.get(found[0], largest.get(wanted)))
+
+    # ------------------------------------------------------------------ plot
+    def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
+        """Draw the first objective over the last as a staircase of measured points; returns the axes.
+
+        `style` goes to `Axes.plot`. With one objective the values are drawn in their order.
+        """
+        if ax is None:
+            from matplotlib import pyplot
+
+            ax = pyplot.subplots()[1]
+        first, last = self.objectives[0], self.objectives[-1]
+        y = self._frame[first.name].to_numpy(dtype=np.float64)
+        x = self._frame[last.name].to_numpy(dtype=np.float64) if first is not last else np.arange(1.0, len(y) + 1)
+        lines = len(self.objectives) == 2
+        step: dict[str, Any] = (
+            {"drawstyle": "steps-post" if last.direction == "min" else "steps-pre"} if lines else {"linestyle": "none"}
+        )
+        drawn: dict[str, Any] = {"marker": "o", "markersize": 4, **step, **style}
+        ax.plot(x, y, **drawn)
+        ax.set_xlabel(last.name if first is not last else "rank")
+        ax.set_ylabel(first.name)
+        return ax
+
+
+def _unreachable(column: str, limit: Limit, values: FloatArray, met: list[str]) -> LimitError:
+    """The error that names the nearest value that can be reached, and a limit, rounded, that can be met."""
+    lowest = limit.op == "<="
+    best = float(np.nanmin(values) if lowest else np.nanmax(values))
+    # at three digits, rounded to the side that can be met
+    unit = 10.0 ** (math.floor(math.log10(abs(best))) - 2) if best else 1.0
+    rounded = (math.ceil if lowest else math.floor)(best / unit) * unit
+    possible = rounded >= best if lowest else rounded <= best
+    under = f" under {' and '.join(met)}" if met else ""
+    return LimitError(
+        f"No measured subnet meets {column} {limit}{under}: "
+        f"the {'lowest' if lowest else 'highest'} measured is {best:g}.",
+        hint=f'Try "{column} {limit.op} {rounded if possible else best:.12g}".',
+    )
+
+
+make_callable(__name__)

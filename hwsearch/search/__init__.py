@@ -1,0 +1,72 @@
+"""Search tactics: `create` one by name, then ask for architectures and tell their measured values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from hwsearch._verbs import make_callable
+from hwsearch.errors import SearchError, nearest
+from hwsearch.objective import Objective
+from hwsearch.search.base import Searcher
+from hwsearch.spaces import SearchSpace
+
+__all__ = ["Searcher", "create", "tactics"]
+
+GROUP = "hwsearch.searchers"
+#: other names of tactics
+ALIASES = {"default": "guided"}
+#: this package's own tactics, for a source tree that is not installed
+BUILT_IN = {
+    "guided": "hwsearch.search.guided:GuidedSearcher",
+    "nsga2": "hwsearch.search.nsga2:Nsga2Searcher",
+    "optuna-nsga2": "hwsearch.search.optuna_nsga2:OptunaNsga2Searcher",
+    "optuna-tpe": "hwsearch.search.optuna_tpe:OptunaTpeSearcher",
+    "random": "hwsearch.search.random_search:RandomSearcher",
+}
+
+
+def tactics() -> list[str]:
+    """The names that `create` knows: this package's and those of installed plug-ins."""
+    return sorted({*BUILT_IN, *ALIASES, *(e.name for e in entry_points(group=GROUP))})
+
+
+def find(name: str) -> type[Searcher]:
+    """The class of a tactic; entry points of the group `hwsearch.searchers` first, then the built-in ones.
+
+    Raises SearchError for an unknown name and for an entry point that is not a `Searcher`.
+    """
+    for entry in entry_points(group=GROUP, name=name):
+        found = entry.load()
+        if not (isinstance(found, type) and issubclass(found, Searcher)):
+            raise SearchError(f"entry point {name!r} of {GROUP!r} gives {found!r}, which is not a Searcher class.")
+        return found
+    target = BUILT_IN.get(ALIASES.get(name, name))
+    if target is None:
+        raise SearchError(f"there is no search tactic {name!r}.", hint=nearest(name, tactics()))
+    module, _, attribute = target.partition(":")
+    loaded: type[Searcher] = getattr(import_module(module), attribute)
+    return loaded
+
+
+def create(
+    name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+) -> Searcher:
+    """A searcher of tactic `name` ("default" is "guided"); `options` are those of its class.
+
+    Raises SearchError for an unknown tactic or option.
+    """
+    cls = find(name)
+    parameters = inspect.signature(cls).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        known = [p for p in parameters if p not in ("space", "objectives", "seed")]
+        for option in options:
+            if option not in known:
+                raise SearchError(f"tactic {name!r} has no option {option!r}.", hint=nearest(option, known))
+    return cls(space, objectives, seed, **options)
+
+
+make_callable(__name__)

@@ -1,0 +1,126 @@
+"""NSGA-II's parts on index arrays: ranking, survival, mating; and an inner search on a scoring function.
+
+Deb, Pratap, Agarwal, Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002.
+Limits rank as in that paper: what meets them goes first, the rest by how far it is from meeting them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+from hwsearch.spaces import SearchSpace
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+#: maps rows (n, genes) to costs (n, m), smaller is better, and violations of the limits (n,), 0 is none
+Score = Callable[[IntArray], tuple[FloatArray, FloatArray]]
+
+
+def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = None) -> tuple[IntArray, FloatArray]:
+    """Non-domination rank (N,) and crowding distance (N,) of costs (N, m).
+
+    Rows that violate limits come after all fronts, ranked by violation, with crowding 0; infinity and NaN
+    are worst. With `n`, fronts that are not needed to choose n rows share the next rank and have crowding 0.
+    """
+    total = len(costs)
+    rank, crowding = np.zeros(total, dtype=np.int64), np.zeros(total)
+    violation = np.where(np.isnan(violation) | ~np.isfinite(costs).all(axis=1), np.inf, violation)
+    feasible, infeasible = np.flatnonzero(violation <= 0), np.flatnonzero(violation > 0)
+    fronts = NonDominatedSorting().do(costs[feasible], n_stop_if_ranked=n) if len(feasible) else []
+    rank[feasible] = len(fronts)
+    distance = get_crowding_function("cd")
+    for k, front in enumerate(fronts):
+        rank[feasible[front]] = k
+        crowding[feasible[front]] = distance.do(costs[feasible[front]])
+    rank[infeasible] = len(fronts) + 1 + np.unique(violation[infeasible], return_inverse=True)[1]
+    return rank, crowding
+
+
+def survive(costs: FloatArray, violation: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
+    """Positions of the n best rows by rank, then crowding, best first; full ties by chance."""
+    rank, crowding = rank_and_crowding(costs, violation, n)
+    return np.asarray(np.lexsort((rng.random(len(costs)), -crowding, rank))[:n], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Mating:
+    """How children are made: binary tournaments, uniform crossover with this chance, gene-wise mutation.
+
+    crossover : probability that a child has two parents
+    mutation : probability that a gene is redrawn; None means 1 / genes
+    """
+
+    crossover: float = 0.9
+    mutation: float | None = None
+
+    def children(
+        self, space: SearchSpace, rows: IntArray, rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator
+    ) -> IntArray:
+        """n canonical rows bred from rows (N, genes)."""
+        a, b = (self._tournament(rank, crowding, n, rng) for _ in range(2))
+        crossed = space.crossover_array(rows[a], rows[b], rng)
+        single = rng.random(n) >= self.crossover
+        crossed[single] = rows[a][single]
+        return space.mutate_array(crossed, rng, self.mutation)
+
+    @staticmethod
+    def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
+        one, two = rng.integers(0, len(rank), size=(2, n))
+        better = (rank[two] < rank[one]) | ((rank[two] == rank[one]) & (crowding[two] > crowding[one]))
+        return np.asarray(np.where(better, two, one), dtype=np.int64)
+
+
+def row_keys(rows: IntArray) -> IntArray:
+    """A 64-bit number a row, the same in every run; different rows share one with probability of about 2^-64."""
+    factors = np.random.default_rng(0x5EED).integers(-(2**62), 2**62, size=(2, rows.shape[1])) | 1
+    with np.errstate(over="ignore"):
+        return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
+
+
+def evolve(
+    space: SearchSpace,
+    score: Score,
+    start: IntArray,
+    *,
+    population: int,
+    evaluations: int,
+    mating: Mating,
+    rng: np.random.Generator,
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Generational NSGA-II on `score`, all on arrays; everything that was scored: rows, costs, violations.
+
+    start : (k, genes) rows of the first generation, filled up with uniform samples to `population`
+    evaluations : how many rows are scored at most, the first generation included
+
+    A row is scored once in a generation and its parents' generation; the result lists each distinct row once.
+    """
+    rows = np.concatenate([start[:population], space.sample_array(max(0, population - len(start)), rng)])
+    rows = rows[np.unique(row_keys(rows), return_index=True)[1]]
+    costs, violation = score(rows)
+    archive = [(rows, costs, violation)]
+    used = len(rows)
+    while used < evaluations:
+        rank, crowding = rank_and_crowding(costs, violation)
+        children = mating.children(space, rows, rank, crowding, min(population, evaluations - used), rng)
+        keys = row_keys(children)
+        keep = np.unique(keys, return_index=True)[1]
+        keep = keep[~np.isin(keys[keep], row_keys(rows))]
+        used += len(children)  # counted even if all were known, so that small spaces end, too
+        if not len(keep):
+            continue
+        children = children[np.sort(keep)]
+        archive.append((children, *score(children)))
+        rows, costs, violation = (
+            np.concatenate(pair) for pair in zip((rows, costs, violation), archive[-1], strict=True)
+        )
+        chosen = survive(costs, violation, population, rng)
+        rows, costs, violation = rows[chosen], costs[chosen], violation[chosen]
+    rows, costs, violation = (np.concatenate(part) for part in zip(*archive, strict=True))
+    first = np.unique(row_keys(rows), return_index=True)[1]
+    return rows[first], costs[first], violation[first]

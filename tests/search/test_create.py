@@ -1,0 +1,72 @@
+"""Tactics by name: built in, aliased, from plug-ins; and what typing errors are answered with."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
+
+import pytest
+
+import hwsearch.search as search
+from hwsearch.errors import HwsearchError, LimitError, SearchError
+from hwsearch.objective import Limit, Objective
+from hwsearch.search.base import Searcher
+from hwsearch.search.guided import GuidedSearcher
+from hwsearch.search.random_search import RandomSearcher
+from hwsearch.testing.searchers import TWO, small_space
+
+
+def test_every_tactic_is_a_searcher_with_its_own_name() -> None:
+    assert {"default", "guided", "nsga2", "optuna-nsga2", "optuna-tpe", "random"} <= set(search.tactics())
+    for name in search.BUILT_IN:
+        searcher = search.create(name, small_space(), TWO)
+        assert isinstance(searcher, Searcher) and searcher.name == name
+
+
+def test_default_is_the_guided_tactic() -> None:
+    assert isinstance(search.create("default", small_space(), TWO, seed=3, start=8), GuidedSearcher)
+
+
+def test_unknown_names_are_answered_with_the_nearest() -> None:
+    with pytest.raises(SearchError, match="Did you mean 'random'"):
+        search.create("randon", small_space(), TWO)
+    with pytest.raises(SearchError, match="Did you mean 'population'"):
+        search.create("nsga2", small_space(), TWO, popluation=8)
+
+
+def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = EntryPoints(
+        [
+            EntryPoint("mine", "hwsearch.search.random_search:RandomSearcher", search.GROUP),
+            EntryPoint("broken", "hwsearch.search:create", search.GROUP),
+        ]
+    )
+    monkeypatch.setattr(search, "entry_points", lambda **wanted: points.select(**wanted))
+    assert "mine" in search.tactics()
+    assert isinstance(search.create("mine", small_space(), TWO), RandomSearcher)
+    with pytest.raises(SearchError, match="not a Searcher"):
+        search.create("broken", small_space(), TWO)
+
+
+def test_objectives_are_checked() -> None:
+    share = Objective("latency_ms", limit=Limit("<=", 0.6, relative=True))
+    with pytest.raises(LimitError):
+        search.create("random", small_space(), ["max accuracy", share])
+    for wrong in ([], ["max accuracy", "accuracy"]):
+        with pytest.raises(SearchError):
+            search.create("random", small_space(), wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("nsga2", {"population": 1}),
+        ("optuna-nsga2", {"population": 1}),
+        ("guided", {"explore": 1.5}),
+        ("guided", {"inner_evaluations": 10}),
+        ("guided", {"exact": {"mac": len}}),
+    ],
+)
+def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(HwsearchError):
+        search.create(name, small_space(), TWO, **options)

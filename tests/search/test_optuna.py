@@ -1,0 +1,124 @@
+"""Optuna behind the protocol: what the samplers hear, conditional genes, the user's logging."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hwsearch.front import hypervolume, reference_point
+from hwsearch.search import create
+from hwsearch.search.optuna_base import OptunaSearcher
+from hwsearch.testing.searchers import TWO, large_space, small_space, values_of
+
+NAMES = ("optuna-tpe", "optuna-nsga2")
+
+
+def made(name: str, objectives: tuple[str, ...] = TWO, seed: int = 0) -> OptunaSearcher:
+    searcher = create(name, large_space(), objectives, seed)
+    assert isinstance(searcher, OptunaSearcher)
+    return searcher
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_study_holds_what_was_told_and_what_is_pending(name: str) -> None:
+    searcher = made(name, ("max accuracy", "latency_ms <= 8"))
+    archs = searcher.ask(6)
+    values = values_of(searcher.space, archs, 2)
+    values[1, 0] = np.nan
+    searcher.tell(archs[:4], values[:4])
+    study = searcher._study()
+    assert [t.state for t in study.trials] == [
+        TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE,
+        TrialState.RUNNING, TrialState.RUNNING,
+    ]  # fmt: skip
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    for arch, trial, value in zip(archs, study.trials, values, strict=True):
+        genes = {n: searcher.space.choices[searcher.space.names.index(n)].values[i] for n, i in trial.params.items()}
+        assert genes == arch.to_dict()  # active genes only
+        if trial.state is TrialState.COMPLETE:
+            assert trial.values == value.tolist()
+            assert (trial.constraints["limits"] > 0) == (value[1] > 8)
+
+
+def test_a_repeated_architecture_is_told_again_from_its_known_value() -> None:
+    space = small_space()
+    searcher = create("optuna-tpe", space, TWO, 0, start=5)
+    for _ in range(8):
+        archs = searcher.ask(10)
+        searcher.tell(archs, values_of(space, archs, 2))
+    record = searcher.state_dict()["extra"]["record"]
+    assert sorted(set(record)) == list(range(80))
+    assert len(record) > 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_users_logging_is_left_alone(name: str) -> None:
+    logger = logging.getLogger("optuna")
+    before = optuna.logging.get_verbosity(), list(logger.handlers), logger.propagate
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    listener = Listener()
+    logger.addHandler(listener)
+    try:
+        optuna.create_study()
+        assert len(lines) == 1  # Optuna does speak
+        searcher = made(name)
+        archs = searcher.ask(12)
+        searcher.tell(archs, values_of(searcher.space, archs, 2))
+        searcher.ask(3)
+        assert len(lines) == 1
+    finally:
+        logger.removeHandler(listener)
+    assert (optuna.logging.get_verbosity(), list(logger.handlers), logger.propagate) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_limits_pull_the_asks_to_what_meets_them(name: str) -> None:
+    """Under a limit that 2 % of uniform samples meet; 100 evaluations, of which the last 50 count."""
+    space = large_space()
+    pool = values_of(space, space.sample(2000, np.random.default_rng(1)), 2)
+    limit = float(f"{np.quantile(pool[:, 1], 0.02):.6g}")
+    options = {"population": 20} if name == "optuna-nsga2" else {}
+    searcher = create(name, space, ["max accuracy", f"latency_ms <= {limit:g}"], 1, **options)
+    for _ in range(10):
+        archs = searcher.ask(10)
+        searcher.tell(archs, values_of(space, archs, 2))
+    assert (searcher.evaluated[1][-50:, 1] <= limit).mean() > 0.1
+
+
+def test_tpe_beats_random_search_on_one_objective() -> None:
+    """Best latency after 80 evaluations, medians of 5 seeds."""
+    space = large_space()
+    best: dict[str, list[float]] = {"optuna-tpe": [], "random": []}
+    for name in best:
+        for seed in range(5):
+            searcher = create(name, space, ["max accuracy"], seed)
+            for _ in range(8):
+                archs = searcher.ask(10)
+                searcher.tell(archs, values_of(space, archs, 1))
+            best[name].append(float(searcher.evaluated[1].max()))
+    assert np.median(best["optuna-tpe"]) > max(best["random"])
+
+
+def test_nsga2_gains_on_random_search() -> None:
+    """Hypervolume after 300 evaluations in generations of 30, medians of 5 seeds."""
+    space = large_space()
+    objectives = create("random", space, TWO).objectives
+    reference = reference_point(values_of(space, [space.smallest(), space.largest()], 2), objectives)
+    volume: dict[str, list[float]] = {"optuna-nsga2": [], "random": []}
+    for name in volume:
+        for seed in range(5):
+            searcher = create(name, space, TWO, seed, **({"population": 30} if name != "random" else {}))
+            for _ in range(10):
+                archs = searcher.ask(30)
+                searcher.tell(archs, values_of(space, archs, 2))
+            volume[name].append(hypervolume(searcher.evaluated[1], objectives, reference))
+    assert np.median(volume["optuna-nsga2"]) > np.median(volume["random"])

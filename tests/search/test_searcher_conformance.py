@@ -1,0 +1,93 @@
+"""Each of our tactics keeps the promises of `Searcher`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwsearch.search import Searcher, create
+from hwsearch.search.random_search import RandomSearcher
+from hwsearch.spaces import Architecture, SearchSpace
+from hwsearch.testing import SearcherConformance
+from predictors import RidgePredictor
+
+
+def size(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray((rows + 1).sum(axis=1) + 1.0)
+
+
+def ridge(seed: int) -> RidgePredictor:
+    return RidgePredictor()
+
+
+class TestRandom(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("random", space, objectives, seed)
+
+
+class TestBalancedRandom(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("random", space, objectives, seed, cost=size)
+
+
+class TestNsga2(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("nsga2", space, objectives, seed, population=10)
+
+
+class TestBalancedNsga2(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("nsga2", space, objectives, seed, population=12, cost=size)
+
+
+class TestOptunaTpe(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("optuna-tpe", space, objectives, seed)
+
+
+class TestOptunaNsga2(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("optuna-nsga2", space, objectives, seed, population=8)
+
+
+class TestGuided(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create(
+            "guided", space, objectives, seed, start=12, inner_evaluations=600, population=40, make_predictor=ridge
+        )
+
+
+class Repeating(RandomSearcher):
+    """Asks what it asked before."""
+
+    def ask(self, n: int) -> list[Architecture]:
+        return self.space.sample(n, np.random.default_rng(0))
+
+
+class Forgetful(RandomSearcher):
+    """Loses its random state on a resume."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.rng = np.random.default_rng(self.seed)
+
+
+@pytest.mark.parametrize(
+    ("cls", "promise"),
+    [
+        (Repeating, SearcherConformance.test_asks_exactly_n_new_architectures_of_the_space),
+        (Repeating, SearcherConformance.test_never_repeats_what_is_pending_or_was_told_unasked),
+        (Forgetful, SearcherConformance.test_resumes_bit_for_bit_through_json),
+    ],
+)
+def test_the_suite_catches_what_breaks_a_promise(cls: type[RandomSearcher], promise: Any) -> None:
+    class Suite(SearcherConformance):
+        def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+            return cls(space, objectives, seed)
+
+    with pytest.raises(AssertionError):
+        promise(Suite())
