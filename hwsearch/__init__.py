@@ -1,0 +1,49 @@
+"""hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
+
+The verbs of the command line are functions here: `run`, `demo`, `profile`, `evaluate`, `fit`,
+`search`, `validate`, `front`, `pick`, `export`, `report`, `train`, `doctor`, `supernets`, `devices`.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+logging.getLogger("hwsearch").addHandler(logging.NullHandler())
+
+_PLACES = {
+    **dict.fromkeys(["check", "demo", "evaluate", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"),
+    "doctor": "hwsearch.inspect",
+    "train": "hwsearch.recipes",
+    "Campaign": "hwsearch.engine",
+    "Architecture": "hwsearch.spaces",
+    "SearchSpace": "hwsearch.spaces",
+    "HwsearchError": "hwsearch.errors",
+}
+#: verbs that share their name with a subpackage, which can be called
+_MODULES = ("devices", "export", "front", "report", "search", "supernets")
+
+if TYPE_CHECKING:
+    from hwsearch.api import check, demo, evaluate, export, fit, front, pick, profile, report, run, search, validate
+    from hwsearch.engine import Campaign
+    from hwsearch.errors import HwsearchError
+    from hwsearch.inspect import devices, doctor, supernets
+    from hwsearch.recipes import train
+    from hwsearch.spaces import Architecture, SearchSpace
+
+__all__ = [*_PLACES, *_MODULES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"hwsearch.{name}")
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    raise AttributeError(f"module 'hwsearch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,151 @@
+"""The verbs, as functions: the same names and meanings as the commands of `hwsearch`.
+
+Each takes a campaign: a `Campaign`, a configuration file, or a campaign's folder. All can be
+repeated: what has been measured is never measured again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hwsearch import engine
+from hwsearch.devices import host_facts
+from hwsearch.engine import Campaign, Progress
+from hwsearch.engine.reporting import build_report
+from hwsearch.errors import HwsearchError
+from hwsearch.front import Front
+
+Source = Campaign | Path | str
+
+STEPS: dict[str, Callable[[Campaign], Any]] = {
+    "check": engine.check,
+    "profile": engine.profile,
+    "evaluate": engine.evaluate,
+    "fit": engine.fit,
+    "search": engine.search,
+    "validate": engine.validate,
+    "export": engine.export,
+    "report": build_report,
+}
+
+
+def open_campaign(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> Campaign:
+    """The campaign of a configuration file or folder."""
+    return source if isinstance(source, Campaign) else Campaign.open(source, folder=folder, progress=progress)
+
+
+@contextmanager
+def _step(campaign: Campaign, name: str) -> Iterator[None]:
+    """Note a step in the store, in ``log.txt`` and, with its seconds, in the campaign's state."""
+    handler = campaign.log_to_file()
+    started = time.monotonic()
+    status = "failed"
+    run = campaign.store.begin_run(name, host_facts())
+    try:
+        yield
+        status = "done"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    finally:
+        handler.close()
+        import logging
+
+        logging.getLogger("hwsearch").removeHandler(handler)
+        try:
+            campaign.store.end_run(run, status)
+            campaign.note_seconds(name, time.monotonic() - started)
+        except HwsearchError:
+            if status == "done":
+                raise
+
+
+def _do(source: Source, name: str) -> Any:
+    campaign = open_campaign(source)
+    with _step(campaign, name):
+        return STEPS[name](campaign)
+
+
+def check(source: Source) -> None:
+    """Run a model on every device; an execution provider that is not the one asked for is an error."""
+    _do(source, "check")
+
+
+def profile(source: Source) -> pd.DataFrame:
+    """Time the profile's subnets on every device: one row a subnet and device."""
+    return _do(source, "profile")  # type: ignore[no-any-return]
+
+
+def evaluate(source: Source) -> pd.DataFrame:
+    """Top-1 of the profile's evaluated subnets: one row a subnet."""
+    return _do(source, "evaluate")  # type: ignore[no-any-return]
+
+
+def fit(source: Source) -> pd.DataFrame:
+    """Fit the predictors: one row a metric, scored on measurements not used for fitting."""
+    return _do(source, "fit")  # type: ignore[no-any-return]
+
+
+def search(source: Source) -> pd.DataFrame:
+    """Rounds of proposing and measuring: one row a round and device."""
+    return _do(source, "search")  # type: ignore[no-any-return]
+
+
+def validate(source: Source) -> pd.DataFrame:
+    """Measure the candidates for the fronts afresh: one row a subnet and device."""
+    return _do(source, "validate")  # type: ignore[no-any-return]
+
+
+def front(source: Source, device: str | None = None) -> Front:
+    """The measured Pareto front of one device."""
+    return engine.front(open_campaign(source), device)
+
+
+def pick(source: Source, limit: str | Sequence[str] = (), device: str | None = None, *, export: Path | str | None = None) -> dict[str, Any]:
+    """The best measured subnet under limits such as ``latency_ms<=2``; written as ONNX when `export` is given."""
+    limits = [limit] if isinstance(limit, str) else list(limit)
+    return engine.pick(open_campaign(source), limits, device, export=Path(export) if export else None)
+
+
+def export(
+    source: Source, arch: str | None = None, device: str | None = None, *, output: Path | str | None = None, batch: int | None = None
+) -> list[dict[str, Any]]:
+    """ONNX files and cards of one subnet (by id) or of every pick."""
+    campaign = open_campaign(source)
+    with _step(campaign, "export"):
+        return engine.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
+
+
+def report(source: Source) -> dict[str, Any]:
+    """``front.csv|json``, ``measurements.csv``, plots and ``report.html``; returns their paths."""
+    return _do(source, "report")  # type: ignore[no-any-return]
+
+
+def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """The whole line: check → profile → evaluate → fit → search → validate → export → report."""
+    campaign = open_campaign(source, folder=folder, progress=progress)
+    before = campaign.measured()
+    started = time.monotonic()
+    result: dict[str, Any] = {}
+    for name in STEPS:
+        result[name] = _do(campaign, name)
+    seconds = time.monotonic() - started
+    summary = dict(result["report"])
+    return {
+        "folder": str(campaign.folder),
+        "seconds": round(seconds, 1),
+        "measured": campaign.measured() - before,
+        **summary,
+    }
+
+
+def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    """The whole line on the embedded supernet and this machine's CPU, as two devices."""
+    return run(Path(str(files("hwsearch") / "demo.toml")), folder=folder or "runs/demo", progress=progress)

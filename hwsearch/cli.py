@@ -1,0 +1,370 @@
+"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout.
+
+Exit codes: 0 done, 1 a typed error, 2 wrong usage, 130 interrupted (state kept).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import hwsearch
+from hwsearch.cli_progress import ConsoleProgress, TrainingBar
+from hwsearch.errors import HwsearchError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.",
+)
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Source = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
+DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return [_plain(r) for r in value.to_dict(orient="records")]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _emit(value: Any, as_json: bool) -> bool:
+    """Print as JSON if asked; returns whether it did."""
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n")
+    return as_json
+
+
+def _frame(frame: Any, title: str, digits: int = 4) -> None:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in frame.columns:
+        table.add_column(str(column), justify="left" if frame[column].dtype == object else "right")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in row))
+    out.print(table)
+
+
+def _mapping(value: dict[str, Any], indent: str = "") -> None:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            out.print(f"{indent}[bold]{key}[/bold]", highlight=False)
+            _mapping(item, indent + "  ")
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            out.print(f"{indent}[bold]{key}[/bold]: {len(item)} entries", highlight=False)
+        else:
+            shown = ", ".join(map(str, item)) if isinstance(item, list) else item
+            out.print(f"{indent}[bold]{key}[/bold]: {shown}", highlight=False)
+
+
+def _campaign(source: Path, folder: Path | None = None) -> Any:
+    from hwsearch.engine import Campaign
+
+    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err))
+
+
+# ---------------------------------------------------------------------- the whole line
+def _finish(result: dict[str, Any], as_json: bool) -> None:
+    if _emit(result, as_json):
+        return
+    for device in result["devices"]:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in (device["device"], "top-1 % (90 %)", "latency ms (90 %)", "MACs", "file"):
+            table.add_column(name, justify="left" if name in (device["device"], "file") else "right")
+        for p in device["picks"]:
+            table.add_row(
+                p["label"],
+                f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
+                f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
+                f"{p['macs'] / 1e6:.1f} M",
+                Path(p["file"]).name,
+            )
+        out.print(table)
+        out.print(f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n", highlight=False)
+    out.print(f"{result['measured']} measurements in {result['seconds']:.0f} s", highlight=False)
+    out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
+
+
+@app.command()
+def run(config: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Do everything: check, profile, evaluate, fit, search, validate, export, report."""
+    from hwsearch.engine import Campaign
+
+    _finish(hwsearch.run(Campaign.open(config, folder=folder, progress=ConsoleProgress(err))), as_json)
+
+
+@app.command()
+def demo(folder: Annotated[Path, typer.Option("--folder")] = Path("runs/demo"), as_json: Json = False) -> None:
+    """Run the whole line on the embedded supernet and this machine's CPU."""
+    _finish(hwsearch.demo(folder=folder, progress=ConsoleProgress(err)), as_json)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="The configuration file to write.")] = Path("campaign.toml"),
+    supernet: Annotated[str, typer.Option(help="A supernet of the catalogue.")] = "cifar10-mbv3",
+    device: Annotated[str, typer.Option(help="A name for the device.")] = "this-cpu",
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    batch: Annotated[int, typer.Option(min=1)] = 1,
+    limit: Annotated[str | None, typer.Option(help="A latency limit such as '<= 2 ms' or '<= 60 %'.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a configuration to start from."""
+    from hwsearch.config import parse_config, to_toml
+    from hwsearch.errors import ConfigError
+    from hwsearch.supernets import catalogue
+
+    catalogue.entry(supernet)
+    latency = {"metric": "latency_ms", **({"limit": limit} if limit else {})}
+    data = {
+        "supernet": {"name": supernet},
+        "device": [{"name": device, "threads": threads, "batch": batch}],
+        "objective": [{"metric": "accuracy"}, latency],
+    }
+    text = to_toml(parse_config(data, "the options given"))
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} exists.", hint="Choose another name, or edit it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if not _emit({"written": str(path)}, as_json):
+        out.print(f"wrote {path}; next: hwsearch run {path}", highlight=False)
+
+
+# ---------------------------------------------------------------------- step by step
+def _step(name: str, source: Path, folder: Path | None, as_json: bool, title: str) -> None:
+    result = getattr(hwsearch, name)(_campaign(source, folder))
+    if not _emit({name: result}, as_json):
+        _frame(result, title)
+
+
+@app.command()
+def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the latency of subnets on every device."""
+    _step("profile", campaign, folder, as_json, "latency")
+
+
+@app.command()
+def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the accuracy of subnets."""
+    _step("evaluate", campaign, folder, as_json, "accuracy")
+
+
+@app.command()
+def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Fit predictors on what was measured, with their errors."""
+    _step("fit", campaign, folder, as_json, "predictors (errors on measurements not used for fitting)")
+
+
+@app.command()
+def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Search in rounds: propose, measure, tell."""
+    _step("search", campaign, folder, as_json, "search")
+
+
+@app.command()
+def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the candidates for the fronts afresh."""
+    _step("validate", campaign, folder, as_json, "fresh measurements")
+
+
+@app.command()
+def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """See that every device runs what it is asked to and that the limits can be met."""
+    hwsearch.check(_campaign(campaign, folder))
+    if not _emit({"check": "passed"}, as_json):
+        out.print("passed", highlight=False)
+
+
+@app.command()
+def front(campaign: Source, device: DeviceName = None, folder: Folder = None, as_json: Json = False) -> None:
+    """Show the measured Pareto front of one device."""
+    frame = hwsearch.front(_campaign(campaign, folder), device).to_frame()
+    if not _emit({"front": frame}, as_json):
+        _frame(frame[[c for c in frame.columns if "@" not in c and not c.endswith("ended_at")]], "front")
+
+
+@app.command()
+def pick(
+    campaign: Source,
+    limit: Annotated[list[str] | None, typer.Option("--limit", help="Such as 'latency_ms<=2'; may be repeated.")] = None,
+    device: DeviceName = None,
+    export: Annotated[Path | None, typer.Option("--export", help="Write the ONNX file here.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Pick the best measured subnet under limits, and write its model file."""
+    result = hwsearch.pick(_campaign(campaign, folder), limit or [], device, export=export)
+    if not _emit(result, as_json):
+        out.print(
+            f"{result['arch_id']} on {result['device']}: top-1 {result['accuracy']:.1f} % ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f}), "
+            f"latency {result['latency_ms']:.3g} ms ({result['latency_ms_low']:.3g}–{result['latency_ms_high']:.3g}), 90 % intervals",
+            highlight=False,
+        )
+        if export is not None:
+            out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
+
+
+@app.command()
+def export(
+    campaign: Source,
+    arch: Annotated[str | None, typer.Option("--arch", help="One subnet, by id (default: all picks).")] = None,
+    device: DeviceName = None,
+    output: Annotated[Path | None, typer.Option("--output", help="With --arch: the ONNX file to write.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="A fixed batch size (default: any).")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Write ONNX files with their cards."""
+    cards = hwsearch.export(_campaign(campaign, folder), arch, device, output=output, batch=batch)
+    if not _emit({"models": cards}, as_json):
+        for card in cards:
+            out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
+
+
+@app.command()
+def report(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Write the fronts, plots and the page."""
+    result = hwsearch.report(_campaign(campaign, folder))
+    if not _emit(result, as_json):
+        out.print(f"→ {result['report']}   {result['front']}", highlight=False)
+
+
+# ---------------------------------------------------------------------- looking around
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Tell what this machine offers and how noisy it is."""
+    with err.status("measuring how repeatable a latency is …") if err.is_terminal else _Quiet():
+        facts = hwsearch.doctor()
+    if not _emit(facts, as_json):
+        _mapping(facts)
+
+
+class _Quiet:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+@app.command()
+def supernets(
+    action: Annotated[str, typer.Argument(help="list, show NAME, or check FILE")] = "list",
+    name: Annotated[str | None, typer.Argument()] = None,
+    as_json: Json = False,
+) -> None:
+    """List the catalogue, show one supernet's card, or say what a weight file is."""
+    if action == "list":
+        rows: Any = hwsearch.supernets()
+        if not _emit({"supernets": rows}, as_json):
+            for r in rows:
+                out.print(
+                    f"[bold]{r['name']}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {r['weights']}\n  {r['summary']}",
+                    highlight=False,
+                )
+        return
+    if action not in ("show", "check") or name is None:
+        raise typer.BadParameter("use: supernets list, supernets show NAME, supernets check FILE")
+    if action == "show":
+        card: Any = hwsearch.supernets(name)
+    else:
+        from hwsearch.inspect import check_file
+
+        card = check_file(name)
+    if not _emit(card, as_json):
+        _mapping(card)
+
+
+@app.command()
+def devices(
+    campaign: Annotated[Path | None, typer.Argument(help="A campaign, for the facts of its devices.")] = None, as_json: Json = False
+) -> None:
+    """Tell what can be a device here, or a campaign's devices."""
+    rows = hwsearch.devices(campaign)
+    if not _emit({"devices": rows}, as_json):
+        for row in rows:
+            _mapping(row)
+            out.print()
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")],
+    data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],
+    folder: Annotated[Path, typer.Option("--folder", help="For checkpoints, weights and card.")],
+    as_json: Json = False,
+) -> None:
+    """Train a supernet; the same command takes an interrupted run up again."""
+    with TrainingBar(err) as bar:
+        card = hwsearch.train(recipe, data, folder, progress=bar.update)
+    if not _emit(card, as_json):
+        for name in ("smallest", "largest"):
+            out.print(f"{name}: top-1 {card[name]['top1_percent']} ±{card[name]['standard_error']} %, {card[name]['macs'] / 1e6:.2f} M MACs", highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        out.print(f"hwsearch {hwsearch.__version__}", highlight=False)
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Entry point: typed errors become one sentence and exit code 1, Ctrl-C becomes 130."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\..*")
+    as_json = "--json" in sys.argv
+    try:
+        app(standalone_mode=False)
+    except HwsearchError as error:
+        _fail(error.to_dict(), str(error), as_json)
+        raise SystemExit(1) from None
+    except typer.Exit as done:
+        raise SystemExit(done.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("interrupted; everything measured so far is kept: the same command goes on from here.", highlight=False)
+        raise SystemExit(130) from None
+    except typer.BadParameter as error:
+        error.show()
+        raise SystemExit(2) from None
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
+            error.show()
+            raise SystemExit(getattr(error, "exit_code", 2)) from None
+        if isinstance(error, OSError):
+            place = f" {error.filename!r}" if error.filename else ""
+            _fail({"error": "OSError", "message": str(error)}, f"{error.strerror or error}{place}.", as_json)
+            raise SystemExit(1) from None
+        raise
+
+
+def _fail(data: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    err.print(f"[red]error:[/red] {_escape(text)}", highlight=False)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""The campaign's configuration: one TOML file, every key checked, errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hwsearch.errors import ConfigError, LimitError, nearest
+from hwsearch.objective import Objective, known_metrics, metric_name, parse_limit
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SupernetConfig(_Part):
+    """Which supernet, and the user's weight file where none is shipped."""
+
+    name: str = "cifar10-mbv3"
+    checkpoint: str | None = None
+
+
+class DataConfig(_Part):
+    """Images. Empty paths mean those the supernet ships.
+
+    calibration, validation, test : a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of class folders
+    *_images : use at most that many
+    """
+
+    calibration: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    calibration_images: int = Field(1000, ge=2)
+    validation_images: int = Field(2000, ge=10)
+    test_images: int = Field(3000, ge=10)
+    batch: int = Field(250, ge=1)
+
+
+class DeviceConfig(_Part):
+    """One target device; all of it is part of its fingerprint except the name."""
+
+    name: str = Field(pattern=NAME)
+    runtime: str = "onnxruntime"
+    provider: str = "CPUExecutionProvider"
+    threads: int = Field(1, ge=1, le=1024)
+    batch: int = Field(1, ge=1, le=4096)
+    precision: str = "fp32"
+    options: dict[str, bool | int | float | str] = {}
+
+
+class ObjectiveConfig(_Part):
+    """A metric to optimise. A latency without a device stands for every device of the campaign."""
+
+    metric: str
+    direction: Literal["min", "max"] | None = None
+    device: str | None = None
+    limit: str | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        name = metric_name(value)
+        if name not in known_metrics():
+            raise ValueError(f"unknown metric. {nearest(name, known_metrics())}")
+        return name
+
+    @model_validator(mode="after")
+    def _limit(self) -> ObjectiveConfig:
+        try:
+            self.to_objective()
+        except LimitError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def to_objective(self) -> Objective:
+        limit = parse_limit(self.limit, self.metric)[1] if self.limit else None
+        return Objective(self.metric, self.direction or "", self.device, limit)
+
+
+class ProtocolConfig(_Part):
+    """How long and how exactly to measure; see docs/measuring.md."""
+
+    visits: tuple[int, int] = (12, 24)
+    block_runs: int = Field(5, ge=1)
+    block_ms: float = Field(4.0, gt=0)
+    half_width: float = Field(0.02, gt=0, lt=1)
+    confidence: float = Field(0.90, gt=0.5, lt=1)
+    group: int = Field(40, ge=1)
+    budget_s: float = Field(120.0, gt=0)
+
+    @field_validator("visits")
+    @classmethod
+    def _order(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 3 <= value[0] <= value[1]:
+            raise ValueError("must be two numbers, at least 3, the first not larger than the second")
+        return value
+
+
+class ProfileConfig(_Part):
+    """What is measured before the search.
+
+    latency : subnets timed on each device, spread evenly over MACs
+    accuracy : how many of them are also evaluated
+    random : of those evaluated, how many are drawn at random (the baseline in the plots)
+    """
+
+    latency: int = Field(120, ge=4)
+    accuracy: int = Field(48, ge=4)
+    random: int = Field(20, ge=0)
+
+    @model_validator(mode="after")
+    def _nested(self) -> ProfileConfig:
+        if self.accuracy > self.latency:
+            raise ValueError("accuracy must not exceed latency: evaluated subnets are timed as well")
+        if self.random > self.accuracy - 2:
+            raise ValueError("random must leave two of the evaluated subnets for the smallest and the largest")
+        return self
+
+
+class SearchConfig(_Part):
+    """The search: rounds of proposals that are measured and told back."""
+
+    tactic: str = "default"
+    rounds: int = Field(3, ge=0)
+    per_round: int = Field(8, ge=1)
+    inner_evaluations: int = Field(20000, ge=100)
+    seed: int = 0
+
+
+class ValidateConfig(_Part):
+    """The final round: each candidate for a front measured afresh."""
+
+    candidates: int = Field(24, ge=2)
+    visits: tuple[int, int] = (24, 48)
+    half_width: float = Field(0.01, gt=0, lt=1)
+    budget_s: float = Field(120.0, gt=0)
+
+
+class CampaignConfig(_Part):
+    """Everything a campaign is: one supernet, its data, devices and objectives, and how to search."""
+
+    folder: str | None = None
+    supernet: SupernetConfig = SupernetConfig()
+    data: DataConfig = DataConfig()
+    device: tuple[DeviceConfig, ...] = ()
+    objective: tuple[ObjectiveConfig, ...] = (
+        ObjectiveConfig(metric="accuracy"),
+        ObjectiveConfig(metric="latency_ms"),
+    )
+    protocol: ProtocolConfig = ProtocolConfig()
+    profile: ProfileConfig = ProfileConfig()
+    search: SearchConfig = SearchConfig()
+    validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    store: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CampaignConfig:
+        if not self.device:
+            raise ValueError("at least one [[device]] is needed")
+        names = [d.name for d in self.device]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two devices are named {name!r}")
+        for o in self.objective:
+            if o.device is not None and o.device not in names:
+                raise ValueError(f"objective {o.metric!r} names device {o.device!r}. {nearest(o.device, names)}")
+        if len(self.objective) < 2:
+            raise ValueError("at least two [[objective]] entries are needed")
+        return self
+
+    def objectives_for(self, device: str) -> list[Objective]:
+        """The objectives that hold on one device; a latency without a device is that device's."""
+        found = []
+        for o in self.objective:
+            if o.device not in (None, device):
+                continue
+            objective = o.to_objective()
+            if objective.metric == "latency_ms":
+                objective = Objective(objective.metric, objective.direction, device, objective.limit)
+            found.append(objective)
+        return found
+
+
+def load_config(path: Path) -> CampaignConfig:
+    """The configuration in a TOML file; `ConfigError` names file, line, key and the nearest right one."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{str(path)!r} is not UTF-8 text: {error}.") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    return parse_config(data, str(path), text)
+
+
+def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignConfig:
+    """A configuration from plain data; `text` is the TOML it came from, to find line numbers in."""
+    try:
+        return CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            where = _place(problem["loc"])
+            line = find_line(text, problem["loc"])
+            at = f"{source}, line {line}" if line else source
+            if problem["type"] == "extra_forbidden":
+                known = _known_keys(problem["loc"])
+                lines.append(f"{at}: unknown key {where!r}. {nearest(str(problem['loc'][-1]), known)}")
+            else:
+                message = problem["msg"].removeprefix("Value error, ")
+                value = problem.get("input")
+                shown = f" = {value!r}" if isinstance(value, (str, int, float, bool)) else ""
+                message = (message[0].lower() + message[1:]).rstrip(".")
+                stop = "" if message.endswith("?") else "."
+                lines.append(f"{at}: {where or 'the configuration'}{shown}: {message}{stop}")
+        raise ConfigError("\n".join(lines)) from None
+
+
+def find_line(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line (from 1) of a key in TOML text, by its path; None when it is not there."""
+    if not loc:
+        return None
+    table = str(loc[0])
+    index = next((p for p in loc if isinstance(p, int)), None)
+    key = next((str(p) for p in reversed(loc) if isinstance(p, str)), table)
+    header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*(\..*)?\]\]?\s*(#.*)?$")
+    anything = re.compile(r"^\s*\[")
+    pair = re.compile(rf"^\s*\"?{re.escape(key)}\"?\s*=")
+    seen, inside, start = -1, table == key or len(loc) == 1, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header.match(line):
+            seen += 1
+            inside = index is None or seen == index
+            if inside and start is None:
+                start = number
+            continue
+        if anything.match(line):
+            inside = False
+        if inside and pair.match(line):
+            return number
+    return start
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    out = ""
+    for part in loc:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    parts = {
+        "supernet": SupernetConfig,
+        "data": DataConfig,
+        "device": DeviceConfig,
+        "objective": ObjectiveConfig,
+        "protocol": ProtocolConfig,
+        "profile": ProfileConfig,
+        "search": SearchConfig,
+        "validate": ValidateConfig,
+    }
+    model: type[BaseModel] = parts.get(str(loc[0]), CampaignConfig) if len(loc) > 1 else CampaignConfig
+    return [f.alias or n for n, f in model.model_fields.items()]
+
+
+def to_toml(config: CampaignConfig) -> str:
+    """The whole configuration, defaults included, as TOML that `load_config` reads back to an equal one."""
+    data = config.model_dump(by_alias=True, exclude_none=True, mode="json")
+    lines = [f"{k} = {_toml(v)}" for k, v in data.items() if not isinstance(v, (dict, list))]
+    for key, value in data.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]", *(f"{k} = {_toml(v)}" for k, v in value.items())]
+        elif isinstance(value, list):
+            for item in value:
+                lines += ["", f"[[{key}]]", *(f"{k} = {_toml(v)}" for k, v in item.items() if v != {})]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    return repr(value)

@@ -1,0 +1,203 @@
+"""A campaign: one supernet, its objectives and its devices, in one folder with its store."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hwsearch.accuracy import ImageData, from_folder, from_parquet
+from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml
+from hwsearch.devices import Device, Protocol, Runtime, create_runtime, fingerprint
+from hwsearch.devices.host import usable_cores
+from hwsearch.engine.progress import LoggedProgress, Progress
+from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
+from hwsearch.export import write_atomic
+from hwsearch.objective import Objective
+from hwsearch.spaces import Architecture, SearchSpace
+from hwsearch.store import Store
+from hwsearch.supernets.catalogue import LoadedSupernet, entry
+
+CONFIG_FILE = "campaign.toml"
+
+
+class Target:
+    """One device of a campaign with its runtime and fingerprint."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.device = Device(
+            config.name,
+            config.runtime,
+            config.provider,
+            config.threads,
+            config.batch,
+            config.precision,
+            dict(config.options),
+        )
+        self.name = config.name
+        self.runtime: Runtime = create_runtime(self.device)
+        self.facts = self.runtime.facts()
+        self.fingerprint = fingerprint(self.facts)
+
+
+class Campaign:
+    """Opened by `Campaign.open`; every verb of the engine takes one.
+
+    folder : where everything lies; config : what was asked, defaults included
+    """
+
+    def __init__(self, folder: Path, config: CampaignConfig, progress: Progress | None = None) -> None:
+        self.folder = folder
+        self.config = config
+        self.progress: Progress = progress or LoggedProgress()
+        torch.set_num_threads(usable_cores())
+
+    @classmethod
+    def open(cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None) -> Campaign:
+        """The campaign of a configuration file, or the one that lies in a folder.
+
+        A folder that already holds a campaign of another supernet is refused; any other setting may
+        change between calls, since measurements are kept by content.
+        """
+        if isinstance(source, CampaignConfig):
+            config = source
+            place = Path(folder or config.folder or "runs/campaign")
+        else:
+            source = Path(source)
+            if source.is_dir():
+                if not (source / CONFIG_FILE).exists():
+                    raise CampaignError(
+                        f"{str(source)!r} is not a campaign: it has no {CONFIG_FILE}.", hint="Start one with 'hwsearch run CONFIG.toml'."
+                    )
+                config, place = load_config(source / CONFIG_FILE), source
+            elif source.exists():
+                config = load_config(source)
+                place = Path(folder or config.folder or Path("runs") / source.stem)
+            else:
+                raise CampaignError(f"there is no configuration file or campaign folder {str(source)!r}.")
+        campaign = cls(place, config, progress)
+        campaign._settle()
+        return campaign
+
+    def _settle(self) -> None:
+        path = self.folder / CONFIG_FILE
+        if path.exists():
+            before = load_config(path)
+            if before.supernet.name != self.config.supernet.name:
+                raise CampaignError(
+                    f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.config.supernet.name!r}.",
+                    hint="Give another --folder.",
+                )
+        text = to_toml(self.config).encode()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or path.read_bytes() != text:
+                write_atomic(path, text)
+        except OSError as error:
+            raise CampaignError(f"cannot write to {str(self.folder)!r}: {error.strerror}.") from error
+
+    # ------------------------------------------------------------------ what it is made of
+    @cached_property
+    def store(self) -> Store:
+        return Store.open(self.config.store or self.folder / "store.sqlite")
+
+    @cached_property
+    def loaded(self) -> LoadedSupernet:
+        checkpoint = self.config.supernet.checkpoint
+        return entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
+
+    @property
+    def space(self) -> SearchSpace:
+        return self.loaded.net.space
+
+    @cached_property
+    def targets(self) -> dict[str, Target]:
+        return {d.name: Target(d) for d in self.config.device}
+
+    def target(self, name: str | None) -> Target:
+        """The device of that name; the only one, when None."""
+        if name is None:
+            if len(self.targets) == 1:
+                return next(iter(self.targets.values()))
+            raise DeviceError(f"this campaign has {len(self.targets)} devices.", hint=f"Say which: {', '.join(self.targets)}.")
+        if name not in self.targets:
+            raise DeviceError(f"this campaign has no device {name!r}.", hint=nearest(name, self.targets))
+        return self.targets[name]
+
+    def objectives(self, device: str) -> list[Objective]:
+        return self.config.objectives_for(device)
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        p = self.config.protocol
+        return Protocol(p.visits, p.block_runs, p.block_ms, p.half_width, p.confidence, group=p.group, budget_s=p.budget_s)
+
+    @cached_property
+    def final_protocol(self) -> Protocol:
+        p, v = self.config.protocol, self.config.validate_
+        return Protocol(v.visits, p.block_runs, p.block_ms, v.half_width, p.confidence, group=p.group, budget_s=v.budget_s)
+
+    @cached_property
+    def data(self) -> dict[str, ImageData]:
+        """The images ``calibration``, ``validation`` and ``test``."""
+        c = self.config.data
+        shipped = self.loaded.entry.data() if self.loaded.entry.data else {}
+        found = {}
+        for split in ("calibration", "validation", "test"):
+            limit = int(getattr(c, f"{split}_images"))
+            path = getattr(c, split)
+            if path:
+                found[split] = self._read_images(path, limit)
+            elif split in shipped:
+                found[split] = shipped[split].head(limit)
+            else:
+                raise DataError(f"supernet {self.loaded.entry.name!r} ships no {split} images.", hint=f"Set data.{split} in the configuration.")
+            if len(found[split].classes) != self.loaded.net.classes:
+                raise DataError(
+                    f"the {split} images have {len(found[split].classes)} classes, the supernet {self.loaded.net.classes}."
+                )
+        if found["validation"].digest == found["test"].digest:
+            self.progress.warn("validation and test images are the same: the report's accuracies are not independent of the search.")
+        return found
+
+    def _read_images(self, text: str, limit: int) -> ImageData:
+        preprocess = self.loaded.entry.preprocess
+        name, _, split = text.rpartition(":") if ".parquet:" in text else (text, "", "")
+        path = Path(name)
+        if path.suffix == ".parquet":
+            shipped = self.loaded.entry.data() if self.loaded.entry.data else {}
+            classes = shipped["test"].classes if shipped else None
+            return from_parquet(path, preprocess, split=split or None, classes=classes).head(limit)
+        return from_folder(path, preprocess, limit=limit)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Randomness that depends on the campaign's seed and on what it is for."""
+        return np.random.default_rng([self.config.search.seed, *purpose.encode()])
+
+    @cached_property
+    def reference(self) -> Architecture:
+        """The subnet that is run between all others: the middle of the range of MACs."""
+        return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
+
+    def measured(self) -> int:
+        """How many values the store holds."""
+        return len(self.store.frame())
+
+    def note_seconds(self, step: str, seconds: float) -> None:
+        """Remember how long a step took when it last had work to do."""
+        known = self.seconds()
+        if step not in known or seconds > 0.2 * known[step]:
+            self.store.put_state("seconds", {**known, step: round(seconds, 2)})
+
+    def seconds(self) -> dict[str, float]:
+        return dict(self.store.get_state("seconds") or {})
+
+    def log_to_file(self) -> logging.Handler:
+        """Add ``log.txt`` of the folder to the logger ``hwsearch``; the caller removes the handler."""
+        handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("hwsearch").addHandler(handler)
+        return handler

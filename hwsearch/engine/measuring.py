@@ -1,0 +1,226 @@
+"""Measuring subnets: what the store has is taken from it, what it lacks is measured and kept at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwsearch.accuracy import Accuracy, calibrated_subnet, evaluate
+from hwsearch.devices import load_average, measure_group
+from hwsearch.devices.protocol import Protocol, Timing
+from hwsearch.engine.campaign import Campaign, Target
+from hwsearch.errors import DeviceError, MeasurementError
+from hwsearch.export import lower
+from hwsearch.spaces import Architecture
+from hwsearch.store import Measurement, utc_now
+
+#: a subnet whose measurement failed this often is left alone
+MAX_FAILURES = 2
+
+
+def accuracy_subject(campaign: Campaign, split: str) -> str:
+    """What an accuracy depends on besides subnet and weights: the images."""
+    return f"{campaign.data['calibration'].digest}+{campaign.data[split].digest}"
+
+
+def accuracy_protocol(campaign: Campaign) -> str:
+    return f"bn-recalibration batch {campaign.config.data.batch}"
+
+
+def find_accuracy(campaign: Campaign, split: str, purpose: str) -> dict[str, Measurement]:
+    """Accuracy measurements by architecture id; failed ones are left out."""
+    rows = campaign.store.find(
+        metric="accuracy",
+        subject=accuracy_subject(campaign, split),
+        protocol=accuracy_protocol(campaign),
+        purpose=purpose,
+        supernet=campaign.loaded.digest,
+    )
+    return {m.arch_id: m for m in rows if m.value is not None}
+
+
+def find_latency(campaign: Campaign, target: Target, purpose: str) -> dict[str, Measurement]:
+    """Latency measurements by architecture id; failed ones are left out."""
+    protocol = campaign.final_protocol if purpose == "validate" else campaign.protocol
+    rows = campaign.store.find(
+        metric="latency_ms",
+        subject=target.fingerprint,
+        protocol=protocol.key,
+        purpose=purpose,
+        supernet=campaign.loaded.digest,
+    )
+    return {m.arch_id: m for m in rows if m.value is not None}
+
+
+def _failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]:
+    counts: dict[str, int] = {}
+    for m in campaign.store.failures(metric=metric, subject=subject, supernet=campaign.loaded.digest):
+        counts[m.arch_id] = counts.get(m.arch_id, 0) + 1
+    return {k for k, n in counts.items() if n >= MAX_FAILURES}
+
+
+def measure_accuracy(
+    campaign: Campaign, archs: Sequence[Architecture], *, split: str = "validation", purpose: str = "search", stage: str = "evaluate"
+) -> dict[str, Measurement]:
+    """Top-1 of every architecture on the images of `split`; each is stored as soon as it is known."""
+    known = find_accuracy(campaign, split, purpose)
+    subject = accuracy_subject(campaign, split)
+    given_up = _failed_too_often(campaign, "accuracy", subject)
+    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
+    data = campaign.data[split]
+    campaign.store.add_architectures(archs)
+    with campaign.progress.task(stage, len(archs), "subnets") as task:
+        task.update(len(archs) - len(todo))
+        for i, arch in enumerate(todo):
+            started = utc_now()
+            value: Accuracy | None = None
+            failure = None
+            try:
+                net = calibrated_subnet(campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
+                value = evaluate(net, data, campaign.loaded.net.input_shape(arch)[1], batch=campaign.config.data.batch)
+            except MeasurementError as error:
+                failure = str(error)
+                campaign.progress.warn(f"subnet {arch.id}: {failure}")
+            z = 1.645
+            row = Measurement(
+                arch_id=arch.id,
+                metric="accuracy",
+                subject=subject,
+                protocol=accuracy_protocol(campaign),
+                purpose=purpose,
+                value=value.top1 if value else None,
+                unit="%",
+                spread=z * value.standard_error if value else None,
+                low=value.top1 - z * value.standard_error if value else None,
+                high=value.top1 + z * value.standard_error if value else None,
+                repeats=1,
+                failure=failure,
+                details={"images": len(data), "split": split, "standard_error": value.standard_error if value else None},
+                record=value.pack() if value else None,
+                started_at=started,
+                ended_at=utc_now(),
+                supernet=campaign.loaded.digest,
+            )
+            campaign.store.add([row])
+            if value:
+                known[arch.id] = row
+            task.update(len(archs) - len(todo) + i + 1)
+        task.note(f"{len(data):,} images each" + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else ""))
+    return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def model_bytes(campaign: Campaign, arch: Architecture, *, calibrated: bool) -> bytes:
+    """The ONNX model of a subnet with dynamic batch; with recalibrated batch norms when `calibrated`."""
+    net = campaign.loaded.net
+    if calibrated:
+        subnet = calibrated_subnet(net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
+    else:
+        subnet = net.subnet(arch).eval()
+    return bytes(lower(subnet, net.input_shape(arch)).SerializeToString())
+
+
+def measure_latency(
+    campaign: Campaign, target: Target, archs: Sequence[Architecture], *, purpose: str = "search", stage: str = "profile"
+) -> dict[str, Measurement]:
+    """Latency of every architecture on one device, in groups measured together; each group is stored at once.
+
+    purpose : ``search`` (the usual protocol) or ``validate`` (the final one, on the very model that is handed over)
+    """
+    final = purpose == "validate"
+    protocol = campaign.final_protocol if final else campaign.protocol
+    known = find_latency(campaign, target, purpose)
+    given_up = _failed_too_often(campaign, "latency_ms", target.fingerprint)
+    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
+    campaign.store.add_architectures(archs)
+    campaign.store.add_device(target.fingerprint, target.name, target.facts)
+    drifts: list[float] = []
+    with campaign.progress.task(f"{stage} {target.name}", len(archs), "subnets") as task:
+        done = len(archs) - len(todo)
+        task.update(done)
+        rng = np.random.default_rng([campaign.config.search.seed, len(known), len(todo)])
+        for start in range(0, len(todo), protocol.group):
+            group = todo[start : start + protocol.group]
+            rows = _measure_group(campaign, target, group, protocol, purpose, rng, lambda share, n=len(group), d=done: task.update(d + share * n))
+            campaign.store.add(rows)
+            for row in rows:
+                if row.value is None:
+                    campaign.progress.warn(f"subnet {row.arch_id} on {target.name}: {row.failure}")
+                else:
+                    known[row.arch_id] = row
+                    drifts.append(float(row.details["drift_pct"]))
+            done += len(group)
+            task.update(done)
+        if drifts:
+            worst = max(drifts, key=abs)
+            task.note(f"drift {worst:+.1f} % corrected")
+        elif archs:
+            task.note("already known")
+    return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def _measure_group(
+    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: Protocol, purpose: str, rng: np.random.Generator, tick: object
+) -> list[Measurement]:
+    net = campaign.loaded.net
+    started = utc_now()
+    load_before = load_average()
+    sessions, alive, failures = [], [], {}
+    for arch in group:
+        try:
+            model = model_bytes(campaign, arch, calibrated=purpose == "validate")
+            sessions.append(target.runtime.load(model, net.input_shape(arch)))
+            alive.append(arch)
+        except (DeviceError, MeasurementError) as error:
+            failures[arch.id] = str(error)
+    timings: list[Timing] = []
+    state = f"baseline:{target.fingerprint}:{campaign.loaded.digest}"
+    if sessions:
+        reference_model = model_bytes(campaign, campaign.reference, calibrated=False)
+        reference = target.runtime.load(reference_model, net.input_shape(campaign.reference))
+        baseline = campaign.store.get_state(state)
+        timings = measure_group(
+            sessions, reference, protocol, rng, baseline=baseline["ms"] if baseline else None, tick=tick  # type: ignore[arg-type]
+        )
+        if baseline is None:
+            campaign.store.put_state(state, {"ms": timings[0].baseline, "reference": campaign.reference.id})
+    common = {
+        "metric": "latency_ms",
+        "subject": target.fingerprint,
+        "protocol": protocol.key,
+        "purpose": purpose,
+        "unit": "ms",
+        "started_at": started,
+        "ended_at": utc_now(),
+        "supernet": campaign.loaded.digest,
+    }
+    rows = []
+    for arch, timing in zip(alive, timings, strict=True):
+        low, high = timing.interval
+        details = timing.summary(protocol.half_width)
+        details |= {"load_before": load_before, "load_after": load_average(), "group": len(group), "device": target.name}
+        details["block_ms"] = [round(float(v), 5) for v in timing.raw]
+        rows.append(
+            Measurement(
+                arch_id=arch.id, value=timing.value, spread=(high - low) / 2, low=low, high=high, repeats=len(timing.runs), details=details, **common
+            )
+        )
+    rows += [Measurement(arch_id=i, value=None, failure=text, **common) for i, text in failures.items()]
+    return rows
+
+
+def check_devices(campaign: Campaign) -> list[str]:
+    """Run one model on every device and see that the provider asked for runs all of it; returns remarks."""
+    net = campaign.loaded.net
+    remarks = []
+    with campaign.progress.task("check", len(campaign.targets), "devices") as task:
+        model = model_bytes(campaign, campaign.reference, calibrated=False)
+        for i, target in enumerate(campaign.targets.values()):
+            counts = target.runtime.verify(model, net.input_shape(campaign.reference))
+            remarks.append(f"{target.name}: {sum(counts.values())} nodes on {', '.join(counts)}")
+            task.update(i + 1)
+        task.note(" · ".join(remarks))
+    return remarks
+
+
+__all__ = ["check_devices", "find_accuracy", "find_latency", "measure_accuracy", "measure_latency", "model_bytes"]

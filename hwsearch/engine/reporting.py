@@ -1,0 +1,319 @@
+"""From the store to the report: gathers what was measured into `ReportData` and writes page, plots and tables."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import hwsearch
+from hwsearch.accuracy import Accuracy
+from hwsearch.devices import host_facts, versions
+from hwsearch.engine.campaign import Campaign, Target
+from hwsearch.engine.measuring import accuracy_protocol, find_accuracy, find_latency
+from hwsearch.engine.results import export, front_frame, write_front
+from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
+from hwsearch.export import write_atomic
+from hwsearch.front import Front, hypervolume, reference_point
+from hwsearch.objective import Objective
+from hwsearch.report import DeviceReport, ReportData, save_all, write_page
+from hwsearch.store import Measurement, utc_now
+from predictors import scores
+
+#: orders in which the random baseline could have been drawn
+SHUFFLES = 50
+Z90 = 1.645
+
+
+def build_report(campaign: Campaign) -> dict[str, Any]:
+    """Write ``front.csv|json``, ``measurements.csv``, ``plots/`` and ``report.html``; returns their paths and the headline."""
+    cards = export(campaign)
+    with campaign.progress.task("report", 3, "parts") as task:
+        tables = write_front(campaign)
+        task.update(1)
+        data = report_data(campaign, cards)
+        write_atomic(campaign.folder / "report.json", data.to_json().encode())
+        plots = save_all(data, campaign.folder / "plots")
+        task.update(2)
+        page = campaign.folder / "report.html"
+        write_page(data, page)
+        task.update(3)
+    summary = []
+    for device in data.devices:
+        f = device.front
+        summary.append(
+            {
+                "device": device.name,
+                "front_points": len(f),
+                "latency_span": float(f["latency_ms"].max() / f["latency_ms"].min()) if len(f) else math.nan,
+                "picks": [{k: p[k] for k in ("label", "arch_id", "accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "file")} for p in device.picks],
+            }
+        )
+    return {
+        "report": str(page),
+        "front": str(tables[0]),
+        "models": [c["path"] for c in cards],
+        "plots": [str(p) for p in plots],
+        "devices": summary,
+    }
+
+
+def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
+    """Everything the page and the figures show."""
+    entry = campaign.loaded.entry
+    card = entry.full_card()
+    devices = [_device(campaign, t, [c for c in cards if c["device"] == t.name]) for t in campaign.targets.values()]
+    for device in devices:
+        device.cross = _cross(campaign, device.name)
+    objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
+    source = campaign.folder.as_posix()
+    return ReportData(
+        title=f"Pareto-optimal subnets of {entry.name}",
+        campaign=campaign.folder.name,
+        created=utc_now(),
+        supernet={
+            "name": entry.name,
+            "subnets": card["subnets"],
+            "macs_range": [card["macs_smallest"], card["macs_largest"]],
+            "classes": card["classes"],
+            "licence": card.get("licence", card.get("weights_licence")),
+            "training": card.get("training_summary"),
+            "preprocess": entry.preprocess.to_dict(),
+        },
+        objectives=list(dict.fromkeys(objectives)),
+        devices=devices,
+        accuracy_protocol={
+            "metric": "top-1",
+            "search": f"{len(campaign.data['validation']):,} validation images",
+            "final": f"{len(campaign.data['test']):,} test images that the search never saw",
+            "calibration": f"{len(campaign.data['calibration']):,} training images, {accuracy_protocol(campaign)}",
+            "interval": "binomial, 90 %",
+        },
+        provenance={
+            "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn")},
+            "seeds": {"search": campaign.config.search.seed},
+            "supernet weights": campaign.loaded.digest,
+            "host": host_facts(),
+            "commands": [f"hwsearch run {source}/campaign.toml --folder {source}"],
+        },
+        warnings=_warnings(campaign),
+        predictors=_predictors(campaign),
+        timings=campaign.seconds(),
+    )
+
+
+# ---------------------------------------------------------------------- one device
+def _device(campaign: Campaign, target: Target, cards: list[dict[str, Any]]) -> DeviceReport:
+    objectives = campaign.objectives(target.name)
+    points = _points(campaign, target)
+    fresh = front_frame(campaign, target)
+    on_front = set(Front.of(fresh, objectives).to_frame()["arch_id"])
+    validated = _validated(campaign, target, fresh, on_front)
+    random = points[points["role"] == "random"]
+    latency = list(find_latency(campaign, target, "validate").values())
+    drifts = [abs(float(m.details["drift_pct"])) for m in latency]
+    widths = [100 * (m.spread or 0) / m.value for m in latency if m.value]
+    picks = [_pick(c, validated) for c in cards]
+    return DeviceReport(
+        name=target.name,
+        description={
+            "runtime": target.device.runtime,
+            "provider": target.device.provider,
+            "provider_verified": "every node of the graph ran on it",
+            "threads": target.device.threads,
+            "batch": target.device.batch,
+            "precision": target.device.precision,
+            "cpu": target.facts.get("host", {}).get("cpu"),
+            "versions": versions("onnxruntime"),
+            "fingerprint": target.fingerprint,
+        },
+        protocol={**campaign.final_protocol.to_dict(), "reference": campaign.reference.id},
+        noise={
+            "half_interval_percent": round(float(np.median(widths)), 2) if widths else None,
+            "largest_drift_percent": round(max(drifts), 2) if drifts else None,
+            "not_converged": sum(not m.details["converged"] for m in latency),
+            "measured_again": len(latency),
+        },
+        points=pd.concat([points, validated], ignore_index=True),
+        front=validated[validated["on_front"]],
+        picks=picks,
+        hypervolume=_hypervolume(points, objectives),
+        random_points=random[["accuracy", "latency_ms"]].dropna(),
+    )
+
+
+def _points(campaign: Campaign, target: Target) -> pd.DataFrame:
+    """Everything the search measured on one device, in the order of its measuring, with predictions of the profile's fit."""
+    frame = measured_frame(campaign, target)
+    archs = archs_of(frame)
+    every, _, random = profile_set(campaign)
+    in_profile, in_random = {a.id for a in every}, {a.id for a in random}
+    accuracy, latency = find_accuracy(campaign, "validation", "search"), find_latency(campaign, target, "search")
+    order = {k: i for i, k in enumerate(accuracy)}
+    rows = pd.DataFrame(
+        {
+            "arch_id": frame["arch_id"],
+            "role": ["random" if i in in_random else "profile" if i in in_profile else "search" for i in frame["arch_id"]],
+            "genes": [a.to_dict() for a in archs],
+            "accuracy": frame["accuracy"],
+            "latency_ms": frame["latency_ms"],
+            "accuracy_se": [_se(accuracy.get(i)) for i in frame["arch_id"]],
+            "latency_low": [latency[i].low if i in latency else math.nan for i in frame["arch_id"]],
+            "latency_high": [latency[i].high if i in latency else math.nan for i in frame["arch_id"]],
+            "macs": frame["macs"],
+            "params": frame["params"],
+            "evaluation": [order.get(i, math.nan) for i in frame["arch_id"]],
+        }
+    )
+    unseen = (rows["role"] == "search").to_numpy()
+    for column, metric, device in (("predicted_accuracy", "accuracy", None), ("predicted_latency_ms", "latency_ms", target.name)):
+        rows[column] = np.nan
+        if unseen.any():
+            found = predict(campaign, metric, device, [a for a, u in zip(archs, unseen, strict=True) if u])
+            rows.loc[unseen, column] = found["value"].to_numpy()
+    return rows
+
+
+def _validated(campaign: Campaign, target: Target, fresh: pd.DataFrame, on_front: set[str]) -> pd.DataFrame:
+    """The fresh measurements as report points: accuracy is that on the test images."""
+    archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
+    test = find_accuracy(campaign, "test", "validate")
+    ids = list(fresh["arch_id"])
+    every, _, _ = profile_set(campaign)
+    seen = {a.id for a in every}
+    rows = pd.DataFrame(
+        {
+            "arch_id": ids,
+            "role": "validated",
+            "genes": [archs[i].to_dict() for i in ids],
+            "accuracy": fresh["accuracy"],
+            "latency_ms": fresh["latency_ms"],
+            "accuracy_se": [_se(test.get(i)) for i in ids],
+            "latency_low": fresh["latency_ms_low"],
+            "latency_high": fresh["latency_ms_high"],
+            "macs": fresh["macs"],
+            "params": fresh["params"],
+            "on_front": [i in on_front for i in ids],
+        }
+    )
+    for column, metric, device in (("predicted_accuracy", "accuracy", None), ("predicted_latency_ms", "latency_ms", target.name)):
+        found = predict(campaign, metric, device, [archs[i] for i in ids])["value"].to_numpy()
+        rows[column] = np.where([i in seen for i in ids], np.nan, found)
+    return rows
+
+
+def _pick(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
+    row = validated[validated["arch_id"] == card["architecture"]["id"]].iloc[0]
+    return {
+        "label": card["label"],
+        "arch_id": row["arch_id"],
+        "file": f"models/{card['device']}/{card['file']}",
+        "sha256": card["sha256"],
+        "size_bytes": card["bytes"],
+        "genes": row["genes"],
+        **{k: float(row[k]) for k in ("accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "params")},
+    }
+
+
+def _se(m: Measurement | None) -> float:
+    return float(m.details["standard_error"]) if m is not None else math.nan
+
+
+def _hypervolume(points: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
+    """Hypervolume of the search's measurements after each evaluation, as share of the last; random subnets beside it.
+
+    The random band: median and quartile range over orders of the random subnets that were measured.
+    """
+    full = points.dropna(subset=["accuracy", "latency_ms"]).sort_values("evaluation")
+    two = [Objective("accuracy"), Objective("latency_ms")]
+    values = full[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
+    columns = ["evaluations", "search", "random_median", "random_low", "random_high"]
+    if len(values) < 3:
+        return pd.DataFrame(columns=columns)
+    reference = reference_point(values, two)
+    best = hypervolume(values, two, reference)
+    guided = values[(full["role"] != "random").to_numpy()]
+    random = values[(full["role"] == "random").to_numpy()]
+    rng = np.random.default_rng(0)
+    orders = [random[rng.permutation(len(random))] for _ in range(SHUFFLES)]
+    rows = []
+    for n in range(1, len(guided) + 1):
+        row = {"evaluations": n, "search": hypervolume(guided[:n], two, reference) / best}
+        if n <= len(random):
+            shares = [hypervolume(o[:n], two, reference) / best for o in orders]
+            row |= dict(zip(columns[2:], (float(np.median(shares)), *map(float, np.quantile(shares, [0.25, 0.75]))), strict=True))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _cross(campaign: Campaign, device: str) -> dict[str, float]:
+    """Share of this device's hypervolume that is kept when the front of another device runs here."""
+    two = [Objective("accuracy"), Objective("latency_ms")]
+    here = front_frame(campaign, campaign.target(device))
+    values = here[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
+    reference = reference_point(values, two)
+    own = hypervolume(values, two, reference)
+    kept = {}
+    for other in campaign.targets:
+        if other != device and own > 0:
+            theirs = set(Front.of(front_frame(campaign, campaign.target(other)), campaign.objectives(other)).to_frame()["arch_id"])
+            kept[other] = hypervolume(values[here["arch_id"].isin(theirs).to_numpy()], two, reference) / own
+    return kept
+
+
+# ---------------------------------------------------------------------- how sure
+def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
+    """Scores of the profile's predictors on subnets measured later, which they never saw."""
+    fitted = (campaign.store.get_state("fit") or {}).get("scores", [])
+    every, _, _ = profile_set(campaign)
+    seen = {a.id for a in every}
+    archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
+    out = []
+    for row in fitted:
+        metric, device = row["metric"], row["device"]
+        found = find_accuracy(campaign, "validation", "search") if metric == "accuracy" else find_latency(campaign, campaign.target(device), "search")
+        ids = [i for i in found if i not in seen and i in archs]
+        entry = {"metric": metric, "device": device, "model": row["model"], "n_train": row["n"], "nominal_coverage": 0.9}
+        if len(ids) >= 3:
+            y = np.array([float(found[i].value or 0.0) for i in ids])
+            p = predict(campaign, metric, device, [archs[i] for i in ids])
+            inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
+            entry |= {"n_test": len(ids), "coverage": float(inside.mean()), **scores(y, p["value"].to_numpy())}
+        else:
+            entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
+        out.append(entry)
+    return out
+
+
+def _warnings(campaign: Campaign) -> list[str]:
+    found = []
+    for target in campaign.targets.values():
+        rows = list(find_latency(campaign, target, "validate").values())
+        loose = [m for m in rows if not m.details["converged"]]
+        if loose:
+            half = 100 * campaign.final_protocol.half_width
+            worst = max(100 * (m.spread or 0) / (m.value or 1) for m in loose)
+            found.append(
+                f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their visits; the widest is ±{worst:.1f} %."
+            )
+        cut = sum(int(m.details.get("throttled") or 0) for m in rows)
+        if cut:
+            found.append(f"{target.name}: the container's CPU quota throttled the process while the final latencies were measured.")
+        failures = campaign.store.failures(subject=target.fingerprint, supernet=campaign.loaded.digest)
+        if failures:
+            found.append(f"{target.name}: {len(failures)} measurements failed; see measurements.csv.")
+    best = [m for m in find_accuracy(campaign, "test", "validate").values() if m.record]
+    if len(best) >= 2:
+        ranked = sorted(best, key=lambda m: -(m.value or 0))[:2]
+        pair = [Accuracy.unpack(m.record or b"", int(m.details["images"])) for m in ranked]
+        gap, se = pair[0].difference(pair[1])
+        if gap < Z90 * se:
+            found.append(
+                f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same images."
+            )
+    return found
+
+

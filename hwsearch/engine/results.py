@@ -1,0 +1,239 @@
+"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwsearch.accuracy import Accuracy, calibrated_subnet, evaluate
+from hwsearch.engine.campaign import Campaign, Target
+from hwsearch.engine.measuring import accuracy_subject, find_accuracy, find_latency
+from hwsearch.engine.steps import measured_frame
+from hwsearch.errors import CampaignError, LimitError
+from hwsearch.export import OUTPUT, lower, verify, write_atomic, write_bundle
+from hwsearch.export.lower import INPUT, OPSET
+from hwsearch.front import Front
+from hwsearch.spaces import Architecture
+from hwsearch.store import Measurement, utc_now
+
+#: a pick that loses at most this much top-1 (points) against the largest subnet
+NEAR_LARGEST = 1.0
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One subnet worth shipping: why, and its row of the front."""
+
+    label: str
+    arch: Architecture
+    row: dict[str, Any]
+
+
+def front(campaign: Campaign, device: str | None = None) -> Front:
+    """The measured front of one device: fresh latency, and top-1 on images the search never saw.
+
+    Columns: arch_id, one an objective, and for accuracy and latency the low and high end of the
+    90 % interval, repeats and time of measuring.
+    """
+    target = campaign.target(device)
+    return Front.of(front_frame(campaign, target), campaign.objectives(target.name))
+
+
+def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
+    """All freshly measured candidates of one device, on the front or not."""
+    frame = measured_frame(campaign, target, purpose="validate")
+    names = [o.name for o in campaign.objectives(target.name)]
+    frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
+    if frame.empty:
+        raise CampaignError(f"no subnet has been measured afresh on {target.name!r}.", hint="Run 'hwsearch validate' first.")
+    accuracy = find_accuracy(campaign, "test", "validate")
+    latency = find_latency(campaign, target, "validate")
+    for name, found in (("accuracy", accuracy), ("latency_ms", latency)):
+        rows: list[Measurement | None] = [found.get(i) for i in frame["arch_id"]]
+        for field in ("low", "high", "repeats", "ended_at"):
+            frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
+    return frame
+
+
+def write_front(campaign: Campaign) -> list[Path]:
+    """``front.csv``, ``front.json`` (all devices) and ``measurements.csv`` in the campaign's folder."""
+    frames = []
+    for target in campaign.targets.values():
+        frame = front(campaign, target.name).to_frame()
+        frame = frame.drop(columns=[o.name for o in campaign.objectives(target.name) if o.device])
+        frame.insert(0, "device", target.name)
+        archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
+        frame["device_fingerprint"] = target.fingerprint
+        frame["protocol"] = campaign.final_protocol.key
+        frame["genes"] = [json.dumps(archs[i].to_dict()) for i in frame["arch_id"]]
+        frames.append(frame)
+    table = pd.concat(frames, ignore_index=True)
+    csv, js = campaign.folder / "front.csv", campaign.folder / "front.json"
+    write_atomic(csv, table.to_csv(index=False).encode())
+    records = json.loads(table.to_json(orient="records"))
+    for r in records:
+        r["genes"] = json.loads(r["genes"])
+    write_atomic(js, (json.dumps({"supernet": campaign.loaded.entry.name, "written_at": utc_now(), "points": records}, indent=1) + "\n").encode())
+    measurements = campaign.folder / "measurements.csv"
+    campaign.store.export_csv(measurements)
+    return [csv, js, measurements]
+
+
+# ---------------------------------------------------------------------- picks
+def pick(campaign: Campaign, limits: Sequence[str], device: str | None = None, *, export: Path | None = None) -> dict[str, Any]:
+    """The best measured subnet of a device's front under limits such as ``latency_ms<=0.5``; exported, if asked.
+
+    Raises `LimitError` with the nearest reachable value when no subnet meets them.
+    """
+    target = campaign.target(device)
+    found = front(campaign, target.name)
+    row = dict(found.pick(list(limits)))
+    arch = _arch(campaign, str(row["arch_id"]))
+    result = {"device": target.name, "limits": list(limits), "arch_id": arch.id, "genes": arch.to_dict(), **_numbers(row)}
+    if export is not None:
+        result["export"] = export_model(campaign, arch, Path(export))
+    return result
+
+
+def picks(campaign: Campaign, target: Target) -> list[Pick]:
+    """The subnets worth showing: under each configured limit, near the largest, the knee, the fastest good one."""
+    found = front(campaign, target.name)
+    frame = found.to_frame()
+    chosen: list[Pick] = []
+
+    def add(label: str, row: dict[str, Any]) -> None:
+        arch = _arch(campaign, str(row["arch_id"]))
+        for i, p in enumerate(chosen):
+            if p.arch == arch:
+                chosen[i] = Pick(f"{p.label}; {label}", arch, p.row)
+                return
+        chosen.append(Pick(label, arch, row))
+
+    for o in campaign.objectives(target.name):
+        if o.limit is not None:
+            limit = o.limit.resolve(_largest(campaign, target, o.metric)) if o.limit.relative else o.limit
+            try:
+                add(f"{o.metric} {o.limit}", dict(found.pick([(o.metric, limit)])))
+            except LimitError as error:
+                campaign.progress.warn(str(error))
+    if "accuracy" in frame and "latency_ms" in frame:
+        best = frame["accuracy"].max()
+        near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values("latency_ms")
+        add("most accurate", dict(frame.loc[frame["accuracy"].idxmax()]))
+        add(f"fastest within {NEAR_LARGEST:g} pt of the most accurate", dict(near.iloc[0]))
+    add("knee", dict(found.knee()))
+    return chosen
+
+
+def _largest(campaign: Campaign, target: Target, metric: str) -> float | None:
+    frame = measured_frame(campaign, target)
+    row = frame[frame["arch_id"] == campaign.space.largest().id]
+    return float(row[metric].iloc[0]) if len(row) else None
+
+
+def _arch(campaign: Campaign, arch_id: str) -> Architecture:
+    return campaign.store.architecture(campaign.space, arch_id)
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    keep = {}
+    for key, value in row.items():
+        if key == "arch_id" or "@" in key:
+            continue
+        keep[key] = value.item() if isinstance(value, np.generic) else value
+    return keep
+
+
+# ---------------------------------------------------------------------- export
+def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: int | None = None) -> dict[str, Any]:
+    """Write the ONNX file of a subnet and its card; checked against torch on real images. Returns the card."""
+    entry = campaign.loaded.entry
+    net = calibrated_subnet(campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
+    shape = campaign.loaded.net.input_shape(arch)
+    model = lower(net, shape, batch=batch)
+    sample = next(campaign.data["test"].batches(shape[1], max(32, batch or 1)))[0]
+    difference = verify(model, net, sample)
+    test = find_accuracy(campaign, "test", "validate").get(arch.id)
+    if test is not None and test.record is not None:
+        accuracy = Accuracy.unpack(test.record, int(test.details["images"]))
+    else:
+        accuracy = evaluate(net, campaign.data["test"], shape[1], batch=campaign.config.data.batch)
+    latencies = {}
+    for target in campaign.targets.values():
+        m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(arch.id)
+        if m is not None:
+            latencies[target.name] = {
+                "latency_ms_p50": m.value,
+                "low": m.low,
+                "high": m.high,
+                "confidence": campaign.protocol.confidence,
+                "latency_ms_p90": m.details.get("p90"),
+                "runs": m.repeats,
+                "visits": m.details.get("visits"),
+                "batch": target.device.batch,
+                "threads": target.device.threads,
+                "provider": target.device.provider,
+                "fingerprint": target.fingerprint,
+                "measured_at": m.ended_at,
+            }
+    card = {
+        "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
+        "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
+        "accuracy": {
+            "top1_percent": round(accuracy.top1, 3),
+            "standard_error": round(accuracy.standard_error, 3),
+            "images": accuracy.n,
+            "data": campaign.data["test"].name,
+            "subject": accuracy_subject(campaign, "test"),
+        },
+        "latency": latencies,
+        "macs": campaign.loaded.net.macs(arch),
+        "params": campaign.loaded.net.params(arch),
+        "input": {"name": INPUT, "shape": [batch or "batch", *shape], "dtype": "float32", "preprocess": {"side": shape[1], **entry.preprocess.to_dict()}},
+        "output": {"name": OUTPUT, "classes": list(campaign.data["test"].classes)},
+        "opset": OPSET,
+        "difference_from_torch": difference,
+        "written_at": utc_now(),
+    }
+    return write_bundle(path, model, card)
+
+
+def export(campaign: Campaign, arch_id: str | None = None, device: str | None = None, *, output: Path | None = None, batch: int | None = None) -> list[dict[str, Any]]:
+    """ONNX files with cards: of one subnet, or of every pick of one or all devices, under ``models/<device>/``."""
+    if arch_id is not None:
+        arch = _arch(campaign, arch_id)
+        path = output or campaign.folder / "models" / f"{arch.id}.onnx"
+        return [export_model(campaign, arch, path, batch=batch) | {"path": str(path)}]
+    targets = [campaign.target(device)] if device else list(campaign.targets.values())
+    chosen = [(t, p) for t in targets for p in picks(campaign, t)]
+    cards = []
+    with campaign.progress.task("export", len(chosen), "models") as task:
+        for i, (target, p) in enumerate(chosen):
+            path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
+            card_path = path.with_suffix(".json")
+            if batch is None and path.exists() and card_path.exists() and _card_is_current(campaign, card_path, path):
+                card = json.loads(card_path.read_text(encoding="utf-8"))
+            else:
+                card = export_model(campaign, p.arch, path, batch=batch)
+            cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
+            task.update(i + 1)
+        task.note(f"{len(cards)} ONNX files, equal to torch to {max(c['difference_from_torch'] for c in cards):.0e}" if cards else "no picks")
+    return cards
+
+
+def _card_is_current(campaign: Campaign, card_path: Path, path: Path) -> bool:
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return False
+    same = card.get("supernet", {}).get("weights") == campaign.loaded.digest and card.get("bytes") == path.stat().st_size
+    return bool(same and set(card.get("latency", {})) == set(campaign.targets))
+
+
+__all__ = ["Pick", "export", "export_model", "front", "front_frame", "pick", "picks", "write_front"]
