@@ -1,0 +1,85 @@
+"""Genes for people: grouped by prefix, and by stage where depth genes tell the stages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_INDEXED = re.compile(r"^(?P<prefix>.+)\[(?P<index>\d+)\]$")
+#: names and units of the prefixes that the shipped spaces use; others keep their own name
+TITLES = {"r": "input side (px)", "d": "depth (blocks)", "ks": "kernel (px)", "e": "expansion (×)", "w": "width (×)"}
+DEPTH = "d"
+
+
+def split(name: str) -> tuple[str, int | None]:
+    """``ks[3]`` → (``ks``, 3); ``r`` → (``r``, None)."""
+    match = _INDEXED.match(name)
+    return (match["prefix"], int(match["index"])) if match else (name, None)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the genes of a set of architectures are laid out.
+
+    scalars : genes without an index; groups : prefix -> number of indices
+    stages : number of stages (0: unknown); per_stage : prefix -> genes a stage (1 for depths)
+    """
+
+    scalars: tuple[str, ...]
+    groups: dict[str, int]
+    stages: int = 0
+    per_stage: dict[str, int] = field(default_factory=dict)
+
+    def where(self, prefix: str, index: int) -> tuple[int, int]:
+        """(stage, place in the stage) of an indexed gene."""
+        return divmod(index, self.per_stage.get(prefix, 1))
+
+
+def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
+    """The layout of these genes; stages are known when numeric depths exist and each group fits them.
+
+    A group with more indices than there are stages holds blocks: stage s has the indices
+    s·m … s·m + m - 1, with m the deepest stage.
+    """
+    scalars: dict[str, None] = {}
+    groups: dict[str, int] = {}
+    for genes in architectures:
+        for name in genes:
+            prefix, index = split(name)
+            if index is None:
+                scalars[name] = None
+            else:
+                groups[prefix] = max(groups.get(prefix, 0), index + 1)
+    stages = groups.get(DEPTH, 0)
+    depths = [v for g in architectures for k, v in g.items() if split(k)[0] == DEPTH]
+    if not stages or not all(isinstance(v, int) for v in depths):
+        return Layout(tuple(scalars), groups)
+    deepest = max(depths)
+    per_stage = {}
+    for prefix, count in groups.items():
+        block = max(deepest, -(-count // stages))
+        per_stage[prefix] = 1 if prefix == DEPTH or count <= stages and deepest > 1 else block
+    return Layout(tuple(scalars), groups, stages, per_stage)
+
+
+def describe(genes: Mapping[str, Any], plan: Layout | None = None) -> str:
+    """One line: ``r 28 · d 1 2 3 · ks 3 / 3 5 / 3 5 5``; stages are parted by a slash, absent genes left out."""
+    plan = plan or layout([genes])
+    parts = [f"{name} {short(genes[name])}" for name in plan.scalars if name in genes]
+    for prefix, count in plan.groups.items():
+        present = [(i, genes[f"{prefix}[{i}]"]) for i in range(count) if f"{prefix}[{i}]" in genes]
+        text, last = "", None
+        for i, value in present:
+            stage = plan.where(prefix, i)[0] if plan.per_stage.get(prefix, 1) > 1 else 0
+            text += (" / " if last is not None and stage != last else " ") + short(value)
+            last = stage
+        if text:
+            parts.append(prefix + text)
+    return " · ".join(parts)
+
+
+def short(value: Any) -> str:
+    """A gene's value without needless digits."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

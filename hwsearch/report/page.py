@@ -1,0 +1,234 @@
+"""The page: one HTML file that needs no network, no script and no other file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from hwsearch.report import text
+from hwsearch.report.chart import Chart, build, latency_places
+from hwsearch.report.data import DeviceReport, ReportData
+from hwsearch.report.facts import headline, pick_letters, pretty_label
+from hwsearch.report.figures import make_all, slugs
+from hwsearch.report.genes import describe, layout
+from hwsearch.report.inline import inline_svg, theme_css
+from hwsearch.report.snippet import run_lines, side_of
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure twice: for wide paper, and for a phone."""
+
+    wide: Markup
+    narrow: Markup
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """One device, all numbers already words."""
+
+    slug: str
+    name: str
+    sentence: str
+    chart: Chart
+    small_chart: Chart
+    picks: list[dict[str, Any]]
+    front: list[dict[str, str]]
+    level: str
+    measured_latency: int
+    measured_accuracy: int
+    choices: Drawing | None
+
+
+def environment() -> Environment:
+    """Templates of this package; everything is escaped."""
+    env = Environment(
+        loader=PackageLoader("hwsearch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    env.filters |= {"number": text.number, "seconds": text.seconds, "percent": text.percent_of, "scaled": text.scaled}
+    return env
+
+
+def render(
+    report: ReportData, figures: Mapping[str, Figure] | None = None, narrow: Mapping[str, Figure] | None = None
+) -> str:
+    """The page of `report`. figures, narrow : of `make_all`, wide and for phones; drawn here when not given."""
+    wide = make_all(report) if figures is None else figures
+    small = make_all(report, narrow=True) if narrow is None else narrow
+    drawings = {
+        stem: Drawing(
+            inline_svg(wide[stem], f"w-{stem}", _description(stem)),
+            inline_svg(small[stem], f"n-{stem}", _description(stem)),
+        )
+        for stem in wide
+        if stem in small and not stem.startswith("front-")
+    }
+    views = [_view(d, slug, report, drawings) for d, slug in zip(report.devices, slugs(report), strict=True)]
+    return environment().get_template("report.html.j2").render(
+        report=report,
+        views=views,
+        drawings=drawings,
+        light=theme_css(dark=False),
+        dark=theme_css(dark=True),
+        supernet=_supernet_line(report),
+        comparison=_comparison(report.devices),
+        noise=_side_by_side(report.devices, "noise"),
+        protocol=_side_by_side(report.devices, "protocol"),
+        accuracy=text.facts(report.accuracy_protocol, skip=("metric",)),
+        predictors=[_predictor(p, report) for p in report.predictors],
+        commands=_commands(report.provenance),
+        provenance=text.facts(report.provenance, skip=("commands",)),
+        card=text.facts(report.supernet, skip=("preprocess",)),
+        preprocess=text.facts(report.supernet.get("preprocess") or {}),
+    )
+
+
+def write_page(report: ReportData, path: Path) -> Path:
+    """Write the page of `report` to `path` (UTF-8) and return it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(report), encoding="utf-8")
+    return path
+
+
+def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping[str, Drawing]) -> DeviceView:
+    objectives, metric = report.objectives, report.metric
+    return DeviceView(
+        slug=slug,
+        name=device.name,
+        sentence=headline(device, report),
+        chart=build(device, objectives, metric, width=920, height=520, narrow=False),
+        small_chart=build(device, objectives, metric, width=360, height=400, narrow=True),
+        picks=_picks(device, report),
+        front=_front_rows(device),
+        level=f"{100 * device.confidence:.0f} %",
+        measured_latency=int(device.points["latency_ms"].notna().sum()),
+        measured_accuracy=int(device.points["accuracy"].notna().sum()),
+        choices=drawings.get(f"choices-{slug}"),
+    )
+
+
+def _numbers(row: Mapping[str, Any], places: int) -> dict[str, str]:
+    get = row.get
+    return {
+        "accuracy": text.plus_minus(get("accuracy"), get("accuracy_se")),
+        "test": text.plus_minus(get("test_accuracy"), get("test_accuracy_se")),
+        "latency": text.with_interval(get("latency_ms"), get("latency_low"), get("latency_high"), places),
+        "macs": text.scaled(get("macs")),
+        "params": text.scaled(get("params")),
+    }
+
+
+def _picks(device: DeviceReport, report: ReportData) -> list[dict[str, Any]]:
+    places = latency_places(device)
+    plan = layout([*device.points["genes"], *device.front["genes"], *(p.get("genes") or {} for p in device.picks)])
+    provider = str(device.description.get("provider") or "CPUExecutionProvider")
+    return [
+        _numbers(pick, places)
+        | {
+            "letter": letter,
+            "label": pretty_label(str(pick.get("label", ""))),
+            "arch_id": str(pick.get("arch_id", "")),
+            "file": str(pick.get("file") or ""),
+            "sha256": str(pick.get("sha256") or ""),
+            "size": text.size(pick.get("size_bytes")),
+            "side": str(side_of(pick, report.supernet) or text.MISSING),
+            "genes": describe(pick.get("genes") or {}, plan),
+            "code": run_lines(pick, report.supernet, provider),
+        }
+        for letter, pick in zip(pick_letters(device), device.picks, strict=True)
+    ]
+
+
+def _front_rows(device: DeviceReport) -> list[dict[str, str]]:
+    places = latency_places(device)
+    plan = layout([*device.points["genes"], *device.front["genes"]])
+    letters: dict[str, list[str]] = {}
+    for letter, pick in zip(pick_letters(device), device.picks, strict=True):
+        letters.setdefault(str(pick.get("arch_id")), []).append(letter)
+    return [
+        _numbers(row, places)
+        | {
+            "place": str(i),
+            "arch_id": row["arch_id"],
+            "letters": ", ".join(letters.get(row["arch_id"], [])),
+            "genes": describe(row["genes"], plan),
+        }
+        for i, row in enumerate(device.front.to_dict("records"), 1)
+    ]
+
+
+def _supernet_line(report: ReportData) -> str:
+    """``cifar10-mbv3: 3.2 × 10¹¹ subnets, 1–10.4 M MACs, 10 classes``."""
+    card = report.supernet
+    parts = []
+    if text.finite(card.get("subnets")):
+        parts.append(f"{text.number(card['subnets'], 2)} subnets")
+    low, high = (card.get("macs_range") or (None, None))[:2]
+    if text.finite(low) and text.finite(high):
+        parts.append(f"{text.scaled(low)} to {text.scaled(high)} MACs")
+    classes = card.get("classes")
+    if classes is not None:
+        parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
+    return f"{card.get('name', report.campaign)}: {', '.join(parts)}" if parts else str(card.get("name", report.campaign))
+
+
+Table = list[tuple[str, list[str]]]
+
+
+def _comparison(devices: list[DeviceReport]) -> Table:
+    """(label, a cell a device) of the descriptions, and the ends of each front."""
+    rows: Table = _side_by_side(devices, "description")
+    ends: dict[str, list[str]] = {"Fastest point": [], "Most accurate point": []}
+    for d in devices:
+        for name, position in (("Fastest point", 0), ("Most accurate point", -1)):
+            ends[name].append(_point_text(d.front.iloc[position], latency_places(d)) if len(d.front) else text.MISSING)
+    return [("Pareto-optimal, measured", [f"{len(d.front)} subnets" for d in devices]), *ends.items(), *rows]
+
+
+def _point_text(row: pd.Series, places: int) -> str:
+    latency = text.with_interval(row["latency_ms"], row["latency_low"], row["latency_high"], places)
+    return f"{text.plus_minus(row['accuracy'], row['accuracy_se'])} % at {latency} ms"
+
+
+def _side_by_side(devices: list[DeviceReport], part: str) -> Table:
+    keys = list(dict.fromkeys(k for d in devices for k in getattr(d, part)))
+    return [(text.label(k), [text.value_text(getattr(d, part).get(k)) for d in devices]) for k in keys]
+
+
+def _predictor(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:
+    metric = str(p.get("metric", ""))
+    unit = {"accuracy": "points", "latency_ms": "ms"}.get(metric, "")
+    name = report.metric if metric == "accuracy" else text.label(metric)
+    return {
+        "metric": name.replace(" (ms)", ""),
+        "device": str(p.get("device") or text.MISSING),
+        "model": str(p.get("model", text.MISSING)),
+        "n": f"{text.value_text(p.get('n_train'))} / {text.value_text(p.get('n_test'))}",
+        "mae": f"{text.number(p.get('mae'), 2)} {unit}".strip() if text.finite(p.get("mae")) else text.MISSING,
+        "mape": f"{text.number(p.get('mape'), 2)} %" if text.finite(p.get("mape")) else text.MISSING,
+        "spearman": text.number(p.get("spearman"), 2),
+        "kendall": text.number(p.get("kendall"), 2),
+        "coverage": text.percent_of(p.get("coverage")),
+        "nominal": text.percent_of(p.get("nominal_coverage")),
+    }
+
+
+def _commands(provenance: Mapping[str, Any]) -> str:
+    commands = provenance.get("commands") or []
+    return commands if isinstance(commands, str) else "\n".join(str(c) for c in commands)
+
+
+def _description(stem: str) -> str:
+    return {
+        "predicted": "Predicted against measured accuracy and latency; the scores stand in the table.",
+        "hypervolume": "Share of the best hypervolume over measured subnets, search against random sampling.",
+        "devices": "Fronts of all devices, and the share of hypervolume that another device's picks keep.",
+    }.get(stem, "Genes of the front's subnets, from the fastest to the most accurate; the table of the front lists them.")

@@ -1,0 +1,27 @@
+"use strict";
+for (const figure of document.querySelectorAll("figure.front")) {
+  const readout = figure.querySelector(".readout");
+  let last = null;
+  readout.hidden = false;
+  const show = (point) => {
+    if (last) last.classList.remove("on");
+    last = point;
+    point.classList.add("on");
+    readout.classList.add("filled");
+    readout.textContent = point.querySelector("title").textContent;
+  };
+  for (const kind of ["pointerover", "focusin", "click"])
+    figure.addEventListener(kind, (event) => {
+      const point = event.target.closest(".pt");
+      if (point) show(point);
+    });
+  figure.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    const point = event.target.closest("g.pt[tabindex]");
+    if (!step || !point) return;
+    event.preventDefault();
+    const points = [...point.parentNode.querySelectorAll("g.pt[tabindex]")];
+    const next = points[points.indexOf(point) + step];
+    if (next) next.focus();
+  });
+}

@@ -1,0 +1,136 @@
+"""Numbers and names as readers want them: few digits, units, intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+MISSING = "–"
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: endings of keys that are units
+_UNITS = {"ms": "ms", "s": "s", "percent": "%", "pct": "%", "mib": "MiB", "mb": "MB", "bytes": "bytes", "px": "px"}
+_CAPITALS = {"cpu": "CPU", "gpu": "GPU", "bn": "BN", "ram": "RAM", "os": "OS", "onnx": "ONNX", "sha256": "SHA-256"}
+
+
+def finite(value: Any) -> bool:
+    """Whether `value` is a number that says something."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """At most `digits` significant digits, never in scientific notation between 1e-4 and 1e6."""
+    if not finite(value):
+        return MISSING
+    x = float(value)
+    if x == 0:
+        return "0"
+    if abs(x) >= 1e6 or abs(x) < 1e-4:
+        mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
+        return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(x))))
+    text = f"{x:,.{decimals}f}".replace(",", "\u202f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def scaled(value: Any, unit: str = "") -> str:
+    """``4.1 M``, ``312 k``, ``1.2 G``: counts of operations or weights."""
+    if not finite(value):
+        return MISSING
+    x = float(value)
+    for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(x) >= 0.9995 * factor:
+            return f"{number(x / factor)} {letter}{unit}"
+    return f"{x:.0f} {unit}".strip()
+
+
+def size(value: Any) -> str:
+    """Bytes as kB or MB (powers of ten)."""
+    return scaled(value, "B")
+
+
+def seconds(value: Any) -> str:
+    """``0.8 s``, ``1 min 12 s``, ``2 h 05 min``."""
+    if not finite(value):
+        return MISSING
+    x = float(value)
+    if x < 59.5:
+        return f"{number(x, 2)} s"
+    total = round(x)
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def percent_of(share: Any, digits: int = 0) -> str:
+    """A share (0 to 1) as a percentage."""
+    return f"{100 * float(share):.{digits}f} %" if finite(share) else MISSING
+
+
+def decimals(half_widths: ArrayLike, values: ArrayLike, most: int = 4) -> int:
+    """Decimals that show a column's typical uncertainty: its second digit never, its first one always.
+
+    half_widths : of the intervals, NaN where unknown; values : used (3 significant digits) when all are unknown
+    """
+    widths = np.asarray(half_widths, dtype=np.float64)
+    widths = widths[np.isfinite(widths) & (widths > 0)]
+    if widths.size:
+        return int(np.clip(math.ceil(-math.log10(float(np.median(widths)))), 0, most))
+    x = np.abs(np.asarray(values, dtype=np.float64))
+    x = x[np.isfinite(x) & (x > 0)]
+    return int(np.clip(2 - math.floor(math.log10(float(np.median(x)))), 0, most)) if x.size else 2
+
+
+def plus_minus(value: Any, error: Any, places: int = 1) -> str:
+    """``82.2 ± 0.5``; only the value when the error is unknown."""
+    if not finite(value):
+        return MISSING
+    return f"{float(value):.{places}f} ± {float(error):.{places}f}" if finite(error) else f"{float(value):.{places}f}"
+
+
+def interval(low: Any, high: Any, places: int = 2) -> str:
+    """``0.43–0.45``."""
+    return f"{float(low):.{places}f}–{float(high):.{places}f}" if finite(low) and finite(high) else ""
+
+
+def with_interval(value: Any, low: Any, high: Any, places: int = 2) -> str:
+    """``0.44 (0.43–0.45)``."""
+    if not finite(value):
+        return MISSING
+    inside = interval(low, high, places)
+    return f"{float(value):.{places}f} ({inside})" if inside else f"{float(value):.{places}f}"
+
+
+def label(key: str) -> str:
+    """A key as words: ``warmup_ms`` → ``Warmup (ms)``, ``cpu`` → ``CPU``."""
+    words = str(key).replace(".", " · ").split("_")
+    unit = ""
+    if len(words) > 1 and words[-1].lower() in _UNITS:
+        unit = f" ({_UNITS[words.pop().lower()]})"
+    text = " ".join(_CAPITALS.get(w.lower(), w) for w in words)
+    return text[:1].upper() + text[1:] + unit
+
+
+def value_text(value: Any) -> str:
+    """Any plain value in a cell: floats short, booleans as words, lists joined."""
+    if value is None:
+        return MISSING
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (float, np.floating)):
+        return number(value, 4)
+    if isinstance(value, (int, np.integer)):
+        return f"{int(value):,}".replace(",", "\u202f") if abs(int(value)) >= 10_000 else str(int(value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {value_text(v)}" for k, v in value.items()) or MISSING
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return ", ".join(value_text(v) for v in value) or MISSING
+    return str(value)
+
+
+def facts(data: Mapping[str, Any], skip: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """(label, text) rows of a dict, nested dicts as one row of text each."""
+    return [(label(k), value_text(v)) for k, v in data.items() if k not in skip]
