@@ -34,7 +34,29 @@ if TYPE_CHECKING:
     from hwsearch.recipes import train
     from hwsearch.spaces import Architecture, SearchSpace
 
-__all__ = [*_PLACES, *_MODULES, "__version__"]
+__all__ = [
+    "Architecture",
+    "Campaign",
+    "HwsearchError",
+    "SearchSpace",
+    "__version__",
+    "check",
+    "demo",
+    "devices",
+    "doctor",
+    "evaluate",
+    "export",
+    "fit",
+    "front",
+    "pick",
+    "profile",
+    "report",
+    "run",
+    "search",
+    "supernets",
+    "train",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -49,10 +49,18 @@ def load_recipe(recipe: str | Path) -> dict[str, Any]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{recipe}: {error}.") from error
-    unknown = set(data) - {"supernet", "strategy", "strategy_options", "training"}
-    if unknown or "supernet" not in data:
-        raise ConfigError(f"{recipe}: {'unknown key ' + repr(sorted(unknown)[0]) if unknown else 'supernet is missing'}.")
+    _keys(data, {"supernet", "stage"}, recipe)
+    if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
+        raise ConfigError(f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].")
+    for stage in data["stage"]:
+        _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data
+
+
+def _keys(data: dict[str, Any], known: set[str], source: str | Path) -> None:
+    unknown = sorted(set(data) - known)
+    if unknown:
+        raise ConfigError(f"{source}: unknown key {unknown[0]!r}.", hint=nearest(unknown[0], known))
 
 
 def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
@@ -79,32 +87,45 @@ def train(
     """Train a supernet; the same call takes an interrupted run up again. Returns the card.
 
     data : a parquet file with splits ``train`` and ``test`` (columns ``split``, ``label``, ``jpeg``)
-    folder : gets ``training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``
+    folder : gets ``stage-N/training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``
     """
     plan = load_recipe(recipe)
     entry = catalogue.entry(plan["supernet"])
     folder = Path(folder)
     torch.set_num_threads(usable_cores())
     keep_freed_memory()
-    try:
-        config = TrainingConfig(**plan.get("training", {}))
-    except TypeError as error:
-        raise ConfigError(f"{recipe}: [training] {error}.") from error
-    strategy = make_strategy(plan.get("strategy", "sandwich"), plan.get("strategy_options", {}))
+    stages = []
+    for stage in plan["stage"]:
+        try:
+            config = TrainingConfig(**stage.get("training", {}))
+        except TypeError as error:
+            raise ConfigError(f"{recipe}: [stage.training] {error}.") from error
+        stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
     classes = entry.data()["test"].classes if entry.data else None
     images = from_parquet(Path(data), entry.preprocess, split="train", classes=classes)
     test = from_parquet(Path(data), entry.preprocess, split="test", classes=classes)
+    calibration, held_out = images.head(1000), test.head(2000)
     net = entry.build()
-    init_weights(net, config.seed)
-    trainer = Trainer(
-        net, strategy, images, config, folder, calibration=images.head(1000), validation=test.head(2000), progress=progress
-    )
-    trainer.run()
-    return write_card(net, entry.name, trainer, plan, images.head(1000), test, folder)
+    init_weights(net, stages[0][1].seed)
+    trainers = []
+    for number, (strategy, config) in enumerate(stages, 1):
+        place = folder / f"stage-{number}"
+        trainer = Trainer(
+            net, strategy, images, config, place, calibration=calibration, validation=held_out, progress=progress
+        )
+        trainer.run()
+        trainers.append(trainer)
+    return write_card(net, entry.name, trainers, plan, calibration, test, folder)
 
 
 def write_card(
-    net: Supernet, name: str, trainer: Trainer, plan: dict[str, Any], calibration: ImageData, test: ImageData, folder: Path
+    net: Supernet,
+    name: str,
+    trainers: list[Trainer],
+    plan: dict[str, Any],
+    calibration: ImageData,
+    test: ImageData,
+    folder: Path,
 ) -> dict[str, Any]:
     """Measure smallest, largest and random subnets on all test images; write weights and card."""
     net.eval()
@@ -119,19 +140,20 @@ def write_card(
         "macs": net.macs(a),
         "params": net.params(a),
     }
-    minutes = trainer.seconds / 60
+    seconds = sum(t.seconds for t in trainers)
+    epochs = sum(t.config.epochs for t in trainers)
     card = {
         "training_summary": (
-            f"{trainer.config.epochs} epochs of CIFAR-10 ({len(trainer.train_data):,} images), sandwich rule with in-place "
-            f"distillation, {minutes:.0f} minutes on {usable_cores()} CPU cores"
+            f"{epochs} epochs of {len(trainers[0].train_data):,} images, sandwich rule with in-place distillation, "
+            f"{seconds / 60:.0f} minutes on {usable_cores()} CPU cores"
         ),
         "trained": {
             **plan,
-            "seconds": round(trainer.seconds, 1),
+            "seconds": round(seconds, 1),
             "host": host_facts(),
             "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "numpy")},
             "finished_at": utc_now(),
-            "history": trainer.history,
+            "history": [t.history for t in trainers],
         },
         "test_images": len(test),
         "smallest": row(*measured[0]),

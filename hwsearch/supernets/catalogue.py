@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.images import ImageData, Preprocess
 from hwsearch.errors import CheckpointError, SupernetError, nearest
+from hwsearch.images import ImageData, Preprocess
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest, load_weights, read_state
 
@@ -43,7 +43,8 @@ class SupernetEntry:
         path = checkpoint or self.weights
         if path is None:
             raise CheckpointError(
-                f"supernet {self.name!r} ships no weights.", hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}."
+                f"supernet {self.name!r} ships no weights.",
+                hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
             )
         net = self.build()
         load_weights(net, read_state(path), repr(str(path)))

@@ -39,7 +39,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
             hint="Convert it to safetensors where you trust it.",
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0]}.") from error
+        raise CheckpointError(
+            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0]}."
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

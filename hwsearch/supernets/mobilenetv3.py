@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -115,6 +115,10 @@ class _Named(nn.Module):
         super().__init__()
         for name, child in children.items():
             self.add_module(name, child)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int, groups: int, eps: float) -> _Named:
@@ -275,7 +279,8 @@ class ElasticMobileNetV3(Supernet):
 
     def forward_plan(self, x_NCHW: Tensor, plans: Sequence[BlockPlan]) -> Tensor:
         """Logits (N, classes) with the weights that `plans` share."""
-        stem, first = self.first_conv, self.blocks[0].conv
+        stem: Any = self.first_conv
+        first: Any = self.blocks[0].conv
         x = self.h_swish(stem.bn(stem.conv(x_NCHW)))
         y = self.relu(first.depth_conv.bn(first.depth_conv.conv(x)))
         x = x + first.point_linear.bn(first.point_linear.conv(y))
@@ -288,13 +293,12 @@ class ElasticMobileNetV3(Supernet):
 
     def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
         eps = self.config.bn_eps
-        stem_parts = [self.first_conv, self.blocks[0].conv.depth_conv, self.blocks[0].conv.point_linear]
+        first: Any = self.blocks[0].conv
+        stem_parts = [self.first_conv, first.depth_conv, first.point_linear]
         (conv0, bn0), (conv1, bn1), (conv2, bn2), (conv3, bn3) = (
             _copy_conv_bn(p) for p in (*stem_parts, self.final_expand_layer)
         )
-        stem = nn.Sequential(
-            conv0, bn0, nn.Hardswish(), _Residual(nn.Sequential(conv1, bn1, nn.ReLU(), conv2, bn2))
-        )
+        stem = nn.Sequential(conv0, bn0, nn.Hardswish(), _Residual(nn.Sequential(conv1, bn1, nn.ReLU(), conv2, bn2)))
         blocks = [self.blocks[p.index + 1].extract(p, eps) for p in self.plan(arch)]  # type: ignore[operator]
         mix = _copy_conv(self.feature_mix_layer.conv)
         head = nn.Sequential(conv3, bn3, nn.Hardswish(), GlobalAveragePool(), mix, nn.Hardswish())

@@ -23,13 +23,21 @@ class Sandwich:
 
     random : random subnets a step
     label_smoothing : for the largest subnet
-    alone : share of the run in which only the largest is trained
+    alone : share of the run, at its start, in which only the largest is trained
+    weight : of the gradients of the smaller subnets, against 1 for the largest
     """
 
-    def __init__(self, random: int = 2, label_smoothing: float = 0.1, alone: float = 0.0) -> None:
+    def __init__(
+        self,
+        random: int = 2,
+        label_smoothing: float = 0.1,
+        alone: float = 0.0,
+        weight: float = 1.0,
+    ) -> None:
         self.random = random
         self.label_smoothing = label_smoothing
         self.alone = alone
+        self.weight = weight
 
     def step(
         self, supernet: Supernet, x_NCHW: Tensor, y_N: Tensor, progress: float, rng: np.random.Generator
@@ -49,7 +57,7 @@ class Sandwich:
             supernet.activate(arch)
             side = supernet.input_shape(arch)[1]
             loss = F.cross_entropy(supernet(resize(x_NCHW, side)), soft)
-            loss.backward()
+            (self.weight * loss if self.weight != 1.0 else loss).backward()
             losses[name] = float(loss.detach())
         return losses
 

@@ -239,7 +239,8 @@ def _settings(strategy: Strategy) -> dict[str, Any]:
 
 
 def _parameter_groups(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, parameter in net.named_parameters():
         (plain if parameter.ndim < 2 or name.endswith("_matrix") else decayed).append(parameter)
     return decayed, plain
