@@ -108,14 +108,21 @@ def front(source: Source, device: str | None = None) -> Front:
     return engine.front(open_campaign(source), device)
 
 
-def pick(source: Source, limit: str | Sequence[str] = (), device: str | None = None, *, export: Path | str | None = None) -> dict[str, Any]:
+def pick(
+    source: Source, limit: str | Sequence[str] = (), device: str | None = None, *, export: Path | str | None = None
+) -> dict[str, Any]:
     """The best measured subnet under limits such as ``latency_ms<=2``; written as ONNX when `export` is given."""
     limits = [limit] if isinstance(limit, str) else list(limit)
     return engine.pick(open_campaign(source), limits, device, export=Path(export) if export else None)
 
 
 def export(
-    source: Source, arch: str | None = None, device: str | None = None, *, output: Path | str | None = None, batch: int | None = None
+    source: Source,
+    arch: str | None = None,
+    device: str | None = None,
+    *,
+    output: Path | str | None = None,
+    batch: int | None = None,
 ) -> list[dict[str, Any]]:
     """ONNX files and cards of one subnet (by id) or of every pick."""
     campaign = open_campaign(source)

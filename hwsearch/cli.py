@@ -30,7 +30,9 @@ out = Console()
 err = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Source = Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")
+]
 Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
 DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
 
@@ -100,7 +102,10 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
                 Path(p["file"]).name,
             )
         out.print(table)
-        out.print(f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n", highlight=False)
+        out.print(
+            f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n",
+            highlight=False,
+        )
     out.print(f"{result['measured']} measurements in {result['seconds']:.0f} s", highlight=False)
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
 
@@ -206,7 +211,9 @@ def front(campaign: Source, device: DeviceName = None, folder: Folder = None, as
 @app.command()
 def pick(
     campaign: Source,
-    limit: Annotated[list[str] | None, typer.Option("--limit", help="Such as 'latency_ms<=2'; may be repeated.")] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option("--limit", help="Such as 'latency_ms<=2'; may be repeated.")
+    ] = None,
     device: DeviceName = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write the ONNX file here.")] = None,
     folder: Folder = None,
@@ -294,7 +301,8 @@ def supernets(
 
 @app.command()
 def devices(
-    campaign: Annotated[Path | None, typer.Argument(help="A campaign, for the facts of its devices.")] = None, as_json: Json = False
+    campaign: Annotated[Path | None, typer.Argument(help="A campaign, for the facts of its devices.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Tell what can be a device here, or a campaign's devices."""
     rows = hwsearch.devices(campaign)
@@ -316,7 +324,10 @@ def train(
         card = hwsearch.train(recipe, data, folder, progress=bar.update)
     if not _emit(card, as_json):
         for name in ("smallest", "largest"):
-            out.print(f"{name}: top-1 {card[name]['top1_percent']} ±{card[name]['standard_error']} %, {card[name]['macs'] / 1e6:.2f} M MACs", highlight=False)
+            out.print(
+                f"{name}: top-1 {card[name]['top1_percent']} ±{card[name]['standard_error']} %, {card[name]['macs'] / 1e6:.2f} M MACs",
+                highlight=False,
+            )
 
 
 @app.callback(invoke_without_command=True)
@@ -338,7 +349,9 @@ def main() -> None:
     except typer.Exit as done:
         raise SystemExit(done.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
-        err.print("interrupted; everything measured so far is kept: the same command goes on from here.", highlight=False)
+        err.print(
+            "interrupted; everything measured so far is kept: the same command goes on from here.", highlight=False
+        )
         raise SystemExit(130) from None
     except typer.BadParameter as error:
         error.show()

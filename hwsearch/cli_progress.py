@@ -93,7 +93,10 @@ class TrainingBar:
         if self.bars is not None and self.key is not None:
             loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
             self.bars.update(
-                self.key, completed=status["step"], total=status["steps"], count=f"{status['images_per_s']:.0f} images/s · {loss}"
+                self.key,
+                completed=status["step"],
+                total=status["steps"],
+                count=f"{status['images_per_s']:.0f} images/s · {loss}",
             )
         if len(status["history"]) > self.epochs:
             self.epochs = len(status["history"])

@@ -259,7 +259,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    parts = {
+    parts: dict[str, type[BaseModel]] = {
         "supernet": SupernetConfig,
         "data": DataConfig,
         "device": DeviceConfig,

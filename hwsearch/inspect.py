@@ -11,7 +11,17 @@ import onnxruntime
 import torch
 
 import hwsearch
-from hwsearch.devices import Device, Protocol, create_runtime, fingerprint, host_facts, load_average, measure_group, runtime_names, versions
+from hwsearch.devices import (
+    Device,
+    Protocol,
+    create_runtime,
+    fingerprint,
+    host_facts,
+    load_average,
+    measure_group,
+    runtime_names,
+    versions,
+)
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.export import lower
@@ -60,7 +70,11 @@ def devices(source: Any = None) -> list[dict[str, Any]]:
         campaign = open_campaign(source)
         return [{"name": t.name, "fingerprint": t.fingerprint, **t.facts} for t in campaign.targets.values()]
     return [
-        {"runtime": "onnxruntime", "provider": provider, "threads": f"1 to {usable_cores()}" if provider == "CPUExecutionProvider" else "1"}
+        {
+            "runtime": "onnxruntime",
+            "provider": provider,
+            "threads": f"1 to {usable_cores()}" if provider == "CPUExecutionProvider" else "1",
+        }
         for provider in onnxruntime.get_available_providers()
     ]
 
@@ -98,7 +112,9 @@ def doctor() -> dict[str, Any]:
         "hwsearch": hwsearch.__version__,
         "host": host_facts(),
         "load_average": load_average(),
-        "versions": versions("torch", "onnxruntime", "numpy", "pymoo", "optuna", "scikit-learn", "xgboost-cpu", "xgboost"),
+        "versions": versions(
+            "torch", "onnxruntime", "numpy", "pymoo", "optuna", "scikit-learn", "xgboost-cpu", "xgboost"
+        ),
         "cuda": bool(torch.cuda.is_available()),
         "providers": onnxruntime.get_available_providers(),
         "runtimes": runtime_names(),

@@ -26,7 +26,9 @@ class ComputedMetric:
 
 MACS = ComputedMetric("macs", "multiply-accumulates", "min", lambda net, rows: net.macs_array(rows))
 PARAMS = ComputedMetric("params", "weights", "min", lambda net, rows: net.params_array(rows))
-MODEL_SIZE = ComputedMetric("model_size_mib", "MiB of fp32 weights", "min", lambda net, rows: net.params_array(rows) * 4 / 2**20)
+MODEL_SIZE = ComputedMetric(
+    "model_size_mib", "MiB of fp32 weights", "min", lambda net, rows: net.params_array(rows) * 4 / 2**20
+)
 
 
 def computed_metrics() -> dict[str, ComputedMetric]:

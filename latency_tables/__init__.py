@@ -52,7 +52,7 @@ def load(device: str, table: str, folder: Path | None = None) -> pd.DataFrame:
         raise TableError(f"table {table!r} of {device!r} has {len(frame)} rows, its description says {facts['rows']}.")
     bad = ~(frame["latency_ms"] > 0)
     if bad.any():
-        raise TableError(f"table {table!r} of {device!r}: row {int(bad.idxmax())} has no positive latency.")
+        raise TableError(f"table {table!r} of {device!r}: row {int(bad.to_numpy().argmax())} has no positive latency.")
     genes = frame.columns.drop("latency_ms")
     frame[genes] = frame[genes].astype("Int64")
     return frame

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hwsearch.images import ImageData
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.errors import MeasurementError
+from hwsearch.images import ImageData
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 

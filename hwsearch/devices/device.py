@@ -73,7 +73,6 @@ def fingerprint(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-
 def runtime_names() -> list[str]:
     return sorted({"onnxruntime", *(p.name for p in entry_points(group="hwsearch.runtimes"))})
 

@@ -37,7 +37,7 @@ def usable_cores() -> int:
 def cpu_model() -> str:
     """The processor's own name, with family and model where that name is vague."""
     text = _read("/proc/cpuinfo") or ""
-    facts = {}
+    facts: dict[str, str] = {}
     for line in text.splitlines():
         key, _, value = line.partition(":")
         facts.setdefault(key.strip(), value.strip())

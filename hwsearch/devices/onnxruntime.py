@@ -43,10 +43,15 @@ class OnnxRuntime:
                 hint=nearest(device.provider, available),
             )
         if device.precision != "fp32":
-            raise DeviceError(f"device {device.name!r}: precision {device.precision!r} is not supported by this runtime yet; use 'fp32'.")
+            raise DeviceError(
+                f"device {device.name!r}: precision {device.precision!r} is not supported by this runtime yet; use 'fp32'."
+            )
         unknown = set(device.options) - {"spinning", "optimization"}
         if unknown:
-            raise DeviceError(f"device {device.name!r}: unknown option {sorted(unknown)[0]!r}.", hint=nearest(sorted(unknown)[0], ["spinning", "optimization"]))
+            raise DeviceError(
+                f"device {device.name!r}: unknown option {sorted(unknown)[0]!r}.",
+                hint=nearest(sorted(unknown)[0], ["spinning", "optimization"]),
+            )
         if device.provider == "CPUExecutionProvider" and device.threads > usable_cores():
             raise DeviceError(
                 f"device {device.name!r} asks for {device.threads} threads; this process may use {usable_cores()} cores."
@@ -61,7 +66,10 @@ class OnnxRuntime:
             "all": levels.ORT_ENABLE_ALL,
         }
         if self._level not in self._levels:
-            raise DeviceError(f"device {device.name!r}: optimization {self._level!r} is unknown.", hint=nearest(self._level, self._levels))
+            raise DeviceError(
+                f"device {device.name!r}: optimization {self._level!r} is unknown.",
+                hint=nearest(self._level, self._levels),
+            )
 
     def facts(self) -> dict[str, Any]:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}

@@ -52,9 +52,7 @@ class Protocol:
     def key(self) -> str:
         """A short text that names the protocol in the store."""
         low, high = self.visits
-        return (
-            f"visits1:{low}-{high}x{self.block_runs}/{self.block_ms:g}ms h{self.half_width:g} c{self.confidence:g}"
-        )
+        return f"visits1:{low}-{high}x{self.block_runs}/{self.block_ms:g}ms h{self.half_width:g} c{self.confidence:g}"
 
 
 @dataclass

@@ -56,7 +56,9 @@ class Campaign:
         torch.set_num_threads(usable_cores())
 
     @classmethod
-    def open(cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None) -> Campaign:
+    def open(
+        cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None
+    ) -> Campaign:
         """The campaign of a configuration file, or the one that lies in a folder.
 
         A folder that already holds a campaign of another supernet is refused; any other setting may
@@ -70,7 +72,8 @@ class Campaign:
             if source.is_dir():
                 if not (source / CONFIG_FILE).exists():
                     raise CampaignError(
-                        f"{str(source)!r} is not a campaign: it has no {CONFIG_FILE}.", hint="Start one with 'hwsearch run CONFIG.toml'."
+                        f"{str(source)!r} is not a campaign: it has no {CONFIG_FILE}.",
+                        hint="Start one with 'hwsearch run CONFIG.toml'.",
                     )
                 config, place = load_config(source / CONFIG_FILE), source
             elif source.exists():
@@ -122,7 +125,9 @@ class Campaign:
         if name is None:
             if len(self.targets) == 1:
                 return next(iter(self.targets.values()))
-            raise DeviceError(f"this campaign has {len(self.targets)} devices.", hint=f"Say which: {', '.join(self.targets)}.")
+            raise DeviceError(
+                f"this campaign has {len(self.targets)} devices.", hint=f"Say which: {', '.join(self.targets)}."
+            )
         if name not in self.targets:
             raise DeviceError(f"this campaign has no device {name!r}.", hint=nearest(name, self.targets))
         return self.targets[name]
@@ -133,12 +138,16 @@ class Campaign:
     @cached_property
     def protocol(self) -> Protocol:
         p = self.config.protocol
-        return Protocol(p.visits, p.block_runs, p.block_ms, p.half_width, p.confidence, group=p.group, budget_s=p.budget_s)
+        return Protocol(
+            p.visits, p.block_runs, p.block_ms, p.half_width, p.confidence, group=p.group, budget_s=p.budget_s
+        )
 
     @cached_property
     def final_protocol(self) -> Protocol:
         p, v = self.config.protocol, self.config.validate_
-        return Protocol(v.visits, p.block_runs, p.block_ms, v.half_width, p.confidence, group=p.group, budget_s=v.budget_s)
+        return Protocol(
+            v.visits, p.block_runs, p.block_ms, v.half_width, p.confidence, group=p.group, budget_s=v.budget_s
+        )
 
     @cached_property
     def data(self) -> dict[str, ImageData]:
@@ -154,13 +163,18 @@ class Campaign:
             elif split in shipped:
                 found[split] = shipped[split].head(limit)
             else:
-                raise DataError(f"supernet {self.loaded.entry.name!r} ships no {split} images.", hint=f"Set data.{split} in the configuration.")
+                raise DataError(
+                    f"supernet {self.loaded.entry.name!r} ships no {split} images.",
+                    hint=f"Set data.{split} in the configuration.",
+                )
             if len(found[split].classes) != self.loaded.net.classes:
                 raise DataError(
                     f"the {split} images have {len(found[split].classes)} classes, the supernet {self.loaded.net.classes}."
                 )
         if found["validation"].digest == found["test"].digest:
-            self.progress.warn("validation and test images are the same: the report's accuracies are not independent of the search.")
+            self.progress.warn(
+                "validation and test images are the same: the report's accuracies are not independent of the search."
+            )
         return found
 
     def _read_images(self, text: str, limit: int) -> ImageData:
@@ -199,5 +213,8 @@ class Campaign:
         """Add ``log.txt`` of the folder to the logger ``hwsearch``; the caller removes the handler."""
         handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger("hwsearch").addHandler(handler)
+        logger = logging.getLogger("hwsearch")
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
         return handler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,12 @@ def _failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]
 
 
 def measure_accuracy(
-    campaign: Campaign, archs: Sequence[Architecture], *, split: str = "validation", purpose: str = "search", stage: str = "evaluate"
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    *,
+    split: str = "validation",
+    purpose: str = "search",
+    stage: str = "evaluate",
 ) -> dict[str, Measurement]:
     """Top-1 of every architecture on the images of `split`; each is stored as soon as it is known."""
     known = find_accuracy(campaign, split, purpose)
@@ -77,7 +83,9 @@ def measure_accuracy(
             value: Accuracy | None = None
             failure = None
             try:
-                net = calibrated_subnet(campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
+                net = calibrated_subnet(
+                    campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch
+                )
                 value = evaluate(net, data, campaign.loaded.net.input_shape(arch)[1], batch=campaign.config.data.batch)
             except MeasurementError as error:
                 failure = str(error)
@@ -96,7 +104,11 @@ def measure_accuracy(
                 high=value.top1 + z * value.standard_error if value else None,
                 repeats=1,
                 failure=failure,
-                details={"images": len(data), "split": split, "standard_error": value.standard_error if value else None},
+                details={
+                    "images": len(data),
+                    "split": split,
+                    "standard_error": value.standard_error if value else None,
+                },
                 record=value.pack() if value else None,
                 started_at=started,
                 ended_at=utc_now(),
@@ -106,7 +118,10 @@ def measure_accuracy(
             if value:
                 known[arch.id] = row
             task.update(len(archs) - len(todo) + i + 1)
-        task.note(f"{len(data):,} images each" + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else ""))
+        task.note(
+            f"{len(data):,} images each"
+            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
+        )
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
@@ -121,7 +136,12 @@ def model_bytes(campaign: Campaign, arch: Architecture, *, calibrated: bool) -> 
 
 
 def measure_latency(
-    campaign: Campaign, target: Target, archs: Sequence[Architecture], *, purpose: str = "search", stage: str = "profile"
+    campaign: Campaign,
+    target: Target,
+    archs: Sequence[Architecture],
+    *,
+    purpose: str = "search",
+    stage: str = "profile",
 ) -> dict[str, Measurement]:
     """Latency of every architecture on one device, in groups measured together; each group is stored at once.
 
@@ -141,7 +161,15 @@ def measure_latency(
         rng = np.random.default_rng([campaign.config.search.seed, len(known), len(todo)])
         for start in range(0, len(todo), protocol.group):
             group = todo[start : start + protocol.group]
-            rows = _measure_group(campaign, target, group, protocol, purpose, rng, lambda share, n=len(group), d=done: task.update(d + share * n))
+            rows = _measure_group(
+                campaign,
+                target,
+                group,
+                protocol,
+                purpose,
+                rng,
+                lambda share, n=len(group), d=done: task.update(d + share * n),
+            )
             campaign.store.add(rows)
             for row in rows:
                 if row.value is None:
@@ -160,7 +188,13 @@ def measure_latency(
 
 
 def _measure_group(
-    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: Protocol, purpose: str, rng: np.random.Generator, tick: object
+    campaign: Campaign,
+    target: Target,
+    group: Sequence[Architecture],
+    protocol: Protocol,
+    purpose: str,
+    rng: np.random.Generator,
+    tick: object,
 ) -> list[Measurement]:
     net = campaign.loaded.net
     started = utc_now()
@@ -180,11 +214,16 @@ def _measure_group(
         reference = target.runtime.load(reference_model, net.input_shape(campaign.reference))
         baseline = campaign.store.get_state(state)
         timings = measure_group(
-            sessions, reference, protocol, rng, baseline=baseline["ms"] if baseline else None, tick=tick  # type: ignore[arg-type]
+            sessions,
+            reference,
+            protocol,
+            rng,
+            baseline=baseline["ms"] if baseline else None,
+            tick=tick,  # type: ignore[arg-type]
         )
         if baseline is None:
             campaign.store.put_state(state, {"ms": timings[0].baseline, "reference": campaign.reference.id})
-    common = {
+    common: dict[str, Any] = {
         "metric": "latency_ms",
         "subject": target.fingerprint,
         "protocol": protocol.key,
@@ -198,11 +237,23 @@ def _measure_group(
     for arch, timing in zip(alive, timings, strict=True):
         low, high = timing.interval
         details = timing.summary(protocol.half_width)
-        details |= {"load_before": load_before, "load_after": load_average(), "group": len(group), "device": target.name}
+        details |= {
+            "load_before": load_before,
+            "load_after": load_average(),
+            "group": len(group),
+            "device": target.name,
+        }
         details["block_ms"] = [round(float(v), 5) for v in timing.raw]
         rows.append(
             Measurement(
-                arch_id=arch.id, value=timing.value, spread=(high - low) / 2, low=low, high=high, repeats=len(timing.runs), details=details, **common
+                arch_id=arch.id,
+                value=timing.value,
+                spread=(high - low) / 2,
+                low=low,
+                high=high,
+                repeats=len(timing.runs),
+                details=details,
+                **common,
             )
         )
     rows += [Measurement(arch_id=i, value=None, failure=text, **common) for i, text in failures.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,7 +48,23 @@ def build_report(campaign: Campaign) -> dict[str, Any]:
                 "device": device.name,
                 "front_points": len(f),
                 "latency_span": float(f["latency_ms"].max() / f["latency_ms"].min()) if len(f) else math.nan,
-                "picks": [{k: p[k] for k in ("label", "arch_id", "accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "file")} for p in device.picks],
+                "picks": [
+                    {
+                        k: p[k]
+                        for k in (
+                            "label",
+                            "arch_id",
+                            "accuracy",
+                            "accuracy_se",
+                            "latency_ms",
+                            "latency_low",
+                            "latency_high",
+                            "macs",
+                            "file",
+                        )
+                    }
+                    for p in device.picks
+                ],
             }
         )
     return {
@@ -93,7 +108,10 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
             "interval": "binomial, 90 %",
         },
         provenance={
-            "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn")},
+            "versions": {
+                "hwsearch": hwsearch.__version__,
+                **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
+            },
             "seeds": {"search": campaign.config.search.seed},
             "supernet weights": campaign.loaded.digest,
             "host": host_facts(),
@@ -156,7 +174,9 @@ def _points(campaign: Campaign, target: Target) -> pd.DataFrame:
     rows = pd.DataFrame(
         {
             "arch_id": frame["arch_id"],
-            "role": ["random" if i in in_random else "profile" if i in in_profile else "search" for i in frame["arch_id"]],
+            "role": [
+                "random" if i in in_random else "profile" if i in in_profile else "search" for i in frame["arch_id"]
+            ],
             "genes": [a.to_dict() for a in archs],
             "accuracy": frame["accuracy"],
             "latency_ms": frame["latency_ms"],
@@ -169,7 +189,10 @@ def _points(campaign: Campaign, target: Target) -> pd.DataFrame:
         }
     )
     unseen = (rows["role"] == "search").to_numpy()
-    for column, metric, device in (("predicted_accuracy", "accuracy", None), ("predicted_latency_ms", "latency_ms", target.name)):
+    for column, metric, device in (
+        ("predicted_accuracy", "accuracy", None),
+        ("predicted_latency_ms", "latency_ms", target.name),
+    ):
         rows[column] = np.nan
         if unseen.any():
             found = predict(campaign, metric, device, [a for a, u in zip(archs, unseen, strict=True) if u])
@@ -199,7 +222,10 @@ def _validated(campaign: Campaign, target: Target, fresh: pd.DataFrame, on_front
             "on_front": [i in on_front for i in ids],
         }
     )
-    for column, metric, device in (("predicted_accuracy", "accuracy", None), ("predicted_latency_ms", "latency_ms", target.name)):
+    for column, metric, device in (
+        ("predicted_accuracy", "accuracy", None),
+        ("predicted_latency_ms", "latency_ms", target.name),
+    ):
         found = predict(campaign, metric, device, [archs[i] for i in ids])["value"].to_numpy()
         rows[column] = np.where([i in seen for i in ids], np.nan, found)
     return rows
@@ -214,7 +240,10 @@ def _pick(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         "sha256": card["sha256"],
         "size_bytes": card["bytes"],
         "genes": row["genes"],
-        **{k: float(row[k]) for k in ("accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "params")},
+        **{
+            k: float(row[k])
+            for k in ("accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "params")
+        },
     }
 
 
@@ -244,7 +273,11 @@ def _hypervolume(points: pd.DataFrame, objectives: list[Objective]) -> pd.DataFr
         row = {"evaluations": n, "search": hypervolume(guided[:n], two, reference) / best}
         if n <= len(random):
             shares = [hypervolume(o[:n], two, reference) / best for o in orders]
-            row |= dict(zip(columns[2:], (float(np.median(shares)), *map(float, np.quantile(shares, [0.25, 0.75]))), strict=True))
+            row |= dict(
+                zip(
+                    columns[2:], (float(np.median(shares)), *map(float, np.quantile(shares, [0.25, 0.75]))), strict=True
+                )
+            )
         rows.append(row)
     return pd.DataFrame(rows, columns=columns)
 
@@ -259,7 +292,11 @@ def _cross(campaign: Campaign, device: str) -> dict[str, float]:
     kept = {}
     for other in campaign.targets:
         if other != device and own > 0:
-            theirs = set(Front.of(front_frame(campaign, campaign.target(other)), campaign.objectives(other)).to_frame()["arch_id"])
+            theirs = set(
+                Front.of(front_frame(campaign, campaign.target(other)), campaign.objectives(other)).to_frame()[
+                    "arch_id"
+                ]
+            )
             kept[other] = hypervolume(values[here["arch_id"].isin(theirs).to_numpy()], two, reference) / own
     return kept
 
@@ -274,9 +311,19 @@ def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
     out = []
     for row in fitted:
         metric, device = row["metric"], row["device"]
-        found = find_accuracy(campaign, "validation", "search") if metric == "accuracy" else find_latency(campaign, campaign.target(device), "search")
+        found = (
+            find_accuracy(campaign, "validation", "search")
+            if metric == "accuracy"
+            else find_latency(campaign, campaign.target(device), "search")
+        )
         ids = [i for i in found if i not in seen and i in archs]
-        entry = {"metric": metric, "device": device, "model": row["model"], "n_train": row["n"], "nominal_coverage": 0.9}
+        entry = {
+            "metric": metric,
+            "device": device,
+            "model": row["model"],
+            "n_train": row["n"],
+            "nominal_coverage": 0.9,
+        }
         if len(ids) >= 3:
             y = np.array([float(found[i].value or 0.0) for i in ids])
             p = predict(campaign, metric, device, [archs[i] for i in ids])
@@ -301,7 +348,9 @@ def _warnings(campaign: Campaign) -> list[str]:
             )
         cut = sum(int(m.details.get("throttled") or 0) for m in rows)
         if cut:
-            found.append(f"{target.name}: the container's CPU quota throttled the process while the final latencies were measured.")
+            found.append(
+                f"{target.name}: the container's CPU quota throttled the process while the final latencies were measured."
+            )
         failures = campaign.store.failures(subject=target.fingerprint, supernet=campaign.loaded.digest)
         if failures:
             found.append(f"{target.name}: {len(failures)} measurements failed; see measurements.csv.")
@@ -315,5 +364,3 @@ def _warnings(campaign: Campaign) -> list[str]:
                 f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same images."
             )
     return found
-
-

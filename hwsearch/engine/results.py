@@ -51,7 +51,9 @@ def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
     names = [o.name for o in campaign.objectives(target.name)]
     frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
     if frame.empty:
-        raise CampaignError(f"no subnet has been measured afresh on {target.name!r}.", hint="Run 'hwsearch validate' first.")
+        raise CampaignError(
+            f"no subnet has been measured afresh on {target.name!r}.", hint="Run 'hwsearch validate' first."
+        )
     accuracy = find_accuracy(campaign, "test", "validate")
     latency = find_latency(campaign, target, "validate")
     for name, found in (("accuracy", accuracy), ("latency_ms", latency)):
@@ -79,14 +81,22 @@ def write_front(campaign: Campaign) -> list[Path]:
     records = json.loads(table.to_json(orient="records"))
     for r in records:
         r["genes"] = json.loads(r["genes"])
-    write_atomic(js, (json.dumps({"supernet": campaign.loaded.entry.name, "written_at": utc_now(), "points": records}, indent=1) + "\n").encode())
+    write_atomic(
+        js,
+        (
+            json.dumps({"supernet": campaign.loaded.entry.name, "written_at": utc_now(), "points": records}, indent=1)
+            + "\n"
+        ).encode(),
+    )
     measurements = campaign.folder / "measurements.csv"
     campaign.store.export_csv(measurements)
     return [csv, js, measurements]
 
 
 # ---------------------------------------------------------------------- picks
-def pick(campaign: Campaign, limits: Sequence[str], device: str | None = None, *, export: Path | None = None) -> dict[str, Any]:
+def pick(
+    campaign: Campaign, limits: Sequence[str], device: str | None = None, *, export: Path | None = None
+) -> dict[str, Any]:
     """The best measured subnet of a device's front under limits such as ``latency_ms<=0.5``; exported, if asked.
 
     Raises `LimitError` with the nearest reachable value when no subnet meets them.
@@ -95,7 +105,13 @@ def pick(campaign: Campaign, limits: Sequence[str], device: str | None = None, *
     found = front(campaign, target.name)
     row = dict(found.pick(list(limits)))
     arch = _arch(campaign, str(row["arch_id"]))
-    result = {"device": target.name, "limits": list(limits), "arch_id": arch.id, "genes": arch.to_dict(), **_numbers(row)}
+    result = {
+        "device": target.name,
+        "limits": list(limits),
+        "arch_id": arch.id,
+        "genes": arch.to_dict(),
+        **_numbers(row),
+    }
     if export is not None:
         result["export"] = export_model(campaign, arch, Path(export))
     return result
@@ -125,7 +141,7 @@ def picks(campaign: Campaign, target: Target) -> list[Pick]:
     if "accuracy" in frame and "latency_ms" in frame:
         best = frame["accuracy"].max()
         near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values("latency_ms")
-        add("most accurate", dict(frame.loc[frame["accuracy"].idxmax()]))
+        add("most accurate", dict(frame.sort_values("accuracy").iloc[-1]))
         add(f"fastest within {NEAR_LARGEST:g} pt of the most accurate", dict(near.iloc[0]))
     add("knee", dict(found.knee()))
     return chosen
@@ -166,7 +182,9 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
         accuracy = evaluate(net, campaign.data["test"], shape[1], batch=campaign.config.data.batch)
     latencies = {}
     for target in campaign.targets.values():
-        m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(arch.id)
+        m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(
+            arch.id
+        )
         if m is not None:
             latencies[target.name] = {
                 "latency_ms_p50": m.value,
@@ -195,7 +213,12 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
         "params": campaign.loaded.net.params(arch),
-        "input": {"name": INPUT, "shape": [batch or "batch", *shape], "dtype": "float32", "preprocess": {"side": shape[1], **entry.preprocess.to_dict()}},
+        "input": {
+            "name": INPUT,
+            "shape": [batch or "batch", *shape],
+            "dtype": "float32",
+            "preprocess": {"side": shape[1], **entry.preprocess.to_dict()},
+        },
         "output": {"name": OUTPUT, "classes": list(campaign.data["test"].classes)},
         "opset": OPSET,
         "difference_from_torch": difference,
@@ -204,7 +227,14 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
     return write_bundle(path, model, card)
 
 
-def export(campaign: Campaign, arch_id: str | None = None, device: str | None = None, *, output: Path | None = None, batch: int | None = None) -> list[dict[str, Any]]:
+def export(
+    campaign: Campaign,
+    arch_id: str | None = None,
+    device: str | None = None,
+    *,
+    output: Path | None = None,
+    batch: int | None = None,
+) -> list[dict[str, Any]]:
     """ONNX files with cards: of one subnet, or of every pick of one or all devices, under ``models/<device>/``."""
     if arch_id is not None:
         arch = _arch(campaign, arch_id)
@@ -223,7 +253,11 @@ def export(campaign: Campaign, arch_id: str | None = None, device: str | None = 
                 card = export_model(campaign, p.arch, path, batch=batch)
             cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
             task.update(i + 1)
-        task.note(f"{len(cards)} ONNX files, equal to torch to {max(c['difference_from_torch'] for c in cards):.0e}" if cards else "no picks")
+        task.note(
+            f"{len(cards)} ONNX files, equal to torch to {max(c['difference_from_torch'] for c in cards):.0e}"
+            if cards
+            else "no picks"
+        )
     return cards
 
 
@@ -232,7 +266,9 @@ def _card_is_current(campaign: Campaign, card_path: Path, path: Path) -> bool:
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return False
-    same = card.get("supernet", {}).get("weights") == campaign.loaded.digest and card.get("bytes") == path.stat().st_size
+    same = (
+        card.get("supernet", {}).get("weights") == campaign.loaded.digest and card.get("bytes") == path.stat().st_size
+    )
     return bool(same and set(card.get("latency", {})) == set(campaign.targets))
 
 

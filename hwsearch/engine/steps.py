@@ -19,10 +19,9 @@ from hwsearch.search import create
 from hwsearch.search.guided import GuidedSearcher
 from hwsearch.spaces import Architecture
 from hwsearch.spaces.space import FloatArray, IntArray
-from predictors import CrossValidatedPredictor
+from predictors import CrossValidatedPredictor, scores
 from predictors import load as load_predictor
 from predictors import save as save_predictor
-from predictors import scores
 
 log = logging.getLogger("hwsearch")
 
@@ -92,7 +91,9 @@ def _check_limit(campaign: Campaign, target: Target, objective: Objective) -> No
     # measured extremes are not exact bounds: another subnet may be a little better than both
     slack = {"latency_ms": 0.95 if absolute.op == "<=" else 1.05, "accuracy": 1.0}.get(objective.metric, 1.0)
     margin = 2.0 if objective.metric == "accuracy" else 0.0
-    possible = reachable * slack <= absolute.value if absolute.op == "<=" else reachable * slack + margin >= absolute.value
+    possible = (
+        reachable * slack <= absolute.value if absolute.op == "<=" else reachable * slack + margin >= absolute.value
+    )
     if not possible:
         kind = "smallest" if absolute.op == "<=" else "largest"
         better = f"<={reachable * 1.1:.3g}" if absolute.op == "<=" else f">={reachable * 0.98:.4g}"
@@ -109,7 +110,17 @@ def profile(campaign: Campaign) -> pd.DataFrame:
     frames = []
     for target in campaign.targets.values():
         found = measure_latency(campaign, target, every)
-        rows = [{"device": target.name, "arch_id": k, "latency_ms": m.value, "low": m.low, "high": m.high, "repeats": m.repeats} for k, m in found.items()]
+        rows = [
+            {
+                "device": target.name,
+                "arch_id": k,
+                "latency_ms": m.value,
+                "low": m.low,
+                "high": m.high,
+                "repeats": m.repeats,
+            }
+            for k, m in found.items()
+        ]
         frames.append(pd.DataFrame(rows))
     return pd.concat(frames, ignore_index=True)
 
@@ -135,10 +146,18 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     wanted = {a.id: a for a in every}
     jobs: list[tuple[str, str | None, dict[str, float]]] = []
     known = find_accuracy(campaign, "validation", "search")
-    jobs.append(("accuracy", None, {k: float(m.value) for k, m in known.items() if k in wanted and m.value is not None}))
+    jobs.append(
+        ("accuracy", None, {k: float(m.value) for k, m in known.items() if k in wanted and m.value is not None})
+    )
     for target in campaign.targets.values():
         found = find_latency(campaign, target, "search")
-        jobs.append(("latency_ms", target.name, {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None}))
+        jobs.append(
+            (
+                "latency_ms",
+                target.name,
+                {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None},
+            )
+        )
     out = []
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
@@ -153,10 +172,18 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             y = np.array([values[k] for k in ids])
             predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
             save_predictor(predictor, predictor_path(campaign, metric, device))
-            row = {"metric": metric, "device": device, "n": len(y), "model": predictor.best_, **scores(y, predictor.oof_predictions_)}
+            row = {
+                "metric": metric,
+                "device": device,
+                "n": len(y),
+                "model": predictor.best_,
+                **scores(y, predictor.oof_predictions_),
+            }
             out.append(row)
             notes.append(
-                f"accuracy τ {row['kendall']:.2f} ±{row['mae']:.1f} pt" if metric == "accuracy" else f"{device} MAPE {row['mape']:.1f} %"
+                f"accuracy τ {row['kendall']:.2f} ±{row['mae']:.1f} pt"
+                if metric == "accuracy"
+                else f"{device} MAPE {row['mape']:.1f} %"
             )
             task.update(i + 1)
         task.note(" · ".join(notes))
@@ -170,7 +197,9 @@ def predictor_path(campaign: Campaign, metric: str, device: str | None) -> Any:
     return folder / (f"{metric}@{device}.zip" if device else f"{metric}.zip")
 
 
-def predict(campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.9) -> pd.DataFrame:
+def predict(
+    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.9
+) -> pd.DataFrame:
     """Predictions with intervals (columns value, low, high) of a fitted predictor."""
     path = predictor_path(campaign, metric, device)
     if not path.exists():
@@ -182,7 +211,8 @@ def predict(campaign: Campaign, metric: str, device: str | None, archs: Sequence
 
 
 # ---------------------------------------------------------------------- search
-def _searcher(campaign: Campaign, target: Target) -> Any:
+def _searcher(campaign: Campaign, target: Target, r: int) -> Any:
+    """A fresh searcher for round r of one device; limits that are shares of the largest subnet are resolved."""
     c = campaign.config.search
     net = campaign.loaded.net
     objectives = campaign.objectives(target.name)
@@ -200,10 +230,12 @@ def _searcher(campaign: Campaign, target: Target) -> Any:
             "cost": campaign.loaded.balanced_cost,
             "inner_evaluations": c.inner_evaluations,
             "exact": {
-                o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows)) for o in resolved if o.metric not in measured
+                o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows))
+                for o in resolved
+                if o.metric not in measured
             },
         }
-    seed = int(np.random.default_rng([c.seed, *target.name.encode()]).integers(2**31))
+    seed = int(np.random.default_rng([c.seed, r, *target.name.encode()]).integers(2**31))
     return create(c.tactic, campaign.space, resolved, seed=seed, **options)
 
 
@@ -230,7 +262,9 @@ def search(campaign: Campaign) -> pd.DataFrame:
     name = f"search:{c.tactic}:{c.seed}:{c.per_round}:{','.join(f'{t.name}={t.fingerprint}' for t in campaign.targets.values())}"
     _, evaluated, _ = profile_set(campaign)
     if not find_accuracy(campaign, "validation", "search"):
-        raise CampaignError("nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first.")
+        raise CampaignError(
+            "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
+        )
     state = campaign.store.get_state(name) or {**stamp, "rounds": []}
     for r in range(c.rounds):
         if r >= len(state["rounds"]):
@@ -260,10 +294,12 @@ def _propose(campaign: Campaign, r: int, per_round: int) -> dict[str, Any]:
     with campaign.progress.task(f"search {r + 1} propose", len(campaign.targets), "devices") as task:
         notes = []
         for i, target in enumerate(campaign.targets.values()):
-            searcher = _searcher(campaign, target)
+            searcher = _searcher(campaign, target, r)
             _tell(campaign, target, searcher)
             share = per_round // len(campaign.targets) + (1 if i < per_round % len(campaign.targets) else 0)
-            asked = [a for a in searcher.ask(share + len(taken)) if a not in taken][:share]
+            asked = [a for a in searcher.ask(share) if a not in taken]
+            if len(asked) < share:  # another device proposed the same
+                asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
             taken.update(asked)
             info = dict(getattr(searcher, "info", None) or {})
             out["devices"][target.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
@@ -296,7 +332,9 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
     names = [o.name for o in objectives]
     full = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
     if full.empty:
-        raise CampaignError(f"no subnet has been measured on {target.name!r} in all objectives.", hint="Run 'hwsearch search' first.")
+        raise CampaignError(
+            f"no subnet has been measured on {target.name!r} in all objectives.", hint="Run 'hwsearch search' first."
+        )
     largest = full[full["arch_id"] == campaign.space.largest().id]
     for o in objectives:
         if o.limit is not None:
@@ -304,7 +342,9 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
             wide = type(limit)(limit.op, limit.value * (1.05 if limit.op == "<=" else 0.98))
             full = full[wide.met(full[o.name].to_numpy())].reset_index(drop=True)
     if full.empty:
-        raise LimitError(f"no measured subnet meets the limits on {target.name!r}.", hint="Loosen the limit, or search longer.")
+        raise LimitError(
+            f"no measured subnet meets the limits on {target.name!r}.", hint="Loosen the limit, or search longer."
+        )
     full.attrs = frame.attrs
     values = full[names].to_numpy(dtype=np.float64)
     archs = archs_of(full)
@@ -323,9 +363,9 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
         dominated = bool((front <= cost[i] - bonus[i]).all(axis=1).any())
         if not dominated:
             slack.append((int(i), float(((cost[i] - front) / span).min(axis=1).max())))
-    for i, _ in sorted(slack, key=lambda s: s[1]):
+    for near, _ in sorted(slack, key=lambda s: s[1]):
         if len(keep) < campaign.config.validate_.candidates:
-            keep.append(i)
+            keep.append(near)
     keep = keep[: max(campaign.config.validate_.candidates, int(strict.sum()))]
     return [archs[i] for i in keep]
 
@@ -341,5 +381,12 @@ def validate(campaign: Campaign) -> pd.DataFrame:
     frames = []
     for target in campaign.targets.values():
         found = measure_latency(campaign, target, archs, purpose="validate", stage="validate")
-        frames.append(pd.DataFrame([{"device": target.name, "arch_id": k, "latency_ms": m.value, "low": m.low, "high": m.high} for k, m in found.items()]))
+        frames.append(
+            pd.DataFrame(
+                [
+                    {"device": target.name, "arch_id": k, "latency_ms": m.value, "low": m.low, "high": m.high}
+                    for k, m in found.items()
+                ]
+            )
+        )
     return pd.concat(frames, ignore_index=True)

@@ -28,7 +28,9 @@ def write_bundle(path: Path, model: onnx.ModelProto, card: dict[str, Any]) -> di
         write_atomic(path, data)
         write_atomic(path.with_suffix(".json"), (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
-        raise ExportError(f"cannot write {str(path)!r}: {error.strerror}.", hint="Free space or choose another folder.") from error
+        raise ExportError(
+            f"cannot write {str(path)!r}: {error.strerror}.", hint="Free space or choose another folder."
+        ) from error
     return full
 
 

@@ -84,7 +84,10 @@ class _Builder:
         scale, shift = _affine(norm)
         shape = (1, -1, 1, 1)
         scaled = self.emit(
-            node, "Mul", [self[node.args[0]], self.weight(f"{node.name}.scale", _float(scale).reshape(shape))], ".scaled"
+            node,
+            "Mul",
+            [self[node.args[0]], self.weight(f"{node.name}.scale", _float(scale).reshape(shape))],
+            ".scaled",
         )
         return self.emit(node, "Add", [scaled, self.weight(f"{node.name}.shift", _float(shift).reshape(shape))])
 
@@ -95,8 +98,8 @@ class _Builder:
         return self.emit(node, "Gemm", inputs, transB=1)
 
     def relu6(self, node: fx.Node) -> str:
-        low = self.weight(f"{node.name}.low", np.float32(0))
-        high = self.weight(f"{node.name}.high", np.float32(6))
+        low = self.weight(f"{node.name}.low", np.array(0, np.float32))
+        high = self.weight(f"{node.name}.high", np.array(6, np.float32))
         return self.emit(node, "Clip", [self[node.args[0]], low, high])
 
     def hard_sigmoid(self, node: fx.Node) -> str:
@@ -155,7 +158,13 @@ class _Builder:
     # ------------------------------------------------------------------ functions and methods
     def call(self, node: fx.Node) -> str:
         target = node.target
-        simple = {F.relu: "Relu", torch.relu: "Relu", F.hardswish: "HardSwish", torch.sigmoid: "Sigmoid", "relu": "Relu"}
+        simple = {
+            F.relu: "Relu",
+            torch.relu: "Relu",
+            F.hardswish: "HardSwish",
+            torch.sigmoid: "Sigmoid",
+            "relu": "Relu",
+        }
         binary: dict[Any, str] = {operator.add: "Add", torch.add: "Add", operator.mul: "Mul", torch.mul: "Mul"}
         if target in simple:
             return self.emit(node, simple[target], [self[node.args[0]]])  # type: ignore[index]
@@ -172,7 +181,7 @@ class _Builder:
                 return self.mean(node, axes, bool(keep))
         if target in (torch.flatten, "flatten"):
             axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("start_dim", 0)
-            return self.flatten(node, int(axis))  # type: ignore[call-overload]
+            return self.flatten(node, int(axis))  # type: ignore[arg-type]
         raise NoRule(getattr(target, "__name__", str(target)))
 
 
@@ -248,7 +257,7 @@ def torch_export(net: nn.Module, input_shape: tuple[int, int, int], *, batch: in
         torch.onnx.export(
             net,
             (sample,),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_axes=axes,

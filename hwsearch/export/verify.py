@@ -48,5 +48,7 @@ def verify(model: onnx.ModelProto, net: nn.Module, x_NCHW: Tensor, *, tolerance:
         raise ExportError(f"the ONNX model gives {found.shape}, torch gives {expected.shape}.")
     difference = float(np.abs(found - expected).max() / max(1e-12, float(np.abs(expected).max())))
     if not difference <= tolerance:
-        raise ExportError(f"the ONNX model differs from torch by {difference:.2e} of the largest logit (allowed: {tolerance:.0e}).")
+        raise ExportError(
+            f"the ONNX model differs from torch by {difference:.2e} of the largest logit (allowed: {tolerance:.0e})."
+        )
     return difference

@@ -91,7 +91,9 @@ class _Axis:
         return [(self(v), f"{v:.{places}f}") for v in inside]
 
 
-def point_words(row: pd.Series, title: str, metric: str, confidence: float, places: int, plan: Layout) -> tuple[str, ...]:
+def point_words(
+    row: pd.Series, title: str, metric: str, confidence: float, places: int, plan: Layout
+) -> tuple[str, ...]:
     """Name, numbers with intervals and architecture of one measured subnet."""
     spread = interval(row.latency_low, row.latency_high, places)
     latency = f"latency {row.latency_ms:.{places}f} ms" + (f" ({100 * confidence:.0f} %: {spread})" if spread else "")
@@ -100,7 +102,11 @@ def point_words(row: pd.Series, title: str, metric: str, confidence: float, plac
         words.append(f"{metric} {plus_minus(row.test_accuracy, row.test_accuracy_se)} %, test")
     words.append(latency)
     if finite(row.macs):
-        words.append(f"{scaled(row.macs, 'MACs')}, {scaled(row.params)} weights" if finite(row.params) else scaled(row.macs, "MACs"))
+        words.append(
+            f"{scaled(row.macs, 'MACs')}, {scaled(row.params)} weights"
+            if finite(row.params)
+            else scaled(row.macs, "MACs")
+        )
     if row.genes:
         words.append(describe(row.genes, plan))
     return tuple(words)
@@ -137,18 +143,31 @@ def build(
     plan = layout([*device.points["genes"], *front["genes"]])
     on_front = set(front["arch_id"])
     names = {a: p for p in named_points(device) for a in [p.arch_id]}
-    roles = {"profile": "profiled", "search": "found by the search", "random": "drawn at random", "validated": "validated"}
+    roles = {
+        "profile": "profiled",
+        "search": "found by the search",
+        "random": "drawn at random",
+        "validated": "validated",
+    }
     for row in cloud.itertuples():
         if row.arch_id not in on_front and row.role != "random":
             title = f"{row.arch_id}, {roles[row.role]}, not on the front"
             words = point_words(row, title, metric, device.confidence, places, plan)
             chart.cloud.append(_mark(row, x, y, words, bars=False))
     for row in random.itertuples():
-        words = ("random subnet", f"{metric} {row.accuracy:.1f} %, validation", f"latency {row.latency_ms:.{places}f} ms")
+        words = (
+            "random subnet",
+            f"{metric} {row.accuracy:.1f} %, validation",
+            f"latency {row.latency_ms:.{places}f} ms",
+        )
         chart.random.append(_mark(row, x, y, words, bars=False))
     for i, row in enumerate(front.itertuples(), 1):
         named = names.get(row.arch_id)
-        title = f"{named.letters}: {', '.join(named.labels)}, {row.arch_id}" if named else f"{row.arch_id}, point {i} of the front"
+        title = (
+            f"{named.letters}: {', '.join(named.labels)}, {row.arch_id}"
+            if named
+            else f"{row.arch_id}, point {i} of the front"
+        )
         chart.front.append(_mark(row, x, y, point_words(row, title, metric, device.confidence, places, plan)))
     chart.stairs = _stairs(chart)
     for b in bounds:

@@ -72,15 +72,17 @@ def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any
     return found
 
 
-def _panel(ax: Axes, rank: NDArray[np.int64], values: Sequence[Sequence[Any]], ticks: Sequence[Any] | None = None) -> None:
+def _panel(
+    ax: Axes, rank: NDArray[np.int64], values: Sequence[Sequence[Any]], ticks: Sequence[Any] | None = None
+) -> None:
     """Dots at each value (area: number of blocks) and a line through the means."""
     ticks = list(ticks if ticks is not None else sorted({v for vs in values for v in vs}))
     place = {v: i for i, v in enumerate(ticks)}
     means = np.array([np.mean([place[v] for v in vs]) if vs else np.nan for vs in values])
     ax.plot(rank, means, color=BLUE, lw=1.1, alpha=0.75, zorder=2)
-    for x, vs in zip(rank, values, strict=True):
-        for v, count in Counter(vs).items():
-            ax.scatter(x, place[v], s=9 + 11 * (count - 1), color=BLUE, edgecolor=PAPER, lw=0.5, zorder=3)
+    dots = np.array([(x, place[v], n) for x, vs in zip(rank, values, strict=True) for v, n in Counter(vs).items()])
+    if len(dots):
+        ax.scatter(dots[:, 0], dots[:, 1], s=9 + 11 * (dots[:, 2] - 1), color=BLUE, edgecolor=PAPER, lw=0.5, zorder=3)
     step = max(1, -(-len(ticks) // 6))
     ax.set_yticks(range(0, len(ticks), step), [short(v) for v in ticks[::step]])
     ax.set_ylim(-0.45, max(len(ticks) - 1, 0) + 0.45)

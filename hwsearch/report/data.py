@@ -71,10 +71,15 @@ def _conform_numbers(frame: pd.DataFrame, columns: tuple[str, ...], where: str) 
     missing = [c for c in columns if c not in frame.columns]
     if missing and len(frame):
         raise DataError(f"{where} lacks the column {missing[0]!r}.", hint=f"Needed: {', '.join(columns)}.")
-    return pd.DataFrame({
-        c: np.array([_float(v, f"{where}, column {c!r}") for v in (frame[c] if c in frame.columns else [])], dtype=np.float64)
-        for c in columns
-    })
+    return pd.DataFrame(
+        {
+            c: np.array(
+                [_float(v, f"{where}, column {c!r}") for v in (frame[c] if c in frame.columns else [])],
+                dtype=np.float64,
+            )
+            for c in columns
+        }
+    )
 
 
 def _float(value: Any, where: str) -> float:
@@ -178,7 +183,9 @@ class ReportData:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ReportData:
         if data.get("format") != FORMAT:
-            raise DataError(f"report data has format {data.get('format')!r}, not {FORMAT!r}.", hint="Write the report again.")
+            raise DataError(
+                f"report data has format {data.get('format')!r}, not {FORMAT!r}.", hint="Write the report again."
+            )
         try:
             rest = {k: v for k, v in data.items() if k not in ("format", "objectives", "devices")}
             return cls(
@@ -247,4 +254,6 @@ def _table(frame: pd.DataFrame) -> dict[str, Any]:
 def _frame(data: Mapping[str, Any] | None) -> pd.DataFrame:
     if not data or not data.get("rows"):
         return pd.DataFrame()
-    return pd.DataFrame({c: pd.Series([row[i] for row in data["rows"]], dtype=object) for i, c in enumerate(data["columns"])})
+    return pd.DataFrame(
+        {c: pd.Series([row[i] for row in data["rows"]], dtype=object) for i, c in enumerate(data["columns"])}
+    )

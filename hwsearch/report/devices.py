@@ -57,12 +57,16 @@ def _kept(ax: Axes, report: ReportData) -> None:
     for i, device in enumerate(report.devices):
         for j, other in enumerate(names):
             share = 1.0 if i == j else device.cross.get(other)
-            tint = 0.06 + 0.5 * float(np.clip((float(share) - 0.5) / 0.5, 0, 1)) if share is not None and finite(share) else 0
+            tint = (
+                0.06 + 0.5 * float(np.clip((float(share) - 0.5) / 0.5, 0, 1))
+                if share is not None and finite(share)
+                else 0
+            )
             ax.fill_between([j - 0.48, j + 0.48], i - 0.46, i + 0.46, color=BLUE, alpha=tint, lw=0)
             text = "own" if i == j else f"{100 * float(share):.1f} %" if share is not None and finite(share) else "–"
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color=INK)
     shown = [name if len(name) <= 14 else name[:13] + "…" for name in names]
-    turned = n > 3 or max(map(len, shown)) > 11 and n > 2
+    turned = n > 3 or (max(map(len, shown)) > 11 and n > 2)
     ax.set_xticks(range(n), shown, rotation=30 if turned else 0, ha="right" if turned else "center")
     ax.set_yticks(range(n), shown)
     ax.set(xlim=(-0.55, n - 0.45), ylim=(n - 0.45, -0.55), xlabel="picks searched for", ylabel="running on")

@@ -18,7 +18,21 @@ from hwsearch.report.data import DeviceReport, ReportData
 from hwsearch.report.devices import devices_figure
 from hwsearch.report.facts import Z90, kendall, limits, measured, named_points
 from hwsearch.report.labels import nearest, place
-from hwsearch.report.style import BLUE, FAINT, GRID, INK, MUTED, ORANGE, PAPER, PURPLE, RED, new_figure, note, save, styled
+from hwsearch.report.style import (
+    BLUE,
+    FAINT,
+    GRID,
+    INK,
+    MUTED,
+    ORANGE,
+    PAPER,
+    PURPLE,
+    RED,
+    new_figure,
+    note,
+    save,
+    styled,
+)
 from hwsearch.report.text import number
 
 __all__ = [
@@ -57,7 +71,9 @@ def front_figure(
         ax.step(np.append(x, right), np.append(y, y[-1]), where="post", color=BLUE, lw=1.2, alpha=0.55, zorder=3)
         sides = np.stack([x - front["latency_low"], front["latency_high"] - x])
         bars: dict[str, Any] = dict(fmt="none", ecolor=BLUE, elinewidth=0.9, alpha=0.6, zorder=3.5)
-        ax.errorbar(x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z90 * front["accuracy_se"].to_numpy(), **bars)
+        ax.errorbar(
+            x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z90 * front["accuracy_se"].to_numpy(), **bars
+        )
         ax.scatter(x, y, s=34, color=BLUE, edgecolor=PAPER, lw=0.8, label="validated front", zorder=4)
     ax.set_xlabel(f"latency on {device.name} (ms, median)")
     ax.set_ylabel(f"{metric} accuracy (%, validation)")
@@ -87,7 +103,9 @@ def _limit_line(ax: Axes, metric: str, value: float, text: str) -> None:
     words: dict[str, Any] = dict(color=PURPLE, fontsize=8, textcoords="offset points")
     if metric == "latency_ms":
         ax.axvline(value, **line)
-        ax.annotate(text, (value, 0), xycoords=("data", "axes fraction"), xytext=(-3, 4), rotation=90, ha="right", **words)
+        ax.annotate(
+            text, (value, 0), xycoords=("data", "axes fraction"), xytext=(-3, 4), rotation=90, ha="right", **words
+        )
     else:
         ax.axhline(value, **line)
         ax.annotate(text, (1, value), xycoords=("axes fraction", "data"), xytext=(0, 3), ha="right", **words)
@@ -149,7 +167,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         p = device.points
         p = p[np.isfinite(p["predicted_latency_ms"]) & np.isfinite(p["latency_ms"])]
         if len(p):
-            panels.append((f"latency on {device.name}", "ms", p["predicted_latency_ms"].to_numpy(), p["latency_ms"].to_numpy()))
+            panels.append(
+                (f"latency on {device.name}", "ms", p["predicted_latency_ms"].to_numpy(), p["latency_ms"].to_numpy())
+            )
     columns = 1 if narrow else min(3, max(1, len(panels)))
     lines = max(1, -(-len(panels) // columns))
     figure = new_figure(3.6 if narrow else 2.4 * max(columns, 2), (2.9 if narrow else 2.75) * lines)
@@ -165,7 +185,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         span = (low - pad, high + pad)
         ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
         ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
-        ax.set(xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted ({unit})", ylabel=f"measured ({unit})")
+        ax.set(
+            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted ({unit})", ylabel=f"measured ({unit})"
+        )
         ax.locator_params(nbins=5)
         tau = kendall(predicted, found)
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"
@@ -188,7 +210,9 @@ def hypervolume_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         ax.set_visible(False)
     for i, (ax, device) in enumerate(zip(axes, devices, strict=False)):
         h = device.hypervolume
-        ax.fill_between(h["evaluations"], h["random_low"], h["random_high"], color=ORANGE, alpha=0.22, lw=0, label="random, range")
+        ax.fill_between(
+            h["evaluations"], h["random_low"], h["random_high"], color=ORANGE, alpha=0.22, lw=0, label="random, range"
+        )
         ax.plot(h["evaluations"], h["random_median"], color=ORANGE, ls=(0, (4, 2)), lw=1.3, label="random, median")
         ax.plot(h["evaluations"], h["search"], color=BLUE, lw=1.8, label="search")
         ax.set(title=device.name, xlabel="measured subnets")

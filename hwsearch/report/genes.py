@@ -60,7 +60,7 @@ def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
     per_stage = {}
     for prefix, count in groups.items():
         block = max(deepest, -(-count // stages))
-        per_stage[prefix] = 1 if prefix == DEPTH or count <= stages and deepest > 1 else block
+        per_stage[prefix] = 1 if prefix == DEPTH or (count <= stages and deepest > 1) else block
     return Layout(tuple(scalars), groups, stages, per_stage)
 
 

@@ -61,7 +61,12 @@ def place(
 
 def _cost(label: Placed, placed: Sequence[Placed], points: NDArray[np.float64], bounds: tuple[float, ...]) -> float:
     left, top, right, bottom = label.box
-    outside = max(0.0, bounds[0] - left) + max(0.0, bounds[1] - top) + max(0.0, right - bounds[2]) + max(0.0, bottom - bounds[3])
+    outside = (
+        max(0.0, bounds[0] - left)
+        + max(0.0, bounds[1] - top)
+        + max(0.0, right - bounds[2])
+        + max(0.0, bottom - bounds[3])
+    )
     cost = 100.0 * outside
     for other in placed:
         a, b, c, d = other.box

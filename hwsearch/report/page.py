@@ -50,7 +50,11 @@ class DeviceView:
 def environment() -> Environment:
     """Templates of this package; everything is escaped."""
     env = Environment(
-        loader=PackageLoader("hwsearch.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("hwsearch.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters |= {"number": text.number, "seconds": text.seconds, "percent": text.percent_of, "scaled": text.scaled}
     return env
@@ -71,22 +75,26 @@ def render(
         if stem in small and not stem.startswith("front-")
     }
     views = [_view(d, slug, report, drawings) for d, slug in zip(report.devices, slugs(report), strict=True)]
-    return environment().get_template("report.html.j2").render(
-        report=report,
-        views=views,
-        drawings=drawings,
-        light=theme_css(dark=False),
-        dark=theme_css(dark=True),
-        supernet=_supernet_line(report),
-        comparison=_comparison(report.devices),
-        noise=_side_by_side(report.devices, "noise"),
-        protocol=_side_by_side(report.devices, "protocol"),
-        accuracy=text.facts(report.accuracy_protocol, skip=("metric",)),
-        predictors=[_predictor(p, report) for p in report.predictors],
-        commands=_commands(report.provenance),
-        provenance=text.facts(report.provenance, skip=("commands",)),
-        card=text.facts(report.supernet, skip=("preprocess",)),
-        preprocess=text.facts(report.supernet.get("preprocess") or {}),
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            views=views,
+            drawings=drawings,
+            light=theme_css(dark=False),
+            dark=theme_css(dark=True),
+            supernet=_supernet_line(report),
+            comparison=_comparison(report.devices),
+            noise=_side_by_side(report.devices, "noise"),
+            protocol=_side_by_side(report.devices, "protocol"),
+            accuracy=text.facts(report.accuracy_protocol, skip=("metric",)),
+            predictors=[_predictor(p, report) for p in report.predictors],
+            commands=_commands(report.provenance),
+            provenance=text.facts(report.provenance, skip=("commands",)),
+            card=text.facts(report.supernet, skip=("preprocess",)),
+            preprocess=text.facts(report.supernet.get("preprocess") or {}),
+        )
     )
 
 
@@ -177,7 +185,9 @@ def _supernet_line(report: ReportData) -> str:
     classes = card.get("classes")
     if classes is not None:
         parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
-    return f"{card.get('name', report.campaign)}: {', '.join(parts)}" if parts else str(card.get("name", report.campaign))
+    return (
+        f"{card.get('name', report.campaign)}: {', '.join(parts)}" if parts else str(card.get("name", report.campaign))
+    )
 
 
 Table = list[tuple[str, list[str]]]
@@ -231,4 +241,6 @@ def _description(stem: str) -> str:
         "predicted": "Predicted against measured accuracy and latency; the scores stand in the table.",
         "hypervolume": "Share of the best hypervolume over measured subnets, search against random sampling.",
         "devices": "Fronts of all devices, and the share of hypervolume that another device's picks keep.",
-    }.get(stem, "Genes of the front's subnets, from the fastest to the most accurate; the table of the front lists them.")
+    }.get(
+        stem, "Genes of the front's subnets, from the fastest to the most accurate; the table of the front lists them."
+    )

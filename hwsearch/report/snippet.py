@@ -31,13 +31,15 @@ def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -
     crop = float(prepare.get("crop") or 1.0)
     bleed = f", bleed={(1 - crop) / 2:.4g}" if crop < 1 else ""
     name = PurePosixPath(str(file).replace("\\", "/")).name
-    return "\n".join([
-        "import numpy as np, onnxruntime as ort; from PIL import Image, ImageOps",
-        f"net = ort.InferenceSession({name!r}, providers=[{provider!r}])",
-        f'image = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), ({side}, {side}), Image.Resampling.BILINEAR{bleed})',
-        f"x = (np.asarray(image, np.float32) / 255 - {_numbers(mean)}) / {_numbers(std)}",
-        "print(net.run(None, {net.get_inputs()[0].name: x.transpose(2, 0, 1)[None].astype(np.float32)})[0].argmax())",
-    ])
+    return "\n".join(
+        [
+            "import numpy as np, onnxruntime as ort; from PIL import Image, ImageOps",
+            f"net = ort.InferenceSession({name!r}, providers=[{provider!r}])",
+            f'image = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), ({side}, {side}), Image.Resampling.BILINEAR{bleed})',
+            f"x = (np.asarray(image, np.float32) / 255 - {_numbers(mean)}) / {_numbers(std)}",
+            "print(net.run(None, {net.get_inputs()[0].name: x.transpose(2, 0, 1)[None].astype(np.float32)})[0].argmax())",
+        ]
+    )
 
 
 def _numbers(values: Any) -> str:

@@ -49,27 +49,29 @@ def _points(rng: np.random.Generator, scale: float, visible: int) -> pd.DataFram
         macs = _macs(genes)
         latency = scale * (0.08 + 0.62 * (macs / 1e7) ** 0.8) * float(np.exp(rng.normal(0, 0.06)))
         true = 87.5 - 19 * np.exp(-macs / 2.3e6) + rng.normal(0, 0.7) - (0.9 if role == "profile" else 0.0)
-        seen = role != "profile" or k % 2 == 0 and k < 2 * visible
+        seen = role != "profile" or (k % 2 == 0 and k < 2 * visible)
         found = role != "profile"
         width = latency * float(rng.uniform(0.008, 0.02))
-        rows.append({
-            "arch_id": hashlib.sha256(str(genes).encode()).hexdigest()[:12],
-            "role": role,
-            "genes": genes,
-            "macs": macs,
-            "params": 0.09 * macs + 2e5,
-            "accuracy": true + rng.normal(0, 0.4) if seen else np.nan,
-            "accuracy_se": 100 * np.sqrt(true / 100 * (1 - true / 100) / 2000) if seen else np.nan,
-            "latency_ms": latency,
-            "latency_low": latency - width,
-            "latency_high": latency + width,
-            "predicted_accuracy": true + rng.normal(0, 0.5) if found else np.nan,
-            "predicted_latency_ms": latency * float(np.exp(rng.normal(0, 0.025))) if found else np.nan,
-            "on_front": False,
-            "test_accuracy": true - 0.3 if role == "validated" else np.nan,
-            "test_accuracy_se": 0.65 if role == "validated" else np.nan,
-            "evaluation": k,
-        })
+        rows.append(
+            {
+                "arch_id": hashlib.sha256(str(genes).encode()).hexdigest()[:12],
+                "role": role,
+                "genes": genes,
+                "macs": macs,
+                "params": 0.09 * macs + 2e5,
+                "accuracy": true + rng.normal(0, 0.4) if seen else np.nan,
+                "accuracy_se": 100 * np.sqrt(true / 100 * (1 - true / 100) / 2000) if seen else np.nan,
+                "latency_ms": latency,
+                "latency_low": latency - width,
+                "latency_high": latency + width,
+                "predicted_accuracy": true + rng.normal(0, 0.5) if found else np.nan,
+                "predicted_latency_ms": latency * float(np.exp(rng.normal(0, 0.025))) if found else np.nan,
+                "on_front": False,
+                "test_accuracy": true - 0.3 if role == "validated" else np.nan,
+                "test_accuracy_se": 0.65 if role == "validated" else np.nan,
+                "evaluation": k,
+            }
+        )
     frame = pd.DataFrame(rows)
     both = frame[frame["accuracy"].notna()].sort_values(["latency_ms", "accuracy"], ascending=[True, False])
     best = both["accuracy"].cummax()

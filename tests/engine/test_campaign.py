@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+
+import hwsearch
+from hwsearch.accuracy import calibrated_subnet
+from hwsearch.config import load_config
+from hwsearch.engine import Campaign, steps
+from hwsearch.errors import CampaignError, ConfigError, DataError, LimitError, StoreError
+from hwsearch.front import non_dominated
+from hwsearch.store import Store
+
+
+def test_the_whole_line_leaves_all_its_files(finished):
+    folder, result = finished
+    for name in (
+        "campaign.toml",
+        "store.sqlite",
+        "front.csv",
+        "front.json",
+        "measurements.csv",
+        "report.html",
+        "log.txt",
+    ):
+        assert (folder / name).stat().st_size > 0, name
+    assert load_config(folder / "campaign.toml").profile.latency == 14
+    assert {p["device"] for p in json.loads((folder / "front.json").read_text())["points"]} == {"one", "four"}
+    assert result["measured"] > 14 * 2 + 10
+    assert len(list((folder / "models").glob("*/*.onnx"))) == len(set(result["models"]))
+    assert list((folder / "plots").glob("*.png")) and list((folder / "plots").glob("*.svg"))
+
+
+def test_a_second_run_measures_nothing(finished, small_config):
+    folder, _ = finished
+    before = Store.open(folder / "store.sqlite").frame()
+    again = hwsearch.run(small_config, folder=folder)
+    after = Store.open(folder / "store.sqlite").frame()
+    assert again["measured"] == 0
+    pd.testing.assert_frame_equal(before, after)
+
+
+def test_front_points_are_fresh_measured_and_not_dominated(finished):
+    folder, _ = finished
+    table = pd.read_csv(folder / "front.csv")
+    rows = Store.open(folder / "store.sqlite").frame(metric="latency_ms")
+    searched = rows[rows["purpose"] == "search"]
+    for device, points in table.groupby("device"):
+        fresh = rows[(rows["purpose"] == "validate") & (rows["subject"] == points["device_fingerprint"].iloc[0])]
+        assert set(points["arch_id"]) <= set(fresh["arch_id"])
+        assert fresh["started_at"].min() >= searched["started_at"].max()
+        objectives = Campaign.open(folder).objectives(str(device))
+        assert non_dominated(points[["accuracy", "latency_ms"]].to_numpy(), objectives).all()
+        assert (points["latency_ms_low"] <= points["latency_ms"]).all()
+        assert (points["latency_ms"] <= points["latency_ms_high"]).all()
+
+
+def test_exported_model_is_the_subnet_on_real_images(finished):
+    folder, _ = finished
+    campaign = Campaign.open(folder)
+    card = json.loads(next((folder / "models" / "one").glob("*.json")).read_text())
+    arch = campaign.space.architecture(card["architecture"]["genes"])
+    assert arch.id == card["architecture"]["id"]
+    side = card["input"]["preprocess"]["side"]
+    x, y = next(campaign.data["test"].batches(side, 90))
+    session = onnxruntime.InferenceSession(folder / "models" / "one" / card["file"], providers=["CPUExecutionProvider"])
+    logits = session.run(None, {card["input"]["name"]: x.contiguous().numpy()})[0]
+    net = calibrated_subnet(campaign.loaded.net, arch, campaign.data["calibration"], batch=60)
+    np.testing.assert_allclose(logits, net(x).detach().numpy(), rtol=1e-3, atol=1e-3)
+    assert 100 * float((logits.argmax(1) == y.numpy()).mean()) == pytest.approx(
+        card["accuracy"]["top1_percent"], abs=0.01
+    )
+
+
+def test_pick_meets_its_limit_and_says_what_is_reachable(finished, tmp_path):
+    folder, _ = finished
+    frame = hwsearch.front(folder, "one").to_frame()
+    middle = float(frame["latency_ms"].median())
+    chosen = hwsearch.pick(folder, f"latency_ms<={middle}", "one", export=tmp_path / "m.onnx")
+    allowed = frame[frame["latency_ms"] <= middle]
+    assert chosen["accuracy"] == pytest.approx(allowed["accuracy"].max())
+    assert (tmp_path / "m.onnx").exists() and (tmp_path / "m.json").exists()
+    with pytest.raises(LimitError, match=f"{frame['latency_ms'].min():.2g}"[:3]):
+        hwsearch.pick(folder, "latency_ms<=0.000001", "one")
+    with pytest.raises(hwsearch.HwsearchError, match="Say which"):
+        hwsearch.pick(folder, "latency_ms<=1")
+
+
+def test_profile_set_is_stable_and_holds_the_extremes(finished):
+    campaign = Campaign.open(finished[0])
+    first, second = steps.profile_set(campaign), steps.profile_set(campaign)
+    assert first == second
+    every, evaluated, random = first
+    assert campaign.space.smallest() in evaluated and campaign.space.largest() in evaluated
+    assert set(random) <= set(evaluated) <= set(every) and len(set(every)) == 14
+
+
+def test_an_impossible_limit_is_told_before_the_search(small_config, tmp_path):
+    text = small_config.read_text().replace('metric = "latency"', 'metric = "latency"\nlimit = "<= 0.1 us"')
+    path = tmp_path / "tight.toml"
+    path.write_text(text)
+    with pytest.raises(
+        LimitError, match=r"no subnet .* meets latency_ms .* on 'one': the smallest subnet has .* Try"
+    ) as caught:
+        hwsearch.run(path, folder=tmp_path / "c")
+    assert "latency_ms<=" in str(caught.value)
+    frame = Store.open(tmp_path / "c" / "store.sqlite").frame()
+    assert set(frame["metric"]) == {"latency_ms"} and len(frame) <= 4
+
+
+def test_another_supernet_in_the_folder_is_refused(finished, small_config, tmp_path):
+    path = tmp_path / "other.toml"
+    path.write_text(small_config.read_text().replace("cifar10-mbv3", "ofa-mobilenetv3-w1.0"))
+    with pytest.raises(CampaignError, match="is a campaign on supernet 'cifar10-mbv3'"):
+        Campaign.open(path, folder=finished[0])
+
+
+def test_steps_out_of_order_say_which_is_missing(small_config, tmp_path):
+    folder = tmp_path / "c"
+    campaign = Campaign.open(small_config, folder=folder)
+    for step, text in ((hwsearch.fit, "evaluate"), (hwsearch.search, "evaluate"), (hwsearch.report, "validate")):
+        with pytest.raises(CampaignError, match=text):
+            step(campaign)
+    with pytest.raises(CampaignError, match="not a campaign"):
+        Campaign.open(tmp_path)
+    with pytest.raises(CampaignError, match="no configuration file"):
+        Campaign.open(tmp_path / "nothing.toml")
+
+
+def test_data_that_is_missing_or_does_not_fit(small_config, tmp_path):
+    for line, error in (('validation = "/nowhere"', DataError), ('test = "/nowhere.parquet"', DataError)):
+        path = tmp_path / "d.toml"
+        path.write_text(small_config.read_text().replace("[data]", f"[data]\n{line}"))
+        with pytest.raises(error, match="nowhere"):
+            hwsearch.evaluate(Campaign.open(path, folder=tmp_path / "c"))
+    with pytest.raises(ConfigError, match="line"):
+        path.write_text(small_config.read_text().replace("[data]", "[data]\nvalidatoin = 'x'"))
+        load_config(path)
+    assert tomllib.loads(small_config.read_text())["profile"]["latency"] == 14
+
+
+RUN = "import sys, hwsearch; hwsearch.run(sys.argv[1], folder=sys.argv[2])"
+
+
+def kept(folder) -> set[tuple]:
+    """All measurements in a folder's store, as (what, when)."""
+    frame = Store.open(folder / "store.sqlite", create=False).frame()
+    return set(
+        frame[["arch_id", "metric", "subject", "purpose", "value", "ended_at"]].itertuples(index=False, name=None)
+    )
+
+
+def test_kill_9_in_the_middle_loses_nothing(small_config, tmp_path):
+    """Kill a campaign while it measures, twice; what was stored stays, and the next run goes on from there."""
+    folder = tmp_path / "c"
+    before: set[tuple] = set()
+    for wanted in (3, 20):
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(small_config), str(folder)])
+        deadline = time.monotonic() + 120
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                if len(kept(folder)) >= wanted:
+                    break
+            except StoreError:
+                pass
+            time.sleep(0.05)
+        process.kill()
+        assert process.wait() == -9
+        Store.open(folder / "store.sqlite").check()
+        found = kept(folder)
+        assert before <= found and len(found) >= wanted
+        before = found
+    result = hwsearch.run(small_config, folder=folder)
+    after = kept(folder)
+    assert before <= after
+    assert result["measured"] == len(after) - len(before) > 0

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import hwsearch
+from hwsearch.cli import app, main
+from hwsearch.export import write_atomic
+from hwsearch.store import Store
+
+COMMAND = [sys.executable, "-m", "hwsearch.cli"]
+
+
+def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command."""
+    monkeypatch.setattr(sys, "argv", ["hwsearch", *args])
+    code = 0
+    try:
+        main()
+    except SystemExit as done:
+        code = int(done.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def commands() -> set[str]:
+    return {c.name or c.callback.__name__ for c in app.registered_commands if c.callback is not None}
+
+
+def test_every_command_is_a_function_of_the_package_and_takes_json():
+    for name in commands() - {"init"}:
+        assert callable(getattr(hwsearch, name)), name
+    for c in app.registered_commands:
+        assert c.callback is not None and "as_json" in c.callback.__annotations__, c.callback.__name__
+
+
+@pytest.mark.parametrize("args", [("supernets",), ("devices",), ("supernets", "show", "cifar10-mbv3"), ("doctor",)])
+def test_json_is_one_object_on_stdout(monkeypatch, capsys, args):
+    code, out, _ = call(monkeypatch, capsys, *args, "--json")
+    assert code == 0 and isinstance(json.loads(out), dict)
+
+
+def test_init_writes_a_config_that_loads(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "c.toml"
+    code, out, _ = call(monkeypatch, capsys, "init", str(path), "--limit", "<= 60 %", "--json")
+    assert code == 0 and json.loads(out) == {"written": str(path)}
+    code, _, err = call(monkeypatch, capsys, "init", str(path))
+    assert code == 1 and "exists" in err
+    code, _, err = call(monkeypatch, capsys, "init", str(tmp_path / "d.toml"), "--limit", "fast")
+    assert code == 1 and "fast" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "text"),
+    [
+        (("run", "nowhere.toml"), 1, "nowhere.toml"),
+        (("supernets", "show", "cifar10-mbv2"), 1, "cifar10-mbv3"),
+        (("supernets", "check", "nowhere.pth"), 1, "nowhere.pth"),
+        (("supernets", "shw"), 2, "supernets show NAME"),
+        (("pick",), 2, "CAMPAIGN"),
+        (("frobnicate",), 2, "frobnicate"),
+        (("train", "--recipe", "cifar", "--data", "x", "--folder", "y"), 1, "cifar10-mbv3"),
+    ],
+)
+def test_wrong_words_are_answered_in_a_sentence(monkeypatch, capsys, args, code, text):
+    found, _, err = call(monkeypatch, capsys, *args)
+    assert found == code and text in err and "Traceback" not in err
+
+
+def test_an_error_is_json_too(monkeypatch, capsys):
+    code, out, _ = call(monkeypatch, capsys, "run", "nowhere.toml", "--json")
+    assert code == 1 and json.loads(out)["error"] == "CampaignError"
+
+
+def test_ctrl_c_keeps_the_state_and_says_so(tmp_path):
+    config = tmp_path / "c.toml"
+    config.write_text('[profile]\nlatency = 60\n[[device]]\nname = "one"\n')
+    folder = tmp_path / "c"
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(config), "--folder", str(folder)], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "log.txt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err and "Traceback" not in err
+    assert Store.open(folder / "store.sqlite").runs()[-1].status == "interrupted"
+
+
+def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path):
+    """/dev/full answers every write with 'no space left'; the store and the writer of files say so."""
+    target = tmp_path / "front.csv"
+    target.write_text("old")
+    (tmp_path / f".front.csv.{os.getpid()}.partial").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        write_atomic(target, b"new" * 10000)
+    assert target.read_text() == "old"
