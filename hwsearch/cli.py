@@ -342,7 +342,11 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\..*")
     as_json = "--json" in sys.argv
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        if code == 130:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
+        if isinstance(code, int) and code:
+            raise SystemExit(code)
     except HwsearchError as error:
         _fail(error.to_dict(), str(error), as_json)
         raise SystemExit(1) from None

@@ -193,7 +193,13 @@ def from_parquet(
         raise DataError(f"{str(path)!r}: column 'label' holds something other than class indices.")
     labels = frame["label"].to_numpy(dtype=np.int64)
     names = tuple(classes) if classes else tuple(str(i) for i in range(int(labels.max()) + 1))
-    return ImageData([bytes(v) for v in images if v is not None], labels, names, preprocess, f"{path.name}{':' + split if split else ''}")
+    return ImageData(
+        [bytes(v) for v in images if v is not None],
+        labels,
+        names,
+        preprocess,
+        f"{path.name}{':' + split if split else ''}",
+    )
 
 
 def from_folder(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from hwsearch.objective import Objective
@@ -32,6 +32,7 @@ class Mark:
     top: float
     bottom: float
     words: tuple[str, ...]
+    picked: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,22 +92,15 @@ class _Axis:
         return [(self(v), f"{v:.{places}f}") for v in inside]
 
 
-def point_words(
-    row: pd.Series, title: str, metric: str, confidence: float, places: int, plan: Layout
-) -> tuple[str, ...]:
+def point_words(row: Any, title: str, metric: str, confidence: float, places: int, plan: Layout) -> tuple[str, ...]:
     """Name, numbers with intervals and architecture of one measured subnet."""
     spread = interval(row.latency_low, row.latency_high, places)
     latency = f"latency {row.latency_ms:.{places}f} ms" + (f" ({100 * confidence:.0f} %: {spread})" if spread else "")
-    words = [title, f"{metric} {plus_minus(row.accuracy, row.accuracy_se)} %, validation"]
-    if finite(row.test_accuracy):
-        words.append(f"{metric} {plus_minus(row.test_accuracy, row.test_accuracy_se)} %, test")
+    images = "test" if row.role == "validated" else "validation"
+    words = [title, f"{metric} {plus_minus(row.accuracy, row.accuracy_se)} %, {images} images"]
     words.append(latency)
     if finite(row.macs):
-        words.append(
-            f"{scaled(row.macs, 'MACs')}, {scaled(row.params)} weights"
-            if finite(row.params)
-            else scaled(row.macs, "MACs")
-        )
+        words.append(f"{scaled(row.macs)} MACs" + (f", {scaled(row.params)} weights" if finite(row.params) else ""))
     if row.genes:
         words.append(describe(row.genes, plan))
     return tuple(words)
@@ -118,7 +112,7 @@ def build(
     """The chart of one device's front. width, height : of the view box, pixels."""
     chart = Chart(
         width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
-        f"latency on {device.name} (ms, median)", f"{metric} accuracy (%, validation)",
+        f"latency on {device.name} (ms, median)", f"{metric} accuracy (%)",
     )  # fmt: skip
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
     bounds = limits(device, objectives)
@@ -157,7 +151,7 @@ def build(
     for row in random.itertuples():
         words = (
             "random subnet",
-            f"{metric} {row.accuracy:.1f} %, validation",
+            f"{metric} {row.accuracy:.1f} %, validation images",
             f"latency {row.latency_ms:.{places}f} ms",
         )
         chart.random.append(_mark(row, x, y, words, bars=False))
@@ -168,7 +162,8 @@ def build(
             if named
             else f"{row.arch_id}, point {i} of the front"
         )
-        chart.front.append(_mark(row, x, y, point_words(row, title, metric, device.confidence, places, plan)))
+        words = point_words(row, title, metric, device.confidence, places, plan)
+        chart.front.append(replace(_mark(row, x, y, words), picked=named is not None))
     chart.stairs = _stairs(chart)
     for b in bounds:
         chart.limits.append(("x", x(b.value), b.text) if b.metric == "latency_ms" else ("y", y(b.value), b.text))
@@ -182,8 +177,8 @@ def latency_places(device: DeviceReport) -> int:
     return decimals((frame["latency_high"] - frame["latency_low"]) / 2, frame["latency_ms"])
 
 
-def _mark(row: object, x: _Axis, y: _Axis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
-    latency, accuracy = float(row.latency_ms), float(row.accuracy)  # type: ignore[attr-defined]
+def _mark(row: Any, x: _Axis, y: _Axis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
+    latency, accuracy = float(row.latency_ms), float(row.accuracy)
     px, py = x(latency), y(accuracy)
     left, right, top, bottom = px, px, py, py
     if bars:
@@ -202,6 +197,18 @@ def _stairs(chart: Chart) -> str:
     return f"M{first.x} {first.y}" + "".join(f"H{m.x}V{m.y}" for m in rest) + f"H{chart.right}"
 
 
+def _occupied(chart: Chart) -> list[tuple[float, float]]:
+    """Places that names should leave free: marks, samples of the bars and of the limits."""
+    spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]
+    spots += [(m.x, float(y)) for m in chart.front for y in np.linspace(m.top, m.bottom, 7)]
+    for axis, at, _ in chart.limits:
+        if axis == "x":
+            spots += [(at, float(y)) for y in np.linspace(chart.top, chart.bottom, 30)]
+        else:
+            spots += [(float(x), at) for x in np.linspace(chart.left, chart.right, 30)]
+    return spots
+
+
 def _add_names(chart: Chart, points: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> None:
     entries = []
     for px, py, letters, labels in points:
@@ -211,7 +218,7 @@ def _add_names(chart: Chart, points: Sequence[tuple[float, float, str, tuple[str
             lines = [(k, w if len(w) <= 42 else w[:41] + "…") for k, w in zip(letters.split(", "), labels, strict=True)]
         entries.append(((px, py), lines))
     sizes = [(max(12.0 + 7.0 * len(a + b) for a, b in lines), 17.0 * len(lines)) for _, lines in entries]
-    spots = np.array([(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]).reshape(-1, 2)
+    spots = np.array(_occupied(chart)).reshape(-1, 2)
     box = (chart.left + 2, chart.top, chart.right, chart.bottom - 2)
     for (ring, lines), label in zip(entries, place([e[0] for e in entries], sizes, spots, box), strict=True):
         before = label.left + label.width / 2 < ring[0] - 4

@@ -43,7 +43,7 @@ def _staged(archs: Sequence[Genes], plan: Layout, narrow: bool) -> Figure:
     rank = np.arange(1, len(archs) + 1)
     for i, name in enumerate(scalars):
         ax = figure.add_subplot(grid[i, :])
-        _panel(ax, rank, [[g[name]] if name in g else [] for g in archs])
+        _panel(ax, rank, [[g[name]] if name in g else [] for g in archs], size=12 if narrow else 15)
         ax.set_title(TITLES.get(name, name), fontsize=8.5)
         ax.tick_params(labelbottom=False)
     for k, kind in enumerate(kinds):
@@ -51,15 +51,12 @@ def _staged(archs: Sequence[Genes], plan: Layout, narrow: bool) -> Figure:
         values = sorted({v for g in archs for name, v in g.items() if split(name)[0] == kind})
         for s in range(columns):
             ax = figure.add_subplot(grid[row, s])
-            _panel(ax, rank, [_stage_values(g, plan, kind, s) for g in archs], values)
+            _panel(ax, rank, [_stage_values(g, plan, kind, s) for g in archs], values, size=7 if narrow else 15)
             if s == 0:
-                ax.set_title(TITLES.get(kind, kind), fontsize=8.5)
+                ax.set_title(TITLES.get(kind, kind), fontsize=8.5, loc="left")
             ax.tick_params(labelleft=s == 0, labelbottom=k == len(kinds) - 1)
-            if k == 0 or not narrow:
-                ax.text(
-                    1.0, 1.03, f"stage {s + 1}" if not narrow else f"s{s + 1}", transform=ax.transAxes,
-                    ha="right", va="bottom", color=MUTED, fontsize=8, visible=k == 0,
-                )  # fmt: skip
+            if k == len(kinds) - 1:
+                ax.set_xlabel(f"stage {s + 1}", labelpad=1, fontsize=8.5)
     figure.supxlabel("place along the front: 1 is the fastest", fontsize=9, color=MUTED)
     return figure
 
@@ -73,16 +70,22 @@ def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any
 
 
 def _panel(
-    ax: Axes, rank: NDArray[np.int64], values: Sequence[Sequence[Any]], ticks: Sequence[Any] | None = None
+    ax: Axes,
+    rank: NDArray[np.int64],
+    values: Sequence[Sequence[Any]],
+    ticks: Sequence[Any] | None = None,
+    *,
+    size: float,
 ) -> None:
-    """Dots at each value (area: number of blocks) and a line through the means."""
+    """Dots at each value (area: number of blocks, one has `size` square points) and a line through the means."""
     ticks = list(ticks if ticks is not None else sorted({v for vs in values for v in vs}))
     place = {v: i for i, v in enumerate(ticks)}
     means = np.array([np.mean([place[v] for v in vs]) if vs else np.nan for vs in values])
-    ax.plot(rank, means, color=BLUE, lw=1.1, alpha=0.75, zorder=2)
+    ax.plot(rank, means, color=BLUE, lw=1.0, alpha=0.6, zorder=2)
     dots = np.array([(x, place[v], n) for x, vs in zip(rank, values, strict=True) for v, n in Counter(vs).items()])
-    if len(dots):
-        ax.scatter(dots[:, 0], dots[:, 1], s=9 + 11 * (dots[:, 2] - 1), color=BLUE, edgecolor=PAPER, lw=0.5, zorder=3)
+    for n in sorted({int(d[2]) for d in dots}):  # one marker a size keeps the SVG small
+        x, y, _ = dots[dots[:, 2] == n].T
+        ax.plot(x, y, "o", ms=(size * (1 + 0.8 * (n - 1))) ** 0.5, color=BLUE, mec=PAPER, mew=0.5, zorder=3)
     step = max(1, -(-len(ticks) // 6))
     ax.set_yticks(range(0, len(ticks), step), [short(v) for v in ticks[::step]])
     ax.set_ylim(-0.45, max(len(ticks) - 1, 0) + 0.45)

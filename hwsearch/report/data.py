@@ -33,8 +33,6 @@ POINT_COLUMNS: dict[str, str] = {
     "predicted_accuracy": "number",
     "predicted_latency_ms": "number",
     "on_front": "flag",
-    "test_accuracy": "number",
-    "test_accuracy_se": "number",
     "evaluation": "number",
 }
 REQUIRED = ("arch_id", "role", "genes", "accuracy", "latency_ms")
@@ -98,11 +96,12 @@ class DeviceReport:
     description : runtime, provider, provider_verified, threads, batch, precision, cpu, versions, fingerprint
     protocol : how latency was measured; ``confidence`` (default 0.9) is the level of latency_low and latency_high
     noise : noise and drift of the host, e.g. ``noise_percent``, ``drift_percent``
-    points : everything measured; columns `POINT_COLUMNS`. accuracy and accuracy_se in percent (validation),
+    points : everything measured; columns `POINT_COLUMNS`. accuracy and accuracy_se in percent: on the test images in rows
+        of role ``validated``, on the validation images in all others;
         latency in ms (p50 with its interval). predicted_* are of a fit that did not see the row, else NaN
     front : the validated Pareto points, same columns
-    picks : dicts with label, arch_id, file, sha256, size_bytes, genes, accuracy, accuracy_se, test_accuracy,
-        test_accuracy_se, latency_ms, latency_low, latency_high, macs, params
+    picks : dicts with label, arch_id, file, sha256, size_bytes, genes, accuracy, accuracy_se,
+        latency_ms, latency_low, latency_high, macs, params
     hypervolume : `HYPERVOLUME_COLUMNS`; shares (0 to 1) of the best hypervolume
     random_points : `RANDOM_COLUMNS` of uniformly drawn, measured subnets
     cross : other device -> share (0 to 1) of hypervolume kept when its picks run here
@@ -150,7 +149,7 @@ class ReportData:
     created : UTC, ISO 8601
     supernet : card with name, subnets (count), macs_range [low, high], classes, licence, training,
         preprocess {mean, std, crop}, side (where subnets have no resolution gene)
-    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it
+    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it.
     provenance : versions, seeds, commands (list of shell lines that repeat the campaign), host
     predictors : dicts with metric, device, model, n_train, n_test, mae (in the metric's unit), mape (percent),
         spearman, kendall, coverage, nominal_coverage (shares)

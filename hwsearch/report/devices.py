@@ -40,9 +40,9 @@ def _fronts(ax: Axes, report: ReportData) -> None:
         ax.plot(
             x, y, DEVICE_MARKERS[k], color=DEVICE_COLOURS[k], ms=5.5, mec=PAPER, mew=0.7, zorder=4, label=device.name
         )
-    ax.set_title("Fronts, each against its own fastest point")
+    ax.set_title("Fronts, side by side")
     ax.set_xlabel("latency relative to the fastest point")
-    ax.set_ylabel(f"{report.metric} accuracy (%, validation)")
+    ax.set_ylabel(f"{report.metric} accuracy (%)")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}×"))
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="lower right", borderaxespad=0.8)
@@ -58,7 +58,7 @@ def _kept(ax: Axes, report: ReportData) -> None:
         for j, other in enumerate(names):
             share = 1.0 if i == j else device.cross.get(other)
             tint = (
-                0.06 + 0.5 * float(np.clip((float(share) - 0.5) / 0.5, 0, 1))
+                0.05 + 0.33 * float(np.clip((float(share) - 0.5) / 0.5, 0, 1))
                 if share is not None and finite(share)
                 else 0
             )

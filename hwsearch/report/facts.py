@@ -21,19 +21,21 @@ Z90 = 1.6449
 
 
 def measured(device: DeviceReport) -> pd.DataFrame:
-    """The points that have both accuracy and latency."""
+    """The points that have both accuracy and latency, each subnet once: its validation, or what came last before it."""
     p = device.points
-    return p[np.isfinite(p["accuracy"]) & np.isfinite(p["latency_ms"])]
+    p = p[np.isfinite(p["accuracy"]) & np.isfinite(p["latency_ms"])]
+    order = np.argsort(p["role"].to_numpy() == "validated", kind="stable")
+    last = p.iloc[order].drop_duplicates("arch_id", keep="last").index
+    return p[p.index.isin(last)]
 
 
 def largest(device: DeviceReport) -> pd.Series | None:
-    """The measured point with the most MACs (validated before others); None when no point has MACs."""
+    """The measured point with the most MACs; None when no point has MACs."""
     p = measured(device)
     p = p[np.isfinite(p["macs"])]
     if p.empty:
         return None
-    p = p[p["macs"] == p["macs"].max()]
-    return p.iloc[int(np.argmax((p["role"] == "validated").to_numpy()))]
+    return p.iloc[int(np.argmax(p["macs"].to_numpy()))]
 
 
 @dataclass(frozen=True)
@@ -131,18 +133,18 @@ def _against_largest(device: DeviceReport, report: ReportData) -> str:
     name = "the largest" if whole else "the largest that was measured"
     if str(pick.get("arch_id")) == top["arch_id"]:
         return f"the knee is {name} itself"
-    loss = float(top["accuracy"]) - float(pick["accuracy"])
-    error = math.hypot(float(top["accuracy_se"]), _number(pick.get("accuracy_se")))
-    verb = "loses" if loss >= 0 else "gains"
-    spread = f" ± {error:.1f}" if math.isfinite(error) else ""
     ratio = float(top["latency_ms"]) / float(pick["latency_ms"])
     low = float(top["latency_low"]) / _number(pick.get("latency_high"))
     high = float(top["latency_high"]) / _number(pick.get("latency_low"))
     span = f" ({low:.1f}–{high:.1f})" if math.isfinite(low) and math.isfinite(high) else ""
-    return (
-        f"the knee {verb} {abs(loss):.1f}{spread} points of validation {report.metric} "
-        f"and is {ratio:.1f}×{span} faster than {name}"
-    )
+    faster = f"is {ratio:.1f}×{span} faster than {name}"
+    if top["role"] != "validated":
+        return f"the knee {faster}"  # the largest's accuracy is on validation images: no difference to tell
+    loss = float(top["accuracy"]) - float(pick["accuracy"])
+    error = math.hypot(float(top["accuracy_se"]), _number(pick.get("accuracy_se")))
+    verb = "loses" if loss >= 0 else "gains"
+    spread = f" ± {error:.1f}" if math.isfinite(error) else ""
+    return f"the knee {verb} {abs(loss):.1f}{spread} points of {report.metric} and {faster}"
 
 
 def _number(value: Any) -> float:

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from hwsearch.objective import Objective
 from hwsearch.report.choices import choices_figure
-from hwsearch.report.data import DeviceReport, ReportData
+from hwsearch.report.data import ROLES, DeviceReport, ReportData
 from hwsearch.report.devices import devices_figure
 from hwsearch.report.facts import Z90, kendall, limits, measured, named_points
 from hwsearch.report.labels import nearest, place
@@ -76,7 +76,7 @@ def front_figure(
         )
         ax.scatter(x, y, s=34, color=BLUE, edgecolor=PAPER, lw=0.8, label="validated front", zorder=4)
     ax.set_xlabel(f"latency on {device.name} (ms, median)")
-    ax.set_ylabel(f"{metric} accuracy (%, validation)")
+    ax.set_ylabel(f"{metric} accuracy (%)")
     ax.margins(0.05, 0.07)
     for limit in limits(device, objectives):
         _limit_line(ax, limit.metric, limit.value, limit.text)
@@ -156,20 +156,15 @@ def _lines(letters: str, labels: Sequence[str], most: int = 38) -> list[str]:
 def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     """Predicted against measured, for subnets that were not in the fit: accuracy, and latency on each device."""
     panels: list[tuple[str, str, Any, Any]] = []
-    rows = {}
+    accuracies: dict[str, tuple[float, float]] = {}
     for device in report.devices:
-        for r in device.points.itertuples():
-            if np.isfinite(r.predicted_accuracy) and np.isfinite(r.accuracy):
-                rows[r.arch_id] = (r.predicted_accuracy, r.accuracy)
-    if rows:
-        panels.append((f"{report.metric} accuracy", "%", *np.array(list(rows.values())).T))
+        accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))
+    if accuracies:
+        panels.append((f"{report.metric} accuracy, validation", "%", *np.array(list(accuracies.values())).T))
     for device in report.devices:
-        p = device.points
-        p = p[np.isfinite(p["predicted_latency_ms"]) & np.isfinite(p["latency_ms"])]
-        if len(p):
-            panels.append(
-                (f"latency on {device.name}", "ms", p["predicted_latency_ms"].to_numpy(), p["latency_ms"].to_numpy())
-            )
+        latencies = _pairs(device, "predicted_latency_ms", "latency_ms", ROLES)
+        if latencies:
+            panels.append((f"latency on {device.name}", "ms", *np.array(list(latencies.values())).T))
     columns = 1 if narrow else min(3, max(1, len(panels)))
     lines = max(1, -(-len(panels) // columns))
     figure = new_figure(3.6 if narrow else 2.4 * max(columns, 2), (2.9 if narrow else 2.75) * lines)
@@ -193,6 +188,13 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"
         note(ax, f"n = {len(found)}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else ""))
     return figure
+
+
+def _pairs(device: DeviceReport, predicted: str, found: str, roles: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """(predicted, measured) by arch_id, the search's measurement before the validation's."""
+    p = device.points.loc[device.points["role"].isin(roles), ["arch_id", "role", predicted, found]].dropna()
+    p = p.iloc[np.argsort(p["role"].to_numpy() == "validated", kind="stable")].drop_duplicates("arch_id")
+    return {a: (float(x), float(y)) for a, x, y in zip(p["arch_id"], p[predicted], p[found], strict=True)}
 
 
 @styled

@@ -39,7 +39,7 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
     width = float(head["box"].split()[2])
     label = escape(description)
     return Markup(
-        f'<svg viewBox="{head["box"]}" style="max-width: {width * 1.34:.0f}px" role="img" aria-label="{label}">{body.strip()}'
+        f'<svg viewBox="{head["box"]}" style="max-width: {width * 1.42:.0f}px" role="img" aria-label="{label}">{body.strip()}'
     )
 
 

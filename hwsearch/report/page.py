@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from hwsearch.report import text
@@ -36,7 +36,7 @@ class DeviceView:
 
     slug: str
     name: str
-    sentence: str
+    sentence: Markup
     chart: Chart
     small_chart: Chart
     picks: list[dict[str, Any]]
@@ -86,6 +86,7 @@ def render(
             dark=theme_css(dark=True),
             supernet=_supernet_line(report),
             comparison=_comparison(report.devices),
+            created=text.moment(report.created),
             noise=_side_by_side(report.devices, "noise"),
             protocol=_side_by_side(report.devices, "protocol"),
             accuracy=text.facts(report.accuracy_protocol, skip=("metric",)),
@@ -111,23 +112,32 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
     return DeviceView(
         slug=slug,
         name=device.name,
-        sentence=headline(device, report),
+        sentence=_unbroken(headline(device, report), metric),
         chart=build(device, objectives, metric, width=920, height=520, narrow=False),
         small_chart=build(device, objectives, metric, width=360, height=400, narrow=True),
         picks=_picks(device, report),
         front=_front_rows(device),
-        level=f"{100 * device.confidence:.0f} %",
-        measured_latency=int(device.points["latency_ms"].notna().sum()),
-        measured_accuracy=int(device.points["accuracy"].notna().sum()),
+        level=f"{100 * device.confidence:.0f}\N{NO-BREAK SPACE}%",
+        measured_latency=_count(device, "latency_ms"),
+        measured_accuracy=_count(device, "accuracy"),
         choices=drawings.get(f"choices-{slug}"),
     )
+
+
+def _count(device: DeviceReport, column: str) -> int:
+    """How many different subnets have a number in `column`."""
+    return int(device.points.loc[device.points[column].notna(), "arch_id"].nunique())
+
+
+def _unbroken(sentence: str, word: str) -> Markup:
+    """The sentence, escaped, with `word` (``top-1``) never broken at its hyphen."""
+    return Markup('<span class="whole">{}</span>').format(word).join(escape(part) for part in sentence.split(word))
 
 
 def _numbers(row: Mapping[str, Any], places: int) -> dict[str, str]:
     get = row.get
     return {
         "accuracy": text.plus_minus(get("accuracy"), get("accuracy_se")),
-        "test": text.plus_minus(get("test_accuracy"), get("test_accuracy_se")),
         "latency": text.with_interval(get("latency_ms"), get("latency_low"), get("latency_high"), places),
         "macs": text.scaled(get("macs")),
         "params": text.scaled(get("params")),
@@ -210,7 +220,7 @@ def _point_text(row: pd.Series, places: int) -> str:
 
 def _side_by_side(devices: list[DeviceReport], part: str) -> Table:
     keys = list(dict.fromkeys(k for d in devices for k in getattr(d, part)))
-    return [(text.label(k), [text.value_text(getattr(d, part).get(k)) for d in devices]) for k in keys]
+    return [(text.label(k), [text.cell(k, getattr(d, part).get(k)) for d in devices]) for k in keys]
 
 
 def _predictor(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:

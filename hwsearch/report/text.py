@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,18 @@ MISSING = "–"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: endings of keys that are units
 _UNITS = {"ms": "ms", "s": "s", "percent": "%", "pct": "%", "mib": "MiB", "mb": "MB", "bytes": "bytes", "px": "px"}
-_CAPITALS = {"cpu": "CPU", "gpu": "GPU", "bn": "BN", "ram": "RAM", "os": "OS", "onnx": "ONNX", "sha256": "SHA-256"}
+#: keys whose values are shares, shown as percentages
+_SHARES = {"confidence", "half_width", "coverage", "nominal_coverage"}
+_CAPITALS = {
+    "macs": "MACs",
+    "cpu": "CPU",
+    "gpu": "GPU",
+    "bn": "BN",
+    "ram": "RAM",
+    "os": "OS",
+    "onnx": "ONNX",
+    "sha256": "SHA-256",
+}
 
 
 def finite(value: Any) -> bool:
@@ -21,8 +33,11 @@ def finite(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
-def number(value: Any, digits: int = 3) -> str:
-    """At most `digits` significant digits, never in scientific notation between 1e-4 and 1e6."""
+def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
+    """At most `digits` significant digits, never in scientific notation between 1e-4 and 1e6.
+
+    keep : leave trailing zeros, for columns
+    """
     if not finite(value):
         return MISSING
     x = float(value)
@@ -33,7 +48,7 @@ def number(value: Any, digits: int = 3) -> str:
         return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(x))))
     text = f"{x:,.{decimals}f}".replace(",", "\u202f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if "." in text and not keep else text
 
 
 def scaled(value: Any, unit: str = "") -> str:
@@ -43,7 +58,7 @@ def scaled(value: Any, unit: str = "") -> str:
     x = float(value)
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(x) >= 0.9995 * factor:
-            return f"{number(x / factor)} {letter}{unit}"
+            return f"{number(x / factor, keep=True)} {letter}{unit}"
     return f"{x:.0f} {unit}".strip()
 
 
@@ -121,7 +136,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return number(value, 4)
+        return number(value, 3)
     if isinstance(value, (int, np.integer)):
         return f"{int(value):,}".replace(",", "\u202f") if abs(int(value)) >= 10_000 else str(int(value))
     if isinstance(value, Mapping):
@@ -133,4 +148,24 @@ def value_text(value: Any) -> str:
 
 def facts(data: Mapping[str, Any], skip: Sequence[str] = ()) -> list[tuple[str, str]]:
     """(label, text) rows of a dict, nested dicts as one row of text each."""
-    return [(label(k), value_text(v)) for k, v in data.items() if k not in skip]
+    return [(label(k), cell(k, v)) for k, v in data.items() if k not in skip]
+
+
+def cell(key: str, value: Any) -> str:
+    """The text of a value whose key says what it is: shares in percent, large counts short, ranges with "to"."""
+    if key in _SHARES and finite(value):
+        return f"{number(100 * float(value))} %"
+    if key == "subnets" and finite(value):
+        return number(value)
+    if key.endswith("_range") and isinstance(value, Sequence) and len(value) == 2 and all(map(finite, value)):
+        return f"{scaled(value[0])} to {scaled(value[1])}"
+    return value_text(value)
+
+
+def moment(iso: str) -> str:
+    """``2025-01-31 12:00 UTC`` of an ISO 8601 time; a text that is none stays as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return (when if when.tzinfo is None else when.astimezone(UTC)).strftime("%Y-%m-%d %H:%M UTC")

@@ -2,7 +2,7 @@
 for (const figure of document.querySelectorAll("figure.front")) {
   const readout = figure.querySelector(".readout");
   let last = null;
-  readout.hidden = false;
+  readout.hidden = figure.querySelector(".hint").hidden = false;
   const show = (point) => {
     if (last) last.classList.remove("on");
     last = point;
@@ -15,6 +15,10 @@ for (const figure of document.querySelectorAll("figure.front")) {
       const point = event.target.closest(".pt");
       if (point) show(point);
     });
+  const visible = [...figure.querySelectorAll("g.pt[tabindex]")].filter((g) => g.getClientRects().length);
+  const first = visible.find((g) => g.classList.contains("picked")) || visible[0];
+  if (first) show(first);
+  else readout.hidden = true;
   figure.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
     const point = event.target.closest("g.pt[tabindex]");
@@ -25,3 +29,5 @@ for (const figure of document.querySelectorAll("figure.front")) {
     if (next) next.focus();
   });
 }
+if (matchMedia("screen and (max-width: 640px)").matches)
+  for (const details of document.querySelectorAll("details.points")) details.open = false;
