@@ -67,8 +67,6 @@ def _points(rng: np.random.Generator, scale: float, visible: int) -> pd.DataFram
                 "predicted_accuracy": true + rng.normal(0, 0.5) if found else np.nan,
                 "predicted_latency_ms": latency * float(np.exp(rng.normal(0, 0.025))) if found else np.nan,
                 "on_front": False,
-                "test_accuracy": true - 0.3 if role == "validated" else np.nan,
-                "test_accuracy_se": 0.65 if role == "validated" else np.nan,
                 "evaluation": k,
             }
         )
