@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from hwsearch.objective import Objective
 from hwsearch.report.choices import choices_figure
@@ -126,7 +127,7 @@ def _name_picks(figure: Figure, ax: Axes, device: DeviceReport, *, letters_only:
     sizes = [(5.0 * max(map(len, t.split("\n"))) + 2, 11.0 * len(t.split("\n"))) for t in texts]
     anchors = ax.transData.transform(xy) * px * flip
     seen = np.concatenate([measured(device)[["latency_ms", "accuracy"]], device.front[["latency_ms", "accuracy"]]])
-    obstacles = ax.transData.transform(seen) * px * flip
+    obstacles = ax.transData.transform(np.concatenate([seen, _bars(device)])) * px * flip
     box = ax.get_window_extent()
     bounds = (box.x0 * px, -box.y1 * px, box.x1 * px, -box.y0 * px)
     for text, anchor, label in zip(
@@ -143,6 +144,16 @@ def _name_picks(figure: Figure, ax: Axes, device: DeviceReport, *, letters_only:
             x, y, text, color=INK, fontsize=8.5, fontweight="bold" if letters_only else "normal",
             ha="right" if left_of else "left", va="bottom", linespacing=1.15, zorder=6,
         )  # fmt: skip
+
+
+def _bars(device: DeviceReport) -> NDArray[np.float64]:
+    """Samples (n, 2) along the accuracy intervals of the front."""
+    front = device.front
+    half = np.outer(Z90 * front["accuracy_se"].fillna(0.0), np.linspace(-1, 1, 7))
+    heights = front["accuracy"].to_numpy()[:, None] + half
+    return np.stack([np.broadcast_to(front["latency_ms"].to_numpy()[:, None], heights.shape), heights], -1).reshape(
+        -1, 2
+    )
 
 
 def _lines(letters: str, labels: Sequence[str], most: int = 38) -> list[str]:

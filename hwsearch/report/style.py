@@ -88,6 +88,7 @@ RC: dict[str, Any] = {
     "savefig.facecolor": PAPER,
     "savefig.dpi": 200,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "svg.hashsalt": "hwsearch",
     "lines.linewidth": 1.6,
 }

@@ -44,9 +44,10 @@ def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
     if x == 0:
         return "0"
     if abs(x) >= 1e6 or abs(x) < 1e-4:
-        mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
-        return f"{float(mantissa):g} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(x))))
+        mantissa, power = f"{x:.{digits - 1}e}".split("e")
+        return f"{float(mantissa):g} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+    exponent = int(f"{x:.{digits - 1}e}".split("e")[1])  # of the rounded number: 999.9 is 1000 in three digits
+    decimals = max(0, digits - 1 - exponent)
     text = f"{x:,.{decimals}f}".replace(",", "\u202f")
     return text.rstrip("0").rstrip(".") if "." in text and not keep else text
 
@@ -136,7 +137,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if isinstance(value, (float, np.floating)):
-        return number(value, 3)
+        return number(value, 4)
     if isinstance(value, (int, np.integer)):
         return f"{int(value):,}".replace(",", "\u202f") if abs(int(value)) >= 10_000 else str(int(value))
     if isinstance(value, Mapping):
@@ -155,6 +156,8 @@ def cell(key: str, value: Any) -> str:
     """The text of a value whose key says what it is: shares in percent, large counts short, ranges with "to"."""
     if key in _SHARES and finite(value):
         return f"{number(100 * float(value))} %"
+    if key.endswith(("_percent", "_pct")) and finite(value):
+        return number(value, 2)
     if key == "subnets" and finite(value):
         return number(value)
     if key.endswith("_range") and isinstance(value, Sequence) and len(value) == 2 and all(map(finite, value)):

@@ -131,7 +131,7 @@ def _device(name: str, seed: int, scale: float, limit: float, batch: int, thread
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_report() -> Callable[..., ReportData]:
     """make_report(devices=2): a fresh report with that many devices (at most 4)."""
 
