@@ -55,7 +55,7 @@ def front_figure(
     """Accuracy (%) against latency (ms): the measured front with 90 % intervals, and what it is to be compared with.
 
     Faint points: everything measured; crosses: random subnets; hollow diamonds: where a predictor expected a
-    validated point; dashed lines: limits.
+    point of the front; dashed lines: limits.
     """
     figure = new_figure(3.6, 3.8) if narrow else new_figure(7.2, 4.6)
     ax = figure.subplots()
@@ -87,8 +87,7 @@ def front_figure(
 
 
 def _predictions(ax: Axes, device: DeviceReport) -> None:
-    p = device.points
-    p = p[(p["role"] == "validated") & np.isfinite(p["accuracy"]) & np.isfinite(p["latency_ms"])]
+    p = device.front
     p = p[np.isfinite(p["predicted_accuracy"]) | np.isfinite(p["predicted_latency_ms"])]
     if p.empty:
         return
@@ -156,7 +155,7 @@ def _bars(device: DeviceReport) -> NDArray[np.float64]:
     )
 
 
-def _lines(letters: str, labels: Sequence[str], most: int = 38) -> list[str]:
+def _lines(letters: str, labels: Sequence[str], most: int = 44) -> list[str]:
     return [
         f"{letter}  {name if len(name) <= most else name[: most - 1] + '…'}"
         for letter, name in zip(letters.split(", "), labels, strict=True)
@@ -171,7 +170,7 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     for device in report.devices:
         accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))
     if accuracies:
-        panels.append((f"{report.metric} accuracy, validation", "%", *np.array(list(accuracies.values())).T))
+        panels.append((f"validation {report.metric}", "%", *np.array(list(accuracies.values())).T))
     for device in report.devices:
         latencies = _pairs(device, "predicted_latency_ms", "latency_ms", ROLES)
         if latencies:

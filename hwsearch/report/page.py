@@ -234,8 +234,8 @@ def _predictor(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:
         "n": f"{text.value_text(p.get('n_train'))} / {text.value_text(p.get('n_test'))}",
         "mae": f"{text.number(p.get('mae'), 2)} {unit}".strip() if text.finite(p.get("mae")) else text.MISSING,
         "mape": f"{text.number(p.get('mape'), 2)} %" if text.finite(p.get("mape")) else text.MISSING,
-        "spearman": text.number(p.get("spearman"), 2),
-        "kendall": text.number(p.get("kendall"), 2),
+        "spearman": text.plus_minus(p.get("spearman"), None, 2),
+        "kendall": text.plus_minus(p.get("kendall"), None, 2),
         "coverage": text.percent_of(p.get("coverage")),
         "nominal": text.percent_of(p.get("nominal_coverage")),
     }
