@@ -6,6 +6,7 @@ repeated: what has been measured is never measured again.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,8 +57,6 @@ def _step(campaign: Campaign, name: str) -> Iterator[None]:
         raise
     finally:
         handler.close()
-        import logging
-
         logging.getLogger("hwsearch").removeHandler(handler)
         try:
             campaign.store.end_run(run, status)

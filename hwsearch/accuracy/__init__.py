@@ -1,10 +1,11 @@
 """How good a subnet is: data, batch-norm recalibration, top-1 with its error."""
 
-from hwsearch.accuracy.evaluate import Accuracy, calibrated_subnet, evaluate, subnet_accuracy
+from hwsearch.accuracy.evaluate import Z90, Accuracy, calibrated_subnet, evaluate, subnet_accuracy
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.images import ImageData, Preprocess, from_arrays, from_folder, from_parquet
 
 __all__ = [
+    "Z90",
     "Accuracy",
     "ImageData",
     "Preprocess",

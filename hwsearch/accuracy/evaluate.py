@@ -16,6 +16,9 @@ from hwsearch.images import ImageData
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 
+#: half width, in standard errors, of an interval that covers 90 % of a normal distribution
+Z90 = 1.645
+
 
 @dataclass(frozen=True)
 class Accuracy:

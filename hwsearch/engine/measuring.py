@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.accuracy import Accuracy, calibrated_subnet, evaluate
+from hwsearch.accuracy import Z90, Accuracy, calibrated_subnet, evaluate
 from hwsearch.devices import load_average, measure_group
 from hwsearch.devices.protocol import Protocol, Timing
 from hwsearch.engine.campaign import Campaign, Target
@@ -90,7 +90,6 @@ def measure_accuracy(
             except MeasurementError as error:
                 failure = str(error)
                 campaign.progress.warn(f"subnet {arch.id}: {failure}")
-            z = 1.645
             row = Measurement(
                 arch_id=arch.id,
                 metric="accuracy",
@@ -99,9 +98,9 @@ def measure_accuracy(
                 purpose=purpose,
                 value=value.top1 if value else None,
                 unit="%",
-                spread=z * value.standard_error if value else None,
-                low=value.top1 - z * value.standard_error if value else None,
-                high=value.top1 + z * value.standard_error if value else None,
+                spread=Z90 * value.standard_error if value else None,
+                low=value.top1 - Z90 * value.standard_error if value else None,
+                high=value.top1 + Z90 * value.standard_error if value else None,
                 repeats=1,
                 failure=failure,
                 details={

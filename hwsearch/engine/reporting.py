@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import hwsearch
-from hwsearch.accuracy import Accuracy
+from hwsearch.accuracy import Z90, Accuracy
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import accuracy_protocol, find_accuracy, find_latency
@@ -24,7 +24,6 @@ from predictors import scores
 
 #: orders in which the random baseline could have been drawn
 SHUFFLES = 50
-Z90 = 1.645
 
 
 def build_report(campaign: Campaign) -> dict[str, Any]:

@@ -260,7 +260,6 @@ def search(campaign: Campaign) -> pd.DataFrame:
     c = campaign.config.search
     stamp = {"tactic": c.tactic, "seed": c.seed, "per_round": c.per_round, "supernet": campaign.loaded.digest}
     name = f"search:{c.tactic}:{c.seed}:{c.per_round}:{','.join(f'{t.name}={t.fingerprint}' for t in campaign.targets.values())}"
-    _, evaluated, _ = profile_set(campaign)
     if not find_accuracy(campaign, "validation", "search"):
         raise CampaignError(
             "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
