@@ -25,7 +25,7 @@ from hwsearch.front import Front
 
 Source = Campaign | Path | str
 
-STEPS: dict[str, Callable[[Campaign], Any]] = {
+STEPS: dict[str, Callable[..., Any]] = {
     "check": engine.check,
     "profile": engine.profile,
     "evaluate": engine.evaluate,
@@ -66,10 +66,10 @@ def _step(campaign: Campaign, name: str) -> Iterator[None]:
                 raise
 
 
-def _do(source: Source, name: str) -> Any:
+def _do(source: Source, name: str, *arguments: Any) -> Any:
     campaign = open_campaign(source)
     with _step(campaign, name):
-        return STEPS[name](campaign)
+        return STEPS[name](campaign, *arguments)
 
 
 def check(source: Source) -> None:
@@ -141,7 +141,8 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
     started = time.monotonic()
     result: dict[str, Any] = {}
     for name in STEPS:
-        result[name] = _do(campaign, name)
+        # the report shows the models that the step before it wrote
+        result[name] = _do(campaign, name, *([result["export"]] if name == "report" else []))
     seconds = time.monotonic() - started
     summary = dict(result["report"])
     return {

@@ -132,13 +132,32 @@ def init(
     threads: Annotated[int, typer.Option(min=1)] = 1,
     batch: Annotated[int, typer.Option(min=1)] = 1,
     limit: Annotated[str | None, typer.Option(help="A latency limit such as '<= 2 ms' or '<= 60 %'.")] = None,
+    ask: Annotated[
+        bool | None,
+        typer.Option("--ask/--no-ask", help="Ask five questions (default: on a terminal, without options)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a configuration to start from."""
+    """Write a configuration to start from; on a terminal, by asking five questions."""
     from hwsearch.config import parse_config, to_toml
     from hwsearch.errors import ConfigError
     from hwsearch.supernets import catalogue
 
+    if path.exists():
+        raise ConfigError(f"{str(path)!r} exists.", hint="Choose another name, or edit it.")
+    if ask is None:
+        given = (supernet, device, threads, batch, limit) != ("cifar10-mbv3", "this-cpu", 1, 1, None)
+        ask = sys.stdin.isatty() and not given and not as_json
+    if ask:
+        supernet = typer.prompt(f"Supernet ({', '.join(catalogue.names())})", default=supernet, err=True)
+        catalogue.entry(supernet)
+        device = typer.prompt("A name for the device", default=device, err=True)
+        threads = typer.prompt("Threads", default=threads, type=int, err=True)
+        batch = typer.prompt("Images at a time (batch)", default=batch, type=int, err=True)
+        words = typer.prompt(
+            "Latency limit, such as '<= 2 ms' or '<= 60 %' (- for none)", default=limit or "-", err=True
+        )
+        limit = None if words.strip() in ("", "-") else words
     catalogue.entry(supernet)
     latency = {"metric": "latency_ms", **({"limit": limit} if limit else {})}
     data = {
@@ -146,9 +165,7 @@ def init(
         "device": [{"name": device, "threads": threads, "batch": batch}],
         "objective": [{"metric": "accuracy"}, latency],
     }
-    text = to_toml(parse_config(data, "the options given"))
-    if path.exists():
-        raise ConfigError(f"{str(path)!r} exists.", hint="Choose another name, or edit it.")
+    text = to_toml(parse_config(data, "the answers given" if ask else "the options given"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     if not _emit({"written": str(path)}, as_json):

@@ -11,6 +11,7 @@ import pytest
 
 import hwsearch
 from hwsearch.cli import app, main
+from hwsearch.config import load_config
 from hwsearch.export import write_atomic
 from hwsearch.store import Store
 
@@ -54,6 +55,27 @@ def test_init_writes_a_config_that_loads(monkeypatch, capsys, tmp_path):
     assert code == 1 and "exists" in err
     code, _, err = call(monkeypatch, capsys, "init", str(tmp_path / "d.toml"), "--limit", "fast")
     assert code == 1 and "fast" in err and "Traceback" not in err
+
+
+def test_init_asks_five_questions(tmp_path):
+    path = tmp_path / "asked.toml"
+    answers = "cifar10-mbv3\nedge-box\n2\n8\n<= 60 %\n"
+    asked = subprocess.run(
+        [*COMMAND, "init", str(path), "--ask", "--json"], input=answers, capture_output=True, text=True, timeout=120
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout) == {"written": str(path)}
+    config = load_config(path)
+    assert (config.device[0].name, config.device[0].threads, config.device[0].batch) == ("edge-box", 2, 8)
+    assert [o.limit for o in config.objective][1] == "<= 60 %"
+    wrong = subprocess.run(
+        [*COMMAND, "init", str(tmp_path / "w.toml"), "--ask"],
+        input="cifar10-mbv3\nedge-box\n0\n1\n-\n",
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert wrong.returncode == 1 and "threads" in wrong.stderr and "Traceback" not in wrong.stderr
 
 
 @pytest.mark.parametrize(

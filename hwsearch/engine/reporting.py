@@ -26,9 +26,12 @@ from predictors import scores
 SHUFFLES = 50
 
 
-def build_report(campaign: Campaign) -> dict[str, Any]:
-    """Write ``front.csv|json``, ``measurements.csv``, ``plots/`` and ``report.html``; returns their paths and the headline."""
-    cards = export(campaign)
+def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Write ``front.csv|json``, ``measurements.csv``, ``plots/`` and ``report.html``; returns their paths and the headline.
+
+    cards : what `export` returned for this campaign; without them the picks are exported first
+    """
+    cards = export(campaign) if cards is None else cards
     with campaign.progress.task("report", 3, "parts") as task:
         tables = write_front(campaign)
         task.update(1)
@@ -104,7 +107,7 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
             "search": f"{len(campaign.data['validation']):,} validation images",
             "final": f"{len(campaign.data['test']):,} test images that the search never saw",
             "calibration": f"{len(campaign.data['calibration']):,} training images, {accuracy_protocol(campaign)}",
-            "interval": "binomial, 90 %",
+            "spread": "± is one binomial standard error",
         },
         provenance={
             "versions": {
@@ -253,6 +256,7 @@ def _se(m: Measurement | None) -> float:
 def _hypervolume(points: pd.DataFrame, objectives: list[Objective]) -> pd.DataFrame:
     """Hypervolume of the search's measurements after each evaluation, as share of the last; random subnets beside it.
 
+    The profile is measured as one batch, in no order of merit, so the search's curve starts at its end (NaN before).
     The random band: median and quartile range over orders of the random subnets that were measured.
     """
     full = points.dropna(subset=["accuracy", "latency_ms"]).sort_values("evaluation")
@@ -263,13 +267,14 @@ def _hypervolume(points: pd.DataFrame, objectives: list[Objective]) -> pd.DataFr
         return pd.DataFrame(columns=columns)
     reference = reference_point(values, two)
     best = hypervolume(values, two, reference)
-    guided = values[(full["role"] != "random").to_numpy()]
+    start = int((full["role"] == "profile").sum())
+    guided = np.concatenate([values[(full["role"] == role).to_numpy()] for role in ("profile", "search")])
     random = values[(full["role"] == "random").to_numpy()]
     rng = np.random.default_rng(0)
     orders = [random[rng.permutation(len(random))] for _ in range(SHUFFLES)]
     rows = []
     for n in range(1, len(guided) + 1):
-        row = {"evaluations": n, "search": hypervolume(guided[:n], two, reference) / best}
+        row = {"evaluations": n, "search": hypervolume(guided[:n], two, reference) / best if n >= start else math.nan}
         if n <= len(random):
             shares = [hypervolume(o[:n], two, reference) / best for o in orders]
             row |= dict(

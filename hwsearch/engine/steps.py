@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import check_devices, find_accuracy, find_latency, measure_accuracy, measure_latency
-from hwsearch.errors import CampaignError, LimitError
+from hwsearch.errors import CampaignError, LimitError, PredictorError
 from hwsearch.front import non_dominated
 from hwsearch.metrics import computed_metric, computed_metrics
 from hwsearch.objective import Objective
@@ -20,6 +21,7 @@ from hwsearch.search.guided import GuidedSearcher
 from hwsearch.spaces import Architecture
 from hwsearch.spaces.space import FloatArray, IntArray
 from predictors import CrossValidatedPredictor, scores
+from predictors import PredictorError as PredictorRefusal
 from predictors import load as load_predictor
 from predictors import save as save_predictor
 
@@ -137,6 +139,15 @@ def feature_matrix(campaign: Campaign, rows: IntArray) -> FloatArray:
     return campaign.loaded.net.features_array(rows)[0]
 
 
+@contextmanager
+def _predictor_errors(what: str, hint: str | None = None) -> Iterator[None]:
+    """Refusals of the `predictors` package, which knows no `HwsearchError`, as one that names `what` was asked."""
+    try:
+        yield
+    except PredictorRefusal as error:
+        raise PredictorError(f"{what}: {error.message}", hint=hint or error.hint) from error
+
+
 def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy and one a device on the profile's measurements; scored by cross-validation.
 
@@ -170,8 +181,9 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             ids = [k for k in wanted if k in values]
             X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
             y = np.array([values[k] for k in ids])
-            predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
-            save_predictor(predictor, predictor_path(campaign, metric, device))
+            with _predictor_errors(f"the predictor of {metric}{f' on {device}' if device else ''} cannot be fitted"):
+                predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
+                save_predictor(predictor, predictor_path(campaign, metric, device))
             row = {
                 "metric": metric,
                 "device": device,
@@ -204,10 +216,11 @@ def predict(
     path = predictor_path(campaign, metric, device)
     if not path.exists():
         raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
-    predictor = load_predictor(path)
     X = feature_matrix(campaign, campaign.space.to_array(archs))
-    low, high = predictor.predict_interval(X, coverage)
-    return pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high})
+    with _predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
+        predictor = load_predictor(path)
+        low, high = predictor.predict_interval(X, coverage)
+        return pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high})
 
 
 # ---------------------------------------------------------------------- search

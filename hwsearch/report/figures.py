@@ -227,6 +227,8 @@ def hypervolume_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         )
         ax.plot(h["evaluations"], h["random_median"], color=ORANGE, ls=(0, (4, 2)), lw=1.3, label="random, median")
         ax.plot(h["evaluations"], h["search"], color=BLUE, lw=1.8, label="search")
+        begun = h.dropna(subset=["search"]).iloc[:1]
+        ax.plot(begun["evaluations"], begun["search"], "o", color=BLUE, ms=4.5, label="after the profile")
         ax.set(title=device.name, xlabel="measured subnets")
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.margins(x=0.01)

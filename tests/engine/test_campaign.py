@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,9 @@ import hwsearch
 from hwsearch.accuracy import calibrated_subnet
 from hwsearch.config import load_config
 from hwsearch.engine import Campaign, steps
-from hwsearch.errors import CampaignError, ConfigError, DataError, LimitError, StoreError
+from hwsearch.errors import CampaignError, ConfigError, DataError, LimitError, PredictorError, StoreError
 from hwsearch.front import non_dominated
+from hwsearch.report import ReportData
 from hwsearch.store import Store
 
 
@@ -182,3 +184,49 @@ def test_kill_9_in_the_middle_loses_nothing(small_config, tmp_path):
     after = kept(folder)
     assert before <= after
     assert result["measured"] == len(after) - len(before) > 0
+
+
+def test_the_hypervolume_curve_starts_with_the_whole_profile(finished):
+    """The profile is one batch: the curve has no value before its end, and ends at the best that was measured."""
+    for device in ReportData.from_json((finished[0] / "report.json").read_text()).devices:
+        roles = device.points.dropna(subset=["accuracy", "latency_ms"])["role"]
+        curve = device.hypervolume["search"]
+        begin = int((roles == "profile").sum())
+        assert curve[: begin - 1].isna().all() and curve[begin - 1 :].notna().all()
+        assert (curve[begin - 1 :].diff().dropna() >= 0).all() and 0 < curve.iloc[-1] <= 1
+        assert len(curve) == begin + int((roles == "search").sum())
+
+
+def test_a_damaged_predictor_file_is_a_typed_error(finished, tmp_path):
+    folder = tmp_path / "c"
+    shutil.copytree(finished[0], folder)
+    (folder / "predictors" / "accuracy.zip").write_bytes(b"PK damaged")
+    with pytest.raises(PredictorError, match=r"accuracy cannot be used.*accuracy\.zip.*hwsearch fit"):
+        hwsearch.report(folder)
+    hwsearch.fit(folder)
+    assert hwsearch.report(folder)["models"]
+
+
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+from hwsearch.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
+def test_a_disk_that_fills_up_in_the_middle_loses_nothing(finished, small_config, tmp_path):
+    """A campaign whose files may not grow any more stops with a sentence; with room again it goes on from there."""
+    folder, room = tmp_path / "c", 90_000
+    assert (finished[0] / "store.sqlite").stat().st_size > room
+    command = [sys.executable, "-c", FULL, str(room), "run", str(small_config), "--folder", str(folder)]
+    stopped = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert stopped.returncode == 1, stopped.stderr
+    assert "error:" in stopped.stderr and "Traceback" not in stopped.stderr, stopped.stderr
+    Store.open(folder / "store.sqlite").check()
+    before = kept(folder)
+    assert before
+    hwsearch.run(small_config, folder=folder)
+    assert before < kept(folder)

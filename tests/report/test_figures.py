@@ -50,6 +50,8 @@ def test_hypervolume_lines_are_the_data(make_report: Make) -> None:
     report = make_report(1)
     lines = {line.get_label(): line.get_ydata() for line in hypervolume_figure(report).axes[0].lines}
     np.testing.assert_array_equal(lines["search"], report.devices[0].hypervolume["search"])
+    begun = report.devices[0].hypervolume.dropna(subset=["search"])["search"].iloc[0]
+    np.testing.assert_array_equal(lines["after the profile"], [begun])
     np.testing.assert_array_equal(lines["random, median"], report.devices[0].hypervolume["random_median"])
 
 

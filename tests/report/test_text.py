@@ -70,6 +70,8 @@ def test_labels_and_cells() -> None:
     assert text.cell("confidence", 0.9) == "90 %"
     assert text.cell("macs_range", [1e6, 10.4e6]) == "1.00 M to 10.4 M"
     assert text.cell("noise_percent", 3.1234567) == "3.1"
+    assert text.cell("visits", [24, 48]) == "24 to 48, until the interval is narrow enough"
+    assert text.cell("visits", [3, 3]) == "3"
     assert text.value_text({"a": True, "b": [1, 2.00001]}) == "a yes, b 1, 2"
     assert text.moment("2025-01-31T13:00:00+01:00") == "2025-01-31 12:00 UTC"
     assert text.moment("yesterday") == "yesterday"
