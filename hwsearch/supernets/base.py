@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from torch import Tensor, nn
@@ -45,6 +45,10 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         """Named cost features (n,) for predictors, of rows (n, genes): MACs and activations, whole and by stage."""
+
+    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
+        return dict(state)
 
     def macs(self, arch: Architecture) -> int:
         return int(self.macs_array(self.space.to_array([arch]))[0])

@@ -108,4 +108,4 @@ def entry(name: str) -> SupernetEntry:
 def _built_in() -> dict[str, SupernetEntry]:
     from hwsearch.supernets import cifar10, ofa
 
-    return {e.name: e for e in (cifar10.ENTRY, ofa.W10, ofa.W12)}
+    return {e.name: e for e in (cifar10.ENTRY, ofa.W10, ofa.W12, ofa.PROXYLESS)}

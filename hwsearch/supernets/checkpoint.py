@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hwsearch.errors import CheckpointError
+from hwsearch.supernets.base import Supernet
 
 #: top-level entries under which public checkpoints keep their weights
 WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "ema")
@@ -53,8 +54,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def load_weights(net: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
 
-    Half-precision tensors are widened. ``num_batches_tracked`` may be missing.
+    A supernet first renames what its authors' files spell differently. Half-precision tensors are widened. ``num_batches_tracked`` may be missing.
     """
+    state = net.rename(state) if isinstance(net, Supernet) else state
     own = net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     extra = [k for k in state if k not in own]

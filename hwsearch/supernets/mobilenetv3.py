@@ -9,7 +9,7 @@ elastic block i = 0, 1, … over all stages ``ks[i]`` (kernel) and ``e[i]`` (exp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,25 +38,45 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+#: layer names of static and of elastic layers in the authors' files, tried in this order
+SPELLINGS = (
+    (".bn.bn.", ".bn."),
+    (".conv.conv.weight", ".conv.weight"),
+    (".linear.linear.", ".linear."),
+    (".linear.", ".linear.linear."),
+    ("bn.", "bn.bn."),
+    ("conv.weight", "conv.conv.weight"),
+)
+
+
 @dataclass(frozen=True)
 class Stage:
-    """One stage of elastic blocks: output width, stride of its first block, activation, squeeze-excitation."""
+    """One stage of elastic blocks: output width, stride of its first block, activation, squeeze-excitation.
+
+    depths : where they are not those of the configuration; (1,) is a stage of one block, which is no choice
+    """
 
     width: int
     stride: int
     act: str
     se: bool
+    depths: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
 class MobileNetV3Config:
-    """All that fixes the shape of the supernet; the elastic choices are the last four fields."""
+    """All that fixes the shape of the supernet; `kernels`, `expansions`, `depths`, `resolutions` are the elastic choices.
+
+    first_width : output of the fixed first block, None where it is a residual of the stem's width
+    final_width : of the 1×1 convolution before the pool; None: there is none, and the feature mix (with batch norm)
+        comes before the pool
+    """
 
     name: str
     stages: tuple[Stage, ...]
     stem_width: int = 16
     stem_stride: int = 2
-    final_width: int = 960
+    final_width: int | None = 960
     mix_width: int = 1280
     classes: int = 1000
     bn_eps: float = 1e-5
@@ -64,6 +84,10 @@ class MobileNetV3Config:
     expansions: tuple[float, ...] = (3, 4, 6)
     depths: tuple[int, ...] = (2, 3, 4)
     resolutions: tuple[int, ...] = field(default=tuple(range(128, 225, 4)))
+    stem_act: str = "h_swish"
+    first_width: int | None = None
+    first_act: str = "relu"
+    head_act: str = "h_swish"
 
     @property
     def max_depth(self) -> int:
@@ -71,20 +95,37 @@ class MobileNetV3Config:
 
     def search_space(self) -> SearchSpace:
         choices = [Choice("r", self.resolutions)]
-        choices += [Choice(f"d[{s}]", self.depths) for s in range(len(self.stages))]
+        choices += [Choice(f"d[{s}]", self.stage_depths(s)) for s in range(len(self.stages))]
         for kind, values in (("ks", self.kernels), ("e", self.expansions)):
-            for i in range(len(self.stages) * self.max_depth):
-                s, j = divmod(i, self.max_depth)
-                deep = tuple(d for d in self.depths if d > j)
-                when = When(f"d[{s}]", deep) if len(deep) < len(self.depths) else None
+            for s, j in self.positions():
+                i, depths = s * self.max_depth + j, self.stage_depths(s)
+                deep = tuple(d for d in depths if d > j)
+                when = When(f"d[{s}]", deep) if len(deep) < len(depths) else None
                 choices.append(Choice(f"{kind}[{i}]", values, when))
         return SearchSpace(self.name, choices)
+
+    def positions(self) -> Iterator[tuple[int, int]]:
+        """(stage, place in it) of every elastic block; its genes have the index stage × `max_depth` + place."""
+        for s in range(len(self.stages)):
+            for j in range(max(self.stage_depths(s))):
+                yield s, j
+
+    def stage_depths(self, s: int) -> tuple[int, ...]:
+        """The depths that stage s can have."""
+        return self.stages[s].depths or self.depths
+
+    @property
+    def first_outputs(self) -> int:
+        return self.stem_width if self.first_width is None else self.first_width
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MobileNetV3Config:
         try:
             data = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()}
-            return cls(**(data | {"stages": tuple(Stage(**s) for s in data["stages"])}))
+            stages = tuple(
+                Stage(**s | {"depths": tuple(s["depths"]) if s.get("depths") else None}) for s in data["stages"]
+            )
+            return cls(**(data | {"stages": stages}))
         except (KeyError, TypeError, AttributeError) as error:
             raise SupernetError(f"this is not a MobileNetV3 configuration: {error}.") from error
 
@@ -222,9 +263,15 @@ class ElasticMobileNetV3(Supernet):
 
     def __init__(self, config: MobileNetV3Config) -> None:
         super().__init__()
-        for stage in config.stages:
-            if stage.act not in ACTIVATIONS:
-                raise SupernetError(f"stage activation {stage.act!r} is not one of {', '.join(ACTIVATIONS)}.")
+        for place, act in [
+            *(("stage", stage.act) for stage in config.stages),
+            *(("stem", config.stem_act), ("first block", config.first_act), ("head", config.head_act)),
+        ]:
+            if act not in ACTIVATIONS:
+                raise SupernetError(f"{place} activation {act!r} is not one of {', '.join(ACTIVATIONS)}.")
+        deepest = max(max(config.stage_depths(s)) for s in range(len(config.stages)))
+        if deepest > config.max_depth:
+            raise SupernetError(f"a stage has up to {deepest} blocks, more than the deepest of depths {config.depths}.")
         self.config = config
         self.space = config.search_space()
         self.classes = config.classes
@@ -233,21 +280,26 @@ class ElasticMobileNetV3(Supernet):
         self.first_conv = _conv_bn(3, stem, 3, config.stem_stride, 1, eps)
         first = _Named(
             conv=_Named(
-                depth_conv=_conv_bn(stem, stem, 3, 1, stem, eps), point_linear=_conv_bn(stem, stem, 1, 1, 1, eps)
+                depth_conv=_conv_bn(stem, stem, 3, 1, stem, eps),
+                point_linear=_conv_bn(stem, config.first_outputs, 1, 1, 1, eps),
             )
         )
         blocks: list[nn.Module] = [first]
-        inputs = stem
-        for stage in config.stages:
-            for j in range(config.max_depth):
-                blocks.append(ElasticBlock(config, stage, inputs, stage.stride if j == 0 else 1))
-                inputs = stage.width
+        inputs = config.first_outputs
+        for s, j in config.positions():
+            stage = config.stages[s]
+            blocks.append(ElasticBlock(config, stage, inputs, stage.stride if j == 0 else 1))
+            inputs = stage.width
         self.blocks = nn.ModuleList(blocks)
-        self.final_expand_layer = _conv_bn(inputs, config.final_width, 1, 1, 1, eps)
-        self.feature_mix_layer = _Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
+        if config.final_width is None:
+            self.feature_mix_layer = _conv_bn(inputs, config.mix_width, 1, 1, 1, eps)
+        else:
+            self.final_expand_layer = _conv_bn(inputs, config.final_width, 1, 1, 1, eps)
+            self.feature_mix_layer = _Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
         self.classifier = _Named(linear=nn.Linear(config.mix_width, config.classes))
-        self.h_swish = nn.Hardswish()
-        self.relu = nn.ReLU()
+        self.stem_act = ACTIVATIONS[config.stem_act]()
+        self.first_act = ACTIVATIONS[config.first_act]()
+        self.head_act = ACTIVATIONS[config.head_act]()
         self._active: list[BlockPlan] = list(self.plan(self.space.largest()))
 
     # ------------------------------------------------------------------ one architecture, resolved
@@ -256,7 +308,7 @@ class ElasticMobileNetV3(Supernet):
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         c = self.config
-        inputs = c.stem_width
+        inputs = c.first_outputs
         for s, stage in enumerate(c.stages):
             for j in range(arch.integer(f"d[{s}]")):
                 i = s * c.max_depth + j
@@ -281,31 +333,50 @@ class ElasticMobileNetV3(Supernet):
         """Logits (N, classes) with the weights that `plans` share."""
         stem: Any = self.first_conv
         first: Any = self.blocks[0].conv
-        x = self.h_swish(stem.bn(stem.conv(x_NCHW)))
-        y = self.relu(first.depth_conv.bn(first.depth_conv.conv(x)))
-        x = x + first.point_linear.bn(first.point_linear.conv(y))
+        x = self.stem_act(stem.bn(stem.conv(x_NCHW)))
+        y = self.first_act(first.depth_conv.bn(first.depth_conv.conv(x)))
+        y = first.point_linear.bn(first.point_linear.conv(y))
+        x = x + y if self.config.first_width is None else y
         for plan in plans:
             x = self.blocks[plan.index + 1](x, plan)
-        final = self.final_expand_layer
-        x = self.h_swish(final.bn(final.conv(x)))
-        x = self.h_swish(self.feature_mix_layer.conv(x.mean((2, 3), keepdim=True)))
+        mix = self.feature_mix_layer
+        if self.config.final_width is None:
+            x = self.head_act(mix.bn(mix.conv(x))).mean((2, 3))
+        else:
+            final: Any = self.final_expand_layer
+            x = self.head_act(final.bn(final.conv(x)))
+            x = self.head_act(mix.conv(x.mean((2, 3), keepdim=True)))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
     def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
-        eps = self.config.bn_eps
+        c = self.config
+        act = lambda name: ACTIVATIONS[name]()  # noqa: E731
         first: Any = self.blocks[0].conv
-        stem_parts = [self.first_conv, first.depth_conv, first.point_linear]
-        (conv0, bn0), (conv1, bn1), (conv2, bn2), (conv3, bn3) = (
-            _copy_conv_bn(p) for p in (*stem_parts, self.final_expand_layer)
-        )
-        stem = nn.Sequential(conv0, bn0, nn.Hardswish(), _Residual(nn.Sequential(conv1, bn1, nn.ReLU(), conv2, bn2)))
-        blocks = [self.blocks[p.index + 1].extract(p, eps) for p in self.plan(arch)]  # type: ignore[operator]
-        mix = _copy_conv(self.feature_mix_layer.conv)
-        head = nn.Sequential(conv3, bn3, nn.Hardswish(), GlobalAveragePool(), mix, nn.Hardswish())
+        conv0, bn0 = _copy_conv_bn(self.first_conv)
+        (conv1, bn1), (conv2, bn2) = (_copy_conv_bn(p) for p in (first.depth_conv, first.point_linear))
+        body = nn.Sequential(conv1, bn1, act(c.first_act), conv2, bn2)
+        stem = nn.Sequential(conv0, bn0, act(c.stem_act), _Residual(body) if c.first_width is None else body)
+        blocks = [self.blocks[p.index + 1].extract(p, c.bn_eps) for p in self.plan(arch)]  # type: ignore[operator]
+        if c.final_width is None:
+            head = nn.Sequential(*_copy_conv_bn(self.feature_mix_layer), act(c.head_act), GlobalAveragePool())
+        else:
+            final = _copy_conv_bn(self.final_expand_layer)
+            mix = _copy_conv(self.feature_mix_layer.conv)
+            head = nn.Sequential(*final, act(c.head_act), GlobalAveragePool(), mix, act(c.head_act))
         classifier = nn.Linear(self.config.mix_width, self.config.classes)
         classifier.load_state_dict(self.classifier.linear.state_dict())
         net = MobileNetV3Subnet(stem, blocks, head, classifier)
         return net.train(self.training)
+
+    def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Names of the authors' older files (``mobile_inverted_conv``; single or doubled layer names) to today's."""
+        own = set(self.state_dict())
+        renamed = {}
+        for name, value in state.items():
+            name = name.replace(".mobile_inverted_conv.", ".conv.")
+            other = (name.replace(old, new) for old, new in SPELLINGS if old in name)
+            renamed[name if name in own else next((n for n in other if n in own), name)] = value
+        return renamed
 
     # ------------------------------------------------------------------ costs, vectorised
     def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
@@ -316,18 +387,19 @@ class ElasticMobileNetV3(Supernet):
         side = np.array(c.resolutions)[column["r"]]
         size = -(-side // c.stem_stride)
         stem = c.stem_width
-        macs = (27.0 + 9 + stem) * stem * size**2
-        params = np.full(len(rows), (27.0 + 9 + stem + 2 * 3) * stem)
-        acts = 3.0 * stem * size**2
+        first = c.first_outputs
+        macs = ((27.0 + 9) * stem + stem * first) * size**2
+        params = np.full(len(rows), (27.0 + 9 + 2 * 2) * stem + (stem + 2) * first)
+        acts = (2.0 * stem + first) * size**2
         out: dict[str, FloatArray] = {}
-        inputs = stem
+        inputs = first
         kernel_values, expand_values = np.array(c.kernels), np.array(c.expansions, dtype=np.float64)
         for s, stage in enumerate(c.stages):
             stage_macs = np.zeros(len(rows))
             stage_acts = np.zeros(len(rows))
             before = size
             size = -(-size // stage.stride)
-            for j in range(c.max_depth):
+            for j in range(max(c.stage_depths(s))):
                 i = s * c.max_depth + j
                 on = column[f"ks[{i}]"] >= 0
                 k2 = kernel_values[column[f"ks[{i}]"]] ** 2
@@ -347,11 +419,17 @@ class ElasticMobileNetV3(Supernet):
             out[f"activations_stage{s}"] = stage_acts
             macs = macs + stage_macs
             acts = acts + stage_acts
-        macs = macs + inputs * c.final_width * size**2 + c.final_width * c.mix_width + c.mix_width * c.classes
-        params = params + inputs * c.final_width + 2 * c.final_width + c.final_width * c.mix_width
+        if c.final_width is None:
+            macs = macs + inputs * c.mix_width * size**2
+            params = params + (inputs + 2) * c.mix_width
+            acts = acts + c.mix_width * size**2
+        else:
+            macs = macs + inputs * c.final_width * size**2 + c.final_width * c.mix_width
+            params = params + (inputs + 2) * c.final_width + c.final_width * c.mix_width
+            acts = acts + c.final_width * size**2 + c.mix_width
+        macs = macs + c.mix_width * c.classes
         params = params + (c.mix_width + 1) * c.classes
-        acts = acts + c.final_width * size**2 + c.mix_width
-        depth = sum(np.array(c.depths)[column[f"d[{s}]"]] for s in range(len(c.stages)))
+        depth = sum(np.array(c.stage_depths(s))[column[f"d[{s}]"]] for s in range(len(c.stages)))
         return {"macs": macs, "params": params, "activations": acts, "blocks": np.asarray(depth, np.float64), **out}
 
     def macs_array(self, rows: IntArray) -> FloatArray:

@@ -1,6 +1,7 @@
-"""Once-for-All MobileNetV3 (Cai, Gan, Wang, Zhang, Han, 2020, arXiv 1908.09791): the public ImageNet supernets.
+"""Once-for-All (Cai, Gan, Wang, Zhang, Han, 2020, arXiv 1908.09791): the public ImageNet supernets of inverted residuals.
 
-The weights are not shipped; a file of the authors loads by `SupernetEntry.load`.
+MobileNetV3 at two widths, and ProxylessNAS (Cai, Zhu, Han, 2019, arXiv 1812.00332), which has no squeeze-excitation,
+ReLU6 everywhere, a last stage of one block whose depth is no choice, and its feature mix before the pool. The weights are not shipped; a file of the authors loads by `SupernetEntry.load`.
 """
 
 from __future__ import annotations
@@ -26,11 +27,31 @@ def ofa_mobilenetv3(width: float) -> MobileNetV3Config:
     )
 
 
-def _entry(width: float, file: str, git_blob: str) -> SupernetEntry:
-    config = ofa_mobilenetv3(width)
+def ofa_proxylessnas(width: float) -> MobileNetV3Config:
+    """The published shape at a width multiplier (1.3)."""
+    w = lambda c: make_divisible(c * width)  # noqa: E731
+    stages = (
+        *(Stage(w(c), stride, "relu6", False) for c, stride in ((24, 2), (40, 2), (80, 2), (96, 1), (192, 2))),
+        Stage(w(320), 1, "relu6", False, depths=(1,)),
+    )
+    return MobileNetV3Config(
+        f"ofa-proxylessnas-w{width:.1f}",
+        stages,
+        stem_width=w(32),
+        stem_act="relu6",
+        first_width=w(16),
+        first_act="relu6",
+        final_width=None,
+        mix_width=w(1280),
+        head_act="relu6",
+        bn_eps=1e-3,
+    )
+
+
+def _entry(config: MobileNetV3Config, title: str, file: str, git_blob: str) -> SupernetEntry:
     return SupernetEntry(
         name=config.name,
-        summary=f"Once-for-All MobileNetV3, width {width}, ImageNet, 128–224 px",
+        summary=f"Once-for-All {title}, ImageNet, 128–224 px",
         build=lambda: ElasticMobileNetV3(config),
         preprocess=Preprocess(crop=0.875),
         card={
@@ -43,5 +64,21 @@ def _entry(width: float, file: str, git_blob: str) -> SupernetEntry:
     )
 
 
-W10 = _entry(1.0, "ofa_mbv3_d234_e346_k357_w1.0", "55d835981d8acd1053657a951b18887a724ddcbf")
-W12 = _entry(1.2, "ofa_mbv3_d234_e346_k357_w1.2", "d75a3613bae216091f61fc4b7df77d49cc82ed32")
+W10 = _entry(
+    ofa_mobilenetv3(1.0),
+    "MobileNetV3, width 1.0",
+    "ofa_mbv3_d234_e346_k357_w1.0",
+    "55d835981d8acd1053657a951b18887a724ddcbf",
+)
+W12 = _entry(
+    ofa_mobilenetv3(1.2),
+    "MobileNetV3, width 1.2",
+    "ofa_mbv3_d234_e346_k357_w1.2",
+    "d75a3613bae216091f61fc4b7df77d49cc82ed32",
+)
+PROXYLESS = _entry(
+    ofa_proxylessnas(1.3),
+    "ProxylessNAS, width 1.3",
+    "ofa_proxyless_d234_e346_k357_w1.3",
+    "c97035a7a6fe611508f3bb35ffac0ef77262f5e0",
+)

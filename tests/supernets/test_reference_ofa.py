@@ -1,7 +1,7 @@
 """Equality with the authors' own code: the MIT package `ofa` of PyPI (Han Cai et al., once-for-all).
 
-Our state dict is loaded into `OFAMobileNetV3`, and the subnets that it extracts are compared with ours. The package
-imports torchvision for training data only, so empty stand-ins are enough for the model.
+Our state dict is loaded into the reference's supernet, and the subnets that it extracts are compared with ours: for
+MobileNetV3 at both widths and for ProxylessNAS. The package imports torchvision for training data only, so empty stand-ins are enough for the model.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from torch import nn
 
 from hwsearch.accuracy import Preprocess, from_arrays, recalibrate
 from hwsearch.spaces import Architecture
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
 
-ARCHS = 10
+ARCHS = 6
 
 
 @pytest.fixture(scope="module")
@@ -34,23 +35,32 @@ def reference() -> Iterator[SimpleNamespace]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (torchvision, transforms, functional):
             patch.setitem(sys.modules, module.__name__, module)
-        from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3
+        from ofa.imagenet_classification.elastic_nn.networks import OFAMobileNetV3, OFAProxylessNASNets
         from ofa.imagenet_classification.elastic_nn.utils import set_running_statistics
         from ofa.utils import count_net_flops
-    yield SimpleNamespace(supernet=OFAMobileNetV3, recalibrate=set_running_statistics, macs=count_net_flops)
+    families = {"mobilenetv3": OFAMobileNetV3, "proxylessnas": OFAProxylessNASNets}
+    yield SimpleNamespace(families=families, recalibrate=set_running_statistics, macs=count_net_flops)
 
 
-@pytest.fixture
-def ours(ofa_config: MobileNetV3Config, randomise: Callable[..., None]) -> ElasticMobileNetV3:
-    net = ElasticMobileNetV3(ofa_config)
+@pytest.fixture(params=["ofa-mobilenetv3-w1.0", "ofa-mobilenetv3-w1.2", "ofa-proxylessnas-w1.3"])
+def ours(request: pytest.FixtureRequest, randomise: Callable[..., None]) -> ElasticMobileNetV3:
+    net = catalogue.entry(request.param).build()
+    assert isinstance(net, ElasticMobileNetV3)
     randomise(net)
     return net.eval()
 
 
 @pytest.fixture
 def theirs(reference: SimpleNamespace, ours: ElasticMobileNetV3) -> nn.Module:
-    net = reference.supernet(
-        1000, dropout_rate=0.0, ks_list=[3, 5, 7], expand_ratio_list=[3, 4, 6], depth_list=[2, 3, 4]
+    _, family, width = ours.config.name.split("-")
+    net = reference.families[family](
+        1000,
+        dropout_rate=0.0,
+        width_mult=float(width[1:]),
+        ks_list=[3, 5, 7],
+        expand_ratio_list=[3, 4, 6],
+        depth_list=[2, 3, 4],
+        **({"base_stage_width": "proxyless"} if family == "proxylessnas" else {}),
     )
     state = ours.state_dict()
     assert {k: v.shape for k, v in net.state_dict().items()} == {k: v.shape for k, v in state.items()}
@@ -60,8 +70,10 @@ def theirs(reference: SimpleNamespace, ours: ElasticMobileNetV3) -> nn.Module:
 
 def extract(net: nn.Module, arch: Architecture) -> nn.Module:
     """The reference's static subnet of `arch`; its settings of inactive blocks do not matter."""
-    ks, e = ([arch.get(f"{kind}[{i}]", 3) for i in range(20)] for kind in ("ks", "e"))
-    net.set_active_subnet(ks=ks, e=e, d=[arch[f"d[{s}]"] for s in range(5)])  # type: ignore[operator]
+    depths = [arch[name] for name in arch if name.startswith("d[")]
+    blocks = 21 if len(depths) == 6 else 20
+    ks, e = ([arch.get(f"{kind}[{i}]", 3) for i in range(blocks)] for kind in ("ks", "e"))
+    net.set_active_subnet(ks=ks, e=e, d=depths)  # type: ignore[operator]
     return net.get_active_subnet(preserve_weight=True).eval()  # type: ignore[operator, no-any-return]
 
 
@@ -70,15 +82,17 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def test_subnets_give_the_outputs_of_the_reference(ours: ElasticMobileNetV3, theirs: nn.Module) -> None:
+    """Run in double precision, where random weights do not blow the rounding up: equal functions agree to 1e-9."""
     archs = [ours.space.smallest(), ours.space.largest(), *ours.space.sample(ARCHS - 2, np.random.default_rng(0))]
     outputs = []
     for arch in archs:
         x = torch.randn(1, *ours.input_shape(arch), generator=torch.Generator().manual_seed(1))
         ours.activate(arch)
         with torch.no_grad():
-            expected = extract(theirs, arch)(x)
-            assert relative(ours.subnet(arch)(x), expected) < 1e-5
-            assert relative(ours(x), expected) < 1e-5
+            subnet = ours.subnet(arch)
+            assert relative(ours(x), subnet(x)) < 1e-5
+            expected = extract(theirs, arch).double()(x.double())
+            assert relative(subnet.double()(x.double()), expected) < 1e-9
         outputs.append(expected / expected.abs().max())
     assert min(relative(a, b) for a, b in zip(outputs[1:], outputs[:-1], strict=True)) > 1e-2  # no two alike
 
@@ -120,3 +134,30 @@ def test_recalibration_is_that_of_the_reference(
             a.running_mean, b.running_mean, rtol=1e-4, atol=1e-4 * float(b.running_mean.abs().max())
         )
         torch.testing.assert_close(a.running_var, b.running_var, rtol=1e-4, atol=1e-4 * float(b.running_var.max()))
+
+
+def test_a_file_of_the_reference_loads_in_either_spelling(
+    theirs: nn.Module, ours: ElasticMobileNetV3, tmp_path
+) -> None:
+    """Files of before November 2020 say ``mobile_inverted_conv``; some name elastic layers once, some twice."""
+    state = theirs.state_dict()
+    old = {
+        k.replace(".conv.", ".mobile_inverted_conv.", 1) if k.startswith("blocks.") else k: v for k, v in state.items()
+    }
+    old = {k.replace("classifier.linear.", "classifier.linear.linear."): v for k, v in old.items()}
+    assert set(old).isdisjoint(k for k in state if k.startswith("blocks."))
+    for number, file in enumerate((state, old)):
+        torch.save({"state_dict": file}, tmp_path / f"{number}.pth")
+        loaded = catalogue.entry(ours.config.name).load(tmp_path / f"{number}.pth")
+        assert all(torch.equal(v, state[k]) for k, v in loaded.net.state_dict().items())
+
+
+def test_proxylessnas_is_the_published_one() -> None:
+    """Counts of the reference's own classes: parameters, MACs, tensors and the number of subnets."""
+    net = catalogue.entry("ofa-proxylessnas-w1.3").build()
+    space = net.space
+    assert space.cardinality == 25 * 9 * 7371**5
+    assert len(net.state_dict()) == 446 and sum(p.numel() for p in net.parameters()) == 7_956_882
+    largest = space.largest()
+    assert (net.params(largest), net.params(space.smallest())) == (7_942_056, 3_718_832)
+    assert [round(net.macs(space.architecture({**largest, "r": r})) / 1e6, 2) for r in (128, 224)] == [329.25, 1004.91]
