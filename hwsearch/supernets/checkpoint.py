@@ -51,12 +51,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(k).removeprefix("module."): v for k, v in state.items()}
 
 
-def load_weights(net: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
     """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
 
-    A supernet first renames what its authors' files spell differently. Half-precision tensors are widened. ``num_batches_tracked`` may be missing.
+    Names that the authors' files spell differently become the supernet's own first. Half-precision tensors are
+    widened. ``num_batches_tracked`` may be missing.
     """
-    state = net.rename(state) if isinstance(net, Supernet) else state
+    state = net.rename(state)
     own = net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
     extra = [k for k in state if k not in own]

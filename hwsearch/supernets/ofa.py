@@ -1,7 +1,8 @@
 """Once-for-All (Cai, Gan, Wang, Zhang, Han, 2020, arXiv 1908.09791): the public ImageNet supernets of inverted residuals.
 
 MobileNetV3 at two widths, and ProxylessNAS (Cai, Zhu, Han, 2019, arXiv 1812.00332), which has no squeeze-excitation,
-ReLU6 everywhere, a last stage of one block whose depth is no choice, and its feature mix before the pool. The weights are not shipped; a file of the authors loads by `SupernetEntry.load`.
+ReLU6 everywhere, a last stage of one block whose depth is no choice, and its feature mix before the pool. The weights are not shipped; a file of the authors loads by
+`SupernetEntry.load`.
 """
 
 from __future__ import annotations
