@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor, nn
 
+from hwsearch.inputs import Input, image
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Part:
+    """One model file of a deployed subnet; `runs` calls of it are one inference.
+
+    name : what the file's name gets, empty where there is only one
+    net : plain, static, in evaluation mode; takes the tensors of `inputs`, gives those of `outputs`
+    output_axes : as `Input.axes`, of each output, batch axis included (0 is the batch where none are given)
+    """
+
+    name: str
+    net: nn.Module
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...] = ("logits",)
+    runs: int = 1
+    output_axes: tuple[dict[int, str], ...] = ()
 
 
 class Supernet(nn.Module, ABC):
@@ -31,8 +50,16 @@ class Supernet(nn.Module, ABC):
         """A plain static module with weights of its own, equal to the activated supernet to 1e-6."""
 
     @abstractmethod
-    def input_shape(self, arch: Architecture) -> tuple[int, int, int]:
-        """(channels, height, width) of one input image of `arch`."""
+    def input_shape(self, arch: Architecture) -> tuple[int, ...]:
+        """The shape of one input of `arch`: (channels, height, width) of an image, (tokens,) of a sequence."""
+
+    def input_size(self, arch: Architecture) -> int:
+        """What data are prepared for: the side of images in pixels, the tokens of sequences."""
+        return self.input_shape(arch)[-1]
+
+    def parts(self, arch: Architecture, net: nn.Module) -> list[Part]:
+        """The model files that deploy `net`, which is the static subnet of `arch`: usually one, of one image."""
+        return [Part("", net, image(self.input_shape(arch)))]
 
     @abstractmethod
     def macs_array(self, rows: IntArray) -> FloatArray:
@@ -57,8 +84,8 @@ class Supernet(nn.Module, ABC):
         return int(self.params_array(self.space.to_array([arch]))[0])
 
     @abstractmethod
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Logits (N, classes) of the active architecture."""
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Logits (N, classes) of the active architecture; images are (N, C, H, W)."""
 
     def features_array(self, rows: IntArray) -> tuple[FloatArray, list[str]]:
         """Features (n, columns) for predictors, with names: one-hot genes, then cost features; rows: (n, genes)."""

@@ -6,36 +6,68 @@ An entry is a `SupernetEntry`; other packages add theirs with an entry point of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from hwsearch.errors import CheckpointError, SupernetError, nearest
-from hwsearch.images import ImageData, Preprocess
+from hwsearch.images import Preprocess, read_images
+from hwsearch.inputs import Data
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest, load_weights, read_state
+
+
+class Prepared(Protocol):
+    """How raw data become a network's input: `hwsearch.images.Preprocess`, or a family's own."""
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+class Reader(Protocol):
+    """Reads the data of a campaign's configuration."""
+
+    def __call__(
+        self,
+        text: str,
+        preprocess: Any,
+        *,
+        limit: int,
+        classes: tuple[str, ...] | None = None,
+        vocabulary: Path | None = None,
+    ) -> Data:
+        """text : what the configuration says: a folder or file, maybe with ``:split``; limit : most examples"""
+        ...
 
 
 @dataclass(frozen=True)
 class SupernetEntry:
     """One supernet of the catalogue.
 
-    build : makes the network, weights not loaded
+    build : makes the network of the published shape, weights not loaded
+    build_for : makes the network that a file's tensors call for (another number of classes, another vocabulary)
     weights : the shipped weight file, or None when the user brings one
-    data : gives the shipped images ``calibration``, ``validation`` and ``test``, or None
+    data : gives the shipped examples ``calibration``, ``validation`` and ``test``, or None
+    read : reads the user's data
+    score : what `accuracy` is on this task, and its unit
+    calibrated : whether subnets have batch norms that need calibration data
     card : further facts: licence, source, how it was trained, published accuracies
     """
 
     name: str
     summary: str
     build: Callable[[], Supernet]
-    preprocess: Preprocess
+    preprocess: Prepared = field(default_factory=Preprocess)
     weights: Path | None = None
-    data: Callable[[], dict[str, ImageData]] | None = None
+    data: Callable[[], dict[str, Any]] | None = None
+    build_for: Callable[[Mapping[str, Tensor]], Supernet] | None = None
+    read: Reader = read_images
+    score: tuple[str, str] = ("top-1", "%")
+    calibrated: bool = True
     card: dict[str, Any] = field(default_factory=dict)
 
     def load(self, checkpoint: Path | None = None) -> LoadedSupernet:
@@ -46,8 +78,9 @@ class SupernetEntry:
                 f"supernet {self.name!r} ships no weights.",
                 hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
             )
-        net = self.build()
-        load_weights(net, read_state(path), repr(str(path)))
+        state = read_state(path)
+        net = self.build_for(state) if self.build_for else self.build()
+        load_weights(net, state, repr(str(path)))
         net.eval()
         return LoadedSupernet(self, net, digest(net))
 

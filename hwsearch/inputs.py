@@ -1,0 +1,80 @@
+"""What a model takes: names, shapes and kinds of its inputs, without any network or runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a deployed model.
+
+    shape : without the batch axis, as it is timed
+    high : integers below it are drawn when the model is timed (int64); 0: standard normal float32
+    low : the smallest integer drawn
+    axes : names of the axes in `shape` that a user of the file may vary, None where they are fixed
+    batch_axis : where the batch stands; None: the input has no batch axis
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    high: int = 0
+    low: int = 0
+    axes: tuple[str | None, ...] = ()
+    batch_axis: int | None = 0
+
+    def full_shape(self, batch: int) -> tuple[int, ...]:
+        """The shape with the batch axis in its place."""
+        if self.batch_axis is None:
+            return self.shape
+        return (*self.shape[: self.batch_axis], batch, *self.shape[self.batch_axis :])
+
+    def dynamic_axes(self, batch: str | None = "batch") -> dict[int, str]:
+        """Axis number (batch axis included) → name, of the axes that may vary."""
+        names: list[str | None] = [*self.axes, *[None] * (len(self.shape) - len(self.axes))]
+        if self.batch_axis is not None:
+            names.insert(self.batch_axis, batch)
+        return {i: name for i, name in enumerate(names) if name is not None}
+
+    def sample(self, batch: int, rng: np.random.Generator) -> NDArray[np.float32] | NDArray[np.int64]:
+        """Random values to time or to trace the model with."""
+        shape = self.full_shape(batch)
+        if self.high:
+            return rng.integers(self.low, self.high, size=shape, dtype=np.int64)
+        return rng.standard_normal(shape).astype(np.float32)
+
+
+def image(shape: tuple[int, ...]) -> tuple[Input, ...]:
+    """The one input of an image network: ``image``, float32 (N, *shape)."""
+    return (Input("image", tuple(shape)),)
+
+
+class Data(Protocol):
+    """Labelled examples of one split. `hwsearch.images`, `hwsearch.text` and `hwsearch.translation` have such classes.
+
+    name : for messages; classes : names of the classes, empty where outputs are not classes
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def head(self, n: int) -> Data:
+        """The first n examples (all, if there are fewer)."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when an example or a label does."""
+        ...
+
+    def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor | tuple[Tensor, ...], Tensor]]:
+        """(inputs, targets) in order; `size`: side in pixels of images, tokens of sequences."""
+        ...
