@@ -27,15 +27,18 @@ class SupernetConfig(_Part):
 
 
 class DataConfig(_Part):
-    """Images. Empty paths mean those the supernet ships.
+    """Labelled examples. Empty paths mean those the supernet ships.
 
-    calibration, validation, test : a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of class folders
-    *_images : use at most that many
+    calibration, validation, test : images: a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of
+        class folders; text: a GLUE table (``dev.tsv``); translation: the common prefix of two files (``newstest2014:en-de``)
+    vocabulary : of text, where it does not lie beside the data
+    *_images : use at most that many examples
     """
 
     calibration: str | None = None
     validation: str | None = None
     test: str | None = None
+    vocabulary: str | None = None
     calibration_images: int = Field(1000, ge=2)
     validation_images: int = Field(2000, ge=10)
     test_images: int = Field(3000, ge=10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,17 @@ class Input:
 def image(shape: tuple[int, ...]) -> tuple[Input, ...]:
     """The one input of an image network: ``image``, float32 (N, *shape)."""
     return (Input("image", tuple(shape)),)
+
+
+#: what a model takes: the (C, H, W) of one image, or any inputs
+InputsLike = tuple[int, ...] | Sequence[Input]
+
+
+def as_inputs(inputs: InputsLike) -> tuple[Input, ...]:
+    """Inputs in full; the shape of one image is shorthand for `image`."""
+    if all(isinstance(i, int) for i in inputs):
+        return image(tuple(inputs))  # type: ignore[arg-type]
+    return tuple(inputs)  # type: ignore[arg-type]
 
 
 class Data(Protocol):

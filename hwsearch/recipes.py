@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch.accuracy import ImageData, from_parquet, subnet_accuracy
+from hwsearch.accuracy import ImageData, Preprocess, from_parquet, subnet_accuracy
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import ConfigError, TrainingError, nearest
@@ -102,6 +102,8 @@ def train(
             raise ConfigError(f"{recipe}: [stage.training] {error}.") from error
         stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
     classes = entry.data()["test"].classes if entry.data else None
+    if not isinstance(entry.preprocess, Preprocess):
+        raise ConfigError(f"{recipe}: supernet {entry.name!r} is not one of images; this trainer is.")
     images = from_parquet(Path(data), entry.preprocess, split="train", classes=classes)
     test = from_parquet(Path(data), entry.preprocess, split="test", classes=classes)
     calibration, held_out = images.head(1000), test.head(2000)

@@ -1,6 +1,15 @@
 """How good a subnet is: data, batch-norm recalibration, top-1 with its error."""
 
-from hwsearch.accuracy.evaluate import Z90, Accuracy, calibrated_subnet, evaluate, subnet_accuracy
+from hwsearch.accuracy.evaluate import (
+    Z90,
+    Accuracy,
+    Score,
+    assess,
+    calibrated_subnet,
+    evaluate,
+    subnet_accuracy,
+    unpack,
+)
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.images import ImageData, Preprocess, from_arrays, from_folder, from_parquet
 
@@ -9,6 +18,8 @@ __all__ = [
     "Accuracy",
     "ImageData",
     "Preprocess",
+    "Score",
+    "assess",
     "calibrated_subnet",
     "evaluate",
     "from_arrays",
@@ -16,4 +27,5 @@ __all__ = [
     "from_parquet",
     "recalibrate",
     "subnet_accuracy",
+    "unpack",
 ]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.errors import MeasurementError
-from hwsearch.images import ImageData
+from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 
@@ -20,11 +21,38 @@ from hwsearch.supernets.base import Supernet
 Z90 = 1.645
 
 
+class Score(Protocol):
+    """How good a subnet is on one data set, with what each example contributed."""
+
+    @property
+    def n(self) -> int:
+        """Examples."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """Percent of top-1, or BLEU."""
+        ...
+
+    @property
+    def standard_error(self) -> float:
+        """Of `value`, in its unit."""
+        ...
+
+    def difference(self, other: Any) -> tuple[float, float]:
+        """(mine − other's, standard error), paired over the examples of both."""
+        ...
+
+    def pack(self) -> bytes:
+        """The per-example record."""
+        ...
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """Top-1 of one subnet on one data set.
 
-    correct : (n,) bool, one entry an image in the data set's order
+    correct : (n,) bool, one entry an example in the data set's order
     """
 
     correct: NDArray[np.bool_]
@@ -37,6 +65,11 @@ class Accuracy:
     def top1(self) -> float:
         """Percent."""
         return 100.0 * float(self.correct.mean())
+
+    @property
+    def value(self) -> float:
+        """`top1`."""
+        return self.top1
 
     @property
     def standard_error(self) -> float:
@@ -64,14 +97,14 @@ class Accuracy:
 
 
 @torch.no_grad()
-def evaluate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250) -> Accuracy:
-    """Top-1 of a network in evaluation mode on all images of `data` at `side` pixels."""
+def evaluate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Accuracy:
+    """Top-1 of a network in evaluation mode on all examples of `data`; size: pixels of a side, or tokens."""
     training = net.training
     net.eval()
     correct = []
     try:
-        for x, y in data.batches(side, batch):
-            logits = net(x)
+        for x, y in data.batches(size, batch):
+            logits = net(x) if isinstance(x, Tensor) else net(*x)
             if not torch.isfinite(logits).all():
                 raise MeasurementError("the network's outputs are not finite.")
             correct.append((logits.argmax(1) == y).numpy())
@@ -80,16 +113,32 @@ def evaluate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250) ->
     return Accuracy(np.concatenate(correct))
 
 
-def calibrated_subnet(supernet: Supernet, arch: Architecture, calibration: ImageData, *, batch: int = 250) -> nn.Module:
-    """The static subnet of `arch` in evaluation mode, batch norms recalibrated, channels last in memory."""
+def assess(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Score:
+    """The score that belongs to these data: top-1 of labelled examples."""
+    return evaluate(net, data, size, batch=batch)
+
+
+def unpack(kind: str, record: bytes, n: int) -> Score:
+    """The score that `Score.pack` wrote; kind: as in a catalogue entry's ``score``."""
+    return Accuracy.unpack(record, n)
+
+
+def calibrated_subnet(
+    supernet: Supernet, arch: Architecture, calibration: Data | None, *, batch: int = 250
+) -> nn.Module:
+    """The static subnet of `arch` in evaluation mode, batch norms recalibrated, channels last in memory.
+
+    calibration : None where a family has no batch norms
+    """
     net = supernet.subnet(arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    recalibrate(net, calibration, supernet.input_shape(arch)[1], batch=batch)
+    if calibration is not None:
+        recalibrate(net, calibration, supernet.input_size(arch), batch=batch)
     return net.eval()  # type: ignore[no-any-return]
 
 
 def subnet_accuracy(
-    supernet: Supernet, arch: Architecture, calibration: ImageData, validation: ImageData, *, batch: int = 250
+    supernet: Supernet, arch: Architecture, calibration: Data | None, validation: Data, *, batch: int = 250
 ) -> Accuracy:
     """Recalibrate the subnet of `arch` and measure its top-1."""
     net = calibrated_subnet(supernet, arch, calibration, batch=batch)
-    return evaluate(net, validation, supernet.input_shape(arch)[1], batch=batch)
+    return evaluate(net, validation, supernet.input_size(arch), batch=batch)

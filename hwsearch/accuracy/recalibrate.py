@@ -11,12 +11,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hwsearch.images import ImageData
+from hwsearch.inputs import Data
 
 
 @torch.no_grad()
-def recalibrate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250) -> None:
-    """Set the running statistics of every `BatchNorm2d` in `net` from all images of `data`; in place.
+def recalibrate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> None:
+    """Set the running statistics of every `BatchNorm2d` in `net` from all examples of `data`; in place.
 
     Deterministic for a given network and data: only the norms are in training mode, dropout is off.
     A last batch smaller than half is left out.
@@ -41,16 +41,20 @@ def recalibrate(net: nn.Module, data: ImageData, side: int, *, batch: int = 250)
         for m in norms:
             m.train()
             m.momentum = 1.0
-        for x, _ in data.batches(side, batch):
-            if seen and len(x) < batch / 2:
+        for x, labels in data.batches(size, batch):
+            count = len(labels)
+            if seen and count < batch / 2:
                 break
-            net(x)
-            seen += len(x)
+            if isinstance(x, Tensor):
+                net(x)
+            else:
+                net(*x)
+            seen += count
             for m in norms:
                 n = sizes[m]
                 assert m.running_mean is not None and m.running_var is not None
-                means[m] += m.running_mean.double() * len(x)
-                variances[m] += m.running_var.double() * len(x) * ((n - 1) / n)
+                means[m] += m.running_mean.double() * count
+                variances[m] += m.running_var.double() * count * ((n - 1) / n)
         for m in norms:
             assert m.running_mean is not None and m.running_var is not None
             m.running_mean.copy_(means[m] / seen)

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from hwsearch.errors import DeviceError, nearest
+from hwsearch.inputs import InputsLike
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,17 @@ class Session(Protocol):
         ...
 
 
+class Chain:
+    """Several loaded models that make one inference: each is run its number of times, in order."""
+
+    def __init__(self, sessions: Sequence[tuple[Session, int]]) -> None:
+        self._calls = [session.run for session, runs in sessions for _ in range(runs)]
+
+    def run(self) -> None:
+        for call in self._calls:
+            call()
+
+
 class Runtime(Protocol):
     """What runs models on a device. An entry point of group ``hwsearch.runtimes`` is such a class."""
 
@@ -59,11 +71,11 @@ class Runtime(Protocol):
         """Everything that makes this device's latency what it is: hardware, versions, settings; JSON-able."""
         ...
 
-    def load(self, model: bytes, input_shape: tuple[int, int, int]) -> Session:
-        """Load an ONNX model with dynamic batch for inputs (C, H, W); raises `DeviceError` when it cannot run."""
+    def load(self, model: bytes, inputs: InputsLike) -> Session:
+        """Load an ONNX model with dynamic batch; raises `DeviceError` when it cannot run on such inputs."""
         ...
 
-    def verify(self, model: bytes, input_shape: tuple[int, int, int]) -> dict[str, int]:
+    def verify(self, model: bytes, inputs: InputsLike) -> dict[str, int]:
         """Run once and count executed nodes by provider; raises `ProviderError` on a fallback."""
         ...
 

@@ -13,6 +13,7 @@ import onnxruntime as ort
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores
 from hwsearch.errors import DeviceError, ProviderError, nearest
+from hwsearch.inputs import InputsLike, as_inputs
 
 
 class OnnxSession:
@@ -108,26 +109,27 @@ class OnnxRuntime:
             )
         return session
 
-    def _feed(self, session: ort.InferenceSession, input_shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
-        x = np.random.default_rng(0).standard_normal((self.device.batch, *input_shape)).astype(np.float32)
-        return {session.get_inputs()[0].name: x}
+    def _feed(self, session: ort.InferenceSession, inputs: InputsLike) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(0)
+        values = [i.sample(self.device.batch, rng) for i in as_inputs(inputs)]
+        return {found.name: value for found, value in zip(session.get_inputs(), values, strict=True)}
 
-    def load(self, model: bytes, input_shape: tuple[int, int, int]) -> OnnxSession:
+    def load(self, model: bytes, inputs: InputsLike) -> OnnxSession:
         session = self._session(model, self._options())
-        loaded = OnnxSession(session, self._feed(session, input_shape))
+        loaded = OnnxSession(session, self._feed(session, inputs))
         try:
             loaded.run()
         except Exception as error:  # as above
             raise DeviceError(f"device {self.device.name!r} cannot run the model: {error}") from error
         return loaded
 
-    def verify(self, model: bytes, input_shape: tuple[int, int, int]) -> dict[str, int]:
+    def verify(self, model: bytes, inputs: InputsLike) -> dict[str, int]:
         with tempfile.TemporaryDirectory() as folder:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
             session = self._session(model, options)
-            session.run(None, self._feed(session, input_shape))
+            session.run(None, self._feed(session, inputs))
             events = json.loads(Path(session.end_profiling()).read_text())
         counts: dict[str, int] = {}
         for event in events:

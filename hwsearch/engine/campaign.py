@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwsearch.accuracy import ImageData, from_folder, from_parquet
 from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml
 from hwsearch.devices import Device, Protocol, Runtime, create_runtime, fingerprint
 from hwsearch.devices.host import usable_cores
 from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.export import write_atomic
+from hwsearch.inputs import Data
 from hwsearch.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
@@ -150,42 +150,35 @@ class Campaign:
         )
 
     @cached_property
-    def data(self) -> dict[str, ImageData]:
-        """The images ``calibration``, ``validation`` and ``test``."""
-        c = self.config.data
-        shipped = self.loaded.entry.data() if self.loaded.entry.data else {}
-        found = {}
-        for split in ("calibration", "validation", "test"):
+    def data(self) -> dict[str, Data]:
+        """The examples ``validation`` and ``test``, and ``calibration`` where the family has batch norms."""
+        c, entry = self.config.data, self.loaded.entry
+        shipped = entry.data() if entry.data else {}
+        classes = shipped["test"].classes if shipped else None
+        vocabulary = Path(c.vocabulary) if c.vocabulary else None
+        found: dict[str, Data] = {}
+        for split in ("calibration", "validation", "test") if entry.calibrated else ("validation", "test"):
             limit = int(getattr(c, f"{split}_images"))
             path = getattr(c, split)
             if path:
-                found[split] = self._read_images(path, limit)
+                found[split] = entry.read(path, entry.preprocess, limit=limit, classes=classes, vocabulary=vocabulary)
             elif split in shipped:
                 found[split] = shipped[split].head(limit)
             else:
                 raise DataError(
-                    f"supernet {self.loaded.entry.name!r} ships no {split} images.",
+                    f"supernet {entry.name!r} ships no {split} data.",
                     hint=f"Set data.{split} in the configuration.",
                 )
-            if len(found[split].classes) != self.loaded.net.classes:
-                raise DataError(
-                    f"the {split} images have {len(found[split].classes)} classes, the supernet {self.loaded.net.classes}."
-                )
+            self.loaded.net.check_data(found[split], split)
         if found["validation"].digest == found["test"].digest:
             self.progress.warn(
-                "validation and test images are the same: the report's accuracies are not independent of the search."
+                "validation and test data are the same: the report's accuracies are not independent of the search."
             )
         return found
 
-    def _read_images(self, text: str, limit: int) -> ImageData:
-        preprocess = self.loaded.entry.preprocess
-        name, _, split = text.rpartition(":") if ".parquet:" in text else (text, "", "")
-        path = Path(name)
-        if path.suffix == ".parquet":
-            shipped = self.loaded.entry.data() if self.loaded.entry.data else {}
-            classes = shipped["test"].classes if shipped else None
-            return from_parquet(path, preprocess, split=split or None, classes=classes).head(limit)
-        return from_folder(path, preprocess, limit=limit)
+    def example_subject(self, split: str) -> str:
+        """What an accuracy depends on besides subnet and weights: the data."""
+        return "+".join(self.data[s].digest for s in ("calibration", split) if s in self.data)
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness that depends on the campaign's seed and on what it is for."""

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnx
+from torch import nn
 
-from hwsearch.accuracy import Z90, Accuracy, calibrated_subnet, evaluate
-from hwsearch.devices import load_average, measure_group
+from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
+from hwsearch.devices import Chain, Session, load_average, measure_group
 from hwsearch.devices.protocol import Protocol, Timing
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.export import lower
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
+from hwsearch.supernets.base import Part
 
 #: a subnet whose measurement failed this often is left alone
 MAX_FAILURES = 2
 
 
-def accuracy_subject(campaign: Campaign, split: str) -> str:
-    """What an accuracy depends on besides subnet and weights: the images."""
-    return f"{campaign.data['calibration'].digest}+{campaign.data[split].digest}"
-
-
 def accuracy_protocol(campaign: Campaign) -> str:
-    return f"bn-recalibration batch {campaign.config.data.batch}"
+    """How a subnet is made ready before it is judged."""
+    batch = campaign.config.data.batch
+    return f"bn-recalibration batch {batch}" if "calibration" in campaign.data else f"inherited weights batch {batch}"
 
 
 def find_accuracy(campaign: Campaign, split: str, purpose: str) -> dict[str, Measurement]:
     """Accuracy measurements by architecture id; failed ones are left out."""
     rows = campaign.store.find(
         metric="accuracy",
-        subject=accuracy_subject(campaign, split),
+        subject=campaign.example_subject(split),
         protocol=accuracy_protocol(campaign),
         purpose=purpose,
         supernet=campaign.loaded.digest,
@@ -69,9 +70,9 @@ def measure_accuracy(
     purpose: str = "search",
     stage: str = "evaluate",
 ) -> dict[str, Measurement]:
-    """Top-1 of every architecture on the images of `split`; each is stored as soon as it is known."""
+    """The score of every architecture on the data of `split`; each is stored as soon as it is known."""
     known = find_accuracy(campaign, split, purpose)
-    subject = accuracy_subject(campaign, split)
+    subject = campaign.example_subject(split)
     given_up = _failed_too_often(campaign, "accuracy", subject)
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
@@ -80,13 +81,11 @@ def measure_accuracy(
         task.update(len(archs) - len(todo))
         for i, arch in enumerate(todo):
             started = utc_now()
-            value: Accuracy | None = None
+            value: Score | None = None
             failure = None
             try:
-                net = calibrated_subnet(
-                    campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch
-                )
-                value = evaluate(net, data, campaign.loaded.net.input_shape(arch)[1], batch=campaign.config.data.batch)
+                size = campaign.loaded.net.input_size(arch)
+                value = assess(ready_subnet(campaign, arch), data, size, batch=campaign.config.data.batch)
             except MeasurementError as error:
                 failure = str(error)
                 campaign.progress.warn(f"subnet {arch.id}: {failure}")
@@ -96,15 +95,16 @@ def measure_accuracy(
                 subject=subject,
                 protocol=accuracy_protocol(campaign),
                 purpose=purpose,
-                value=value.top1 if value else None,
-                unit="%",
+                value=value.value if value else None,
+                unit=campaign.loaded.entry.score[1],
                 spread=Z90 * value.standard_error if value else None,
-                low=value.top1 - Z90 * value.standard_error if value else None,
-                high=value.top1 + Z90 * value.standard_error if value else None,
+                low=value.value - Z90 * value.standard_error if value else None,
+                high=value.value + Z90 * value.standard_error if value else None,
                 repeats=1,
                 failure=failure,
                 details={
                     "images": len(data),
+                    "score": campaign.loaded.entry.score[0],
                     "split": split,
                     "standard_error": value.standard_error if value else None,
                 },
@@ -118,20 +118,37 @@ def measure_accuracy(
                 known[arch.id] = row
             task.update(len(archs) - len(todo) + i + 1)
         task.note(
-            f"{len(data):,} images each"
+            f"{len(data):,} examples each"
             + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
         )
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
-def model_bytes(campaign: Campaign, arch: Architecture, *, calibrated: bool) -> bytes:
-    """The ONNX model of a subnet with dynamic batch; with recalibrated batch norms when `calibrated`."""
-    net = campaign.loaded.net
-    if calibrated:
-        subnet = calibrated_subnet(net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
-    else:
-        subnet = net.subnet(arch).eval()
-    return bytes(lower(subnet, net.input_shape(arch)).SerializeToString())
+def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
+    """The static subnet as it is judged and handed over: batch norms recalibrated, where it has some."""
+    return calibrated_subnet(
+        campaign.loaded.net, arch, campaign.data.get("calibration"), batch=campaign.config.data.batch
+    )
+
+
+def models(
+    campaign: Campaign, arch: Architecture, subnet: nn.Module, *, batch: int | None = None
+) -> list[tuple[Part, onnx.ModelProto]]:
+    """The ONNX models that deploy a subnet, with dynamic batch unless one is given."""
+    return [
+        (p, lower(p.net, p.inputs, outputs=p.outputs, output_axes=p.output_axes, batch=batch))
+        for p in campaign.loaded.net.parts(arch, subnet)
+    ]
+
+
+def load_model(campaign: Campaign, target: Target, arch: Architecture, *, calibrated: bool = False) -> Session:
+    """A subnet ready to be timed on a device; with recalibrated batch norms when `calibrated`."""
+    subnet = ready_subnet(campaign, arch) if calibrated else campaign.loaded.net.subnet(arch).eval()
+    sessions = [
+        (target.runtime.load(bytes(model.SerializeToString()), part.inputs), part.runs)
+        for part, model in models(campaign, arch, subnet)
+    ]
+    return sessions[0][0] if len(sessions) == 1 and sessions[0][1] == 1 else Chain(sessions)
 
 
 def measure_latency(
@@ -195,22 +212,19 @@ def _measure_group(
     rng: np.random.Generator,
     tick: object,
 ) -> list[Measurement]:
-    net = campaign.loaded.net
     started = utc_now()
     load_before = load_average()
     sessions, alive, failures = [], [], {}
     for arch in group:
         try:
-            model = model_bytes(campaign, arch, calibrated=purpose == "validate")
-            sessions.append(target.runtime.load(model, net.input_shape(arch)))
+            sessions.append(load_model(campaign, target, arch, calibrated=purpose == "validate"))
             alive.append(arch)
         except (DeviceError, MeasurementError) as error:
             failures[arch.id] = str(error)
     timings: list[Timing] = []
     state = f"baseline:{target.fingerprint}:{campaign.loaded.digest}"
     if sessions:
-        reference_model = model_bytes(campaign, campaign.reference, calibrated=False)
-        reference = target.runtime.load(reference_model, net.input_shape(campaign.reference))
+        reference = load_model(campaign, target, campaign.reference)
         baseline = campaign.store.get_state(state)
         timings = measure_group(
             sessions,
@@ -261,16 +275,26 @@ def _measure_group(
 
 def check_devices(campaign: Campaign) -> list[str]:
     """Run one model on every device and see that the provider asked for runs all of it; returns remarks."""
-    net = campaign.loaded.net
     remarks = []
     with campaign.progress.task("check", len(campaign.targets), "devices") as task:
-        model = model_bytes(campaign, campaign.reference, calibrated=False)
+        parts = models(campaign, campaign.reference, campaign.loaded.net.subnet(campaign.reference).eval())
         for i, target in enumerate(campaign.targets.values()):
-            counts = target.runtime.verify(model, net.input_shape(campaign.reference))
+            counts: Counter[str] = Counter()
+            for part, model in parts:
+                counts.update(target.runtime.verify(bytes(model.SerializeToString()), part.inputs))
             remarks.append(f"{target.name}: {sum(counts.values())} nodes on {', '.join(counts)}")
             task.update(i + 1)
         task.note(" · ".join(remarks))
     return remarks
 
 
-__all__ = ["check_devices", "find_accuracy", "find_latency", "measure_accuracy", "measure_latency", "model_bytes"]
+__all__ = [
+    "check_devices",
+    "find_accuracy",
+    "find_latency",
+    "load_model",
+    "measure_accuracy",
+    "measure_latency",
+    "models",
+    "ready_subnet",
+]

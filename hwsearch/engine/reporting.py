@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import hwsearch
-from hwsearch.accuracy import Z90, Accuracy
+from hwsearch.accuracy import Z90, unpack
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import accuracy_protocol, find_accuracy, find_latency
@@ -17,6 +17,7 @@ from hwsearch.engine.results import export, front_frame, write_front
 from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
 from hwsearch.export import write_atomic
 from hwsearch.front import Front, hypervolume, reference_point
+from hwsearch.images import ImageData
 from hwsearch.objective import Objective
 from hwsearch.report import DeviceReport, ReportData, save_all, write_page
 from hwsearch.store import Measurement, utc_now
@@ -86,6 +87,7 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
     for device in devices:
         device.cross = _cross(campaign, device.name)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
+    examples = "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
     source = campaign.folder.as_posix()
     return ReportData(
         title=f"Pareto-optimal subnets of {entry.name}",
@@ -103,11 +105,16 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
         objectives=list(dict.fromkeys(objectives)),
         devices=devices,
         accuracy_protocol={
-            "metric": "top-1",
-            "search": f"{len(campaign.data['validation']):,} validation images",
-            "final": f"{len(campaign.data['test']):,} test images that the search never saw",
-            "calibration": f"{len(campaign.data['calibration']):,} training images, {accuracy_protocol(campaign)}",
-            "spread": "± is one binomial standard error",
+            "metric": entry.score[0],
+            "unit": entry.score[1],
+            "search": f"{len(campaign.data['validation']):,} validation {examples}",
+            "final": f"{len(campaign.data['test']):,} test {examples} that the search never saw",
+            "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
+            if "calibration" in campaign.data
+            else "none: the family has no batch norms",
+            "spread": "± is one binomial standard error"
+            if entry.score[0] == "top-1"
+            else "± is one bootstrap standard error",
         },
         provenance={
             "versions": {
@@ -361,7 +368,8 @@ def _warnings(campaign: Campaign) -> list[str]:
     best = [m for m in find_accuracy(campaign, "test", "validate").values() if m.record]
     if len(best) >= 2:
         ranked = sorted(best, key=lambda m: -(m.value or 0))[:2]
-        pair = [Accuracy.unpack(m.record or b"", int(m.details["images"])) for m in ranked]
+        kind = campaign.loaded.entry.score[0]
+        pair = [unpack(kind, m.record or b"", int(m.details["images"])) for m in ranked]
         gap, se = pair[0].difference(pair[1])
         if gap < Z90 * se:
             found.append(

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from onnx import ModelProto
+from torch import Tensor
 
-from hwsearch.accuracy import Accuracy, calibrated_subnet, evaluate
+from hwsearch.accuracy import assess, unpack
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import accuracy_subject, find_accuracy, find_latency
+from hwsearch.engine.measuring import find_accuracy, find_latency, models, ready_subnet
 from hwsearch.engine.steps import measured_frame
 from hwsearch.errors import CampaignError, LimitError
-from hwsearch.export import OUTPUT, lower, verify, write_atomic, write_bundle
-from hwsearch.export.lower import INPUT, OPSET
+from hwsearch.export import verify, write_atomic, write_bundle
+from hwsearch.export.lower import OPSET
 from hwsearch.front import Front
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
+from hwsearch.supernets.base import Part
 
 #: a pick that loses at most this much top-1 (points) against the largest subnet
 NEAR_LARGEST = 1.0
@@ -170,16 +174,16 @@ def _numbers(row: dict[str, Any]) -> dict[str, Any]:
 def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: int | None = None) -> dict[str, Any]:
     """Write the ONNX file of a subnet and its card; checked against torch on real images. Returns the card."""
     entry = campaign.loaded.entry
-    net = calibrated_subnet(campaign.loaded.net, arch, campaign.data["calibration"], batch=campaign.config.data.batch)
-    shape = campaign.loaded.net.input_shape(arch)
-    model = lower(net, shape, batch=batch)
-    sample = next(campaign.data["test"].batches(shape[1], max(32, batch or 1)))[0]
-    difference = verify(model, net, sample)
+    net, size = ready_subnet(campaign, arch), campaign.loaded.net.input_size(arch)
+    parts = models(campaign, arch, net, batch=batch)
+    difference = max(
+        verify(model, part.net, *_sample(campaign, part, len(parts), size, batch)) for part, model in parts
+    )
     test = find_accuracy(campaign, "test", "validate").get(arch.id)
     if test is not None and test.record is not None:
-        accuracy = Accuracy.unpack(test.record, int(test.details["images"]))
+        accuracy = unpack(entry.score[0], test.record, int(test.details["images"]))
     else:
-        accuracy = evaluate(net, campaign.data["test"], shape[1], batch=campaign.config.data.batch)
+        accuracy = assess(net, campaign.data["test"], size, batch=campaign.config.data.batch)
     latencies = {}
     for target in campaign.targets.values():
         m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(
@@ -204,27 +208,39 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
         "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
         "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
         "accuracy": {
-            "top1_percent": round(accuracy.top1, 3),
+            "top1_percent" if entry.score[0] == "top-1" else entry.score[0].lower(): round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
             "images": accuracy.n,
             "data": campaign.data["test"].name,
-            "subject": accuracy_subject(campaign, "test"),
+            "subject": campaign.example_subject("test"),
         },
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
         "params": campaign.loaded.net.params(arch),
-        "input": {
-            "name": INPUT,
-            "shape": [batch or "batch", *shape],
-            "dtype": "float32",
-            "preprocess": {"side": shape[1], **entry.preprocess.to_dict()},
-        },
-        "output": {"name": OUTPUT, "classes": list(campaign.data["test"].classes)},
+        "input": {**_only_input(parts, batch), "preprocess": {"side": size, **entry.preprocess.to_dict()}},
+        "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
         "opset": OPSET,
         "difference_from_torch": difference,
         "written_at": utc_now(),
     }
-    return write_bundle(path, model, card)
+    return write_bundle(path, parts, card)
+
+
+def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:
+    """Name, shape and type of the input, where there is one; ``files`` of the card tells those of all."""
+    if len(parts) > 1 or len(parts[0][0].inputs) > 1:
+        return {}
+    (only,) = parts[0][0].inputs
+    return {"name": only.name, "shape": [batch or "batch", *only.shape], "dtype": "int64" if only.high else "float32"}
+
+
+def _sample(campaign: Campaign, part: Part, parts: int, size: int, batch: int | None) -> tuple[Tensor, ...]:
+    """What a model is compared with torch on: real data, where it takes them as they are."""
+    if parts > 1:
+        rng = np.random.default_rng(0)
+        return tuple(torch.from_numpy(np.asarray(i.sample(batch or 2, rng))) for i in part.inputs)
+    x = next(iter(campaign.data["test"].batches(size, batch or 32)))[0]
+    return (x,) if isinstance(x, Tensor) else x
 
 
 def export(
@@ -247,7 +263,7 @@ def export(
         for i, (target, p) in enumerate(chosen):
             path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
             card_path = path.with_suffix(".json")
-            if batch is None and path.exists() and card_path.exists() and _card_is_current(campaign, card_path, path):
+            if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
                 card = json.loads(card_path.read_text(encoding="utf-8"))
             else:
                 card = export_model(campaign, p.arch, path, batch=batch)
@@ -261,14 +277,13 @@ def export(
     return cards
 
 
-def _card_is_current(campaign: Campaign, card_path: Path, path: Path) -> bool:
+def _card_is_current(campaign: Campaign, card_path: Path) -> bool:
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        whole = [(card_path.with_name(f["file"])).stat().st_size == f["bytes"] for f in card["files"]]
+    except (OSError, json.JSONDecodeError, KeyError):
         return False
-    same = (
-        card.get("supernet", {}).get("weights") == campaign.loaded.digest and card.get("bytes") == path.stat().st_size
-    )
+    same = card.get("supernet", {}).get("weights") == campaign.loaded.digest and all(whole)
     return bool(same and set(card.get("latency", {})) == set(campaign.targets))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
 from hwsearch.errors import ExportError
+from hwsearch.inputs import Input, InputsLike, as_inputs
 
 OPSET = 17
 IR_VERSION = 9
@@ -185,20 +187,31 @@ class _Builder:
         raise NoRule(getattr(target, "__name__", str(target)))
 
 
-def lower(net: nn.Module, input_shape: tuple[int, int, int], *, batch: int | None = None) -> onnx.ModelProto:
+def lower(
+    net: nn.Module,
+    inputs: InputsLike,
+    *,
+    outputs: Sequence[str] = (OUTPUT,),
+    output_axes: Sequence[dict[int, str]] = (),
+    batch: int | None = None,
+) -> onnx.ModelProto:
     """The ONNX model of a network in evaluation mode.
 
-    net : takes (N, C, H, W) float32, gives (N, classes); its batch norms use running statistics
-    input_shape : (C, H, W)
+    net : takes the tensors of `inputs`, gives those of `outputs`; its batch norms use running statistics
+    inputs : what it takes, or the (C, H, W) of its one image
+    output_axes : variable axes of each output, by number (none given: axis 0 is the batch)
     batch : a fixed batch size, or None for any
     """
-    try:
-        return _lower(net, input_shape, batch)
-    except (NoRule, fx.proxy.TraceError):
-        return torch_export(net, input_shape, batch=batch)
+    inputs = as_inputs(inputs)
+    if len(inputs) == 1 and not inputs[0].high and len(outputs) == 1:
+        try:
+            return _lower(net, inputs[0].shape, batch)
+        except (NoRule, fx.proxy.TraceError):
+            pass
+    return torch_export(net, inputs, outputs=outputs, output_axes=output_axes, batch=batch)
 
 
-def _lower(net: nn.Module, input_shape: tuple[int, int, int], batch: int | None) -> onnx.ModelProto:
+def _lower(net: nn.Module, input_shape: tuple[int, ...], batch: int | None) -> onnx.ModelProto:
     training = net.training
     net.eval()
     traced = fx.symbolic_trace(net)
@@ -246,29 +259,46 @@ def _lower(net: nn.Module, input_shape: tuple[int, int, int], batch: int | None)
     )
 
 
-def torch_export(net: nn.Module, input_shape: tuple[int, int, int], *, batch: int | None = None) -> onnx.ModelProto:
-    """The ONNX model by `torch.onnx.export`, for networks `lower` has no rules for."""
+def torch_export(
+    net: nn.Module,
+    inputs: InputsLike,
+    *,
+    outputs: Sequence[str] = (OUTPUT,),
+    output_axes: Sequence[dict[int, str]] = (),
+    batch: int | None = None,
+) -> onnx.ModelProto:
+    """The ONNX model by `torch.onnx.export`, for networks `lower` has no rules for; arguments as there."""
+    inputs = as_inputs(inputs)
     buffer = io.BytesIO()
     training = net.training
     net.eval()
-    sample = torch.zeros(batch or 1, *input_shape)
-    axes = None if batch is not None else {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
+    axes = {i.name: i.dynamic_axes(None if batch else "batch") for i in inputs}
+    for k, name in enumerate(outputs):
+        found = output_axes[k] if output_axes else {0: "batch"}
+        axes[name] = {a: n for a, n in found.items() if not (batch and n == "batch")}
     try:
-        torch.onnx.export(
-            net,
-            (sample,),
-            buffer,  # type: ignore[arg-type]
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                net,
+                _samples(inputs, batch or 1),
+                buffer,  # type: ignore[arg-type]
+                input_names=[i.name for i in inputs],
+                output_names=list(outputs),
+                dynamic_axes={k: v for k, v in axes.items() if v},
+                opset_version=OPSET,
+                dynamo=False,
+            )
     except Exception as error:  # torch raises many kinds
         raise ExportError(f"{type(net).__name__} cannot be exported to ONNX: {error}.") from error
     finally:
         net.train(training)
     return onnx.load_model_from_string(buffer.getvalue())
+
+
+def _samples(inputs: Sequence[Input], batch: int) -> tuple[torch.Tensor, ...]:
+    rng = np.random.default_rng(0)
+    return tuple(torch.from_numpy(np.asarray(i.sample(batch, rng))) for i in inputs)
 
 
 def _folded_norm(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:

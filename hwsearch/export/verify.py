@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,21 +12,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hwsearch.errors import ExportError
-from hwsearch.export.lower import INPUT
 
 
-def run_onnx(model: bytes, x_NCHW: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits (N, classes) of a model on the CPU, one thread."""
+def run_onnx(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
+    """The outputs of a model on the CPU, one thread; inputs in the model's order."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {INPUT: x_NCHW})[0])
+    feed = {i.name: np.ascontiguousarray(x) for i, x in zip(session.get_inputs(), inputs, strict=True)}
+    return [np.asarray(o) for o in session.run(None, feed)]
 
 
 @torch.no_grad()
-def verify(model: onnx.ModelProto, net: nn.Module, x_NCHW: Tensor, *, tolerance: float = 1e-4) -> float:
-    """The largest difference between onnxruntime and torch on real images, relative to the largest logit.
+def verify(model: onnx.ModelProto, net: nn.Module, *inputs: Tensor, tolerance: float = 1e-4) -> float:
+    """The largest difference between onnxruntime and torch on the same inputs, relative to the largest output.
 
     Raises `ExportError` when the file is malformed or the difference exceeds `tolerance`.
     """
@@ -34,21 +36,24 @@ def verify(model: onnx.ModelProto, net: nn.Module, x_NCHW: Tensor, *, tolerance:
         raise ExportError(f"the ONNX model is malformed: {error}.") from error
     training = net.training
     net.eval()
-    expected = net(x_NCHW).numpy()
-    net.train(training)
     fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    x = np.ascontiguousarray(x_NCHW.numpy())
-    data = model.SerializeToString()
-    if fixed and fixed != len(x):
-        if len(x) < fixed:
-            raise ExportError(f"a model of batch {fixed} cannot be verified on {len(x)} images.")
-        x, expected = x[:fixed], expected[:fixed]
-    found = run_onnx(data, x)
-    if found.shape != expected.shape:
-        raise ExportError(f"the ONNX model gives {found.shape}, torch gives {expected.shape}.")
-    difference = float(np.abs(found - expected).max() / max(1e-12, float(np.abs(expected).max())))
-    if not difference <= tolerance:
-        raise ExportError(
-            f"the ONNX model differs from torch by {difference:.2e} of the largest logit (allowed: {tolerance:.0e})."
-        )
-    return difference
+    if len(inputs) == 1 and fixed and fixed != len(inputs[0]):
+        if len(inputs[0]) < fixed:
+            raise ExportError(f"a model of batch {fixed} cannot be verified on {len(inputs[0])} images.")
+        inputs = (inputs[0][:fixed],)
+    given = net(*inputs)
+    net.train(training)
+    expected = [given] if isinstance(given, Tensor) else list(given)
+    found = run_onnx(model.SerializeToString(), *(x.numpy() for x in inputs))
+    worst = 0.0
+    for theirs, mine in zip(found, expected, strict=True):
+        if theirs.shape != tuple(mine.shape):
+            raise ExportError(f"the ONNX model gives {theirs.shape}, torch gives {tuple(mine.shape)}.")
+        scale = max(1e-12, float(mine.abs().max()))
+        difference = float(np.abs(theirs - mine.numpy()).max() / scale)
+        if not difference <= tolerance:
+            raise ExportError(
+                f"the ONNX model differs from torch by {difference:.2e} of the largest output (allowed: {tolerance:.0e})."
+            )
+        worst = max(worst, difference)
+    return worst

@@ -15,7 +15,7 @@ from hwsearch.report.data import DeviceReport
 from hwsearch.report.facts import Z90, limits, measured, named_points
 from hwsearch.report.genes import Layout, describe, layout
 from hwsearch.report.labels import nearest, place
-from hwsearch.report.text import decimals, finite, interval, plus_minus, scaled
+from hwsearch.report.text import axis_label, decimals, finite, interval, percent, plus_minus, scaled
 
 #: latency spans wider than this ratio get a logarithmic axis
 LOG_RATIO = 25.0
@@ -97,7 +97,7 @@ def point_words(row: Any, title: str, metric: str, confidence: float, places: in
     spread = interval(row.latency_low, row.latency_high, places)
     latency = f"latency {row.latency_ms:.{places}f} ms" + (f" ({100 * confidence:.0f} %: {spread})" if spread else "")
     images = "test" if row.role == "validated" else "validation"
-    words = [title, f"{metric} {plus_minus(row.accuracy, row.accuracy_se)} %, {images} images"]
+    words = [title, f"{metric} {plus_minus(row.accuracy, row.accuracy_se)}{percent(metric)}, {images} data"]
     words.append(latency)
     if finite(row.macs):
         words.append(f"{scaled(row.macs)} MACs" + (f", {scaled(row.params)} weights" if finite(row.params) else ""))
@@ -112,7 +112,7 @@ def build(
     """The chart of one device's front. width, height : of the view box, pixels."""
     chart = Chart(
         width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
-        f"latency on {device.name} (ms, median)", f"{metric} accuracy (%)",
+        f"latency on {device.name} (ms, median)", axis_label(metric),
     )  # fmt: skip
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
     bounds = limits(device, objectives)
@@ -151,7 +151,7 @@ def build(
     for row in random.itertuples():
         words = (
             "random subnet",
-            f"{metric} {row.accuracy:.1f} %, validation images",
+            f"{metric} {row.accuracy:.1f}{percent(metric)}, validation data",
             f"latency {row.latency_ms:.{places}f} ms",
         )
         chart.random.append(_mark(row, x, y, words, bars=False))

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from hwsearch.report.data import ReportData
 from hwsearch.report.style import BLUE, DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, INK, PAPER, new_figure, styled
-from hwsearch.report.text import finite
+from hwsearch.report.text import axis_label, finite
 
 
 @styled
@@ -42,7 +42,7 @@ def _fronts(ax: Axes, report: ReportData) -> None:
         )
     ax.set_title("Fronts, side by side")
     ax.set_xlabel("latency relative to the fastest point")
-    ax.set_ylabel(f"{report.metric} accuracy (%)")
+    ax.set_ylabel(axis_label(report.metric))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}×"))
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="lower right", borderaxespad=0.8)

@@ -34,7 +34,7 @@ from hwsearch.report.style import (
     save,
     styled,
 )
-from hwsearch.report.text import number
+from hwsearch.report.text import axis_label, number, percent
 
 __all__ = [
     "choices_figure",
@@ -77,7 +77,7 @@ def front_figure(
         )
         ax.scatter(x, y, s=34, color=BLUE, edgecolor=PAPER, lw=0.8, label="validated front", zorder=4)
     ax.set_xlabel(f"latency on {device.name} (ms, median)")
-    ax.set_ylabel(f"{metric} accuracy (%)")
+    ax.set_ylabel(axis_label(metric))
     ax.margins(0.05, 0.07)
     for limit in limits(device, objectives):
         _limit_line(ax, limit.metric, limit.value, limit.text)
@@ -170,7 +170,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     for device in report.devices:
         accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))
     if accuracies:
-        panels.append((f"validation {report.metric}", "%", *np.array(list(accuracies.values())).T))
+        panels.append(
+            (f"validation {report.metric}", percent(report.metric).strip(), *np.array(list(accuracies.values())).T)
+        )
     for device in report.devices:
         latencies = _pairs(device, "predicted_latency_ms", "latency_ms", ROLES)
         if latencies:

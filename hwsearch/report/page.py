@@ -85,11 +85,12 @@ def render(
             light=theme_css(dark=False),
             dark=theme_css(dark=True),
             supernet=_supernet_line(report),
-            comparison=_comparison(report.devices),
+            comparison=_comparison(report.devices, report.metric),
             created=text.moment(report.created),
             noise=_side_by_side(report.devices, "noise"),
             protocol=_side_by_side(report.devices, "protocol"),
-            accuracy=text.facts(report.accuracy_protocol, skip=("metric",)),
+            accuracy=text.facts(report.accuracy_protocol, skip=("metric", "unit")),
+            unit=" (%)" if text.percent(report.metric) else "",
             predictors=[_predictor(p, report) for p in report.predictors],
             commands=_commands(report.provenance),
             provenance=text.facts(report.provenance, skip=("commands",)),
@@ -203,19 +204,21 @@ def _supernet_line(report: ReportData) -> str:
 Table = list[tuple[str, list[str]]]
 
 
-def _comparison(devices: list[DeviceReport]) -> Table:
+def _comparison(devices: list[DeviceReport], metric: str) -> Table:
     """(label, a cell a device) of the descriptions, and the ends of each front."""
     rows: Table = _side_by_side(devices, "description")
     ends: dict[str, list[str]] = {"Fastest point": [], "Most accurate point": []}
     for d in devices:
         for name, position in (("Fastest point", 0), ("Most accurate point", -1)):
-            ends[name].append(_point_text(d.front.iloc[position], latency_places(d)) if len(d.front) else text.MISSING)
+            ends[name].append(
+                _point_text(d.front.iloc[position], latency_places(d), metric) if len(d.front) else text.MISSING
+            )
     return [("Pareto-optimal, measured", [f"{len(d.front)} subnets" for d in devices]), *ends.items(), *rows]
 
 
-def _point_text(row: pd.Series, places: int) -> str:
+def _point_text(row: pd.Series, places: int, metric: str) -> str:
     latency = text.with_interval(row["latency_ms"], row["latency_low"], row["latency_high"], places)
-    return f"{text.plus_minus(row['accuracy'], row['accuracy_se'])} % at {latency} ms"
+    return f"{text.plus_minus(row['accuracy'], row['accuracy_se'])}{text.percent(metric)} at {latency} ms"
 
 
 def _side_by_side(devices: list[DeviceReport], part: str) -> Table:

@@ -28,6 +28,22 @@ _CAPITALS = {
 }
 
 
+#: scores that are numbers of their own, not percentages
+_UNITLESS = {"BLEU"}
+
+
+def percent(metric: str) -> str:
+    """What stands behind a value of this score: a blank and ``%``, or nothing."""
+    return "" if metric in _UNITLESS else " %"
+
+
+def axis_label(metric: str) -> str:
+    """The score as the label of an axis."""
+    if metric in _UNITLESS:
+        return metric
+    return "accuracy (%)" if metric == "accuracy" else f"{metric} accuracy (%)"
+
+
 def finite(value: Any) -> bool:
     """Whether `value` is a number that says something."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))

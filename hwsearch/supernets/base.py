@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from hwsearch.inputs import Input, image
+from hwsearch.errors import DataError
+from hwsearch.inputs import Data, Input, image
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
 
@@ -72,6 +73,14 @@ class Supernet(nn.Module, ABC):
     @abstractmethod
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         """Named cost features (n,) for predictors, of rows (n, genes): MACs and activations, whole and by stage."""
+
+    def check_data(self, data: Data, split: str) -> None:
+        """Raise `DataError` where these examples are not such as this network was made for."""
+        if len(data.classes) != self.classes:
+            raise DataError(
+                f"the {split} data {data.name!r} have {len(data.classes)} classes, the supernet {self.classes}.",
+                hint="A class folder is missing, or the weights are of another data set.",
+            )
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""

@@ -326,8 +326,8 @@ class ElasticMobileNetV3(Supernet):
     def activate(self, arch: Architecture) -> None:
         self._active = list(self.plan(arch))
 
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        return self.forward_plan(x_NCHW, self._active)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.forward_plan(inputs[0], self._active)
 
     def forward_plan(self, x_NCHW: Tensor, plans: Sequence[BlockPlan]) -> Tensor:
         """Logits (N, classes) with the weights that `plans` share."""

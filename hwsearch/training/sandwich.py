@@ -55,7 +55,7 @@ class Sandwich:
         others += [("random", arch) for arch in space.sample(self.random, rng, distinct=False)]
         for name, arch in others:
             supernet.activate(arch)
-            side = supernet.input_shape(arch)[1]
+            side = supernet.input_size(arch)
             loss = F.cross_entropy(supernet(resize(x_NCHW, side)), soft)
             (self.weight * loss if self.weight != 1.0 else loss).backward()
             losses[name] = float(loss.detach())

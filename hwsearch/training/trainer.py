@@ -91,7 +91,7 @@ class Trainer:
             momentum=config.momentum,
             nesterov=True,
         )
-        side = max(supernet.input_shape(supernet.space.largest())[1:])
+        side = supernet.input_size(supernet.space.largest())
         self._pixels = train.pixels(side)
 
     @property
