@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -32,15 +33,20 @@ class Preprocess:
 
     mean, std : per channel, in units of 1 (pixel / 255)
     crop : share of the shorter side that the centre crop keeps (1.0: none; ImageNet's habit: 0.875)
+    base : the centre crop has this side; a network of another one gets it resized, bicubic, after normalising
+        (BigNAS, AttentiveNAS). None: the crop has the network's side
     """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     crop: float = 1.0
+    base: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.crop <= 1:
             raise DataError(f"crop {self.crop} is not a share of the image, above 0 and at most 1.")
+        if self.base is not None and self.base < 1:
+            raise DataError(f"base {self.base} is not a side in pixels.")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise DataError(f"mean {self.mean} and std {self.std} must be three numbers each, std above 0.")
 
@@ -63,10 +69,16 @@ class Preprocess:
         mean, std = torch.tensor(self.mean) * 255, torch.tensor(self.std) * 255
         return ((x.float() - mean) / std).permute(0, 3, 1, 2)
 
+    def tensor(self, pixels_NHWC: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
+        """As `normalise`, at the network's side where `base` is another."""
+        x = self.normalise(pixels_NHWC)
+        return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "resize": "Pillow bilinear",
             "crop": self.crop,
+            **({"base": self.base, "then": "bicubic to the side"} if self.base else {}),
             "scale": "pixel / 255",
             "mean": list(self.mean),
             "std": list(self.std),
@@ -129,10 +141,10 @@ class ImageData:
 
     def batches(self, side: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, y): normalised float32 (b, 3, side, side) and int64 (b,), in order, the last batch maybe smaller."""
-        pixels = self.pixels(side)
+        pixels = self.pixels(self.preprocess.base or side)
         for start in range(0, len(self), batch):
             stop = start + batch
-            yield self.preprocess.normalise(pixels[start:stop]), torch.from_numpy(self.labels[start:stop])
+            yield self.preprocess.tensor(pixels[start:stop], side), torch.from_numpy(self.labels[start:stop])
 
     @property
     def digest(self) -> str:

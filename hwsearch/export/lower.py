@@ -104,6 +104,10 @@ class _Builder:
         high = self.weight(f"{node.name}.high", np.array(6, np.float32))
         return self.emit(node, "Clip", [self[node.args[0]], low, high])
 
+    def swish(self, node: fx.Node) -> str:
+        x = self[node.args[0]]
+        return self.emit(node, "Mul", [x, self.emit(node, "Sigmoid", [x], ".gate")])
+
     def hard_sigmoid(self, node: fx.Node) -> str:
         return self.emit(node, "HardSigmoid", [self[node.args[0]]], alpha=1 / 6, beta=0.5)
 
@@ -145,6 +149,8 @@ class _Builder:
                 return self.emit(node, "HardSwish", [self[node.args[0]]])
             case nn.Hardsigmoid():
                 return self.hard_sigmoid(node)
+            case nn.SiLU():
+                return self.swish(node)
             case nn.Sigmoid():
                 return self.emit(node, "Sigmoid", [self[node.args[0]]])
             case nn.Identity() | nn.Dropout():
@@ -174,6 +180,8 @@ class _Builder:
             return self.emit(node, binary[target], [self[node.args[0]], self[node.args[1]]])
         if target is F.hardsigmoid:
             return self.hard_sigmoid(node)
+        if target is F.silu:
+            return self.swish(node)
         if target is F.relu6:
             return self.relu6(node)
         if target in (torch.mean, "mean"):

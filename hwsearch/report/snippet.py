@@ -18,7 +18,7 @@ def side_of(pick: Mapping[str, Any], card: Mapping[str, Any]) -> int | None:
 
 
 def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -> str:
-    """The program, or an empty string when file, side, mean or std are unknown: nothing is made up.
+    """The program, or an empty string when file, side, mean or std are unknown or it takes more: nothing is made up.
 
     card : the supernet's, with ``preprocess`` {mean, std, crop}. `PIL.ImageOps.fit` crops to the centre
     square and resizes in one step; its ``bleed`` is the share that the centre crop drops on each side.
@@ -26,7 +26,7 @@ def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -
     prepare = card.get("preprocess") or {}
     side, file = side_of(pick, card), pick.get("file")
     mean, std = prepare.get("mean"), prepare.get("std")
-    if not file or side is None or not mean or not std:
+    if not file or side is None or not mean or not std or prepare.get("base"):
         return ""
     crop = float(prepare.get("crop") or 1.0)
     bleed = f", bleed={(1 - crop) / 2:.4g}" if crop < 1 else ""

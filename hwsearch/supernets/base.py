@@ -15,6 +15,11 @@ from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
 
 
+def with_logs(costs: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Cost features with the logarithms of the three that span orders of magnitude."""
+    return {**costs, **{f"log_{k}": np.log(costs[k]) for k in ("macs", "params", "activations")}}
+
+
 @dataclass(frozen=True)
 class Part:
     """One model file of a deployed subnet; `runs` calls of it are one inference.

@@ -139,6 +139,11 @@ def entry(name: str) -> SupernetEntry:
 
 
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets import cifar10, ofa
+    from hwsearch.supernets import attentivenas, cifar10, ofa
 
-    return {e.name: e for e in (cifar10.ENTRY, ofa.W10, ofa.W12, ofa.PROXYLESS)}
+    entries = (
+        cifar10.ENTRY,
+        *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
+        *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
+    )
+    return {e.name: e for e in entries}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
         raise CheckpointError(f"{str(path)!r} holds no named tensors.")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
+
+
+def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> int:
+    """Length of the first of these tensors that a file holds (the bias of its classifier, say), else `default`."""
+    return next((int(state[n].shape[0]) for n in names if n in state and state[n].ndim), default)
 
 
 def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:

@@ -6,12 +6,16 @@ of the reference implementation, so that its checkpoints load unchanged. Tensors
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from hwsearch.errors import CheckpointError
+from hwsearch.spaces.space import FloatArray
 
 
 def make_divisible(value: float, divisor: int = 8, minimum: int | None = None) -> int:
@@ -21,18 +25,89 @@ def make_divisible(value: float, divisor: int = 8, minimum: int | None = None) -
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
-class ElasticPointwise(nn.Module):
-    """1×1 convolution whose first `out` rows and first input columns are used."""
+def make_divisible_array(values: FloatArray) -> FloatArray:
+    """`make_divisible` by 8 of whole numbers, element by element."""
+    found, place = np.unique(values, return_inverse=True)
+    return np.array([float(make_divisible(int(v))) for v in found])[place]
 
-    def __init__(self, max_in: int, max_out: int) -> None:
+
+def renamed(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], spellings: Callable[[str], Iterable[str]]
+) -> dict[str, Tensor]:
+    """Tensors of a file under a network's own names.
+
+    spellings : other names that one of the file may stand for; the first that the network has is taken
+    Raises `CheckpointError` where a file holds the same tensor under two names.
+    """
+    result: dict[str, Tensor] = {}
+    source: dict[str, str] = {}
+    for name, value in state.items():
+        new = name if name in own else next((n for n in spellings(name) if n in own), name)
+        if new in result:
+            raise CheckpointError(f"the file holds {new!r} twice, as {source[new]!r} and as {name!r}.")
+        result[new], source[new] = value, name
+    return result
+
+
+class GlobalAveragePool(nn.Module):
+    """Mean over height and width, kept as 1×1."""
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return x_NCHW.mean((2, 3), keepdim=True)
+
+
+class Named(nn.Module):
+    """A container that only gives its children the names of the reference implementation."""
+
+    def __init__(self, **children: nn.Module) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(max_in, max_out, 1, bias=False)
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+class ElasticConv(nn.Module):
+    """Convolution whose first `outputs` rows and first input columns are used; padding keeps the size."""
+
+    def __init__(self, max_in: int, max_out: int, kernel: int = 1, stride: int = 1) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, kernel // 2
+        self.conv = nn.Conv2d(max_in, max_out, kernel, stride, kernel // 2, bias=False)
 
     def weight(self, inputs: int, outputs: int) -> Tensor:
         return self.conv.weight[:outputs, :inputs]
 
     def forward(self, x_NCHW: Tensor, outputs: int) -> Tensor:
-        return F.conv2d(x_NCHW, self.weight(x_NCHW.shape[1], outputs))
+        return F.conv2d(x_NCHW, self.weight(x_NCHW.shape[1], outputs), None, self.stride, self.padding)
+
+    def static(self, inputs: int, outputs: int) -> nn.Conv2d:
+        """A plain convolution with a copy of the slice."""
+        conv = nn.Conv2d(inputs, outputs, self.conv.kernel_size, self.stride, self.padding, bias=False)  # type: ignore[arg-type]
+        with torch.no_grad():
+            conv.weight.copy_(self.weight(inputs, outputs))
+        return conv
+
+
+class ElasticClassifier(nn.Module):
+    """Linear layer with bias, of which the first input columns are used."""
+
+    def __init__(self, max_in: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(max_in, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.linear.weight[:, : x.shape[1]], self.linear.bias)
+
+    def static(self, inputs: int) -> nn.Linear:
+        """A plain linear layer with a copy of the slice."""
+        linear = nn.Linear(inputs, self.linear.out_features)
+        with torch.no_grad():
+            linear.weight.copy_(self.linear.weight[:, :inputs])
+            linear.bias.copy_(self.linear.bias)
+        return linear
 
 
 class ElasticDepthwise(nn.Module):
@@ -41,9 +116,11 @@ class ElasticDepthwise(nn.Module):
     A smaller kernel is the centre of the next larger one times a learned matrix, shared over the
     channels: 7 → 5 → 3, always along the whole chain. In the state dict the matrices stand beside
     the convolution, as in the reference; files that name them below it load as well.
+
+    transform : False where a smaller kernel is the plain centre (BigNAS; Yu et al., 2020, arXiv 2003.11142)
     """
 
-    def __init__(self, max_channels: int, kernels: Sequence[int], stride: int) -> None:
+    def __init__(self, max_channels: int, kernels: Sequence[int], stride: int, *, transform: bool = True) -> None:
         super().__init__()
         self.kernels = sorted(kernels)
         self.stride = stride
@@ -52,7 +129,7 @@ class ElasticDepthwise(nn.Module):
             max_channels, max_channels, largest, stride, largest // 2, groups=max_channels, bias=False
         )
         self._matrices: list[str] = []
-        for small, large in zip(self.kernels[:-1], self.kernels[1:], strict=True):
+        for small, large in zip(self.kernels[:-1], self.kernels[1:], strict=True) if transform else ():
             self._matrices.append(f"{large}to{small}_matrix")
             self.conv.register_parameter(self._matrices[-1], nn.Parameter(torch.eye(small**2)))
         self.register_state_dict_post_hook(_matrices_beside)
@@ -67,6 +144,9 @@ class ElasticDepthwise(nn.Module):
                 break
             start = large // 2 - small // 2
             centre = weight[:, :, start : start + small, start : start + small]
+            if not self._matrices:
+                weight = centre
+                continue
             matrix = self.conv.get_parameter(f"{large}to{small}_matrix")
             weight = F.linear(centre.reshape(-1, small**2), matrix).view(channels, 1, small, small)
         return weight
@@ -74,6 +154,13 @@ class ElasticDepthwise(nn.Module):
     def forward(self, x_NCHW: Tensor, kernel: int) -> Tensor:
         channels = x_NCHW.shape[1]
         return F.conv2d(x_NCHW, self.weight(channels, kernel), None, self.stride, kernel // 2, 1, channels)
+
+    def static(self, channels: int, kernel: int) -> nn.Conv2d:
+        """A plain depth-wise convolution with a copy of the slice, transformed to `kernel`."""
+        conv = nn.Conv2d(channels, channels, kernel, self.stride, kernel // 2, groups=channels, bias=False)
+        with torch.no_grad():
+            conv.weight.copy_(self.weight(channels, kernel))
+        return conv
 
 
 def _matrices_beside(layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
@@ -111,6 +198,12 @@ class ElasticBatchNorm(nn.Module):
             bn.eps,
         )
 
+    def static(self, channels: int) -> nn.BatchNorm2d:
+        """A plain batch norm with copies of the first channels."""
+        bn = nn.BatchNorm2d(channels, eps=self.bn.eps, momentum=self.bn.momentum)
+        copy_batch_norm(bn, self.bn)
+        return bn
+
 
 class ElasticSqueezeExcite(nn.Module):
     """Squeeze-and-excitation (Hu, Shen, Sun, 2018, arXiv 1709.01507) with elastic channels; bottleneck C/4."""
@@ -132,6 +225,16 @@ class ElasticSqueezeExcite(nn.Module):
         s = F.relu(F.conv2d(s, reduce.weight[:middle, :channels], reduce.bias[:middle]))
         s = F.hardsigmoid(F.conv2d(s, expand.weight[:channels, :middle], expand.bias[:channels]))
         return x_NCHW * s
+
+    def static(self, channels: int) -> SqueezeExcite:
+        """The plain form with copies of the slices."""
+        block = SqueezeExcite(channels)
+        with torch.no_grad():
+            for mine, full in ((block.reduce, self.fc["reduce"]), (block.expand, self.fc["expand"])):
+                assert isinstance(full, nn.Conv2d) and mine.bias is not None and full.bias is not None
+                mine.weight.copy_(full.weight[: mine.out_channels, : mine.in_channels])
+                mine.bias.copy_(full.bias[: mine.out_channels])
+        return block
 
 
 class SqueezeExcite(nn.Module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,23 +20,28 @@ from torch import Tensor, nn
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
-from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.elastic import (
     ElasticBatchNorm,
+    ElasticConv,
     ElasticDepthwise,
-    ElasticPointwise,
     ElasticSqueezeExcite,
-    SqueezeExcite,
-    copy_batch_norm,
+    GlobalAveragePool,
+    Named,
     make_divisible,
+    renamed,
 )
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "h_swish": nn.Hardswish,
     "relu6": nn.ReLU6,
+    "swish": nn.SiLU,
 }
 
+
+#: a plain convolution and the batch norm behind it
+ConvNorm = tuple[nn.Conv2d, nn.BatchNorm2d]
 
 #: layer names of static and of elastic layers in the authors' files, tried in this order
 SPELLINGS = (
@@ -149,22 +154,9 @@ class BlockPlan:
         return self.stride == 1 and self.inputs == self.outputs
 
 
-class _Named(nn.Module):
-    """A container that only gives its children the names of the reference implementation."""
-
-    def __init__(self, **children: nn.Module) -> None:
-        super().__init__()
-        for name, child in children.items():
-            self.add_module(name, child)
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int, groups: int, eps: float) -> _Named:
+def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int, groups: int, eps: float) -> Named:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return _Named(conv=conv, bn=nn.BatchNorm2d(outputs, eps=eps))
+    return Named(conv=conv, bn=nn.BatchNorm2d(outputs, eps=eps))
 
 
 class ElasticBlock(nn.Module):
@@ -174,13 +166,13 @@ class ElasticBlock(nn.Module):
         super().__init__()
         middle = make_divisible(round(inputs * max(config.expansions)), 8)
         bn = lambda n: ElasticBatchNorm(n, config.bn_eps)  # noqa: E731
-        depth = _Named(conv=ElasticDepthwise(middle, config.kernels, stride), bn=bn(middle))
+        depth = Named(conv=ElasticDepthwise(middle, config.kernels, stride), bn=bn(middle))
         if stage.se:
             depth.add_module("se", ElasticSqueezeExcite(middle))
-        self.conv = _Named(
-            inverted_bottleneck=_Named(conv=ElasticPointwise(inputs, middle), bn=bn(middle)),
+        self.conv = Named(
+            inverted_bottleneck=Named(conv=ElasticConv(inputs, middle), bn=bn(middle)),
             depth_conv=depth,
-            point_linear=_Named(conv=ElasticPointwise(middle, stage.width), bn=bn(stage.width)),
+            point_linear=Named(conv=ElasticConv(middle, stage.width), bn=bn(stage.width)),
         )
         self.act = ACTIVATIONS[stage.act]()
 
@@ -193,40 +185,32 @@ class ElasticBlock(nn.Module):
         y = project.bn(project.conv(y, plan.outputs))
         return x_NCHW + y if plan.residual else y
 
-    def extract(self, plan: BlockPlan, eps: float) -> Block:
+    def static(self, plan: BlockPlan) -> Block:
         """The static block of `plan` with copies of the sliced weights."""
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
-        block = Block(plan, eps)
-        with torch.no_grad():
-            block.expand.weight.copy_(expand.conv.weight(plan.inputs, plan.middle))
-            block.depth.weight.copy_(depth.conv.weight(plan.middle, plan.kernel))
-            block.project.weight.copy_(project.conv.weight(plan.middle, plan.outputs))
-            copy_batch_norm(block.expand_bn, expand.bn.bn)
-            copy_batch_norm(block.depth_bn, depth.bn.bn)
-            copy_batch_norm(block.project_bn, project.bn.bn)
-            if isinstance(block.se, SqueezeExcite):
-                for mine, full in ((block.se.reduce, depth.se.fc["reduce"]), (block.se.expand, depth.se.fc["expand"])):
-                    mine.weight.copy_(full.weight[: mine.out_channels, : mine.in_channels])
-                    assert mine.bias is not None
-                    mine.bias.copy_(full.bias[: mine.out_channels])
-        return block
+        se = depth.se.static(plan.middle) if plan.se else nn.Identity()
+        return Block(
+            plan,
+            (expand.conv.static(plan.inputs, plan.middle), expand.bn.static(plan.middle)),
+            (depth.conv.static(plan.middle, plan.kernel), depth.bn.static(plan.middle)),
+            se,
+            (project.conv.static(plan.middle, plan.outputs), project.bn.static(plan.outputs)),
+        )
 
 
 class Block(nn.Module):
     """The static inverted residual block of an extracted subnet."""
 
-    def __init__(self, plan: BlockPlan, eps: float) -> None:
+    def __init__(
+        self, plan: BlockPlan, expand: ConvNorm, depth: ConvNorm, squeeze_excite: nn.Module, project: ConvNorm
+    ) -> None:
         super().__init__()
-        m, k = plan.middle, plan.kernel
-        self.expand = nn.Conv2d(plan.inputs, m, 1, bias=False)
-        self.expand_bn = nn.BatchNorm2d(m, eps=eps)
+        self.expand, self.expand_bn = expand
         self.act1 = ACTIVATIONS[plan.act]()
-        self.depth = nn.Conv2d(m, m, k, plan.stride, k // 2, groups=m, bias=False)
-        self.depth_bn = nn.BatchNorm2d(m, eps=eps)
+        self.depth, self.depth_bn = depth
         self.act2 = ACTIVATIONS[plan.act]()
-        self.se: nn.Module = SqueezeExcite(m) if plan.se else nn.Identity()
-        self.project = nn.Conv2d(m, plan.outputs, 1, bias=False)
-        self.project_bn = nn.BatchNorm2d(plan.outputs, eps=eps)
+        self.se = squeeze_excite
+        self.project, self.project_bn = project
         self.residual = plan.residual
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
@@ -251,13 +235,6 @@ class MobileNetV3Subnet(nn.Module):
         return self.classifier(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
 
-class GlobalAveragePool(nn.Module):
-    """Mean over height and width, kept as 1×1."""
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        return x_NCHW.mean((2, 3), keepdim=True)
-
-
 class ElasticMobileNetV3(Supernet):
     """The weight-sharing supernet. See `MobileNetV3Config` for its shape and `space` for its genes."""
 
@@ -278,8 +255,8 @@ class ElasticMobileNetV3(Supernet):
         eps = config.bn_eps
         stem = config.stem_width
         self.first_conv = _conv_bn(3, stem, 3, config.stem_stride, 1, eps)
-        first = _Named(
-            conv=_Named(
+        first = Named(
+            conv=Named(
                 depth_conv=_conv_bn(stem, stem, 3, 1, stem, eps),
                 point_linear=_conv_bn(stem, config.first_outputs, 1, 1, 1, eps),
             )
@@ -295,8 +272,8 @@ class ElasticMobileNetV3(Supernet):
             self.feature_mix_layer = _conv_bn(inputs, config.mix_width, 1, 1, 1, eps)
         else:
             self.final_expand_layer = _conv_bn(inputs, config.final_width, 1, 1, 1, eps)
-            self.feature_mix_layer = _Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
-        self.classifier = _Named(linear=nn.Linear(config.mix_width, config.classes))
+            self.feature_mix_layer = Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
+        self.classifier = Named(linear=nn.Linear(config.mix_width, config.classes))
         self.stem_act = ACTIVATIONS[config.stem_act]()
         self.first_act = ACTIVATIONS[config.first_act]()
         self.head_act = ACTIVATIONS[config.head_act]()
@@ -356,7 +333,7 @@ class ElasticMobileNetV3(Supernet):
         (conv1, bn1), (conv2, bn2) = (_copy_conv_bn(p) for p in (first.depth_conv, first.point_linear))
         body = nn.Sequential(conv1, bn1, act(c.first_act), conv2, bn2)
         stem = nn.Sequential(conv0, bn0, act(c.stem_act), _Residual(body) if c.first_width is None else body)
-        blocks = [self.blocks[p.index + 1].extract(p, c.bn_eps) for p in self.plan(arch)]  # type: ignore[operator]
+        blocks = [self.blocks[p.index + 1].static(p) for p in self.plan(arch)]  # type: ignore[operator]
         if c.final_width is None:
             head = nn.Sequential(*_copy_conv_bn(self.feature_mix_layer), act(c.head_act), GlobalAveragePool())
         else:
@@ -370,13 +347,13 @@ class ElasticMobileNetV3(Supernet):
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Names of the authors' older files (``mobile_inverted_conv``; single or doubled layer names) to today's."""
-        own = set(self.state_dict())
-        renamed = {}
-        for name, value in state.items():
+
+        def spellings(name: str) -> Iterator[str]:
             name = name.replace(".mobile_inverted_conv.", ".conv.")
-            other = (name.replace(old, new) for old, new in SPELLINGS if old in name)
-            renamed[name if name in own else next((n for n in other if n in own), name)] = value
-        return renamed
+            yield name
+            yield from (name.replace(old, new) for old, new in SPELLINGS if old in name)
+
+        return renamed(state, self.state_dict(), spellings)
 
     # ------------------------------------------------------------------ costs, vectorised
     def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
@@ -439,9 +416,7 @@ class ElasticMobileNetV3(Supernet):
         return self._costs(rows)["params"]
 
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
-        costs = self._costs(rows)
-        logs = {f"log_{k}": np.log(costs[k]) for k in ("macs", "params", "activations")}
-        return {**costs, **logs}
+        return with_logs(self._costs(rows))
 
 
 class _Residual(nn.Module):

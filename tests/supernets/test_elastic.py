@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from hwsearch.supernets.elastic import (
     ElasticBatchNorm,
+    ElasticConv,
     ElasticDepthwise,
-    ElasticPointwise,
     ElasticSqueezeExcite,
     make_divisible,
 )
@@ -68,7 +68,7 @@ def test_depthwise_keeps_the_size_of_a_padded_convolution(randomise: Randomise, 
 
 
 def test_pointwise_uses_the_first_rows_and_columns(randomise: Randomise) -> None:
-    layer = ElasticPointwise(8, 12)
+    layer = ElasticConv(8, 12)
     randomise(layer)
     x = torch.randn(2, 5, 3, 3, generator=torch.Generator().manual_seed(0))
     expected = torch.einsum("oi,nihw->nohw", layer.conv.weight[:7, :5, 0, 0], x)

@@ -259,8 +259,8 @@ def test_a_config_survives_a_dict(ofa_config: MobileNetV3Config) -> None:
 
 
 def test_an_unknown_activation_is_refused() -> None:
-    with pytest.raises(SupernetError, match="'swish' is not one of relu, h_swish, relu6"):
-        ElasticMobileNetV3(MobileNetV3Config("x", (Stage(8, 1, "swish", False),)))
+    with pytest.raises(SupernetError, match="'gelu' is not one of relu, h_swish, relu6"):
+        ElasticMobileNetV3(MobileNetV3Config("x", (Stage(8, 1, "gelu", False),)))
 
 
 def test_initial_weights_depend_on_the_seed_alone(
