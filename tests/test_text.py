@@ -16,9 +16,10 @@ from hwsearch.errors import DataError
 from hwsearch.inputs import Data
 from hwsearch.text import TextData, TextPreprocess, WordPiece, read_glue
 
-VOCABULARY = """[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! " $ ' ( ) , - . / : ? [ ] ` a b c d e i n o s t u x the of
+WORDS = """[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! " $ ' ( ) , - . / : ? [ ] ` a b c d e i n o s t u x the of
 a-b film is un ##aff ##able ##s ##ing ##a ##b ##e ##ed naive cafe istanbul strass ##e ##en ss ß 中 国 ᄒ ##ᅡ ##ᆫ σ ##σ
-##ς ο ##ο ##δ good bad not great it was does t don we ##' 1 ##0 ##1 fi ﬁ ##lm sep cls — … ’ “ €""".split()
+##ς ο ##ο ##δ good bad not great it was does t don we ##' 1 ##0 ##1 fi ﬁ ##lm sep cls — … ’ “ €"""
+VOCABULARY = WORDS.split()
 
 
 @pytest.fixture(scope="module")
@@ -250,10 +251,10 @@ def test_broken_files_are_refused(write, rows: list[str], message: str) -> None:
 
 
 def test_missing_files_are_refused(tmp_path: Path, write) -> None:
-    with pytest.raises(DataError, match="no data file '.*nowhere.tsv'"):
+    with pytest.raises(DataError, match=r"no data file '.*nowhere\.tsv'"):
         read(str(tmp_path / "nowhere.tsv"))
     text = write("sentence\tlabel", "good film\t1")
-    with pytest.raises(DataError, match="no vocabulary '.*other.txt'"):
+    with pytest.raises(DataError, match=r"no vocabulary '.*other\.txt'"):
         read(text, vocabulary=tmp_path / "other.txt")
     (tmp_path / "other.txt").write_text("\n".join([*VOCABULARY[:6], "film", "good"]), encoding="utf-8")
     assert list(read(text, vocabulary=tmp_path / "other.txt").first) == [[7, 6]]
@@ -272,6 +273,13 @@ def test_batches_are_padded_to_the_longest(write) -> None:
     assert cut.tolist() == [[3, 66, 4, 0], [3, 33, 36, 4]]
     with pytest.raises(DataError, match="2 tokens leave no room"):
         next(data.batches(2, 2))
+
+
+def test_padding_is_that_of_the_vocabulary() -> None:
+    tokenizer = WordPiece(VOCABULARY[::-1])
+    data = TextData([[6], [7, 8]], None, np.zeros(2, np.int64), ("a",), tokenizer)
+    (((ids, mask, _), _),) = data.batches(8, 2)
+    assert ids.tolist() == [[86, 6, 85, 89], [86, 7, 8, 85]] and mask.tolist() == [[1, 1, 1, 0], [1] * 4]
 
 
 def test_batches_of_pairs_have_two_types(write) -> None:

@@ -73,6 +73,8 @@ class ElasticBertConfig(EncoderConfig):
             raise CheckpointError(
                 f"the weights lack {error}.", hint="A BertForSequenceClassification of Hugging Face is expected."
             ) from error
+        if classes < 2:
+            raise CheckpointError("the weights have one output, as for a regression; a classification is expected.")
         vocabulary, hidden = embeddings[word]
         layers = count_layers(list(state), "bert.encoder.layer.")
         heads = heads_of(hidden, HEADS)
