@@ -97,11 +97,11 @@ class LayerNames(NamedTuple):
 
 def attend(q_NTC: Tensor, k_NTC: Tensor, v_NTC: Tensor, head_size: int, bias: Tensor | None) -> Tensor:
     """Scaled dot-product attention of heads that lie side by side in C; `bias` is added to the (N, heads, T, T) scores."""
-    n, t, heads = q_NTC.shape[0], q_NTC.shape[1], q_NTC.shape[2] // head_size
-    q, k, v = (x.view(n, t, heads, head_size).transpose(1, 2) for x in (q_NTC, k_NTC, v_NTC))
+    n, t = q_NTC.shape[0], q_NTC.shape[1]
+    q, k, v = (x.view(n, t, -1, head_size).transpose(1, 2) for x in (q_NTC, k_NTC, v_NTC))
     scores = torch.matmul(q, k.transpose(2, 3)) / math.sqrt(head_size)
     weights = F.softmax(scores if bias is None else scores + bias, dim=-1)
-    return torch.matmul(weights, v).transpose(1, 2).reshape(n, t, heads * head_size)
+    return torch.matmul(weights, v).transpose(1, 2).reshape(n, t, -1)
 
 
 def residual(x: Tensor, norm: nn.Module, body: Callable[[Tensor], Tensor], pre_norm: bool) -> Tensor:
