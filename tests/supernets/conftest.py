@@ -2,7 +2,8 @@
 
 The golden files hold, for random subnets of these two, the genes and the logits of Hugging Face's own models
 (BertForSequenceClassification of transformers 4.37.2, ViTForImageClassification of 4.48.3), cut down by that
-package's ``prune_heads`` and ``prune_linear_layer``; and the logits of timm 1.0.31's and torchvision's ViT.
+package's ``prune_heads`` and ``prune_linear_layer``; the logits of timm 1.0.31's ViT; and those of a network of
+torchvision's structure and names on torch's own ``MultiheadAttention`` (torchvision itself was not run).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Elastic ViT against the models of Hugging Face, timm and torchvision, and at published sizes.
+"""Elastic ViT against the models of Hugging Face and timm and torchvision's structure, and at published sizes.
 
-The golden logits are those packages' own (see conftest.py). Published: torchvision's documentation of vit_b_16, vit_b_32,
+Where the golden logits come from: see conftest.py. Published: torchvision's documentation of vit_b_16, vit_b_32,
 vit_l_16 (parameters, and billions of multiply-accumulates).
 """
 
