@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from hwsearch.errors import CheckpointError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
-from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.base import Supernet, with_logs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,8 +292,7 @@ class ElasticEncoder(Supernet):
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         """MACs, whole and of attention and feed-forward parts, params, layers, and the elements that matrix products
         write (``activations``); (n,) each, of rows (n, genes)."""
-        costs = self._costs(rows)
-        return {**costs, **{f"log_{k}": np.log(costs[k]) for k in ("macs", "params", "activations")}}
+        return with_logs(self._costs(rows))
 
 
 def count_layers(names: Sequence[str], prefix: str) -> int:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from hwsearch.errors import CheckpointError
-from hwsearch.inputs import Input
+from hwsearch.inputs import Data, Input
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.attention import (
@@ -34,7 +34,7 @@ from hwsearch.supernets.attention import (
 )
 from hwsearch.supernets.base import Part
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.text import TextPreprocess, read_glue
+from hwsearch.text import TextData, TextPreprocess, read_glue
 
 #: heads by width: BERT base and large; the smaller ones of Turc et al. (2019, arXiv 1908.08962); MiniLM (Wang et al.,
 #: 2020, arXiv 2002.10957), whose heads are 32 wide
@@ -190,6 +190,11 @@ class ElasticBert(ElasticEncoder):
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return own_names(state)
+
+    def check_data(self, data: Data, split: str) -> None:
+        super().check_data(data, split)
+        if isinstance(data, TextData):
+            data.check_vocabulary(self.config.vocabulary)
 
     def tokens_array(self, rows: IntArray) -> IntArray:
         return np.full(len(rows), self.config.tokens, np.int64)
