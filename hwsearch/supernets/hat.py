@@ -179,7 +179,7 @@ class HatTransformer(Supernet):
         with torch.device("meta"):  # shapes only: each pass brings its own weights
             self._active = (plan, HatSubnet(plan))
 
-    def forward(self, source_NS: Tensor, previous_NT: Tensor) -> Tensor:
+    def forward(self, source_NS: Tensor, previous_NT: Tensor) -> Tensor:  # type: ignore[override]
         """Logits (N, T, V) of the active architecture, with the true tokens before each given; padding is masked.
 
         source : int64, padded on the left; previous : int64, ``</s>`` and then all tokens but the last
@@ -192,7 +192,8 @@ class HatTransformer(Supernet):
         plan = self.plan(arch)
         with torch.device("meta"):
             net = HatSubnet(plan)
-        net.load_state_dict({k: v.detach().clone() for k, v in self._slices(plan)}, assign=True)
+        own = {k: v.detach().clone(memory_format=torch.contiguous_format) for k, v in self._slices(plan)}
+        net.load_state_dict(own, assign=True)
         return net.train(self.training)
 
     def _slices(self, plan: HatPlan) -> Iterator[tuple[str, Tensor]]:
@@ -200,7 +201,8 @@ class HatTransformer(Supernet):
         widths = {"encoder": plan.encoder_embed, "decoder": plan.decoder_embed}
         for side, layers in (("encoder", plan.encoder), ("decoder", plan.decoder)):
             shared, w = cast(_Side, self.get_submodule(side)), widths[side]
-            yield f"{side}.embed.weight", shared.embed_tokens.weight[:, :w]
+            table = shared.embed_tokens.weight[:, :w]
+            yield ("encoder.embed.weight", table) if side == "encoder" else ("decoder.embed", table.t())
             yield f"{side}.positions", self.positions[:, :w]
             for i, layer in enumerate(layers):
                 full, to, f = cast(_Layer, shared.layers[i]), f"{side}.layers.{i}", layer.ffn
@@ -332,7 +334,9 @@ class HatTransformer(Supernet):
         return {**costs, **logs}
 
 
-def _first(name: str, full: nn.Linear | nn.LayerNorm, outputs: int, inputs: int | None = None) -> Iterator[tuple[str, Tensor]]:
+def _first(
+    name: str, full: nn.Linear | nn.LayerNorm, outputs: int, inputs: int | None = None
+) -> Iterator[tuple[str, Tensor]]:
     """Weight and bias of a subnet's layer: the first outputs, and the first inputs where a gene cuts them."""
     weight = full.weight[:outputs]
     yield f"{name}.weight", weight if inputs is None else weight[:, :inputs]
@@ -350,7 +354,9 @@ def _ffn_params(width: FloatArray, ffn: FloatArray) -> FloatArray:
 def build_for(state: Mapping[str, Tensor]) -> HatTransformer:
     """The WMT'14 En-De supernet with the vocabulary of a file's embedding."""
     if EMBEDDING not in state or state[EMBEDDING].ndim != 2:
-        raise CheckpointError(f"there is no embedding {EMBEDDING!r} in the file.", hint="It is a file of another family.")
+        raise CheckpointError(
+            f"there is no embedding {EMBEDDING!r} in the file.", hint="It is a file of another family."
+        )
     return HatTransformer(replace(HatConfig(), vocabulary=len(state[EMBEDDING])))
 
 
@@ -359,7 +365,7 @@ ENTRY = SupernetEntry(
     summary="HAT Transformer, WMT'14 English-German, space0",
     build=lambda: HatTransformer(HatConfig()),
     build_for=build_for,
-    preprocess=Subwords("en", "de"),  # type: ignore[arg-type]
+    preprocess=Subwords("en", "de"),
     read=read_translation,
     score=("BLEU", ""),
     calibrated=False,

@@ -179,7 +179,7 @@ class HatEncoder(nn.Module):
 
     def forward(self, source_NS: Tensor) -> list[Tensor]:
         """The outputs (N, S, C) of all layers, the last layer's first."""
-        x = _embedded(source_NS, self.embed.weight, self.scale, self.positions)
+        x = self.embed(source_NS) * self.scale + F.embedding(_places(source_NS), self.positions)
         masked, outputs = _padding(source_NS), []
         for layer in self.layers:
             x = layer(x, masked)
@@ -188,18 +188,27 @@ class HatEncoder(nn.Module):
 
 
 class HatDecoder(nn.Module):
-    """Embedding, positions and layers of the decoder; its embedding is its output layer as well."""
+    """Embedding, positions and layers of the decoder.
+
+    The embedding is the output layer as well. It is kept as (C, V), a column a token: so both uses share one table in a
+    model file, and the output layer, which is much of a step, reads it in the order that is quick.
+    """
 
     positions: Tensor
 
     def __init__(self, plan: HatPlan) -> None:
         super().__init__()
-        self.embed = nn.Embedding(plan.vocabulary, plan.decoder_embed)
+        self.embed = nn.Parameter(torch.empty(plan.decoder_embed, plan.vocabulary))
         self.register_buffer("positions", torch.empty(position_rows(plan.positions), plan.decoder_embed))
         self.layers = nn.ModuleList(
             DecoderLayer(layer, plan.decoder_embed, plan.encoder_embed, plan.qkv) for layer in plan.decoder
         )
         self.scale = math.sqrt(plan.decoder_embed)
+
+    def embedded(self, tokens_NT: Tensor) -> Tensor:
+        """(N, T, C), without positions."""
+        columns = self.embed.index_select(1, tokens_NT.flatten())
+        return columns.t().reshape(tokens_NT.shape[0], -1, self.embed.shape[0]) * self.scale
 
     def memory(self, outputs: Sequence[Tensor]) -> list[Tensor]:
         """Keys and values of all layers for encoder outputs (the last layer's first)."""
@@ -246,10 +255,10 @@ class HatSubnet(nn.Module):
     def forward(self, source_NS: Tensor, previous_NT: Tensor) -> Tensor:
         """Logits (N, T, V) of each next token when the true ones before it are given (teacher forcing)."""
         d, t = self.decoder, previous_NT.shape[1]
-        x = _embedded(previous_NT, d.embed.weight, d.scale, d.positions)
+        x = d.embedded(previous_NT) + F.embedding(_places(previous_NT), d.positions)
         future = torch.ones(t, t, dtype=torch.bool, device=x.device).triu(1)
         x, _ = d.run(x, future, (), self.encode(source_NS), _padding(source_NS))
-        return F.linear(x, d.embed.weight)
+        return torch.matmul(x, d.embed)
 
     def encode(self, source_NS: Tensor) -> list[Tensor]:
         """Cross-attention keys and values of all decoder layers, each (N, H, time, D)."""
@@ -257,9 +266,8 @@ class HatSubnet(nn.Module):
 
     def start(self, n: int) -> list[Tensor]:
         """The self-attention keys and values of n sentences of which nothing is translated: (n, H, 0, D)."""
-        weight = self.decoder.embed.weight
         shapes = [(n, h, 0, w) for h, w in zip(self.heads, self.head_widths, strict=True)]
-        return [weight.new_zeros(shape) for shape in shapes for _ in range(2)]
+        return [self.decoder.embed.new_zeros(shape) for shape in shapes for _ in range(2)]
 
     def step(
         self, token_N1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor]
@@ -269,9 +277,9 @@ class HatSubnet(nn.Module):
         source : for its padding; memory : of `encode`; past : of `start`, or of the step before
         """
         d, position = self.decoder, past[0].shape[2] + PAD + 1
-        x = F.embedding(token_N1, d.embed.weight) * d.scale + d.positions[position : position + 1]
+        x = d.embedded(token_N1) + d.positions[position : position + 1]
         x, present = d.run(x, None, past, memory, _padding(source_NS))
-        return torch.matmul(d.embed.weight, x[:, 0].t()).t(), present
+        return torch.matmul(x[:, 0], d.embed), present
 
 
 class EncoderPart(nn.Module):
@@ -298,10 +306,10 @@ class StepPart(nn.Module):
         return (logits, *present)
 
 
-def _embedded(tokens_NT: Tensor, weight_VC: Tensor, scale: float, table: Tensor) -> Tensor:
-    """Embeddings (N, T, C) with positions, which count the tokens that are not padding."""
+def _places(tokens_NT: Tensor) -> Tensor:
+    """Rows (N, T) of the table of positions: tokens are counted from `PAD` + 1, padding is left out."""
     real = (tokens_NT != PAD).long()
-    return F.embedding(tokens_NT, weight_VC) * scale + F.embedding(real.cumsum(1) * real + PAD, table)
+    return real.cumsum(1) * real + PAD
 
 
 def _padding(source_NS: Tensor) -> Tensor:
