@@ -84,10 +84,8 @@ def translate(
         row = row + beam * torch.arange(len(sentences), device=row.device)[:, None]
         ends = (token == EOS) & torch.isfinite(best)
         for s, j in ends[:, :beam].nonzero().tolist():
-            mine = ended[sentences[s]]
-            if len(mine) < beam:
-                score = float(best[s, j]) / (length + 1) ** length_penalty
-                mine.append(Hypothesis(tuple(tokens[row[s, j], 1:].tolist()), score))
+            score = float(best[s, j]) / (length + 1) ** length_penalty
+            ended[sentences[s]].append(Hypothesis(tuple(tokens[row[s, j], 1:].tolist()), score))
         left = [s for s, k in enumerate(sentences) if len(ended[k]) < beam]
         if not left or length == max_length:
             break

@@ -35,7 +35,8 @@ from hwsearch.supernets.hat_subnet import (
 )
 from hwsearch.translation import SPECIALS, Subwords, read_translation
 
-EMBEDDING = "encoder.embed_tokens.weight"
+#: one tensor under two names
+EMBEDDINGS = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 
 
 @dataclass(frozen=True)
@@ -223,9 +224,21 @@ class HatTransformer(Supernet):
                 yield from _first(f"{to}.ffn_norm", full.final_layer_norm, w)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Without what fairseq writes beside the weights: version marks, and a place holder for positions."""
+        """Without what fairseq writes beside the weights: version marks, and a place holder for positions.
+
+        The embedding, which fairseq writes twice, may stand there once (safetensors keep no tensor twice); raises
+        `CheckpointError` for a file with two different ones.
+        """
         marks = (".version", ".embed_positions._float_tensor")
-        return {k: v for k, v in state.items() if not k.endswith(marks)}
+        renamed = {k: v for k, v in state.items() if not k.endswith(marks)}
+        shared = {k: renamed[k] for k in EMBEDDINGS if k in renamed}
+        if len(shared) == 2 and not torch.equal(*shared.values()):
+            raise CheckpointError(
+                "encoder and decoder have different embeddings in the file, but this network has one."
+            )
+        for value in shared.values():
+            renamed |= dict.fromkeys(EMBEDDINGS, value)
+        return renamed
 
     # ------------------------------------------------------------------ deployment
     def input_shape(self, arch: Architecture) -> tuple[int]:
@@ -353,11 +366,12 @@ def _ffn_params(width: FloatArray, ffn: FloatArray) -> FloatArray:
 
 def build_for(state: Mapping[str, Tensor]) -> HatTransformer:
     """The WMT'14 En-De supernet with the vocabulary of a file's embedding."""
-    if EMBEDDING not in state or state[EMBEDDING].ndim != 2:
+    embedding = next((state[k] for k in EMBEDDINGS if k in state), None)
+    if embedding is None or embedding.ndim != 2:
         raise CheckpointError(
-            f"there is no embedding {EMBEDDING!r} in the file.", hint="It is a file of another family."
+            f"there is no embedding {EMBEDDINGS[0]!r} in the file.", hint="It is a file of another family."
         )
-    return HatTransformer(replace(HatConfig(), vocabulary=len(state[EMBEDDING])))
+    return HatTransformer(replace(HatConfig(), vocabulary=len(embedding)))
 
 
 ENTRY = SupernetEntry(

@@ -16,10 +16,12 @@ import argparse
 import io
 import itertools
 import os
+import sys
 import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnxruntime
@@ -35,7 +37,7 @@ from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.supernets.base import Part
 from hwsearch.supernets.beam import Hypothesis, translate
 from hwsearch.supernets.checkpoint import load_weights, read_state
-from hwsearch.supernets.hat import ENTRY, HatConfig, HatTransformer, build_for
+from hwsearch.supernets.hat import EMBEDDINGS, ENTRY, HatConfig, HatTransformer, build_for
 from hwsearch.supernets.hat_subnet import HatSubnet
 from hwsearch.translation import EOS, PAD
 
@@ -353,9 +355,6 @@ def test_a_file_of_fairseq_loads(net: HatTransformer, tmp_path: Path) -> None:
 
 def test_a_file_of_fairseq_with_its_meters_loads(net: HatTransformer, tmp_path: Path) -> None:
     """fairseq keeps objects of its own beside the weights: they are read as plain values."""
-    import sys
-    from types import ModuleType
-
     meters = ModuleType("fairseq.meters")
     meters.TimeMeter = type("TimeMeter", (), {"__module__": "fairseq.meters"})  # type: ignore[attr-defined]
     meter = meters.TimeMeter()
@@ -366,6 +365,19 @@ def test_a_file_of_fairseq_with_its_meters_loads(net: HatTransformer, tmp_path: 
     finally:
         del sys.modules["fairseq"], sys.modules["fairseq.meters"]
     assert len(read_state(path)) == len(net.state_dict()) + 4
+
+
+def test_the_embedding_may_stand_once_in_a_file_but_not_be_two(net: HatTransformer) -> None:
+    state, (first, second) = net.state_dict(), EMBEDDINGS
+    for name in (first, second):
+        once = {k: v for k, v in state.items() if k != name}
+        loaded = HatTransformer(CONFIG)
+        load_weights(loaded, once, "once.safetensors")
+        assert all(torch.equal(v, state[k]) for k, v in loaded.state_dict().items())
+    with pytest.raises(CheckpointError, match="different embeddings"):
+        load_weights(HatTransformer(CONFIG), state | {second: state[first] + 1}, "two.pt")
+    with pytest.raises(CheckpointError, match=r"1 missing \(decoder.layers.0.fc1.bias\)"):
+        load_weights(HatTransformer(CONFIG), {k: v for k, v in state.items() if k != "decoder.layers.0.fc1.bias"}, "x")
 
 
 class Code:
