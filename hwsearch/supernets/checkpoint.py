@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import pickle
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,17 @@ from hwsearch.supernets.base import Supernet
 WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "ema")
 
 
+class _Record:
+    """Stands in for a training record that a file keeps beside its weights: values without code."""
+
+
+#: what public files hold beside tensors, and torch reads no more than this of it: fairseq's arguments and meters
+HARMLESS: list[Any] = [
+    argparse.Namespace,
+    *((_Record, f"fairseq.meters.{name}") for name in ("AverageMeter", "TimeMeter", "StopwatchMeter")),
+]
+
+
 def read_state(path: Path) -> dict[str, Tensor]:
     """The named tensors of a weight file; wrappers and a leading ``module.`` are taken off.
 
@@ -33,7 +45,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(HARMLESS):
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{str(path)!r} holds more than tensors, and loading it could run code: {str(error).splitlines()[0]}",

@@ -1,0 +1,140 @@
+"""Sentence pairs: fairseq's dictionaries and padding, subwords, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hwsearch.errors import DataError
+from hwsearch.inputs import Data
+from hwsearch.translation import BOS, EOS, PAD, SPECIALS, UNK, Subwords, TranslationData, Vocabulary, read_translation
+
+DICTIONARY = "a 90\nb@@ 40\nc 30\nd 9\n# # 2\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "dict.en.txt").write_text(DICTIONARY)
+    (tmp_path / "test.en").write_text("a c\nb@@ c d a\nd\n")
+    (tmp_path / "test.de").write_text("b@@ c a\nc\nb@@ b@@ a d\n")
+    return tmp_path
+
+
+def read(folder: Path, name: str = "test", **more: object) -> TranslationData:
+    return read_translation(str(folder / name), Subwords(), **({"limit": 100} | more))  # type: ignore[arg-type]
+
+
+def test_pairs_are_read_with_the_dictionary_beside_them(folder: Path) -> None:
+    data = read(folder)
+    assert (BOS, PAD, EOS, UNK) == (0, 1, 2, 3)
+    assert data.vocabulary.tokens == (*SPECIALS, "a", "b@@", "c", "d", "# #")
+    assert [s.tolist() for s in data.sources] == [[4, 6, 2], [5, 6, 7, 4, 2], [7, 2]]
+    assert data.references == ("bc a", "c", "bba d")
+    assert data.name == "test" and data.classes == () and len(data) == 3
+
+
+def test_batches_are_padded_as_fairseq_pads(folder: Path) -> None:
+    """Its ``collate``: sources on the left, targets on the right, previous tokens with the end moved to the front."""
+    (pair, target), ((source, previous), _) = read(folder).batches(30, 2)
+    assert pair[0].tolist() == [[1, 1, 4, 6, 2], [5, 6, 7, 4, 2]]
+    assert pair[1].tolist() == [[2, 5, 6, 4], [2, 6, 1, 1]]
+    assert target.tolist() == [[5, 6, 4, 2], [6, 2, 1, 1]]
+    assert source.tolist() == [[7, 2]] and previous.tolist() == [[2, 5, 5, 4, 7]]
+    assert pair[0].dtype == target.dtype == torch.int64
+
+
+def test_data_satisfies_the_protocol(folder: Path) -> None:
+    data: Data = read(folder)
+    assert len(data.head(2)) == 2 and len(data.head(9)) == 3
+    assert data.digest == read(folder).digest and data.digest != data.head(2).digest
+    (folder / "test.en").write_text("a c\nb@@ c d c\nd\n")
+    assert read(folder).digest != data.digest
+
+
+def test_tokens_survive_a_round_trip(folder: Path) -> None:
+    vocabulary = Vocabulary.read(folder / "dict.en.txt")
+    ids = vocabulary.encode("b@@ c  what d")
+    assert ids.dtype == np.int64 and ids.tolist() == [5, 6, UNK, 7, EOS]
+    assert vocabulary.decode([PAD, *ids]) == "b@@ c <unk> d"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("ab@@ c@@ d e", "abcd e"), ("a@@", "a"), ("a @@b", "a @@b"), ("", ""), ("x @@ y", "x y")],
+)
+def test_subwords_are_joined_as_fairseq_joins_them(text: str, words: str) -> None:
+    assert Subwords().join(text) == words
+
+
+def test_other_languages_and_another_dictionary(folder: Path) -> None:
+    (folder / "test.fr").write_text("a\nc\nd\n")
+    (folder / "joined.txt").write_text("d 1\nc 1\na 1\nb@@ 1\n")
+    data = read(folder, "test:en-fr", vocabulary=folder / "joined.txt")
+    assert data.references == ("a", "c", "d") and data.targets[0].tolist() == [6, 2]
+    assert data.preprocess.to_dict()["languages"] == "en-fr"
+
+
+def test_the_limit_is_that_of_the_pairs(folder: Path) -> None:
+    assert read(folder, limit=2).references == ("bc a", "c")
+
+
+def test_a_line_separator_inside_a_sentence_is_no_new_sentence(folder: Path) -> None:
+    (folder / "test.en").write_text("a\u2028c\nb@@ c\x85 d a\nd\r\n", encoding="utf-8")
+    assert len(read(folder)) == 3
+
+
+def test_files_that_do_not_fit_are_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match=r"no file '.*valid\.en'"):
+        read(folder, "valid")
+    with pytest.raises(DataError, match=r"no file '.*test\.fr'"):
+        read(folder, "test:en-fr")
+    with pytest.raises(DataError, match="no classes, but 2"):
+        read(folder, classes=("a", "b"))
+    (folder / "test.de").write_text("a\n" * 4)
+    with pytest.raises(DataError, match=r"test\.en' has 3 lines, but '.*test\.de' has 4"):
+        read(folder)
+    for name in ("test.en", "test.de"):
+        (folder / name).write_text("")
+    with pytest.raises(DataError, match="no sentences"):
+        read(folder)
+    (folder / "test.en").write_bytes(b"\xff\xfe a\n")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read(folder)
+
+
+def test_a_dictionary_of_another_text_is_refused(folder: Path) -> None:
+    (folder / "other.txt").write_text("x 3\nc 2\n")
+    with pytest.raises(DataError, match=r"52% of the tokens of '.*test' are not in its dictionary of 6"):
+        read(folder, vocabulary=folder / "other.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a 1\nb\n", "line 2: 'b' is not a token and its count"),
+        ("a x\n", "'a x' is not"),
+        ("a 1\nc 1\na 2\n", "'a' twice"),
+    ],
+)
+def test_what_is_no_dictionary_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "dict.txt").write_text(text)
+    with pytest.raises(DataError, match=message):
+        Vocabulary.read(tmp_path / "dict.txt")
+
+
+def test_data_and_network_must_fit(folder: Path) -> None:
+    data = read(folder)
+    data.check(9, 5)
+    with pytest.raises(DataError, match="dictionary of 'test' has 9 tokens, but the network's embedding has 32768"):
+        data.check(32768, 1024)
+    with pytest.raises(DataError, match="longest source of 'test' has 5 tokens, but the network has 4"):
+        data.check(9, 4)
+
+
+def test_lists_of_unequal_length_are_refused(folder: Path) -> None:
+    data = read(folder)
+    with pytest.raises(DataError, match="3 sources, 2 targets and 3 references"):
+        TranslationData(data.sources, data.targets[:2], data.references, data.vocabulary)
