@@ -11,11 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hwsearch.accuracy.bleu import Bleu, evaluate_translation
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.errors import MeasurementError
 from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.hat_subnet import HatSubnet
+from hwsearch.translation import TranslationData
 
 #: half width, in standard errors, of an interval that covers 90 % of a normal distribution
 Z90 = 1.645
@@ -114,13 +117,17 @@ def evaluate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Accu
 
 
 def assess(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Score:
-    """The score that belongs to these data: top-1 of labelled examples."""
+    """The score that belongs to these data: BLEU of translations, top-1 of labelled examples."""
+    if isinstance(data, TranslationData):
+        if not isinstance(net, HatSubnet):
+            raise MeasurementError(f"{type(net).__name__} translates nothing, but {data.name!r} are translations.")
+        return evaluate_translation(net, data, batch=batch)
     return evaluate(net, data, size, batch=batch)
 
 
 def unpack(kind: str, record: bytes, n: int) -> Score:
     """The score that `Score.pack` wrote; kind: as in a catalogue entry's ``score``."""
-    return Accuracy.unpack(record, n)
+    return Bleu.unpack(record, n) if kind == "BLEU" else Accuracy.unpack(record, n)
 
 
 def calibrated_subnet(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import psutil
 from torch import nn
 
 from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
@@ -175,8 +176,9 @@ def measure_latency(
         done = len(archs) - len(todo)
         task.update(done)
         rng = np.random.default_rng([campaign.config.search.seed, len(known), len(todo)])
-        for start in range(0, len(todo), protocol.group):
-            group = todo[start : start + protocol.group]
+        size = group_size(campaign, protocol)
+        for start in range(0, len(todo), size):
+            group = todo[start : start + size]
             rows = _measure_group(
                 campaign,
                 target,
@@ -201,6 +203,15 @@ def measure_latency(
         elif archs:
             task.note("already known")
     return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def group_size(campaign: Campaign, protocol: Protocol) -> int:
+    """How many subnets are timed together: the protocol's number, or fewer where their sessions would fill the memory.
+
+    A session holds a model's weights about twice; all of a group get a third of what is free.
+    """
+    weights = 8 * campaign.loaded.net.params(campaign.space.largest())
+    return max(1, min(protocol.group, int(psutil.virtual_memory().available / 3 / weights)))
 
 
 def _measure_group(

@@ -9,7 +9,25 @@ from typing import Any
 
 _INDEXED = re.compile(r"^(?P<prefix>.+)\[(?P<index>\d+)\]$")
 #: names and units of the prefixes that the shipped spaces use; others keep their own name
-TITLES = {"r": "input side (px)", "d": "depth (blocks)", "ks": "kernel (px)", "e": "expansion (×)", "w": "width (×)"}
+TITLES = {
+    "r": "input side (px)",
+    "d": "depth (blocks)",
+    "ks": "kernel (px)",
+    "e": "expansion (×)",
+    "w": "width",
+    "layers": "layers",
+    "heads": "attention heads",
+    "ffn": "feed-forward units",
+    "encoder.embed": "encoder width",
+    "decoder.embed": "decoder width",
+    "decoder.layers": "decoder layers",
+    "encoder.ffn": "encoder feed-forward units",
+    "encoder.heads": "encoder heads",
+    "decoder.ffn": "decoder feed-forward units",
+    "decoder.heads": "decoder heads",
+    "decoder.cross_heads": "encoder–decoder heads",
+    "decoder.memory": "encoder layers attended",
+}
 DEPTH = "d"
 
 

@@ -139,12 +139,12 @@ def entry(name: str) -> SupernetEntry:
 
 
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets import attentivenas, bert, cifar10, ofa, vit
+    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, vit
 
     entries = (
         cifar10.ENTRY,
         *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
         *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
-        *(bert.ENTRY, vit.B16, vit.B16_HALF),
+        *(hat.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
     )
     return {e.name: e for e in entries}

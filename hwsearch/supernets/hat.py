@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from hwsearch.errors import CheckpointError, SpaceError, SupernetError
-from hwsearch.inputs import Input
+from hwsearch.errors import CheckpointError, DataError, SpaceError, SupernetError
+from hwsearch.inputs import Data, Input
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Part, Supernet
@@ -33,7 +33,7 @@ from hwsearch.supernets.hat_subnet import (
     position_rows,
     sinusoids,
 )
-from hwsearch.translation import SPECIALS, Subwords, read_translation
+from hwsearch.translation import SPECIALS, Subwords, TranslationData, read_translation
 
 #: one tensor under two names
 EMBEDDINGS = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
@@ -222,6 +222,11 @@ class HatTransformer(Supernet):
                 yield from _first(f"{to}.fc1", full.fc1, f, w)
                 yield from _first(f"{to}.fc2", full.fc2, w, f)
                 yield from _first(f"{to}.ffn_norm", full.final_layer_norm, w)
+
+    def check_data(self, data: Data, split: str) -> None:
+        if not isinstance(data, TranslationData):
+            raise DataError(f"the {split} data {data.name!r} are no translations.")
+        data.check(self.config.vocabulary, self.config.positions)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Without what fairseq writes beside the weights: version marks, and a place holder for positions.
