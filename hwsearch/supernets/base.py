@@ -87,6 +87,9 @@ class Supernet(nn.Module, ABC):
                 hint="A class folder is missing, or the weights are of another data set.",
             )
 
+    def after_loading(self) -> None:
+        """Called when weights have been loaded: what a family makes of them before subnets are cut. Nothing, usually."""
+
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
         return dict(state)

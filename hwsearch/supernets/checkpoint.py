@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import pickle
+import zipfile
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             with torch.serialization.safe_globals(HARMLESS):
-                state = torch.load(path, map_location="cpu", weights_only=True)
+                state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{str(path)!r} holds more than tensors, and loading it could run code: {str(error).splitlines()[0]}",
@@ -69,36 +72,82 @@ def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> 
     return next((int(state[n].shape[0]) for n in names if n in state and state[n].ndim), default)
 
 
-def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
+@dataclass(frozen=True)
+class Fit:
+    """How a file's tensors compare with those of a network.
 
-    Names that the authors' files spell differently become the supernet's own first. Half-precision tensors are
-    widened. ``num_batches_tracked`` may be missing.
+    missing, extra : names; shapes : sentences
+    named : share of the network's tensors that the file has; share : of those of the right shape
     """
-    state = net.rename(state)
-    own = net.state_dict()
+
+    missing: list[str]
+    extra: list[str]
+    shapes: list[str]
+    named: float
+    share: float
+
+    @property
+    def complete(self) -> bool:
+        return not (self.missing or self.extra or self.shapes)
+
+    @property
+    def hint(self) -> str:
+        """What kind of file it may be."""
+        return "It is a file of another family." if self.named < 0.5 else "It is a file of another width or version."
+
+    def __str__(self) -> str:
+        lists = {"missing": self.missing, "unknown": self.extra, "of another shape": self.shapes}
+        return "tensors " + "; ".join(f"{len(v)} {k} ({_some(v)})" for k, v in lists.items() if v)
+
+
+def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
+    """Names and shapes of a file's tensors against a network's, which may lie on the meta device.
+
+    Names that the authors' files spell differently become the network's own first; ``num_batches_tracked`` may be
+    missing.
+    """
+    state, own = net.rename(state), net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
-    extra = [k for k in state if k not in own]
     shapes = [
         f"{k} is {tuple(state[k].shape)}, expected {tuple(own[k].shape)}"
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
-    problems = []
-    if missing:
-        problems.append(f"{len(missing)} missing ({_some(missing)})")
-    if extra:
-        problems.append(f"{len(extra)} unknown ({_some(extra)})")
-    if shapes:
-        problems.append(f"{len(shapes)} of another shape ({_some(shapes)})")
-    if problems:
-        share = 1 - len(missing) / max(1, len(own))
-        hint = "It is a file of another family." if share < 0.5 else "It is a file of another width or version."
-        raise CheckpointError(f"{source} does not fit {type(net).__name__}: tensors {'; '.join(problems)}.", hint=hint)
-    bad = [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    count = max(1, len(own))
+    named, share = 1 - len(missing) / count, 1 - (len(missing) + len(shapes)) / count
+    return Fit(missing, [k for k in state if k not in own], shapes, named, share)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    return [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+
+
+def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
+
+    Names become the supernet's own first (`compare`). Half-precision tensors are widened.
+    Raises `CheckpointError` that names what is missing, unknown or of another shape.
+    """
+    fit = compare(net, state)
+    if not fit.complete:
+        raise CheckpointError(f"{source} does not fit {type(net).__name__}: {fit}.", hint=fit.hint)
+    bad = not_finite(state)
     if bad:
         raise CheckpointError(f"{source} holds values that are not numbers in {_some(bad)}.")
+    state, own = net.rename(state), net.state_dict()
     net.load_state_dict({k: (state[k].to(v.dtype) if k in state else v) for k, v in own.items()})
+    net.after_loading()
+
+
+def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write named tensors, whole or not at all; tensors that share memory are written each."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, partial, metadata=dict(metadata))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
