@@ -19,7 +19,7 @@ from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.images import Preprocess, read_images
 from hwsearch.inputs import Data
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import digest, load_weights, read_state
+from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
 
 
 class Prepared(Protocol):
@@ -79,7 +79,8 @@ class SupernetEntry:
                 hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
             )
         state = read_state(path)
-        net = self.build_for(state) if self.build_for else self.build()
+        with Uninitialised():
+            net = self.build_for(state) if self.build_for else self.build()
         load_weights(net, state, repr(str(path)))
         net.eval()
         return LoadedSupernet(self, net, digest(net))

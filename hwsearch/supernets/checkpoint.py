@@ -6,16 +6,18 @@ import argparse
 import hashlib
 import os
 import pickle
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from hwsearch.errors import CheckpointError
 from hwsearch.supernets.base import Supernet
@@ -49,7 +51,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             with torch.serialization.safe_globals(HARMLESS):
-                state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{str(path)!r} holds more than tensors, and loading it could run code: {str(error).splitlines()[0]}",
@@ -70,6 +72,18 @@ def read_state(path: Path) -> dict[str, Tensor]:
 def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> int:
     """Length of the first of these tensors that a file holds (the bias of its classifier, say), else `default`."""
     return next((int(state[n].shape[0]) for n in names if n in state and state[n].ndim), default)
+
+
+class Uninitialised(TorchFunctionMode):
+    """Within it new layers draw no random weights: all of them are about to be loaded."""
+
+    DRAWS = frozenset({Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.DRAWS:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 @dataclass(frozen=True)
@@ -136,7 +150,10 @@ def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> Non
     if bad:
         raise CheckpointError(f"{source} holds values that are not numbers in {_some(bad)}.")
     state, own = net.rename(state), net.state_dict()
-    net.load_state_dict({k: (state[k].to(v.dtype) if k in state else v) for k, v in own.items()})
+    full = {k: (state[k].to(v.dtype).contiguous() if k in state else v) for k, v in own.items()}
+    alone = len({v.untyped_storage().data_ptr() for v in full.values()}) == len({id(v) for v in full.values()})
+    # the file's tensors become the network's own, without a second copy, where none of them share memory
+    net.load_state_dict(full, assign=alone and not _tied(net))
     net.after_loading()
 
 
@@ -162,8 +179,14 @@ def digest(net: nn.Module) -> str:
     for name, value in net.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             h.update(name.encode())
-            h.update(value.detach().contiguous().cpu().numpy().tobytes())
+            h.update(value.detach().contiguous().cpu().numpy().reshape(-1).view(np.uint8))
     return h.hexdigest()[:12]
+
+
+def _tied(net: nn.Module) -> bool:
+    """Whether two layers have one parameter: it must stay one."""
+    owned = [id(p) for m in net.modules() for p in m._parameters.values() if p is not None]
+    return len(owned) > len(set(owned))
 
 
 def _some(names: list[str]) -> str:
