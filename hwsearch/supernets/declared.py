@@ -142,9 +142,8 @@ class _Span:
     @property
     def label(self) -> str:
         """The container's name, with the positions where it is not all children."""
-        if len(self.names) == self.last + 1 - self.first:
-            return self.path
-        return f"{self.path}.{self.first}-{self.last}".removeprefix(".")
+        path = self.path or "network"
+        return path if len(self.names) == self.last + 1 - self.first else f"{path}.{self.first}-{self.last}"
 
     @property
     def gene(self) -> str:

@@ -78,6 +78,11 @@ class ResNet(nn.Module):
     depths : blocks of each stage; width : channels of the stem and of the first stage's blocks, 64 as published
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(
         self,
         block: type[BasicBlock] | type[Bottleneck],

@@ -177,7 +177,7 @@ def trace(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Trace:
     defaults = {
         n: p.default for n, p in inspect.signature(model.forward).parameters.items() if p.default is not p.empty
     }
-    training = model.training
+    modes = {m: m.training for m in model.modules()}
     try:
         graph = fx.GraphModule(model, tracer.trace(model.eval(), concrete_args=defaults or None))
     except Exception as error:  # whatever the model's own code raises
@@ -186,7 +186,8 @@ def trace(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Trace:
             hint="Python that branches on tensors must move into a module that is traced as a whole.",
         ) from error
     finally:
-        model.train(training)
+        for module, mode in modes.items():
+            module.training = mode
     runs = []
     for shape in shapes:
         try:
