@@ -12,7 +12,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
@@ -153,13 +153,22 @@ class _Shapes(fx.Interpreter):
         self.macs[n.name] = (self.counter.get_total_flops() - before) // 2
         return value
 
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Layers that keep the shape and multiply nothing are passed by: kernels without storage are slow."""
+        if isinstance(self.fetch_attr(target), (*ACTIVATIONS, nn.BatchNorm2d)):
+            return args[0]
+        return super().call_module(target, args, kwargs)
+
     def measure(self, shape: Sequence[int]) -> _Shapes:
         with self.counter, torch.no_grad():
             self.run(torch.empty(1, *shape, device="meta"))
         return self
 
 
-def on_meta(module: nn.Module) -> nn.Module:
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def on_meta(module: Net) -> Net:
     """A copy without storage, in evaluation mode."""
     memo: dict[int, Any] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
     memo |= {id(b): b.to("meta") for b in module.buffers()}
@@ -188,10 +197,10 @@ def trace(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Trace:
     finally:
         for module, mode in modes.items():
             module.training = mode
-    runs = []
+    runs, without_storage = [], on_meta(graph)
     for shape in shapes:
         try:
-            runs.append(_Shapes(on_meta(graph)).measure(shape))  # type: ignore[arg-type]
+            runs.append(_Shapes(without_storage).measure(shape))
         except Exception as error:  # whatever torch or the model's own code raises
             raise SupernetError(
                 f"{what} does not run on an input of shape {tuple(shape)}: {_first_line(error)}"
