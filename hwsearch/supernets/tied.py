@@ -232,7 +232,9 @@ class _Rules:
             value = self.values[node.name]
             if isinstance(value, Tensor) and node.op != "output":
                 self.found.shapes[node] = tuple(value.shape)
-                self.found.dims[node] = self.dims(node)
+                axes = self.dims(node)
+                fits = tuple(self.found.size(a) for a in axes) == self.found.shapes[node]
+                self.found.dims[node] = axes if fits else self.unknown(node)
             else:  # sizes, tuples: what they are made of is read, not cut, unless tensors come out again
                 self.no_tensor(node)
 
@@ -249,6 +251,9 @@ class _Rules:
         for axes in (out, *(self.found.dims[n] for n in self.tensors(node))):
             self.found.fix(axes, reason)
         return out
+
+    def unknown(self, node: fx.Node) -> tuple[int, ...]:
+        return self.refuse(node, f"{self.what(node)} {self.place(node)} cannot be cut")
 
     def place(self, node: fx.Node) -> str:
         scope = self.found.scopes[node]
@@ -296,7 +301,7 @@ class _Rules:
             return self.reshaped(node, inputs[0])
         if name in ("permute", "transpose") and len(inputs) == 1:
             return self.permuted(node, inputs[0])
-        return self.refuse(node, f"{self.what(node)} {self.place(node)} cannot be cut")
+        return self.unknown(node)
 
     def module(self, node: fx.Node, module: nn.Module) -> tuple[int, ...]:
         name, inputs = str(node.target), self.tensors(node)
@@ -341,8 +346,7 @@ class _Rules:
     def elementwise(self, node: fx.Node, inputs: list[fx.Node]) -> tuple[int, ...]:
         found, out = self.found, self.fresh(node)
         for source in inputs:
-            axes = found.dims[source]
-            for axis, result in zip(axes, out[len(out) - len(axes) :], strict=True):
+            for axis, result in zip(found.dims[source][::-1], out[::-1], strict=False):
                 if found.size(axis) == found.size(result):
                     found.tie(axis, result)
         return out
@@ -353,7 +357,7 @@ class _Rules:
 
     def reduced(self, node: fx.Node, source: fx.Node) -> tuple[int, ...]:
         axes = self.found.dims[source]
-        over = _argument(node, 1, "dim", None)
+        over = _argument(node, 1, "dim", node.kwargs.get("axis"))
         gone = range(len(axes)) if over is None else [over] if isinstance(over, int) else over
         gone = {d % len(axes) for d in gone}
         keep = len(self.found.shapes[node]) == len(axes)
@@ -384,13 +388,14 @@ class _Rules:
 
     def permuted(self, node: fx.Node, source: fx.Node) -> tuple[int, ...]:
         axes = self.found.dims[source]
+        args = node.args[1] if len(node.args) == 2 else node.args[1:]
+        if not isinstance(args, (tuple, list)) or not all(isinstance(d, int) for d in args):
+            return self.unknown(node)
+        order = [int(d) % len(axes) for d in args]  # type: ignore[arg-type]
         if self.name(node) == "transpose":
-            a, b = (int(d) % len(axes) for d in node.args[1:3])  # type: ignore[call-overload, arg-type]
-            order = list(range(len(axes)))
-            order[a], order[b] = order[b], order[a]
-        else:
-            order = list(node.args[1] if isinstance(node.args[1], (tuple, list)) else node.args[1:])  # type: ignore[arg-type]
-        return tuple(axes[d % len(axes)] for d in order)
+            swapped = dict(zip(order, order[::-1], strict=True))
+            order = [swapped.get(d, d) for d in range(len(axes))]
+        return tuple(axes[d] for d in order)
 
 
 def _blocks(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]]:

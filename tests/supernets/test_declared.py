@@ -552,7 +552,30 @@ def pooled(net: Any, x: Tensor) -> Tensor:
 
 
 HALF = Width((0.5, 1.0), divisor=1)
+
+
+def turned(net: Any, x: Tensor) -> Tensor:
+    """Axes go round and come back, by arguments of every form."""
+    x = x.transpose(1, 3).transpose(-1, 1).permute(0, 2, 3, 1).permute((0, 3, 1, 2))
+    x = torch.transpose(x, 1, 2).transpose(2, 1).unsqueeze(-1).squeeze(-1)
+    return net.head(x.flatten(2).sum(axis=-1).reshape(x.shape[0], -1))
+
+
+def test_a_width_follows_its_axis() -> None:
+    net = elastic(Small(turned), {"conv": HALF}, input_shape=(3, 4, 4))
+    arch = net.space.smallest()
+    net.activate(arch)
+    x = images(net, arch)
+    with torch.no_grad():
+        assert largest_error(net.subnet(arch)(x), net(x)) <= 1e-6
+    assert net.params(arch) == 4 * 28 + 2 * 5
+
+
 CANNOT = {
+    "named arguments": (
+        Small(lambda n, x: pooled(n, x.transpose(dim0=1, dim1=2).transpose(1, 2))),
+        "'conv' cannot have an elastic width: the operation 'transpose' .* cannot be cut",
+    ),
     "grouped": (
         Small(lambda n, x: pooled(n, n.grouped(x)), grouped=nn.Conv2d(8, 8, 1, groups=2)),
         r"'conv' cannot have an elastic width: 'grouped' is a grouped convolution \(2 groups\)",
