@@ -397,6 +397,21 @@ def test_nested_depths_are_conditional_on_each_other(randomise: Randomise) -> No
     assert len({net.subnet(a).__repr__() for a in archs}) == len(archs) == 2 * 3 * (1 + 2 * 3)
 
 
+def test_outputs_between_which_depth_chooses_have_one_width() -> None:
+    """Without residuals: whatever child is the last one, its output goes to the same reader."""
+    chain = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 1) for i in range(4)))
+    model = nn.Sequential(chain, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    net = elastic(model, {"0": Depth((2, 4)), "0.?": HALF}, input_shape=(3, 4, 4)).eval()
+    assert net.space.names == ("depth[0]", "width[0.0]", "width[0.1]", "width[0.2]")
+    assert net.space.choices[3].when == When("depth[0]", (4,))
+    for arch in net.space.enumerate():
+        x, subnet = images(net, arch), net.subnet(arch)
+        net.activate(arch)
+        with torch.no_grad():
+            assert largest_error(subnet(x), net(x)) <= 1e-6
+        assert net.params(arch) == sum(p.numel() for p in subnet.parameters())
+
+
 def test_a_network_that_is_itself_a_sequence_can_vary_in_depth() -> None:
     model = nn.Sequential(*(nn.Linear(6, 6) for _ in range(3)))
     net = elastic(model, {"": Depth((1, 2, 3))}, input_shape=(6,))
@@ -607,6 +622,10 @@ CANNOT = {
     "output": (Small(lambda n, x: x.mean((2, 3))), "'conv' cannot have an elastic width: .* the network's output"),
     "parameter": (
         Small(lambda n, x: pooled(n, x * n.holder.weight.view(1, 8, 1, 1)), holder=nn.LayerNorm(8)),
+        "'conv' cannot have an elastic width: the tensor 'holder.weight' is used by itself",
+    ),
+    "parameter first": (
+        Small(lambda n, x: pooled(n, n.holder.weight.view(1, 8, 1, 1) * x), holder=nn.LayerNorm(8)),
         "'conv' cannot have an elastic width: the tensor 'holder.weight' is used by itself",
     ),
     "padding": (
