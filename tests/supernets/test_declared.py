@@ -818,7 +818,10 @@ def test_a_declaration_that_fits_nothing_says_what_is_wrong(case: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: Width(()), "Width has no values"),
+        (lambda: Width(()), "Width takes one or more numbers, not \\(\\)"),
+        (lambda: Width(0.5), "Width takes one or more numbers, not 0.5"),
+        (lambda: Depth((1, 2.5)), "Depth takes one or more whole numbers"),
+        (lambda: Kernel("35"), "Kernel takes one or more whole numbers, not '35'"),
         (lambda: Width((0.0, 1.0)), "shares lie above 0"),
         (lambda: Width((0.5, 0.75)), "the largest is 1.0"),
         (lambda: Width((0.5, 1.5)), "the largest is 1.0"),
