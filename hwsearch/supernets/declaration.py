@@ -47,8 +47,9 @@ class Depth:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _ascending(self, self.values))
-        if self.values[0] < 1 or (self.children is not None and (self.children.step != 1 or not self.children)):
-            raise SupernetError(f"{self}: at least one child is kept, and the children are consecutive.")
+        some = self.children
+        if self.values[0] < 1 or (some is not None and not (isinstance(some, range) and some and some.step == 1)):
+            raise SupernetError(f"{self}: at least one child is kept, and the children are a range without gaps.")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def matches(modules: Mapping[str, nn.Module], declaration: Declaration) -> list[
         names = [n for n in modules if _fits(pattern.split("."), n.split("."))]
         if not names:
             raise SupernetError(f"the network has no module {pattern!r}.", hint=nearest(pattern, filter(None, modules)))
-        for choice in [declared] if isinstance(declared, (Width, Depth, Kernel)) else declared:
+        for choice in declared if isinstance(declared, (tuple, list)) else (declared,):
             kinds = KINDS.get(type(choice))
             if kinds is None:
                 raise SupernetError(f"{pattern!r}: {choice!r} is none of Width, Depth, Kernel.")

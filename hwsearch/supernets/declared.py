@@ -11,7 +11,8 @@
 A width is shared by everything that is tied to it (residual adds, norms, depth-wise convolutions, gates); what is
 tied is found in a torch.fx trace (`hwsearch.supernets.tied`). The slices are those of Once-for-All (Cai, Gan, Wang,
 Zhang, Han, 2020, arXiv 1908.09791) and slimmable networks (Yu et al., 2019, arXiv 1812.08928): the first channels,
-the first blocks, the centre of the kernel.
+the first blocks, the centre of the kernel. For campaigns, `SupernetEntry(name=…, build=lambda: elastic(…), …)` of
+`hwsearch.supernets.catalogue` takes it like any other supernet.
 """
 
 from __future__ import annotations
@@ -68,9 +69,10 @@ def elastic(
 ) -> ElasticModule:
     """A supernet of which `model` is the largest subnet.
 
-    model : any network of one input (N, *input_shape) that torch.fx can trace; it is copied, not changed
+    model : any network of one input that torch.fx can trace; it is copied, not changed
     declaration : names of modules → `Width`, `Depth` or `Kernel`, or several of them. In names, each part between
         dots may have shell wildcards (``layer*.*.conv1``), and ``**`` stands for any number of parts
+    input_shape : of one input, without the batch axis; where `resolutions` are given only its channels count
     name : of the search space; the model's class where none is given
     resolutions : sides of square images among which gene ``r`` chooses; None: the side is no choice
 

@@ -418,10 +418,10 @@ def _first(tensor: Tensor | None, n: int) -> Tensor | None:
 
 
 def _adopt(plain: Any, source: nn.Module, **tensors: Tensor | None) -> Any:
-    """`plain` with copies of these tensors, parameters and mode like those of `source`."""
+    """`plain` with copies of these tensors (None: without it), parameters and mode like those of `source`."""
     for name, tensor in tensors.items():
-        if tensor is not None:
-            value = tensor.detach().clone()
-            own = getattr(source, name)
-            setattr(plain, name, nn.Parameter(value, own.requires_grad) if isinstance(own, nn.Parameter) else value)
+        value: Any = None if tensor is None else tensor.detach().clone()
+        if isinstance(parameter := getattr(source, name), nn.Parameter):
+            value = nn.Parameter(value, parameter.requires_grad)
+        setattr(plain, name, value)
     return plain.train(source.training)

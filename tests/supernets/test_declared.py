@@ -501,6 +501,51 @@ def test_recalibration_works_on_a_subnet(odd: ElasticModule) -> None:
     torch.testing.assert_close(norm.running_mean, seen[0].mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
 
 
+def without_bias(layer: nn.Module) -> nn.Module:
+    layer.register_parameter("bias", None)
+    return layer
+
+
+LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
+    (nn.Conv2d(8, 8, 5, padding="same"), (6, 7, 7)),
+    (nn.Conv2d(8, 8, 5, 2, 4, dilation=2, bias=False), (6, 9, 9)),
+    (nn.Conv2d(8, 8, 3, padding=(1, 2), groups=8), (6, 5, 5)),
+    (nn.Linear(8, 8, bias=False), (3, 6)),
+    (nn.BatchNorm2d(8, affine=False), (6, 4, 4)),
+    (nn.BatchNorm2d(8, track_running_stats=False), (6, 4, 4)),
+    (nn.BatchNorm1d(8, eps=0.1), (6,)),
+    (without_bias(nn.BatchNorm2d(8)), (6, 4, 4)),
+    (nn.LayerNorm(8, elementwise_affine=False), (3, 6)),
+    (nn.LayerNorm(8, bias=False, eps=0.1), (3, 6)),
+    (nn.GroupNorm(4, 8, affine=False), (6, 3)),
+]
+
+
+@pytest.mark.parametrize(("source", "shape"), LAYERS, ids=lambda v: repr(v) if isinstance(v, nn.Module) else "")
+def test_each_option_of_a_layer_is_kept(source: nn.Module, shape: tuple[int, ...], randomise: Randomise) -> None:
+    """The elastic layer, the static one, and for convolutions the zero-padded weights that torch is given."""
+    if getattr(source, "running_mean", source) is not None:
+        randomise(source)
+    layer: Any = layers.ELASTIC[type(source)](copy.deepcopy(source).eval())
+    chosen = {"outputs": 4} if isinstance(source, nn.Linear) else {}
+    if isinstance(source, nn.Conv2d):
+        chosen = {"outputs": 6 if source.groups > 1 else 4, "crop": 1}
+    for name, value in chosen.items():
+        setattr(layer, name, value)
+    x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(0))
+    static = layer.static(6, **chosen)
+    assert type(static) is type(source) and not static.training
+    assert static.state_dict().keys() == layer.state_dict().keys() == source.state_dict().keys()
+    with torch.no_grad():
+        expected = layer(x)
+        assert torch.equal(static(x), expected)
+        if isinstance(source, nn.Conv2d):
+            whole = copy.deepcopy(source)
+            whole.weight[:, :, [0, -1]] = whole.weight[:, :, :, [0, -1]] = 0
+            padded = torch.cat([x, torch.zeros(5, 2, *shape[1:])], 1)
+            torch.testing.assert_close(expected, whole(padded)[:, : chosen["outputs"]], rtol=1e-5, atol=1e-5)
+
+
 # ---------------------------------------------------------------------- importance
 def importance_kept(net: ElasticModule, reader: str, n: int) -> float:
     weight = net.state_dict()[f"{reader}.weight"].abs()
@@ -733,6 +778,7 @@ DECLARATIONS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     ),
     "depth of a block": (lambda: resnet18(width=8), {"layer1.0": Depth((1, 2))}, "type BasicBlock, but Depth is for"),
     "no choice": (lambda: resnet18(width=8), {"layer1": (1, 2)}, "1 is none of Width, Depth, Kernel"),
+    "a number": (lambda: resnet18(width=8), {"layer1": 2}, "2 is none of Width, Depth, Kernel"),
     "empty": (lambda: resnet18(width=8), {}, "the declaration is empty"),
     "deeper than it is": (
         lambda: resnet18(width=8),
@@ -827,7 +873,8 @@ def test_a_declaration_that_fits_nothing_says_what_is_wrong(case: str) -> None:
         (lambda: Width((0.5, 1.5)), "the largest is 1.0"),
         (lambda: Width((1.0,), divisor=0), "divisor is at least 1"),
         (lambda: Depth((0, 1)), "at least one child is kept"),
-        (lambda: Depth((1, 2), children=range(0, 4, 2)), "children are consecutive"),
+        (lambda: Depth((1, 2), children=range(0, 4, 2)), "a range without gaps"),
+        (lambda: Depth((1, 2), children=(4, 5)), "a range without gaps"),  # type: ignore[arg-type]
         (lambda: Kernel((0, 3)), "a side of at least 1"),
     ],
 )
