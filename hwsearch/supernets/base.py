@@ -87,12 +87,12 @@ class Supernet(nn.Module, ABC):
                 hint="A class folder is missing, or the weights are of another data set.",
             )
 
-    def after_loading(self) -> None:
-        """Called when weights have been loaded: what a family makes of them before subnets are cut. Nothing, usually."""
-
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
         return dict(state)
+
+    def after_loading(self) -> None:
+        """Called once the weights of a file are in place: whatever has to follow from them."""
 
     def macs(self, arch: Architecture) -> int:
         return int(self.macs_array(self.space.to_array([arch]))[0])

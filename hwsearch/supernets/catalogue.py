@@ -140,12 +140,13 @@ def entry(name: str) -> SupernetEntry:
 
 
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, vit
+    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, plain, vit
 
     entries = (
         cifar10.ENTRY,
         *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
         *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
+        *(plain.RESNET18, plain.RESNET50, plain.MOBILENET_V2),
         *(hat.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
     )
     return {e.name: e for e in entries}
