@@ -243,7 +243,7 @@ def mobilenet_v2_declaration() -> dict[str, Any]:
 
 
 def _entry(
-    name: str, title: str, paper: str, top1: str, model: Callable[[int], nn.Module], declared: Declaration, head: str
+    name: str, title: str, paper: str, top1: float, model: Callable[[int], nn.Module], declared: Declaration, head: str
 ) -> SupernetEntry:
     def build(classes: int = 1000) -> PlainSupernet:
         return PlainSupernet(model(classes), declared, name=name, resolutions=RESOLUTIONS)
@@ -265,7 +265,7 @@ def _entry(
             "code_licence": "BSD-3-Clause (torchvision)",
             "weights_licence": "none stated separately",
             "get": f"the state dict of torchvision.models.{name.replace('-', '_')} with ImageNet weights, or your own of that layout",
-            "published_top1": top1,
+            "published_top1_percent": {"the plain network (IMAGENET1K_V1)": top1},
             "note": "The weights are those of one plain network: subnets cut from it need fine-tuning or supernet training.",
         },
     )
@@ -275,7 +275,7 @@ RESNET18 = _entry(
     "resnet18",
     "ResNet-18",
     "He et al., 2015, arXiv 1512.03385",
-    "69.758 % (the plain network, IMAGENET1K_V1)",
+    69.758,
     resnet18,
     resnet_declaration((2, 2, 2, 2), BasicBlock.expansion),
     "fc.weight",
@@ -284,7 +284,7 @@ RESNET50 = _entry(
     "resnet50",
     "ResNet-50",
     "He et al., 2015, arXiv 1512.03385",
-    "76.130 % (the plain network, IMAGENET1K_V1)",
+    76.130,
     resnet50,
     resnet_declaration((3, 4, 6, 3), Bottleneck.expansion),
     "fc.weight",
@@ -293,7 +293,7 @@ MOBILENET_V2 = _entry(
     "mobilenet-v2",
     "MobileNetV2",
     "Sandler et al., 2018, arXiv 1801.04381",
-    "71.878 % (the plain network, IMAGENET1K_V1)",
+    71.878,
     MobileNetV2,
     mobilenet_v2_declaration(),
     "classifier.1.weight",

@@ -10,8 +10,10 @@ from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet
 from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
 from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.declared import Depth, Kernel, Width, elastic
 from hwsearch.supernets.hat import HatConfig, HatTransformer
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
+from hwsearch.supernets.plain import BasicBlock, ResNet
 from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
 from hwsearch.testing import SupernetConformance
@@ -39,7 +41,7 @@ class TestProxylessNAS(SupernetConformance):
 
 class TestResNet(SupernetConformance):
     def make(self) -> Supernet:
-        return ElasticResNet(ResNetConfig("rn", 16, (32, 48), (1, 2), (1, 2), classes=5, resolutions=(24, 30, 32)))
+        return ElasticResNet(ResNetConfig("rn", 16, (64, 96), (1, 2), (1, 2), classes=5, resolutions=(24, 30, 32)))
 
 
 class TestAttentiveNAS(SupernetConformance):
@@ -78,6 +80,14 @@ class TestViT(SupernetConformance):
             ElasticViTConfig(name="vit", classes=5, norm_eps=1e-6, hidden=24, head_size=8, layers=(1, 2, 3),
                              heads=(1, 3), ffn=(16, 48), patch=4, resolutions=(12, 16))
         )  # fmt: skip
+
+
+class TestDeclared(SupernetConformance):
+    def make(self) -> Supernet:
+        declared = {"layer*.*.conv1": Width((0.5, 1.0)), "layer[34]": Depth((1, 2)), "conv1": Kernel((3, 7))}
+        return elastic(
+            ResNet(BasicBlock, (2, 2, 2, 2), classes=4, width=16), declared, name="declared", resolutions=(32, 48)
+        )
 
 
 def test_the_suite_finds_a_broken_supernet() -> None:
