@@ -486,6 +486,13 @@ def is_depthwise(conv: nn.Conv2d) -> bool:
     return conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
 
 
+def norm_slots(norm: ElasticBatchNorm) -> list[tuple[Tensor, int]]:
+    """The tensors of a batch norm that have an entry a channel, as slots of `sort_by_importance`."""
+    bn = norm.bn
+    assert bn.running_mean is not None and bn.running_var is not None
+    return [(bn.weight, 0), (bn.bias, 0), (bn.running_mean, 0), (bn.running_var, 0)]
+
+
 @torch.no_grad()
 def sort_by_importance(
     slots: Sequence[tuple[Tensor, int]], consumers: Sequence[tuple[Tensor, int]], block: int = 1
