@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -126,7 +128,12 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> SupernetEntry:
-    """The catalogue's entry of that name; `SupernetError` when there is none."""
+    """The catalogue's entry of that name, or one of your own code: ``package.module:ENTRY`` or ``folder/file.py:ENTRY``.
+
+    Raises `SupernetError` when there is none.
+    """
+    if ":" in name:
+        return _entry_in_code(name)
     built_in = _built_in()
     if name in built_in:
         return built_in[name]
@@ -137,6 +144,27 @@ def entry(name: str) -> SupernetEntry:
                 raise SupernetError(f"entry point {point.value!r} of supernet {name!r} is not a SupernetEntry.")
             return found
     raise SupernetError(f"there is no supernet {name!r}.", hint=nearest(name, names()))
+
+
+def _entry_in_code(name: str) -> SupernetEntry:
+    place, _, attribute = name.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            spec = spec_from_file_location(Path(place).stem, place)
+            assert spec is not None and spec.loader is not None
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = import_module(place)
+    except (ImportError, OSError) as error:
+        raise SupernetError(f"supernet {name!r}: {place!r} cannot be imported: {error}.") from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, SupernetEntry):
+        entries = [k for k, v in vars(module).items() if isinstance(v, SupernetEntry)]
+        raise SupernetError(
+            f"supernet {name!r}: {place!r} has no SupernetEntry {attribute!r}.", hint=nearest(attribute, entries)
+        )
+    return found
 
 
 def _built_in() -> dict[str, SupernetEntry]:
