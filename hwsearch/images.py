@@ -110,6 +110,12 @@ class ImageData:
     def slice(self, start: int, stop: int) -> ImageData:
         return ImageData(self.images[start:stop], self.labels[start:stop], self.classes, self.preprocess, self.name)
 
+    def take(self, indices: NDArray[np.int64]) -> ImageData:
+        """The images at `indices`, in that order; what is decoded here already is not decoded again."""
+        images = [self.images[i] for i in indices]
+        cache = {side: pixels[indices] for side, pixels in self._cache.items()}
+        return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, cache)
+
     def _decode(self, i: int) -> Image.Image:
         item = self.images[i]
         if isinstance(item, np.ndarray):

@@ -1,5 +1,6 @@
-"""How good a subnet is: data, batch-norm recalibration, top-1 with its error."""
+"""How good a subnet is: data, batch-norm recalibration, top-1 with its error, and the front of many."""
 
+from hwsearch.accuracy.budget import RaceResult, front_accuracy, race
 from hwsearch.accuracy.evaluate import Z90, Accuracy, calibrated_subnet, evaluate, subnet_accuracy
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.images import ImageData, Preprocess, from_arrays, from_folder, from_parquet
@@ -9,11 +10,14 @@ __all__ = [
     "Accuracy",
     "ImageData",
     "Preprocess",
+    "RaceResult",
     "calibrated_subnet",
     "evaluate",
     "from_arrays",
     "from_folder",
     "from_parquet",
+    "front_accuracy",
+    "race",
     "recalibrate",
     "subnet_accuracy",
 ]
