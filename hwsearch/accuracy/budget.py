@@ -96,7 +96,7 @@ class RaceResult:
     top1 : percent on all images, exact, of finished subnets; NaN of others
     bound : percent that top-1 does not exceed: top-1 itself where finished; of all dropped subnets together
         with probability 1 − error; NaN where evaluation failed
-    covered_by : the finished subnet, no costlier, whose top-1 plus tolerance is `bound`; −1 where not dropped
+    covered_by : a finished subnet, no costlier, whose top-1 plus tolerance is at least `bound`; −1 where not dropped
     seen : images evaluated
     images : N, of the data set
     failures : message by index of subnets whose evaluation raised `MeasurementError`; the front is that of the rest
@@ -141,7 +141,7 @@ def race(
 
     evaluate : gives the answers of one subnet on some images; called once at most for each pair of both
     costs : (n,) or (n, k), known exactly, smaller is better
-    images : N, the size of the data set; memory is about 9 n N bytes
+    images : N, the size of the data set; memory is about 30 n N bytes
     tolerance : points of top-1 by which subnets may be better than the front returned; 0: the front itself
     first : images that all subnets see
     growth : of the images seen, from one round to the next
@@ -199,13 +199,13 @@ class _Race:
         self._look(self.rng.choice(self.N, first, replace=False))
         self._finish(self._first_to_finish())
         rounds = [self._round()]
-        while self.racing.any() and self.left.any():
-            self._finish(self._promising())
-            if self.racing.any():
-                size = min(self.N - len(self.order), math.ceil((growth - 1) * len(self.order)))
-                self._bet(size)
+        while self.racing.any():
+            if self.left.any():
+                self._finish(self._promising())
+                self._bet(min(self.N - len(self.order), math.ceil((growth - 1) * len(self.order))))
+            if not self.left.any():
+                self._finish(np.flatnonzero(self.racing))
             rounds.append(self._round())
-        self._finish(np.flatnonzero(self.racing))
         done = np.flatnonzero(self.finished)
         if not len(done):
             raise MeasurementError(f"none of {self.n} subnets could be evaluated: {next(iter(self.failures.values()))}")
@@ -324,6 +324,8 @@ class _Race:
     def _bet(self, size: int) -> None:
         """Draw the next images, let all racing subnets see them, update the capitals, drop."""
         subnets = np.flatnonzero(self.racing)
+        if not len(subnets):
+            return
         h = self._predict(subnets)
         variance = self._variance(subnets, h)
         s = np.sqrt(variance)
@@ -351,7 +353,8 @@ class _Race:
             self.log_capital[subnets, g] += np.log1p(stake * gain).sum(axis=1)
         self.squares[subnets, 0] += (y**2).sum(axis=1)
         self.squares[subnets, 1] += variance[block].sum()
-        self._drop(subnets, needed)
+        if self.left.any():
+            self._drop(subnets, needed)
 
     def _drop(self, subnets: IntArray, needed: FloatArray) -> None:
         capital = np.logaddexp.reduce(self.log_capital[subnets], axis=1)
