@@ -237,3 +237,14 @@ def test_images_taken_are_those_asked_for_and_are_not_decoded_again(monkeypatch:
     taken = data.take(index)
     assert np.array_equal(taken.pixels(20), expected) and taken.labels.tolist() == data.labels[index].tolist()
     assert taken.classes == data.classes and taken.name == data.name and len(data) == 9
+
+
+def test_a_subnet_is_dropped_when_its_capital_reaches_subnets_over_error() -> None:
+    correct = population(np.array([0.9, 0.5, 0.5, 0.5]), 100, np.random.default_rng(0))
+    one = budget._Race(lookup(correct), np.arange(4.0)[:, None], 100, np.random.default_rng(0), 0.1, 0.0)
+    one._look(np.arange(10))
+    one._finish(np.array([0]))
+    one.log_capital[1:] = np.log(np.array([[39.9], [40.1], [80.0]]) / len(budget.DEFICITS))
+    one._drop(np.array([1, 2, 3]), one._needed(np.array([1, 2, 3])))
+    assert one.racing.tolist() == [False, True, False, False]
+    assert one.covered_by.tolist() == [-1, -1, 0, 0] and one.bound[2:].tolist() == [90.0, 90.0]
