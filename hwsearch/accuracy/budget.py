@@ -13,8 +13,8 @@ b" is tested by betting against it, image by image, without replacement:
 
 - The answers of the finished subnets are known on all images. A ridge regression on them predicts A's
   answer, h_i in [0, 1] (a control variate); what is left to learn is y_i = h_i − x_i, x_i in {0, 1}.
-- The next image is drawn among those left with probability q_i = s_i / Σ s, where s_i is the standard
-  deviation expected of y_i: hardly ever an image that everybody gets right.
+- The next image is drawn among those left with probability q_i = s_i / Σ s, where s_i is about the standard
+  deviation expected of y_i: seldom an image that everybody gets right.
 - If A reaches b, the x_i of the images left sum to at least r = b − (right answers so far), so
   u = Σ_left h_i − r bounds Σ_left y_i, and E[y_i / q_i − u | past] ≤ 0. Hence the capital
   K = Π (1 + λ (y_i / q_i − u)) with any λ ≥ 0 chosen before the draw and small enough to keep K positive,
@@ -62,9 +62,11 @@ Evaluate = Callable[[int, IntArray], BoolArray]
 
 # How well the race bets, never whether it is right, depends on these.
 #: deficits to bet on, as shares of all images: the capital starts in equal parts on each
-DEFICITS = np.array([0.005, 0.01, 0.02, 0.04, 0.08])
+DEFICITS = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 #: most of the capital that one image may cost
 STAKE = 0.8
+#: weight in the draw of an unexpected right answer, which costs most: the more often drawn, the less it costs
+SURPRISE = 0.5
 #: subnets finished after the first images, and at most in each later round
 FIRST_FINISHED, MORE_FINISHED = 8, 4
 #: a subnet is finished early when it seems to be on the front by this many standard errors
@@ -328,7 +330,7 @@ class _Race:
             return
         h = self._predict(subnets)
         variance = self._variance(subnets, h)
-        s = np.sqrt(variance)
+        s = np.maximum(np.sqrt(variance), (1 - h).mean(axis=0) * SURPRISE)
         rest = np.flatnonzero(self.left)
         # the smallest of exponential variables of rates s is i with probability s_i / Σ s, and so on without i
         block = rest[np.argsort(self.rng.exponential(size=len(rest)) / s[rest])[:size]]
@@ -346,7 +348,7 @@ class _Race:
         gain = y * (s_left / s[block]) - u
         room = u + ((1 - h[:, rest]) / s[rest]).max(axis=1, keepdims=True) * s_left  # gain ≥ −room
         scale = self.squares[subnets, 0] / self.squares[subnets, 1]
-        spread = scale[:, None] * s_left**2
+        spread = scale[:, None] * s_left * ((variance / s)[rest].sum() - _before((variance / s)[block]))
         for g, deficit in enumerate(DEFICITS * self.N):
             stake = np.minimum(deficit / (spread + deficit**2), STAKE / np.maximum(room, 1e-9))
             stake[(room <= 1e-9) | ~testable[:, None]] = 0.0

@@ -95,7 +95,7 @@ def test_the_capital_against_a_true_hypothesis_is_a_martingale(shared: float) ->
         one._look(one.rng.choice(images, 10, replace=False))
         one._finish(np.array([0, 1]))
         for k in range(3):
-            one._bet(12)
+            one._bet(8)
             capital[seed, k] = np.exp(np.logaddexp.reduce(one.log_capital[2]))
     error = capital.std(axis=0) / np.sqrt(runs)
     assert (error < 0.1).all() and (capital.std(axis=0) > 0.2).all()
