@@ -85,17 +85,20 @@ def test_the_stated_probability_holds_where_all_subnets_are_nearly_equal(toleran
 
 @pytest.mark.parametrize("shared", [0.0, 0.9])
 def test_the_capital_against_a_true_hypothesis_is_a_martingale(shared: float) -> None:
-    """At the boundary, where the subnet reaches the goal exactly, the expected capital stays 1 at every round."""
+    """At the boundary, where the subnet reaches the goal exactly, the expected capital stays 1 at every round.
+
+    The first images are such that the subnet seems better than it is: predictions may be wrong, the capital not.
+    """
     images, runs = 60, 1500
     correct = population(np.array([0.6, 0.5, 37 / 60]), images, np.random.default_rng(3), shared)
     costs = np.array([[1.0], [2.0], [3.0]])
-    capital = np.empty((runs, 3))
+    capital = np.empty((runs, 2))
     for seed in range(runs):
         one = budget._Race(lookup(correct), costs, images, np.random.default_rng(seed), 1e-300, 0.0)
-        one._look(one.rng.choice(images, 10, replace=False))
+        one._look(np.flatnonzero(correct[2])[:10])
         one._finish(np.array([0, 1]))
-        for k in range(3):
-            one._bet(8)
+        for k, size in enumerate((18, 5)):
+            one._bet(size)
             capital[seed, k] = np.exp(np.logaddexp.reduce(one.log_capital[2]))
     error = capital.std(axis=0) / np.sqrt(runs)
     assert (error < 0.1).all() and (capital.std(axis=0) > 0.2).all()
