@@ -41,7 +41,7 @@ comparators, control and sampling weight at once are this package's own combinat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -378,18 +378,23 @@ def front_accuracy(
     supernet: Supernet,
     archs: Sequence[Architecture],
     costs: ArrayLike,
-    calibration: ImageData,
+    calibration: ImageData | None,
     validation: ImageData,
     *,
     rng: np.random.Generator,
     error: float = 0.05,
     tolerance: float = 0.0,
     batch: int = 250,
+    known: Mapping[int, BoolArray] | None = None,
+    answered: Callable[[int, IntArray, BoolArray], None] | None = None,
 ) -> RaceResult:
     """`race` between subnets of a supernet on `validation`; costs: (n,) or (n, k), one row an architecture.
 
-    Batch norms are recalibrated once a subnet. Between rounds only their statistics are kept, some kilobytes a
+    Batch norms, where there are some, are recalibrated once a subnet. Between rounds only their statistics are kept, some kilobytes a
     subnet, and the subnet is cut from the supernet again.
+
+    known : answers to all images (N,) of subnets, by index, that were evaluated before and are not evaluated again
+    answered : told (subnet, images, answers) of every evaluation
     """
     if len(archs) != len(np.atleast_1d(np.asarray(costs))):
         raise DataError(f"{len(archs)} architectures, but costs of shape {np.shape(costs)}.")
@@ -398,6 +403,8 @@ def front_accuracy(
 
     def answers(i: int, index: IntArray) -> BoolArray:
         nonlocal calibrations
+        if known is not None and i in known:
+            return known[i][index]
         side = supernet.input_size(archs[i])
         if i in statistics:
             net = supernet.subnet(archs[i]).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -407,7 +414,10 @@ def front_accuracy(
             calibrations += 1
             statistics[i] = {name: value.clone() for name, value in net.named_buffers()}
         validation.pixels(side)
-        return evaluate(net, validation.take(index), side, batch=batch).correct
+        correct = evaluate(net, validation.take(index), side, batch=batch).correct
+        if answered is not None:
+            answered(i, index, correct)
+        return correct
 
     result = race(answers, costs, images=len(validation), rng=rng, error=error, tolerance=tolerance)
-    return replace(result, calibration_images=calibrations * len(calibration))
+    return replace(result, calibration_images=calibrations * len(calibration or ()))

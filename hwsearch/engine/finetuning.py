@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsearch.accuracy import Z90, Score, assess, recalibrate
+from hwsearch.accuracy import Z90, assess, recalibrate
 from hwsearch.engine.campaign import Campaign
-from hwsearch.engine.measuring import accuracy_protocol, ready_subnet
+from hwsearch.engine.measuring import accuracy_row, ready_subnet
 from hwsearch.engine.results import export_model, find_arch
 from hwsearch.errors import CampaignError
 from hwsearch.inputs import Data
-from hwsearch.spaces import Architecture
-from hwsearch.store import Measurement, utc_now
+from hwsearch.store import utc_now
 from hwsearch.supernets.checkpoint import digest, save_weights
 from hwsearch.training.finetuning import FinetuneConfig, finetune
 
@@ -59,7 +58,8 @@ def finetune_subnet(
     started = utc_now()
     after = assess(subnet.eval(), test, size, batch=batch)
     gain, error = after.difference(before)
-    _store(campaign, arch, subnet_digest := digest(subnet), after, started)
+    subnet_digest = digest(subnet)
+    campaign.store.add([accuracy_row(campaign, arch, after, "test", "finetuned", started, weights=subnet_digest)])
     place = output or campaign.folder / "models" / "finetuned" / f"{arch.id}.onnx"
     told = {k: v for k, v in report.items() if k != "losses"}
     told |= {"loss_first": round(losses[0], 4), "loss_last": round(losses[-1], 4), "weights": subnet_digest}
@@ -103,27 +103,3 @@ def _training_data(campaign: Campaign, path: str | None) -> Data:
             hint="Give other data.",
         )
     return found
-
-
-def _store(campaign: Campaign, arch: Architecture, weights: str, score: Score, started: str) -> None:
-    """Keep the score, under the digest of the subnet's own weights."""
-    kind, unit = campaign.loaded.entry.score
-    row = Measurement(
-        arch_id=arch.id,
-        metric="accuracy",
-        subject=campaign.example_subject("test"),
-        protocol=accuracy_protocol(campaign),
-        purpose="finetuned",
-        value=score.value,
-        unit=unit,
-        spread=Z90 * score.standard_error,
-        low=score.value - Z90 * score.standard_error,
-        high=score.value + Z90 * score.standard_error,
-        repeats=1,
-        details={"images": score.n, "score": kind, "split": "test", "standard_error": score.standard_error},
-        record=score.pack(),
-        started_at=started,
-        ended_at=utc_now(),
-        supernet=weights,
-    )
-    campaign.store.add([row])
