@@ -64,8 +64,8 @@ def supernets(
 def check_file(path: Path | str) -> dict[str, Any]:
     """What a weight file is: tensors, weights, checksums; which supernets of the catalogue it loads into.
 
-    Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there;
-    ``otherwise`` says of every other supernet why not.
+    Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
+    and ``otherwise`` says of every supernet why not.
     """
     path = Path(path)
     state = read_state(path)
@@ -97,8 +97,9 @@ def check_file(path: Path | str) -> dict[str, Any]:
         "fits": fits,
         "loads": bool(fits) and not not_finite(state),
         "published_file": published[0] if published else None,
-        "otherwise": reasons,
     }
+    if not fits:
+        found["otherwise"] = reasons
     if not fits and closest is not None:
         share, name, fit = closest
         found["closest"] = {
@@ -139,7 +140,11 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str
         raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
     fits = [n for n in check_file(path)["fits"] if n]
     if fits:
-        state = _shape_only(fits[0], state).rename(state)
+        net = _shape_only(fits[0], state)
+        renamed = net.rename(state)
+        once = {v.data_ptr(): k for k, v in reversed(renamed.items())}  # of shared tensors the first name
+        alone = {k: v for k, v in renamed.items() if once[v.data_ptr()] == k or v.numel() < 2}
+        state = alone if compare(net, alone).complete else renamed
     metadata = {"source": path.name, "source_sha256": _digest(path, "sha256"), "fits": ", ".join(fits)}
     write_safetensors(state, place, metadata)
     return {"file": str(place), "bytes": place.stat().st_size, "sha256": _digest(place, "sha256"), "fits": fits}

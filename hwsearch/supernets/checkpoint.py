@@ -59,7 +59,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0]}."
+            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0].split('. ')[0].rstrip('.')}."
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
