@@ -150,10 +150,15 @@ def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> Non
     if bad:
         raise CheckpointError(f"{source} holds values that are not numbers in {_some(bad)}.")
     state, own = net.rename(state), net.state_dict()
-    full = {k: (state[k].to(v.dtype).contiguous() if k in state else v) for k, v in own.items()}
-    alone = len({v.untyped_storage().data_ptr() for v in full.values()}) == len({id(v) for v in full.values()})
-    # the file's tensors become the network's own, without a second copy, where none of them share memory
-    net.load_state_dict(full, assign=alone and not _tied(net))
+    full: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in own.items():
+        tensor = state[name].to(value.dtype).contiguous() if name in state else value
+        place = tensor.untyped_storage().data_ptr()
+        full[name] = tensor.clone() if place in taken else tensor
+        taken.add(place)
+    # the file's tensors become the network's own, without a second copy
+    net.load_state_dict(full, assign=not _tied(net))
     net.after_loading()
 
 
