@@ -83,7 +83,7 @@ class SupernetEntry:
         state = read_state(path)
         with Uninitialised():
             net = self.build_for(state) if self.build_for else self.build()
-        load_weights(net, state, repr(str(path)))
+        load_weights(net, state, repr(str(path)), take=True)
         net.eval()
         return LoadedSupernet(self, net, digest(net))
 

@@ -137,9 +137,10 @@ def not_finite(state: Mapping[str, Tensor]) -> list[str]:
     return [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
 
 
-def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
+def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str, *, take: bool = False) -> None:
     """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
 
+    take : the tensors become the network's own without a copy; nobody else may use them afterwards
     Names become the supernet's own first (`compare`). Half-precision tensors are widened.
     Raises `CheckpointError` that names what is missing, unknown or of another shape.
     """
@@ -157,8 +158,7 @@ def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> Non
         place = tensor.untyped_storage().data_ptr()
         full[name] = tensor.clone() if place in taken else tensor
         taken.add(place)
-    # the file's tensors become the network's own, without a second copy
-    net.load_state_dict(full, assign=not _tied(net))
+    net.load_state_dict(full, assign=take and not _tied(net))
     net.after_loading()
 
 

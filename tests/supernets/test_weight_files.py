@@ -93,12 +93,16 @@ def test_wrong_actions_are_told() -> None:
         hwsearch.supernets("chek")
 
 
-def test_tied_parameters_stay_tied_and_files_stay_theirs() -> None:
-    """Loading takes the file's tensors over where it can, and copies where they share memory."""
+def test_what_is_loaded_is_the_networks_own() -> None:
+    """Two layers never share what is one tensor in a file; without `take` nothing is shared with the caller."""
     net = catalogue.entry("cifar10-mbv3").build()
     state = {k: v.clone() for k, v in net.state_dict().items()}
     names = [f"blocks.{i}.conv.point_linear.bn.bn.weight" for i in (1, 2)]
     state[names[1]] = state[names[0]]
-    load_weights(net, state, "shared")
-    parameters = dict(net.named_parameters())
-    assert parameters[names[0]].data_ptr() != parameters[names[1]].data_ptr()
+    for take in (True, False):
+        net = catalogue.entry("cifar10-mbv3").build()
+        load_weights(net, state, "shared", take=take)
+        parameters = dict(net.named_parameters())
+        assert parameters[names[0]].data_ptr() != parameters[names[1]].data_ptr()
+    given = {v.data_ptr() for v in state.values()}
+    assert given.isdisjoint(v.data_ptr() for v in net.state_dict().values())
