@@ -79,7 +79,7 @@ def front_figure(
     ax.set_xlabel(f"latency on {device.name} (ms, median)")
     ax.set_ylabel(axis_label(metric))
     ax.margins(0.05, 0.07)
-    for limit in limits(device, objectives):
+    for limit in limits(device, objectives, metric):
         _limit_line(ax, limit.metric, limit.value, limit.text)
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, columnspacing=1.4)
     _name_picks(figure, ax, device, letters_only=narrow)
@@ -192,9 +192,8 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         span = (low - pad, high + pad)
         ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
         ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
-        ax.set(
-            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted ({unit})", ylabel=f"measured ({unit})"
-        )
+        behind = f" ({unit})" if unit else ""
+        ax.set(xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}")
         ax.locator_params(nbins=5)
         tau = kendall(predicted, found)
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"

@@ -41,6 +41,7 @@ class DeviceView:
     small_chart: Chart
     picks: list[dict[str, Any]]
     front: list[dict[str, str]]
+    sides: bool
     level: str
     measured_latency: int
     measured_accuracy: int
@@ -118,6 +119,7 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
         small_chart=build(device, objectives, metric, width=360, height=400, narrow=True),
         picks=_picks(device, report),
         front=_front_rows(device),
+        sides=any(side_of(pick, report.supernet) for pick in device.picks),
         level=f"{100 * device.confidence:.0f}\N{NO-BREAK SPACE}%",
         measured_latency=_count(device, "latency_ms"),
         measured_accuracy=_count(device, "accuracy"),
