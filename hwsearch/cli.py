@@ -96,7 +96,7 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in (device["device"], f"{score} (90 %)", "latency ms (90 %)", "MACs", "file"):
             words = name in (device["device"], "file")
-            table.add_column(name, justify="left" if words else "right", overflow="fold")
+            table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
         for p in device["picks"]:
             table.add_row(
                 p["label"],

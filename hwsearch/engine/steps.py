@@ -23,6 +23,7 @@ from hwsearch.errors import CampaignError, LimitError, PredictorError
 from hwsearch.front import non_dominated
 from hwsearch.metrics import computed_metric, computed_metrics
 from hwsearch.objective import Objective
+from hwsearch.report.text import number
 from hwsearch.search import create
 from hwsearch.search.guided import GuidedSearcher
 from hwsearch.spaces import Architecture
@@ -204,7 +205,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             }
             out.append(row)
             notes.append(
-                f"{kind} τ {row['kendall']:.2f} ±{row['mae']:.1f} {'pt' if unit else kind}"
+                f"{kind} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {'pt' if unit else kind}"
                 if metric == "accuracy"
                 else f"{device} MAPE {row['mape']:.1f} %"
             )

@@ -193,7 +193,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
         ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
         behind = f" ({unit})" if unit else ""
-        ax.set(xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}")
+        ax.set(
+            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}"
+        )
         ax.locator_params(nbins=5)
         tau = kendall(predicted, found)
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"

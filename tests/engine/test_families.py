@@ -35,13 +35,12 @@ from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, Wi
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.checkpoint import rows_of
 from hwsearch.supernets.hat import HatConfig, HatTransformer
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, Stage
 from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.translation import PAD, SPECIALS, TranslationData
+from hwsearch.translation import EOS, PAD, SPECIALS, TranslationData
 
 CLASSES = ("circles", "dots", "stripes")
 SETTINGS = """
@@ -122,7 +121,9 @@ def sst2(folder: Path) -> str:
     return f'validation = "{place / "dev.tsv"}"\ntest = "{place / "test.tsv"}"\n'
 
 
-SUBWORDS = tuple(f"{w}{end}" for w in ("ha", "ne", "to", "ri", "lu", "mo", "ka", "se", "vi", "po") for end in ("", "@@"))
+SUBWORDS = tuple(
+    f"{w}{end}" for w in ("ha", "ne", "to", "ri", "lu", "mo", "ka", "se", "vi", "po") for end in ("", "@@")
+)
 
 
 def pairs(folder: Path) -> str:
@@ -150,7 +151,11 @@ def of_attentivenas(state: State, path: Path) -> None:
 
 
 def of_fairseq(state: State, path: Path) -> None:
-    marks = {f"{side}.{n}": torch.ones(1) for side in ("encoder", "decoder") for n in ("version", "embed_positions._float_tensor")}
+    marks = {
+        f"{side}.{n}": torch.ones(1)
+        for side in ("encoder", "decoder")
+        for n in ("version", "embed_positions._float_tensor")
+    }
     record = {
         "args": argparse.Namespace(arch="transformersuper_wmt_en_de", share_all_embeddings=True),
         "model": {**state, **marks, "decoder.embed_tokens.weight": state["encoder.embed_tokens.weight"]},
@@ -187,10 +192,8 @@ def resized(entry: SupernetEntry, build: Callable[[], Supernet]) -> SupernetEntr
     return replace(entry, build=build, build_for=lambda state: build())
 
 
-def mobilenetv3(state: State | None = None) -> Supernet:
-    """The published shape at a low resolution."""
-    config = replace(ofa.ofa_mobilenetv3(1.0), resolutions=(32, 48))
-    return ElasticMobileNetV3(replace(config, classes=3 if state is None else rows_of(state, ofa.CLASSIFIER, 1000)))
+def mobilenetv3() -> Supernet:
+    return ElasticMobileNetV3(replace(ofa.ofa_mobilenetv3(1.0), classes=3))
 
 
 def proxylessnas() -> Supernet:
@@ -238,20 +241,19 @@ def image_encoder() -> Supernet:
     return ElasticViT(ElasticViTConfig(name="x", classes=3, norm_eps=1e-12, patch=8, resolutions=(32,), **some))
 
 
-W10 = replace(ofa.W10, build=mobilenetv3, build_for=mobilenetv3)
 PROXYLESS = resized(ofa.PROXYLESS, proxylessnas)
 RESNET50D = resized(ofa.RESNET50D, resnet)
 ALPHANET = resized(attentivenas.ALPHANET, attentive)
 HAT = resized(hat.ENTRY, transformer)
 
 FAMILIES = [
-    Family(W10, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
-    Family(PROXYLESS, proxylessnas, image_folders, of_ofa, "ofa_proxyless_d234_e346_k357_w1.3", 25, 90),
-    Family(RESNET50D, resnet, image_folders, of_ofa, "ofa_supernet_resnet50", 25, 90),
-    Family(ALPHANET, attentive, image_folders, of_attentivenas, "alphanet_pretrained.pth.tar", 25, 90),
-    Family(HAT, transformer, pairs, of_fairseq, "HAT_wmt14ende_super_space0.pt", 100, 30),
-    Family(bert.ENTRY, text_encoder, sst2, of_hugging_face, "model.safetensors", 25, 90),
-    Family(vit.B16_HALF, image_encoder, image_folders, of_hugging_face, "model.safetensors", 25, 90),
+    Family(ofa.W10, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
+    Family(PROXYLESS, proxylessnas, image_folders, of_ofa, "ofa_proxyless_d234_e346_k357_w1.3", 12, 80),
+    Family(RESNET50D, resnet, image_folders, of_ofa, "ofa_supernet_resnet50", 6, 80),
+    Family(ALPHANET, attentive, image_folders, of_attentivenas, "alphanet_pretrained.pth.tar", 4, 80),
+    Family(HAT, transformer, pairs, of_fairseq, "HAT_wmt14ende_super_space0.pt", 60, 30),
+    Family(bert.ENTRY, text_encoder, sst2, of_hugging_face, "model.safetensors", 15, 80),
+    Family(vit.B16_HALF, image_encoder, image_folders, of_hugging_face, "model.safetensors", 3, 80),
 ]
 
 
@@ -279,6 +281,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     def start(family: Family, change: Callable[[State], None] = lambda state: None) -> Path:
         built_in = catalogue._built_in()
         monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, family.entry.name: family.entry})
+        monkeypatch.setattr("hwsearch.engine.campaign.usable_cores", lambda: 1)
         data = family.data(tmp_path)
         net = family.net()
         net.load_state_dict(seeded_weights(net.state_dict()))
@@ -294,6 +297,19 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         return config
 
     return start
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command, which must succeed, and returns what it printed."""
+
+    def command(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["hwsearch", *words])
+        capsys.readouterr()
+        main()
+        return capsys.readouterr().out
+
+    return command
 
 
 def check_models(campaign: Campaign, cards: list[Path]) -> None:
@@ -324,7 +340,7 @@ def check_models(campaign: Campaign, cards: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.entry.name)
-def test_the_whole_line(family: Family, start: Callable[..., Path]) -> None:
+def test_the_whole_line(family: Family, start: Callable[..., Path], command: Callable[..., str]) -> None:
     config = start(family)
     folder = config.parent / "run"
     result = hwsearch.run(config, folder=folder)
@@ -346,5 +362,45 @@ def test_the_whole_line(family: Family, start: Callable[..., Path]) -> None:
     check_models(campaign, list((folder / "models").glob("*/*.json")))
 
     before = Store.open(folder / "store.sqlite").frame()
-    assert hwsearch.run(config, folder=folder)["measured"] == 0
+    said = command("run", str(config), "--folder", str(folder))
+    assert f"{kind}{f' {unit}' if unit else ''} (90 %)" in said and "0 measurements in" in said
     pd.testing.assert_frame_equal(before, Store.open(folder / "store.sqlite").frame())
+    assert f": {kind} {table['accuracy'].max():.1f}{f' {unit}' if unit else ''} (" in command("pick", str(folder))
+
+
+def guess(state: State) -> None:
+    """All images are of the first class."""
+    state["classifier.linear.weight"].zero_()
+    state["classifier.linear.bias"].copy_(torch.tensor([1.0, 0.0, 0.0]))
+
+
+def be_silent(state: State) -> None:
+    """Every translation ends before its first token."""
+    end = torch.randn(len(state["decoder.embed_tokens.weight"][EOS]), generator=torch.Generator().manual_seed(0))
+    for side in ("encoder", "decoder"):
+        state[f"{side}.embed_tokens.weight"][EOS] = 9 * end
+    for i in range(2):
+        state[f"decoder.layers.{i}.final_layer_norm.weight"].zero_()
+        state[f"decoder.layers.{i}.final_layer_norm.bias"].copy_(9 * end)
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "words"), [(FAMILIES[1], guess, "top-1 33.3 %"), (FAMILIES[4], be_silent, "BLEU 0.0")]
+)
+def test_equal_scores_are_told_and_not_fatal(
+    family: Family, change: Callable[[State], None], words: str, start: Callable[..., Path], caplog
+) -> None:
+    config = start(replace(family, steps=0), change)
+    hwsearch.run(config, folder=config.parent / "run")
+    warning = f"all 8 evaluated subnets have the same {words}: there is nothing to choose by."
+    assert warning in [r.message for r in caplog.records if r.levelname == "WARNING"]
+    report = ReportData.load(config.parent / "run" / "report.json")
+    assert warning.replace("all 8", "all") in [re.sub(r"all \d+", "all", w) for w in report.warnings]
+    assert len(report.devices[0].front) == 1
+
+
+@pytest.mark.parametrize("family", [FAMILIES[2], FAMILIES[4]], ids=["images", "translation"])
+def test_weights_that_know_nothing_of_the_data_are_told(family: Family, start: Callable[..., Path], caplog) -> None:
+    config = start(replace(family, steps=0))
+    hwsearch.evaluate(Campaign.open(config, folder=config.parent / "run"))
+    assert "not clearly better than" in caplog.text and "weights and data may not belong together" in caplog.text
