@@ -96,14 +96,14 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in (device["device"], f"{score} (90 %)", "latency ms (90 %)", "MACs", "file"):
             words = name in (device["device"], "file")
-            table.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+            table.add_column(name, justify="left" if words else "right", no_wrap=name != device["device"])
         for p in device["picks"]:
             table.add_row(
                 p["label"],
                 f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
                 f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
                 scaled(p["macs"]),
-                Path(p["file"]).name,
+                f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name,
             )
         out.print(table)
         out.print(

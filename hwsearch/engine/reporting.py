@@ -63,6 +63,7 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
                             "latency_high",
                             "macs",
                             "file",
+                            "further_files",
                         )
                     }
                     for p in device.picks
@@ -248,6 +249,9 @@ def _pick(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         "file": f"models/{card['device']}/{card['file']}",
         "sha256": card["sha256"],
         "size_bytes": card["bytes"],
+        "further_files": [
+            {"file": f"models/{card['device']}/{f['file']}", "sha256": f["sha256"]} for f in card["files"][1:]
+        ],
         "genes": row["genes"],
         **{
             k: float(row[k])

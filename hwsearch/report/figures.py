@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from hwsearch.objective import Objective
@@ -233,6 +233,7 @@ def hypervolume_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         begun = h.dropna(subset=["search"]).iloc[:1]
         ax.plot(begun["evaluations"], begun["search"], "o", color=BLUE, ms=4.5, label="after the profile")
         ax.set(title=device.name, xlabel="measured subnets")
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.margins(x=0.01)
         if i % columns == 0:

@@ -160,6 +160,7 @@ def _picks(device: DeviceReport, report: ReportData) -> list[dict[str, Any]]:
             "file": str(pick.get("file") or ""),
             "sha256": str(pick.get("sha256") or ""),
             "size": text.size(pick.get("size_bytes")),
+            "further": pick.get("further_files") or [],
             "side": str(side_of(pick, report.supernet) or text.MISSING),
             "genes": describe(pick.get("genes") or {}, plan),
             "code": run_lines(pick, report.supernet, provider),
