@@ -23,9 +23,11 @@ from hwsearch.export import verify, write_atomic, write_bundle
 from hwsearch.export.lower import OPSET
 from hwsearch.front import Front
 from hwsearch.images import ImageData
+from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
 from hwsearch.supernets.base import Part
+from hwsearch.translation import TranslationData
 
 #: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
 NEAR_LARGEST = 1.0
@@ -224,7 +226,7 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
         "params": campaign.loaded.net.params(arch),
         "input": {
             **_only_input(parts, batch),
-            "preprocess": {"side" if examples == "images" else "tokens": size, **entry.preprocess.to_dict()},
+            "preprocess": {**_size(campaign.data["test"], size), **entry.preprocess.to_dict()},
         },
         "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
         "opset": OPSET,
@@ -237,6 +239,13 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
 def example_word(campaign: Campaign) -> str:
     """What an example of the campaign's data is called, in the plural."""
     return "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
+
+
+def _size(data: Data, size: int) -> dict[str, int]:
+    """The size that inputs are brought to; sentences to translate stay as long as they are."""
+    if isinstance(data, ImageData):
+        return {"side": size}
+    return {} if isinstance(data, TranslationData) else {"tokens": size}
 
 
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:

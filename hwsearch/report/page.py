@@ -216,7 +216,11 @@ def _comparison(devices: list[DeviceReport], metric: str) -> Table:
             ends[name].append(
                 _point_text(d.front.iloc[position], latency_places(d), metric) if len(d.front) else text.MISSING
             )
-    return [("Pareto-optimal, measured", [f"{len(d.front)} subnets" for d in devices]), *ends.items(), *rows]
+    return [
+        ("Pareto-optimal, measured", [f"{len(d.front)} subnet{'' if len(d.front) == 1 else 's'}" for d in devices]),
+        *ends.items(),
+        *rows,
+    ]
 
 
 def _point_text(row: pd.Series, places: int, metric: str) -> str:

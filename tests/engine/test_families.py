@@ -6,6 +6,7 @@ Shapes are small; most weights are trained on the data for a moment, so that acc
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import sys
@@ -27,6 +28,7 @@ import hwsearch
 from hwsearch.cli import main
 from hwsearch.engine import Campaign
 from hwsearch.engine.measuring import ready_subnet
+from hwsearch.images import ImageData
 from hwsearch.inputs import Data
 from hwsearch.report import ReportData
 from hwsearch.store import Store
@@ -40,6 +42,7 @@ from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, Stage
 from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
 from hwsearch.testing.weights import seeded_weights
+from hwsearch.text import TextData
 from hwsearch.translation import EOS, PAD, SPECIALS, TranslationData
 
 CLASSES = ("circles", "dots", "stripes")
@@ -318,13 +321,16 @@ def check_models(campaign: Campaign, cards: list[Path]) -> None:
     for path in cards:
         card = json.loads(path.read_text())
         arch = campaign.space.architecture(card["architecture"]["genes"])
-        net = ready_subnet(campaign, arch)
+        net, size = ready_subnet(campaign, arch), campaign.loaded.net.input_size(arch)
+        sizes = {k: v for k, v in card["input"]["preprocess"].items() if k in ("side", "tokens")}
+        expected_sizes = {ImageData: {"side": size}, TextData: {"tokens": size}, TranslationData: {}}
+        assert sizes == expected_sizes[type(campaign.data["test"])]
         parts = campaign.loaded.net.parts(arch, net)
         assert [f["runs"] for f in card["files"]] == [p.runs for p in parts]
         for part, file in zip(parts, card["files"], strict=True):
             session = onnxruntime.InferenceSession(path.with_name(file["file"]), providers=["CPUExecutionProvider"])
             if len(parts) == 1:
-                x, _ = next(iter(campaign.data["test"].batches(campaign.loaded.net.input_size(arch), 5)))
+                x, _ = next(iter(campaign.data["test"].batches(size, 5)))
                 values = [x] if isinstance(x, torch.Tensor) else list(x)
             else:
                 rng = np.random.default_rng(3)
@@ -359,6 +365,11 @@ def test_the_whole_line(family: Family, start: Callable[..., Path], command: Cal
     report = ReportData.load(folder / "report.json")
     space = campaign.space
     assert report.supernet["macs_range"] == [campaign.loaded.net.macs(a) for a in (space.smallest(), space.largest())]
+    for pick in report.devices[0].picks:
+        files = [pick, *pick["further_files"]]
+        data = [(folder / f["file"]).read_bytes() for f in files]
+        assert [hashlib.sha256(d).hexdigest() for d in data] == [f["sha256"] for f in files]
+        assert sum(map(len, data)) == pick["size_bytes"] and all(f["file"] in page for f in files)
     check_models(campaign, list((folder / "models").glob("*/*.json")))
 
     before = Store.open(folder / "store.sqlite").frame()
