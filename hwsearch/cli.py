@@ -89,21 +89,27 @@ def _campaign(source: Path, folder: Path | None = None) -> Any:
 def _finish(result: dict[str, Any], as_json: bool) -> None:
     if _emit(result, as_json):
         return
+    from hwsearch.report.text import scaled
+
+    score = " ".join(filter(None, (result["score"], result["score_unit"])))
     for device in result["devices"]:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in (device["device"], "top-1 % (90 %)", "latency ms (90 %)", "MACs", "file"):
-            table.add_column(name, justify="left" if name in (device["device"], "file") else "right")
+        for name in (device["device"], f"{score} (90 %)", "latency ms (90 %)", "MACs", "file"):
+            words = name in (device["device"], "file")
+            table.add_column(name, justify="left" if words else "right", no_wrap=name != device["device"])
         for p in device["picks"]:
             table.add_row(
                 p["label"],
                 f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
                 f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
-                f"{p['macs'] / 1e6:.1f} M",
-                Path(p["file"]).name,
+                scaled(p["macs"]),
+                f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name,
             )
         out.print(table)
         out.print(
-            f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n",
+            f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n"
+            if device["front_points"] > 1
+            else "  one measured subnet is Pareto-optimal\n",
             highlight=False,
         )
     out.print(f"{result['measured']} measurements in {result['seconds']:.0f} s", highlight=False)
@@ -239,8 +245,9 @@ def pick(
     """Pick the best measured subnet under limits, and write its model file."""
     result = hwsearch.pick(_campaign(campaign, folder), limit or [], device, export=export)
     if not _emit(result, as_json):
+        unit = f" {result['score_unit']}" if result["score_unit"] else ""
         out.print(
-            f"{result['arch_id']} on {result['device']}: top-1 {result['accuracy']:.1f} % ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f}), "
+            f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f}), "
             f"latency {result['latency_ms']:.3g} ms ({result['latency_ms_low']:.3g}–{result['latency_ms_high']:.3g}), 90 % intervals",
             highlight=False,
         )

@@ -93,6 +93,7 @@ class ImageData:
     images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
     labels : (N,) int64 class indices
     classes : names of the classes
+    names : where each image came from, for messages; empty where they have no names
     """
 
     images: Sequence[bytes | NDArray[np.uint8]]
@@ -100,6 +101,7 @@ class ImageData:
     classes: tuple[str, ...]
     preprocess: Preprocess = field(default_factory=Preprocess)
     name: str = "images"
+    names: Sequence[str] = ()
     _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,10 +119,12 @@ class ImageData:
 
     def head(self, n: int) -> ImageData:
         """The first n images (all, if there are fewer)."""
-        return ImageData(self.images[:n], self.labels[:n], self.classes, self.preprocess, self.name)
+        return ImageData(self.images[:n], self.labels[:n], self.classes, self.preprocess, self.name, self.names[:n])
 
     def slice(self, start: int, stop: int) -> ImageData:
-        return ImageData(self.images[start:stop], self.labels[start:stop], self.classes, self.preprocess, self.name)
+        part = slice(start, stop)
+        names = self.names[part]
+        return ImageData(self.images[part], self.labels[part], self.classes, self.preprocess, self.name, names)
 
     def take(self, indices: NDArray[np.int64]) -> ImageData:
         """The images at `indices`, in that order; what is decoded here already is not decoded again."""
@@ -137,7 +141,8 @@ class ImageData:
             image.load()
             return image
         except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …
-            raise DataError(f"image {i} of {self.name!r} cannot be decoded: {error}.") from error
+            which = repr(self.names[i]) if self.names else str(i)
+            raise DataError(f"image {which} of {self.name!r} cannot be decoded: {error}.") from error
 
     def pixels(self, side: int) -> NDArray[np.uint8]:
         """All images at one side length: uint8 (N, side, side, 3); kept for the next call."""
@@ -251,7 +256,7 @@ def from_folder(
     order = np.random.default_rng(seed).permutation(len(files))[:limit]
     images = [files[i][0].read_bytes() for i in order]
     labels = np.array([files[i][1] for i in order], dtype=np.int64)
-    return ImageData(images, labels, names, preprocess, path.name)
+    return ImageData(images, labels, names, preprocess, path.name, [str(files[i][0]) for i in order])
 
 
 def read_images(

@@ -169,7 +169,10 @@ class Campaign:
                     f"supernet {entry.name!r} ships no {split} data.",
                     hint=f"Set data.{split} in the configuration.",
                 )
-            self.loaded.net.check_data(found[split], split)
+            try:
+                self.loaded.net.check_data(found[split], split)
+            except DataError as error:
+                raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
         if found["validation"].digest == found["test"].digest:
             self.progress.warn(
                 "validation and test data are the same: the report's accuracies are not independent of the search."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,29 @@ def accuracy_row(
         ended_at=utc_now(),
         supernet=weights or campaign.loaded.digest,
     )
+
+
+def doubts(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
+    """What makes these scores of subnets look as if weights and data did not belong together."""
+    found = [m for m in scores if m.value is not None]
+    if not found:
+        return []
+    (kind, unit), classes = campaign.loaded.entry.score, campaign.data["test"].classes
+    best = max(found, key=lambda m: m.value or 0.0)
+    value, error = float(best.value or 0.0), float(best.details["standard_error"])
+    words = f"{kind} {value:.1f}{f' {unit}' if unit else ''}"
+    if len(found) > 1 and len({m.value for m in found}) == 1:
+        return [f"all {len(found)} evaluated subnets have the same {words}: there is nothing to choose by."]
+    if classes and value - Z90 * error <= 100 / len(classes):
+        least = f"guessing among {len(classes)} classes: the order of the classes may differ, or"
+    elif not classes and value < 1:
+        least = "nothing:"
+    else:
+        return []
+    return [
+        f"the best of {len(found)} evaluated subnets has {words}, which is not clearly better than {least} "
+        "weights and data may not belong together."
+    ]
 
 
 def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
@@ -314,6 +337,7 @@ def check_devices(campaign: Campaign) -> list[str]:
 
 __all__ = [
     "check_devices",
+    "doubts",
     "find_accuracy",
     "find_latency",
     "load_model",

@@ -12,12 +12,11 @@ import hwsearch
 from hwsearch.accuracy import Z90, unpack
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import accuracy_protocol, find_accuracy, find_latency
-from hwsearch.engine.results import export, front_frame, write_front
+from hwsearch.engine.measuring import accuracy_protocol, doubts, find_accuracy, find_latency
+from hwsearch.engine.results import example_word, export, front_frame, write_front
 from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
 from hwsearch.export import write_atomic
 from hwsearch.front import Front, hypervolume, reference_point
-from hwsearch.images import ImageData
 from hwsearch.objective import Objective
 from hwsearch.report import DeviceReport, ReportData, save_all, write_page
 from hwsearch.store import Measurement, utc_now
@@ -64,6 +63,7 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
                             "latency_high",
                             "macs",
                             "file",
+                            "further_files",
                         )
                     }
                     for p in device.picks
@@ -73,6 +73,8 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
     return {
         "report": str(page),
         "front": str(tables[0]),
+        "score": campaign.loaded.entry.score[0],
+        "score_unit": campaign.loaded.entry.score[1],
         "models": [c["path"] for c in cards],
         "plots": [str(p) for p in plots],
         "devices": summary,
@@ -82,12 +84,13 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
 def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
     """Everything the page and the figures show."""
     entry = campaign.loaded.entry
-    card = entry.full_card()
+    net, space, classes = campaign.loaded.net, campaign.space, campaign.data["test"].classes
+    macs = net.macs_array(space.to_array([space.smallest(), space.largest()]))
     devices = [_device(campaign, t, [c for c in cards if c["device"] == t.name]) for t in campaign.targets.values()]
     for device in devices:
         device.cross = _cross(campaign, device.name)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
-    examples = "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
+    examples = example_word(campaign)
     source = campaign.folder.as_posix()
     return ReportData(
         title=f"Pareto-optimal subnets of {entry.name}",
@@ -95,11 +98,11 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
         created=utc_now(),
         supernet={
             "name": entry.name,
-            "subnets": card["subnets"],
-            "macs_range": [card["macs_smallest"], card["macs_largest"]],
-            "classes": card["classes"],
-            "licence": card.get("licence", card.get("weights_licence")),
-            "training": card.get("training_summary"),
+            "subnets": space.cardinality,
+            "macs_range": [int(m) for m in macs],
+            **({"classes": len(classes)} if classes else {}),
+            "licence": entry.card.get("licence", entry.card.get("weights_licence")),
+            "training": entry.card.get("training_summary"),
             "preprocess": entry.preprocess.to_dict(),
         },
         objectives=list(dict.fromkeys(objectives)),
@@ -112,9 +115,7 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
             "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
             if "calibration" in campaign.data
             else "none: the family has no batch norms",
-            "spread": "± is one binomial standard error"
-            if entry.score[0] == "top-1"
-            else "± is one bootstrap standard error",
+            "spread": f"± is one {'bootstrap' if entry.score[0] == 'BLEU' else 'binomial'} standard error",
         },
         provenance={
             "versions": {
@@ -210,7 +211,7 @@ def _points(campaign: Campaign, target: Target) -> pd.DataFrame:
 
 
 def _validated(campaign: Campaign, target: Target, fresh: pd.DataFrame, on_front: set[str]) -> pd.DataFrame:
-    """The fresh measurements as report points: accuracy is that on the test images."""
+    """The fresh measurements as report points: accuracy is that on the test data."""
     archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
     test = find_accuracy(campaign, "test", "validate")
     ids = list(fresh["arch_id"])
@@ -248,6 +249,9 @@ def _pick(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         "file": f"models/{card['device']}/{card['file']}",
         "sha256": card["sha256"],
         "size_bytes": card["bytes"],
+        "further_files": [
+            {"file": f"models/{card['device']}/{f['file']}", "sha256": f["sha256"]} for f in card["files"][1:]
+        ],
         "genes": row["genes"],
         **{
             k: float(row[k])
@@ -347,7 +351,7 @@ def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
 
 
 def _warnings(campaign: Campaign) -> list[str]:
-    found = []
+    found = doubts(campaign, find_accuracy(campaign, "validation", "search").values())
     for target in campaign.targets.values():
         rows = list(find_latency(campaign, target, "validate").values())
         loose = [m for m in rows if not m.details["converged"]]
@@ -373,6 +377,6 @@ def _warnings(campaign: Campaign) -> list[str]:
         gap, se = pair[0].difference(pair[1])
         if gap < Z90 * se:
             found.append(
-                f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same images."
+                f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same {example_word(campaign)}."
             )
     return found

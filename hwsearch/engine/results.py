@@ -22,11 +22,14 @@ from hwsearch.errors import CampaignError, LimitError
 from hwsearch.export import verify, write_atomic, write_bundle
 from hwsearch.export.lower import OPSET
 from hwsearch.front import Front
+from hwsearch.images import ImageData
+from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
 from hwsearch.supernets.base import Part
+from hwsearch.translation import TranslationData
 
-#: a pick that loses at most this much top-1 (points) against the largest subnet
+#: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
 NEAR_LARGEST = 1.0
 
 
@@ -40,7 +43,7 @@ class Pick:
 
 
 def front(campaign: Campaign, device: str | None = None) -> Front:
-    """The measured front of one device: fresh latency, and top-1 on images the search never saw.
+    """The measured front of one device: fresh latency, and the score on data the search never saw.
 
     Columns: arch_id, one an objective, and for accuracy and latency the low and high end of the
     90 % interval, repeats and time of measuring.
@@ -114,6 +117,8 @@ def pick(
         "limits": list(limits),
         "arch_id": arch.id,
         "genes": arch.to_dict(),
+        "score": campaign.loaded.entry.score[0],
+        "score_unit": campaign.loaded.entry.score[1],
         **_numbers(row),
     }
     if export is not None:
@@ -146,7 +151,8 @@ def picks(campaign: Campaign, target: Target) -> list[Pick]:
         best = frame["accuracy"].max()
         near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values("latency_ms")
         add("most accurate", dict(frame.sort_values("accuracy").iloc[-1]))
-        add(f"fastest within {NEAR_LARGEST:g} pt of the most accurate", dict(near.iloc[0]))
+        kind, unit = campaign.loaded.entry.score
+        add(f"fastest within {NEAR_LARGEST:g} {'pt' if unit else kind} of the most accurate", dict(near.iloc[0]))
     add("knee", dict(found.knee()))
     return chosen
 
@@ -219,6 +225,7 @@ def export_model(
                 "fingerprint": target.fingerprint,
                 "measured_at": m.ended_at,
             }
+    examples = example_word(campaign)
     card = {
         "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
         "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
@@ -226,20 +233,35 @@ def export_model(
         "accuracy": {
             "top1_percent" if entry.score[0] == "top-1" else entry.score[0].lower(): round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
-            "images": accuracy.n,
+            examples: accuracy.n,
             "data": campaign.data["test"].name,
             "subject": campaign.example_subject("test"),
         },
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
         "params": campaign.loaded.net.params(arch),
-        "input": {**_only_input(parts, batch), "preprocess": {"side": size, **entry.preprocess.to_dict()}},
+        "input": {
+            **_only_input(parts, batch),
+            "preprocess": {**_size(campaign.data["test"], size), **entry.preprocess.to_dict()},
+        },
         "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
         "opset": OPSET,
         "difference_from_torch": difference,
         "written_at": utc_now(),
     }
     return write_bundle(path, parts, card)
+
+
+def example_word(campaign: Campaign) -> str:
+    """What an example of the campaign's data is called, in the plural."""
+    return "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
+
+
+def _size(data: Data, size: int) -> dict[str, int]:
+    """The size that inputs are brought to; sentences to translate stay as long as they are."""
+    if isinstance(data, ImageData):
+        return {"side": size}
+    return {} if isinstance(data, TranslationData) else {"tokens": size}
 
 
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:

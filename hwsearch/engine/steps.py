@@ -11,12 +11,20 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import check_devices, find_accuracy, find_latency, measure_accuracy, measure_latency
+from hwsearch.engine.measuring import (
+    check_devices,
+    doubts,
+    find_accuracy,
+    find_latency,
+    measure_accuracy,
+    measure_latency,
+)
 from hwsearch.engine.racing import race_accuracy
 from hwsearch.errors import CampaignError, LimitError, PredictorError
 from hwsearch.front import non_dominated
 from hwsearch.metrics import computed_metric, computed_metrics
 from hwsearch.objective import Objective
+from hwsearch.report.text import number
 from hwsearch.search import create
 from hwsearch.search.guided import GuidedSearcher
 from hwsearch.spaces import Architecture
@@ -66,7 +74,8 @@ def archs_of(frame: pd.DataFrame) -> list[Architecture]:
 
 # ---------------------------------------------------------------------- the steps
 def check(campaign: Campaign) -> None:
-    """See that every device runs what it is asked to, and that no limit is out of reach."""
+    """See that the data fit the supernet, every device runs what it is asked to, and no limit is out of reach."""
+    log.info("data: %s", ", ".join(f"{split} {len(data):,}" for split, data in campaign.data.items()))
     check_devices(campaign)
     for target in campaign.targets.values():
         for objective in campaign.objectives(target.name):
@@ -129,9 +138,11 @@ def profile(campaign: Campaign) -> pd.DataFrame:
 
 
 def evaluate(campaign: Campaign) -> pd.DataFrame:
-    """Top-1 of the profile's evaluated subnets on the validation images."""
+    """The score of the profile's evaluated subnets on the validation data; warns where there is nothing in it."""
     _, evaluated, _ = profile_set(campaign)
     found = measure_accuracy(campaign, evaluated)
+    for text in doubts(campaign, found.values()):
+        campaign.progress.warn(text)
     return pd.DataFrame([{"arch_id": k, "accuracy": m.value, "low": m.low, "high": m.high} for k, m in found.items()])
 
 
@@ -171,6 +182,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             )
         )
     out = []
+    kind, unit = campaign.loaded.entry.score
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
         for i, (metric, device, values) in enumerate(jobs):
@@ -194,7 +206,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             }
             out.append(row)
             notes.append(
-                f"accuracy τ {row['kendall']:.2f} ±{row['mae']:.1f} pt"
+                f"{kind} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {'pt' if unit else kind}"
                 if metric == "accuracy"
                 else f"{device} MAPE {row['mape']:.1f} %"
             )
@@ -337,8 +349,8 @@ def _plain(value: Any) -> Any:
 def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
     """What may belong to the front of one device: everything not clearly dominated in the search's measurements.
 
-    A subnet is clearly dominated when another is better by more than the noise of both: one standard
-    error of top-1 (half a point at least) and the half width of the protocol in latency.
+    A subnet is clearly dominated when another is better by more than the noise of both: half a point of accuracy and
+    the half width of the protocol in latency.
     """
     frame = measured_frame(campaign, target)
     objectives = campaign.objectives(target.name)
@@ -384,7 +396,7 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
 
 
 def validate(campaign: Campaign) -> pd.DataFrame:
-    """Measure every candidate for a front afresh: latency on every device, top-1 on images the search never saw."""
+    """Measure every candidate for a front afresh: latency on every device, the score on data the search never saw."""
     wanted: dict[Architecture, None] = {}
     for target in campaign.targets.values():
         wanted |= dict.fromkeys(candidates(campaign, target))

@@ -115,7 +115,7 @@ def build(
         f"latency on {device.name} (ms, median)", axis_label(metric),
     )  # fmt: skip
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
-    bounds = limits(device, objectives)
+    bounds = limits(device, objectives, metric)
     xs = np.concatenate([
         cloud["latency_ms"], random["latency_ms"], front["latency_ms"], front["latency_low"], front["latency_high"],
         [b.value for b in bounds if b.metric == "latency_ms"],

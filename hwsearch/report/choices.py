@@ -23,35 +23,38 @@ def choices_figure(device: DeviceReport, *, narrow: bool = False) -> Figure:
     """Genes along the front, fastest to most accurate.
 
     Where depth genes tell the stages: one row a kind of gene, one column a stage, dots for the values of the
-    stage's blocks (larger: more blocks) and a line for their mean. Any other space: one strip a gene.
+    stage's blocks (larger: more blocks) and a line for their mean; genes that are not by stage span all columns. Any
+    other space: one strip a gene.
     """
     archs: list[Genes] = list(device.front["genes"])
     plan = layout([*archs, *device.points["genes"]])
     numeric = all(isinstance(v, (int, float)) for g in archs for v in g.values())
     if plan.stages and numeric:
         return _staged(archs, plan, narrow)
-    return _strips(archs, narrow)
+    return _strips(archs, plan, narrow)
 
 
 def _staged(archs: Sequence[Genes], plan: Layout, narrow: bool) -> Figure:
     scalars = [s for s in plan.scalars if len({g.get(s) for g in archs} - {None})]
-    kinds = [DEPTH, *(k for k in plan.groups if k != DEPTH)]
+    kinds = [DEPTH, *(k for k in plan.groups if k != DEPTH and plan.per_stage[k])]
+    whole = [k for k in plan.groups if not plan.per_stage[k]]
     columns = plan.stages
-    rows = len(scalars) + len(kinds)
+    rows = len(scalars) + len(whole) + len(kinds)
     figure = new_figure(3.6 if narrow else 7.2, (1.05 if narrow else 1.15) * rows + 0.55)
     grid = figure.add_gridspec(rows, columns)
     rank = np.arange(1, len(archs) + 1)
-    for i, name in enumerate(scalars):
+    for i, name in enumerate([*scalars, *whole]):
         ax = figure.add_subplot(grid[i, :])
-        _panel(ax, rank, [[g[name]] if name in g else [] for g in archs], size=12 if narrow else 15)
+        values = [[v for gene, v in g.items() if split(gene)[0] == name] for g in archs]
+        _panel(ax, rank, values, size=12 if narrow else 15)
         ax.set_title(TITLES.get(name, name), fontsize=8.5)
         ax.tick_params(labelbottom=False)
     for k, kind in enumerate(kinds):
-        row = len(scalars) + k
-        values = sorted({v for g in archs for name, v in g.items() if split(name)[0] == kind})
+        row = len(scalars) + len(whole) + k
+        ticks = sorted({v for g in archs for name, v in g.items() if split(name)[0] == kind})
         for s in range(columns):
             ax = figure.add_subplot(grid[row, s])
-            _panel(ax, rank, [_stage_values(g, plan, kind, s) for g in archs], values, size=7 if narrow else 15)
+            _panel(ax, rank, [_stage_values(g, plan, kind, s) for g in archs], ticks, size=7 if narrow else 15)
             if s == 0:
                 ax.set_title(TITLES.get(kind, kind), fontsize=8.5, loc="left")
             ax.tick_params(labelleft=s == 0, labelbottom=k == len(kinds) - 1)
@@ -97,9 +100,11 @@ def _panel(
     ax.spines["bottom"].set_color(GRID)
 
 
-def _strips(archs: Sequence[Genes], narrow: bool, most: int = 60) -> Figure:
+def _strips(archs: Sequence[Genes], plan: Layout, narrow: bool, most: int = 60) -> Figure:
     """One row a gene, one column a front point; the tint is the value's place among the values seen."""
-    names = list(dict.fromkeys(name for g in archs for name in g))[:most]
+    present = {name for g in archs for name in g}
+    every = [*plan.scalars, *(f"{prefix}[{i}]" for prefix, count in plan.groups.items() for i in range(count))]
+    names = [name for name in every if name in present][:most]
     grid = np.full((len(names), len(archs)), np.nan)
     words: dict[tuple[int, int], str] = {}
     for i, name in enumerate(names):

@@ -101,7 +101,8 @@ class DeviceReport:
         latency in ms (p50 with its interval). predicted_* are of a fit that did not see the row, else NaN
     front : the validated Pareto points, same columns
     picks : dicts with label, arch_id, file, sha256, size_bytes, genes, accuracy, accuracy_se,
-        latency_ms, latency_low, latency_high, macs, params
+        latency_ms, latency_low, latency_high, macs, params; size_bytes is that of all files, and further_files
+        (dicts with file and sha256) are those after the first
     hypervolume : `HYPERVOLUME_COLUMNS`; shares (0 to 1) of the best hypervolume
     random_points : `RANDOM_COLUMNS` of uniformly drawn, measured subnets
     cross : other device -> share (0 to 1) of hypervolume kept when its picks run here

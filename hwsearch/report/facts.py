@@ -14,7 +14,7 @@ import pandas as pd
 
 from hwsearch.objective import Objective
 from hwsearch.report.data import DeviceReport, ReportData
-from hwsearch.report.text import finite
+from hwsearch.report.text import finite, percent
 
 #: half width, in standard errors, of an interval that covers 90 % of a normal distribution
 Z90 = 1.6449
@@ -47,7 +47,7 @@ class AxisLimit:
     text: str
 
 
-def limits(device: DeviceReport, objectives: Sequence[Objective]) -> list[AxisLimit]:
+def limits(device: DeviceReport, objectives: Sequence[Objective], metric: str = "top-1") -> list[AxisLimit]:
     """The limits that hold on this device and have an axis; a share of the largest becomes absolute."""
     found = []
     top = largest(device)
@@ -57,10 +57,10 @@ def limits(device: DeviceReport, objectives: Sequence[Objective]) -> list[AxisLi
         if o.limit.relative and top is None:
             continue
         bound = o.limit.resolve(float(top[o.metric]) if top is not None else None)
-        unit = "ms" if o.metric == "latency_ms" else "%"
+        unit = " ms" if o.metric == "latency_ms" else percent(metric)
         sign = "≤" if bound.op == "<=" else "≥"
         note = f" ({100 * o.limit.value:g} % of the largest)" if o.limit.relative else ""
-        found.append(AxisLimit(o.metric, bound.value, f"limit {sign} {bound.value:.3g} {unit}{note}"))
+        found.append(AxisLimit(o.metric, bound.value, f"limit {sign} {bound.value:.3g}{unit}{note}"))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from hwsearch.objective import Objective
@@ -79,7 +79,7 @@ def front_figure(
     ax.set_xlabel(f"latency on {device.name} (ms, median)")
     ax.set_ylabel(axis_label(metric))
     ax.margins(0.05, 0.07)
-    for limit in limits(device, objectives):
+    for limit in limits(device, objectives, metric):
         _limit_line(ax, limit.metric, limit.value, limit.text)
     figure.legend(loc="outside upper left", ncols=2 if narrow else 4, columnspacing=1.4)
     _name_picks(figure, ax, device, letters_only=narrow)
@@ -192,8 +192,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         span = (low - pad, high + pad)
         ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
         ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
+        behind = f" ({unit})" if unit else ""
         ax.set(
-            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted ({unit})", ylabel=f"measured ({unit})"
+            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}"
         )
         ax.locator_params(nbins=5)
         tau = kendall(predicted, found)
@@ -232,6 +233,7 @@ def hypervolume_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         begun = h.dropna(subset=["search"]).iloc[:1]
         ax.plot(begun["evaluations"], begun["search"], "o", color=BLUE, ms=4.5, label="after the profile")
         ax.set(title=device.name, xlabel="measured subnets")
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         ax.margins(x=0.01)
         if i % columns == 0:

@@ -45,7 +45,7 @@ class Layout:
     """How the genes of a set of architectures are laid out.
 
     scalars : genes without an index; groups : prefix -> number of indices
-    stages : number of stages (0: unknown); per_stage : prefix -> genes a stage (1 for depths)
+    stages : number of stages (0: unknown); per_stage : prefix -> genes a stage (1 for depths, 0: not by stage)
     """
 
     scalars: tuple[str, ...]
@@ -59,10 +59,11 @@ class Layout:
 
 
 def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
-    """The layout of these genes; stages are known when numeric depths exist and each group fits them.
+    """The layout of these genes; stages are known when numeric depths exist and another group fits them.
 
-    A group with more indices than there are stages holds blocks: stage s has the indices
-    s·m … s·m + m - 1, with m the deepest stage.
+    A group of as many indices as there are stages, or fewer, has one a stage. One of m times as many, with m the depth
+    of the deepest stage, holds blocks: stage s has the indices s·m … s·m + m - 1 (of the last one some may be missing).
+    Any other group, such as widths that count the stem in, is not by stage.
     """
     scalars: dict[str, None] = {}
     groups: dict[str, int] = {}
@@ -80,8 +81,11 @@ def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
     deepest = max(depths)
     per_stage = {}
     for prefix, count in groups.items():
-        block = max(deepest, -(-count // stages))
-        per_stage[prefix] = 1 if prefix == DEPTH or (count <= stages and deepest > 1) else block
+        blocks = (stages - 1) * deepest < count <= stages * deepest
+        per_stage[prefix] = 1 if count <= stages else deepest if blocks else 0
+    fits = [per_stage[prefix] > 0 for prefix in groups if prefix != DEPTH]
+    if fits and not any(fits):
+        return Layout(tuple(scalars), groups)
     return Layout(tuple(scalars), groups, stages, per_stage)
 
 

@@ -41,6 +41,7 @@ class DeviceView:
     small_chart: Chart
     picks: list[dict[str, Any]]
     front: list[dict[str, str]]
+    sides: bool
     level: str
     measured_latency: int
     measured_accuracy: int
@@ -118,6 +119,7 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
         small_chart=build(device, objectives, metric, width=360, height=400, narrow=True),
         picks=_picks(device, report),
         front=_front_rows(device),
+        sides=any(side_of(pick, report.supernet) for pick in device.picks),
         level=f"{100 * device.confidence:.0f}\N{NO-BREAK SPACE}%",
         measured_latency=_count(device, "latency_ms"),
         measured_accuracy=_count(device, "accuracy"),
@@ -158,6 +160,7 @@ def _picks(device: DeviceReport, report: ReportData) -> list[dict[str, Any]]:
             "file": str(pick.get("file") or ""),
             "sha256": str(pick.get("sha256") or ""),
             "size": text.size(pick.get("size_bytes")),
+            "further": pick.get("further_files") or [],
             "side": str(side_of(pick, report.supernet) or text.MISSING),
             "genes": describe(pick.get("genes") or {}, plan),
             "code": run_lines(pick, report.supernet, provider),
@@ -213,7 +216,11 @@ def _comparison(devices: list[DeviceReport], metric: str) -> Table:
             ends[name].append(
                 _point_text(d.front.iloc[position], latency_places(d), metric) if len(d.front) else text.MISSING
             )
-    return [("Pareto-optimal, measured", [f"{len(d.front)} subnets" for d in devices]), *ends.items(), *rows]
+    return [
+        ("Pareto-optimal, measured", [f"{len(d.front)} subnet{'' if len(d.front) == 1 else 's'}" for d in devices]),
+        *ends.items(),
+        *rows,
+    ]
 
 
 def _point_text(row: pd.Series, places: int, metric: str) -> str:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from hwsearch.report.genes import describe, layout
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from hwsearch.report import DeviceReport
+from hwsearch.report.choices import choices_figure
+from hwsearch.report.genes import TITLES, describe, layout, split
 from hwsearch.spaces import SearchSpace
+from hwsearch.supernets.attentivenas import AttentiveNASConfig
+from hwsearch.supernets.hat import HatConfig
 from hwsearch.supernets.mobilenetv3 import MobileNetV3Config
+from hwsearch.supernets.ofa import ofa_proxylessnas
+from hwsearch.supernets.resnet import ResNetConfig
 
 
 def test_stages_agree_with_the_supernet(ofa_config: MobileNetV3Config) -> None:
@@ -33,3 +44,39 @@ def test_one_line_has_every_gene() -> None:
     assert describe(genes) == "r 28 · d 2 1 · ks 3 5 / 7 · e 2 3.5 / 4"
     assert describe({"op": "skip"}) == "op skip"
     assert describe({}) == ""
+
+
+def test_widths_with_a_stem_are_not_by_stage() -> None:
+    """AttentiveNAS: one kernel and depth a stage, but widths of the stem and the mix as well."""
+    space = AttentiveNASConfig().search_space()
+    plan = layout([space.smallest().to_dict(), space.largest().to_dict()])
+    assert plan.stages == 7 and plan.per_stage == {"w": 0, "d": 1, "ks": 1, "e": 1}
+    assert " · w 16 16 24 32 64 112 192 216 1792 · " in describe(space.smallest().to_dict(), plan)
+
+
+def test_blocks_that_do_not_fit_depths_have_no_stages() -> None:
+    """ResNet-50-D: depths count blocks beyond a stage's fewest, so that they do not tell whose a block is."""
+    space = ResNetConfig().search_space()
+    assert layout([space.smallest().to_dict(), space.largest().to_dict()]).stages == 0
+
+
+def test_a_last_stage_of_one_block() -> None:
+    space = ofa_proxylessnas(1.3).search_space()
+    plan = layout([space.smallest().to_dict(), space.largest().to_dict()])
+    assert plan.stages == 6 and plan.where("ks", 19) == (4, 3) and plan.where("ks", 20) == (5, 0)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("config", [AttentiveNASConfig(), ResNetConfig(), HatConfig(), ofa_proxylessnas(1.3)])
+def test_every_gene_is_drawn(config: Any, narrow: bool) -> None:
+    space = config.search_space()
+    rows = [
+        {"arch_id": a.id, "role": "validated", "genes": a.to_dict(), "accuracy": i, "latency_ms": i + 1}
+        for i, a in enumerate((space.smallest(), space.largest()))
+    ]
+    figure = choices_figure(DeviceReport("cpu", points=pd.DataFrame(rows), front=pd.DataFrame(rows)), narrow=narrow)
+    words = {t.get_text() for ax in figure.axes for t in [*ax.get_yticklabels(), *ax.texts]}
+    titles = {ax.get_title(loc=side) for ax in figure.axes for side in ("left", "center")}
+    for name in space.names:
+        prefix = split(name)[0]
+        assert name in words or TITLES.get(prefix, prefix) in titles, name
