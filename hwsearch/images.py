@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -86,9 +89,51 @@ class Preprocess:
         }
 
 
+#: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
+CACHE_BYTES = 2 * 2**30
+#: a folder's digest is that of its files' contents up to so many files, of their names and sizes beyond
+DIGEST_FILES = 50_000
+
+
+class Files(Sequence[bytes]):
+    """Contents of files, read when they are asked for.
+
+    root : the folder that names are relative to in the digest
+    """
+
+    def __init__(self, paths: Sequence[Path], root: Path) -> None:
+        self.paths, self.root = paths, root
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, i: int) -> bytes: ...
+    @overload
+    def __getitem__(self, i: slice) -> Files: ...
+    def __getitem__(self, i: int | slice) -> bytes | Files:
+        if isinstance(i, slice):
+            return Files(self.paths[i], self.root)
+        try:
+            return self.paths[i].read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read image {str(self.paths[i])!r}: {error.strerror}.") from error
+
+    def take(self, indices: NDArray[np.int64]) -> Files:
+        return Files([self.paths[i] for i in indices], self.root)
+
+    def update(self, h: Any) -> None:
+        """Add what identifies the files to a hash."""
+        for path in self.paths:
+            if len(self.paths) <= DIGEST_FILES:
+                h.update(path.read_bytes())
+            else:
+                h.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}".encode())
+
+
 @dataclass
 class ImageData:
-    """Labelled images, decoded on demand and cached for each side length.
+    """Labelled images, decoded on demand; pixels are kept for each side length as far as memory is meant to go.
 
     images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
     labels : (N,) int64 class indices
@@ -128,9 +173,10 @@ class ImageData:
 
     def take(self, indices: NDArray[np.int64]) -> ImageData:
         """The images at `indices`, in that order; what is decoded here already is not decoded again."""
-        images = [self.images[i] for i in indices]
+        images = self.images.take(indices) if isinstance(self.images, Files) else [self.images[i] for i in indices]
+        names = [self.names[i] for i in indices] if self.names else ()
         cache = {side: pixels[indices] for side, pixels in self._cache.items()}
-        return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, cache)
+        return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names, cache)
 
     def _decode(self, i: int) -> Image.Image:
         item = self.images[i]
@@ -145,24 +191,62 @@ class ImageData:
             raise DataError(f"image {which} of {self.name!r} cannot be decoded: {error}.") from error
 
     def pixels(self, side: int) -> NDArray[np.uint8]:
-        """All images at one side length: uint8 (N, side, side, 3); kept for the next call."""
-        if side not in self._cache:
-            self._cache[side] = np.stack([self.preprocess.pixels(self._decode(i), side) for i in range(len(self))])
-        return self._cache[side]
+        """All images at one side length: uint8 (N, side, side, 3); kept for the next call, as `CACHE_BYTES` allows."""
+        if side in self._cache:
+            self._cache[side] = self._cache.pop(side)  # the latest stands last
+            return self._cache[side]
+        found = np.concatenate([*self._decoded(side, 256)])
+        if found.nbytes <= CACHE_BYTES:
+            while self._cache and found.nbytes + sum(p.nbytes for p in self._cache.values()) > CACHE_BYTES:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[side] = found
+        return found
+
+    def keep(self, side: int) -> None:
+        """Decode all images for networks of that side, where there is room to keep them."""
+        at = self.preprocess.base or side
+        if len(self) * 3 * at**2 <= CACHE_BYTES:
+            self.pixels(at)
+
+    def _decoded(self, side: int, batch: int) -> Iterator[NDArray[np.uint8]]:
+        """Pixels in batches, decoded by as many threads as there are cores, one batch ahead."""
+        one = lambda i: self.preprocess.pixels(self._decode(i), side)  # noqa: E731
+        parts = [range(start, min(start + batch, len(self))) for start in range(0, len(self), batch)]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            ahead = [pool.submit(one, i) for i in parts[0]]
+            for following in [*parts[1:], range(0)]:
+                waiting, ahead = ahead, [pool.submit(one, i) for i in following]
+                try:
+                    yield np.stack([w.result() for w in waiting])
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
 
     def batches(self, side: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, y): normalised float32 (b, 3, side, side) and int64 (b,), in order, the last batch maybe smaller."""
-        pixels = self.pixels(self.preprocess.base or side)
-        for start in range(0, len(self), batch):
-            stop = start + batch
-            yield self.preprocess.tensor(pixels[start:stop], side), torch.from_numpy(self.labels[start:stop])
+        at = self.preprocess.base or side
+        self.keep(side)
+        if at in self._cache:
+            pixels = self._cache[at]
+            parts: Iterable[NDArray[np.uint8]] = (pixels[i : i + batch] for i in range(0, len(self), batch))
+        else:
+            parts = self._decoded(at, batch)
+        done = 0
+        for part in parts:
+            labels = self.labels[done : done + len(part)]
+            done += len(part)
+            yield self.preprocess.tensor(part, side), torch.from_numpy(labels)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Twelve hex digits that change when an image or a label does."""
         h = hashlib.sha256(self.labels.tobytes())
-        for item in self.images:
-            h.update(item if isinstance(item, bytes) else item.tobytes())
+        if isinstance(self.images, Files):
+            self.images.update(h)
+        else:
+            for item in self.images:
+                h.update(item if isinstance(item, bytes) else item.tobytes())
         return h.hexdigest()[:12]
 
 
@@ -254,9 +338,9 @@ def from_folder(
     if empty:
         raise DataError(f"{str(path)!r}: no images in class folder {names[empty[0]]!r}.")
     order = np.random.default_rng(seed).permutation(len(files))[:limit]
-    images = [files[i][0].read_bytes() for i in order]
+    paths = [files[i][0] for i in order]
     labels = np.array([files[i][1] for i in order], dtype=np.int64)
-    return ImageData(images, labels, names, preprocess, path.name, [str(files[i][0]) for i in order])
+    return ImageData(Files(paths, path), labels, names, preprocess, path.name, [str(p) for p in paths])
 
 
 def read_images(

@@ -413,7 +413,7 @@ def front_accuracy(
             net = calibrated_subnet(supernet, archs[i], calibration, batch=batch)
             calibrations += 1
             statistics[i] = {name: value.clone() for name, value in net.named_buffers()}
-        validation.pixels(side)
+        validation.keep(side)
         correct = evaluate(net, validation.take(index), side, batch=batch).correct
         if answered is not None:
             answered(i, index, correct)

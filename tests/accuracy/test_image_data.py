@@ -247,3 +247,67 @@ def test_wrong_folders_are_explained(folder: Path, tmp_path_factory: pytest.Temp
         from_folder(tmp_path_factory.mktemp("empty"), PLAIN)
     with pytest.raises(DataError, match="has no images"):
         from_folder(folder, PLAIN, classes=("cat",), limit=0)
+
+
+# ---------------------------------------------------------------------- more images than memory is meant for
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for label in ("a", "b"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(9):
+            Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(
+                tmp_path / "set" / label / f"{i}.png"
+            )
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("base", [None, 14])
+def test_images_that_are_not_kept_give_the_same_batches(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch, base: int | None
+) -> None:
+    prepare = Preprocess(crop=0.875, base=base)
+    kept, streamed = from_folder(pictures, prepare), from_folder(pictures, prepare)
+    expected = [*kept.batches(16, 5)]
+    monkeypatch.setattr("hwsearch.images.CACHE_BYTES", 0)
+    found = [*streamed.batches(16, 5)]
+    assert kept._cache and not streamed._cache
+    assert [len(y) for _, y in found] == [5, 5, 5, 3]
+    for (x, y), (u, v) in zip(found, expected, strict=True):
+        assert torch.equal(x, u) and torch.equal(y, v)
+    assert (streamed.pixels(16) == kept.pixels(16)).all() and not streamed._cache
+
+
+def test_the_side_not_used_for_longest_makes_room(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = from_folder(pictures, Preprocess())
+    monkeypatch.setattr("hwsearch.images.CACHE_BYTES", 2 * len(data) * 3 * 16**2)
+    data.pixels(16), data.pixels(12), data.pixels(16), data.pixels(14)
+    assert list(data._cache) == [16, 14] or list(data._cache) == [14]
+    assert sum(p.nbytes for p in data._cache.values()) <= 2 * len(data) * 3 * 16**2
+
+
+def test_files_are_read_when_they_are_used(pictures: Path) -> None:
+    data = from_folder(pictures, Preprocess())
+    some = data.take(np.array([3, 0, 7])).head(2)
+    assert [*map(bytes, some.images)] == [data.images[3], data.images[0]]
+    gone = Path(data.names[3])
+    content = gone.read_bytes()
+    gone.unlink()
+    with pytest.raises(DataError, match=f"cannot read image '{gone}'"):
+        some.pixels(8)
+    gone.write_bytes(content[:40])
+    with pytest.raises(DataError, match=r"image '.*png' of 'set' cannot be decoded"):
+        [*data.batches(8, 4)]
+
+
+def test_digest_of_a_folder_follows_its_contents(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = lambda: from_folder(pictures, Preprocess()).digest  # noqa: E731
+    before = read()
+    in_memory = from_folder(pictures, Preprocess())
+    assert before == ImageData([*in_memory.images], in_memory.labels, in_memory.classes).digest
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(pictures / "a" / "0.png")
+    assert read() != before
+    monkeypatch.setattr("hwsearch.images.DIGEST_FILES", 3)  # names and sizes, then
+    large = read()
+    Image.fromarray(np.zeros((30, 24, 3), np.uint8)).save(pictures / "a" / "0.png")
+    assert read() != large
