@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hwsearch.errors import TrainingError
+from hwsearch.images import ImageData
 from hwsearch.inputs import Data
 from hwsearch.translation import PAD
 
@@ -75,6 +76,8 @@ def finetune(
     """
     if len(data) < config.batch:
         raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
+    if isinstance(data, ImageData):
+        data.keep(size)
     convolutional = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
     optimiser = _optimiser(net, config, convolutional)
     peak = optimiser.param_groups[0]["lr"]
