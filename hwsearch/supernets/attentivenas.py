@@ -36,7 +36,7 @@ from hwsearch.supernets.elastic import (
     make_divisible,
     make_divisible_array,
 )
-from hwsearch.supernets.mobilenetv3 import ConvNorm
+from hwsearch.supernets.mobilenetv3 import ConvNorm, MobileNetV3Subnet
 
 
 @dataclass(frozen=True)
@@ -192,21 +192,6 @@ class WideBlock(nn.Module):
         return self.shortcut(x_NCHW) + self.body(x_NCHW)  # type: ignore[no-any-return]
 
 
-class AttentiveNASSubnet(nn.Module):
-    """A plain static subnet: stem, blocks, head, classifier; no reference to the supernet."""
-
-    def __init__(self, stem: nn.Sequential, blocks: Sequence[WideBlock], head: nn.Sequential, classifier: nn.Linear):
-        super().__init__()
-        self.stem = stem
-        self.blocks = nn.Sequential(*blocks)
-        self.head = head
-        self.classifier = classifier
-
-    def forward(self, x_NCHW: Tensor) -> Tensor:
-        x = self.head(self.blocks(self.stem(x_NCHW)))
-        return self.classifier(torch.flatten(x, 1))  # type: ignore[no-any-return]
-
-
 class AttentiveNAS(Supernet):
     """The weight-sharing supernet. See `AttentiveNASConfig` for its shape and `space` for its genes."""
 
@@ -268,7 +253,7 @@ class AttentiveNAS(Supernet):
         x = F.silu(feature_mix.conv(x.mean((2, 3), keepdim=True), mix))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
-    def subnet(self, arch: Architecture) -> AttentiveNASSubnet:
+    def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
         stem, plans, mix = self.plan(arch)
         first, final = self.first_conv, self.last_conv.final_expand_layer
         outputs = plans[-1].outputs
@@ -279,7 +264,7 @@ class AttentiveNAS(Supernet):
         )
         blocks = [self.blocks[p.index].static(p) for p in plans]  # type: ignore[operator]
         entry = nn.Sequential(first.conv.static(3, stem), first.bn.static(stem), nn.SiLU())
-        return AttentiveNASSubnet(entry, blocks, head, self.classifier.linear.static(mix)).train(self.training)
+        return MobileNetV3Subnet(entry, blocks, head, self.classifier.linear.static(mix)).train(self.training)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Leaves out the statistics of the largest and the smallest network that the authors' files hold besides."""
@@ -330,12 +315,6 @@ class AttentiveNAS(Supernet):
         acts = acts + sum(stages["activations"]) + wide * size**2 + mix
         out = {f"{k}_stage{s}": v for k, values in stages.items() for s, v in enumerate(values)}
         return with_logs({"macs": macs, "params": params, "activations": acts, "blocks": blocks, **out})
-
-    def macs_array(self, rows: IntArray) -> FloatArray:
-        return self.cost_features(rows)["macs"]
-
-    def params_array(self, rows: IntArray) -> FloatArray:
-        return self.cost_features(rows)["params"]
 
 
 def _build(name: str, state: Mapping[str, Tensor] | None = None) -> AttentiveNAS:

@@ -67,17 +67,17 @@ class Supernet(nn.Module, ABC):
         """The model files that deploy `net`, which is the static subnet of `arch`: usually one, of one image."""
         return [Part("", net, image(self.input_shape(arch)))]
 
-    @abstractmethod
     def macs_array(self, rows: IntArray) -> FloatArray:
-        """Multiply-accumulates of convolutions and linears for one image; rows: (n, genes) as in `SearchSpace`."""
+        """Multiply-accumulates of convolutions and linears for one example; rows: (n, genes) as in `SearchSpace`."""
+        return self.cost_features(rows)["macs"]
 
-    @abstractmethod
     def params_array(self, rows: IntArray) -> FloatArray:
         """Number of weights of the extracted subnets; rows: (n, genes)."""
+        return self.cost_features(rows)["params"]
 
     @abstractmethod
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
-        """Named cost features (n,) for predictors, of rows (n, genes): MACs and activations, whole and by stage."""
+        """Named cost features (n,) for predictors, of rows (n, genes): ``macs``, ``params`` and what else tells costs."""
 
     def check_data(self, data: Data, split: str) -> None:
         """Raise `DataError` where these examples are not such as this network was made for."""

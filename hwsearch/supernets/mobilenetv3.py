@@ -238,7 +238,7 @@ class Block(nn.Module):
 class MobileNetV3Subnet(nn.Module):
     """A plain static subnet: stem, blocks, head; no reference to the supernet."""
 
-    def __init__(self, stem: nn.Sequential, blocks: Sequence[Block], head: nn.Sequential, classifier: nn.Linear):
+    def __init__(self, stem: nn.Sequential, blocks: Sequence[nn.Module], head: nn.Sequential, classifier: nn.Linear):
         super().__init__()
         self.stem = stem
         self.blocks = nn.Sequential(*blocks)

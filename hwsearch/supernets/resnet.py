@@ -315,9 +315,3 @@ class ElasticResNet(Supernet):
         acts = acts + sum(stages["activations"])
         params = params + (inputs + 1) * c.classes
         return with_logs({"macs": macs, "params": params, "activations": acts, "blocks": blocks, **out})
-
-    def macs_array(self, rows: IntArray) -> FloatArray:
-        return self.cost_features(rows)["macs"]
-
-    def params_array(self, rows: IntArray) -> FloatArray:
-        return self.cost_features(rows)["params"]
