@@ -1,7 +1,7 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
 The verbs of the command line are functions here: `run`, `demo`, `profile`, `evaluate`, `fit`,
-`search`, `validate`, `front`, `pick`, `export`, `report`, `train`, `doctor`, `supernets`, `devices`.
+`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ __version__ = "0.1.0"
 logging.getLogger("hwsearch").addHandler(logging.NullHandler())
 
 _PLACES = {
-    **dict.fromkeys(["check", "demo", "evaluate", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"),
+    **dict.fromkeys(
+        ["check", "demo", "evaluate", "finetune", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"
+    ),
     "doctor": "hwsearch.inspect",
     "train": "hwsearch.recipes",
     "Campaign": "hwsearch.engine",
@@ -27,7 +29,21 @@ _PLACES = {
 _MODULES = ("devices", "export", "front", "report", "search", "supernets")
 
 if TYPE_CHECKING:
-    from hwsearch.api import check, demo, evaluate, export, fit, front, pick, profile, report, run, search, validate
+    from hwsearch.api import (
+        check,
+        demo,
+        evaluate,
+        export,
+        finetune,
+        fit,
+        front,
+        pick,
+        profile,
+        report,
+        run,
+        search,
+        validate,
+    )
     from hwsearch.engine import Campaign
     from hwsearch.errors import HwsearchError
     from hwsearch.inspect import devices, doctor, supernets
@@ -46,6 +62,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export",
+    "finetune",
     "fit",
     "front",
     "pick",

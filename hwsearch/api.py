@@ -20,8 +20,9 @@ from hwsearch import engine
 from hwsearch.devices import host_facts
 from hwsearch.engine import Campaign, Progress
 from hwsearch.engine.reporting import build_report
-from hwsearch.errors import HwsearchError
+from hwsearch.errors import HwsearchError, TrainingError
 from hwsearch.front import Front
+from hwsearch.training import FinetuneConfig
 
 Source = Campaign | Path | str
 
@@ -127,6 +128,30 @@ def export(
     campaign = open_campaign(source)
     with _step(campaign, "export"):
         return engine.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
+
+
+def finetune(
+    source: Source,
+    arch: str,
+    *,
+    data: Path | str | None = None,
+    output: Path | str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train one subnet (by id, ``smallest`` or ``largest``) for some steps, measure it again, export it.
+
+    data : what it learns from, as in a configuration (default: the calibration data)
+    settings : of `hwsearch.training.FinetuneConfig`: steps, batch, lr, label_smoothing, seed, …
+    """
+    try:
+        config = FinetuneConfig(**settings)
+    except TypeError as error:
+        raise TrainingError(f"fine-tuning has no such setting: {error}.") from error
+    campaign = open_campaign(source)
+    with _step(campaign, "finetune"):
+        return engine.finetune_subnet(
+            campaign, arch, config, data=str(data) if data else None, output=Path(output) if output else None
+        )
 
 
 def report(source: Source) -> dict[str, Any]:

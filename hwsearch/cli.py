@@ -273,6 +273,34 @@ def export(
 
 
 @app.command()
+def finetune(
+    campaign: Source,
+    arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
+    data: Annotated[
+        str | None, typer.Option("--data", help="What to learn from, as in [data] (default: the calibration data).")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1)] = 200,
+    batch: Annotated[int, typer.Option(min=2)] = 64,
+    lr: Annotated[float | None, typer.Option(help="Peak learning rate (default: 0.01 SGD, 5e-5 AdamW).")] = None,
+    label_smoothing: Annotated[float, typer.Option("--label-smoothing", min=0.0, max=0.9)] = 0.0,
+    seed: Annotated[int, typer.Option()] = 0,
+    output: Annotated[Path | None, typer.Option("--output", help="The ONNX file to write.")] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Train one subnet for some steps, measure its accuracy again, and write its model file."""
+    settings = {"steps": steps, "batch": batch, "lr": lr, "label_smoothing": label_smoothing, "seed": seed}
+    r = hwsearch.finetune(_campaign(campaign, folder), arch, data=data, output=output, **settings)
+    if not _emit(r, as_json):
+        unit = f" {r['unit']}" if r["unit"] else ""
+        out.print(
+            f"{r['arch_id']}: {r['score']} {r['before']:.2f} → {r['after']:.2f}{unit} on {r['examples']:,} test examples; "
+            f"gain {r['gain']:+.2f} ({r['gain_low']:+.2f} to {r['gain_high']:+.2f}, 90 % interval)\n→ {r['path']}  sha256 {r['sha256']}",
+            highlight=False,
+        )
+
+
+@app.command()
 def report(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
     """Write the fronts, plots and the page."""
     result = hwsearch.report(_campaign(campaign, folder))
@@ -297,30 +325,27 @@ class _Quiet:
 
 @app.command()
 def supernets(
-    action: Annotated[str, typer.Argument(help="list, show NAME, or check FILE")] = "list",
-    name: Annotated[str | None, typer.Argument()] = None,
+    action: Annotated[str, typer.Argument(help="list, show NAME, check FILE, or convert FILE")] = "list",
+    name: Annotated[str | None, typer.Argument(help="A supernet's name, or a weight file.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="convert: the safetensors file to write.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the catalogue, show one supernet's card, or say what a weight file is."""
-    if action == "list":
-        rows: Any = hwsearch.supernets()
-        if not _emit({"supernets": rows}, as_json):
-            for r in rows:
-                out.print(
-                    f"[bold]{r['name']}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {r['weights']}\n  {r['summary']}",
-                    highlight=False,
-                )
-        return
-    if action not in ("show", "check") or name is None:
-        raise typer.BadParameter("use: supernets list, supernets show NAME, supernets check FILE")
-    if action == "show":
-        card: Any = hwsearch.supernets(name)
-    else:
-        from hwsearch.inspect import check_file
-
-        card = check_file(name)
-    if not _emit(card, as_json):
-        _mapping(card)
+    """List the catalogue, show a card, say what a weight file is, or convert it to safetensors."""
+    if action not in ("list", "show", "check", "convert") or (name is None) != (action == "list"):
+        raise typer.BadParameter(
+            "use: supernets list, supernets show NAME, supernets check FILE, supernets convert FILE"
+        )
+    found: Any = hwsearch.supernets(action, name, output=output)
+    if not _emit({"supernets": found} if action == "list" else found, as_json):
+        for r in found if action == "list" else ():
+            out.print(
+                f"[bold]{r['name']}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {r['weights']}\n  {r['summary']}",
+                highlight=False,
+            )
+        if action != "list":
+            _mapping(found)
+    if action == "check" and not found["loads"]:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -137,9 +137,17 @@ class SearchConfig(_Part):
 
 
 class ValidateConfig(_Part):
-    """The final round: each candidate for a front measured afresh."""
+    """The final round: each candidate for a front measured afresh.
+
+    race_error : None: all candidates are evaluated on all test images. A probability: candidates race on them, and one
+        that is dominated on every device is dropped before it has seen all; the front is another than without the race
+        with at most this probability, given the latencies as measured
+    race_tolerance : points of top-1 by which a dropped candidate may be above the front
+    """
 
     candidates: int = Field(24, ge=2)
+    race_error: float | None = Field(None, gt=0, lt=0.5)
+    race_tolerance: float = Field(0.0, ge=0, le=10)
     visits: tuple[int, int] = (24, 48)
     half_width: float = Field(0.01, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)

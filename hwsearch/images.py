@@ -126,6 +126,13 @@ class ImageData:
         names = self.names[part]
         return ImageData(self.images[part], self.labels[part], self.classes, self.preprocess, self.name, names)
 
+    def take(self, indices: NDArray[np.int64]) -> ImageData:
+        """The images at `indices`, in that order; what is decoded here already is not decoded again."""
+        images = [self.images[i] for i in indices]
+        cache = {side: pixels[indices] for side, pixels in self._cache.items()}
+        names = [self.names[i] for i in indices] if self.names else ()
+        return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names, cache)
+
     def _decode(self, i: int) -> Image.Image:
         item = self.images[i]
         if isinstance(item, np.ndarray):

@@ -81,6 +81,10 @@ class Data(Protocol):
         """The first n examples (all, if there are fewer)."""
         ...
 
+    def take(self, indices: NDArray[np.int64]) -> Data:
+        """The examples at `indices`, in that order."""
+        ...
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when an example or a label does."""

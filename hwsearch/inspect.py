@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -27,39 +28,126 @@ from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.export import lower
 from hwsearch.search import tactics
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import read_state
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import Fit, compare, not_finite, read_state, write_safetensors
+
+ACTIONS = ("list", "show", "check", "convert")
+#: endings of weight files that `convert` replaces
+WEIGHT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".tar"}
 
 
-def supernets(name: str | None = None) -> list[dict[str, Any]] | dict[str, Any]:
-    """The catalogue: one line a supernet, or the whole card of one."""
-    if name is not None:
-        return catalogue.entry(name).full_card()
-    rows = []
-    for known in catalogue.names():
-        card = catalogue.entry(known).full_card()
-        rows.append({k: card[k] for k in ("name", "summary", "subnets", "macs_smallest", "macs_largest", "weights")})
-    return rows
+def supernets(
+    action: str = "list", name: Path | str | None = None, *, output: Path | str | None = None
+) -> list[dict[str, Any]] | dict[str, Any]:
+    """The catalogue, and weight files.
+
+    ``list`` : one line a supernet; ``show NAME`` (or the name alone) : its card; ``check FILE`` : what a weight file is,
+    whether it loads, what is missing; ``convert FILE`` : the same weights as safetensors, at `output` or beside it
+    """
+    if action not in ACTIONS and name is None:
+        action, name = "show", action
+    if action == "list":
+        rows = []
+        for known in catalogue.names():
+            card = catalogue.entry(known).full_card()
+            rows.append(
+                {k: card[k] for k in ("name", "summary", "subnets", "macs_smallest", "macs_largest", "weights")}
+            )
+        return rows
+    if action not in ACTIONS or name is None:
+        raise SupernetError(f"supernets {action!r} is not one of: list, show NAME, check FILE, convert FILE.")
+    if action == "show":
+        return catalogue.entry(str(name)).full_card()
+    return check_file(name) if action == "check" else convert_file(name, output)
 
 
 def check_file(path: Path | str) -> dict[str, Any]:
-    """What a weight file is: how many tensors and weights, and which supernet of the catalogue it fits."""
+    """What a weight file is: tensors, weights, checksums; which supernets of the catalogue it loads into.
+
+    Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
+    and ``otherwise`` says of every supernet why not.
+    """
     path = Path(path)
     state = read_state(path)
-    fits, reasons = [], {}
+    fits: list[str] = []
+    reasons: dict[str, str] = {}
+    closest: tuple[float, str, Fit] | None = None
     for name in catalogue.names():
         try:
-            catalogue.entry(name).load(path)
-            fits.append(name)
+            fit = compare(_shape_only(name, state), state)
         except (CheckpointError, SupernetError) as error:
             reasons[name] = str(error)
-    return {
+            continue
+        if fit.complete:
+            fits.append(name)
+            continue
+        reasons[name] = f"{fit}. {fit.hint}"
+        if fit.share > 0 and (closest is None or fit.share > closest[0]):
+            closest = (fit.share, name, fit)
+    blob = _digest(path, "sha1", f"blob {path.stat().st_size}\0".encode())
+    published = [n for n in fits if catalogue.entry(n).card.get("git_blob_sha1") == blob]
+    found = {
         "file": str(path),
         "bytes": path.stat().st_size,
+        "sha256": _digest(path, "sha256"),
         "tensors": len(state),
         "weights": int(sum(v.numel() for v in state.values())),
+        "types": sorted({str(v.dtype).removeprefix("torch.") for v in state.values()}),
+        "not_finite": not_finite(state),
         "fits": fits,
-        "otherwise": reasons,
+        "loads": bool(fits) and not not_finite(state),
+        "published_file": published[0] if published else None,
     }
+    if not fits:
+        found["otherwise"] = reasons
+    if not fits and closest is not None:
+        share, name, fit = closest
+        found["closest"] = {
+            "name": name,
+            "share": round(share, 3),
+            "missing": fit.missing,
+            "unknown": fit.extra,
+            "of another shape": fit.shapes,
+        }
+    return found
+
+
+def _shape_only(name: str, state: dict[str, torch.Tensor]) -> Supernet:
+    """The network of a catalogue entry that these tensors call for, without memory for its weights."""
+    entry = catalogue.entry(name)
+    with torch.device("meta"):
+        return entry.build_for(state) if entry.build_for else entry.build()
+
+
+def _digest(path: Path, kind: str, before: bytes = b"") -> str:
+    h = hashlib.new(kind, before)
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            h.update(block)
+    return h.hexdigest()
+
+
+def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str, Any]:
+    """Write the weights of a file as safetensors: only tensors, under today's names where it is of the catalogue.
+
+    Raises `CheckpointError` where the file cannot be read safely, or the output exists.
+    """
+    path = Path(path)
+    state = read_state(path)
+    name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
+    place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
+    if place.exists():
+        raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
+    fits = [n for n in check_file(path)["fits"] if n]
+    if fits:
+        net = _shape_only(fits[0], state)
+        renamed = net.rename(state)
+        once = {v.data_ptr(): k for k, v in reversed(renamed.items())}  # of shared tensors the first name
+        alone = {k: v for k, v in renamed.items() if once[v.data_ptr()] == k or v.numel() < 2}
+        state = alone if compare(net, alone).complete else renamed
+    metadata = {"source": path.name, "source_sha256": _digest(path, "sha256"), "fits": ", ".join(fits)}
+    write_safetensors(state, place, metadata)
+    return {"file": str(place), "bytes": place.stat().st_size, "sha256": _digest(place, "sha256"), "fits": fits}
 
 
 def devices(source: Any = None) -> list[dict[str, Any]]:

@@ -191,6 +191,12 @@ class TextData:
         second = None if self.second is None else self.second[:n]
         return TextData(self.first[:n], second, self.labels[:n], self.classes, self.tokenizer, self.name)
 
+    def take(self, indices: NDArray[np.int64]) -> TextData:
+        """The examples at `indices`, in that order."""
+        first = [self.first[i] for i in indices]
+        second = None if self.second is None else [self.second[i] for i in indices]
+        return TextData(first, second, self.labels[indices], self.classes, self.tokenizer, self.name)
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when a token or a label does."""

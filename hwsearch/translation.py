@@ -128,6 +128,12 @@ class TranslationData:
             self.sources[:n], self.targets[:n], self.references[:n], self.vocabulary, self.preprocess, self.name
         )
 
+    def take(self, indices: NDArray[np.int64]) -> TranslationData:
+        """The pairs at `indices`, in that order."""
+        sources, targets = ([part[i] for i in indices] for part in (self.sources, self.targets))
+        references = tuple(self.references[i] for i in indices)
+        return TranslationData(sources, targets, references, self.vocabulary, self.preprocess, self.name)
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when a sentence does."""

@@ -43,7 +43,14 @@ ALLOWED = {
     "hwsearch.store": {"hwsearch.spaces"},
     "hwsearch.front": {"hwsearch.objective"},
     "hwsearch.search": {"hwsearch.spaces", "hwsearch.objective", "hwsearch.front", "predictors"},
-    "hwsearch.training": {"hwsearch.spaces", "hwsearch.supernets", "hwsearch.images", "hwsearch.accuracy"},
+    "hwsearch.training": {
+        "hwsearch.spaces",
+        "hwsearch.supernets",
+        "hwsearch.inputs",
+        "hwsearch.images",
+        "hwsearch.translation",
+        "hwsearch.accuracy",
+    },
     "hwsearch.report": {"hwsearch.objective", "hwsearch.front", "hwsearch.store"},
 }
 EVERYONE = {"hwsearch.errors", "hwsearch._verbs"}

@@ -1,5 +1,6 @@
-"""How good a subnet is: data, batch-norm recalibration, top-1 with its error."""
+"""How good a subnet is: data, batch-norm recalibration, top-1 with its error, and the front of many."""
 
+from hwsearch.accuracy.budget import RaceResult, front_accuracy, race
 from hwsearch.accuracy.evaluate import (
     Z90,
     Accuracy,
@@ -18,6 +19,7 @@ __all__ = [
     "Accuracy",
     "ImageData",
     "Preprocess",
+    "RaceResult",
     "Score",
     "assess",
     "calibrated_subnet",
@@ -25,6 +27,8 @@ __all__ = [
     "from_arrays",
     "from_folder",
     "from_parquet",
+    "front_accuracy",
+    "race",
     "recalibrate",
     "subnet_accuracy",
     "unpack",

@@ -1,6 +1,7 @@
 """The engine joins the parts: a campaign and the steps that work on it."""
 
 from hwsearch.engine.campaign import Campaign
+from hwsearch.engine.finetuning import finetune_subnet
 from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.engine.results import export, front, pick, picks, write_front
 from hwsearch.engine.steps import check, evaluate, fit, predict, profile, search, validate
@@ -12,6 +13,7 @@ __all__ = [
     "check",
     "evaluate",
     "export",
+    "finetune_subnet",
     "fit",
     "front",
     "pick",

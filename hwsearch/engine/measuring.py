@@ -90,30 +90,7 @@ def measure_accuracy(
             except MeasurementError as error:
                 failure = str(error)
                 campaign.progress.warn(f"subnet {arch.id}: {failure}")
-            row = Measurement(
-                arch_id=arch.id,
-                metric="accuracy",
-                subject=subject,
-                protocol=accuracy_protocol(campaign),
-                purpose=purpose,
-                value=value.value if value else None,
-                unit=campaign.loaded.entry.score[1],
-                spread=Z90 * value.standard_error if value else None,
-                low=value.value - Z90 * value.standard_error if value else None,
-                high=value.value + Z90 * value.standard_error if value else None,
-                repeats=1,
-                failure=failure,
-                details={
-                    "images": len(data),
-                    "score": campaign.loaded.entry.score[0],
-                    "split": split,
-                    "standard_error": value.standard_error if value else None,
-                },
-                record=value.pack() if value else None,
-                started_at=started,
-                ended_at=utc_now(),
-                supernet=campaign.loaded.digest,
-            )
+            row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
             campaign.store.add([row])
             if value:
                 known[arch.id] = row
@@ -146,6 +123,42 @@ def doubts(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
         f"the best of {len(found)} evaluated subnets has {words}, which is not clearly better than {least} "
         "weights and data may not belong together."
     ]
+
+
+def accuracy_row(
+    campaign: Campaign,
+    arch: Architecture,
+    score: Score | None,
+    split: str,
+    purpose: str,
+    started: str,
+    *,
+    failure: str | None = None,
+    weights: str | None = None,
+) -> Measurement:
+    """A score, or the failure to get one, as the store keeps it; weights: their digest, where not the supernet's."""
+    kind, unit = campaign.loaded.entry.score
+    value, error = (score.value, score.standard_error) if score else (None, None)
+    half = Z90 * error if error is not None else None
+    return Measurement(
+        arch_id=arch.id,
+        metric="accuracy",
+        subject=campaign.example_subject(split),
+        protocol=accuracy_protocol(campaign),
+        purpose=purpose,
+        value=value,
+        unit=unit,
+        spread=half,
+        low=value - half if value is not None and half is not None else None,
+        high=value + half if value is not None and half is not None else None,
+        repeats=1,
+        failure=failure,
+        details={"images": len(campaign.data[split]), "score": kind, "split": split, "standard_error": error},
+        record=score.pack() if score else None,
+        started_at=started,
+        ended_at=utc_now(),
+        supernet=weights or campaign.loaded.digest,
+    )
 
 
 def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import torch
 from onnx import ModelProto
-from torch import Tensor
+from torch import Tensor, nn
 
-from hwsearch.accuracy import assess, unpack
+from hwsearch.accuracy import Score, assess, unpack
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import find_accuracy, find_latency, models, ready_subnet
 from hwsearch.engine.steps import measured_frame
@@ -111,7 +111,7 @@ def pick(
     target = campaign.target(device)
     found = front(campaign, target.name)
     row = dict(found.pick(list(limits)))
-    arch = _arch(campaign, str(row["arch_id"]))
+    arch = find_arch(campaign, str(row["arch_id"]))
     result = {
         "device": target.name,
         "limits": list(limits),
@@ -133,7 +133,7 @@ def picks(campaign: Campaign, target: Target) -> list[Pick]:
     chosen: list[Pick] = []
 
     def add(label: str, row: dict[str, Any]) -> None:
-        arch = _arch(campaign, str(row["arch_id"]))
+        arch = find_arch(campaign, str(row["arch_id"]))
         for i, p in enumerate(chosen):
             if p.arch == arch:
                 chosen[i] = Pick(f"{p.label}; {label}", arch, p.row)
@@ -163,8 +163,10 @@ def _largest(campaign: Campaign, target: Target, metric: str) -> float | None:
     return float(row[metric].iloc[0]) if len(row) else None
 
 
-def _arch(campaign: Campaign, arch_id: str) -> Architecture:
-    return campaign.store.architecture(campaign.space, arch_id)
+def find_arch(campaign: Campaign, arch_id: str) -> Architecture:
+    """The architecture of an id that the campaign has seen, or one of its ends: ``smallest``, ``largest``."""
+    ends = {"smallest": campaign.space.smallest, "largest": campaign.space.largest}
+    return ends[arch_id]() if arch_id in ends else campaign.store.architecture(campaign.space, arch_id)
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
@@ -177,16 +179,29 @@ def _numbers(row: dict[str, Any]) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------- export
-def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: int | None = None) -> dict[str, Any]:
-    """Write the ONNX file of a subnet and its card; checked against torch on real data. Returns the card."""
+def export_model(
+    campaign: Campaign,
+    arch: Architecture,
+    path: Path,
+    *,
+    batch: int | None = None,
+    trained: tuple[nn.Module, Score, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Write the ONNX file of a subnet and its card; checked against torch on real data. Returns the card.
+
+    trained : the subnet with weights of its own, its score on the test data, and what the card says of the training
+    """
     entry = campaign.loaded.entry
-    net, size = ready_subnet(campaign, arch), campaign.loaded.net.input_size(arch)
+    net = trained[0] if trained else ready_subnet(campaign, arch)
+    size = campaign.loaded.net.input_size(arch)
     parts = models(campaign, arch, net, batch=batch)
     difference = max(
         verify(model, part.net, *_sample(campaign, part, len(parts), size, batch)) for part, model in parts
     )
     test = find_accuracy(campaign, "test", "validate").get(arch.id)
-    if test is not None and test.record is not None:
+    if trained:
+        accuracy = trained[1]
+    elif test is not None and test.record is not None:
         accuracy = unpack(entry.score[0], test.record, int(test.details["images"]))
     else:
         accuracy = assess(net, campaign.data["test"], size, batch=campaign.config.data.batch)
@@ -214,6 +229,7 @@ def export_model(campaign: Campaign, arch: Architecture, path: Path, *, batch: i
     card = {
         "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
         "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
+        **({"finetuned": trained[2]} if trained else {}),
         "accuracy": {
             "top1_percent" if entry.score[0] == "top-1" else entry.score[0].lower(): round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
@@ -275,7 +291,7 @@ def export(
 ) -> list[dict[str, Any]]:
     """ONNX files with cards: of one subnet, or of every pick of one or all devices, under ``models/<device>/``."""
     if arch_id is not None:
-        arch = _arch(campaign, arch_id)
+        arch = find_arch(campaign, arch_id)
         path = output or campaign.folder / "models" / f"{arch.id}.onnx"
         return [export_model(campaign, arch, path, batch=batch) | {"path": str(path)}]
     targets = [campaign.target(device)] if device else list(campaign.targets.values())

@@ -19,6 +19,7 @@ from hwsearch.engine.measuring import (
     measure_accuracy,
     measure_latency,
 )
+from hwsearch.engine.racing import race_accuracy
 from hwsearch.errors import CampaignError, LimitError, PredictorError
 from hwsearch.front import non_dominated
 from hwsearch.metrics import computed_metric, computed_metrics
@@ -401,10 +402,17 @@ def validate(campaign: Campaign) -> pd.DataFrame:
         wanted |= dict.fromkeys(candidates(campaign, target))
     archs = list(wanted)
     campaign.store.put_state("validate", {"archs": [a.to_dict() for a in archs]})
-    measure_accuracy(campaign, archs, split="test", purpose="validate", stage="validate accuracy")
+    latencies = {
+        target.name: measure_latency(campaign, target, archs, purpose="validate", stage="validate")
+        for target in campaign.targets.values()
+    }
+    if campaign.config.validate_.race_error is None:
+        measure_accuracy(campaign, archs, split="test", purpose="validate", stage="validate accuracy")
+    else:
+        race_accuracy(campaign, archs, latencies)
     frames = []
     for target in campaign.targets.values():
-        found = measure_latency(campaign, target, archs, purpose="validate", stage="validate")
+        found = latencies[target.name]
         frames.append(
             pd.DataFrame(
                 [

@@ -91,6 +91,9 @@ class Supernet(nn.Module, ABC):
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
         return dict(state)
 
+    def after_loading(self) -> None:
+        """Called once the weights of a file are in place: whatever has to follow from them."""
+
     def macs(self, arch: Architecture) -> int:
         return int(self.macs_array(self.space.to_array([arch]))[0])
 

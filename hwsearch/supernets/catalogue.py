@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +21,7 @@ from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.images import Preprocess, read_images
 from hwsearch.inputs import Data
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import digest, load_weights, read_state
+from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
 
 
 class Prepared(Protocol):
@@ -79,7 +81,8 @@ class SupernetEntry:
                 hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
             )
         state = read_state(path)
-        net = self.build_for(state) if self.build_for else self.build()
+        with Uninitialised():
+            net = self.build_for(state) if self.build_for else self.build()
         load_weights(net, state, repr(str(path)))
         net.eval()
         return LoadedSupernet(self, net, digest(net))
@@ -125,7 +128,12 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> SupernetEntry:
-    """The catalogue's entry of that name; `SupernetError` when there is none."""
+    """The catalogue's entry of that name, or one of your own code: ``package.module:ENTRY`` or ``folder/file.py:ENTRY``.
+
+    Raises `SupernetError` when there is none.
+    """
+    if ":" in name:
+        return _entry_in_code(name)
     built_in = _built_in()
     if name in built_in:
         return built_in[name]
@@ -138,13 +146,35 @@ def entry(name: str) -> SupernetEntry:
     raise SupernetError(f"there is no supernet {name!r}.", hint=nearest(name, names()))
 
 
+def _entry_in_code(name: str) -> SupernetEntry:
+    place, _, attribute = name.rpartition(":")
+    try:
+        if place.endswith(".py"):
+            spec = spec_from_file_location(Path(place).stem, place)
+            assert spec is not None and spec.loader is not None
+            module = module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            module = import_module(place)
+    except (ImportError, OSError) as error:
+        raise SupernetError(f"supernet {name!r}: {place!r} cannot be imported: {error}.") from error
+    found = getattr(module, attribute, None)
+    if not isinstance(found, SupernetEntry):
+        entries = [k for k, v in vars(module).items() if isinstance(v, SupernetEntry)]
+        raise SupernetError(
+            f"supernet {name!r}: {place!r} has no SupernetEntry {attribute!r}.", hint=nearest(attribute, entries)
+        )
+    return found
+
+
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, vit
+    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, plain, vit
 
     entries = (
         cifar10.ENTRY,
         *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
         *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
+        *(plain.RESNET18, plain.RESNET50, plain.MOBILENET_V2),
         *(hat.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
     )
     return {e.name: e for e in entries}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import pickle
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from hwsearch.errors import CheckpointError
 from hwsearch.supernets.base import Supernet
@@ -54,7 +59,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0]}."
+            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0].split('. ')[0].rstrip('.')}."
         ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
@@ -69,36 +74,102 @@ def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> 
     return next((int(state[n].shape[0]) for n in names if n in state and state[n].ndim), default)
 
 
-def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
+class Uninitialised(TorchFunctionMode):
+    """Within it new layers draw no random weights: all of them are about to be loaded."""
 
-    Names that the authors' files spell differently become the supernet's own first. Half-precision tensors are
-    widened. ``num_batches_tracked`` may be missing.
+    DRAWS = frozenset({Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in self.DRAWS:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a file's tensors compare with those of a network.
+
+    missing, extra : names; shapes : sentences
+    named : share of the network's tensors that the file has; share : of those of the right shape
     """
-    state = net.rename(state)
-    own = net.state_dict()
+
+    missing: list[str]
+    extra: list[str]
+    shapes: list[str]
+    named: float
+    share: float
+
+    @property
+    def complete(self) -> bool:
+        return not (self.missing or self.extra or self.shapes)
+
+    @property
+    def hint(self) -> str:
+        """What kind of file it may be."""
+        return "It is a file of another family." if self.named < 0.5 else "It is a file of another width or version."
+
+    def __str__(self) -> str:
+        lists = {"missing": self.missing, "unknown": self.extra, "of another shape": self.shapes}
+        return "tensors " + "; ".join(f"{len(v)} {k} ({_some(v)})" for k, v in lists.items() if v)
+
+
+def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
+    """Names and shapes of a file's tensors against a network's, which may lie on the meta device.
+
+    Names that the authors' files spell differently become the network's own first; ``num_batches_tracked`` may be
+    missing.
+    """
+    state, own = net.rename(state), net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
-    extra = [k for k in state if k not in own]
     shapes = [
         f"{k} is {tuple(state[k].shape)}, expected {tuple(own[k].shape)}"
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
-    problems = []
-    if missing:
-        problems.append(f"{len(missing)} missing ({_some(missing)})")
-    if extra:
-        problems.append(f"{len(extra)} unknown ({_some(extra)})")
-    if shapes:
-        problems.append(f"{len(shapes)} of another shape ({_some(shapes)})")
-    if problems:
-        share = 1 - len(missing) / max(1, len(own))
-        hint = "It is a file of another family." if share < 0.5 else "It is a file of another width or version."
-        raise CheckpointError(f"{source} does not fit {type(net).__name__}: tensors {'; '.join(problems)}.", hint=hint)
-    bad = [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    count = max(1, len(own))
+    named, share = 1 - len(missing) / count, 1 - (len(missing) + len(shapes)) / count
+    return Fit(missing, [k for k in state if k not in own], shapes, named, share)
+
+
+def not_finite(state: Mapping[str, Tensor]) -> list[str]:
+    """Names of the tensors that hold NaN or infinity."""
+    return [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+
+
+def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
+
+    Names become the supernet's own first (`compare`). Half-precision tensors are widened.
+    Raises `CheckpointError` that names what is missing, unknown or of another shape.
+    """
+    fit = compare(net, state)
+    if not fit.complete:
+        raise CheckpointError(f"{source} does not fit {type(net).__name__}: {fit}.", hint=fit.hint)
+    bad = not_finite(state)
     if bad:
         raise CheckpointError(f"{source} holds values that are not numbers in {_some(bad)}.")
-    net.load_state_dict({k: (state[k].to(v.dtype) if k in state else v) for k, v in own.items()})
+    state, own = net.rename(state), net.state_dict()
+    full: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in own.items():
+        tensor = state[name].to(value.dtype).contiguous() if name in state else value
+        place = tensor.untyped_storage().data_ptr()
+        full[name] = tensor.clone() if place in taken else tensor
+        taken.add(place)
+    # the file's tensors become the network's own, without a second copy
+    net.load_state_dict(full, assign=not _tied(net))
+    net.after_loading()
+
+
+def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write named tensors, whole or not at all; tensors that share memory are written each."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, partial, metadata=dict(metadata))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
@@ -113,8 +184,14 @@ def digest(net: nn.Module) -> str:
     for name, value in net.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             h.update(name.encode())
-            h.update(value.detach().contiguous().cpu().numpy().tobytes())
+            h.update(value.detach().contiguous().cpu().numpy().reshape(-1).view(np.uint8))
     return h.hexdigest()[:12]
+
+
+def _tied(net: nn.Module) -> bool:
+    """Whether two layers have one parameter: it must stay one."""
+    owned = [id(p) for m in net.modules() for p in m._parameters.values() if p is not None]
+    return len(owned) > len(set(owned))
 
 
 def _some(names: list[str]) -> str:

@@ -29,7 +29,9 @@ from hwsearch.supernets.elastic import (
     GlobalAveragePool,
     Named,
     make_divisible,
+    norm_slots,
     renamed,
+    sort_by_importance,
 )
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -184,6 +186,19 @@ class ElasticBlock(nn.Module):
             y = depth.se(y)
         y = project.bn(project.conv(y, plan.outputs))
         return x_NCHW + y if plan.residual else y
+
+    def sort_channels(self) -> None:
+        """Put the middle channels, and those inside the squeeze-excitation, in order of importance; in place."""
+        expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
+        slots = [(expand.conv.conv.weight, 0), *norm_slots(expand.bn)]
+        slots += [(depth.conv.conv.weight, 0), *norm_slots(depth.bn), (project.conv.conv.weight, 1)]
+        if hasattr(depth, "se"):
+            reduce, gate = depth.se.fc["reduce"], depth.se.fc["expand"]
+            slots += [(reduce.weight, 1), (gate.weight, 0), (gate.bias, 0)]
+        sort_by_importance(slots, [(project.conv.conv.weight, 1)])
+        if hasattr(depth, "se"):
+            inner = [(reduce.weight, 0), (reduce.bias, 0), (gate.weight, 1)]
+            sort_by_importance(inner, [(gate.weight, 1)])
 
     def static(self, plan: BlockPlan) -> Block:
         """The static block of `plan` with copies of the sliced weights."""
@@ -344,6 +359,15 @@ class ElasticMobileNetV3(Supernet):
         classifier.load_state_dict(self.classifier.linear.state_dict())
         net = MobileNetV3Subnet(stem, blocks, head, classifier)
         return net.train(self.training)
+
+    def sort_channels(self) -> None:
+        """Put every block's middle channels in order of importance, so that smaller expansions keep the best of them.
+
+        In place; the largest subnet computes the same, up to rounding. Once-for-All does so before it trains with
+        elastic expansion (Cai et al., 2020, arXiv 1908.09791); its published weights are sorted already.
+        """
+        for block in self.blocks[1:]:
+            block.sort_channels()  # type: ignore[operator]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Names of the authors' older files (``mobile_inverted_conv``; single or doubled layer names) to today's."""

@@ -30,7 +30,9 @@ from hwsearch.supernets.elastic import (
     Named,
     make_divisible,
     make_divisible_array,
+    norm_slots,
     renamed,
+    sort_by_importance,
 )
 
 #: layer names of the authors' files of 2020 (static spelling), and those of today
@@ -129,6 +131,13 @@ class ElasticBottleneck(nn.Module):
             pooled = F.avg_pool2d(x_NCHW, plan.stride, plan.stride, 0, True) if plan.stride > 1 else x_NCHW
             x_NCHW = self.downsample.bn(self.downsample.conv(pooled, plan.outputs))
         return F.relu(y + x_NCHW)
+
+    def sort_channels(self) -> None:
+        """Put the middle channels in order of importance, those behind the second convolution first; in place."""
+        pairs = ((self.conv2, self.conv3), (self.conv1, self.conv2))
+        for maker, reader in pairs:
+            read = (reader.conv.conv.weight, 1)
+            sort_by_importance([(maker.conv.conv.weight, 0), *norm_slots(maker.bn), read], [read])
 
     def static(self, plan: BottleneckPlan) -> Bottleneck:
         """The static block of `plan` with copies of the sliced weights."""
@@ -256,6 +265,11 @@ class ElasticResNet(Supernet):
         blocks = [self.blocks[p.index].static(p) for p in plans]  # type: ignore[operator]
         classifier = self.classifier.linear.static(plans[-1].outputs)
         return ResNetSubnet(nn.Sequential(*layers), blocks, classifier).train(self.training)
+
+    def sort_channels(self) -> None:
+        """Put every block's middle channels in order of importance; in place, as `ElasticMobileNetV3.sort_channels`."""
+        for block in self.blocks:
+            block.sort_channels()  # type: ignore[operator]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Names of static layers, which the authors' first files have, to those of elastic ones."""

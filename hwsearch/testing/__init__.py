@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from hwsearch.testing.searchers import SearcherConformance
+from hwsearch.testing.supernets import SupernetConformance
+from hwsearch.testing.weights import seeded_weights
 
-__all__ = ["SearcherConformance"]
+__all__ = ["SearcherConformance", "SupernetConformance", "seeded_weights"]

@@ -52,8 +52,7 @@ def golden():
     return _golden
 
 
-@pytest.fixture
-def small_bert() -> ElasticBert:
+def make_small_bert() -> ElasticBert:
     """Width 32, up to 4 layers of up to 4 heads and 40 units; 50 words, 20 tokens, 3 classes."""
     config = ElasticBertConfig(
         name="small-bert",
@@ -67,11 +66,12 @@ def small_bert() -> ElasticBert:
         positions=20,
         tokens=20,
     )
-    return _fill(ElasticBert(config))
+    net = ElasticBert(config)
+    _fill(net)
+    return net
 
 
-@pytest.fixture
-def small_vit() -> ElasticViT:
+def make_small_vit() -> ElasticViT:
     """Width 24, up to 4 layers of up to 3 heads and 48 units; patches of 4 pixels, 12 to 20 pixels, 5 classes."""
     config = ElasticViTConfig(
         name="small-vit",
@@ -85,4 +85,16 @@ def small_vit() -> ElasticViT:
         patch=4,
         resolutions=(12, 16, 20),
     )
-    return _fill(ElasticViT(config))
+    net = ElasticViT(config)
+    _fill(net)
+    return net
+
+
+@pytest.fixture
+def small_bert() -> ElasticBert:
+    return make_small_bert()
+
+
+@pytest.fixture
+def small_vit() -> ElasticViT:
+    return make_small_vit()

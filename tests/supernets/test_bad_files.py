@@ -415,6 +415,7 @@ def test_images_keep_their_names(folders) -> None:
     shown = [Path(n).read_bytes() for n in data.names]
     assert shown == list(data.images) and len(shown) == 14
     assert data.head(4).names == data.names[:4] and data.slice(3, 9).names == data.names[3:9]
+    assert data.take(np.array([5, 2])).names == [data.names[5], data.names[2]]
     assert ImageData(data.images, data.labels, data.classes).head(3).names == ()
 
 

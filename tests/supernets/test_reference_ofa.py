@@ -6,6 +6,7 @@ MobileNetV3 at both widths, for ProxylessNAS and for ResNet-50-D.
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,23 @@ def test_recalibration_is_that_of_the_reference(ours: Supernet, theirs: nn.Modul
             a.running_mean, b.running_mean, rtol=1e-4, atol=1e-4 * float(b.running_mean.abs().max())
         )
         torch.testing.assert_close(a.running_var, b.running_var, rtol=1e-4, atol=1e-4 * float(b.running_var.max()))
+
+
+def test_channels_are_sorted_as_the_reference_sorts_them(ours: Supernet, theirs: nn.Module) -> None:
+    """The same permutation of every tensor, bit for bit; the largest subnet computes what it did.
+
+    In double precision: in single, the reference's sums order near ties by their rounding.
+    """
+    mine, reference = copy.deepcopy(ours).double(), copy.deepcopy(theirs).double()
+    reference.re_organize_middle_weights()  # type: ignore[operator]
+    mine.sort_channels()  # type: ignore[operator]
+    before, after = copy.deepcopy(ours).double().state_dict(), mine.state_dict()
+    assert all(torch.equal(v, after[k]) for k, v in reference.state_dict().items())
+    assert sum(not torch.equal(v, before[k]) for k, v in after.items()) > 100
+    x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(5))
+    largest = ours.space.architecture({**ours.space.largest(), "r": 128})
+    with torch.no_grad():
+        assert relative(mine.float().subnet(largest)(x), ours.subnet(largest)(x)) < 1e-5
 
 
 def test_a_file_of_the_reference_loads_in_either_spelling(theirs: nn.Module, ours: Supernet, tmp_path: Path) -> None:

@@ -1,0 +1,279 @@
+"""Supernets against their authors' code: outputs, costs, loading, extraction.
+
+    python -m benchmarks.supernets [--json] [--subnets 200] [--family NAME …]
+
+For each family, over at least 200 random subnets at two resolutions (or lengths): the largest difference between our
+static subnet's outputs and the reference's, in single precision, relative to the largest output (``max_abs_diff``);
+whether MACs and parameters are the same numbers (``cost_equal``). The reference runs here where its package installs
+(PyPI `ofa`); for the others it is numbers that the authors' code gave once, which lie with the tests and are compared
+with subnets of the same shape rules at the size stated. Then, at the published size and in a fresh process: seconds
+(``load_s``) and peak memory over the file's size (``memory_ratio``) to load a file that the reference's class, or its
+layout, gives; milliseconds to extract one subnet (``extract_ms``, median). Needs a checkout: golden numbers are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hwsearch.spaces import Architecture
+from hwsearch.supernets import Supernet, catalogue
+from hwsearch.testing import reference_ofa
+from hwsearch.testing.weights import seeded_weights
+
+ROOT = Path(__file__).parent.parent
+OFA = {
+    "ofa_mobilenetv3": "ofa-mobilenetv3-w1.0",
+    "ofa_mobilenetv3_w1.2": "ofa-mobilenetv3-w1.2",
+    "ofa_proxylessnas": "ofa-proxylessnas-w1.3",
+    "ofa_resnet50d": "ofa-resnet50d",
+}
+#: what is measured in a process of its own: seconds, bytes of peak memory over those before
+LOAD = """
+import json, sys, time
+from pathlib import Path
+from hwsearch.supernets import catalogue
+import torch
+torch.set_num_threads(1)
+entry = catalogue.entry(sys.argv[1])
+peak = lambda: next(int(v.split()[1]) * 1024 for v in open("/proc/self/status") if v.startswith("VmHWM"))
+before, started = peak(), time.perf_counter()
+entry.load(Path(sys.argv[2]))
+print(json.dumps([time.perf_counter() - started, peak() - before]))
+"""
+
+
+def difference(mine: torch.Tensor, theirs: torch.Tensor | np.ndarray) -> float:
+    theirs = torch.as_tensor(theirs)
+    return float((mine - theirs).abs().max() / theirs.abs().max())
+
+
+def counted(net: nn.Module, *inputs: torch.Tensor) -> tuple[float, int]:
+    """(MACs of one example, parameters) of a plain network, by torch's own counters."""
+    with FlopCounterMode(display=False) as counter:
+        net(*(x[:1] for x in inputs))
+    return counter.get_total_flops() / 2, sum(p.numel() for p in net.parameters())
+
+
+@torch.no_grad()
+def ofa(name: str, subnets: int) -> dict[str, Any]:
+    """Side by side with the authors' classes, which load our weights as their own file."""
+    ours = catalogue.entry(name).build()
+    ours.load_state_dict(seeded_weights(ours.state_dict()))
+    theirs = reference_ofa.build(ours)
+    theirs.load_state_dict(ours.state_dict())
+    ours.eval()
+    sides = (128, 160)
+    images = {s: torch.randn(1, 3, s, s, generator=torch.Generator().manual_seed(s)) for s in sides}
+    worst, equal = 0.0, True
+    archs = [ours.space.smallest(), ours.space.largest(), *ours.space.sample(subnets - 2, np.random.default_rng(0))]
+    for arch in archs:
+        reference = reference_ofa.extract(theirs, ours, arch)
+        for side in sides:
+            at = ours.space.architecture({**arch, "r": side})
+            mine = ours.subnet(at)
+            worst = max(worst, difference(mine(images[side]), reference(images[side])))
+            count = reference_ofa.macs(reference, side)
+            equal &= bool(abs(count - ours.macs(at)) <= 1e-6 * count)  # the reference adds up in single precision
+            equal &= counted(mine, images[side]) == (ours.macs(at), ours.params(at))
+        equal &= sum(p.numel() for p in reference.parameters()) == ours.params(arch)
+    return {"max_abs_diff": worst, "cost_equal": equal, "subnets": len(archs), "reference": "PyPI ofa, published size"}
+
+
+@torch.no_grad()
+def attentivenas(subnets: int) -> dict[str, Any]:
+    from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig
+
+    golden = np.load(ROOT / "tests" / "supernets" / "golden" / "attentivenas.npz")
+    sides = (64, 72)
+    net = AttentiveNAS(AttentiveNASConfig("golden", resolutions=sides))
+    net.load_state_dict(seeded_weights(net.state_dict()))
+    net.eval()
+    images = {s: torch.from_numpy(np.random.default_rng([7, s]).standard_normal((2, 3, s, s))).float() for s in sides}
+    worst, equal = 0.0, True
+    for k, genes in enumerate(net.space.from_array(golden["rows"].astype(np.int64))):
+        for i, side in enumerate(sides):
+            arch = net.space.architecture({**genes, "r": side})
+            worst = max(worst, difference(net.subnet(arch)(images[side])[:, :6], golden["outputs"][k, i]))
+            equal &= (net.macs(arch), net.params(arch)) == (golden["macs"][k, i], golden["params"][k])
+    return {
+        "max_abs_diff": worst,
+        "cost_equal": equal,
+        "subnets": len(golden["rows"]),
+        "reference": "numbers of the authors' classes, published size at 64 and 72 px",
+    }
+
+
+@torch.no_grad()
+def hat(subnets: int) -> dict[str, Any]:
+    from tests.supernets import test_hat as golden
+
+    with np.load(golden.GOLDEN) as file:
+        found = dict(file)
+    net = golden.with_recipe(golden.HatTransformer(golden.CONFIG))
+    pairs = {"short": golden.sentences(8, 7), "long": golden.sentences(23, 15)}
+    worst, equal = 0.0, True
+    for k, row in enumerate(found["genes"]):
+        arch = golden.golden_arch(net.space, row)
+        subnet = net.subnet(arch)
+        for length, pair in pairs.items():
+            logits = subnet(*pair).flatten()
+            worst = max(worst, difference(logits[golden.places(len(logits))], found[length][k]))
+        equal &= sum(p.numel() for p in subnet.parameters()) == net.params(arch)
+        c = golden.CONFIG
+        sentence = torch.full((1, c.source_tokens), 5), torch.full((1, c.target_tokens), 5)
+        equal &= counted(subnet, *sentence)[0] == net.macs(arch)
+    return {
+        "max_abs_diff": worst,
+        "cost_equal": equal,
+        "subnets": len(found["genes"]),
+        "reference": "numbers of the authors' classes, small shape, sentences of 8 and 23 tokens; costs: torch's counters",
+    }
+
+
+def encoder_genes(found: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, int], np.ndarray]]:
+    for layers, heads, ffn, logits in zip(*(found[k] for k in ("layers", "heads", "ffn", "logits")), strict=True):
+        genes = {"layers": int(layers)}
+        for i in range(layers):
+            genes |= {f"heads[{i}]": int(heads[i]), f"ffn[{i}]": int(ffn[i])}
+        yield genes, logits
+
+
+@torch.no_grad()
+def bert(subnets: int) -> dict[str, Any]:
+    from tests.supernets import conftest
+    from tests.supernets.test_bert import golden_batch
+
+    net, found = conftest.make_small_bert(), conftest._golden("bert")
+    batches = [golden_batch(20), golden_batch(7)]
+    worst, equal = 0.0, True
+    for genes, expected in encoder_genes(found):
+        arch = net.space.architecture(genes)
+        subnet = net.subnet(arch)
+        for batch, logits in zip(batches, expected, strict=True):
+            worst = max(worst, difference(subnet(*batch), logits))
+        whole = torch.ones(1, net.input_size(arch), dtype=torch.int64)
+        equal &= counted(subnet, whole, whole, whole * 0) == (net.macs(arch), net.params(arch))
+    return {
+        "max_abs_diff": worst,
+        "cost_equal": equal,
+        "subnets": len(found["layers"]),
+        "reference": "numbers of transformers 4.37.2, small shape, 20 and 7 tokens; costs: torch's counters",
+    }
+
+
+@torch.no_grad()
+def vit(subnets: int) -> dict[str, Any]:
+    from tests.supernets import conftest
+
+    net, found = conftest.make_small_vit(), conftest._golden("vit")
+    images = {r: torch.from_numpy(conftest._named_values("image", (2, 3, r, r)) * 4) for r in (12, 16, 20)}
+    worst, equal = 0.0, True
+    for genes, expected in encoder_genes(found):
+        for (side, x), logits in zip(images.items(), expected, strict=True):
+            arch = net.space.architecture({"r": side} | genes)
+            subnet = net.subnet(arch)
+            worst = max(worst, difference(subnet(x), logits))
+            equal &= counted(subnet, x) == (net.macs(arch), net.params(arch))
+    return {
+        "max_abs_diff": worst,
+        "cost_equal": equal,
+        "subnets": len(found["layers"]),
+        "reference": "numbers of transformers 4.48.3, small shape, 12, 16 and 20 px; costs: torch's counters",
+    }
+
+
+def file_of(name: str, net: Supernet, folder: Path) -> Path:
+    """A weight file as the family's authors write it; for Once-for-All by the reference's own class."""
+    if name in OFA.values():
+        theirs = reference_ofa.build(net)
+        torch.save({"state_dict": theirs.state_dict()}, folder / name)
+        return folder / name
+    state = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    if name == "attentivenas":
+        torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 1}, folder / "a.pth.tar")
+        return folder / "a.pth.tar"
+    if name == "hat-wmt14-ende":
+        state["decoder.embed_tokens.weight"] = state["encoder.embed_tokens.weight"]
+        args = argparse.Namespace(arch="transformersuper_wmt_en_de")
+        torch.save({"args": args, "model": state, "extra_state": {}, "optimizer_history": []}, folder / "hat.pt")
+        return folder / "hat.pt"
+    save_file(state, folder / "model.safetensors")
+    return folder / "model.safetensors"
+
+
+def loading(name: str, folder: Path) -> dict[str, Any]:
+    """Seconds and memory to load a file at the published size; the median of three fresh processes."""
+    net = catalogue.entry(name).build()
+    path = file_of(name, net, folder)
+    runs = []
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", LOAD, name, str(path)], stdout=subprocess.PIPE, check=True, cwd=ROOT
+        )
+        runs.append(json.loads(done.stdout))
+    size = path.stat().st_size
+    result = {
+        "load_s": round(statistics.median(r[0] for r in runs), 3),
+        "memory_ratio": round(statistics.median(r[1] for r in runs) / size, 2),
+        "file_mib": round(size / 2**20, 1),
+        "extract_ms": extraction(net.eval()),
+    }
+    path.unlink()
+    return result
+
+
+def extraction(net: Supernet) -> float:
+    """Median milliseconds to extract a random subnet."""
+    archs: list[Architecture] = net.space.sample(40, np.random.default_rng(1))
+    times = []
+    for arch in archs:
+        started = time.perf_counter()
+        net.subnet(arch)
+        times.append(1e3 * (time.perf_counter() - started))
+    return round(statistics.median(times), 2)
+
+
+FAMILIES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
+    **{family: ((lambda n, entry=name: ofa(entry, n)), name) for family, name in OFA.items()},
+    "attentivenas": (attentivenas, "attentivenas"),
+    "hat": (hat, "hat-wmt14-ende"),
+    "bert": (bert, "bert-base-sst2"),
+    "vit": (vit, "vit-b16"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--subnets", type=int, default=200)
+    parser.add_argument("--family", nargs="*", choices=list(FAMILIES), default=list(FAMILIES))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    figures: dict[str, dict[str, Any]] = {}
+    for family in args.family:
+        compare, name = FAMILIES[family]
+        with tempfile.TemporaryDirectory() as folder:
+            figures[family] = {**compare(args.subnets), **loading(name, Path(folder))}
+        if not args.json:
+            print(family, figures[family], flush=True)
+    if args.json:
+        print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

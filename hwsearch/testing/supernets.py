@@ -1,0 +1,154 @@
+"""Conformance of supernets: subclass, say how yours is made, and let pytest run it.
+
+from hwsearch.testing import SupernetConformance
+
+class TestMine(SupernetConformance):
+    def make(self):
+        return MySupernet(small_config)
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from hwsearch.errors import SpaceError
+from hwsearch.export import lower, verify
+from hwsearch.spaces import Architecture, Choice, SearchSpace
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import compare, load_weights
+from hwsearch.testing.weights import seeded_weights
+
+
+class SupernetConformance:
+    """What `Supernet` promises, as tests; each method is one promise. Use a small network: all run in seconds."""
+
+    #: random subnets that are looked at, besides the smallest and the largest
+    subnets: int = 8
+
+    @abstractmethod
+    def make(self) -> Supernet:
+        """A fresh supernet."""
+
+    def inputs(self, net: Supernet, arch: Architecture) -> tuple[Tensor, ...]:
+        """Two examples for the forward pass; those of the deployed model, where it is one model."""
+        parts = net.parts(arch, net.subnet(arch).eval())
+        if len(parts) > 1:
+            raise NotImplementedError("override inputs(): the deployed model has several parts")
+        rng = np.random.default_rng(1)
+        return tuple(torch.from_numpy(np.asarray(i.sample(2, rng))) for i in parts[0].inputs)
+
+    @pytest.fixture
+    def net(self) -> Supernet:
+        net = self.make()
+        net.load_state_dict(seeded_weights(net.state_dict()))
+        return net.eval()
+
+    def archs(self, net: Supernet) -> list[Architecture]:
+        ends = [net.space.smallest(), net.space.largest()]
+        return ends + net.space.sample(self.subnets, np.random.default_rng(0), exclude=ends)
+
+    @torch.no_grad()
+    def test_activated_supernet_and_extracted_subnet_agree(self, net: Supernet) -> None:
+        for arch in self.archs(net):
+            x = self.inputs(net, arch)
+            net.activate(arch)
+            expected = net(*x)
+            torch.testing.assert_close(net.subnet(arch).eval()(*x), expected, rtol=1e-5, atol=1e-6)
+
+    @torch.no_grad()
+    def test_every_gene_changes_the_network(self, net: Supernet) -> None:
+        """Outputs of the largest subnet and of those that differ in one gene are all different."""
+        largest = net.space.largest()
+        for choice in net.space.choices:
+            other = net.space.architecture({**largest, choice.name: choice.values[0]})
+            if other == largest or net.input_shape(other) != net.input_shape(largest):
+                continue
+            x = self.inputs(net, largest)
+            a, b = (net.subnet(arch).eval()(*x) for arch in (largest, other))
+            assert not torch.allclose(a, b, rtol=1e-6, atol=1e-8), choice.name
+
+    def test_a_subnet_has_weights_of_its_own(self, net: Supernet) -> None:
+        own = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
+        for arch in self.archs(net):
+            subnet = net.subnet(arch)
+            assert own.isdisjoint(p.untyped_storage().data_ptr() for p in (*subnet.parameters(), *subnet.buffers()))
+            assert not any(isinstance(m, Supernet) for m in subnet.modules())
+
+    def test_training_state_is_handed_on(self, net: Supernet) -> None:
+        arch = net.space.smallest()
+        assert not net.subnet(arch).training
+        assert net.train().subnet(arch).training
+
+    @torch.no_grad()
+    def test_costs_are_those_that_torch_counts(self, net: Supernet) -> None:
+        for arch in self.archs(net):
+            subnet = net.subnet(arch).eval()
+            assert sum(p.numel() for p in subnet.parameters()) == net.params(arch)
+            one = [x[:1] for x in self.inputs(net, arch)]
+            with FlopCounterMode(display=False) as counter:
+                subnet(*one)
+            assert counter.get_total_flops() == 2 * net.macs(arch)
+
+    def test_vectorised_costs_are_those_of_single_architectures(self, net: Supernet) -> None:
+        archs = self.archs(net)
+        rows = net.space.to_array(archs)
+        assert net.macs_array(rows).tolist() == [net.macs(a) for a in archs]
+        assert net.params_array(rows).tolist() == [net.params(a) for a in archs]
+        features, names = net.features_array(rows)
+        assert features.shape == (len(archs), len(names)) and len(set(names)) == len(names)
+        assert np.isfinite(features).all()
+        costs = net.cost_features(rows)
+        assert (costs["macs"] == net.macs_array(rows)).all() and (costs["params"] == net.params_array(rows)).all()
+
+    def test_inactive_genes_cost_nothing(self, net: Supernet) -> None:
+        """Rows that differ in genes that are switched off have equal costs."""
+        rng = np.random.default_rng(3)
+        rows = rng.integers(0, net.space.sizes, size=(64, len(net.space.choices)))
+        assert (net.macs_array(rows) == net.macs_array(net.space.canonical(rows))).all()
+
+    def test_largest_and_smallest_are_the_ends(self, net: Supernet) -> None:
+        rows = net.space.sample_array(200, np.random.default_rng(4))
+        ends = net.space.to_array([net.space.smallest(), net.space.largest()])
+        low, high = net.macs_array(ends)
+        assert ((net.macs_array(rows) >= low) & (net.macs_array(rows) <= high)).all()
+        assert net.params_array(ends)[0] < net.params_array(ends)[1]
+
+    @torch.no_grad()
+    def test_deployed_models_equal_torch(self, net: Supernet) -> None:
+        for arch in (net.space.smallest(), net.space.largest()):
+            for part in net.parts(arch, net.subnet(arch).eval()):
+                model = lower(part.net, part.inputs, outputs=part.outputs, output_axes=part.output_axes)
+                rng = np.random.default_rng(5)
+                x = tuple(torch.from_numpy(np.asarray(i.sample(2, rng))) for i in part.inputs)
+                assert verify(model, part.net, *x, tolerance=1e-4) <= 1e-4
+                assert part.runs >= 1
+
+    def test_its_own_state_dict_loads(self, net: Supernet) -> None:
+        other = self.make()
+        assert compare(other, net.state_dict()).complete
+        load_weights(other, net.state_dict(), "its own")
+        arch = net.space.largest()
+        x = self.inputs(net, arch)
+        with torch.no_grad():
+            a, b = (n.eval().subnet(arch).eval()(*x) for n in (net, other))
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+    def test_weight_sharing_trains_with_gradients(self, net: Supernet) -> None:
+        net.train()
+        arch = net.space.smallest()
+        net.activate(arch)
+        net(*self.inputs(net, arch)).square().mean().backward()
+        touched = [p for p in net.parameters() if p.grad is not None and bool((p.grad != 0).any())]
+        assert touched and all(bool(torch.isfinite(p.grad).all()) for p in touched if p.grad is not None)
+
+    def test_an_architecture_of_another_space_is_refused(self, net: Supernet) -> None:
+        other = SearchSpace("elsewhere", [Choice("x", (1, 2))]).smallest()
+        for use in (net.activate, net.subnet):
+            with pytest.raises(SpaceError, match="elsewhere"):
+                use(other)

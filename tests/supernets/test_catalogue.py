@@ -1,0 +1,60 @@
+"""The catalogue: every entry has a full card, and code of one's own is an entry without a package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hwsearch
+from hwsearch.errors import SupernetError
+from hwsearch.supernets import catalogue
+
+OWN = """
+from torch import nn
+from hwsearch.supernets.catalogue import SupernetEntry
+from hwsearch.supernets.declared import Width, elastic
+
+
+def build():
+    net = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 8, 3, 2, 1), nn.ReLU(),
+                        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+    return elastic(net, {"0": Width((0.5, 1.0))}, input_shape=(3, 32, 32), name="mine")
+
+
+ENTRY = SupernetEntry("mine", "a small network", build)
+"""
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_card_is_full_and_plain(name: str) -> None:
+    card = hwsearch.supernets("show", name)
+    assert json.loads(json.dumps(card)) == card
+    assert card["subnets"] > 1000 and 0 < card["macs_smallest"] < card["macs_largest"]
+    assert 0 < card["params_smallest"] < card["params_largest"]
+    if card["weights"] != "shipped":
+        assert card["get"] and card["paper"] and card["weights_licence"]
+
+
+def test_entry_points_and_the_built_in_list_are_the_same() -> None:
+    from importlib.metadata import entry_points
+
+    found = {p.name: p.load().name for p in entry_points(group="hwsearch.supernets")}
+    built_in = catalogue._built_in()
+    assert set(found) <= set(built_in) and all(k == v for k, v in found.items())
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    section = text.split('[project.entry-points."hwsearch.supernets"]')[1].split("[project")[0]
+    assert {line.split("=")[0].strip().strip('"') for line in section.strip().splitlines()} == set(built_in)
+
+
+def test_code_of_ones_own_is_an_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_net.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in (f"{tmp_path / 'mine_net.py'}:ENTRY", "mine_net:ENTRY"):
+        assert catalogue.entry(name).build().space.cardinality == 2
+    with pytest.raises(SupernetError, match=r"no SupernetEntry 'ENTRI'.*Did you mean 'ENTRY'"):
+        catalogue.entry("mine_net:ENTRI")
+    for name in (f"{tmp_path}/none.py:ENTRY", "no_such_module:ENTRY"):
+        with pytest.raises(SupernetError, match="cannot be imported"):
+            catalogue.entry(name)

@@ -1,0 +1,104 @@
+"""`hwsearch supernets check` and `convert`: what a file is, all that is missing, the same weights as safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import hwsearch
+from hwsearch.errors import CheckpointError, SupernetError
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.checkpoint import load_weights, read_state
+from hwsearch.testing import seeded_weights
+
+NAME = "ofa-mobilenetv3-w1.0"
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return seeded_weights(catalogue.entry(NAME).build().state_dict())
+
+
+@pytest.fixture
+def file(state: dict[str, torch.Tensor], tmp_path: Path) -> Path:
+    """In the authors' older spelling, in a wrapper."""
+    path = tmp_path / "ofa_mbv3_d234_e346_k357_w1.0"
+    old = {k.replace(".conv.", ".mobile_inverted_conv.", 1) if "blocks." in k else k: v for k, v in state.items()}
+    torch.save({"state_dict": old, "epoch": 1}, path)
+    return path
+
+
+def test_check_knows_the_file(file: Path) -> None:
+    found = hwsearch.supernets("check", file)
+    assert found["fits"] == [NAME] and found["loads"] and not found["not_finite"]
+    assert found["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (found["tensors"], found["bytes"]) == (475, file.stat().st_size)
+    assert "closest" not in found and found["published_file"] is None
+
+
+def test_check_recognises_the_published_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By git's blob id, which is what is known of it."""
+    blob = subprocess.run(["git", "hash-object", str(file)], capture_output=True, text=True, check=True).stdout.strip()
+    monkeypatch.setitem(catalogue.entry(NAME).card, "git_blob_sha1", blob)
+    assert hwsearch.supernets("check", file)["published_file"] == NAME
+
+
+def test_check_names_everything_that_is_wrong(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    names = [k for k in state if k.endswith("point_linear.conv.conv.weight")][:12]
+    broken = {k: v for k, v in state.items() if k not in names[:9]}
+    broken |= {f"more.{i}": torch.zeros(2) for i in range(7)} | {names[10]: torch.zeros(3, 3)}
+    torch.save(broken, tmp_path / "x.pth")
+    found = hwsearch.supernets("check", tmp_path / "x.pth")
+    assert not found["fits"] and not found["loads"]
+    closest = found["closest"]
+    assert closest["name"] == NAME and closest["missing"] == names[:9]
+    assert closest["unknown"] == [f"more.{i}" for i in range(7)]
+    assert len(closest["of another shape"]) == 1 and "(3, 3)" in closest["of another shape"][0]
+    assert set(found["otherwise"]) == set(catalogue.names())
+
+
+def test_command_exits_1_where_a_file_does_not_load(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    spoilt = dict(state) | {"classifier.linear.bias": state["classifier.linear.bias"] * torch.nan}
+    torch.save(spoilt, tmp_path / "nan.pth")
+    command = [sys.executable, "-m", "hwsearch.cli", "supernets", "check", str(tmp_path / "nan.pth"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and found["fits"] == [NAME] and found["not_finite"] == ["classifier.linear.bias"]
+
+
+def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tensor]) -> None:
+    result = hwsearch.supernets("convert", file)
+    path = Path(result["file"])
+    assert path.name == "ofa_mbv3_d234_e346_k357_w1.0.safetensors" and result["fits"] == [NAME]
+    with safe_open(path, "pt") as opened:
+        assert opened.metadata()["source_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    converted = read_state(path)
+    assert set(converted) == set(state) and all(torch.equal(v, state[k]) for k, v in converted.items())
+    assert catalogue.entry(NAME).load(path).digest == catalogue.entry(NAME).load(file).digest
+    with pytest.raises(CheckpointError, match="exists"):
+        hwsearch.supernets("convert", file)
+
+
+def test_wrong_actions_are_told() -> None:
+    with pytest.raises(SupernetError, match="not one of: list"):
+        hwsearch.supernets("chek", "x")
+    with pytest.raises(SupernetError, match="no supernet 'chek'"):
+        hwsearch.supernets("chek")
+
+
+def test_tied_parameters_stay_tied_and_files_stay_theirs() -> None:
+    """Loading takes the file's tensors over where it can, and copies where they share memory."""
+    net = catalogue.entry("cifar10-mbv3").build()
+    state = {k: v.clone() for k, v in net.state_dict().items()}
+    names = [f"blocks.{i}.conv.point_linear.bn.bn.weight" for i in (1, 2)]
+    state[names[1]] = state[names[0]]
+    load_weights(net, state, "shared")
+    parameters = dict(net.named_parameters())
+    assert parameters[names[0]].data_ptr() != parameters[names[1]].data_ptr()
