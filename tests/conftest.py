@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
 
+os.environ["OMP_NUM_THREADS"] = "1"  # campaigns go by it, here and in subprocesses
 torch.set_num_threads(1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -22,6 +23,12 @@ from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
 
 CONFIG_FILE = "campaign.toml"
+
+
+def torch_threads() -> int:
+    """Threads for accuracies: all usable cores, or what OMP_NUM_THREADS says."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else usable_cores()
 
 
 class Target:
@@ -53,7 +60,7 @@ class Campaign:
         self.folder = folder
         self.config = config
         self.progress: Progress = progress or LoggedProgress()
-        torch.set_num_threads(usable_cores())
+        torch.set_num_threads(torch_threads())
 
     @classmethod
     def open(

@@ -34,6 +34,7 @@ from hwsearch.supernets.attention import (
 )
 from hwsearch.supernets.base import Part
 from hwsearch.supernets.catalogue import SupernetEntry
+from hwsearch.supernets.checkpoint import shape_of
 from hwsearch.text import TextData, TextPreprocess, read_glue
 
 #: heads by width: BERT base and large; the smaller ones of Turc et al. (2019, arXiv 1908.08962); MiniLM (Wang et al.,
@@ -41,6 +42,7 @@ from hwsearch.text import TextData, TextPreprocess, read_glue
 HEADS = {128: 2, 256: 4, 384: 12, 512: 8, 768: 12, 1024: 16}
 #: added to the score of a padded token; its share underflows to zero
 MASKED = -10000.0
+EXPECTED = "A BertForSequenceClassification of Hugging Face is expected."
 NAMES = LayerNames("attention.self", "attention.output.LayerNorm", "output.LayerNorm")
 
 
@@ -64,18 +66,13 @@ class ElasticBertConfig(EncoderConfig):
     def of(cls, state: Mapping[str, Tensor]) -> ElasticBertConfig:
         """The configuration that a file's tensors call for; raises `CheckpointError` where they are another model's."""
         state = own_names(state)
-        word, position, kind = "word_embeddings", "position_embeddings", "token_type_embeddings"
-        try:
-            embeddings = {n: state[f"bert.embeddings.{n}.weight"].shape for n in (word, position, kind)}
-            ffn = state["bert.encoder.layer.0.intermediate.dense.weight"].shape[0]
-            classes = state["classifier.weight"].shape[0]
-        except KeyError as error:
-            raise CheckpointError(
-                f"the weights lack {error}.", hint="A BertForSequenceClassification of Hugging Face is expected."
-            ) from error
+        shape = lambda name, axes: shape_of(state, name, axes, EXPECTED)  # noqa: E731
+        vocabulary, hidden = shape("bert.embeddings.word_embeddings.weight", 2)
+        positions, types = (shape(f"bert.embeddings.{n}_embeddings.weight", 2)[0] for n in ("position", "token_type"))
+        ffn = shape("bert.encoder.layer.0.intermediate.dense.weight", 2)[0]
+        classes = shape("classifier.weight", 2)[0]
         if classes < 2:
             raise CheckpointError("the weights have one output, as for a regression; a classification is expected.")
-        vocabulary, hidden = embeddings[word]
         layers = count_layers(list(state), "bert.encoder.layer.")
         heads = heads_of(hidden, HEADS)
         some_heads, some_units = scaled_choices(heads, ffn)
@@ -89,9 +86,9 @@ class ElasticBertConfig(EncoderConfig):
             heads=some_heads,
             ffn=some_units,
             vocabulary=vocabulary,
-            positions=embeddings[position][0],
-            types=embeddings[kind][0],
-            tokens=min(128, embeddings[position][0]),
+            positions=positions,
+            types=types,
+            tokens=min(128, positions),
         )
 
 

@@ -81,8 +81,11 @@ class SupernetEntry:
                 hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
             )
         state = read_state(path)
-        with Uninitialised():
-            net = self.build_for(state) if self.build_for else self.build()
+        try:
+            with Uninitialised():
+                net = self.build_for(state) if self.build_for else self.build()
+        except CheckpointError as error:
+            raise CheckpointError(f"{str(path)!r}: {error.message}", hint=error.hint) from error
         load_weights(net, state, repr(str(path)), take=True)
         net.eval()
         return LoadedSupernet(self, net, digest(net))

@@ -53,20 +53,44 @@ def read_state(path: Path) -> dict[str, Tensor]:
             with torch.serialization.safe_globals(HARMLESS):
                 state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if _no_weights(path):
+            raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
         raise CheckpointError(
-            f"{str(path)!r} holds more than tensors, and loading it could run code: {str(error).splitlines()[0]}",
+            f"{str(path)!r} holds more than tensors, and loading it could run code: {_first_sentence(error)}.",
             hint="Convert it to safetensors where you trust it.",
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(
-            f"{str(path)!r} is truncated or not a weight file: {str(error).splitlines()[0].split('. ')[0].rstrip('.')}."
-        ) from error
+        raise CheckpointError(f"{str(path)!r} is truncated or not a weight file: {_first_sentence(error)}.") from error
     for wrapper in WRAPPERS:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
         raise CheckpointError(f"{str(path)!r} holds no named tensors.")
     return {str(k).removeprefix("module."): v for k, v in state.items()}
+
+
+def _first_sentence(error: Exception) -> str:
+    """The first sentence of a message, without its full stop; torch's go on for paragraphs."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
+
+
+def _no_weights(path: Path) -> bool:
+    """Whether a file is plain text, a saved web page for example."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    return bool(head) and all(b in b"\t\n\r" or 32 <= b < 127 or b >= 128 for b in head)
+
+
+def shape_of(state: Mapping[str, Tensor], name: str, axes: int, expected: str) -> tuple[int, ...]:
+    """The shape of a file's tensor, from which a network's is read.
+
+    Raises `CheckpointError` where it is missing or has another number of axes; expected: what kind of file it should be
+    """
+    if name not in state:
+        raise CheckpointError(f"the weights lack {name!r}.", hint=expected)
+    if state[name].ndim != axes:
+        raise CheckpointError(f"{name!r} is {tuple(state[name].shape)}, expected {axes} axes.", hint=expected)
+    return tuple(state[name].shape)
 
 
 def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> int:

@@ -38,6 +38,7 @@ from hwsearch.supernets.attention import (
     scaled_choices,
 )
 from hwsearch.supernets.catalogue import SupernetEntry
+from hwsearch.supernets.checkpoint import shape_of
 
 #: heads by width: DeiT tiny and small (Touvron et al., 2021, arXiv 2012.12877), ViT base, large and huge
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
@@ -57,6 +58,10 @@ SPELLINGS = (
     (r"^(encoder\.ln|norm)\.", "vit.layernorm."),
     (r"^(heads\.head|head)\.", "classifier."),
 )
+
+
+#: what a file should be
+EXPECTED = "A ViTForImageClassification of Hugging Face, or a ViT of torchvision or timm, is expected."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +92,11 @@ class ElasticViTConfig(EncoderConfig):
         """
         hugging_face = any(n.startswith("vit.") for n in state)
         state = own_names(state)
-        try:
-            hidden, _, patch, _ = state["vit.embeddings.patch_embeddings.projection.weight"].shape
-            positions = state["vit.embeddings.position_embeddings"].shape[1]
-            ffn = state["vit.encoder.layer.0.intermediate.dense.weight"].shape[0]
-            classes = state["classifier.weight"].shape[0]
-        except (KeyError, ValueError) as error:
-            raise CheckpointError(
-                f"the weights are not those of a vision transformer: {error}.",
-                hint="A ViTForImageClassification of Hugging Face, or a ViT of torchvision or timm, is expected.",
-            ) from error
+        shape = lambda name, axes: shape_of(state, name, axes, EXPECTED)  # noqa: E731
+        hidden, _, patch, _ = shape("vit.embeddings.patch_embeddings.projection.weight", 4)
+        positions = shape("vit.embeddings.position_embeddings", 3)[1]
+        ffn = shape("vit.encoder.layer.0.intermediate.dense.weight", 2)[0]
+        classes = shape("classifier.weight", 2)[0]
         grid = isqrt(positions)
         if grid**2 + 1 != positions:
             raise CheckpointError(f"{positions} position embeddings are not those of a square grid and a class token.")
