@@ -32,13 +32,15 @@ from hwsearch.images import ImageData
 from hwsearch.inputs import Data
 from hwsearch.report import ReportData
 from hwsearch.store import Store
-from hwsearch.supernets import attentivenas, bert, catalogue, hat, ofa, vit
+from hwsearch.supernets import attentivenas, bert, catalogue, hat, ofa, plain, vit
 from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
 from hwsearch.supernets.catalogue import SupernetEntry
+from hwsearch.supernets.declared import Depth, Width
 from hwsearch.supernets.hat import HatConfig, HatTransformer
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, Stage
+from hwsearch.supernets.plain import BasicBlock, PlainSupernet, ResNet
 from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
 from hwsearch.testing.weights import seeded_weights
@@ -169,6 +171,10 @@ def of_fairseq(state: State, path: Path) -> None:
     torch.save(record, path)
 
 
+def of_torchvision(state: State, path: Path) -> None:
+    torch.save({k: v for k, v in state.items() if k != "importance_sorted"}, path)
+
+
 def of_hugging_face(state: State, path: Path) -> None:
     save_file(state, path, metadata={"format": "pt"})
 
@@ -244,6 +250,13 @@ def image_encoder() -> Supernet:
     return ElasticViT(ElasticViTConfig(name="x", classes=3, norm_eps=1e-12, patch=8, resolutions=(32,), **some))
 
 
+def plain_resnet() -> Supernet:
+    declared = {"layer*.*.conv1": Width((0.5, 1.0)), "layer[34]": Depth((1, 2))}
+    return PlainSupernet(
+        ResNet(BasicBlock, (1, 1, 2, 2), classes=3, width=16), declared, name="resnet18", resolutions=(32, 48)
+    )
+
+
 PROXYLESS = resized(ofa.PROXYLESS, proxylessnas)
 RESNET50D = resized(ofa.RESNET50D, resnet)
 ALPHANET = resized(attentivenas.ALPHANET, attentive)
@@ -256,6 +269,7 @@ FAMILIES = [
     Family(ALPHANET, attentive, image_folders, of_attentivenas, "alphanet_pretrained.pth.tar", 4, 80),
     Family(HAT, transformer, pairs, of_fairseq, "HAT_wmt14ende_super_space0.pt", 60, 30),
     Family(bert.ENTRY, text_encoder, sst2, of_hugging_face, "model.safetensors", 15, 80),
+    Family(resized(plain.RESNET18, plain_resnet), plain_resnet, image_folders, of_torchvision, "resnet18.pth", 6, 80),
     Family(vit.B16_HALF, image_encoder, image_folders, of_hugging_face, "model.safetensors", 3, 80),
 ]
 
@@ -415,3 +429,35 @@ def test_weights_that_know_nothing_of_the_data_are_told(family: Family, start: C
     config = start(replace(family, steps=0))
     hwsearch.evaluate(Campaign.open(config, folder=config.parent / "run"))
     assert "not clearly better than" in caplog.text and "weights and data may not belong together" in caplog.text
+
+
+OWN = """
+from torch import nn
+from hwsearch.images import Preprocess
+from hwsearch.supernets.catalogue import SupernetEntry
+from hwsearch.supernets.declared import Kernel, Width, elastic
+
+
+def build():
+    layers = [nn.Conv2d(3, 16, 5, 2, 2), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1), nn.BatchNorm2d(24)]
+    net = nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 3))
+    declared = {"0": [Width((0.5, 0.75, 1.0)), Kernel((3, 5))], "3": Width((0.25, 0.5, 1.0))}
+    return elastic(net, declared, name="mine", resolutions=(24, 32))
+
+
+ENTRY = SupernetEntry("mine", "a network of one's own", build, Preprocess())
+"""
+
+
+def test_a_network_of_ones_own_in_a_file(tmp_path: Path) -> None:
+    """Declared elastic in a file that the configuration names, with weights in plain layout."""
+    (tmp_path / "my_nets.py").write_text(OWN)
+    name = f"{tmp_path / 'my_nets.py'}:ENTRY"
+    net = catalogue.entry(name).build()
+    torch.save(seeded_weights(net.state_dict()), tmp_path / "mine.pth")
+    config = tmp_path / "campaign.toml"
+    data = image_folders(tmp_path)
+    config.write_text(SETTINGS.format(name=name, checkpoint=tmp_path / "mine.pth", data=data))
+    result = hwsearch.run(config, folder=tmp_path / "run")
+    assert result["measured"] > 0 and hwsearch.run(config, folder=tmp_path / "run")["measured"] == 0
+    check_models(Campaign.open(tmp_path / "run"), list((tmp_path / "run" / "models").glob("*/*.json")))
