@@ -178,6 +178,25 @@ class ImageData:
         cache = {side: pixels[indices] for side, pixels in self._cache.items()}
         return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names, cache)
 
+    def without(self, others: Sequence[Any]) -> ImageData:
+        """The images whose encoded contents are in none of the others; files are read only where sizes are equal."""
+        known: dict[int, set[bytes]] = {}
+        for other in others:
+            for i in range(len(other)) if isinstance(other, ImageData) else ():
+                known.setdefault(other._size(i), set()).add(other._key(i))
+        kept = [i for i in range(len(self)) if (size := self._size(i)) not in known or self._key(i) not in known[size]]
+        return self.take(np.array(kept, np.int64))
+
+    def _size(self, i: int) -> int:
+        if isinstance(self.images, Files):
+            return self.images.paths[i].stat().st_size
+        item = self.images[i]
+        return len(item) if isinstance(item, bytes) else item.nbytes
+
+    def _key(self, i: int) -> bytes:
+        item = self.images[i]
+        return hashlib.sha256(item if isinstance(item, bytes) else item.tobytes()).digest()
+
     def _decode(self, i: int) -> Image.Image:
         item = self.images[i]
         if isinstance(item, np.ndarray):

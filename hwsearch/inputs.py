@@ -85,6 +85,10 @@ class Data(Protocol):
         """The examples at `indices`, in that order."""
         ...
 
+    def without(self, others: Sequence[Data]) -> Data:
+        """The examples that are in none of the others; of another kind nothing is the same."""
+        ...
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when an example or a label does."""

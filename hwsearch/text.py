@@ -197,6 +197,14 @@ class TextData:
         second = None if self.second is None else [self.second[i] for i in indices]
         return TextData(first, second, self.labels[indices], self.classes, self.tokenizer, self.name)
 
+    def without(self, others: Sequence[Any]) -> TextData:
+        """The examples whose sentences are in none of the others."""
+        known = {o._key(i) for o in others if isinstance(o, TextData) for i in range(len(o))}
+        return self.take(np.array([i for i in range(len(self)) if self._key(i) not in known], np.int64))
+
+    def _key(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return tuple(self.first[i]), () if self.second is None else tuple(self.second[i])
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when a token or a label does."""

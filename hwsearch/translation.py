@@ -134,6 +134,11 @@ class TranslationData:
         references = tuple(self.references[i] for i in indices)
         return TranslationData(sources, targets, references, self.vocabulary, self.preprocess, self.name)
 
+    def without(self, others: Sequence[Any]) -> TranslationData:
+        """The pairs whose source is in none of the others."""
+        known = {s.tobytes() for o in others if isinstance(o, TranslationData) for s in o.sources}
+        return self.take(np.array([i for i, s in enumerate(self.sources) if s.tobytes() not in known], np.int64))
+
     @property
     def digest(self) -> str:
         """Twelve hex digits that change when a sentence does."""

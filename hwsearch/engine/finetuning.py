@@ -29,7 +29,8 @@ def finetune_subnet(
 ) -> dict[str, Any]:
     """Train one subnet for some steps, recalibrate its batch norms, measure its score again, export it.
 
-    data : where to learn from, as in a configuration's ``[data]``; the calibration data where there are some
+    data : where to learn from, as in a configuration's ``[data]``; the calibration data where there are some.
+        Examples that are also validation or test data are left out
     output : the ONNX file; ``models/finetuned/<id>.onnx`` of the campaign where none is given. Weights
         (``.safetensors``) and card (``.json``) lie beside it.
     Returns scores before and after, their paired difference with its standard error, and the files.
@@ -42,6 +43,7 @@ def finetune_subnet(
     subnet = ready_subnet(campaign, arch)
     test, batch = campaign.data["test"], campaign.config.data.batch
     before = assess(subnet, test, size, batch=batch)
+    checkpoint = campaign.folder / "finetuning" / f"{arch.id}.pt"
     with campaign.progress.task(f"finetune {arch.id}", config.steps, "steps") as task:
         report = finetune(
             subnet,
@@ -49,7 +51,7 @@ def finetune_subnet(
             size,
             config,
             progress=lambda done, _: task.update(done),
-            checkpoint=campaign.folder / "finetuning" / f"{arch.id}.pt",
+            checkpoint=checkpoint,
         )
         losses = report["losses"]
         task.note(f"loss {losses[0]:.3f} → {losses[-1]:.3f}")
@@ -67,6 +69,7 @@ def finetune_subnet(
     card = export_model(campaign, arch, place, trained=(subnet, after, told))
     weights = place.with_suffix(".safetensors")
     save_weights(subnet, weights, {"supernet": entry.name, "arch_id": arch.id, "digest": subnet_digest})
+    checkpoint.unlink(missing_ok=True)
     return {
         "arch_id": arch.id,
         "score": entry.score[0],
@@ -85,9 +88,8 @@ def finetune_subnet(
 
 
 def _training_data(campaign: Campaign, path: str | None) -> Data:
-    """What to learn from; never what judges."""
+    """What to learn from, without the examples that judge."""
     entry, config = campaign.loaded.entry, campaign.config.data
-    judges = {campaign.data[split].digest for split in ("validation", "test")}
     if path is None:
         if "calibration" not in campaign.data:
             raise CampaignError(f"supernet {entry.name!r} has no calibration data to learn from.", hint="Give --data.")
@@ -97,9 +99,10 @@ def _training_data(campaign: Campaign, path: str | None) -> Data:
         vocabulary = Path(config.vocabulary) if config.vocabulary else None
         found = entry.read(path, entry.preprocess, limit=ALL, classes=classes, vocabulary=vocabulary)
         campaign.loaded.net.check_data(found, "training")
-    if found.digest in judges:
-        raise CampaignError(
-            f"{found.name!r} also judges the subnets: what is learnt from it would be measured on itself.",
-            hint="Give other data.",
+    rest = found.without([campaign.data[split] for split in ("validation", "test")])
+    if len(rest) < len(found):
+        campaign.progress.warn(
+            f"{len(found) - len(rest):,} of {len(found):,} examples of {found.name!r} also judge the subnets: "
+            "they are not learnt from."
         )
-    return found
+    return rest

@@ -10,10 +10,12 @@ import numpy as np
 
 from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.engine.campaign import Campaign
-from hwsearch.engine.measuring import accuracy_row, find_accuracy
+from hwsearch.engine.measuring import accuracy_row, find_accuracy, measure_accuracy
 from hwsearch.errors import CampaignError
 from hwsearch.images import ImageData
+from hwsearch.metrics import computed_metric
 from hwsearch.spaces import Architecture
+from hwsearch.spaces.space import FloatArray
 from hwsearch.store import Measurement, utc_now
 
 
@@ -22,8 +24,8 @@ def race_accuracy(
 ) -> None:
     """Top-1 on all test images of the candidates that may be on the front of some device; the others are dropped.
 
-    latencies : by device and architecture id, the costs of the race. A candidate is dropped when another, not slower on
-        any device, is better with confidence (`hwsearch.accuracy.race`), so each device's own front keeps its members.
+    latencies : by device and architecture id. A candidate is dropped when another, not worse in any objective on any
+        device, is more accurate with confidence (`hwsearch.accuracy.race`), so each device's own front keeps its members
     Each finished candidate is stored at once, like all evaluations; the dropped ones in the store's state at the end.
     Neither is raced again.
     """
@@ -35,12 +37,17 @@ def race_accuracy(
             hint="Remove it: all candidates are evaluated then.",
         )
     known = find_accuracy(campaign, "test", "validate")
-    archs = [a for a in archs if all(a.id in found for found in latencies.values())]
-    costs = np.array([[float(found[a.id].value or 0.0) for found in latencies.values()] for a in archs])
+    everywhere = [a for a in archs if all(a.id in found for found in latencies.values())]
+    if len(everywhere) < len(archs):  # what one device could not run cannot be compared on it
+        measure_accuracy(campaign, [a for a in archs if a not in everywhere], split="test", purpose="validate")
+    archs = everywhere
+    if not archs:
+        return
+    costs = _costs(campaign, archs, latencies)
     key = json.dumps([campaign.example_subject("test"), campaign.loaded.digest, [a.id for a in archs], costs.tolist(),
                       config.race_error, config.race_tolerance])  # fmt: skip
     state = f"race:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    if not archs or campaign.store.get_state(state):
+    if campaign.store.get_state(state):
         return
     records = {
         i: Accuracy.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
@@ -87,6 +94,19 @@ def race_accuracy(
         campaign.store.put_state(state, {"dropped": dropped, **spent})
         share = f"{seen:,} of {len(answers) * len(test):,} images" if answers else "all were known"
         task.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+
+
+def _costs(
+    campaign: Campaign, archs: Sequence[Architecture], latencies: Mapping[str, Mapping[str, Measurement]]
+) -> FloatArray:
+    """(n, k): latency on every device and each other objective but accuracy, all to be minimised."""
+    columns = [[float(found[a.id].value or 0.0) for a in archs] for found in latencies.values()]
+    rows = campaign.space.to_array(archs)
+    others = {o.metric: o.sign for t in campaign.targets for o in campaign.objectives(t)}
+    for metric, sign in others.items():
+        if metric not in ("accuracy", "latency_ms"):
+            columns.append(list(sign * computed_metric(metric).compute(campaign.loaded.net, rows)))
+    return np.array(columns, dtype=np.float64).T
 
 
 __all__ = ["race_accuracy"]

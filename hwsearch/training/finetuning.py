@@ -7,6 +7,7 @@ A subnet inherits weights that were trained for all subnets together. Once-for-A
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +22,11 @@ from torch import Tensor, nn
 from hwsearch.errors import TrainingError
 from hwsearch.images import ImageData
 from hwsearch.inputs import Data
+from hwsearch.supernets.checkpoint import digest
 from hwsearch.translation import PAD
 
 #: a checkpoint is written that often
-CHECKPOINT_STEPS = 100
+CHECKPOINT_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ def finetune(
 
     data : examples it may learn from, never those that judge it; size : pixels of a side, or tokens
     progress : told (steps done, mean loss of late) after each step
-    checkpoint : a file that keeps the state every `CHECKPOINT_STEPS` steps and at an interruption; the same call goes
-        on from it, to the same weights; removed at the end
-    Returns the settings, all losses, and the examples seen. Deterministic in the seed.
+    checkpoint : a file that keeps the state after a step every `CHECKPOINT_SECONDS` and at the end; the same call on
+        the same weights and data goes on from it, to the same weights. Whoever keeps the result removes it
+    Returns the settings, all losses, and the examples seen. Deterministic in the seed, dropout included.
     Raises `TrainingError` where the loss is not finite, or the data do not fill a batch.
     """
     if len(data) < config.batch:
@@ -82,7 +84,9 @@ def finetune(
     optimiser = _optimiser(net, config, convolutional)
     peak = optimiser.param_groups[0]["lr"]
     training = net.training
-    losses = _resume(checkpoint, net, optimiser, data, config) if checkpoint else []
+    stamp = {"settings": asdict(config), "data": data.digest, "size": size, "start": digest(net)}
+    losses = _resume(checkpoint, net, optimiser, stamp) if checkpoint else []
+    kept = time.monotonic()
     order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
     per_epoch = len(data) // config.batch
     net.train()
@@ -94,7 +98,9 @@ def finetune(
             x, y = _batch(data.take(order[1][place * config.batch : (place + 1) * config.batch]), size, config, step)
             for group in optimiser.param_groups:
                 group["lr"] = peak * _schedule(step, config)
-            logits = net(x) if isinstance(x, Tensor) else net(*x)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed * 1_000_003 + step)  # for dropout
+                logits = net(x) if isinstance(x, Tensor) else net(*x)
             loss = F.cross_entropy(
                 logits.flatten(0, -2),
                 y.flatten(),
@@ -108,45 +114,33 @@ def finetune(
             nn.utils.clip_grad_norm_(net.parameters(), config.clip)
             optimiser.step()
             losses.append(float(loss.detach()))
-            if checkpoint and len(losses) % CHECKPOINT_STEPS == 0:
-                _keep(checkpoint, net, optimiser, data, config, losses)
+            if checkpoint and (len(losses) == config.steps or time.monotonic() - kept >= CHECKPOINT_SECONDS):
+                _keep(checkpoint, net, optimiser, stamp, losses)
+                kept = time.monotonic()
             if progress is not None:
                 progress(step + 1, float(np.mean(losses[-20:])))
-    except KeyboardInterrupt:
-        if checkpoint and losses:
-            _keep(checkpoint, net, optimiser, data, config, losses)
-        raise
     finally:
         net.train(training)
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
     return {**asdict(config), "lr": peak, "losses": losses, "examples": len(losses) * config.batch, "data": data.name}
 
 
 def _keep(
-    path: Path,
-    net: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    data: Data,
-    config: FinetuneConfig,
-    losses: list[float],
+    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any], losses: list[float]
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    state = {"settings": asdict(config), "data": data.digest, "losses": losses}
-    torch.save({**state, "net": net.state_dict(), "optimiser": optimiser.state_dict()}, partial)
+    state = {**stamp, "losses": losses, "net": net.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save(state, partial)
     partial.replace(path)
 
 
-def _resume(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, data: Data, config: FinetuneConfig
-) -> list[float]:
+def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any]) -> list[float]:
     """The losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
     if not path.exists():
         return []
     try:
         state = torch.load(path, weights_only=True)
-        if state["settings"] != asdict(config) or state["data"] != data.digest:
+        if any(state[k] != v for k, v in stamp.items()):
             return []
         net.load_state_dict(state["net"])
         optimiser.load_state_dict(state["optimiser"])

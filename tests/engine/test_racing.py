@@ -25,9 +25,9 @@ race_error = 0.05
 """
 
 
-def open_campaign(folder: Path) -> hwsearch.Campaign:
+def open_campaign(folder: Path, text: str = CONFIG) -> hwsearch.Campaign:
     folder.mkdir()
-    (folder / "c.toml").write_text(CONFIG)
+    (folder / "c.toml").write_text(text)
     return hwsearch.Campaign.open(folder / "c.toml", folder=folder / "run")
 
 
@@ -63,6 +63,31 @@ def test_the_front_is_that_of_full_evaluation(tmp_path: Path) -> None:
     again = len(raced.store.frame())
     race_accuracy(raced, archs, costs)
     assert len(raced.store.frame()) == again
+
+
+def test_other_objectives_and_other_devices_keep_their_members(tmp_path: Path) -> None:
+    """The smallest is on the front of params although another is faster; what one device cannot run is evaluated."""
+    campaign = open_campaign(
+        tmp_path / "a", CONFIG + "".join(f'[[objective]]\nmetric = "{m}"\n' for m in ("accuracy", "latency", "params"))
+    )
+    archs = [campaign.space.smallest(), *campaign.space.sample(5, np.random.default_rng(5))]
+    costs = macs_as_latency(campaign, archs)
+    smallest = min(archs, key=campaign.loaded.net.params)
+    slow = Measurement(
+        arch_id=smallest.id,
+        metric="latency_ms",
+        subject="cpu",
+        protocol="none",
+        purpose="validate",
+        unit="ms",
+        value=99.0,
+    )
+    costs["cpu"][smallest.id] = slow
+    missing = archs[3]
+    costs["cpu"].pop(missing.id)
+    race_accuracy(campaign, archs, costs)
+    measured = find_accuracy(campaign, "test", "validate")
+    assert smallest.id in measured and missing.id in measured
 
 
 def test_stopped_it_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

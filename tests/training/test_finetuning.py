@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import hwsearch
 from hwsearch.accuracy import Preprocess, calibrated_subnet, evaluate, from_arrays, recalibrate
-from hwsearch.errors import CampaignError, TrainingError
-from hwsearch.images import ImageData
+from hwsearch.errors import TrainingError
+from hwsearch.images import ImageData, from_folder
 from hwsearch.supernets.cifar10 import ENTRY, images
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
 from hwsearch.testing.weights import seeded_weights
+from hwsearch.text import TextData, WordPiece
 from hwsearch.training import FinetuneConfig, finetune
 
 
@@ -49,23 +51,44 @@ def test_it_learns(small_supernet: ElasticMobileNetV3) -> None:
 def test_it_repeats_itself_and_goes_on_where_it_stopped(
     small_supernet: ElasticMobileNetV3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hwsearch.training.finetuning.CHECKPOINT_STEPS", 4)
+    """Dropout included; stopped in the middle of a step, too."""
+    monkeypatch.setattr("hwsearch.training.finetuning.CHECKPOINT_SECONDS", 0.0)
     train, config = coloured(100, 0), FinetuneConfig(steps=14, batch=24, lr=0.05)
-    whole, stopped = subnet(small_supernet), subnet(small_supernet)
-    losses = finetune(whole, train, 16, config)["losses"]
 
-    def stop(done: int, _: float) -> None:
-        if done == 6:
+    def fresh() -> nn.Module:
+        net = subnet(small_supernet)
+        net.classifier = nn.Sequential(nn.Dropout(0.3), net.classifier)
+        return net
+
+    whole, stopped = fresh(), fresh()
+    losses = finetune(whole, train, 16, config)["losses"]
+    torch.manual_seed(99)
+    assert finetune(fresh(), train, 16, config)["losses"] == losses
+
+    calls, clip = [], nn.utils.clip_grad_norm_
+
+    def stop(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 7:
             raise KeyboardInterrupt
+        return clip(*arguments)
 
     file = tmp_path / "x.pt"
+    monkeypatch.setattr(nn.utils, "clip_grad_norm_", stop)
     with pytest.raises(KeyboardInterrupt):
-        finetune(stopped, train, 16, config, progress=stop, checkpoint=file)
-    assert file.exists()
-    again = subnet(small_supernet)
+        finetune(stopped, train, 16, config, checkpoint=file)
+    done = len(calls)
+    again = fresh()
     assert finetune(again, train, 16, config, checkpoint=file)["losses"] == losses
-    assert not file.exists()
+    assert len(calls) - done == 14 - 6  # six steps were kept
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in whole.state_dict().items())
+
+    other = fresh()
+    with torch.no_grad():
+        other.classifier[1].weight.mul_(2)
+    before = len(calls)
+    assert finetune(other, train, 16, config, checkpoint=file)["losses"] != losses  # another network starts anew
+    assert len(calls) - before == 14
     file.write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="cannot be used"):
         finetune(again, train, 16, config, checkpoint=file)
@@ -112,9 +135,34 @@ def test_a_subnet_of_a_campaign(campaign: Path, tmp_path: Path) -> None:
         hwsearch.finetune(opened, "smallest", colour=3)
 
 
-def test_what_judges_is_no_training_data(campaign: Path, tmp_path: Path) -> None:
+def test_what_judges_is_not_learnt_from(
+    campaign: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The campaign judges by the first images of a split; the whole split is given to learn from."""
     opened = hwsearch.Campaign.open(campaign, folder=tmp_path / "run")
     shipped = Path(str(ENTRY.weights)).parent / "cifar10-images.parquet"
-    opened.data["test"] = images()["test"]
-    with pytest.raises(CampaignError, match="also judges"):
-        hwsearch.finetune(opened, "smallest", data=f"{shipped}:test", steps=1)
+    seen: list[ImageData] = []
+
+    def note(net: nn.Module, data: ImageData, *arguments: object, **settings: object) -> dict[str, object]:
+        seen.append(data)
+        return finetune(net, data, *arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("hwsearch.engine.finetuning.finetune", note)
+    hwsearch.finetune(opened, "smallest", data=f"{shipped}:test", steps=1)
+    assert len(seen[0]) == len(images()["test"]) - 200 and "200 of 3,000 examples" in caplog.text
+    judges = {*opened.data["test"].images, *opened.data["validation"].images}
+    assert judges.isdisjoint(seen[0].images)
+    assert not (tmp_path / "run" / "finetuning").exists() or not list((tmp_path / "run" / "finetuning").iterdir())
+
+
+def test_texts_and_folders_leave_out_what_judges(tmp_path: Path) -> None:
+    for split, values in (("a", (1, 2, 3)), ("b", (3, 4))):
+        (tmp_path / split / "x").mkdir(parents=True)
+        for v in values:
+            Image.fromarray(np.full((4, 4, 3), v, np.uint8)).save(tmp_path / split / "x" / f"{split}{v}.png")
+    one, two = (from_folder(tmp_path / split, Preprocess()) for split in ("a", "b"))
+    assert sorted(Path(n).name for n in one.without([two]).names) == ["a1.png", "a2.png"]
+    tokenizer = WordPiece(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "x", "y"))
+    labels = np.zeros(2, np.int64)
+    text, other = (TextData(ids, None, labels, ("k",), tokenizer) for ids in ([[4], [5]], [[5], [5, 4]]))
+    assert text.without([other, one]).first == [[4]]
