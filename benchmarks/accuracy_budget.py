@@ -265,6 +265,13 @@ def fresh(bench: Bench, archs: list[Architecture], truth: Truth, count: int = 12
     """Race some subnets with real evaluations, and again on the record: all figures must be the same."""
     some = np.linspace(0, len(archs) - 1, count).astype(int)
     chosen = [archs[i] for i in some]
+    for side in {bench.net.input_size(a) for a in chosen}:  # both sides find decoded images
+        bench.data.keep(side)
+        bench.calibration.keep(side)
+    started = time.perf_counter()
+    for arch in chosen:
+        evaluate(calibrated_subnet(bench.net, arch, bench.calibration), bench.data, bench.net.input_size(arch))
+    full_seconds = time.perf_counter() - started
     started = time.perf_counter()
     live = front_accuracy(
         bench.net, chosen, truth.costs[some], bench.calibration, bench.data, rng=np.random.default_rng(0), error=ERROR
@@ -279,14 +286,13 @@ def fresh(bench: Bench, archs: list[Architecture], truth: Truth, count: int = 12
     )
     same = all(np.array_equal(getattr(live, k), getattr(replay, k), True) for k in ("top1", "bound"))
     same &= all(np.array_equal(getattr(live, k), getattr(replay, k)) for k in ("front", "seen", "covered_by"))
-    calibration, evaluation = np.sum([bench.seconds[a.id] for a in chosen], axis=0)
     return {
         "subnets": count,
         "equals_replay": bool(same),
         "evaluations": live.evaluations,
         "calibration_images": live.calibration_images,
         "seconds": round(seconds, 1),
-        "seconds_of_full_evaluation": round(float(calibration + evaluation), 1),
+        "seconds_of_full_evaluation": round(full_seconds, 1),
     }
 
 

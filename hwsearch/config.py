@@ -20,10 +20,15 @@ class _Part(BaseModel):
 
 
 class SupernetConfig(_Part):
-    """Which supernet, and the user's weight file where none is shipped."""
+    """Which supernet, and the user's weight file where none is shipped.
+
+    sort : the weights are of one plain network, not trained for sharing: channels, heads and units are put in order of
+        importance before subnets are cut. A trained supernet's are in their order already
+    """
 
     name: str = "cifar10-mbv3"
     checkpoint: str | None = None
+    sort: bool = False
 
 
 class DataConfig(_Part):

@@ -56,12 +56,11 @@ class Preprocess:
     def pixels(self, image: Image.Image, side: int) -> NDArray[np.uint8]:
         """The (side, side, 3) uint8 pixels of one image."""
         image = image.convert("RGB")
-        short = math.ceil(side / self.crop)
-        scale = short / min(image.size)
-        size = (max(short, round(image.width * scale)), max(short, round(image.height * scale)))
+        short, shorter = math.ceil(side / self.crop), min(image.size)
+        size = (short * image.width // shorter, short * image.height // shorter)  # as torchvision rounds
         if image.size != size:
             image = image.resize(size, Image.Resampling.BILINEAR)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
+        left, top = round((image.width - side) / 2), round((image.height - side) / 2)
         if image.size != (side, side):
             image = image.crop((left, top, left + side, top + side))
         return np.array(image)
@@ -92,7 +91,7 @@ class Preprocess:
 #: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
 CACHE_BYTES = 2 * 2**30
 #: a folder's digest is that of its files' contents up to so many files, of their names and sizes beyond
-DIGEST_FILES = 50_000
+DIGEST_FILES = 10_000
 
 
 class Files(Sequence[bytes]):
@@ -148,6 +147,8 @@ class ImageData:
     name: str = "images"
     names: Sequence[str] = ()
     _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    #: the set that these were taken from, and their places in it
+    _source: tuple[ImageData, NDArray[np.int64]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.labels = np.asarray(self.labels, dtype=np.int64)
@@ -175,8 +176,9 @@ class ImageData:
         """The images at `indices`, in that order; what is decoded here already is not decoded again."""
         images = self.images.take(indices) if isinstance(self.images, Files) else [self.images[i] for i in indices]
         names = [self.names[i] for i in indices] if self.names else ()
-        cache = {side: pixels[indices] for side, pixels in self._cache.items()}
-        return ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names, cache)
+        part = ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names)
+        part._source = (self, indices)
+        return part
 
     def without(self, others: Sequence[Any]) -> ImageData:
         """The images whose encoded contents are in none of the others; files are read only where sizes are equal."""
@@ -214,7 +216,10 @@ class ImageData:
         if side in self._cache:
             self._cache[side] = self._cache.pop(side)  # the latest stands last
             return self._cache[side]
-        found = np.concatenate([*self._decoded(side, 256)])
+        if self._source is not None and side in self._source[0]._cache:
+            found = self._source[0]._cache[side][self._source[1]]
+        else:
+            found = np.concatenate([*self._decoded(side, 256)])
         if found.nbytes <= CACHE_BYTES:
             while self._cache and found.nbytes + sum(p.nbytes for p in self._cache.values()) > CACHE_BYTES:
                 self._cache.pop(next(iter(self._cache)))
@@ -259,7 +264,7 @@ class ImageData:
 
     @cached_property
     def digest(self) -> str:
-        """Twelve hex digits that change when an image or a label does."""
+        """Twelve hex digits that change when an image or a label does (of very many files: a name, a size or a label)."""
         h = hashlib.sha256(self.labels.tobytes())
         if isinstance(self.images, Files):
             self.images.update(h)
@@ -377,4 +382,4 @@ def read_images(
     path = Path(name)
     if path.suffix == ".parquet":
         return from_parquet(path, preprocess, split=split or None, classes=classes).head(limit)
-    return from_folder(path, preprocess, limit=limit)
+    return from_folder(path, preprocess, limit=limit, classes=classes)

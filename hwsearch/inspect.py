@@ -28,7 +28,6 @@ from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.export import lower
 from hwsearch.search import tactics
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import Fit, compare, not_finite, read_state, write_safetensors
 
 ACTIONS = ("list", "show", "check", "convert")
@@ -74,7 +73,7 @@ def check_file(path: Path | str) -> dict[str, Any]:
     closest: tuple[float, str, Fit] | None = None
     for name in catalogue.names():
         try:
-            fit = compare(_shape_only(name, state), state)
+            fit = compare(catalogue.entry(name).shape(state), state)
         except (CheckpointError, SupernetError) as error:
             reasons[name] = str(error)
             continue
@@ -112,13 +111,6 @@ def check_file(path: Path | str) -> dict[str, Any]:
     return found
 
 
-def _shape_only(name: str, state: dict[str, torch.Tensor]) -> Supernet:
-    """The network of a catalogue entry that these tensors call for, without memory for its weights."""
-    entry = catalogue.entry(name)
-    with torch.device("meta"):
-        return entry.build_for(state) if entry.build_for else entry.build()
-
-
 def _digest(path: Path, kind: str, before: bytes = b"") -> str:
     h = hashlib.new(kind, before)
     with path.open("rb") as stream:
@@ -140,7 +132,7 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str
         raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
     fits = [n for n in check_file(path)["fits"] if n]
     if fits:
-        net = _shape_only(fits[0], state)
+        net = catalogue.entry(fits[0]).shape(state)
         renamed = net.rename(state)
         once = {v.data_ptr(): k for k, v in reversed(renamed.items())}  # of shared tensors the first name
         alone = {k: v for k, v in renamed.items() if once[v.data_ptr()] == k or v.numel() < 2}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from hwsearch.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
+from hwsearch.supernets.checkpoint import digest
 
 CONFIG_FILE = "campaign.toml"
 
@@ -117,7 +121,11 @@ class Campaign:
     @cached_property
     def loaded(self) -> LoadedSupernet:
         checkpoint = self.config.supernet.checkpoint
-        return entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
+        loaded = entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
+        if self.config.supernet.sort:
+            loaded.net.sort_channels()
+            loaded = replace(loaded, digest=digest(loaded.net))
+        return loaded
 
     @property
     def space(self) -> SearchSpace:
@@ -180,6 +188,7 @@ class Campaign:
                 self.loaded.net.check_data(found[split], split)
             except DataError as error:
                 raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
+            classes = classes or found[split].classes or None
         if found["validation"].digest == found["test"].digest:
             self.progress.warn(
                 "validation and test data are the same: the report's accuracies are not independent of the search."
@@ -187,8 +196,10 @@ class Campaign:
         return found
 
     def example_subject(self, split: str) -> str:
-        """What an accuracy depends on besides subnet and weights: the data."""
-        return "+".join(self.data[s].digest for s in ("calibration", split) if s in self.data)
+        """What an accuracy depends on besides subnet and weights: the data, their order of classes, their preparation."""
+        prepared = [self.loaded.entry.preprocess.to_dict(), list(self.data[split].classes)]
+        how = hashlib.sha256(json.dumps(prepared, sort_keys=True).encode()).hexdigest()[:8]
+        return "+".join([*(self.data[s].digest for s in ("calibration", split) if s in self.data), how])
 
     def rng(self, purpose: str) -> np.random.Generator:
         """Randomness that depends on the campaign's seed and on what it is for."""

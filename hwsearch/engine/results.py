@@ -277,7 +277,7 @@ def _sample(campaign: Campaign, part: Part, parts: int, size: int, batch: int | 
     if parts > 1:
         rng = np.random.default_rng(0)
         return tuple(torch.from_numpy(np.asarray(i.sample(batch or 2, rng))) for i in part.inputs)
-    x = next(iter(campaign.data["test"].batches(size, batch or 32)))[0]
+    x = next(iter(campaign.data["test"].head(batch or 32).batches(size, batch or 32)))[0]
     return (x,) if isinstance(x, Tensor) else x
 
 

@@ -24,6 +24,7 @@ from hwsearch.errors import CheckpointError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet, with_logs
+from hwsearch.supernets.elastic import sort_by_importance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,19 +191,13 @@ class ElasticEncoderLayer(nn.Module):
             layer.get_submodule(part).load_state_dict(self._part(part).state_dict())
         return layer
 
-    @torch.no_grad()
-    def sort_by_importance(self) -> None:
+    def sort_channels(self) -> None:
         """Put the heads and the units first whose columns in the next linear have the largest L1 norm."""
         size = self.config.head_size
-        for group, readers, writer in ((size, ("query", "key", "value"), "project"), (1, ("expand",), "contract")):
-            weight = self._part(writer).get_parameter("weight")
-            norms = weight.abs().sum(0).view(-1, group).sum(1)
-            order = torch.argsort(norms, descending=True, stable=True)
-            columns = (order[:, None] * group + torch.arange(group)).flatten()
-            weight.copy_(weight[:, columns])
-            for reader in readers:
-                for parameter in self._part(reader).parameters():
-                    parameter.copy_(parameter[columns])
+        for group, makers, reader in ((size, ("query", "key", "value"), "project"), (1, ("expand",), "contract")):
+            read = (self._part(reader).get_parameter("weight"), 1)
+            rows = [(p, 0) for maker in makers for p in self._part(maker).parameters()]
+            sort_by_importance([*rows, read], [read], group)
 
 
 def place(root: nn.Module, path: str, module: nn.Module) -> None:
@@ -245,14 +240,14 @@ class ElasticEncoder(Supernet):
             LayerPlan(arch.integer(f"heads[{i}]"), arch.integer(f"ffn[{i}]")) for i in range(arch.integer("layers"))
         ]
 
-    def sort_by_importance(self) -> None:
+    def sort_channels(self) -> None:
         """Reorder heads and units in place, so that subnets keep those that weigh most; the full net stays the same.
 
         Importance is the L1 norm of the columns that read a head or a unit (as Once-for-All sorts channels: Cai et
         al., 2020, arXiv 1908.09791).
         """
         for layer in self.encoder_layers:
-            layer.sort_by_importance()
+            layer.sort_channels()
 
     def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
         c = self.config

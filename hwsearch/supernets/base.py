@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from hwsearch.errors import DataError
+from hwsearch.errors import DataError, SupernetError
 from hwsearch.inputs import Data, Input, image
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
@@ -90,6 +90,12 @@ class Supernet(nn.Module, ABC):
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
         return dict(state)
+
+    def sort_channels(self) -> None:
+        """Put what subnets cut in order of importance, in place; the largest subnet stays the same, up to rounding."""
+        raise SupernetError(
+            f"{type(self).__name__} cannot sort its channels by importance.", hint="Leave [supernet] sort out."
+        )
 
     def after_loading(self) -> None:
         """Called once the weights of a file are in place: whatever has to follow from them."""

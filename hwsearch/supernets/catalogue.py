@@ -6,6 +6,8 @@ An entry is a `SupernetEntry`; other packages add theirs with an entry point of 
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hwsearch.errors import CheckpointError, SupernetError, nearest
@@ -90,9 +93,14 @@ class SupernetEntry:
         net.eval()
         return LoadedSupernet(self, net, digest(net))
 
+    def shape(self, state: Mapping[str, Tensor] | None = None) -> Supernet:
+        """The network that these tensors call for, or the published one, without memory for its weights."""
+        with torch.device("meta"):
+            return self.build_for(state) if self.build_for and state is not None else self.build()
+
     def full_card(self) -> dict[str, Any]:
         """All facts, with those that follow from the network itself; no weights are read."""
-        net = self.build()
+        net = self.shape()
         space = net.space
         ends = space.to_array([space.smallest(), space.largest()])
         macs, params = net.macs_array(ends), net.params_array(ends)
@@ -153,14 +161,18 @@ def _entry_in_code(name: str) -> SupernetEntry:
     place, _, attribute = name.rpartition(":")
     try:
         if place.endswith(".py"):
-            spec = spec_from_file_location(Path(place).stem, place)
+            spec = spec_from_file_location(f"hwsearch_user_{Path(place).stem}", place)
             assert spec is not None and spec.loader is not None
-            module = module_from_spec(spec)
+            module = sys.modules[spec.name] = module_from_spec(spec)
             spec.loader.exec_module(module)
         else:
             module = import_module(place)
-    except (ImportError, OSError) as error:
-        raise SupernetError(f"supernet {name!r}: {place!r} cannot be imported: {error}.") from error
+    except Exception as error:  # whatever that code raises
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" ({at.filename}, line {at.lineno})" if at.filename.endswith(f"{Path(place).stem}.py") else ""
+        raise SupernetError(
+            f"supernet {name!r}: {place!r} cannot be imported: {type(error).__name__}: {error}{where}."
+        ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, SupernetEntry):
         entries = [k for k, v in vars(module).items() if isinstance(v, SupernetEntry)]

@@ -107,7 +107,7 @@ class ElasticViTConfig(EncoderConfig):
         return cls(
             name=name if base else f"vit-l{layers}-h{hidden}-f{ffn}-p{patch}-r{grid * patch}",
             classes=classes,
-            norm_eps=1e-12 if hugging_face else 1e-6,
+            norm_eps=float(state["norm_eps"]) if "norm_eps" in state else 1e-12 if hugging_face else 1e-6,
             hidden=hidden,
             head_size=hidden // heads,
             layers=tuple(range(max(1, layers * 5 // 6), layers + 1)),
@@ -178,6 +178,8 @@ class ElasticViT(ElasticEncoder):
         place(self, "vit.encoder.layer", nn.ModuleList(layers))
         place(self, "vit.layernorm", nn.LayerNorm(hidden, eps=config.norm_eps))
         self.classifier = nn.Linear(hidden, config.classes)
+        # part of the weights: names alone, which `convert` changes, do not tell it
+        self.register_buffer("norm_eps", torch.tensor(config.norm_eps, dtype=torch.float64))
         self.activate(self.space.largest())
 
     @property
@@ -224,7 +226,7 @@ class ElasticViT(ElasticEncoder):
         return net.train(self.training)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return own_names(state)
+        return {"norm_eps": torch.tensor(self.config.norm_eps, dtype=torch.float64), **own_names(state)}
 
     def tokens_array(self, rows: IntArray) -> IntArray:
         sides = np.array(self.config.resolutions)[rows[:, self.space.names.index("r")]]

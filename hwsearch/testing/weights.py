@@ -14,15 +14,17 @@ def seeded_weights(own: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor
 
     Weights are normal with variance 1 over the fan-in, matrices of a kernel's side orthogonal up to noise, norms near
     1 with statistics near (0, 1), biases small: nothing keeps an initial value that would hide a wrong slice, and
-    signals neither die nor explode. Integers become 0. Numbers are drawn as float64 by NumPy's PCG64, then rounded.
+    signals neither die nor explode. Integers and single numbers
+    stay. Numbers are drawn as float64 by NumPy's PCG64, then rounded.
     """
     state = {}
     for name, value in own.items():
         rng = np.random.default_rng([seed, *name.encode()])
         shape = tuple(value.shape)
-        if not value.is_floating_point():
-            drawn = np.zeros(shape)
-        elif name.endswith("running_var"):
+        if not shape or not value.is_floating_point():
+            state[name] = value.clone()
+            continue
+        if name.endswith("running_var"):
             drawn = rng.uniform(0.7, 1.4, shape)
         elif name.endswith("running_mean"):
             drawn = rng.normal(0.0, 0.1, shape)

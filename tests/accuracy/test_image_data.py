@@ -31,19 +31,26 @@ def png(pixels: np.ndarray, mode: str = "RGB") -> bytes:
 
 # ---------------------------------------------------------------------- preprocessing
 @pytest.mark.parametrize(
-    ("width", "height", "side", "crop"),
-    [(12, 10, 8, 1.0), (10, 12, 16, 1.0), (64, 48, 28, 0.875), (8, 8, 8, 1.0), (9, 31, 7, 0.5)],
+    ("width", "height", "side", "crop", "resized", "corner"),
+    [
+        # size after Resize and corner of CenterCrop, by the rules of torchvision 0.28's functional transforms
+        (500, 375, 224, 0.875, (341, 256), (58, 16)),
+        (375, 500, 224, 0.875, (256, 341), (16, 58)),
+        (500, 333, 224, 0.875, (384, 256), (80, 16)),
+        (500, 331, 224, 0.875, (386, 256), (81, 16)),
+        (640, 427, 160, 0.875, (274, 183), (57, 12)),
+        (12, 10, 8, 1.0, (9, 8), (0, 0)),
+        (9, 31, 7, 0.5, (14, 48), (4, 20)),
+        (8, 8, 8, 1.0, (8, 8), (0, 0)),
+    ],
 )
-def test_preprocessing_is_resize_crop_and_normalise(width: int, height: int, side: int, crop: float) -> None:
+def test_preprocessing_is_resize_crop_and_normalise(
+    width: int, height: int, side: int, crop: float, resized: tuple[int, int], corner: tuple[int, int]
+) -> None:
     prep = Preprocess(PLAIN.mean, PLAIN.std, crop)
     image = Image.fromarray(picture(0, width, height))
-    short = int(np.ceil(side / crop))
-    if width <= height:
-        resized = image.resize((short, round(height * short / width)), Image.Resampling.BILINEAR)
-    else:
-        resized = image.resize((round(width * short / height), short), Image.Resampling.BILINEAR)
-    grid = np.asarray(resized).astype(np.float64)
-    top, left = (grid.shape[0] - side) // 2, (grid.shape[1] - side) // 2
+    grid = np.asarray(image.resize(resized, Image.Resampling.BILINEAR)).astype(np.float64)
+    left, top = corner
     cropped = grid[top : top + side, left : left + side]
     pixels = prep.pixels(image, side)
     assert pixels.dtype == np.uint8 and np.array_equal(pixels, cropped)

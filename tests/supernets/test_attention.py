@@ -146,7 +146,7 @@ def test_sorting_by_importance_keeps_the_full_net(net: ElasticEncoder) -> None:
     largest, smallest = net.space.largest(), net.space.smallest()
     x = inputs_of(net, largest, 4)
     before = copy.deepcopy(net)
-    net.sort_by_importance()
+    net.sort_channels()
     assert close(net(*x), before(*x), 1e-5)
     assert not torch.equal(net.encoder_layers[0]._part("query").weight, before.encoder_layers[0]._part("query").weight)
     for layer in net.encoder_layers:
@@ -157,7 +157,7 @@ def test_sorting_by_importance_keeps_the_full_net(net: ElasticEncoder) -> None:
         other.activate(smallest)
     assert not torch.allclose(net(*x), before(*x), atol=1e-3)
     again = copy.deepcopy(net.state_dict())
-    net.sort_by_importance()
+    net.sort_channels()
     assert all(torch.equal(again[k], v) for k, v in net.state_dict().items())
 
 

@@ -6,6 +6,9 @@ vit_l_16 (parameters, and billions of multiply-accumulates).
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,15 @@ from safetensors.torch import save_file
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets.checkpoint import load_weights
 from hwsearch.supernets.vit import B16, B16_HALF, ElasticViT, ElasticViTConfig, at_grid
+
+SMALL_TIMM = ElasticViTConfig(
+    name="x", classes=5, hidden=24, head_size=8, layers=(4,), heads=(3,), ffn=(48,), patch=4, resolutions=(20,)
+)
+
+
+def without_mark(net: ElasticViT) -> dict[str, torch.Tensor]:
+    """The tensors that Hugging Face's file has."""
+    return {k: v for k, v in net.state_dict().items() if k != "norm_eps"}
 
 
 def meta(config: ElasticViTConfig) -> ElasticViT:
@@ -42,10 +54,7 @@ def test_files_of_other_packages_load(package: str, golden, named_values, tmp_pa
     found = golden("vit")
     shapes = [tuple(map(int, s.split("x"))) for s in found[f"{package}_shapes"]]
     state = {n: torch.from_numpy(named_values(n, s)) for n, s in zip(found[f"{package}_names"].tolist(), shapes)}
-    config = ElasticViTConfig(
-        name="x", classes=5, hidden=24, head_size=8, layers=(4,), heads=(3,), ffn=(48,), patch=4, resolutions=(20,)
-    )
-    net = ElasticViT(config).eval()
+    net = ElasticViT(SMALL_TIMM).eval()
     load_weights(net, state, package)
     logits = net(torch.from_numpy(named_values("image", (2, 3, 20, 20)) * 4)).numpy()
     assert np.abs(logits - found[package]).max() <= 1e-5 * np.abs(found[package]).max()
@@ -95,7 +104,7 @@ def test_sizes_are_the_published_ones(
     arch = net.space.largest()
     assert net.params(arch) == params == sum(p.numel() for p in net.parameters())
     assert round(net.macs(arch) / 1e9, 2) == billions
-    found = ElasticViTConfig.of(net.state_dict(), "x")
+    found = ElasticViTConfig.of(without_mark(net), "x")
     same = (found.hidden, found.head_size, max(found.ffn), max(found.layers), found.patch, max(found.resolutions))
     assert same == (hidden, head_size, ffn, layers, patch, side)
 
@@ -107,7 +116,7 @@ def test_the_space_is_that_of_dynas_t_at_three_resolutions() -> None:
     assert net.input_shape(net.space.largest()) == (3, 224, 224)
     assert net.input_size(net.space.smallest()) == 160
     assert net.params(net.space.architecture({**net.space.largest().to_dict(), "r": 160})) == 86_567_656 - 96 * 768
-    found = ElasticViTConfig.of(net.state_dict(), "vit-b16")
+    found = ElasticViTConfig.of(without_mark(net), "vit-b16")
     assert found.norm_eps == 1e-12  # Hugging Face's names, so its constant
     assert found == ElasticViTConfig(name="vit-b16", norm_eps=1e-12)
 
@@ -170,3 +179,19 @@ def test_files_of_other_models_are_refused(small_vit: ElasticViT) -> None:
     distilled = state | {"vit.embeddings.position_embeddings": torch.zeros(1, 27, 24)}
     with pytest.raises(CheckpointError, match="27 position embeddings are not those of a square grid"):
         ElasticViTConfig.of(distilled, "x")
+
+
+def test_the_eps_of_the_norms_is_part_of_a_saved_file(tmp_path: Path, golden, named_values) -> None:
+    """A timm file converted to our names stays the network it was, although names would say otherwise."""
+    found = golden("vit")
+    shapes = [tuple(map(int, s.split("x"))) for s in found["timm_shapes"]]
+    state = {n: torch.from_numpy(named_values(n, s)) for n, s in zip(found["timm_names"].tolist(), shapes, strict=True)}
+    config = replace(SMALL_TIMM, norm_eps=1e-6)
+    net = ElasticViT(config)
+    load_weights(net, state, "timm")
+    converted = net.rename(state)
+    assert float(converted["norm_eps"]) == 1e-6 and set(converted) == set(net.state_dict())
+    with pytest.raises(CheckpointError, match="no number of heads"):  # of reads the width next, and finds the small one
+        ElasticViTConfig.of(converted, "x")
+    full = {**meta(ElasticViTConfig(name="vit-b16")).state_dict(), "norm_eps": converted["norm_eps"]}
+    assert ElasticViTConfig.of(full, "vit-b16").norm_eps == 1e-6
