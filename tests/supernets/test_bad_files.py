@@ -387,7 +387,9 @@ IMAGES = ("ofa-mobilenetv3-w1.0", "vit-b16")
 def test_fewer_class_folders_than_classes(name: str, split: str, folders, told) -> None:
     shutil.rmtree(folders[split] / "b")
     said = told(name, folders)
-    assert f"{folders[split]}: the {split} data" in said and "have 2 classes, the supernet 3" in said
+    first = split == "validation" and name == "vit-b16"  # no calibration data before it to tell the classes
+    wanted = f"{folders[split]}: the {split} data" if first else f"'{folders[split]}' lacks the class folders b"
+    assert wanted in said and (not first or "have 2 classes, the supernet 3" in said)
     assert "A class folder is missing" in said
 
 
