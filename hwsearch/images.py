@@ -350,7 +350,8 @@ def from_folder(
     missing = sorted(set(names) - set(found))
     if missing:
         raise DataError(
-            f"{str(path)!r} lacks the class folders {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
+            f"{str(path)!r} lacks the class folders {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.",
+            hint=f"Expected a folder for each of the {len(names)} classes.",
         )
     files = [
         (p, label)
