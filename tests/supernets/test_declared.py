@@ -397,6 +397,32 @@ def test_nested_depths_are_conditional_on_each_other(randomise: Randomise) -> No
     assert len({net.subnet(a).__repr__() for a in archs}) == len(archs) == 2 * 3 * (1 + 2 * 3)
 
 
+def test_a_dropped_child_may_itself_vary_in_depth(randomise: Randomise) -> None:
+    """Sequences directly within a sequence: what is dropped is an elastic container."""
+    rows = lambda: nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))  # noqa: E731
+    model = nn.Sequential(nn.Linear(6, 6), nn.Sequential(rows(), rows()), nn.Linear(6, 3))
+    randomise(model)
+    net = elastic(model, {"1": Depth((1, 2)), "1.*": Depth((1, 2))}, input_shape=(6,)).eval()
+    archs = list(net.space.enumerate())
+    assert len(archs) == 2 + 2 * 2
+    for arch in archs:
+        x, subnet = images(net, arch), net.subnet(arch)
+        net.activate(arch)
+        with torch.no_grad():
+            assert largest_error(subnet(x), net(x)) <= 1e-6
+        assert net.params(arch) == sum(p.numel() for p in subnet.parameters())
+        assert not any(isinstance(m, (nn.Identity, *ELASTIC_TYPES)) for m in subnet.modules())
+
+
+def test_the_smallest_subnet_is_extracted_when_it_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(layer: nn.Module, inputs: int) -> nn.Module:
+        raise RuntimeError("no such slice")
+
+    monkeypatch.setattr(layers.ElasticBatchNorm2d, "static", broken)
+    with pytest.raises(SupernetError, match="the smallest subnet cannot be extracted: no such slice"):
+        elastic(resnet18(width=8), {"layer1.0.conv1": HALF}, input_shape=(3, 32, 32))
+
+
 def test_outputs_between_which_depth_chooses_have_one_width() -> None:
     """Without residuals: whatever child is the last one, its output goes to the same reader."""
     chain = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 1) for i in range(4)))
