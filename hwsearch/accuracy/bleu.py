@@ -23,7 +23,7 @@ RESAMPLES = 1000
 #: tokens that one batch of translations may hold at once: sources, and all hypotheses at their longest. In the largest
 #: subnet of WMT'14 En-De the keys and values of one are 24 KiB (of a source token up to three times that), and while a
 #: step copies them they are there twice
-TOKENS = 16_384
+TOKENS = 12_288
 #: columns of a record: matches and totals of n-grams by order, length of the translation and of its reference
 COLUMNS = 2 * ORDERS + 2
 
