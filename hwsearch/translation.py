@@ -166,11 +166,14 @@ class TranslationData:
                 f"but the network's embedding has {tokens}.",
                 hint="Give the dict.txt that the network was trained with.",
             )
-        longest = max(len(ids) for ids in self.sources)
-        if longest > positions:
-            raise DataError(
-                f"the longest source of {self.name!r} has {longest} tokens, but the network has {positions} positions."
-            )
+        for side, sentences in (("source", self.sources), ("target", self.targets)):
+            long = [len(ids) for ids in sentences if len(ids) > positions]
+            if long:
+                raise DataError(
+                    f"the longest {side} of {self.name!r} has {max(long)} tokens, but the network has {positions} "
+                    f"positions: {len(long)} of {len(sentences)} sentences do not fit.",
+                    hint="Leave these pairs out.",
+                )
 
 
 def padded(sentences: Sequence[NDArray[np.int64]], *, left: bool = False) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from hwsearch.errors import DataError
 from hwsearch.inputs import Data
+from hwsearch.supernets.hat import HatConfig, HatTransformer
 from hwsearch.translation import BOS, EOS, PAD, SPECIALS, UNK, Subwords, TranslationData, Vocabulary, read_translation
 
 DICTIONARY = "a 90\nb@@ 40\nc 30\nd 9\n# # 2\n"
@@ -130,8 +132,25 @@ def test_data_and_network_must_fit(folder: Path) -> None:
     data.check(9, 5)
     with pytest.raises(DataError, match="dictionary of 'test' has 9 tokens, but the network's embedding has 32768"):
         data.check(32768, 1024)
-    with pytest.raises(DataError, match="longest source of 'test' has 5 tokens, but the network has 4"):
+    with pytest.raises(DataError, match=r"longest source of 'test' has 5 tokens, but the network has 4 .* 1 of 3 sent"):
         data.check(9, 4)
+
+
+def test_targets_must_fit_as_well_as_sources(folder: Path) -> None:
+    """The decoder is fed them: a network with fewer positions has no row for the last ones."""
+    data = read(folder)
+    data = TranslationData(
+        data.sources, [np.append(np.full(n, 4), 2) for n in (5, 6, 4)], data.references, data.vocabulary, name="long"
+    )
+    data.check(9, 7)
+    with pytest.raises(DataError, match=r"longest target of 'long' has 7 tokens, but the network has 5 .* 2 of 3 sent"):
+        data.check(9, 5)
+    config = HatConfig("s", 9, (8,), 8, 3, (1,), (16,), (2,), positions=7)
+    net = HatTransformer(config)
+    (pair, _) = next(data.batches(0, 3))
+    assert net(*pair).shape == (3, 7, 9)
+    with pytest.raises(DataError, match=r"longest target .* 6 positions: 1 of 3"):
+        HatTransformer(replace(config, positions=6)).check_data(data, "training")
 
 
 def test_lists_of_unequal_length_are_refused(folder: Path) -> None:

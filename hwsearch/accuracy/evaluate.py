@@ -117,11 +117,14 @@ def evaluate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Accu
 
 
 def assess(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Score:
-    """The score that belongs to these data: BLEU of translations, top-1 of labelled examples."""
+    """The score that belongs to these data: BLEU of translations, top-1 of labelled examples.
+
+    batch : of labelled examples; translations are batched by their tokens
+    """
     if isinstance(data, TranslationData):
         if not isinstance(net, HatSubnet):
             raise MeasurementError(f"{type(net).__name__} translates nothing, but {data.name!r} are translations.")
-        return evaluate_translation(net, data, batch=batch)
+        return evaluate_translation(net, data)
     return evaluate(net, data, size, batch=batch)
 
 

@@ -19,7 +19,8 @@ from hwsearch.translation import EOS, PAD
 class Translator(Protocol):
     """A network that translates token by token: `HatSubnet`, or its deployed models in some runtime.
 
-    All tensors of `memory` and `past` have the batch as their first axis.
+    All tensors of `memory` and `past` have the batch as their first axis: N sentences in what is of the source, and in
+    what is of translations `beam` hypotheses of each sentence, side by side, K = N · beam.
     """
 
     @property
@@ -30,7 +31,7 @@ class Translator(Protocol):
     def start(self, n: int, /) -> list[Tensor]: ...
 
     def step(
-        self, token_N1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor], /
+        self, token_K1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor], beam: int, /
     ) -> tuple[Tensor, list[Tensor]]: ...
 
 
@@ -60,14 +61,12 @@ def translate(
     n = len(source_NS)
     sentences = list(range(n))
     ended: list[list[Hypothesis]] = [[] for _ in range(n)]
-    source = source_NS.repeat_interleave(beam, 0)
-    memory = [m.repeat_interleave(beam, 0) for m in net.encode(source_NS)]
-    past = net.start(n * beam)
+    source, memory, past = source_NS, net.encode(source_NS), net.start(n * beam)
     tokens = torch.full((n * beam, 1), EOS, device=source.device)
     scores = torch.full((n, beam), -torch.inf, device=source.device)
     scores[:, 0] = 0
     for length in range(max_length + 1):
-        logits, past = net.step(tokens[:, -1:], source, memory, past)
+        logits, past = net.step(tokens[:, -1:], source, memory, past, beam)
         if not torch.isfinite(logits).all():
             raise MeasurementError("the network's outputs are not finite.")
         logp = logits.log_softmax(1)
@@ -95,6 +94,6 @@ def translate(
         scores = best[left].gather(1, going)
         past = [p[rows] for p in past]
         if len(left) < len(sentences):
-            source, memory = source[rows], [m[rows] for m in memory]
+            source, memory = source[left], [m[left] for m in memory]
             sentences = [sentences[s] for s in left]
     return [max(hypotheses, key=lambda h: h.score) for hypotheses in ended]

@@ -11,7 +11,7 @@ from torch import nn
 
 from hwsearch.errors import SupernetError, nearest
 from hwsearch.supernets.elastic import is_depthwise, make_divisible
-from hwsearch.supernets.tied import Trace
+from hwsearch.supernets.tied import Trace, computed, is_computed
 
 
 @dataclass(frozen=True)
@@ -177,23 +177,39 @@ def depths(found: Trace, modules: Mapping[str, nn.Module], matched: Sequence[Mat
 
 
 def _check_chain(found: Trace, span: Span) -> None:
-    """Each child that may go takes the output of the one before, which nothing else uses and which has its shape."""
+    """Each child that may go takes what the one before gives, which nothing else uses and which has its shape.
+
+    Between children of which a loop calls one after the other may stand what the loop does to each child's output: it
+    goes with the child. Operations on single elements, residual adds among them, leave the width and cost nothing.
+    """
+    sources: dict[int, Any] = {}
     outputs: dict[int, Any] = {}
+    steps: dict[int, list[Any]] = {}
     for i in range(span.first + span.values[0] - 1, span.last + 1):
         child, calls = span.child(i), found.children.get(span.child(i), [])
         if len(calls) != 1:
             raise SupernetError(
                 f"{span.label!r} cannot vary in depth: {child!r} is called {len(calls)} times, not once."
             )
-        source, outputs[i] = calls[0]
-        before = outputs.get(i - 1)
-        if before is not None and (
-            source is not before or any(not inside(found.scopes[u], child) for u in before.users)
-        ):
+        sources[i], outputs[i] = calls[0]
+        steps[i] = _after(found, span, sources[i], outputs[i])
+    for i in list(steps)[1:]:
+        before, child = span.child(i - 1), span.child(i)
+        if outputs[i - 1] is None:  # no tensor: refused below for its shape
+            continue
+        if sources[i] not in (outputs[i - 1], *steps[i - 1]):
             raise SupernetError(
-                f"{span.label!r} cannot vary in depth: {child!r} is not the only one that takes the output of "
-                f"{span.child(i - 1)!r}."
+                f"{span.label!r} cannot vary in depth: {child!r} does not take the output of {before!r}, or between them "
+                "stands more than element-wise operations that keep the shape.",
+                hint="Move what stands between the children into them.",
             )
+        for node in (outputs[i - 1], *steps[i - 1]):
+            own = [*steps[i - 1], *(steps[i] if node is sources[i] else ())]
+            if any(u not in own and not (node is sources[i] and inside(found.scopes[u], child)) for u in node.users):
+                raise SupernetError(
+                    f"{span.label!r} cannot vary in depth: {child!r} is not the only one that takes the output of "
+                    f"{before!r}."
+                )
     last = outputs[span.last]
     for depth in span.values[:-1]:
         node = outputs[span.first + depth - 1]
@@ -204,6 +220,23 @@ def _check_chain(found: Trace, span: Span) -> None:
             )
         for a, b in zip(found.dims[node], found.dims[last], strict=True):
             found.tie(a, b)
+
+
+def _after(found: Trace, span: Span, source: Any, output: Any) -> list[Any]:
+    """Element-wise operations, outside the children, on a child's output and input alone, that keep the output's shape."""
+    reached = [output]
+    for node in reached:
+        for user in node.users if node is not None else ():
+            inputs = [n for n in user.all_input_nodes if n in found.dims]
+            if (
+                user in found.elementwise
+                and user not in reached
+                and found.shapes[user] == found.shapes.get(output)
+                and all(n is source or n in reached for n in inputs)
+                and not any(inside(found.scopes[user], span.child(p)) for p in range(len(span.names)))
+            ):
+                reached.append(user)
+    return reached[1:]
 
 
 def kernels(found: Trace, modules: Mapping[str, nn.Module], matched: Sequence[Matched]) -> dict[str, tuple[int, ...]]:
@@ -279,6 +312,8 @@ def _check_groups(found: Trace, modules: Mapping[str, nn.Module], name: str, cou
 
 
 def _called(found: Trace, modules: Mapping[str, nn.Module], name: str) -> nn.Module:
+    if is_computed(modules[name]):
+        raise SupernetError(f"{name!r} cannot be elastic: {computed(name)}.")
     if name not in found.axes:
         kind = f"{type(modules[name]).__module__}.{type(modules[name]).__name__}"
         raise SupernetError(f"{name!r} ({kind}) is no plain layer of torch.nn that the network's forward calls.")

@@ -18,6 +18,7 @@ the first blocks, the centre of the kernel. For campaigns, `SupernetEntry(name=â
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
-from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.declaration import (
     Declaration,
     Depth,
@@ -220,16 +221,19 @@ class ElasticModule(Supernet):
         return scope.partition(".")[0] or "forward"
 
     def _check_smallest(self, shapes: Sequence[Sequence[int]]) -> None:
-        """Run the smallest subnet without storage: the model's own code may count on what was cut."""
-        self.activate(self.space.smallest())
-        net = on_meta(self.model)
-        self.activate(self.space.largest())
-        for shape in (shapes[0], shapes[-1]):
+        """Run the smallest subnet without storage, cut out and not: the model's own code may count on what was cut."""
+        whole, smallest = on_meta(self), self.space.smallest()
+        whole.activate(smallest)
+        try:
+            nets = (whole, whole.subnet(smallest))
+        except Exception as error:  # whatever torch or the model's own code raises
+            raise SupernetError(f"the smallest subnet cannot be extracted: {error}") from error
+        for net, shape in itertools.product(nets, {tuple(shapes[0]), tuple(shapes[-1])}):
             try:
                 with torch.no_grad():
                     output = net(torch.empty(1, *shape, device="meta"))
             except Exception as error:  # whatever torch or the model's own code raises
-                raise SupernetError(f"the smallest subnet does not run on {tuple(shape)}: {error}") from error
+                raise SupernetError(f"the smallest subnet does not run on {shape}: {error}") from error
             if output.ndim < 2 or output.shape[1] != self.classes:
                 raise SupernetError(f"the smallest subnet gives {tuple(output.shape)}, not {self.classes} classes.")
 
@@ -284,7 +288,10 @@ class ElasticModule(Supernet):
                 if i not in kept[path]:
                     memo[id(child)] = nn.Identity()
         net = copy.deepcopy(self.model, memo)
-        stay = {id(memo[id(c)]): kept[path] for path, c in self._containers.items() if id(c) in memo}
+        copies = (
+            (path, memo.get(id(c))) for path, c in self._containers.items()
+        )  # None or an identity: in what is cut
+        stay = {id(c): kept[path] for path, c in copies if isinstance(c, (ElasticSequential, ElasticModuleList))}
         return _swapped(net, lambda m: m.static(stay[id(m)]) if id(m) in stay else m)  # type: ignore[operator]
 
     def sort_channels(self) -> None:
@@ -333,7 +340,7 @@ class ElasticModule(Supernet):
         for kind, table in (("macs", self._macs), ("activations", self._activations)):
             stages = {f"{kind}_{stage}": self._sum(costs, rows) for stage, costs in table.items()}
             out |= {kind: sum(stages.values(), np.zeros(len(rows))), **stages}
-        return out | {f"log_{k}": np.log(out[k]) for k in ("macs", "params", "activations")}
+        return with_logs(out)
 
 
 def _owner(parameter: str) -> str:

@@ -22,7 +22,7 @@ from hwsearch.errors import CheckpointError, DataError, SpaceError, SupernetErro
 from hwsearch.inputs import Data, Input
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.spaces.space import FloatArray, IntArray
-from hwsearch.supernets.base import Part, Supernet
+from hwsearch.supernets.base import Part, Supernet, with_logs
 from hwsearch.supernets.catalogue import SupernetEntry
 from hwsearch.supernets.hat_subnet import (
     EncoderPart,
@@ -347,9 +347,7 @@ class HatTransformer(Supernet):
         return self._costs(rows)["params"]
 
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
-        costs = self._costs(rows)
-        logs = {f"log_{k}": np.log(costs[k]) for k in ("macs", "params", "activations")}
-        return {**costs, **logs}
+        return with_logs(self._costs(rows))
 
 
 def _first(

@@ -117,7 +117,11 @@ class CrossAttention(Attention):
         k, v = self.split(self.key_value(outputs_NSC))
         return k, v
 
-    def forward(self, x_NTC: Tensor, k_NHSD: Tensor, v_NHSD: Tensor, masked: Tensor) -> Tensor:
+    def forward(self, x_NTC: Tensor, k_NHSD: Tensor, v_NHSD: Tensor, masked: Tensor, beam: int = 1) -> Tensor:
+        """The output (N, T, C). beam : neighbouring rows of x that attend to one row of keys and values"""
+        if beam > 1:  # no query waits for another, so those of a sentence stand side by side
+            x = x_NTC.reshape(x_NTC.shape[0] // beam, -1, x_NTC.shape[2])
+            return self(x, k_NHSD, v_NHSD, masked).reshape_as(x_NTC)  # type: ignore[no-any-return]
         (q,) = self.split(self.query(x_NTC))
         return self.out(self.attend(q, k_NHSD, v_NHSD, masked))  # type: ignore[no-any-return]
 
@@ -157,11 +161,13 @@ class DecoderLayer(EncoderLayer):
         past: Sequence[Tensor],
         memory: Sequence[Tensor],
         padding_N11S: Tensor,
+        beam: int = 1,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The output (N, T, C), and all self-attention keys and values."""
+        """The output (N, T, C), and all self-attention keys and values; beam : as in `CrossAttention`."""
         y, k, v = self.attention(x_NTC, future, past)
         x = self.attention_norm(x_NTC + y)
-        x = self.cross_norm(x + self.cross(x, memory[0], memory[1], padding_N11S.repeat(1, 1, 1, self.outputs)))
+        masked = padding_N11S.repeat(1, 1, 1, self.outputs)
+        x = self.cross_norm(x + self.cross(x, memory[0], memory[1], masked, beam))
         return self.feed(x), k, v
 
 
@@ -225,14 +231,15 @@ class HatDecoder(nn.Module):
         past: Sequence[Tensor],
         memory: Sequence[Tensor],
         padding_N11S: Tensor,
+        beam: int = 1,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The last layer's output (N, T, C), and all self-attention keys and values."""
+        """The last layer's output (N, T, C), and all self-attention keys and values; beam : as in `CrossAttention`."""
         present: list[Tensor] = []
         x = x_NTC
         for i, layer in enumerate(self.layers):
             assert isinstance(layer, DecoderLayer)
             two = slice(2 * i, 2 * i + 2)
-            x, *kept = layer.decode(x, future, past[two], memory[two], padding_N11S)
+            x, *kept = layer.decode(x, future, past[two], memory[two], padding_N11S, beam)
             present += kept
         return x, present
 
@@ -270,15 +277,16 @@ class HatSubnet(nn.Module):
         return [self.decoder.embed.new_zeros(shape) for shape in shapes for _ in range(2)]
 
     def step(
-        self, token_N1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor]
+        self, token_K1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor], beam: int = 1
     ) -> tuple[Tensor, list[Tensor]]:
-        """Logits (N, V) of the token after `token`, and the self-attention keys and values up to it.
+        """Logits (K, V) of the token after `token`, and the self-attention keys and values up to it.
 
-        source : for its padding; memory : of `encode`; past : of `start`, or of the step before
+        source : for its padding; memory : of `encode`; past : of `start` (K), or of the step before
+        beam : hypotheses of each sentence, side by side: K is N · beam
         """
         d, position = self.decoder, past[0].shape[2] + PAD + 1
-        x = d.embedded(token_N1) + d.positions[position : position + 1]
-        x, present = d.run(x, None, past, memory, _padding(source_NS))
+        x = d.embedded(token_K1) + d.positions[position : position + 1]
+        x, present = d.run(x, None, past, memory, _padding(source_NS), beam)
         return torch.matmul(x[:, 0], d.embed), present
 
 

@@ -64,12 +64,14 @@ class Trace:
     axes : layer → (its input axis, its output axis), numbers to give to `root`
     calls : layers and operations that cost multiply-accumulates
     children : name of a child module → (node of its first input, its output node), one for each call
+    elementwise : operations that compute each element of their output from those at its place
     """
 
     output: tuple[int, ...]
     axes: dict[str, tuple[int, int]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     children: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+    elementwise: set[fx.Node] = field(default_factory=set)
     scopes: dict[fx.Node, str] = field(default_factory=dict)
     dims: dict[fx.Node, tuple[int, ...]] = field(default_factory=dict)
     shapes: dict[fx.Node, tuple[int, ...]] = field(default_factory=dict)
@@ -175,6 +177,19 @@ def on_meta(module: Net) -> Net:
     return copy.deepcopy(module, memo).eval()
 
 
+def is_computed(module: nn.Module) -> bool:
+    """Whether a layer's weight or bias is no parameter of its own but computed from others, as by `spectral_norm`."""
+    return isinstance(module, tuple(ELASTIC)) and not {"weight", "bias"} <= module._parameters.keys()
+
+
+def computed(name: str) -> str:
+    """What stands in the way of a layer for which `is_computed` holds, and what to do."""
+    return (
+        f"a weight of {name!r} is computed from other tensors (spectral_norm, weight_norm, pruning or another "
+        "parametrization), which has to be removed first"
+    )
+
+
 def trace(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Trace:
     """Trace a network and find which of its axes are tied.
 
@@ -197,7 +212,12 @@ def trace(model: nn.Module, shapes: Sequence[Sequence[int]]) -> Trace:
     finally:
         for module, mode in modes.items():
             module.training = mode
-    runs, without_storage = [], on_meta(graph)
+    runs = []
+    try:
+        without_storage = on_meta(graph)
+    except Exception as error:  # torch copies no tensor that was computed from parameters
+        layers = [computed(n) for n, m in model.named_modules() if is_computed(m)]
+        raise SupernetError(f"{what} cannot be copied: {(*layers, _first_line(error))[0]}.") from error
     for shape in shapes:
         try:
             runs.append(_Shapes(without_storage).measure(shape))
@@ -307,6 +327,8 @@ class _Rules:
         name, inputs = str(node.target), self.tensors(node)
         if len(inputs) == 1:
             source = inputs[0]
+            if is_computed(module):
+                return self.refuse(node, computed(name))
             if type(module) in ELASTIC:
                 return self.layer(node, name, module, source)
             if isinstance(module, ACTIVATIONS) or (isinstance(module, nn.PReLU) and module.num_parameters == 1):
@@ -345,6 +367,7 @@ class _Rules:
 
     def elementwise(self, node: fx.Node, inputs: list[fx.Node]) -> tuple[int, ...]:
         found, out = self.found, self.fresh(node)
+        found.elementwise.add(node)
         for source in inputs:
             for axis, result in zip(found.dims[source][::-1], out[::-1], strict=False):
                 if found.size(axis) == found.size(result):

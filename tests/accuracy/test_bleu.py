@@ -128,11 +128,32 @@ def small(vocabulary: int) -> HatTransformer:
 def test_a_network_is_judged_on_its_translations(data: TranslationData) -> None:
     net = small(8)
     subnet = net.subnet(net.space.largest())
-    bleu = evaluate_translation(subnet, data, batch=5, max_length=6)
+    bleu = evaluate_translation(subnet, data, tokens=150, max_length=6)
     assert bleu.n == 12 and not subnet.training
-    assert np.array_equal(bleu.statistics, evaluate_translation(subnet, data, batch=12, max_length=6).statistics)
+    assert np.array_equal(bleu.statistics, evaluate_translation(subnet, data, tokens=1, max_length=6).statistics)
+    assert np.array_equal(bleu.statistics, evaluate_translation(subnet, data, max_length=6).statistics)
     expected = [len(split_compounds(r).split()) for r in data.references]
     assert bleu.statistics[:, 9].tolist() == expected
+
+
+def test_batches_hold_no_more_tokens_than_allowed(data: TranslationData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences of like length together; keys and values stay those of sentences, whatever the beam."""
+    net = small(8)
+    subnet, seen = net.subnet(net.space.largest()), []
+    step = subnet.step
+
+    def watched(token, source, memory, past, beam):  # type: ignore[no-untyped-def]
+        logits, present = step(token, source, memory, past, beam)
+        kept = source.numel() + present[0].shape[0] * present[0].shape[2]
+        seen.append((kept, source.shape, {len(m) for m in memory}, len(token)))
+        return logits, present
+
+    monkeypatch.setattr(subnet, "step", watched)
+    evaluate_translation(subnet, data, tokens=100, beam=3, max_length=6)
+    assert max(kept for kept, *_ in seen) <= 100 and max(shape[0] for _, shape, *_ in seen) > 2
+    assert all(memory == {shape[0]} and rows == 3 * shape[0] for _, shape, memory, rows in seen)
+    widths = [shape[1] for _, shape, *_ in seen]
+    assert widths == sorted(widths, reverse=True) and len(set(widths)) > 2
 
 
 def test_a_network_that_copies_its_target_has_the_bleu_of_it(data: TranslationData) -> None:
@@ -151,15 +172,15 @@ def test_a_network_that_copies_its_target_has_the_bleu_of_it(data: TranslationDa
         def start(self, n: int) -> list[torch.Tensor]:
             return [torch.zeros(n, 0)]
 
-        def step(self, token, source, memory, past):  # type: ignore[no-untyped-def]
+        def step(self, token, source, memory, past, beam):  # type: ignore[no-untyped-def]
             done = past[0].shape[1]
             logits = torch.full((len(token), 8), -9.0)
-            for i, row in enumerate(source.tolist()):
+            for i, row in enumerate(source.repeat_interleave(beam, 0).tolist()):
                 target = self.rows[tuple(t for t in row if t != 1)]
                 logits[i, int(target[min(done, len(target) - 1)])] = 9.0
             return logits, [torch.cat([past[0], token], 1)]
 
-    bleu = evaluate_translation(Oracle(), data, batch=5, max_length=10)  # type: ignore[arg-type]
+    bleu = evaluate_translation(Oracle(), data, tokens=250, max_length=10)  # type: ignore[arg-type]
     assert bleu.value == pytest.approx(100.0) and bleu.difference(bleu) == (0.0, 0.0)
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.accuracy import recalibrate
@@ -397,6 +398,95 @@ def test_nested_depths_are_conditional_on_each_other(randomise: Randomise) -> No
     assert len({net.subnet(a).__repr__() for a in archs}) == len(archs) == 2 * 3 * (1 + 2 * 3)
 
 
+def test_a_dropped_child_may_itself_vary_in_depth(randomise: Randomise) -> None:
+    """Sequences directly within a sequence: what is dropped is an elastic container."""
+    rows = lambda: nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 6))  # noqa: E731
+    model = nn.Sequential(nn.Linear(6, 6), nn.Sequential(rows(), rows()), nn.Linear(6, 3))
+    randomise(model)
+    net = elastic(model, {"1": Depth((1, 2)), "1.*": Depth((1, 2))}, input_shape=(6,)).eval()
+    archs = list(net.space.enumerate())
+    assert len(archs) == 2 + 2 * 2
+    for arch in archs:
+        x, subnet = images(net, arch), net.subnet(arch)
+        net.activate(arch)
+        with torch.no_grad():
+            assert largest_error(subnet(x), net(x)) <= 1e-6
+        assert net.params(arch) == sum(p.numel() for p in subnet.parameters())
+        assert not any(isinstance(m, (nn.Identity, *ELASTIC_TYPES)) for m in subnet.modules())
+
+
+def test_the_smallest_subnet_is_extracted_when_it_is_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(layer: nn.Module, inputs: int) -> nn.Module:
+        raise RuntimeError("no such slice")
+
+    monkeypatch.setattr(layers.ElasticBatchNorm2d, "static", broken)
+    with pytest.raises(SupernetError, match="the smallest subnet cannot be extracted: no such slice"):
+        elastic(resnet18(width=8), {"layer1.0.conv1": HALF}, input_shape=(3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda block, x: F.relu(block(x)),
+        lambda block, x: x + block(x),
+        lambda block, x: F.relu(x + 0.5 * torch.sigmoid(block(x))),
+    ],
+)
+def test_what_a_loop_does_to_a_blocks_output_goes_with_the_block(step: Any, randomise: Randomise) -> None:
+    """Equal to the network of fewer blocks with the same weights, in results and in what torch counts."""
+    model = Loop(step)
+    randomise(model)
+    net = elastic(model, {"blocks": Depth((1, 2, 3)), "blocks.*": HALF, "stem": HALF}, input_shape=(3, 6, 6)).eval()
+    for arch in net.space.enumerate():
+        x, subnet = images(net, arch), net.subnet(arch)
+        net.activate(arch)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            found = subnet(x)
+        assert net.macs(arch) == counter.get_total_flops() // 2 // len(x)
+        assert net.params(arch) == sum(p.numel() for p in subnet.parameters())
+        with torch.no_grad():
+            assert largest_error(found, net(x)) <= 1e-6
+    widest = {c.name: c.values[-1] for c in net.space.choices}
+    for depth in (1, 2, 3):
+        short = Loop(step, depth)
+        short.load_state_dict({k: v for k, v in model.state_dict().items() if k in short.state_dict()})
+        arch = net.space.architecture(widest | {"depth[blocks]": depth})
+        with torch.no_grad():
+            assert torch.equal(net.subnet(arch)(images(net, arch)), short(images(net, arch)))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "computed",
+    [
+        nn.utils.spectral_norm,
+        nn.utils.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.parametrizations.weight_norm,
+        lambda conv: prune.l1_unstructured(conv, "weight", 0.5),
+        lambda conv: prune.l1_unstructured(conv, "bias", 0.5),
+    ],
+)
+@pytest.mark.parametrize("declared", [{"0": Width((0.5, 1))}, {"1": Width((0.5, 1))}, {"1": Kernel((1, 3))}])
+def test_a_weight_that_is_computed_is_refused_by_name(computed: Any, declared: Any) -> None:
+    """Be it declared itself or read what is cut."""
+    conv = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+    model = nn.Sequential(conv[0], computed(conv[1]), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2))
+    with pytest.raises(SupernetError, match=r"a weight of '1' is computed .* has to be removed first"):
+        elastic(model, declared, input_shape=(3, 6, 6))
+
+
+@pytest.mark.parametrize("computed", [nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_a_weight_that_is_computed_may_stand_where_nothing_is_cut(computed: Any) -> None:
+    conv = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
+    model = nn.Sequential(conv[0], computed(conv[1]), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)).eval()
+    net = elastic(model, {"0": Kernel((1, 3))}, input_shape=(3, 6, 6))
+    for arch in net.space.enumerate():
+        net.activate(arch)
+        with torch.no_grad():
+            assert largest_error(net.subnet(arch)(images(net, arch)), net(images(net, arch))) <= 1e-6
+
+
 def test_outputs_between_which_depth_chooses_have_one_width() -> None:
     """Without residuals: whatever child is the last one, its output goes to the same reader."""
     chain = nn.Sequential(*(nn.Conv2d(3 if i == 0 else 8, 8, 1) for i in range(4)))
@@ -702,16 +792,34 @@ def test_a_width_that_cannot_be_cut_names_module_and_reason(case: str) -> None:
 
 
 class Dense(nn.Module):
-    """Every block reads the sum of all before."""
+    """The result is the product of what all blocks give."""
 
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(nn.Conv2d(3, 3, 1) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
+        total = x
         for block in self.blocks:
-            x = x + block(x)
-        return x.mean((2, 3))
+            x = F.relu(block(x))
+            total = total * x
+        return total.mean((2, 3))
+
+
+class Loop(nn.Module):
+    """Blocks in a list, and what its loop does to the output of each."""
+
+    def __init__(self, step: Callable[[nn.Module, Tensor], Tensor], depth: int = 3) -> None:
+        super().__init__()
+        self.step = step
+        self.stem, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 2)
+        self.blocks = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = self.step(block, x)
+        return self.head(x.mean((2, 3)))
 
 
 class Twice(nn.Sequential):
@@ -805,6 +913,11 @@ DECLARATIONS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
         lambda: Dense(),
         {"blocks": Depth((1, 3))},
         "'blocks' cannot vary in depth: 'blocks.1' is not the only one that takes the output of 'blocks.0'",
+    ),
+    "a depth between whose blocks is more": (
+        lambda: Loop(lambda block, x: F.max_pool2d(block(x), 3, 1, 1)),
+        {"blocks": Depth((1, 3))},
+        "'blocks.1' does not take the output of 'blocks.0', or between them stands more than element-wise operations",
     ),
     "a depth called twice": (
         lambda: stages(*[nn.Conv2d(3, 3, 1)] * 2),
