@@ -277,7 +277,10 @@ def finetune(
     campaign: Source,
     arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
     data: Annotated[
-        str | None, typer.Option("--data", help="What to learn from, as in [data] (default: the calibration data).")
+        str | None,
+        typer.Option(
+            "--data", help="What to learn from, as under data in the configuration (default: the calibration data)."
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1)] = 200,
     batch: Annotated[int, typer.Option(min=2)] = 64,

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from hwsearch.errors import DataError, nearest
@@ -209,7 +209,8 @@ class ImageData:
             return image
         except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …
             which = repr(self.names[i]) if self.names else str(i)
-            raise DataError(f"image {which} of {self.name!r} cannot be decoded: {error}.") from error
+            why = "it is not an image" if isinstance(error, UnidentifiedImageError) else error
+            raise DataError(f"image {which} of {self.name!r} cannot be decoded: {why}.") from error
 
     def pixels(self, side: int) -> NDArray[np.uint8]:
         """All images at one side length: uint8 (N, side, side, 3); kept for the next call, as `CACHE_BYTES` allows."""

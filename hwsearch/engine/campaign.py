@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,20 @@ from hwsearch.supernets.catalogue import LoadedSupernet, entry
 from hwsearch.supernets.checkpoint import digest
 
 CONFIG_FILE = "campaign.toml"
+
+
+def _shared(data: Mapping[str, Data]) -> list[str]:
+    """What is said where test examples are also among those that the search or the calibration used."""
+    found = []
+    for other in ("validation", "calibration"):
+        if other in data:
+            n = len(data["test"]) - len(data["test"].without([data[other]]))
+            if n:
+                found.append(
+                    f"{n:,} of {len(data['test']):,} test examples are also {other} data: the report's accuracies are "
+                    "not independent of the search."
+                )
+    return found
 
 
 def torch_threads() -> int:
@@ -124,7 +139,7 @@ class Campaign:
         loaded = entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
         if self.config.supernet.sort:
             loaded.net.sort_channels()
-            loaded = replace(loaded, digest=digest(loaded.net))
+            loaded = replace(loaded, digest=digest(loaded.net, loaded.net.structure()))
         return loaded
 
     @property
@@ -189,11 +204,14 @@ class Campaign:
             except DataError as error:
                 raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
             classes = classes or found[split].classes or None
-        if found["validation"].digest == found["test"].digest:
-            self.progress.warn(
-                "validation and test data are the same: the report's accuracies are not independent of the search."
-            )
+        for warning in _shared(found):
+            self.progress.warn(warning)
         return found
+
+    @cached_property
+    def data_warnings(self) -> list[str]:
+        """Test examples that are no test."""
+        return _shared(self.data)
 
     def example_subject(self, split: str) -> str:
         """What an accuracy depends on besides subnet and weights: the data, their order of classes, their preparation."""

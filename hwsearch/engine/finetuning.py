@@ -36,6 +36,8 @@ def finetune_subnet(
     Returns scores before and after, their paired difference with its standard error, and the files.
     """
     entry, net = campaign.loaded.entry, campaign.loaded.net
+    if output is not None and output.suffix != ".onnx":
+        raise CampaignError(f"{str(output)!r} does not end in .onnx.")
     arch = find_arch(campaign, arch_id)
     size = net.input_size(arch)
     examples = _training_data(campaign, data)

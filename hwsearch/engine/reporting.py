@@ -351,7 +351,7 @@ def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
 
 
 def _warnings(campaign: Campaign) -> list[str]:
-    found = doubts(campaign, find_accuracy(campaign, "validation", "search").values())
+    found = [*campaign.data_warnings, *doubts(campaign, find_accuracy(campaign, "validation", "search").values())]
     for target in campaign.targets.values():
         rows = list(find_latency(campaign, target, "validate").values())
         loose = [m for m in rows if not m.details["converged"]]

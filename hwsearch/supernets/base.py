@@ -91,6 +91,10 @@ class Supernet(nn.Module, ABC):
         """A weight file's tensors under this network's names, where the authors' files spell them in other ways."""
         return dict(state)
 
+    def structure(self) -> str:
+        """What of the network its weights do not tell, where that is code of the user's; part of what it is known by."""
+        return ""
+
     def sort_channels(self) -> None:
         """Put what subnets cut in order of importance, in place; the largest subnet stays the same, up to rounding."""
         raise SupernetError(

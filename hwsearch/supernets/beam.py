@@ -5,6 +5,7 @@ The rules are those of fairseq (Ott et al., 2019, arXiv 1904.01038), so that pub
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,8 +56,15 @@ def translate(
 
     A hypothesis ends where ``</s>`` is among the `beam` best of the continuations of one sentence's hypotheses, and a
     sentence is done with `beam` ended ones. Padding is never given. Raises `MeasurementError` where outputs are not
-    finite.
+    finite, or an argument cannot be.
     """
+    if beam < 1 or max_length < 1 or not math.isfinite(length_penalty):
+        raise MeasurementError(
+            f"beam {beam}, max_length {max_length} and length_penalty {length_penalty} must be at least 1, at least 1, "
+            "and a number."
+        )
+    if source_NS.shape[1] > net.positions:
+        raise MeasurementError(f"a sentence of {source_NS.shape[1]} tokens; the network has {net.positions} positions.")
     max_length = min(max_length, net.positions - 1)
     n = len(source_NS)
     sentences = list(range(n))

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwsearch.errors import CheckpointError, SupernetError, nearest
+from hwsearch.errors import CheckpointError, HwsearchError, SupernetError, nearest
 from hwsearch.images import Preprocess, read_images
 from hwsearch.inputs import Data
 from hwsearch.supernets.base import Supernet
@@ -89,9 +89,18 @@ class SupernetEntry:
                 net = self.build_for(state) if self.build_for else self.build()
         except CheckpointError as error:
             raise CheckpointError(f"{str(path)!r}: {error.message}", hint=error.hint) from error
+        except HwsearchError:
+            raise
+        except Exception as error:  # whatever code of the user's raises
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            raise SupernetError(
+                f"supernet {self.name!r} cannot be built: {type(error).__name__}: {error} ({at.filename}, line {at.lineno})."
+            ) from error
+        if not isinstance(net, Supernet):
+            raise SupernetError(f"supernet {self.name!r}: build gives a {type(net).__name__}, not a Supernet.")
         load_weights(net, state, repr(str(path)), take=True)
         net.eval()
-        return LoadedSupernet(self, net, digest(net))
+        return LoadedSupernet(self, net, digest(net, net.structure()))
 
     def shape(self, state: Mapping[str, Tensor] | None = None) -> Supernet:
         """The network that these tensors call for, or the published one, without memory for its weights."""

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import pickle
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
@@ -47,7 +48,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"there is no weight file {str(path)!r}.")
     state: Any
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix == ".safetensors" or _is_safetensors(path):
             state = load_file(path)
         else:
             with torch.serialization.safe_globals(HARMLESS):
@@ -56,7 +57,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if _no_weights(path):
             raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
         raise CheckpointError(
-            f"{str(path)!r} holds more than tensors, and loading it could run code: {_first_sentence(error)}.",
+            f"{str(path)!r} holds more than tensors, and loading it could run code: {_refused(error)}.",
             hint="Convert it to safetensors where you trust it.",
         ) from error
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -65,13 +66,30 @@ def read_state(path: Path) -> dict[str, Tensor]:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
-        raise CheckpointError(f"{str(path)!r} holds no named tensors.")
-    return {str(k).removeprefix("module."): v for k, v in state.items()}
+        keys = f" Its entries are {', '.join(map(str, state))[:200]}." if isinstance(state, Mapping) and state else ""
+        raise CheckpointError(
+            f"{str(path)!r} holds no named tensors, by themselves or under one of {', '.join(WRAPPERS)}.{keys}"
+        )
+    wrapped = all(str(k).startswith("module.") for k in state)
+    return {str(k).removeprefix("module.") if wrapped else str(k): v for k, v in state.items()}
+
+
+def _refused(error: Exception) -> str:
+    """The name that torch would not load, or what else it said."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return named[1] if named else _first_sentence(error)
 
 
 def _first_sentence(error: Exception) -> str:
     """The first sentence of a message, without its full stop; torch's go on for paragraphs."""
     return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By its first bytes: the length of a JSON header, and its brace."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
 def _no_weights(path: Path) -> bool:
@@ -106,7 +124,9 @@ class Uninitialised(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in self.DRAWS:
-            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+            drawn = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            if isinstance(drawn, nn.Parameter):  # other tensors may be no part of a file
+                return drawn
         return func(*args, **kwargs)
 
 
@@ -151,6 +171,11 @@ def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
         for k in own
         if k in state and state[k].shape != own[k].shape
     ]
+    shapes += [
+        f"{k} holds {str(state[k].dtype).removeprefix('torch.')}, expected real numbers"
+        for k in own
+        if k in state and own[k].is_floating_point() and not state[k].is_floating_point()
+    ]
     count = max(1, len(own))
     named, share = 1 - len(missing) / count, 1 - (len(missing) + len(shapes)) / count
     return Fit(missing, [k for k in state if k not in own], shapes, named, share)
@@ -187,24 +212,32 @@ def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str, *, tak
 
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write named tensors, whole or not at all; tensors that share memory are written each."""
+    """Write named tensors, whole or not at all; tensors that share memory are written each.
+
+    Raises `CheckpointError` where the file cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        save_file({k: v.detach().clone().contiguous() for k, v in state.items()}, partial, metadata=dict(metadata))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = save({k: v.detach().clone().contiguous() for k, v in state.items()}, metadata=dict(metadata))
+        partial.write_bytes(data)
         os.replace(partial, path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {str(path)!r}: {error.strerror}.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if partial.exists():
+            partial.unlink()
 
 
 def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a network's weights and statistics as safetensors (without ``num_batches_tracked``)."""
-    state = {k: v.detach().contiguous() for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
-    save_file(state, path, metadata=dict(metadata))
+    state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+    write_safetensors(state, path, metadata)
 
 
-def digest(net: nn.Module) -> str:
-    """Twelve hex digits of a network's weights: two supernets with equal digests are the same."""
-    h = hashlib.sha256()
+def digest(net: nn.Module, structure: str = "") -> str:
+    """Twelve hex digits of a network's weights, and of what else tells it apart: equal digests, equal supernets."""
+    h = hashlib.sha256(structure.encode())
     for name, value in net.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             h.update(name.encode())

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
@@ -55,6 +55,7 @@ from hwsearch.supernets.elastic import (
     ElasticSequential,
     sort_by_importance,
 )
+from hwsearch.supernets.seeded import seeded_weights
 from hwsearch.supernets.tied import Trace, on_meta, trace
 
 __all__ = ["Declaration", "Depth", "ElasticModule", "Kernel", "Width", "elastic"]
@@ -81,7 +82,62 @@ def elastic(
     tied, the first declared one gives the name. Raises `SupernetError` for a declaration that fits no module or
     cannot be carried out, with the module and the reason.
     """
-    return ElasticModule(model, declaration, input_shape=input_shape, name=name, resolutions=resolutions)
+    kinds = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()} - {"float32"})
+    if kinds:
+        raise SupernetError(
+            f"{name or type(model).__name__!r} has weights of type {', '.join(kinds)}.", hint="Give it in float32."
+        )
+    net = ElasticModule(model, declaration, input_shape=input_shape, name=name, resolutions=resolutions)
+    _prove(net, model)
+    return net
+
+
+def _prove(net: ElasticModule, model: nn.Module) -> None:
+    """Run the supernet on random weights and inputs, and refuse it where it is not what it should be.
+
+    What a network's code does with a layer besides calling it (reading its weight or its sizes, keeping it in a list of
+    its own, hooks) is not in the trace; here it shows. The largest subnet must be the given network, also with sorted
+    channels; activated supernet and extracted subnet must agree; the smallest must run in training mode.
+    """
+    if any(v.is_meta for v in (*model.parameters(), *model.buffers())):
+        return
+    probe, plain = copy.deepcopy(net).eval(), copy.deepcopy(model).eval()
+    state = seeded_weights(probe.state_dict())
+    probe.load_state_dict(state)
+    plain.load_state_dict({k: v for k, v in state.items() if k in plain.state_dict()})
+    space = net.space
+    ends = (space.largest(), space.smallest())
+    x = {a: torch.randn(2, *net.input_shape(a), generator=torch.Generator().manual_seed(0)) for a in ends}
+    rest = space.sample(3, np.random.default_rng(0), exclude=ends)
+    with torch.no_grad():
+        for arch in (*ends, *rest):
+            inputs = x.get(arch, torch.randn(2, *net.input_shape(arch), generator=torch.Generator().manual_seed(1)))
+            probe.activate(arch)
+            try:
+                active, cut = probe(inputs), probe.subnet(arch).eval()(inputs)
+            except Exception as error:  # whatever torch or the model's own code raises
+                raise SupernetError(f"subnet {arch.to_dict()} does not run: {error}") from error
+            _same(active, cut, f"the activated supernet and the extracted subnet {arch.to_dict()}")
+        expected = plain(x[ends[0]])
+        _same(probe.subnet(ends[0]).eval()(x[ends[0]]), expected, "the largest subnet and the given network")
+        probe.sort_channels()
+        _same(probe.subnet(ends[0]).eval()(x[ends[0]]), expected, "the largest subnet with sorted channels and without")
+        probe.activate(ends[1])
+        try:
+            probe.train()(x[ends[1]])
+        except Exception as error:  # as above
+            raise SupernetError(f"the smallest subnet does not run in training mode: {error}") from error
+
+
+def _same(a: Tensor, b: Tensor, what: str) -> None:
+    scale = max(float(b.abs().max()), 1e-6)
+    difference = float((a - b).abs().max()) / scale
+    if not difference <= 1e-3:
+        raise SupernetError(
+            f"{what} differ by {difference:.2g} of the largest output.",
+            hint="The network's code reads weights or sizes of a layer that is cut, reaches layers by a list or dict of "
+            "its own, or has hooks: leave such layers out of the declaration.",
+        )
 
 
 @dataclass
@@ -244,9 +300,15 @@ class ElasticModule(Supernet):
         side = arch.integer("r")
         return (self._shape[0], side, side)
 
+    def structure(self) -> str:
+        """The traced program of the largest and of the smallest subnet, and the choices."""
+        subnets = [self.subnet(a) for a in (self.space.largest(), self.space.smallest())]
+        programs = [f"{fx.symbolic_trace(s).code}{s!r}" for s in subnets]
+        return "\n".join([*programs, self.space.to_json()])
+
     def _genes(self, arch: Architecture) -> dict[str, Any]:
         """All genes of `arch`; inactive ones at their largest value."""
-        if arch.space_name != self.space.name:
+        if arch.space_name != self.space.name or not set(arch) <= set(self.space.names):
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         return {c.name: arch[c.name] if c.name in arch else c.values[-1] for c in self.space.choices}
 

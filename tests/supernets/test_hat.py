@@ -577,3 +577,12 @@ def test_parts_are_timed_with_what_they_take(net: HatTransformer) -> None:
     assert len(step.inputs) == 2 + 4 * 6 and len(step.outputs) == 1 + 2 * 6 == len(step.output_axes)
     tokens = encoder.inputs[0].sample(50, np.random.default_rng(0))
     assert tokens.min() >= 4 and tokens.max() < 48
+
+
+@pytest.mark.parametrize("wrong", [{"beam": 0}, {"max_length": 0}, {"length_penalty": float("nan")}])
+def test_arguments_of_a_translation_that_cannot_be_are_told(net: HatTransformer, wrong: dict[str, float]) -> None:
+    subnet, (source, _) = net.subnet(net.space.smallest()), sentences(8, 7)
+    with pytest.raises(MeasurementError, match="must be at least 1"):
+        translate(subnet, source, **wrong)
+    with pytest.raises(MeasurementError, match="a sentence of 99 tokens"):
+        translate(subnet, torch.full((1, 99), 5))

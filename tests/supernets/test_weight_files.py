@@ -106,3 +106,24 @@ def test_what_is_loaded_is_the_networks_own() -> None:
         assert parameters[names[0]].data_ptr() != parameters[names[1]].data_ptr()
     given = {v.data_ptr() for v in state.values()}
     assert given.isdisjoint(v.data_ptr() for v in net.state_dict().values())
+
+
+def test_the_kind_of_file_is_seen_from_its_contents(file: Path, tmp_path: Path) -> None:
+    converted = Path(hwsearch.supernets("convert", file)["file"])
+    renamed = converted.rename(tmp_path / "x.pth")
+    assert hwsearch.supernets("check", renamed)["loads"]
+
+
+def test_integers_are_no_weights(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save({k: v.to(torch.int8) for k, v in state.items()}, tmp_path / "x.pth")
+    assert not hwsearch.supernets("check", tmp_path / "x.pth")["loads"]
+    with pytest.raises(CheckpointError, match="holds int8, expected real numbers"):
+        catalogue.entry(NAME).load(tmp_path / "x.pth")
+
+
+def test_a_file_that_cannot_be_written_is_told(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    with pytest.raises(CheckpointError, match="cannot write"):
+        hwsearch.supernets("convert", file, output=tmp_path / "taken" / "x.safetensors")
+    made = hwsearch.supernets("convert", file, output=tmp_path / "new" / "x.safetensors")
+    assert Path(made["file"]).stat().st_mode & 0o444 == 0o444
