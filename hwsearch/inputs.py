@@ -86,7 +86,7 @@ class Data(Protocol):
         ...
 
     def without(self, others: Sequence[Data]) -> Data:
-        """The examples that are in none of the others; of another kind nothing is the same."""
+        """The examples that are in none of the others; of another kind nothing is the same. `DataError` if none is left."""
         ...
 
     @property

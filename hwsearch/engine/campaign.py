@@ -35,7 +35,10 @@ def _shared(data: Mapping[str, Data]) -> list[str]:
     found = []
     for other in ("validation", "calibration"):
         if other in data:
-            n = len(data["test"]) - len(data["test"].without([data[other]]))
+            try:
+                n = len(data["test"]) - len(data["test"].without([data[other]]))
+            except DataError:  # none is left
+                n = len(data["test"])
             if n:
                 found.append(
                     f"{n:,} of {len(data['test']):,} test examples are also {other} data: the report's accuracies are "

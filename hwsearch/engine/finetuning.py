@@ -9,7 +9,7 @@ from hwsearch.accuracy import Z90, assess, recalibrate
 from hwsearch.engine.campaign import Campaign
 from hwsearch.engine.measuring import accuracy_row, ready_subnet
 from hwsearch.engine.results import export_model, find_arch
-from hwsearch.errors import CampaignError
+from hwsearch.errors import CampaignError, DataError
 from hwsearch.inputs import Data
 from hwsearch.store import utc_now
 from hwsearch.supernets.checkpoint import digest, save_weights
@@ -101,7 +101,13 @@ def _training_data(campaign: Campaign, path: str | None) -> Data:
         vocabulary = Path(config.vocabulary) if config.vocabulary else None
         found = entry.read(path, entry.preprocess, limit=ALL, classes=classes, vocabulary=vocabulary)
         campaign.loaded.net.check_data(found, "training")
-    rest = found.without([campaign.data[split] for split in ("validation", "test")])
+    try:
+        rest = found.without([campaign.data[split] for split in ("validation", "test")])
+    except DataError as error:  # none is left
+        raise CampaignError(
+            f"all {len(found):,} examples of {found.name!r} also judge the subnets: there is nothing to learn from.",
+            hint="Give other data.",
+        ) from error
     if len(rest) < len(found):
         campaign.progress.warn(
             f"{len(found) - len(rest):,} of {len(found):,} examples of {found.name!r} also judge the subnets: "

@@ -13,7 +13,7 @@ from torch import nn
 
 import hwsearch
 from hwsearch.accuracy import Preprocess, calibrated_subnet, evaluate, from_arrays, recalibrate
-from hwsearch.errors import TrainingError
+from hwsearch.errors import CampaignError, TrainingError
 from hwsearch.images import ImageData, from_folder
 from hwsearch.supernets.cifar10 import ENTRY, images
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
@@ -153,6 +153,14 @@ def test_what_judges_is_not_learnt_from(
     judges = {*opened.data["test"].images, *opened.data["validation"].images}
     assert judges.isdisjoint(seen[0].images)
     assert not (tmp_path / "run" / "finetuning").exists() or not list((tmp_path / "run" / "finetuning").iterdir())
+
+
+def test_nothing_left_to_learn_from_is_told(campaign: Path, tmp_path: Path) -> None:
+    campaign.write_text(campaign.read_text().replace("test_images = 200", "test_images = 3000"))
+    opened = hwsearch.Campaign.open(campaign, folder=tmp_path / "run")
+    shipped = Path(str(ENTRY.weights)).parent / "cifar10-images.parquet"
+    with pytest.raises(CampaignError, match="all 3,000 examples"):
+        hwsearch.finetune(opened, "smallest", data=f"{shipped}:test", steps=1)
 
 
 def test_texts_and_folders_leave_out_what_judges(tmp_path: Path) -> None:
