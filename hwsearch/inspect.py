@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
+from torch import Tensor
 
 import hwsearch
 from hwsearch.devices import (
@@ -68,6 +69,38 @@ def check_file(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     state = read_state(path)
+    fits, reasons, closest = _compare_all(state)
+    bad = not_finite(state)
+    blob = _digest(path, "sha1", f"blob {path.stat().st_size}\0".encode())
+    published = [n for n in fits if catalogue.entry(n).card.get("git_blob_sha1") == blob]
+    found = {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": _digest(path, "sha256"),
+        "tensors": len(state),
+        "weights": int(sum(v.numel() for v in state.values())),
+        "types": sorted({str(v.dtype).removeprefix("torch.") for v in state.values()}),
+        "not_finite": bad,
+        "fits": fits,
+        "loads": bool(fits) and not bad,
+        "published_file": published[0] if published else None,
+    }
+    if not fits:
+        found["otherwise"] = reasons
+    if not fits and closest is not None:
+        share, name, fit = closest
+        found["closest"] = {
+            "name": name,
+            "share": round(share, 3),
+            "missing": fit.missing,
+            "unknown": fit.extra,
+            "of another shape": fit.shapes,
+        }
+    return found
+
+
+def _compare_all(state: dict[str, Tensor]) -> tuple[list[str], dict[str, str], tuple[float, str, Fit] | None]:
+    """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
     closest: tuple[float, str, Fit] | None = None
@@ -83,32 +116,7 @@ def check_file(path: Path | str) -> dict[str, Any]:
         reasons[name] = f"{fit}. {fit.hint}"
         if fit.share > 0 and (closest is None or fit.share > closest[0]):
             closest = (fit.share, name, fit)
-    blob = _digest(path, "sha1", f"blob {path.stat().st_size}\0".encode())
-    published = [n for n in fits if catalogue.entry(n).card.get("git_blob_sha1") == blob]
-    found = {
-        "file": str(path),
-        "bytes": path.stat().st_size,
-        "sha256": _digest(path, "sha256"),
-        "tensors": len(state),
-        "weights": int(sum(v.numel() for v in state.values())),
-        "types": sorted({str(v.dtype).removeprefix("torch.") for v in state.values()}),
-        "not_finite": not_finite(state),
-        "fits": fits,
-        "loads": bool(fits) and not not_finite(state),
-        "published_file": published[0] if published else None,
-    }
-    if not fits:
-        found["otherwise"] = reasons
-    if not fits and closest is not None:
-        share, name, fit = closest
-        found["closest"] = {
-            "name": name,
-            "share": round(share, 3),
-            "missing": fit.missing,
-            "unknown": fit.extra,
-            "of another shape": fit.shapes,
-        }
-    return found
+    return fits, reasons, closest
 
 
 def _digest(path: Path, kind: str, before: bytes = b"") -> str:
@@ -130,7 +138,7 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str
     place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
     if place.exists():
         raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
-    fits = [n for n in check_file(path)["fits"] if n]
+    fits = _compare_all(state)[0]
     if fits:
         net = catalogue.entry(fits[0]).shape(state)
         renamed = net.rename(state)

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from hwsearch.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
-from hwsearch.supernets.checkpoint import digest
 
 CONFIG_FILE = "campaign.toml"
 
@@ -142,7 +140,7 @@ class Campaign:
         loaded = entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
         if self.config.supernet.sort:
             loaded.net.sort_channels()
-            loaded = replace(loaded, digest=digest(loaded.net, loaded.net.structure()))
+            loaded = LoadedSupernet.of(loaded.entry, loaded.net)
         return loaded
 
     @property
@@ -182,9 +180,18 @@ class Campaign:
             v.visits, p.block_runs, p.block_ms, v.half_width, p.confidence, group=p.group, budget_s=v.budget_s
         )
 
-    @cached_property
+    @property
     def data(self) -> dict[str, Data]:
         """The examples ``validation`` and ``test``, and ``calibration`` where the family has batch norms."""
+        return self._data[0]
+
+    @property
+    def data_warnings(self) -> list[str]:
+        """What is said where test examples are no test."""
+        return self._data[1]
+
+    @cached_property
+    def _data(self) -> tuple[dict[str, Data], list[str]]:
         c, entry = self.config.data, self.loaded.entry
         shipped = entry.data() if entry.data else {}
         classes = shipped["test"].classes if shipped else None
@@ -207,14 +214,10 @@ class Campaign:
             except DataError as error:
                 raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
             classes = classes or found[split].classes or None
-        for warning in _shared(found):
+        warnings = _shared(found)
+        for warning in warnings:
             self.progress.warn(warning)
-        return found
-
-    @cached_property
-    def data_warnings(self) -> list[str]:
-        """Test examples that are no test."""
-        return _shared(self.data)
+        return found, warnings
 
     def example_subject(self, split: str) -> str:
         """What an accuracy depends on besides subnet and weights: the data, their order of classes, their preparation."""

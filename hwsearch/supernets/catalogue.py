@@ -100,7 +100,7 @@ class SupernetEntry:
             raise SupernetError(f"supernet {self.name!r}: build gives a {type(net).__name__}, not a Supernet.")
         load_weights(net, state, repr(str(path)), take=True)
         net.eval()
-        return LoadedSupernet(self, net, digest(net, net.structure()))
+        return LoadedSupernet.of(self, net)
 
     def shape(self, state: Mapping[str, Tensor] | None = None) -> Supernet:
         """The network that these tensors call for, or the published one, without memory for its weights."""
@@ -136,6 +136,11 @@ class LoadedSupernet:
     entry: SupernetEntry
     net: Supernet
     digest: str
+
+    @classmethod
+    def of(cls, entry: SupernetEntry, net: Supernet) -> LoadedSupernet:
+        """With the digest of the weights as they are now."""
+        return cls(entry, net, digest(net, net.structure()))
 
     def balanced_cost(self, rows: np.ndarray) -> np.ndarray:
         """The cost that balanced sampling spreads over: MACs."""
