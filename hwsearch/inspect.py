@@ -16,6 +16,7 @@ import hwsearch
 from hwsearch.devices import (
     Device,
     Protocol,
+    Workload,
     create_runtime,
     fingerprint,
     host_facts,
@@ -180,18 +181,13 @@ def doctor() -> dict[str, Any]:
     net = entry.build().eval()
     arch = net.space.sample_balanced(3, np.random.default_rng(0), net.macs_array)[2]
     model = bytes(lower(net.subnet(arch), net.input_shape(arch)).SerializeToString())
-    shape = net.input_shape(arch)
-    nodes = runtime.verify(model, shape)
-    sessions = [runtime.load(model, shape) for _ in range(9)]
+    workload = Workload.of(model, net.input_shape(arch))
+    nodes = runtime.verify(workload)
+    sessions = [runtime.load(workload) for _ in range(9)]
     started = time.monotonic()
     bursts = []
     for session in sessions[:8]:
-        times = []
-        for _ in range(120):
-            t = time.perf_counter()
-            session.run()
-            times.append(time.perf_counter() - t)
-        bursts.append(float(np.median(times)) * 1e3)
+        bursts.append(float(np.median(session.time(120))))
     timings = measure_group(sessions[:8], sessions[8], Protocol(visits=(24, 24)), np.random.default_rng(0))
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731

@@ -1,17 +1,31 @@
 """Target devices: what they are, what runs on them, and how a latency is measured."""
 
 from hwsearch._verbs import make_callable
-from hwsearch.devices.device import Chain, Device, Runtime, Session, create_runtime, fingerprint, runtime_names
+from hwsearch.devices.device import (
+    Chain,
+    Device,
+    HostClock,
+    Model,
+    Runtime,
+    Session,
+    Workload,
+    create_runtime,
+    fingerprint,
+    runtime_names,
+)
 from hwsearch.devices.host import host_facts, load_average, versions
 from hwsearch.devices.protocol import Protocol, Timing, measure_group, median_interval
 
 __all__ = [
     "Chain",
     "Device",
+    "HostClock",
+    "Model",
     "Protocol",
     "Runtime",
     "Session",
     "Timing",
+    "Workload",
     "create_runtime",
     "fingerprint",
     "host_facts",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime as ort
 
-from hwsearch.devices.device import Device
+from hwsearch.devices.device import Chain, Device, Form, HostClock, Model, Workload
 from hwsearch.devices.host import host_facts, usable_cores
 from hwsearch.errors import DeviceError, ProviderError, nearest
-from hwsearch.inputs import InputsLike, as_inputs
+from hwsearch.inputs import Input
 
 
-class OnnxSession:
+class OnnxSession(HostClock):
     """A loaded model with its input; `run` is one call of `InferenceSession.run`, as a user makes it."""
 
     def __init__(self, session: ort.InferenceSession, feed: dict[str, np.ndarray]) -> None:
@@ -34,6 +36,8 @@ class OnnxRuntime:
     several sessions are alive at once while candidates are interleaved, and a spinning one would
     disturb the next (``options.spinning = true`` changes that and makes another device).
     """
+
+    form: ClassVar[Form] = "onnx"
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -109,27 +113,37 @@ class OnnxRuntime:
             )
         return session
 
-    def _feed(self, session: ort.InferenceSession, inputs: InputsLike) -> dict[str, np.ndarray]:
+    def _feed(self, session: ort.InferenceSession, inputs: Sequence[Input]) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(0)
-        values = [i.sample(self.device.batch, rng) for i in as_inputs(inputs)]
+        values = [i.sample(self.device.batch, rng) for i in inputs]
         return {found.name: value for found, value in zip(session.get_inputs(), values, strict=True)}
 
-    def load(self, model: bytes, inputs: InputsLike) -> OnnxSession:
-        session = self._session(model, self._options())
-        loaded = OnnxSession(session, self._feed(session, inputs))
+    def load(self, workload: Workload) -> HostClock:
+        parts = [(self._load(model), model.runs) for model in workload.parts]
+        return parts[0][0] if len(parts) == 1 and parts[0][1] == 1 else Chain(parts)
+
+    def _load(self, model: Model) -> OnnxSession:
+        session = self._session(model.onnx, self._options())
+        loaded = OnnxSession(session, self._feed(session, model.inputs))
         try:
             loaded.run()
         except Exception as error:  # as above
             raise DeviceError(f"device {self.device.name!r} cannot run the model: {error}") from error
         return loaded
 
-    def verify(self, model: bytes, inputs: InputsLike) -> dict[str, int]:
+    def verify(self, workload: Workload) -> dict[str, int]:
+        counts: Counter[str] = Counter()
+        for model in workload.parts:
+            counts.update(self._verify(model))
+        return dict(counts)
+
+    def _verify(self, model: Model) -> dict[str, int]:
         with tempfile.TemporaryDirectory() as folder:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
-            session = self._session(model, options)
-            session.run(None, self._feed(session, inputs))
+            session = self._session(model.onnx, options)
+            session.run(None, self._feed(session, model.inputs))
             events = json.loads(Path(session.end_profiling()).read_text())
         counts: dict[str, int] = {}
         for event in events:

@@ -9,7 +9,6 @@ baseline, which removes the waves that both see.
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -166,8 +165,8 @@ def measure_group(
             break
         for i in rng.permutation(len(open_)):
             c = open_[i]
-            levels.append(float(np.median(_block(reference, reference_runs))))
-            times = _block(c.session, c.runs_per_block)
+            levels.append(float(np.median(reference.time(reference_runs))))
+            times = c.session.time(c.runs_per_block)
             c.medians.append(float(np.median(times)))
             c.minima.append(min(times))
             c.runs.extend(times)
@@ -181,7 +180,7 @@ def measure_group(
         if tick is not None:
             finished = sum(len(c.medians) if not c.done else p.visits[1] for c in candidates)
             tick(finished / (len(candidates) * p.visits[1]))
-    levels.append(float(np.median(_block(reference, reference_runs))))
+    levels.append(float(np.median(reference.time(reference_runs))))
     level = np.array(levels)
     now = throttled()
     cut = (now - quota) if now is not None and quota is not None else 0
@@ -214,24 +213,6 @@ def _warm_up(session: Session, p: Protocol) -> int:
     best = math.inf
     count = 0
     while count < 3 or (time.perf_counter() - started) * 1e3 < p.warmup_ms:
-        t = time.perf_counter()
-        session.run()
-        best = min(best, (time.perf_counter() - t) * 1e3)
+        best = min(best, session.time(1)[0])
         count += 1
     return max(p.block_runs, math.ceil(p.block_ms / best))
-
-
-def _block(session: Session, runs: int) -> list[float]:
-    """Milliseconds of each of `runs` runs, with garbage collection held off."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        times = []
-        for _ in range(runs):
-            t = time.perf_counter_ns()
-            session.run()
-            times.append((time.perf_counter_ns() - t) / 1e6)
-        return times
-    finally:
-        if collecting:
-            gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import psutil
 from torch import nn
 
 from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
-from hwsearch.devices import Chain, Session, load_average, measure_group
+from hwsearch.devices import Model, Workload, load_average, measure_group
 from hwsearch.devices.protocol import Protocol, Timing
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.errors import DeviceError, MeasurementError
@@ -178,14 +177,20 @@ def models(
     ]
 
 
-def load_model(campaign: Campaign, target: Target, arch: Architecture, *, calibrated: bool = False) -> Session:
-    """A subnet ready to be timed on a device; with recalibrated batch norms when `calibrated`."""
+def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrated: bool = False) -> Workload:
+    """A subnet in the form its device's runtime asks for; with recalibrated batch norms when `calibrated`."""
+    form = target.runtime.form
+    if form == "genes":
+        return Workload((), arch.id, arch.to_dict())
     subnet = ready_subnet(campaign, arch) if calibrated else campaign.loaded.net.subnet(arch).eval()
-    sessions = [
-        (target.runtime.load(bytes(model.SerializeToString()), part.inputs), part.runs)
-        for part, model in models(campaign, arch, subnet)
-    ]
-    return sessions[0][0] if len(sessions) == 1 and sessions[0][1] == 1 else Chain(sessions)
+    if form == "torch":
+        parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
+    else:
+        parts = [
+            Model(tuple(p.inputs), bytes(model.SerializeToString()), runs=p.runs)
+            for p, model in models(campaign, arch, subnet)
+        ]
+    return Workload(tuple(parts), arch.id, arch.to_dict())
 
 
 def measure_latency(
@@ -264,14 +269,14 @@ def _measure_group(
     sessions, alive, failures = [], [], {}
     for arch in group:
         try:
-            sessions.append(load_model(campaign, target, arch, calibrated=purpose == "validate"))
+            sessions.append(target.runtime.load(workload(campaign, target, arch, calibrated=purpose == "validate")))
             alive.append(arch)
         except (DeviceError, MeasurementError) as error:
             failures[arch.id] = str(error)
     timings: list[Timing] = []
     state = f"baseline:{target.fingerprint}:{campaign.loaded.digest}"
     if sessions:
-        reference = load_model(campaign, target, campaign.reference)
+        reference = target.runtime.load(workload(campaign, target, campaign.reference))
         baseline = campaign.store.get_state(state)
         timings = measure_group(
             sessions,
@@ -324,11 +329,8 @@ def check_devices(campaign: Campaign) -> list[str]:
     """Run one model on every device and see that the provider asked for runs all of it; returns remarks."""
     remarks = []
     with campaign.progress.task("check", len(campaign.targets), "devices") as task:
-        parts = models(campaign, campaign.reference, campaign.loaded.net.subnet(campaign.reference).eval())
         for i, target in enumerate(campaign.targets.values()):
-            counts: Counter[str] = Counter()
-            for part, model in parts:
-                counts.update(target.runtime.verify(bytes(model.SerializeToString()), part.inputs))
+            counts = target.runtime.verify(workload(campaign, target, campaign.reference))
             remarks.append(f"{target.name}: {sum(counts.values())} nodes on {', '.join(counts)}")
             task.update(i + 1)
         task.note(" · ".join(remarks))
@@ -340,9 +342,9 @@ __all__ = [
     "doubts",
     "find_accuracy",
     "find_latency",
-    "load_model",
     "measure_accuracy",
     "measure_latency",
     "models",
     "ready_subnet",
+    "workload",
 ]

@@ -7,7 +7,16 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from hwsearch.devices import Device, Protocol, create_runtime, fingerprint, host_facts, measure_group, runtime_names
+from hwsearch.devices import (
+    Device,
+    Protocol,
+    Workload,
+    create_runtime,
+    fingerprint,
+    host_facts,
+    measure_group,
+    runtime_names,
+)
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import DeviceError, ProviderError
 
@@ -40,19 +49,22 @@ def test_a_session_that_fell_back_is_an_error(monkeypatch, model):
     runtime = create_runtime(Device("cpu"))
     monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda self: ["OtherExecutionProvider"])
     with pytest.raises(ProviderError, match="fell back to 'OtherExecutionProvider'"):
-        runtime.load(model, SHAPE)
+        runtime.load(Workload.of(model, SHAPE))
 
 
 def test_verify_counts_the_nodes_that_ran(model):
-    counts = create_runtime(Device("cpu")).verify(model, SHAPE)
+    counts = create_runtime(Device("cpu")).verify(Workload.of(model, SHAPE))
     assert set(counts) == {"CPUExecutionProvider"} and counts["CPUExecutionProvider"] >= 1
 
 
 def test_measures_a_real_model(model):
     runtime = create_runtime(Device("cpu", batch=4))
-    sessions = [runtime.load(model, SHAPE) for _ in range(2)]
+    sessions = [runtime.load(Workload.of(model, SHAPE)) for _ in range(2)]
     timings = measure_group(
-        sessions, runtime.load(model, SHAPE), Protocol(visits=(3, 3), block_ms=0.2), np.random.default_rng(0)
+        sessions,
+        runtime.load(Workload.of(model, SHAPE)),
+        Protocol(visits=(3, 3), block_ms=0.2),
+        np.random.default_rng(0),
     )
     for t in timings:
         low, high = t.interval
@@ -77,7 +89,7 @@ def test_settings_that_cannot_be_met(change, text):
 
 def test_a_file_that_is_no_model():
     with pytest.raises(DeviceError, match="cannot load"):
-        create_runtime(Device("d")).load(b"not a model", SHAPE)
+        create_runtime(Device("d")).load(Workload.of(b"not a model", SHAPE))
     assert "onnxruntime" in runtime_names()
 
 

@@ -27,8 +27,13 @@ class Fake:
     def __init__(self, clock, ms, rng, noise=0.02):
         self.clock, self.ms, self.rng, self.noise = clock, ms, rng, noise
 
-    def run(self):
-        self.clock.now += self.ms * self.clock.speed(self.clock.now) * np.exp(self.noise * self.rng.standard_normal())
+    def time(self, runs):
+        return [self._run() for _ in range(runs)]
+
+    def _run(self):
+        ms = self.ms * self.clock.speed(self.clock.now) * np.exp(self.noise * self.rng.standard_normal())
+        self.clock.now += ms
+        return ms
 
 
 def measure(monkeypatch, speed, truth, *, seed=0, noise=0.02, **settings):
