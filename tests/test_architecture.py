@@ -39,7 +39,7 @@ ALLOWED = {
         "hwsearch.translation",
     },
     "hwsearch.export": {"hwsearch.spaces", "hwsearch.supernets", "hwsearch.inputs"},
-    "hwsearch.devices": {"hwsearch.export", "hwsearch.inputs"},
+    "hwsearch.devices": {"hwsearch.export", "hwsearch.inputs", "latency_tables", "predictors"},
     "hwsearch.store": {"hwsearch.spaces"},
     "hwsearch.front": {"hwsearch.objective"},
     "hwsearch.search": {"hwsearch.spaces", "hwsearch.objective", "hwsearch.front", "predictors"},
