@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hwsearch.errors import ConfigError, LimitError, nearest
-from hwsearch.objective import Objective, known_metrics, metric_name, parse_limit
+from hwsearch.objective import DEVICE_METRICS, Objective, known_metrics, metric_name, parse_limit
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -63,7 +63,7 @@ class DeviceConfig(_Part):
 
 
 class ObjectiveConfig(_Part):
-    """A metric to optimise. A latency without a device stands for every device of the campaign."""
+    """A metric to optimise. One that is measured on devices and names none stands for every device of the campaign."""
 
     metric: str
     direction: Literal["min", "max"] | None = None
@@ -191,13 +191,13 @@ class CampaignConfig(_Part):
         return self
 
     def objectives_for(self, device: str) -> list[Objective]:
-        """The objectives that hold on one device; a latency without a device is that device's."""
+        """The objectives that hold on one device; what is measured there without naming a device is that device's."""
         found = []
         for o in self.objective:
             if o.device not in (None, device):
                 continue
             objective = o.to_objective()
-            if objective.metric == "latency_ms":
+            if objective.metric in DEVICE_METRICS:
                 objective = Objective(objective.metric, objective.direction, device, objective.limit)
             found.append(objective)
         return found

@@ -20,7 +20,7 @@ from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.export import write_atomic
 from hwsearch.inputs import Data
-from hwsearch.objective import Objective
+from hwsearch.objective import DEVICE_METRICS, Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
@@ -165,6 +165,11 @@ class Campaign:
 
     def objectives(self, device: str) -> list[Objective]:
         return self.config.objectives_for(device)
+
+    def device_metrics(self, device: str) -> list[str]:
+        """What is measured on one device: its latency, and what further objectives name."""
+        named = [o.metric for o in self.objectives(device) if o.metric in DEVICE_METRICS]
+        return list(dict.fromkeys(["latency_ms", *named]))
 
     @cached_property
     def protocol(self) -> Protocol:

@@ -44,9 +44,14 @@ def find_accuracy(campaign: Campaign, split: str, purpose: str) -> dict[str, Mea
 
 def find_latency(campaign: Campaign, target: Target, purpose: str) -> dict[str, Measurement]:
     """Latency measurements by architecture id; failed ones are left out."""
+    return find_metric(campaign, target, "latency_ms", purpose)
+
+
+def find_metric(campaign: Campaign, target: Target, metric: str, purpose: str) -> dict[str, Measurement]:
+    """Measurements of one metric on one device by architecture id; failed ones are left out."""
     protocol = campaign.final_protocol if purpose == "validate" else campaign.protocol
     rows = campaign.store.find(
-        metric="latency_ms",
+        metric=metric,
         subject=target.fingerprint,
         protocol=protocol.key,
         purpose=purpose,
@@ -342,6 +347,7 @@ __all__ = [
     "doubts",
     "find_accuracy",
     "find_latency",
+    "find_metric",
     "measure_accuracy",
     "measure_latency",
     "models",

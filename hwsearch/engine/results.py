@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hwsearch.accuracy import Score, assess, unpack
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import find_accuracy, find_latency, models, ready_subnet
+from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric, models, ready_subnet
 from hwsearch.engine.steps import measured_frame
 from hwsearch.errors import CampaignError, LimitError
 from hwsearch.export import verify, write_atomic, write_bundle
@@ -45,8 +45,8 @@ class Pick:
 def front(campaign: Campaign, device: str | None = None) -> Front:
     """The measured front of one device: fresh latency, and the score on data the search never saw.
 
-    Columns: arch_id, one an objective, and for accuracy and latency the low and high end of the
-    90 % interval, repeats and time of measuring.
+    Columns: arch_id, one an objective, and for accuracy and what is measured on the device the low and
+    high end of the interval, repeats and time of measuring.
     """
     target = campaign.target(device)
     return Front.of(front_frame(campaign, target), campaign.objectives(target.name))
@@ -62,8 +62,8 @@ def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
             f"no subnet has been measured afresh on {target.name!r}.", hint="Run 'hwsearch validate' first."
         )
     accuracy = find_accuracy(campaign, "test", "validate")
-    latency = find_latency(campaign, target, "validate")
-    for name, found in (("accuracy", accuracy), ("latency_ms", latency)):
+    on_device = {m: find_metric(campaign, target, m, "validate") for m in campaign.device_metrics(target.name)}
+    for name, found in {"accuracy": accuracy, **on_device}.items():
         rows: list[Measurement | None] = [found.get(i) for i in frame["arch_id"]]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]

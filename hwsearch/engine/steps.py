@@ -15,7 +15,7 @@ from hwsearch.engine.measuring import (
     check_devices,
     doubts,
     find_accuracy,
-    find_latency,
+    find_metric,
     measure_accuracy,
     measure_latency,
 )
@@ -23,7 +23,7 @@ from hwsearch.engine.racing import race_accuracy
 from hwsearch.errors import CampaignError, LimitError, PredictorError
 from hwsearch.front import non_dominated
 from hwsearch.metrics import computed_metric, computed_metrics
-from hwsearch.objective import Objective
+from hwsearch.objective import DEVICE_METRICS, Objective
 from hwsearch.report.text import number
 from hwsearch.search import create
 from hwsearch.search.guided import GuidedSearcher
@@ -49,16 +49,17 @@ def profile_set(campaign: Campaign) -> tuple[list[Architecture], list[Architectu
 
 
 def measured_frame(campaign: Campaign, target: Target, *, purpose: str = "search") -> pd.DataFrame:
-    """Everything measured for one device: `arch_id` and one column an objective metric (NaN where unmeasured)."""
+    """Everything measured for one device: `arch_id` and one column an objective or metric (NaN where unmeasured)."""
     split = "test" if purpose == "validate" else "validation"
     accuracy = find_accuracy(campaign, split, purpose)
-    latency = find_latency(campaign, target, purpose)
-    ids = sorted(set(accuracy) | set(latency))
+    on_device = {m: find_metric(campaign, target, m, purpose) for m in campaign.device_metrics(target.name)}
+    ids = sorted(set(accuracy).union(*on_device.values()))
     archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
     ids = [i for i in ids if i in archs]
     frame = pd.DataFrame({"arch_id": ids})
     frame["accuracy"] = [accuracy[i].value if i in accuracy else np.nan for i in ids]
-    frame["latency_ms"] = [latency[i].value if i in latency else np.nan for i in ids]
+    for name, found in on_device.items():
+        frame[name] = [found[i].value if i in found else np.nan for i in ids]
     rows = campaign.space.to_array([archs[i] for i in ids])
     for name, metric in computed_metrics().items():
         frame[name] = metric.compute(campaign.loaded.net, rows) if ids else []
@@ -87,8 +88,9 @@ def _check_limit(campaign: Campaign, target: Target, objective: Objective) -> No
     space, limit = campaign.space, objective.limit
     assert limit is not None
     ends = [space.smallest(), space.largest()]
-    if objective.metric == "latency_ms":
-        found = measure_latency(campaign, target, ends, stage="check limit")
+    if objective.metric in DEVICE_METRICS:
+        measure_latency(campaign, target, ends, stage="check limit")
+        found = find_metric(campaign, target, objective.metric, "search")
         values = [m.value for m in (found.get(a.id) for a in ends) if m is not None]
     elif objective.metric == "accuracy":
         found = measure_accuracy(campaign, ends, stage="check limit")
@@ -101,7 +103,7 @@ def _check_limit(campaign: Campaign, target: Target, objective: Objective) -> No
     absolute = limit.resolve(numbers[-1])
     reachable = min(numbers) if absolute.op == "<=" else max(numbers)
     # measured extremes are not exact bounds: another subnet may be a little better than both
-    slack = {"latency_ms": 0.95 if absolute.op == "<=" else 1.05, "accuracy": 1.0}.get(objective.metric, 1.0)
+    slack = (0.95 if absolute.op == "<=" else 1.05) if objective.metric in DEVICE_METRICS else 1.0
     margin = 2.0 if objective.metric == "accuracy" else 0.0
     possible = (
         reachable * slack <= absolute.value if absolute.op == "<=" else reachable * slack + margin >= absolute.value
@@ -173,14 +175,10 @@ def fit(campaign: Campaign) -> pd.DataFrame:
         ("accuracy", None, {k: float(m.value) for k, m in known.items() if k in wanted and m.value is not None})
     )
     for target in campaign.targets.values():
-        found = find_latency(campaign, target, "search")
-        jobs.append(
-            (
-                "latency_ms",
-                target.name,
-                {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None},
-            )
-        )
+        for metric in campaign.device_metrics(target.name):
+            found = find_metric(campaign, target, metric, "search")
+            values = {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None}
+            jobs.append((metric, target.name, values))
     out = []
     kind, unit = campaign.loaded.entry.score
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
@@ -208,7 +206,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             notes.append(
                 f"{kind} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {'pt' if unit else kind}"
                 if metric == "accuracy"
-                else f"{device} MAPE {row['mape']:.1f} %"
+                else f"{device}{'' if metric == 'latency_ms' else f' {metric}'} MAPE {row['mape']:.1f} %"
             )
             task.update(i + 1)
         task.note(" · ".join(notes))
@@ -250,7 +248,7 @@ def _searcher(campaign: Campaign, target: Target, r: int) -> Any:
         resolved.append(o.with_limit(o.limit.resolve(value)) if o.limit else o)
     options: dict[str, Any] = {}
     if c.tactic in ("default", "guided"):
-        measured = {"accuracy", "latency_ms"}
+        measured = {"accuracy", *DEVICE_METRICS}
         options = {
             "features": lambda rows: feature_matrix(campaign, rows),
             "cost": campaign.loaded.balanced_cost,
@@ -350,7 +348,7 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
     """What may belong to the front of one device: everything not clearly dominated in the search's measurements.
 
     A subnet is clearly dominated when another is better by more than the noise of both: half a point of accuracy and
-    the half width of the protocol in latency.
+    the half width of the protocol in what is measured on the device.
     """
     frame = measured_frame(campaign, target)
     objectives = campaign.objectives(target.name)
@@ -378,7 +376,7 @@ def candidates(campaign: Campaign, target: Target) -> list[Architecture]:
     for j, o in enumerate(objectives):
         if o.metric == "accuracy":
             bonus[:, j] = 0.5
-        elif o.metric == "latency_ms":
+        elif o.metric in DEVICE_METRICS:
             bonus[:, j] = values[:, j] * campaign.protocol.half_width
     keep = [int(i) for i in np.flatnonzero(strict)]
     cost = values * np.array([o.sign for o in objectives])
