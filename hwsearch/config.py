@@ -242,6 +242,26 @@ def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignC
         raise ConfigError("\n".join(lines)) from None
 
 
+def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
+    """The same campaign from any folder: what names a file relative to the current one is made absolute."""
+
+    def place(text: str | None) -> str | None:
+        return str(Path(text).absolute()) if text else text
+
+    named, s = config.supernet.name, config.supernet
+    name = str(Path(named).absolute()) if ".py:" in named else named
+    data = config.data.model_copy(
+        update={k: place(getattr(config.data, k)) for k in ("calibration", "validation", "test", "vocabulary")}
+    )
+    return config.model_copy(
+        update={
+            "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
+            "data": data,
+            "store": config.store if config.store and "://" in config.store else place(config.store),
+        }
+    )
+
+
 def find_line(text: str, loc: tuple[int | str, ...]) -> int | None:
     """The line (from 1) of a key in TOML text, by its path; None when it is not there."""
     if not loc:

@@ -154,14 +154,14 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """An objective from ``max accuracy``, ``min latency_ms``, ``latency_ms <= 2``, ``accuracy``."""
+        """An objective from ``max accuracy``, ``latency_ms``, ``latency_ms <= 2``, ``latency_ms@edge-box <= 2 ms``."""
         words = text.split(maxsplit=1)
         direction, rest = (words[0], words[1]) if len(words) == 2 and words[0] in ("min", "max") else ("", text)
-        if any(c in rest for c in "<>="):
-            name, limit = parse_limit(rest)
-            return cls(name, direction, limit=limit)
-        metric, _, device = rest.strip().partition("@")
-        return cls(metric, direction, device or None)
+        bound = re.search(r"[<>=]", rest)
+        named, condition = (rest[: bound.start()], rest[bound.start() :]) if bound else (rest, "")
+        metric, _, device = named.strip().partition("@")
+        limit = parse_limit(metric + condition)[1] if bound else None
+        return cls(metric, direction, device or None, limit)
 
 
 def signs(objectives: Sequence[Objective]) -> NDArray[np.float64]:

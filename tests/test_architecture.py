@@ -59,6 +59,7 @@ TOP = {
     "hwsearch",
     "hwsearch.engine",
     "hwsearch.api",
+    "hwsearch.__main__",
     "hwsearch.cli",
     "hwsearch.cli_progress",
     "hwsearch.inspect",

@@ -100,6 +100,7 @@ def test_which_values_meet_a_limit() -> None:
         ("latency_ms <= 2", Objective("latency_ms", "min", limit=Limit("<=", 2.0))),
         ("min latency<=500us", Objective("latency_ms", "min", limit=Limit("<=", 0.5))),
         ("latency_ms@cpu-b1-t1", Objective("latency_ms", "min", "cpu-b1-t1")),
+        ("latency@edge-box <= 2 ms", Objective("latency_ms", "min", "edge-box", Limit("<=", 2.0))),
         ("min energy@edge", Objective("energy_mj", "min", "edge")),
         ("max robustness", Objective("robustness", "max")),
         ("min accuracy", Objective("accuracy", "min")),

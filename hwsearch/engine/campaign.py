@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml
+from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml, with_absolute_paths
 from hwsearch.devices import Device, Protocol, Runtime, create_runtime, fingerprint
 from hwsearch.devices.host import usable_cores
 from hwsearch.engine.progress import LoggedProgress, Progress
@@ -108,14 +108,14 @@ class Campaign:
                 place = Path(folder or config.folder or Path("runs") / source.stem)
             else:
                 raise CampaignError(f"there is no configuration file or campaign folder {str(source)!r}.")
-        campaign = cls(place, config, progress)
+        campaign = cls(place, with_absolute_paths(config), progress)
         campaign._settle()
         return campaign
 
     def _settle(self) -> None:
         path = self.folder / CONFIG_FILE
         if path.exists():
-            before = load_config(path)
+            before = with_absolute_paths(load_config(path))
             if before.supernet.name != self.config.supernet.name:
                 raise CampaignError(
                     f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.config.supernet.name!r}.",

@@ -197,6 +197,16 @@ def test_the_hypervolume_curve_starts_with_the_whole_profile(finished):
         assert len(curve) == begin + int((roles == "search").sum())
 
 
+def test_a_campaign_is_the_same_from_any_folder(small_config, tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "config.toml").write_text(small_config.read_text().replace("[data]", '[data]\ntest = "images"'))
+    monkeypatch.chdir(tmp_path)
+    here = hwsearch.Campaign.open("config.toml", folder="run").config
+    monkeypatch.chdir(tmp_path / "images")
+    assert hwsearch.Campaign.open(tmp_path / "run").config == here
+    assert here.data.test == str(tmp_path / "images") and here.data.validation is None
+
+
 def test_a_damaged_predictor_file_is_a_typed_error(finished, tmp_path):
     folder = tmp_path / "c"
     shutil.copytree(finished[0], folder)
