@@ -14,9 +14,10 @@ from hwsearch.devices.device import (
     runtime_names,
 )
 from hwsearch.devices.host import host_facts, load_average, versions
-from hwsearch.devices.protocol import Protocol, Timing, measure_group, median_interval
+from hwsearch.devices.protocol import Calibration, Protocol, Timing, calibrate, measure_group
 
 __all__ = [
+    "Calibration",
     "Chain",
     "Device",
     "HostClock",
@@ -26,12 +27,12 @@ __all__ = [
     "Session",
     "Timing",
     "Workload",
+    "calibrate",
     "create_runtime",
     "fingerprint",
     "host_facts",
     "load_average",
     "measure_group",
-    "median_interval",
     "runtime_names",
     "versions",
 ]

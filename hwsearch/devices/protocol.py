@@ -1,93 +1,151 @@
-"""How a latency is measured: interleaved visits, a reference between them, an honest interval.
+"""How a latency is measured: candidates interleaved, loaded afresh several times, the host's speed estimated from all.
 
-On a shared host one contiguous burst says little about the long run: speeds come in waves that last
-longer than a burst. So the sampling unit is the *visit*: in each round every candidate of a group is
-run for a short block, in random order, and a fixed reference model runs before each block. Each
-block's median is divided by the reference level around it and multiplied by the reference's
-baseline, which removes the waves that both see.
+On a shared host one contiguous burst says little: speed comes in waves that outlast it. And the same model loaded twice
+has two latencies, because its weights and buffers lie elsewhere in memory. So a candidate is *loaded* several times, and
+each load is *visited* several times: in each round every candidate of a group is run for a short block, in random order,
+a reference model among them. All blocks together tell how fast the host was at each moment; that is divided out. What is
+left varies from load to load, and this variation, not that between runs, makes the interval.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from hwsearch.devices.device import Session
 from hwsearch.devices.host import throttled
+from hwsearch.errors import HwsearchError, MeasurementError
+
+FloatArray = NDArray[np.float64]
+#: loads a workload afresh
+Load = Callable[[], Session]
+
+#: prior degrees of freedom of a candidate's variance: how far it is drawn to that of the whole group
+POOLED = 8.0
+#: share of the blocks in which the host is called quiet
+QUIET = 0.05
 
 
 @dataclass(frozen=True)
 class Protocol:
     """Settings of a measurement; a different protocol is a different measurement.
 
-    visits : fewest and most visits a candidate
+    loads : fewest and most times a candidate is loaded afresh
+    visits : blocks a load
     block_runs, block_ms : a block lasts at least that many runs and that long
-    half_width : stop when the interval of the median is within ± this share
-    confidence : of that interval
-    warmup_ms : a session is run at least this long before its first visit
+    half_width : a candidate is done when the interval of this measurement alone is within ± this share
+    confidence : of all intervals
+    warmup_ms : at most this long a load is run until three blocks in a row agree to 2 %
+    moved : a group on a host that was never within this share of the calibrated speed is measured again
     budget_s : a group of candidates takes at most this long; what is not settled then says so
     """
 
-    visits: tuple[int, int] = (12, 24)
-    block_runs: int = 5
-    block_ms: float = 4.0
-    half_width: float = 0.02
-    confidence: float = 0.90
-    warmup_ms: float = 20.0
+    loads: tuple[int, int] = (4, 8)
+    visits: int = 6
+    block_runs: int = 3
+    block_ms: float = 2.0
+    half_width: float = 0.01
+    confidence: float = 0.95
+    warmup_ms: float = 50.0
+    moved: float = 0.1
     group: int = 40
     budget_s: float = 120.0
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": "interleaved visits", "version": 1, **asdict(self), "visits": list(self.visits)}
+        return {"name": "interleaved visits to fresh loads", "version": 2, **asdict(self), "loads": list(self.loads)}
 
     @property
     def key(self) -> str:
         """A short text that names the protocol in the store."""
-        low, high = self.visits
-        return f"visits1:{low}-{high}x{self.block_runs}/{self.block_ms:g}ms h{self.half_width:g} c{self.confidence:g}"
+        low, high = self.loads
+        return (
+            f"visits2:{low}-{high}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
+            f"h{self.half_width:g} c{self.confidence:g}"
+        )
 
 
-@dataclass
+@dataclass(frozen=True)
+class Calibration:
+    """What a device's reference model takes while the host is undisturbed, and how well that repeats.
+
+    baseline_ms : the reference's latency at the host's quiet level
+    baseline_sd : relative standard error of it
+    process_sd : relative standard deviation of a model's latency from one process to another, beyond that of loads
+    processes : how many it rests on
+    """
+
+    baseline_ms: float
+    baseline_sd: float = 0.0
+    process_sd: float = 0.0
+    processes: int = 1
+
+    def to_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Timing:
     """What the visits to one candidate gave; milliseconds.
 
-    corrected : (visits,) block medians, drift removed; raw : the same as timed
-    minima : (visits,) fastest run of each block
+    value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
+    confidence; precision : half the interval of this measurement alone, as a share
+    loads : (loads,) latency of each load, the host's speed divided out; raw : (visits,) block medians as timed
+    failure : why there is no value
     """
 
-    corrected: NDArray[np.float64]
-    raw: NDArray[np.float64]
-    minima: NDArray[np.float64]
-    runs: NDArray[np.float64]
-    confidence: float
-    baseline: float
-    reference: float
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    precision: float = math.nan
+    loads: FloatArray = field(default_factory=lambda: np.empty(0))
+    raw: FloatArray = field(default_factory=lambda: np.empty(0))
+    minima: FloatArray = field(default_factory=lambda: np.empty(0))
+    runs: FloatArray = field(default_factory=lambda: np.empty(0))
+    baseline: float = math.nan
+    reference: float = math.nan
+    quiet: float = math.nan
+    moved: bool = False
     throttled: int = 0
-
-    @property
-    def value(self) -> float:
-        """The latency: median of the corrected block medians."""
-        return float(np.median(self.corrected))
+    failure: str | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
-        return median_interval(self.corrected, self.confidence)
+        return self.low, self.high
 
     def half_width(self) -> float:
         """Half the interval, as a share of the value."""
-        low, high = self.interval
-        return max(high - self.value, self.value - low) / self.value
+        return max(self.high - self.value, self.value - self.low) / self.value
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; `from_dict` gives an equal one."""
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Timing:
+        """Raises `MeasurementError` for what is not a timing: missing or unknown fields, values that are not positive."""
+        try:
+            arrays = {k: np.array(data[k], dtype=np.float64) for k in ("loads", "raw", "minima", "runs")}
+            timing = cls(**{**data, **arrays})
+            numbers = [timing.low, timing.value, timing.high, timing.baseline, *(v for a in arrays.values() for v in a)]
+            sound = timing.failure is not None or (
+                all(math.isfinite(v) and v > 0 for v in numbers) and timing.low <= timing.value <= timing.high
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise MeasurementError(f"the answer is no timing: {error!r}.") from error
+        if not sound:
+            raise MeasurementError(f"the answer is no timing: {timing.low} <= {timing.value} <= {timing.high} ms.")
+        return timing
 
     def summary(self, half_width: float) -> dict[str, Any]:
         """Every kept number of this measurement, rounded to nanoseconds."""
-        c, r = self.corrected, self.runs
+        r = self.runs
         ns = lambda v: round(float(v), 6)  # noqa: E731
         return {
             "min": ns(r.min()),
@@ -95,124 +153,273 @@ class Timing:
             "p90": ns(np.quantile(r, 0.9)),
             "mean": ns(r.mean()),
             "sd": ns(r.std(ddof=1)) if len(r) > 1 else 0.0,
-            "mad": ns(np.median(np.abs(c - np.median(c)))),
+            "mad": ns(np.median(np.abs(r - np.median(r)))),
             "quiet": ns(np.quantile(self.minima, 0.25)),
             "runs": len(r),
-            "visits": len(c),
+            "visits": len(self.raw),
+            "loads": len(self.loads),
             "outliers": int((r > np.median(r) * 1.5).sum()),
+            "precision_pct": round(100 * self.precision, 3),
             "reference_ms": ns(self.reference),
             "baseline_ms": ns(self.baseline),
             "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
-            "converged": bool(self.half_width() <= half_width),
+            "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
+            "moved": self.moved,
+            "converged": bool(self.precision <= half_width),
             "throttled": self.throttled,
         }
 
 
-def median_interval(values: NDArray[np.float64], confidence: float) -> tuple[float, float]:
-    """An interval for the median of visits, which may be alike when they are near in time.
+# ---------------------------------------------------------------------- estimating
+def two_way(
+    y: FloatArray, who: NDArray[np.int64], n: int, window: int, *, rounds: int = 4
+) -> tuple[FloatArray, FloatArray]:
+    """(effect of each candidate (n,), level of the host at each block (m,)) of logarithms y (m,) in the order of time.
 
-    The wider of two on each side: order statistics (independent visits; exact binomial), and
-    the t interval of means over groups of four visits in a row (batch means).
+    The host's level is the running median, over `window` blocks, of what the candidates' effects leave; the effects are
+    medians of what the level leaves; both are improved in turn (a median polish, Tukey 1977, along time).
     """
-    ordered = np.sort(values)
-    n = len(ordered)
-    centre = float(np.median(ordered))
-    k = int(stats.binom.ppf((1 - confidence) / 2, n, 0.5))
-    low, high = float(ordered[max(0, k - 1)]), float(ordered[min(n - 1, n - k)])
-    groups = [values[i : i + 4] for i in range(0, n - n % 4, 4)]
-    if len(groups) >= 3:
-        means = np.array([np.median(g) for g in groups])
-        width = float(stats.t.ppf((1 + confidence) / 2, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
-        low, high = min(low, centre - width), max(high, centre + width)
-    return max(low, 0.0), high
+    effects = np.array([np.median(y[who == i]) if (who == i).any() else np.nan for i in range(n)])
+    level = np.zeros(len(y))
+    for _ in range(rounds):
+        level = _running_median(y - effects[who], window)
+        left = y - level
+        effects = np.array([np.median(left[who == i]) if (who == i).any() else np.nan for i in range(n)])
+    return effects, level
 
 
-@dataclass
+def _running_median(values: FloatArray, window: int) -> FloatArray:
+    half = min(window // 2, len(values) - 1)
+    if half < 1:
+        return np.full(len(values), np.median(values))
+    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+
+
+def student(confidence: float, freedom: float) -> float:
+    """The two-sided quantile of Student's t."""
+    return float(special.stdtrit(freedom, (1 + confidence) / 2))
+
+
+# ---------------------------------------------------------------------- measuring
 class _Candidate:
-    session: Session
-    runs_per_block: int = 1
-    medians: list[float] = field(default_factory=list)
-    minima: list[float] = field(default_factory=list)
-    runs: list[float] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
-    done: bool = False
+    """One model of a group: its loader, and every block that was timed."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.session: Session | None = None
+        self.runs_per_block = 1
+        self.blocks: list[tuple[int, int, list[float]]] = []  # (place in time, load, milliseconds)
+        self.failure: str | None = None
+        self.done = False
+
+    def fail(self, error: Exception) -> None:
+        self.failure = str(error)
+        self.close()
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    def timed(self, runs: int) -> list[float]:
+        assert self.session is not None
+        times = self.session.time(runs)
+        if len(times) != runs or not all(math.isfinite(t) and t > 0 for t in times):
+            raise MeasurementError(
+                f"{runs} runs were asked for and the device answered {times[:5]}{' …' if len(times) > 5 else ''} ms.",
+                hint="Times must be as many as asked for, finite and positive.",
+            )
+        return times
+
+    def warm_up(self, p: Protocol) -> None:
+        """Load and run until three blocks in a row agree to 2 %, or the time for it is over."""
+        self.session = self.load()
+        best = min(self.timed(2))
+        runs = max(p.block_runs, math.ceil(p.block_ms / best))
+        spent, last = 0.0, [math.inf, 0.0]
+        while spent < p.warmup_ms:
+            times = self.timed(runs)
+            spent += sum(times)
+            last.append(float(np.median(times)))
+            if max(last[-3:]) <= 1.02 * min(last[-3:]):
+                break
+        self.runs_per_block = runs
 
 
 def measure_group(
-    sessions: Sequence[Session],
-    reference: Session,
+    loads: Sequence[Load],
+    reference: Load,
     protocol: Protocol,
     rng: np.random.Generator,
     *,
-    baseline: float | None = None,
+    calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> list[Timing]:
-    """Measure all sessions together; one `Timing` each, in their order.
+    """Measure all candidates together; one `Timing` each, in their order. One that fails has a `failure` and spoils nothing.
 
-    reference : the fixed model that runs between visits
-    baseline : the reference's level (ms) to which values are corrected; None takes this group's own
+    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
+    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
+    calibration : to whose baseline values are brought; None takes this group's own quiet level
     tick : told the share of the work done, after each round
+
+    Raises `MeasurementError` when the reference fails.
     """
     p = protocol
-    candidates = [_Candidate(s, _warm_up(s, p)) for s in sessions]
-    reference_runs = _warm_up(reference, p)
-    levels: list[float] = []
-    quota = throttled()
-    started = time.monotonic()
-    for visit in range(p.visits[1]):
-        open_ = [c for c in candidates if not c.done]
-        if not open_ or (visit >= 3 and time.monotonic() - started > p.budget_s):
+    candidates = [_Candidate(load) for load in loads]
+    anchors = [_Candidate(reference) for _ in range(max(2, round(len(loads) / 10)))]
+    everyone = [*candidates, *anchors]
+    quota, started, place = throttled(), time.monotonic(), 0
+    result: list[Timing] = []
+    for load in range(p.loads[1]):
+        open_ = [c for c in candidates if c.failure is None and not c.done]
+        if candidates and not open_:
             break
-        for i in rng.permutation(len(open_)):
-            c = open_[i]
-            levels.append(float(np.median(reference.time(reference_runs))))
-            times = c.session.time(c.runs_per_block)
-            c.medians.append(float(np.median(times)))
-            c.minima.append(min(times))
-            c.runs.extend(times)
-            c.at.append(len(levels) - 1)
-        if visit + 1 >= p.visits[0]:
-            level = np.array(levels)
-            for c in open_:
-                low, high = median_interval(_corrected(c, level, float(np.median(level))), p.confidence)
-                middle = float(np.median(_corrected(c, level, float(np.median(level)))))
-                c.done = max(high - middle, middle - low) <= p.half_width * middle
-        if tick is not None:
-            finished = sum(len(c.medians) if not c.done else p.visits[1] for c in candidates)
-            tick(finished / (len(candidates) * p.visits[1]))
-    levels.append(float(np.median(reference.time(reference_runs))))
-    level = np.array(levels)
+        alive = _load_all([*open_, *anchors], anchors, p, rng)
+        for visit in range(p.visits):
+            for i in rng.permutation(len(alive)):
+                place = _visit(alive[i], place, load, anchors)
+            alive = [c for c in alive if c.session is not None]
+            if tick is not None:
+                tick((load * p.visits + visit + 1) / (p.loads[1] * p.visits))
+        for c in alive:
+            c.close()
+        late = time.monotonic() - started > p.budget_s
+        if load + 1 >= (2 if late else p.loads[0]):
+            result = _estimate(everyone, len(anchors), p, calibration)
+            for c, timing in zip(candidates, result, strict=True):
+                c.done = timing.failure is None and timing.precision <= p.half_width
+            if late:
+                break
+    result = _estimate(everyone, len(anchors), p, calibration)
     now = throttled()
-    cut = (now - quota) if now is not None and quota is not None else 0
-    base = baseline if baseline is not None else float(np.median(level))
-    return [
-        Timing(
-            corrected=_corrected(c, level, base),
-            raw=np.array(c.medians),
-            minima=np.array(c.minima),
-            runs=np.array(c.runs),
-            confidence=p.confidence,
-            baseline=base,
-            reference=float(np.median(level)),
-            throttled=cut,
+    cut = now - quota if now is not None and quota is not None else 0
+    return [replace(t, throttled=cut) for t in result]
+
+
+def _load_all(
+    wanted: list[_Candidate], anchors: list[_Candidate], p: Protocol, rng: np.random.Generator
+) -> list[_Candidate]:
+    """Load and warm up in random order; those that can be run."""
+    for i in rng.permutation(len(wanted)):
+        _attempt(wanted[i], lambda c=wanted[i]: c.warm_up(p), anchors)  # type: ignore[misc]
+    return [c for c in wanted if c.session is not None]
+
+
+def _visit(c: _Candidate, place: int, load: int, anchors: list[_Candidate]) -> int:
+    """Time one block; returns the next place in time."""
+    if c.session is None:
+        return place
+    times = _attempt(c, lambda: c.timed(c.runs_per_block), anchors)
+    if times is None:
+        return place
+    c.blocks.append((place, load, times))
+    return place + 1
+
+
+def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) -> Any:
+    try:
+        return call()
+    except (HwsearchError, OSError) as error:
+        if c in anchors:
+            for other in anchors:
+                other.close()
+            raise MeasurementError(
+                f"the reference model failed: {error}", hint="Without it nothing can be compared; check the device."
+            ) from error
+        c.fail(error)
+        return None
+
+
+def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibration: Calibration | None) -> list[Timing]:
+    """Timings of all but the last `n_anchors`, which are loads of the reference."""
+    n = len(everyone) - n_anchors
+    blocks = sorted(
+        (place, i, load, float(np.median(times)))
+        for i, c in enumerate(everyone)
+        if c.failure is None
+        for place, load, times in c.blocks
+    )
+    if not blocks:
+        return [Timing(failure=c.failure or "no block was timed.") for c in everyone[:n]]
+    who = np.array([b[1] for b in blocks])
+    when = np.array([b[2] for b in blocks])
+    y = np.log([b[3] for b in blocks])
+    # the anchors are one model: they share one effect
+    label = np.minimum(who, n)
+    effects, level = two_way(y, label, n + 1, window=max(15, len(set(who.tolist()))))
+    left = y - level
+    loads = [_load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
+    own = np.array([x.var(ddof=1) if len(x) > 1 else np.nan for x in loads])
+    freedom = np.array([max(len(x) - 1, 0) for x in loads])
+    known = freedom > 0
+    pooled = float((own[known] * freedom[known]).sum() / freedom[known].sum()) if known.any() else 0.0
+    prior = POOLED if known.sum() >= 8 else 0.0
+    anchor = np.concatenate(loads[n:])
+    anchor_effect, anchor_var = float(anchor.mean()), pooled / len(anchor)
+    quiet = float(np.exp(anchor_effect + np.quantile(level, QUIET)))
+    cal = calibration or Calibration(quiet)
+    moved = abs(math.log(quiet / cal.baseline_ms)) > math.log1p(p.moved)
+    reference = float(np.exp(anchor_effect + np.median(level)))
+    out = []
+    for i, c in enumerate(everyone[:n]):
+        if c.failure is not None or not len(loads[i]):
+            out.append(Timing(failure=c.failure or "no block was timed."))
+            continue
+        k = len(loads[i])
+        spread = (prior * pooled + (own[i] * (k - 1) if k > 1 else 0.0)) / max(prior + k - 1, 1.0)
+        t = student(p.confidence, max(prior + k - 1, 1.0))
+        alone = spread / k + anchor_var
+        again = 2 * (alone + cal.process_sd**2 + cal.baseline_sd**2)
+        value = float(np.exp(loads[i].mean() - anchor_effect) * cal.baseline_ms)
+        wide = t * math.sqrt(again)
+        times = [b[2] for b in c.blocks]
+        out.append(
+            Timing(
+                value=value,
+                low=value * math.exp(-wide),
+                high=value * math.exp(wide),
+                precision=math.expm1(t * math.sqrt(spread / k)),
+                loads=np.exp(loads[i] - anchor_effect) * cal.baseline_ms,
+                raw=np.array([np.median(x) for x in times]),
+                minima=np.array([min(x) for x in times]),
+                runs=np.concatenate(times),
+                baseline=cal.baseline_ms,
+                reference=reference,
+                quiet=quiet,
+                moved=moved,
+            )
         )
-        for c in candidates
-    ]
+    return out
 
 
-def _corrected(c: _Candidate, levels: NDArray[np.float64], baseline: float) -> NDArray[np.float64]:
-    """Block medians over the mean of the reference blocks before and after, times the baseline."""
-    at = np.array(c.at)
-    after = np.minimum(at + 1, len(levels) - 1)
-    return np.array(c.medians) / (0.5 * (levels[at] + levels[after])) * baseline
+def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
+    """Median of what is left of each load's blocks, in the order of the loads."""
+    return np.array([np.median(left[when == k]) for k in np.unique(when)])
 
 
-def _warm_up(session: Session, p: Protocol) -> int:
-    """Run until warm; returns how many runs make a block."""
-    started = time.perf_counter()
-    best = math.inf
-    count = 0
-    while count < 3 or (time.perf_counter() - started) * 1e3 < p.warmup_ms:
-        best = min(best, session.time(1)[0])
-        count += 1
-    return max(p.block_runs, math.ceil(p.block_ms / best))
+# ---------------------------------------------------------------------- calibrating
+def calibrate(groups: Sequence[Sequence[Timing]]) -> Calibration:
+    """The calibration that follows from the same models measured in several fresh processes, the reference first.
+
+    groups : (processes, models) timings, each on its own group's quiet level (no calibration given)
+
+    Raises `MeasurementError` when the reference failed in all.
+    """
+    good = [g for g in groups if g and all(t.failure is None for t in g)]
+    if not good:
+        reasons = [t.failure for g in groups for t in g if t.failure]
+        raise MeasurementError(f"the device could not be calibrated: {reasons[0] if reasons else 'nothing was timed.'}")
+    quiet = np.log([g[0].quiet for g in good])
+    baseline = float(np.exp(np.median(quiet)))
+    n = len(good)
+    if n < 3:
+        return Calibration(baseline, processes=n)
+    # a process that ran while the host was busy is an outlier, not noise: median absolute deviation
+    error = 1.4826 * float(np.median(np.abs(quiet - np.median(quiet)))) * math.sqrt(math.pi / 2 / n)
+    values = np.log([[t.value / t.quiet for t in g] for g in good])
+    loads = np.array(
+        [[np.log(t.loads).var(ddof=1) / len(t.loads) if len(t.loads) > 1 else 0.0 for t in g] for g in good]
+    )
+    between = float(np.mean(values.var(axis=0, ddof=1)) - loads.mean())
+    return Calibration(baseline, error, math.sqrt(max(between, 0.0)), n)
