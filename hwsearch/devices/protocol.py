@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -27,8 +27,6 @@ FloatArray = NDArray[np.float64]
 #: loads a workload afresh
 Load = Callable[[], Session]
 
-#: prior degrees of freedom of a candidate's variance: how far it is drawn to that of the whole group
-POOLED = 8.0
 #: share of the blocks in which the host is called quiet
 QUIET = 0.05
 
@@ -73,21 +71,47 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a device's reference model takes while the host is undisturbed, and how well that repeats.
+    """What a device's reference model takes while the host is undisturbed, and what varies from process to process.
 
-    baseline_ms : the reference's latency at the host's quiet level
-    baseline_sd : relative standard error of it
-    process_sd : relative standard deviation of a model's latency from one process to another, beyond that of loads
-    processes : how many it rests on
+    quiet : (processes,) the reference's latency at each measuring process's quiet level, milliseconds
+    process_sd : relative standard deviation of a model's latency between processes, beyond that between loads
+    group_sd : the same of what all models of a process share, which is the error of its reference
     """
 
-    baseline_ms: float
-    baseline_sd: float = 0.0
+    quiet: tuple[float, ...]
     process_sd: float = 0.0
-    processes: int = 1
+    group_sd: float = 0.0
 
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+    @property
+    def baseline_ms(self) -> float:
+        """The reference's latency on the undisturbed host: the mean of the fastest third of the processes.
+
+        A neighbour on the same machine can only slow a process down, and does so for many seconds at a time.
+        """
+        return _fastest_third(np.array(self.quiet))
+
+    @property
+    def baseline_sd(self) -> float:
+        """Relative standard error of the baseline, by resampling the processes; it shifts all values alike."""
+        rng = np.random.default_rng(0)
+        quiet = np.array(self.quiet)
+        again = [_fastest_third(rng.choice(quiet, len(quiet))) for _ in range(200)]
+        return float(np.std(again) / self.baseline_ms)
+
+    def extended(self, quiet: Iterable[float]) -> Calibration:
+        """With the quiet levels of further processes."""
+        return replace(self, quiet=(*self.quiet, *quiet))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "quiet": list(self.quiet)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        return cls(tuple(data["quiet"]), data["process_sd"], data["group_sd"])
+
+
+def _fastest_third(quiet: FloatArray) -> float:
+    return float(np.sort(quiet)[: max(1, round(len(quiet) / 3))].mean())
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ class Timing:
     """What the visits to one candidate gave; milliseconds.
 
     value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
-    confidence; precision : half the interval of this measurement alone, as a share
+    confidence, on the same calibration; precision : half the interval of this measurement alone, as a share
     loads : (loads,) latency of each load, the host's speed divided out; raw : (visits,) block medians as timed
     failure : why there is no value
     """
@@ -196,9 +220,50 @@ def _running_median(values: FloatArray, window: int) -> FloatArray:
     return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
 
 
+def pooled_variance(own: FloatArray, freedom: FloatArray) -> tuple[float, float]:
+    """(common variance, how many degrees of freedom it is worth to one candidate) of sample variances (n,).
+
+    The empirical Bayes estimate of Smyth (2004, doi 10.2202/1544-6115.1027): the more alike the candidates' variances are
+    beyond what chance makes them differ, the more each is drawn to the common one; infinite when chance explains all.
+    """
+    use = (freedom > 0) & (own > 0)
+    if use.sum() < 3:
+        s, d = own[use], freedom[use]
+        return (float((s * d).sum() / d.sum()) if len(d) else 0.0), 0.0
+    half = freedom[use] / 2
+    e = np.log(own[use]) - special.digamma(half) + np.log(half)
+    excess = float(e.var(ddof=1) - special.polygamma(1, half).mean())
+    if excess <= 1e-3:
+        return float(np.exp(e.mean())), math.inf
+    prior = 2 * _inverse_trigamma(excess)
+    return float(np.exp(e.mean() + special.digamma(prior / 2) - math.log(prior / 2))), prior
+
+
+def _inverse_trigamma(y: float) -> float:
+    x = 0.5 + 1 / y
+    for _ in range(50):  # Newton on 1/trigamma, which is nearly linear
+        value = float(special.polygamma(1, x))
+        step = value * (1 - value / y) / float(special.polygamma(2, x))
+        x += step
+        if abs(step) < 1e-8 * x:
+            break
+    return x
+
+
+def moderated(own: float, freedom: float, pooled: float, prior: float) -> tuple[float, float]:
+    """(variance, degrees of freedom) of one candidate, drawn to the pooled variance as far as that is worth."""
+    if math.isinf(prior):
+        return pooled, math.inf
+    if freedom < 1:
+        return pooled, prior
+    return (prior * pooled + freedom * own) / (prior + freedom), prior + freedom
+
+
 def student(confidence: float, freedom: float) -> float:
-    """The two-sided quantile of Student's t."""
-    return float(special.stdtrit(freedom, (1 + confidence) / 2))
+    """The two-sided quantile of Student's t; of the normal distribution when `freedom` is infinite."""
+    return float(
+        special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else special.stdtrit(freedom, (1 + confidence) / 2)
+    )
 
 
 # ---------------------------------------------------------------------- measuring
@@ -352,14 +417,13 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
     loads = [_load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
     own = np.array([x.var(ddof=1) if len(x) > 1 else np.nan for x in loads])
     freedom = np.array([max(len(x) - 1, 0) for x in loads])
-    known = freedom > 0
-    pooled = float((own[known] * freedom[known]).sum() / freedom[known].sum()) if known.any() else 0.0
-    prior = POOLED if known.sum() >= 8 else 0.0
+    pooled, prior = pooled_variance(own, freedom)
     anchor = np.concatenate(loads[n:])
     anchor_effect, anchor_var = float(anchor.mean()), pooled / len(anchor)
     quiet = float(np.exp(anchor_effect + np.quantile(level, QUIET)))
-    cal = calibration or Calibration(quiet)
-    moved = abs(math.log(quiet / cal.baseline_ms)) > math.log1p(p.moved)
+    cal = calibration or Calibration((quiet,))
+    baseline = cal.baseline_ms
+    moved = abs(math.log(quiet / baseline)) > math.log1p(p.moved)
     reference = float(np.exp(anchor_effect + np.median(level)))
     out = []
     for i, c in enumerate(everyone[:n]):
@@ -367,11 +431,10 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
             out.append(Timing(failure=c.failure or "no block was timed."))
             continue
         k = len(loads[i])
-        spread = (prior * pooled + (own[i] * (k - 1) if k > 1 else 0.0)) / max(prior + k - 1, 1.0)
-        t = student(p.confidence, max(prior + k - 1, 1.0))
-        alone = spread / k + anchor_var
-        again = 2 * (alone + cal.process_sd**2 + cal.baseline_sd**2)
-        value = float(np.exp(loads[i].mean() - anchor_effect) * cal.baseline_ms)
+        spread, known = moderated(own[i], k - 1, pooled, prior)
+        t = student(p.confidence, max(known, 1.0))
+        again = 2 * (spread / k + max(anchor_var, cal.group_sd**2) + cal.process_sd**2)
+        value = float(np.exp(loads[i].mean() - anchor_effect) * baseline)
         wide = t * math.sqrt(again)
         times = [b[2] for b in c.blocks]
         out.append(
@@ -380,11 +443,11 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
                 low=value * math.exp(-wide),
                 high=value * math.exp(wide),
                 precision=math.expm1(t * math.sqrt(spread / k)),
-                loads=np.exp(loads[i] - anchor_effect) * cal.baseline_ms,
+                loads=np.exp(loads[i] - anchor_effect) * baseline,
                 raw=np.array([np.median(x) for x in times]),
                 minima=np.array([min(x) for x in times]),
                 runs=np.concatenate(times),
-                baseline=cal.baseline_ms,
+                baseline=baseline,
                 reference=reference,
                 quiet=quiet,
                 moved=moved,
@@ -400,26 +463,26 @@ def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
 
 # ---------------------------------------------------------------------- calibrating
 def calibrate(groups: Sequence[Sequence[Timing]]) -> Calibration:
-    """The calibration that follows from the same models measured in several fresh processes, the reference first.
+    """The calibration that follows from the same models measured in several fresh processes.
 
     groups : (processes, models) timings, each on its own group's quiet level (no calibration given)
 
-    Raises `MeasurementError` when the reference failed in all.
+    Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it
+    does to single models, less what their loads explain, is the models' own. Raises `MeasurementError` when all failed.
     """
     good = [g for g in groups if g and all(t.failure is None for t in g)]
     if not good:
         reasons = [t.failure for g in groups for t in g if t.failure]
-        raise MeasurementError(f"the device could not be calibrated: {reasons[0] if reasons else 'nothing was timed.'}")
-    quiet = np.log([g[0].quiet for g in good])
-    baseline = float(np.exp(np.median(quiet)))
-    n = len(good)
-    if n < 3:
-        return Calibration(baseline, processes=n)
-    # a process that ran while the host was busy is an outlier, not noise: median absolute deviation
-    error = 1.4826 * float(np.median(np.abs(quiet - np.median(quiet)))) * math.sqrt(math.pi / 2 / n)
-    values = np.log([[t.value / t.quiet for t in g] for g in good])
-    loads = np.array(
-        [[np.log(t.loads).var(ddof=1) / len(t.loads) if len(t.loads) > 1 else 0.0 for t in g] for g in good]
-    )
-    between = float(np.mean(values.var(axis=0, ddof=1)) - loads.mean())
-    return Calibration(baseline, error, math.sqrt(max(between, 0.0)), n)
+        raise MeasurementError(f"the device cannot be calibrated: {reasons[0] if reasons else 'nothing was timed.'}")
+    quiet = tuple(g[0].quiet for g in good)
+    n, models = len(good), len(good[0])
+    if n < 3 or models < 2:
+        return Calibration(quiet)
+    ratio = np.log([[t.value / t.quiet for t in g] for g in good])
+    left = ratio - ratio.mean(axis=0)
+    shared = left.mean(axis=1)
+    own = left - shared[:, None]
+    explained = np.mean([np.log(t.loads).var(ddof=1) / len(t.loads) for g in good for t in g if len(t.loads) > 1])
+    specific = float((own**2).sum() / ((n - 1) * (models - 1)))
+    common = float((shared**2).sum() / (n - 1)) - specific / models
+    return Calibration(quiet, math.sqrt(max(specific - explained, 0.0)), math.sqrt(max(common, 0.0)))

@@ -153,7 +153,7 @@ def read_batch(folder: Path) -> Batch:
         Protocol(**protocol),
         workload(job["reference"]),
         tuple(workload(w) for w in job["workloads"]),
-        Calibration(**job["calibration"]) if job["calibration"] else None,
+        Calibration.from_dict(job["calibration"]) if job["calibration"] else None,
         job["seed"],
         tuple(job["metrics"]),
     )
