@@ -158,6 +158,33 @@ class ValidateConfig(_Part):
     budget_s: float = Field(120.0, gt=0)
 
 
+class FleetConfig(_Part):
+    """Who measures; see docs/fleet.md.
+
+    isolation : each job in a fresh process, which may crash or hang without harm
+    deadline_s : a job takes at most this long; None: what the protocol's budget allows, and as much again
+    lease_s : a worker of another host that is not heard of for this long has lost its job
+    scheduler : address of a Dask scheduler, ``tls://HOST:8786``
+    certificates : folder that ``hwsearch cluster certs`` made
+    remote : devices that are measured by the scheduler's workers, by name
+    insecure : allow ``tcp://`` addresses of this host
+    """
+
+    isolation: bool = True
+    deadline_s: float | None = Field(None, gt=0)
+    lease_s: float = Field(60.0, ge=1)
+    scheduler: str | None = None
+    certificates: str | None = None
+    remote: tuple[str, ...] = ()
+    insecure: bool = False
+
+    @model_validator(mode="after")
+    def _reachable(self) -> FleetConfig:
+        if self.remote and self.scheduler is None:
+            raise ValueError("remote devices need a scheduler")
+        return self
+
+
 class CampaignConfig(_Part):
     """Everything a campaign is: one supernet, its data, devices and objectives, and how to search."""
 
@@ -173,6 +200,7 @@ class CampaignConfig(_Part):
     profile: ProfileConfig = ProfileConfig()
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    fleet: FleetConfig = FleetConfig()
     store: str | None = None
 
     @model_validator(mode="after")
@@ -186,6 +214,9 @@ class CampaignConfig(_Part):
         for o in self.objective:
             if o.device is not None and o.device not in names:
                 raise ValueError(f"objective {o.metric!r} names device {o.device!r}. {nearest(o.device, names)}")
+        for name in self.fleet.remote:
+            if name not in names:
+                raise ValueError(f"fleet.remote names device {name!r}. {nearest(name, names)}")
         if len(self.objective) < 2:
             raise ValueError("at least two [[objective]] entries are needed")
         return self
@@ -257,6 +288,7 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
         update={
             "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
             "data": data,
+            "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
             "store": config.store if config.store and "://" in config.store else place(config.store),
         }
     )
@@ -304,6 +336,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "profile": ProfileConfig,
         "search": SearchConfig,
         "validate": ValidateConfig,
+        "fleet": FleetConfig,
     }
     model: type[BaseModel] = parts.get(str(loc[0]), CampaignConfig) if len(loc) > 1 else CampaignConfig
     return [f.alias or n for n, f in model.model_fields.items()]

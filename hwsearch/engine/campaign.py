@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ import torch
 from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml, with_absolute_paths
 from hwsearch.devices import Device, Protocol, Runtime, create_runtime, fingerprint
 from hwsearch.devices.host import usable_cores
+from hwsearch.engine.fleet import Executor, InProcess, Isolated
 from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.export import write_atomic
@@ -24,6 +26,9 @@ from hwsearch.objective import DEVICE_METRICS, Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
+
+if TYPE_CHECKING:
+    from hwsearch.engine.cluster import Cluster
 
 CONFIG_FILE = "campaign.toml"
 
@@ -52,9 +57,13 @@ def torch_threads() -> int:
 
 
 class Target:
-    """One device of a campaign with its runtime and fingerprint."""
+    """One device of a campaign with its runtime and fingerprint.
 
-    def __init__(self, config: DeviceConfig) -> None:
+    executor : does its jobs; runtime : of this host, or a stand-in for one of another host
+    remote : whether it is another host's; exclusive : whether it shares this host with the other devices
+    """
+
+    def __init__(self, config: DeviceConfig, executor: Executor, cluster: Cluster | None = None) -> None:
         self.device = Device(
             config.name,
             config.runtime,
@@ -65,7 +74,11 @@ class Target:
             dict(config.options),
         )
         self.name = config.name
-        self.runtime: Runtime = create_runtime(self.device)
+        self.remote = cluster is not None
+        self.executor: Executor = cluster.executor(config.name) if cluster else executor
+        self.runtime: Runtime = cluster.runtime(self.device) if cluster else create_runtime(self.device)
+        self.form = self.runtime.form
+        self.exclusive = not self.remote and self.form != "genes"
         self.facts = self.runtime.facts()
         self.fingerprint = fingerprint(self.facts)
 
@@ -149,7 +162,20 @@ class Campaign:
 
     @cached_property
     def targets(self) -> dict[str, Target]:
-        return {d.name: Target(d) for d in self.config.device}
+        fleet = self.config.fleet
+        executor = Isolated() if fleet.isolation else InProcess()
+        return {
+            d.name: Target(d, executor, self.cluster if d.name in fleet.remote else None) for d in self.config.device
+        }
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The workers of other hosts; connects when first asked for."""
+        from hwsearch.engine.cluster import Cluster  # needs the extra
+
+        fleet = self.config.fleet
+        assert fleet.scheduler is not None
+        return Cluster(fleet.scheduler, fleet.certificates, insecure=fleet.insecure)
 
     def target(self, name: str | None) -> Target:
         """The device of that name; the only one, when None."""
