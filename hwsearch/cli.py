@@ -382,6 +382,56 @@ def train(
             )
 
 
+@app.command()
+def work(
+    campaign: Source,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="A device to work for; may be given again (default: all).")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for further jobs instead of ending.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Be a further worker of a campaign: do the queued latency jobs of devices that are here."""
+    from hwsearch.engine import Campaign
+    from hwsearch.engine.measuring import work as work_off
+
+    opened = Campaign.open(campaign, folder=folder, progress=ConsoleProgress(err))
+    done = work_off(opened, device or (), wait=wait)
+    if not _emit({"jobs": done}, as_json):
+        _mapping(done)
+
+
+@app.command()
+def cluster(
+    action: Annotated[str, typer.Argument(help="certs FOLDER, scheduler ADDRESS, or worker ADDRESS")],
+    place: Annotated[str, typer.Argument(help="A folder, or an address such as tls://HOST:8786.")],
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="worker: a device it offers; may be given again.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="certs: a name or address of a host; may be given again.")
+    ] = None,
+    certificates: Annotated[Path | None, typer.Option("--certificates", help="The folder that 'certs' made.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow tcp:// on this host.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Devices of other hosts: make certificates, run the scheduler, offer devices."""
+    if action not in ("certs", "scheduler", "worker"):
+        raise typer.BadParameter("use: cluster certs FOLDER, cluster scheduler ADDRESS, cluster worker ADDRESS")
+    from hwsearch.engine import cluster as module
+
+    if action == "certs":
+        files = module.make_certificates(Path(place), host or ("localhost", "127.0.0.1"))
+        if not _emit({"files": files}, as_json):
+            for file in files:
+                out.print(str(file), highlight=False)
+    elif action == "scheduler":
+        module.serve_scheduler(place, certificates, insecure=insecure)
+    else:
+        module.serve_worker(place, device or (), certificates, insecure=insecure)
+
+
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:

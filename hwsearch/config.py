@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hwsearch.errors import ConfigError, LimitError, nearest
 from hwsearch.objective import DEVICE_METRICS, Objective, known_metrics, metric_name, parse_limit
@@ -91,23 +91,28 @@ class ObjectiveConfig(_Part):
         return Objective(self.metric, self.direction or "", self.device, limit)
 
 
+def _loads(value: tuple[int, int]) -> tuple[int, int]:
+    if not 2 <= value[0] <= value[1]:
+        raise ValueError("must be two numbers, at least 2, the first not larger than the second")
+    return value
+
+
+Loads = Annotated[tuple[int, int], AfterValidator(_loads)]
+
+
 class ProtocolConfig(_Part):
     """How long and how exactly to measure; see docs/measuring.md."""
 
-    visits: tuple[int, int] = (12, 24)
-    block_runs: int = Field(5, ge=1)
-    block_ms: float = Field(4.0, gt=0)
-    half_width: float = Field(0.02, gt=0, lt=1)
-    confidence: float = Field(0.90, gt=0.5, lt=1)
+    loads: Loads = (4, 8)
+    visits: int = Field(6, ge=1)
+    block_runs: int = Field(3, ge=1)
+    block_ms: float = Field(2.0, gt=0)
+    half_width: float = Field(0.01, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    moved: float = Field(0.1, gt=0)
     group: int = Field(40, ge=1)
     budget_s: float = Field(120.0, gt=0)
-
-    @field_validator("visits")
-    @classmethod
-    def _order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 3 <= value[0] <= value[1]:
-            raise ValueError("must be two numbers, at least 3, the first not larger than the second")
-        return value
+    calibrate: int = Field(8, ge=1)
 
 
 class ProfileConfig(_Part):
@@ -153,9 +158,36 @@ class ValidateConfig(_Part):
     candidates: int = Field(24, ge=2)
     race_error: float | None = Field(None, gt=0, lt=0.5)
     race_tolerance: float = Field(0.0, ge=0, le=10)
-    visits: tuple[int, int] = (24, 48)
-    half_width: float = Field(0.01, gt=0, lt=1)
+    loads: Loads = (8, 16)
+    half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)
+
+
+class FleetConfig(_Part):
+    """Who measures; see docs/fleet.md.
+
+    isolation : each job in a fresh process, which may crash or hang without harm
+    deadline_s : a job takes at most this long; None: what the protocol's budget allows, and as much again
+    lease_s : a worker of another host that is not heard of for this long has lost its job
+    scheduler : address of a Dask scheduler, ``tls://HOST:8786``
+    certificates : folder that ``hwsearch cluster certs`` made
+    remote : devices that are measured by the scheduler's workers, by name
+    insecure : allow ``tcp://`` addresses of this host
+    """
+
+    isolation: bool = True
+    deadline_s: float | None = Field(None, gt=0)
+    lease_s: float = Field(60.0, ge=1)
+    scheduler: str | None = None
+    certificates: str | None = None
+    remote: tuple[str, ...] = ()
+    insecure: bool = False
+
+    @model_validator(mode="after")
+    def _reachable(self) -> FleetConfig:
+        if self.remote and self.scheduler is None:
+            raise ValueError("remote devices need a scheduler")
+        return self
 
 
 class CampaignConfig(_Part):
@@ -173,6 +205,7 @@ class CampaignConfig(_Part):
     profile: ProfileConfig = ProfileConfig()
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    fleet: FleetConfig = FleetConfig()
     store: str | None = None
 
     @model_validator(mode="after")
@@ -186,6 +219,9 @@ class CampaignConfig(_Part):
         for o in self.objective:
             if o.device is not None and o.device not in names:
                 raise ValueError(f"objective {o.metric!r} names device {o.device!r}. {nearest(o.device, names)}")
+        for name in self.fleet.remote:
+            if name not in names:
+                raise ValueError(f"fleet.remote names device {name!r}. {nearest(name, names)}")
         if len(self.objective) < 2:
             raise ValueError("at least two [[objective]] entries are needed")
         return self
@@ -257,6 +293,7 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
         update={
             "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
             "data": data,
+            "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
             "store": config.store if config.store and "://" in config.store else place(config.store),
         }
     )
@@ -304,6 +341,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "profile": ProfileConfig,
         "search": SearchConfig,
         "validate": ValidateConfig,
+        "fleet": FleetConfig,
     }
     model: type[BaseModel] = parts.get(str(loc[0]), CampaignConfig) if len(loc) > 1 else CampaignConfig
     return [f.alias or n for n, f in model.model_fields.items()]

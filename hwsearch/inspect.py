@@ -16,6 +16,7 @@ import hwsearch
 from hwsearch.devices import (
     Device,
     Protocol,
+    Session,
     Workload,
     create_runtime,
     fingerprint,
@@ -183,12 +184,13 @@ def doctor() -> dict[str, Any]:
     model = bytes(lower(net.subnet(arch), net.input_shape(arch)).SerializeToString())
     workload = Workload.of(model, net.input_shape(arch))
     nodes = runtime.verify(workload)
-    sessions = [runtime.load(workload) for _ in range(9)]
     started = time.monotonic()
-    bursts = []
-    for session in sessions[:8]:
-        bursts.append(float(np.median(session.time(120))))
-    timings = measure_group(sessions[:8], sessions[8], Protocol(visits=(24, 24)), np.random.default_rng(0))
+    bursts = [float(np.median(runtime.load(workload).time(120))) for _ in range(8)]
+
+    def load() -> Session:
+        return runtime.load(workload)
+
+    timings = measure_group([load] * 8, load, Protocol(), np.random.default_rng(0))
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731
     half = max(t.half_width() for t in timings)
@@ -219,5 +221,5 @@ def _advice(spread: float) -> str:
     if spread <= 2:
         return "Quiet: latencies repeat to 2 %."
     if spread <= 6:
-        return "Some noise: expect latencies to repeat to a few percent; more visits narrow it ([protocol] visits)."
-    return "Noisy: other processes share these cores. Stop them, or raise [protocol] visits and half_width."
+        return "Some noise: expect latencies to repeat to a few percent; more loads narrow it ([protocol] loads)."
+    return "Noisy: other processes share these cores. Stop them, or raise [protocol] loads and half_width."

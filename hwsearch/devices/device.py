@@ -178,19 +178,24 @@ def runtime_names() -> list[str]:
     return sorted({"onnxruntime", *(p.name for p in entry_points(group="hwsearch.runtimes"))})
 
 
-def create_runtime(device: Device) -> Runtime:
-    """The runtime a device names; `DeviceError` when there is none of that name."""
+def runtime_class(device: Device) -> type[Runtime]:
+    """The class of the runtime a device names; `DeviceError` when there is none of that name."""
     for point in entry_points(group="hwsearch.runtimes"):
         if point.name == device.runtime:
-            return point.load()(device)  # type: ignore[no-any-return]
+            return point.load()  # type: ignore[no-any-return]
     if device.runtime == "onnxruntime":
         from hwsearch.devices.onnxruntime import OnnxRuntime
 
-        return OnnxRuntime(device)
+        return OnnxRuntime
     raise DeviceError(
         f"device {device.name!r} asks for runtime {device.runtime!r}, which is not installed.",
         hint=nearest(device.runtime, runtime_names()),
     )
+
+
+def create_runtime(device: Device) -> Runtime:
+    """The runtime a device names; `DeviceError` when there is none of that name."""
+    return runtime_class(device)(device)
 
 
 def check_names(devices: Sequence[Device]) -> None:

@@ -42,6 +42,8 @@ class Protocol:
     confidence : of all intervals
     warmup_ms : at most this long a load is run until three blocks in a row agree to 2 %
     moved : a group on a host that was never within this share of the calibrated speed is measured again
+    group : candidates measured together, at most
+    calibrate : measuring processes that a calibration rests on
     budget_s : a group of candidates takes at most this long; what is not settled then says so
     """
 
@@ -55,6 +57,7 @@ class Protocol:
     moved: float = 0.1
     group: int = 40
     budget_s: float = 120.0
+    calibrate: int = 8
 
     def to_dict(self) -> dict[str, Any]:
         return {"name": "interleaved visits to fresh loads", "version": 2, **asdict(self), "loads": list(self.loads)}
@@ -147,26 +150,6 @@ class Timing:
         """Half the interval, as a share of the value."""
         return max(self.high - self.value, self.value - self.low) / self.value
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; `from_dict` gives an equal one."""
-        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(self).items()}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Timing:
-        """Raises `MeasurementError` for what is not a timing: missing or unknown fields, values that are not positive."""
-        try:
-            arrays = {k: np.array(data[k], dtype=np.float64) for k in ("loads", "raw", "minima", "runs")}
-            timing = cls(**{**data, **arrays})
-            numbers = [timing.low, timing.value, timing.high, timing.baseline, *(v for a in arrays.values() for v in a)]
-            sound = timing.failure is not None or (
-                all(math.isfinite(v) and v > 0 for v in numbers) and timing.low <= timing.value <= timing.high
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise MeasurementError(f"the answer is no timing: {error!r}.") from error
-        if not sound:
-            raise MeasurementError(f"the answer is no timing: {timing.low} <= {timing.value} <= {timing.high} ms.")
-        return timing
-
     def summary(self, half_width: float) -> dict[str, Any]:
         """Every kept number of this measurement, rounded to nanoseconds."""
         r = self.runs
@@ -178,7 +161,7 @@ class Timing:
             "mean": ns(r.mean()),
             "sd": ns(r.std(ddof=1)) if len(r) > 1 else 0.0,
             "mad": ns(np.median(np.abs(r - np.median(r)))),
-            "quiet": ns(np.quantile(self.minima, 0.25)),
+            "fastest_quarter": ns(np.quantile(self.minima, 0.25)),
             "runs": len(r),
             "visits": len(self.raw),
             "loads": len(self.loads),
@@ -187,6 +170,7 @@ class Timing:
             "reference_ms": ns(self.reference),
             "baseline_ms": ns(self.baseline),
             "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
+            "quiet_ms": ns(self.quiet),
             "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
             "moved": self.moved,
             "converged": bool(self.precision <= half_width),
@@ -419,7 +403,8 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
     freedom = np.array([max(len(x) - 1, 0) for x in loads])
     pooled, prior = pooled_variance(own, freedom)
     anchor = np.concatenate(loads[n:])
-    anchor_effect, anchor_var = float(anchor.mean()), pooled / len(anchor)
+    mean_var = float(np.average(own[freedom > 0], weights=freedom[freedom > 0])) if (freedom > 0).any() else 0.0
+    anchor_effect, anchor_var = float(anchor.mean()), mean_var / len(anchor)
     quiet = float(np.exp(anchor_effect + np.quantile(level, QUIET)))
     cal = calibration or Calibration((quiet,))
     baseline = cal.baseline_ms
@@ -462,27 +447,27 @@ def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
 
 
 # ---------------------------------------------------------------------- calibrating
-def calibrate(groups: Sequence[Sequence[Timing]]) -> Calibration:
+def calibrate(quiet: Sequence[float], loads: Sequence[Sequence[Sequence[float]]]) -> Calibration:
     """The calibration that follows from the same models measured in several fresh processes.
 
-    groups : (processes, models) timings, each on its own group's quiet level (no calibration given)
+    quiet : (processes,) the reference's latency at each process's quiet level, milliseconds
+    loads : (processes, models, loads) latencies, each on the quiet level of its process
 
     Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it
-    does to single models, less what their loads explain, is the models' own. Raises `MeasurementError` when all failed.
+    does to single models, less what their loads explain, is the models' own.
     """
-    good = [g for g in groups if g and all(t.failure is None for t in g)]
-    if not good:
-        reasons = [t.failure for g in groups for t in g if t.failure]
-        raise MeasurementError(f"the device cannot be calibrated: {reasons[0] if reasons else 'nothing was timed.'}")
-    quiet = tuple(g[0].quiet for g in good)
-    n, models = len(good), len(good[0])
+    level = np.array(quiet)
+    n, models = len(loads), min((len(m) for m in loads), default=0)
     if n < 3 or models < 2:
-        return Calibration(quiet)
-    ratio = np.log([[t.value / t.quiet for t in g] for g in good])
+        return Calibration(tuple(level.tolist()))
+    logs = [[np.log(np.array(times) / q) for times in row] for row, q in zip(loads, level, strict=True)]
+    ratio = np.array([[x.mean() for x in row] for row in logs])
     left = ratio - ratio.mean(axis=0)
     shared = left.mean(axis=1)
     own = left - shared[:, None]
-    explained = np.mean([np.log(t.loads).var(ddof=1) / len(t.loads) for g in good for t in g if len(t.loads) > 1])
+    explained = np.mean([x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for row in logs for x in row])
     specific = float((own**2).sum() / ((n - 1) * (models - 1)))
     common = float((shared**2).sum() / (n - 1)) - specific / models
-    return Calibration(quiet, math.sqrt(max(specific - explained, 0.0)), math.sqrt(max(common, 0.0)))
+    return Calibration(
+        tuple(level.tolist()), math.sqrt(max(specific - float(explained), 0.0)), math.sqrt(max(common, 0.0))
+    )

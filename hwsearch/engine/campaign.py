@@ -7,8 +7,10 @@ import json
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ import torch
 from hwsearch.config import CampaignConfig, DeviceConfig, load_config, to_toml, with_absolute_paths
 from hwsearch.devices import Device, Protocol, Runtime, create_runtime, fingerprint
 from hwsearch.devices.host import usable_cores
+from hwsearch.engine.fleet import Executor, InProcess, Isolated
 from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.export import write_atomic
@@ -24,6 +27,9 @@ from hwsearch.objective import DEVICE_METRICS, Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
+
+if TYPE_CHECKING:
+    from hwsearch.engine.cluster import Cluster
 
 CONFIG_FILE = "campaign.toml"
 
@@ -52,9 +58,13 @@ def torch_threads() -> int:
 
 
 class Target:
-    """One device of a campaign with its runtime and fingerprint."""
+    """One device of a campaign with its runtime and fingerprint.
 
-    def __init__(self, config: DeviceConfig) -> None:
+    executor : does its jobs; runtime : of this host, or a stand-in for one of another host
+    remote : whether it is another host's; exclusive : whether it shares this host with the other devices
+    """
+
+    def __init__(self, config: DeviceConfig, executor: Executor, cluster: Cluster | None = None) -> None:
         self.device = Device(
             config.name,
             config.runtime,
@@ -65,7 +75,11 @@ class Target:
             dict(config.options),
         )
         self.name = config.name
-        self.runtime: Runtime = create_runtime(self.device)
+        self.remote = cluster is not None
+        self.executor: Executor = cluster.executor(config.name) if cluster else executor
+        self.runtime: Runtime = cluster.runtime(self.device) if cluster else create_runtime(self.device)
+        self.form = self.runtime.form
+        self.exclusive = not self.remote and self.form != "genes"
         self.facts = self.runtime.facts()
         self.fingerprint = fingerprint(self.facts)
 
@@ -149,7 +163,20 @@ class Campaign:
 
     @cached_property
     def targets(self) -> dict[str, Target]:
-        return {d.name: Target(d) for d in self.config.device}
+        fleet = self.config.fleet
+        executor = Isolated() if fleet.isolation else InProcess()
+        return {
+            d.name: Target(d, executor, self.cluster if d.name in fleet.remote else None) for d in self.config.device
+        }
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The workers of other hosts; connects when first asked for."""
+        from hwsearch.engine.cluster import Cluster  # needs the extra
+
+        fleet = self.config.fleet
+        assert fleet.scheduler is not None
+        return Cluster(fleet.scheduler, fleet.certificates, insecure=fleet.insecure)
 
     def target(self, name: str | None) -> Target:
         """The device of that name; the only one, when None."""
@@ -173,17 +200,12 @@ class Campaign:
 
     @cached_property
     def protocol(self) -> Protocol:
-        p = self.config.protocol
-        return Protocol(
-            p.visits, p.block_runs, p.block_ms, p.half_width, p.confidence, group=p.group, budget_s=p.budget_s
-        )
+        return Protocol(**self.config.protocol.model_dump())
 
     @cached_property
     def final_protocol(self) -> Protocol:
-        p, v = self.config.protocol, self.config.validate_
-        return Protocol(
-            v.visits, p.block_runs, p.block_ms, v.half_width, p.confidence, group=p.group, budget_s=v.budget_s
-        )
+        v = self.config.validate_
+        return replace(self.protocol, loads=v.loads, half_width=v.half_width, budget_s=v.budget_s)
 
     @property
     def data(self) -> dict[str, Data]:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import onnx
 import psutil
+from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
 from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
-from hwsearch.devices import Model, Workload, load_average, measure_group
-from hwsearch.devices.protocol import Protocol, Timing
+from hwsearch.devices import Calibration, Model, Workload, calibrate
+from hwsearch.devices.protocol import Protocol
+from hwsearch.devices.worker import WorkerError, pack
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.errors import DeviceError, MeasurementError
+from hwsearch.engine.fleet import kept, quiet_host
+from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.export import lower
 from hwsearch.spaces import Architecture
-from hwsearch.store import Measurement, utc_now
+from hwsearch.store import Job, Measurement, NewJob, Queue, utc_now, worker_name
+from hwsearch.store.queue import job_key
 from hwsearch.supernets.base import Part
 
 #: a subnet whose measurement failed this often is left alone
@@ -184,7 +193,7 @@ def models(
 
 def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrated: bool = False) -> Workload:
     """A subnet in the form its device's runtime asks for; with recalibrated batch norms when `calibrated`."""
-    form = target.runtime.form
+    form = target.form
     if form == "genes":
         return Workload((), arch.id, arch.to_dict())
     subnet = ready_subnet(campaign, arch) if calibrated else campaign.loaded.net.subnet(arch).eval()
@@ -206,49 +215,460 @@ def measure_latency(
     purpose: str = "search",
     stage: str = "profile",
 ) -> dict[str, Measurement]:
-    """Latency of every architecture on one device, in groups measured together; each group is stored at once.
+    """Latency of every architecture on one device; see `measure_latencies`."""
+    return measure_latencies(campaign, [target], archs, purpose=purpose, stage=stage)[target.name]
 
+
+def measure_latencies(
+    campaign: Campaign,
+    targets: Iterable[Target],
+    archs: Sequence[Architecture],
+    *,
+    purpose: str = "search",
+    stage: str = "profile",
+) -> dict[str, dict[str, Measurement]]:
+    """Latency of every architecture on every device, by device and architecture id.
+
+    What is missing goes into the store's queue, in groups that are measured together, and each group is stored at once.
+    Devices of this host take turns, those of other hosts work at the same time; other processes may help.
     purpose : ``search`` (the usual protocol) or ``validate`` (the final one, on the very model that is handed over)
+
+    Raises `DeviceError` when a device is lost, after all others are done.
     """
-    final = purpose == "validate"
-    protocol = campaign.final_protocol if final else campaign.protocol
-    known = find_latency(campaign, target, purpose)
-    given_up = _failed_too_often(campaign, "latency_ms", target.fingerprint)
-    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
+    chosen = list(targets)
     campaign.store.add_architectures(archs)
-    campaign.store.add_device(target.fingerprint, target.name, target.facts)
-    drifts: list[float] = []
-    with campaign.progress.task(f"{stage} {target.name}", len(archs), "subnets") as task:
-        done = len(archs) - len(todo)
-        task.update(done)
-        rng = np.random.default_rng([campaign.config.search.seed, len(known), len(todo)])
-        size = group_size(campaign, protocol)
-        for start in range(0, len(todo), size):
-            group = todo[start : start + size]
-            rows = _measure_group(
-                campaign,
-                target,
-                group,
-                protocol,
-                purpose,
-                rng,
-                lambda share, n=len(group), d=done: task.update(d + share * n),
-            )
-            campaign.store.add(rows)
-            for row in rows:
-                if row.value is None:
-                    campaign.progress.warn(f"subnet {row.arch_id} on {target.name}: {row.failure}")
-                else:
-                    known[row.arch_id] = row
-                    drifts.append(float(row.details["drift_pct"]))
-            done += len(group)
-            task.update(done)
+    orders = [_Order(campaign, t, archs, purpose) for t in chosen]
+    here = [o for o in orders if not o.target.remote]
+    elsewhere = [o for o in orders if o.target.remote]
+    lost: list[DeviceError] = []
+    for order in here:
+        with campaign.progress.task(f"{stage} {order.target.name}", len(archs), "subnets") as task:
+            try:
+                order.fill(task.update)
+            except DeviceError as error:
+                lost.append(error)
+            task.note(order.note())
+    if elsewhere:
+        lost += _fill_together(campaign, elsewhere, len(archs), stage)
+    if lost:
+        for further in lost[1:]:
+            campaign.progress.warn(str(further))
+        raise lost[0]
+    return {o.target.name: o.found() for o in orders}
+
+
+def _fill_together(campaign: Campaign, orders: Sequence[_Order], each: int, stage: str) -> list[DeviceError]:
+    """Fill orders for devices of other hosts at the same time; the errors of devices that were lost."""
+    lost: list[DeviceError] = []
+    shares = [0.0] * len(orders)
+    names = ", ".join(o.target.name for o in orders)
+    with campaign.progress.task(f"{stage} {names}", each * len(orders), "subnets") as task:
+        with ThreadPoolExecutor(len(orders)) as pool:
+            futures = [pool.submit(o.fill, partial(shares.__setitem__, i)) for i, o in enumerate(orders)]
+            try:
+                while wait(futures, timeout=0.3).not_done:
+                    task.update(sum(shares))
+            except BaseException:
+                for order in orders:
+                    order.stop.set()
+                campaign.cluster.stop()
+                raise
+        for future in futures:
+            try:
+                future.result()
+            except DeviceError as error:
+                lost.append(error)
+        task.note(" · ".join(f"{o.target.name}: {o.note()}" for o in orders))
+    return lost
+
+
+def _settled(campaign: Campaign, target: Target, protocol: str, purpose: str, metrics: Sequence[str]) -> set[str]:
+    """Ids of what needs no measuring: it has a latency, and a value or a failure of each further metric."""
+    settled: set[str] | None = None
+    for metric in metrics:
+        frame = campaign.store.frame(
+            failed=metric != "latency_ms",
+            metric=metric,
+            subject=target.fingerprint,
+            protocol=protocol,
+            purpose=purpose,
+            supernet=campaign.loaded.digest,
+        )
+        ids = set(frame["arch_id"])
+        settled = ids if settled is None else settled & ids
+    return settled or set()
+
+
+class _Order:
+    """What one device is asked to measure, and how far that is."""
+
+    def __init__(self, campaign: Campaign, target: Target, archs: Sequence[Architecture], purpose: str) -> None:
+        self.campaign, self.target, self.purpose = campaign, target, purpose
+        self.protocol = campaign.final_protocol if purpose == "validate" else campaign.protocol
+        self.queue = Queue(campaign.store)
+        self.stop = threading.Event()
+        self.archs = list(archs)
+        self.before = self._known()
+        given_up = _failed_too_often(campaign, "latency_ms", target.fingerprint)
+        settled = _settled(campaign, target, self.protocol.key, purpose, campaign.device_metrics(target.name))
+        self.todo = [a for a in dict.fromkeys(archs) if a.id not in settled and a.id not in given_up]
+        campaign.store.add_device(target.fingerprint, target.name, target.facts)
+
+    def _known(self) -> dict[str, Measurement]:
+        return find_latency(self.campaign, self.target, self.purpose)
+
+    def found(self) -> dict[str, Measurement]:
+        known = self._known()
+        return {a.id: known[a.id] for a in self.archs if a.id in known}
+
+    def _jobs(self) -> list[NewJob]:
+        size = group_size(self.campaign, self.protocol)
+        groups = [self.todo[i : i + size] for i in range(0, len(self.todo), size)]
+        return [latency_job(self.campaign, self.target, g, self.protocol, self.purpose) for g in groups]
+
+    def fill(self, update: Callable[[float], None]) -> None:
+        """Have everything measured, by this process or by others, and return when nothing is open any more."""
+        wanted = {a.id for a in self.archs}
+        update(len(self.archs) - len(self.todo))
+        if self.todo:
+            with quiet_host(self.target.exclusive):
+                calibration(self.campaign, self.target, self.purpose)
+        jobs = self._jobs()
+        self.queue.submit(jobs)
+        keys = {j.key for j in jobs}
+        hands = Hands(self.campaign, [self.target])
+        while keys and not self.stop.is_set():
+            with quiet_host(self.target.exclusive):
+                job = hands.take(keys)
+                if job is not None:
+                    base = len(wanted & self._known().keys())
+                    hands.do(job, partial(_advance, update, base, len(job.payload["ids"])))
+            rows = self.queue.find(keys)
+            keys |= {part.key for j in rows if j.status == "split" for part in halves(j)}
+            if job is None:
+                if not any(j.status in ("queued", "leased") for j in self.queue.find(keys)):
+                    break
+                self.stop.wait(0.2)
+            update(len(wanted & self._known().keys()))
+        for job in self.queue.find(keys):
+            if job.status == "failed":
+                self.campaign.progress.warn(
+                    f"{self.target.name}: {len(job.payload['archs'])} subnets are not measured: {job.failure}"
+                )
+
+    def note(self) -> str:
+        """A remark for the finished step."""
+        fresh = [m for k, m in self.found().items() if k not in self.before]
+        drifts = [float(m.details["drift_pct"]) for m in fresh if "drift_pct" in m.details]
         if drifts:
-            worst = max(drifts, key=abs)
-            task.note(f"drift {worst:+.1f} % corrected")
-        elif archs:
-            task.note("already known")
-    return {a.id: known[a.id] for a in archs if a.id in known}
+            return f"drift {max(drifts, key=abs):+.1f} % corrected"
+        return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"
+
+
+def _advance(update: Callable[[float], None], before: float, n: int, share: float) -> None:
+    update(before + share * n)
+
+
+def latency_job(
+    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: Protocol, purpose: str
+) -> NewJob:
+    """A group of architectures to be measured together on one device; named by all that its result depends on."""
+    metrics = [m for m in campaign.device_metrics(target.name) if m != "latency_ms"]
+    payload = {
+        "archs": [a.to_dict() for a in group],
+        "ids": [a.id for a in group],
+        "reference": campaign.reference.to_dict(),
+        "purpose": purpose,
+        "protocol": asdict(protocol),
+        "protocol_key": protocol.key,
+        "metrics": metrics,
+        "extra_s": campaign.config.fleet.deadline_s,
+        "part": False,
+    }
+    ids = sorted(a.id for a in group)
+    key = job_key(target.fingerprint, protocol.key, purpose, campaign.loaded.digest, metrics, ids)
+    return NewJob(key, job_kind(campaign), target.fingerprint, payload, _deadline(payload), max_attempts=3)
+
+
+def job_kind(campaign: Campaign) -> str:
+    """What a worker must have to do a campaign's latency jobs: its supernet."""
+    return f"latency:{campaign.loaded.digest}"
+
+
+def _deadline(payload: Mapping[str, Any]) -> float:
+    """Twice the protocol's budget, and time to start, load and warm up."""
+    if payload["extra_s"] is not None:
+        return float(payload["extra_s"])
+    return float(60 + 2 * payload["protocol"]["budget_s"] + 2 * len(payload["ids"]))
+
+
+def halves(job: Job) -> list[NewJob]:
+    """Two jobs in the place of one, to find the model that it fails by."""
+    ids, archs = job.payload["ids"], job.payload["archs"]
+    middle = len(ids) // 2
+    found = []
+    for cut in (slice(None, middle), slice(middle, None)):
+        payload = {**job.payload, "ids": ids[cut], "archs": archs[cut], "part": True}
+        attempts = MAX_FAILURES if len(payload["ids"]) == 1 else job.max_attempts
+        key = job_key(job.key, payload["ids"])
+        found.append(NewJob(key, job.kind, job.device, payload, _deadline(payload), attempts))
+    return found
+
+
+class Hands:
+    """One worker: takes jobs of some devices and does them."""
+
+    #: attempts that fail in a row before a device counts as lost
+    PATIENCE = 6
+
+    def __init__(self, campaign: Campaign, targets: Sequence[Target]) -> None:
+        self.campaign = campaign
+        self.queue = Queue(campaign.store)
+        self.name = worker_name()
+        self.targets = {t.fingerprint: t for t in targets}
+        self.lease_s = campaign.config.fleet.lease_s
+        self.failed: dict[str, int] = dict.fromkeys(self.targets, 0)
+
+    def take(self, keys: set[str] | None = None) -> Job | None:
+        """Claim a job; of these keys, or any of this supernet."""
+        return self.queue.claim(
+            self.name, list(self.targets), lease_s=self.lease_s, kinds=[job_kind(self.campaign)], keys=keys
+        )
+
+    def do(self, job: Job, tick: Callable[[float], None] | None = None) -> None:
+        """Measure and store; a failure is recorded with the job. Raises `DeviceError` when the device seems lost."""
+        target = self.targets[job.device]
+        try:
+            with kept(self.queue, job, self.lease_s):
+                self._attempt(target, job, tick)
+        except WorkerError as error:
+            self._note(target, job, error, self._crashed(job, str(error)))
+        except (DeviceError, MeasurementError) as error:
+            self._note(target, job, error, self.queue.fail(job, str(error)))
+        except BaseException:
+            self.queue.release(job)
+            raise
+
+    def _attempt(self, target: Target, job: Job, tick: Callable[[float], None] | None) -> None:
+        p = job.payload
+        metrics = ["latency_ms", *p["metrics"]]
+        settled = _settled(self.campaign, target, p["protocol_key"], p["purpose"], metrics)
+        todo = [(i, g) for i, g in zip(p["ids"], p["archs"], strict=True) if i not in settled]
+        if not todo:
+            self.queue.complete(job)
+            return
+        scale = calibration(self.campaign, target, p["purpose"])
+        spec, files = spool(self.campaign, target, job, [g for _, g in todo], scale)
+        answer = target.executor.run(spec, files, job.deadline_s, tick)
+        self.failed[job.device] = 0
+        again = [r for r in answer["rows"] if r.get("moved")] if job.attempts == 1 else []
+        rows = self._rows(target, job, answer, {r["arch_id"] for r in again})
+        for m in rows:
+            if m.failure is not None:
+                self.campaign.progress.warn(f"subnet {m.arch_id} on {target.name}: {m.failure}")
+        if again:
+            text = f"the reference moved while {len(again)} subnets were measured; they are measured again"
+            self.campaign.progress.warn(f"{target.name}: {text}.")
+            self.queue.fail(job, text, rows)
+        else:
+            self.queue.complete(job, rows)
+            if any(r.get("moved") for r in answer["rows"]):
+                self.campaign.progress.warn(
+                    f"{target.name}: the reference moved again while {len(answer['rows'])} subnets were measured; "
+                    "their latencies are kept and say so."
+                )
+
+    def _common(self, job: Job) -> dict[str, Any]:
+        return {
+            "subject": job.device,
+            "protocol": job.payload["protocol_key"],
+            "purpose": job.payload["purpose"],
+            "supernet": self.campaign.loaded.digest,
+        }
+
+    def _rows(self, target: Target, job: Job, answer: Mapping[str, Any], left_out: set[str]) -> list[Measurement]:
+        common = self._common(job) | {"started_at": answer["started_at"], "ended_at": answer["ended_at"]}
+        before, after = answer["load"]
+        told = {"load_before": before, "load_after": after, "group": len(answer["rows"]), "device": target.name}
+        found = []
+        for r in answer["rows"]:
+            latency = common | {"arch_id": r["arch_id"], "metric": "latency_ms", "unit": "ms"}
+            if r.get("failure"):
+                found.append(Measurement(value=None, failure=str(r["failure"]), **latency))
+                continue
+            if r["arch_id"] in left_out:
+                continue
+            details = {**r["details"], **told} | ({"moved": True} if r.get("moved") else {})
+            spread = (r["high"] - r["low"]) / 2
+            found.append(
+                Measurement(
+                    value=r["value"],
+                    spread=spread,
+                    low=r["low"],
+                    high=r["high"],
+                    repeats=r["repeats"],
+                    details=details,
+                    **latency,
+                )
+            )
+            for name in job.payload["metrics"]:
+                value = (r.get("metrics") or {}).get(name)
+                failure = r.get("metrics_failure") or f"this device does not measure {name}"
+                further = latency | {"metric": name, "unit": name.rpartition("_")[2].replace("mib", "MiB")}
+                further["unit"] = further["unit"].replace("mj", "mJ")
+                found.append(Measurement(value=value, failure=None if value is not None else failure, **further))
+        return found
+
+    def _crashed(self, job: Job, text: str) -> str | None:
+        """A measuring process failed: try again, then look for the model it fails by; what became of the job."""
+        many = len(job.payload["ids"]) > 1
+        if many and (job.payload["part"] or job.attempts >= 2):
+            return "split" if self.queue.split(job, halves(job), text) else None
+        rows = []
+        if not many:
+            common = self._common(job) | {"arch_id": job.payload["ids"][0], "metric": "latency_ms", "unit": "ms"}
+            rows = [Measurement(value=None, failure=text, **common)]
+        return self.queue.fail(job, text, rows)
+
+    def _note(self, target: Target, job: Job, error: HwsearchError, became: str | None) -> None:
+        self.failed[job.device] += 1
+        what = {"queued": "tried again", "split": "measured in two halves", "failed": "given up"}.get(became or "", "")
+        self.campaign.progress.warn(f"{target.name}: {error} These {len(job.payload['ids'])} subnets are {what}.")
+        gone = became == "failed" and not isinstance(error, WorkerError)
+        if gone or self.failed[job.device] >= self.PATIENCE:
+            raise DeviceError(
+                f"device {target.name!r} is lost: {self.failed[job.device]} attempts in a row failed, the last with: {error}",
+                hint="Everything measured is kept: put the device right, and give the same command again.",
+            ) from error
+
+
+def calibration(campaign: Campaign, target: Target, purpose: str) -> Calibration:
+    """What latencies on a device are brought to, measured when first needed: several processes time the same few models.
+
+    For ``validate`` it is made anew: from as many processes again and from every group timed before, which makes it
+    better known; all final latencies share it.
+    """
+    place = f"calibration:{target.fingerprint}:{campaign.loaded.digest}:{purpose}"
+    found = campaign.store.get_state(place, 1)
+    if found is None:
+        made = _calibrate(campaign, target, purpose)
+        if purpose == "validate":
+            rows = find_latency(campaign, target, "search").values()
+            made = made.extended(sorted({float(m.details["quiet_ms"]) for m in rows if "quiet_ms" in m.details}))
+        campaign.store.put_state(place, made.to_dict())
+        found = campaign.store.get_state(place, 1)  # another worker may have been faster
+        assert found is not None
+    return Calibration.from_dict(found)
+
+
+def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
+    protocol = campaign.protocol
+    short = replace(protocol, loads=(3, 3), visits=4)
+    probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
+    files: dict[str, bytes] = {}
+    with _BUILDING:
+        entries = [_spooled(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
+        reference = _spooled(campaign, target, campaign.reference, len(probes), False, files)
+    spec = spool_head(campaign, target, "measure") | {
+        "protocol": asdict(short),
+        "calibration": None,
+        "metrics": [],
+        "workloads": entries,
+        "reference": reference,
+    }
+    quiet, loads, failure = [], [], "nothing was timed."
+    with campaign.progress.task(f"calibrate {target.name}", protocol.calibrate, "processes") as task:
+        for k in range(protocol.calibrate):
+            seed = [campaign.config.search.seed, k, *purpose.encode()]
+            try:
+                answer = target.executor.run(spec | {"seed": seed}, files, 60 + 2 * protocol.budget_s)
+            except (DeviceError, MeasurementError) as error:
+                failure = str(error)
+                continue
+            failed = [r["failure"] for r in answer["rows"] if r.get("failure")]
+            if failed:
+                failure = failed[0]
+                continue
+            quiet.append(float(answer["quiet_ms"]))
+            loads.append([r["details"]["load_ms"] for r in answer["rows"]])
+            task.update(k + 1)
+        if not quiet:
+            raise DeviceError(
+                f"device {target.name!r} cannot be calibrated: {failure}",
+                hint="Put the device right, and give the same command again.",
+            )
+        made = calibrate(quiet, loads)
+        task.note(f"reference {made.baseline_ms:.4g} ms ±{100 * 2 * made.baseline_sd:.1f} %")
+    return made
+
+
+#: building subnets changes the supernet, so one thread at a time does
+_BUILDING = threading.Lock()
+
+
+def spool(
+    campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]], scale: Calibration
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A job as its measuring process gets it: (JSON, files)."""
+    files: dict[str, bytes] = {}
+    calibrated = job.payload["purpose"] == "validate"
+    space = campaign.space
+    with _BUILDING:
+        entries = [_spooled(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
+        reference = _spooled(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
+    spec = spool_head(campaign, target, "measure") | {
+        "protocol": job.payload["protocol"],
+        "seed": [campaign.config.search.seed, job.id, job.attempts],
+        "calibration": scale.to_dict(),
+        "metrics": job.payload["metrics"],
+        "workloads": entries,
+        "reference": reference,
+    }
+    return spec, files
+
+
+def spool_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
+    """What every spooled job tells: what to do, on which device, and of which supernet."""
+    s = campaign.config.supernet
+    supernet = {"name": s.name, "checkpoint": s.checkpoint, "sort": s.sort, "digest": campaign.loaded.digest}
+    return {"do": do, "form": target.form, "device": asdict(target.device), "supernet": supernet}
+
+
+def _spooled(
+    campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
+) -> dict[str, Any]:
+    if target.form != "torch":
+        return pack(workload(campaign, target, arch, calibrated=calibrated), number, files)
+    entry: dict[str, Any] = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
+    if calibrated:
+        entry["weights"] = f"{number}.safetensors"
+        state = ready_subnet(campaign, arch).state_dict()
+        files[entry["weights"]] = safetensors_bytes({k: v.detach().clone().contiguous() for k, v in state.items()})
+    return entry
+
+
+def work(campaign: Campaign, devices: Sequence[str] = (), *, wait: bool = False) -> dict[str, int]:
+    """Be a further worker: do queued latency jobs of these devices (all of the campaign on this host, if none is named).
+
+    Ends when none is queued, or with `wait` never. Returns the number of jobs done by device.
+    """
+    targets = [campaign.target(n) for n in devices] or [t for t in campaign.targets.values() if not t.remote]
+    done = {t.name: 0 for t in targets}
+    hands = {t.name: Hands(campaign, [t]) for t in targets}
+    while True:
+        idle = True
+        for target in targets:
+            with quiet_host(target.exclusive):
+                job = hands[target.name].take()
+                if job is not None:
+                    idle, n = False, len(job.payload["ids"])
+                    with campaign.progress.task(f"work {target.name}", n, "subnets") as task:
+                        hands[target.name].do(job, partial(_advance, task.update, 0, n))
+                    done[target.name] += 1
+        if idle:
+            if not wait:
+                return done
+            time.sleep(1.0)
 
 
 def group_size(campaign: Campaign, protocol: Protocol) -> int:
@@ -260,74 +680,13 @@ def group_size(campaign: Campaign, protocol: Protocol) -> int:
     return max(1, min(protocol.group, int(psutil.virtual_memory().available / 3 / weights)))
 
 
-def _measure_group(
-    campaign: Campaign,
-    target: Target,
-    group: Sequence[Architecture],
-    protocol: Protocol,
-    purpose: str,
-    rng: np.random.Generator,
-    tick: object,
-) -> list[Measurement]:
-    started = utc_now()
-    load_before = load_average()
-    sessions, alive, failures = [], [], {}
-    for arch in group:
-        try:
-            sessions.append(target.runtime.load(workload(campaign, target, arch, calibrated=purpose == "validate")))
-            alive.append(arch)
-        except (DeviceError, MeasurementError) as error:
-            failures[arch.id] = str(error)
-    timings: list[Timing] = []
-    state = f"baseline:{target.fingerprint}:{campaign.loaded.digest}"
-    if sessions:
-        reference = target.runtime.load(workload(campaign, target, campaign.reference))
-        baseline = campaign.store.get_state(state)
-        timings = measure_group(
-            sessions,
-            reference,
-            protocol,
-            rng,
-            baseline=baseline["ms"] if baseline else None,
-            tick=tick,  # type: ignore[arg-type]
-        )
-        if baseline is None:
-            campaign.store.put_state(state, {"ms": timings[0].baseline, "reference": campaign.reference.id})
-    common: dict[str, Any] = {
-        "metric": "latency_ms",
-        "subject": target.fingerprint,
-        "protocol": protocol.key,
-        "purpose": purpose,
-        "unit": "ms",
-        "started_at": started,
-        "ended_at": utc_now(),
-        "supernet": campaign.loaded.digest,
-    }
-    rows = []
-    for arch, timing in zip(alive, timings, strict=True):
-        low, high = timing.interval
-        details = timing.summary(protocol.half_width)
-        details |= {
-            "load_before": load_before,
-            "load_after": load_average(),
-            "group": len(group),
-            "device": target.name,
-        }
-        details["block_ms"] = [round(float(v), 5) for v in timing.raw]
-        rows.append(
-            Measurement(
-                arch_id=arch.id,
-                value=timing.value,
-                spread=(high - low) / 2,
-                low=low,
-                high=high,
-                repeats=len(timing.runs),
-                details=details,
-                **common,
-            )
-        )
-    rows += [Measurement(arch_id=i, value=None, failure=text, **common) for i, text in failures.items()]
-    return rows
+def _check(campaign: Campaign, target: Target) -> dict[str, int]:
+    if not target.remote:
+        return target.runtime.verify(workload(campaign, target, campaign.reference))
+    files: dict[str, bytes] = {}
+    reference = _spooled(campaign, target, campaign.reference, 0, False, files)
+    spec = spool_head(campaign, target, "verify") | {"reference": reference}
+    return dict(target.executor.run(spec, files, 120.0)["counts"])
 
 
 def check_devices(campaign: Campaign) -> list[str]:
@@ -335,7 +694,7 @@ def check_devices(campaign: Campaign) -> list[str]:
     remarks = []
     with campaign.progress.task("check", len(campaign.targets), "devices") as task:
         for i, target in enumerate(campaign.targets.values()):
-            counts = target.runtime.verify(workload(campaign, target, campaign.reference))
+            counts = _check(campaign, target)
             remarks.append(f"{target.name}: {sum(counts.values())} nodes on {', '.join(counts)}")
             task.update(i + 1)
         task.note(" · ".join(remarks))
@@ -349,8 +708,10 @@ __all__ = [
     "find_latency",
     "find_metric",
     "measure_accuracy",
+    "measure_latencies",
     "measure_latency",
     "models",
     "ready_subnet",
+    "work",
     "workload",
 ]

@@ -357,9 +357,9 @@ def _warnings(campaign: Campaign) -> list[str]:
         loose = [m for m in rows if not m.details["converged"]]
         if loose:
             half = 100 * campaign.final_protocol.half_width
-            worst = max(100 * (m.spread or 0) / (m.value or 1) for m in loose)
+            worst = max(float(m.details["precision_pct"]) for m in loose)
             found.append(
-                f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their visits; the widest is ±{worst:.1f} %."
+                f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their loads; the widest is ±{worst:.1f} %."
             )
         cut = sum(int(m.details.get("throttled") or 0) for m in rows)
         if cut:

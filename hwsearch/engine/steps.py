@@ -17,6 +17,7 @@ from hwsearch.engine.measuring import (
     find_accuracy,
     find_metric,
     measure_accuracy,
+    measure_latencies,
     measure_latency,
 )
 from hwsearch.engine.racing import race_accuracy
@@ -122,11 +123,10 @@ def profile(campaign: Campaign) -> pd.DataFrame:
     """Time the profile's subnets on every device. Returns one row a subnet and device."""
     every, _, _ = profile_set(campaign)
     frames = []
-    for target in campaign.targets.values():
-        found = measure_latency(campaign, target, every)
+    for name, found in measure_latencies(campaign, campaign.targets.values(), every).items():
         rows = [
             {
-                "device": target.name,
+                "device": name,
                 "arch_id": k,
                 "latency_ms": m.value,
                 "low": m.low,
@@ -299,8 +299,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
             archs += [campaign.space.architecture(g) for g in d["archs"]]
         unique = list(dict.fromkeys(archs))
         measure_accuracy(campaign, unique, stage=f"search {r + 1} accuracy")
-        for target in campaign.targets.values():
-            measure_latency(campaign, target, unique, stage=f"search {r + 1}")
+        measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
     campaign.store.put_state("search", {"name": name, "rounds": c.rounds})
     rows = [
         {"round": r + 1, "device": d, "proposed": len(p["archs"]), "expected_gain": p["info"].get("expected_gain")}
@@ -400,10 +399,7 @@ def validate(campaign: Campaign) -> pd.DataFrame:
         wanted |= dict.fromkeys(candidates(campaign, target))
     archs = list(wanted)
     campaign.store.put_state("validate", {"archs": [a.to_dict() for a in archs]})
-    latencies = {
-        target.name: measure_latency(campaign, target, archs, purpose="validate", stage="validate")
-        for target in campaign.targets.values()
-    }
+    latencies = measure_latencies(campaign, campaign.targets.values(), archs, purpose="validate", stage="validate")
     if campaign.config.validate_.race_error is None:
         measure_accuracy(campaign, archs, split="test", purpose="validate", stage="validate accuracy")
     else:

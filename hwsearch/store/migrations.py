@@ -19,8 +19,14 @@ log = logging.getLogger("hwsearch")
 
 Migration = Callable[[sa.Connection], None]
 
+
+def _add_jobs(connection: sa.Connection) -> None:
+    """Version 2: the queue."""
+    schema.jobs.create(connection)
+
+
 #: step i brings version i + 1 to i + 2; append only, and never change a step that was released
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (_add_jobs,)
 
 
 def current_version(steps: Sequence[Migration] | None = None) -> int:

@@ -105,3 +105,26 @@ state = sa.Table(
     sa.UniqueConstraint("name", "version"),
     sqlite_autoincrement=True,
 )
+
+# work to be done, by whichever process claims it: see `hwsearch.store.queue`
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("deadline_s", sa.Double, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("worker", sa.Text),
+    sa.Column("lease_s", sa.Double),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("failure", sa.Text),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("finished_at", sa.Text),
+    sqlite_autoincrement=True,
+)
+sa.Index("jobs_by_status", jobs.c.status, jobs.c.device)

@@ -119,20 +119,31 @@ class Store:
         batch = list(measurements)
         if not batch:
             return 0
-        rows: list[dict[str, Any]] = []
         with self.database.write() as connection:
-            settled, failures = self._attempts(connection, {m.key for m in batch})
-            for m in batch:
-                if m.key in settled or (m.failed and max_failures is not None and failures[m.key] >= max_failures):
-                    continue
-                if m.failed:
-                    failures[m.key] += 1
-                else:
-                    settled.add(m.key)
-                row = {name: getattr(m, name) for name in _NAMES}
-                rows.append({**row, "key": m.key, "run": run if m.run is None else m.run})
-            if rows:
-                connection.execute(sa.insert(_M), rows)
+            return self.add_within(connection, batch, run=run, max_failures=max_failures)
+
+    def add_within(
+        self,
+        connection: sa.Connection,
+        batch: Sequence[Measurement],
+        *,
+        run: int | None = None,
+        max_failures: int | None = None,
+    ) -> int:
+        """As `add`, as a part of the caller's write transaction."""
+        rows: list[dict[str, Any]] = []
+        settled, failures = self._attempts(connection, {m.key for m in batch})
+        for m in batch:
+            if m.key in settled or (m.failed and max_failures is not None and failures[m.key] >= max_failures):
+                continue
+            if m.failed:
+                failures[m.key] += 1
+            else:
+                settled.add(m.key)
+            row = {name: getattr(m, name) for name in _NAMES}
+            rows.append({**row, "key": m.key, "run": run if m.run is None else m.run})
+        if rows:
+            connection.execute(sa.insert(_M), rows)
         return len(rows)
 
     def _attempts(self, connection: sa.Connection, keys: Collection[str]) -> tuple[set[str], Counter[str]]:

@@ -59,17 +59,14 @@ def test_verify_counts_the_nodes_that_ran(model):
 
 def test_measures_a_real_model(model):
     runtime = create_runtime(Device("cpu", batch=4))
-    sessions = [runtime.load(Workload.of(model, SHAPE)) for _ in range(2)]
-    timings = measure_group(
-        sessions,
-        runtime.load(Workload.of(model, SHAPE)),
-        Protocol(visits=(3, 3), block_ms=0.2),
-        np.random.default_rng(0),
-    )
+
+    def load():
+        return runtime.load(Workload.of(model, SHAPE))
+
+    timings = measure_group([load] * 2, load, Protocol(loads=(2, 2), visits=3, block_ms=0.2), np.random.default_rng(0))
     for t in timings:
-        low, high = t.interval
-        assert 0 < low <= t.value <= high
-        assert len(t.corrected) == 3
+        assert t.failure is None and 0 < t.low <= t.value <= t.high
+        assert len(t.loads) == 2 and len(t.raw) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,109 +1,248 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from hwsearch.devices import Calibration, calibrate
 from hwsearch.devices import protocol as p
+from hwsearch.errors import DeviceError, MeasurementError
 
 
-class Clock:
-    """A machine whose speed changes: sessions advance it, nothing else does."""
+class Host:
+    """A machine with a speed that changes with time, models that lie better or worse in memory, and no real time."""
 
-    def __init__(self, speed):
-        self.now = 0.0
-        self.speed = speed
+    def __init__(self, monkeypatch, speed=lambda ms: 1.0, *, seed=0, noise=0.02, load_sd=0.01, process_sd=0.0):
+        self.now, self.speed, self.noise, self.load_sd = 0.0, speed, noise, load_sd
+        self.rng = np.random.default_rng(seed)
+        self.process_sd = process_sd
+        self.loads = 0
+        monkeypatch.setattr(p, "time", self)
 
-    def perf_counter_ns(self):
-        return int(self.now * 1e6)
-
-    def perf_counter(self):
+    def monotonic(self):
         return self.now / 1e3
 
-    monotonic = perf_counter
+    def model(self, ms):
+        """How a model of that latency is loaded; each load is a little faster or slower."""
+        process = math.exp(self.process_sd * self.rng.standard_normal())
+        return lambda: self._load(ms * process * math.exp(self.load_sd * self.rng.standard_normal()))
+
+    def _load(self, ms):
+        self.loads += 1
+        return Fake(self, ms)
 
 
 class Fake:
-    def __init__(self, clock, ms, rng, noise=0.02):
-        self.clock, self.ms, self.rng, self.noise = clock, ms, rng, noise
+    closed = False
+
+    def __init__(self, host, ms):
+        self.host, self.ms = host, ms
 
     def time(self, runs):
-        return [self._run() for _ in range(runs)]
+        assert not self.closed
+        return [self.run() for _ in range(runs)]
 
-    def _run(self):
-        ms = self.ms * self.clock.speed(self.clock.now) * np.exp(self.noise * self.rng.standard_normal())
-        self.clock.now += ms
+    def run(self):
+        h = self.host
+        ms = self.ms * h.speed(h.now) * math.exp(h.noise * h.rng.standard_normal())
+        h.now += ms
         return ms
 
-
-def measure(monkeypatch, speed, truth, *, seed=0, noise=0.02, **settings):
-    clock = Clock(speed)
-    monkeypatch.setattr(p, "time", clock)
-    rng = np.random.default_rng(seed)
-    sessions = [Fake(clock, t, rng, noise) for t in truth]
-    settings = {"visits": (12, 24), **settings}
-    return p.measure_group(sessions, Fake(clock, 0.5, rng, noise), p.Protocol(**settings), rng)
+    def close(self):
+        self.closed = True
 
 
-def test_drift_that_the_reference_sees_is_removed(monkeypatch):
-    truth = np.linspace(0.2, 0.6, 20)
-    speed = lambda ms: 1.0 + 0.3 * np.sin(ms / 700.0) + (0.5 if ms > 2500 else 0.0)  # noqa: E731
-    timings = measure(monkeypatch, speed, truth)
-    corrected = np.array([t.value for t in timings])
-    scale = np.median(corrected / truth)
-    assert np.abs(corrected / truth / scale - 1).max() < 0.03
+def measure(host, truth, *, calibration=None, seed=0, reference=0.5, **settings):
+    return p.measure_group(
+        [host.model(t) for t in truth],
+        host.model(reference),
+        p.Protocol(**settings),
+        np.random.default_rng(seed),
+        calibration=calibration,
+    )
+
+
+TRUTH = np.linspace(0.2, 0.6, 30)
+
+
+@pytest.mark.parametrize(
+    "speed",
+    [lambda ms: 1.0 + 0.15 * (1 + math.sin(ms / 300.0)), lambda ms: 1.0 if ms < 1000 else 1.6],
+    ids=["waves", "stress in one half"],
+)
+def test_drift_is_removed_and_reported(monkeypatch, speed):
+    timings = measure(Host(monkeypatch, speed), TRUTH, calibration=Calibration((0.5,)))
+    values = np.array([t.value for t in timings])
+    assert np.median(np.abs(values / TRUTH - 1)) < 0.01 and np.abs(values / TRUTH - 1).max() < 0.04
+    assert stats.spearmanr(values, TRUTH)[0] > 0.99
     raw = np.array([np.median(t.raw) for t in timings])
-    raw_error = np.abs(raw / truth / np.median(raw / truth) - 1).max()
-    assert raw_error > np.abs(corrected / truth / scale - 1).max()
+    assert np.median(np.abs(raw / TRUTH - 1)) > 0.1
+    assert timings[0].summary(0.01)["drift_pct"] > 5
 
 
-def test_a_given_baseline_fixes_the_scale(monkeypatch):
-    clock_ms = 2.0
-    clock = Clock(lambda _: clock_ms)
-    monkeypatch.setattr(p, "time", clock)
-    rng = np.random.default_rng(0)
-    timing = p.measure_group([Fake(clock, 1.0, rng)], Fake(clock, 0.5, rng), p.Protocol(), rng, baseline=0.5)[0]
-    assert timing.value == pytest.approx(1.0, rel=0.03)  # the host runs at half speed, the baseline knows
-    assert timing.summary(0.02)["drift_pct"] == pytest.approx(100.0, abs=5)
-    assert np.median(timing.raw) == pytest.approx(2.0, rel=0.03)
+def test_without_a_calibration_the_quiet_half_is_the_scale(monkeypatch):
+    timings = measure(Host(monkeypatch, lambda ms: 1.5 if ms < 1000 else 1.0), TRUTH)
+    assert np.median([t.value for t in timings] / TRUTH) == pytest.approx(1.0, abs=0.02)
 
 
-def test_visits_stop_when_the_interval_is_narrow_and_go_on_when_not(monkeypatch):
-    steady = measure(monkeypatch, lambda _: 1.0, [0.3, 0.4], noise=0.001)
-    assert all(len(t.corrected) == 12 for t in steady)
-    rough = measure(monkeypatch, lambda _: 1.0, [0.3, 0.4], noise=0.5)
-    assert all(len(t.corrected) == 24 for t in rough)
-    assert not any(t.summary(0.02)["converged"] for t in rough)
+def test_the_calibration_fixes_the_scale_and_a_group_far_from_it_says_so(monkeypatch):
+    slow = measure(Host(monkeypatch, lambda ms: 1.3), TRUTH, calibration=Calibration((0.5,)))
+    assert np.median([t.value for t in slow] / TRUTH) == pytest.approx(1.0, abs=0.01)
+    assert all(t.moved for t in slow) and slow[0].summary(0.01)["quiet_pct"] == pytest.approx(28, abs=4)
+    near = measure(Host(monkeypatch, lambda ms: 1.05), TRUTH, calibration=Calibration((0.5,)))
+    assert not any(t.moved for t in near)
+
+
+def test_one_model_as_eight_candidates(monkeypatch):
+    spreads = []
+    for seed in range(10):
+        host = Host(monkeypatch, lambda ms: 1 + 0.2 * (1 + math.sin(ms / 500)), seed=seed)
+        values = [t.value for t in measure(host, [0.4] * 8, seed=seed, loads=(8, 8))]
+        spreads.append(np.ptp(values) / np.median(values))
+    # eight means of eight loads with 1 % each: the expected range is 2.85 standard errors
+    assert np.mean(spreads) < 1.3 * 2.85 * 0.01 / math.sqrt(8)
+
+
+@pytest.mark.parametrize("load_sd", [0.004, 0.02])
+def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd):
+    """95 % of the intervals of one campaign hold what another one finds on the same calibration."""
+    held = []
+    for pair in range(12):
+        found = []
+        for campaign in range(2):
+            host = Host(
+                monkeypatch, lambda ms: 1 + 0.1 * (1 + math.sin(ms / 700)), seed=2 * pair + campaign, load_sd=load_sd
+            )
+            found.append(measure(host, TRUTH[::2], seed=campaign, calibration=Calibration((0.5,)), loads=(4, 4)))
+        held += [a.low <= b.value <= a.high for a, b in zip(*found, strict=True)]
+    assert 0.90 <= np.mean(held) <= 0.995
+
+
+def test_intervals_know_what_varies_between_processes(monkeypatch):
+    processes = [measure(Host(monkeypatch, seed=s, process_sd=0.02), TRUTH[::4], loads=(3, 3)) for s in range(60)]
+    found = calibrate([g[0].quiet for g in processes], [[t.loads for t in g] for g in processes])
+    assert found.process_sd == pytest.approx(0.02, rel=0.25)
+    assert found.group_sd == pytest.approx(0.02, rel=0.4)  # that of the reference, which shifts all of a process
+    narrow = measure(Host(monkeypatch), TRUTH, calibration=Calibration((0.5,)))
+    wide = measure(Host(monkeypatch), TRUTH, calibration=Calibration((0.5,), found.process_sd, found.group_sd))
+    assert wide[0].half_width() > 2 * narrow[0].half_width()
+    assert wide[0].precision == narrow[0].precision
+
+
+def test_the_baseline_is_that_of_undisturbed_processes():
+    quiet = [0.5, 0.502, 0.498, 0.53, 0.55, 0.61, 0.7, 0.52, 0.9]
+    found = Calibration(tuple(quiet))
+    assert found.baseline_ms == pytest.approx(0.5, rel=1e-6)
+    assert 0 < found.baseline_sd < 0.03
+    assert found.extended([0.49, 0.49, 0.49]).baseline_ms < 0.5
+    assert Calibration.from_dict(found.to_dict()) == found
+    assert calibrate([0.5], [[[0.1, 0.2]]]) == Calibration((0.5,))
+
+
+def test_loading_stops_when_the_interval_is_narrow_and_goes_on_when_not(monkeypatch):
+    host = Host(monkeypatch, noise=0.001, load_sd=0.001)
+    steady = measure(host, TRUTH)
+    assert all(len(t.loads) == 4 and t.summary(0.01)["converged"] for t in steady)
+    assert host.loads == 4 * (len(TRUTH) + 3)  # three anchors for thirty candidates
+    rough = measure(Host(monkeypatch, load_sd=0.1), TRUTH)
+    assert all(len(t.loads) == 8 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
+
+
+def test_the_budget_ends_it(monkeypatch):
+    timings = measure(Host(monkeypatch, load_sd=0.1), TRUTH, budget_s=0.01)
+    assert {len(t.loads) for t in timings} == {2}
 
 
 def test_every_run_is_counted_and_outliers_stay(monkeypatch):
-    timing = measure(monkeypatch, lambda ms: 4.0 if int(ms) % 37 == 0 else 1.0, [0.3])[0]
+    timing = measure(Host(monkeypatch, lambda ms: 4.0 if int(ms) % 37 == 0 else 1.0), [0.3])[0]
     s = timing.summary(0.02)
-    assert s["runs"] == len(timing.runs) and s["runs"] >= 12 * 5
-    assert s["outliers"] > 0
-    assert s["min"] <= s["quiet"] <= s["p50"] <= s["p90"]
+    assert s["runs"] == len(timing.runs) and s["runs"] >= 4 * 6 * 3
+    assert s["outliers"] > 0 and timing.runs.max() > 1.0
+    assert s["min"] <= s["p50"] <= s["p90"]
 
 
-def test_median_interval_covers_the_median_of_independent_values():
+class Bad(Fake):
+    answers = ()
+
+    def time(self, runs):
+        super().time(runs)
+        kind = self.answers[self.host.loads % len(self.answers)]
+        if isinstance(kind, Exception):
+            raise kind
+        return {"nan": [math.nan] * runs, "negative": [-1.0] * runs, "few": [1.0] * (runs - 1), "zero": [0.0] * runs}[
+            kind
+        ]
+
+
+@pytest.mark.parametrize("kind", ["nan", "negative", "few", "zero", MeasurementError("it hung"), OSError("gone")])
+def test_a_candidate_that_fails_spoils_nothing(monkeypatch, kind):
+    host = Host(monkeypatch)
+    made = []
+
+    def load():
+        host.loads += 1
+        made.append(Bad(host, 0.3))
+        made[-1].answers = (kind,)
+        return made[-1]
+
+    timings = p.measure_group(
+        [host.model(0.2), load, host.model(0.4)], host.model(0.5), p.Protocol(), np.random.default_rng(0)
+    )
+    assert timings[1].failure and not math.isfinite(timings[1].value)
+    assert str(kind) in timings[1].failure if isinstance(kind, Exception) else "asked for" in timings[1].failure
+    assert timings[0].value / timings[2].value == pytest.approx(0.5, rel=0.03)
+    assert len(made) == 1 and made[0].closed
+
+
+def test_a_model_that_cannot_be_loaded_and_a_reference_that_fails(monkeypatch):
+    host = Host(monkeypatch)
+
+    def refuse():
+        raise DeviceError("no such operator")
+
+    first, second = p.measure_group([refuse, host.model(0.2)], host.model(0.5), p.Protocol(), np.random.default_rng(0))
+    assert first.failure == "no such operator" and second.failure is None
+    with pytest.raises(MeasurementError, match="the reference model failed: no such operator"):
+        p.measure_group([host.model(0.2)], refuse, p.Protocol(), np.random.default_rng(0))
+    assert p.measure_group([refuse], host.model(0.5), p.Protocol(), np.random.default_rng(0))[0].failure
+
+
+def test_only_one_load_of_each_is_alive(monkeypatch):
+    host = Host(monkeypatch)
+    alive = []
+
+    def load():
+        assert sum(not s.closed for s in alive) <= 2 + 1  # two anchors, and this one
+        alive.append(Fake(host, 0.3))
+        return alive[-1]
+
+    p.measure_group([load], load, p.Protocol(), np.random.default_rng(0))
+    assert len(alive) > 8 and all(s.closed for s in alive)
+
+
+def test_two_way_finds_effects_and_level():
+    rng = np.random.default_rng(0)
+    effect, level = rng.normal(0, 1, 12), 0.3 * np.sin(np.arange(600) / 40)
+    who = np.concatenate([rng.permutation(12) for _ in range(50)])
+    found, moments = p.two_way(effect[who] + level + rng.normal(0, 0.02, 600), who, 12, 15)
+    assert np.abs((found - found.mean()) - (effect - effect.mean())).max() < 0.02
+    assert np.corrcoef(moments, level)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(("prior", "scale"), [(6.0, 0.5), (20.0, 2.0)])
+def test_the_pool_knows_how_alike_variances_are(prior, scale):
+    """Variances drawn as the model of Smyth (2004) says give its parameters back."""
     rng = np.random.default_rng(1)
-    hits = 0
-    for _ in range(400):
-        low, high = p.median_interval(rng.lognormal(0.0, 0.1, size=16), 0.90)
-        hits += low <= 1.0 <= high
-    assert hits / 400 >= 0.88
+    true = scale * prior / rng.chisquare(prior, 20_000)
+    pooled, worth = p.pooled_variance(true * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
+    assert pooled == pytest.approx(scale, rel=0.03) and worth == pytest.approx(prior, rel=0.2)
+    alike = p.pooled_variance(0.5 * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
+    assert alike[0] == pytest.approx(0.5, rel=0.03) and alike[1] > 100
+    assert p.pooled_variance(np.array([]), np.array([])) == (0.0, 0.0)
 
 
-def test_order_statistics_agree_with_the_binomial():
-    values = np.arange(1.0, 12.0)  # 11 values: too few for three groups of four
-    low, high = p.median_interval(values, 0.90)
-    inside = sum(stats.binom.pmf(k, 11, 0.5) for k in range(int(low), int(high)))
-    assert inside >= 0.90
-
-
-def test_interval_widens_when_neighbours_are_alike():
-    rng = np.random.default_rng(2)
-    steps = np.repeat(rng.standard_normal(6) * 0.1 + 1.0, 4)
-    low, high = p.median_interval(steps, 0.90)
-    single = p.median_interval(steps[:8], 0.90)
-    assert high - low > 0.0 and single[1] >= single[0]
-    assert high - low >= stats.t.ppf(0.95, 5) * steps[::4].std(ddof=1) / np.sqrt(6) * 1.99
+def test_student_is_scipys():
+    assert p.student(0.95, 7) == pytest.approx(stats.t.ppf(0.975, 7))
+    assert p.student(0.9, math.inf) == pytest.approx(stats.norm.ppf(0.95))

@@ -70,9 +70,14 @@ metric = "accuracy"
 metric = "latency"
 
 [protocol]
-visits = [3, 3]
+loads = [2, 2]
+visits = 2
+calibrate = 1
 block_ms = 0.2
 block_runs = 1
+
+[fleet]
+isolation = false
 
 [profile]
 latency = 8
@@ -86,7 +91,7 @@ inner_evaluations = 200
 
 [validate]
 candidates = 3
-visits = [3, 3]
+loads = [2, 2]
 """
 
 

@@ -34,6 +34,15 @@ CREATE TABLE state (
   document TEXT NOT NULL, written_at TEXT NOT NULL, UNIQUE (name, version));
 INSERT INTO meta VALUES ('schema_version', '1');
 """
+#: version 2 is version 1 and the queue
+VERSION_2 = """
+CREATE TABLE jobs (
+  id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "key" TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, device TEXT NOT NULL,
+  payload TEXT NOT NULL, deadline_s DOUBLE NOT NULL, max_attempts INTEGER NOT NULL, status TEXT NOT NULL,
+  attempts INTEGER NOT NULL, worker TEXT, lease_s DOUBLE, lease_until DOUBLE, failure TEXT, created_at TEXT NOT NULL,
+  finished_at TEXT);
+CREATE INDEX jobs_by_status ON jobs (status, device);
+"""
 OLD = Measurement("a", "accuracy", "data", "p", "search", 81.5, "%", spread=0.5, details={"n": 2000}, record=b"\x01")
 
 
@@ -79,7 +88,12 @@ def fail(connection: sa.Connection) -> None:
 
 def test_a_new_store_has_exactly_the_released_shape(tmp_path: Path) -> None:
     Store.open(tmp_path / "new.sqlite").close()
-    assert shape(tmp_path / "new.sqlite") == shape(version_1(tmp_path / "v1.sqlite"))
+    version_2 = version_1(tmp_path / "v2.sqlite")
+    with closing(sqlite3.connect(version_2)) as connection:
+        connection.executescript(VERSION_2)
+    assert shape(tmp_path / "new.sqlite") == shape(version_2)
+    Store.open(version_1(tmp_path / "v1.sqlite")).close()
+    assert shape(tmp_path / "v1.sqlite") == shape(version_2)
     assert value_of(tmp_path / "new.sqlite", "SELECT value FROM meta") == str(migrations.current_version())
 
 

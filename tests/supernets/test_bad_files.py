@@ -307,7 +307,9 @@ accuracy = 8
 random = 2
 
 [protocol]
-visits = [3, 3]
+loads = [2, 2]
+visits = 2
+calibrate = 1
 block_ms = 0.1
 block_runs = 1
 """

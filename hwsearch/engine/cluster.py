@@ -1,0 +1,333 @@
+"""Devices of other hosts, through Dask workers that offer them as resources; the extra ``cluster``.
+
+A worker of host H is started there with ``hwsearch cluster worker tls://SCHEDULER --device NAME``. It
+gets a job's JSON and model files, does the job in a fresh process as this host would, and returns
+JSON text, which is checked here like any other answer.
+
+Dask sends Python objects with pickle: whoever can speak to a scheduler or a worker can run code
+there. So connections are TLS with certificates of both sides, made by ``hwsearch cluster certs``;
+plain TCP is refused except on this host, and there only on request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hwsearch.devices import Device, Session, Workload, worker
+from hwsearch.devices.device import Form, runtime_class
+from hwsearch.engine.fleet import module_of
+from hwsearch.errors import DeviceError, HwsearchError
+
+try:
+    import distributed
+    from distributed.security import Security
+except ImportError as missing:
+    raise DeviceError("devices of other hosts need Dask.", hint="pip install 'hwsearch[cluster]'") from missing
+
+CA, CERTIFICATE, KEY, CA_KEY = "ca.pem", "host.pem", "host-key.pem", "ca-key.pem"
+_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
+#: how long to wait for a scheduler, and for a worker that offers a device
+PATIENCE_S = 20.0
+
+
+# ---------------------------------------------------------------------- certificates
+def make_certificates(
+    folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1"), *, days: int = 365
+) -> list[Path]:
+    """Write a certificate authority and one host certificate with its key into a folder; returns the files.
+
+    hosts : names and addresses the certificate is for. Raises `DeviceError` where certificates lie already.
+    Copy ``ca.pem``, ``host.pem`` and ``host-key.pem`` to every host; ``ca-key.pem`` stays, or is deleted.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    taken = [n for n in (CA, CA_KEY, CERTIFICATE, KEY) if (folder / n).exists()]
+    if taken:
+        raise DeviceError(f"{str(folder)!r} holds {taken[0]!r} already.", hint="Name another folder, or remove it.")
+    start = datetime.now(UTC) - timedelta(minutes=5)
+
+    def named(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def begun(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        made = x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named(issuer)).public_key(key)
+        made = made.serial_number(x509.random_serial_number())
+        return made.not_valid_before(start).not_valid_after(start + timedelta(days=days))
+
+    ca_key, host_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    usage = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+            "key_cert_sign",
+            "crl_sign",
+        ),
+        False,
+    )
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    ca = (
+        begun("hwsearch cluster CA", "hwsearch cluster CA", ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**{**usage, "key_cert_sign": True, "crl_sign": True}), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    host = (
+        begun("hwsearch cluster host", "hwsearch cluster CA", host_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**{**usage, "digital_signature": True}), critical=True)
+        .add_extension(signer, critical=False)
+        .add_extension(x509.SubjectAlternativeName([_san(h) for h in hosts]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    contents = {
+        CA: ca.public_bytes(pem),
+        CA_KEY: ca_key.private_bytes(pem, form, plain),
+        CERTIFICATE: host.public_bytes(pem),
+        KEY: host_key.private_bytes(pem, form, plain),
+    }
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, content in contents.items():
+        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if "key" in name else 0o644)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+    return [folder / name for name in contents]
+
+
+def _san(host: str) -> Any:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def security(address: str, certificates: str | Path | None, *, insecure: bool = False) -> Security:
+    """Dask's security settings for an address; `DeviceError` for plain TCP that is not of this host or not asked for."""
+    kind, _, rest = address.partition("://")
+    host = rest.rpartition(":")[0] or rest
+    if kind == "tcp":
+        if host not in _LOCAL:
+            raise DeviceError(
+                f"{address!r} is not encrypted, and anybody who reaches it could run code there.",
+                hint="Use tls:// with certificates: 'hwsearch cluster certs FOLDER'.",
+            )
+        if not insecure:
+            raise DeviceError(
+                f"{address!r} is not encrypted.", hint="Use tls://, or say insecure = true for this host alone."
+            )
+        return Security(require_encryption=False)
+    if kind != "tls":
+        raise DeviceError(f"{address!r} is no address of a scheduler.", hint="Write tls://HOST:8786.")
+    if certificates is None:
+        raise DeviceError(f"{address!r} needs certificates.", hint="Make them with 'hwsearch cluster certs FOLDER'.")
+    folder = Path(certificates)
+    for name in (CA, CERTIFICATE, KEY):
+        if not (folder / name).exists():
+            raise DeviceError(
+                f"{str(folder)!r} has no {name!r}.", hint="Make certificates with 'hwsearch cluster certs FOLDER'."
+            )
+    own = {"cert": str(folder / CERTIFICATE), "key": str(folder / KEY)}
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(folder / CA),
+        **{f"tls_{role}_{k}": v for role in ("client", "worker", "scheduler") for k, v in own.items()},
+    )
+
+
+# ---------------------------------------------------------------------- on the other hosts
+def run_job(job: str, files: Mapping[str, bytes], deadline_s: float) -> str:
+    """A worker's part: JSON in, JSON out; a typed error is an answer."""
+    spec = json.loads(job)
+    try:
+        answer = worker.run_spool(spec, files, deadline_s, module=module_of(spec))
+    except HwsearchError as error:
+        answer = error.to_dict()
+    return json.dumps(answer)
+
+
+def serve_scheduler(address: str, certificates: Path | None, *, insecure: bool = False) -> None:
+    """Be the scheduler at ``tls://HOST:PORT`` until interrupted."""
+    kind, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    if not host or not port.isdigit():
+        raise DeviceError(f"{address!r} is no address for a scheduler.", hint="Write tls://HOST:8786.")
+    settings = security(address, certificates, insecure=insecure)
+
+    async def serve() -> None:
+        protocol = f"{kind}://"
+        async with distributed.Scheduler(
+            host=host, port=int(port), protocol=protocol, security=settings, dashboard=False
+        ) as scheduler:
+            await scheduler.finished()
+
+    _serve(serve, address)
+
+
+def serve_worker(address: str, devices: Sequence[str], certificates: Path | None, *, insecure: bool = False) -> None:
+    """Offer devices of this host to the scheduler at `address` until interrupted; one job at a time."""
+    if not devices:
+        raise DeviceError("a worker offers at least one device.", hint="Give --device NAME.")
+    settings = security(address, certificates, insecure=insecure)
+
+    async def serve() -> None:
+        async with distributed.Worker(
+            address, nthreads=1, resources=resources(devices), security=settings, dashboard=False
+        ) as served:
+            await served.finished()
+
+    _serve(serve, address)
+
+
+def resources(devices: Sequence[str]) -> dict[str, float]:
+    """What a worker that has these devices offers."""
+    return {f"device:{name}": 1.0 for name in devices}
+
+
+def _serve(serve: Callable[[], Any], address: str) -> None:
+    try:
+        asyncio.run(serve())
+    except OSError as error:
+        raise DeviceError(
+            f"{address!r} cannot be reached or opened: {error}.", hint="Check host, port, certificates."
+        ) from error
+
+
+# ---------------------------------------------------------------------- on this host
+class Cluster:
+    """A campaign's connection to the workers of other hosts."""
+
+    def __init__(self, scheduler: str, certificates: str | None, *, insecure: bool = False) -> None:
+        self.address = scheduler
+        self.stopped = threading.Event()
+        settings = security(scheduler, certificates, insecure=insecure)
+        try:
+            self._client = distributed.Client(scheduler, security=settings, timeout=PATIENCE_S, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise DeviceError(
+                f"the scheduler {scheduler!r} cannot be reached: {error}.",
+                hint="Start it with 'hwsearch cluster scheduler', and check the certificates.",
+            ) from error
+
+    def executor(self, device: str) -> RemoteExecutor:
+        return RemoteExecutor(self, device)
+
+    def runtime(self, device: Device) -> RemoteRuntime:
+        return RemoteRuntime(self, device)
+
+    def offered(self) -> set[str]:
+        """Names of the devices that the workers of this moment offer."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return {r.partition(":")[2] for w in workers for r in w.get("resources", {}) if r.startswith("device:")}
+
+    def call(
+        self, device: str, job: Mapping[str, Any], files: Mapping[str, bytes], deadline_s: float
+    ) -> dict[str, Any]:
+        """The checked answer of a worker that offers the device; see `RemoteExecutor.run`."""
+        self._await(device)
+        # a dead worker's task would be given to the next one: the queue counts attempts, so Dask must not
+        future = self._client.submit(
+            run_job, json.dumps(job), dict(files), deadline_s, resources={f"device:{device}": 1}, retries=0, pure=False
+        )
+        give_up = time.monotonic() + deadline_s + PATIENCE_S
+        try:
+            while not future.done():
+                if self.stopped.wait(0.05):
+                    raise worker.WorkerError("the campaign was stopped.")
+                if time.monotonic() > give_up:
+                    raise worker.WorkerError(
+                        f"no answer from the worker that offers {device!r} within {deadline_s + PATIENCE_S:g} s.",
+                        hint="See whether that host still runs.",
+                    )
+            error = future.exception() if future.status == "error" else None
+            if error is not None or future.cancelled():
+                raise worker.WorkerError(f"the worker that offers {device!r} was lost: {error or 'cancelled'}.")
+            text = future.result(timeout=PATIENCE_S)
+        finally:
+            with contextlib.suppress(Exception):  # the connection may be gone; the job is over either way
+                future.cancel()
+        try:
+            answer = json.loads(text) if isinstance(text, str) else None
+        except ValueError:
+            answer = None
+        return worker.check_answer(job, answer)
+
+    def _await(self, device: str) -> None:
+        until = time.monotonic() + PATIENCE_S
+        while device not in (offered := self.offered()):
+            if time.monotonic() > until or self.stopped.is_set():
+                raise DeviceError(
+                    f"no worker at {self.address!r} offers device {device!r}; offered: {', '.join(sorted(offered)) or 'none'}.",
+                    hint=f"On its host: hwsearch cluster worker {self.address} --device {device}",
+                )
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Let all waiting calls end."""
+        self.stopped.set()
+
+    def close(self) -> None:
+        self.stop()
+        self._client.close()
+
+
+class RemoteExecutor:
+    """Does a device's jobs on a worker that offers it."""
+
+    def __init__(self, cluster: Cluster, device: str) -> None:
+        self.cluster, self.device = cluster, device
+
+    def run(
+        self,
+        job: Mapping[str, Any],
+        files: Mapping[str, bytes],
+        deadline_s: float,
+        tick: Callable[[float], None] | None = None,
+    ) -> dict[str, Any]:
+        """Raises `WorkerError` when worker or process failed, `DeviceError` when nobody offers the device."""
+        return self.cluster.call(self.device, job, files, deadline_s)
+
+
+class RemoteRuntime:
+    """Stands in for the runtime of a device of another host: its facts come from there, all else is a job."""
+
+    form: ClassVar[Form]
+
+    def __init__(self, cluster: Cluster, device: Device) -> None:
+        self.cluster, self.device = cluster, device
+        self.form = runtime_class(device).form  # type: ignore[misc]
+
+    def facts(self) -> dict[str, Any]:
+        device = {**self.device.settings, "name": self.device.name}
+        job = {"do": "facts", "form": "onnx", "device": device}
+        return dict(self.cluster.call(self.device.name, job, {}, 120.0)["facts"])
+
+    def load(self, workload: Workload) -> Session:
+        raise DeviceError(f"device {self.device.name!r} is another host's.", hint="Its work goes through jobs.")
+
+    def verify(self, workload: Workload) -> dict[str, int]:
+        raise DeviceError(f"device {self.device.name!r} is another host's.", hint="Its check goes through a job.")

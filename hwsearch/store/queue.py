@@ -1,0 +1,309 @@
+"""The queue: work that outlives the process that asked for it, done by whichever process claims it.
+
+A job is leased to one worker for some seconds, which the worker extends while it works. A lease that
+ends without a result puts the job back, so a worker that dies or hangs costs one job's time. The
+result and the end of the job are one transaction, and a measurement has one value at most, so a job
+that was done twice is kept once.
+
+Times are the database server's, or this host's where the database is a file. A clock that steps can
+end a lease early, which costs a repeated job, or make one look longer than it can be, which counts
+as ended; no job is lost by it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+import sqlalchemy as sa
+
+from hwsearch.errors import StoreError
+from hwsearch.store import schema
+from hwsearch.store.measurement import Measurement, utc_now
+from hwsearch.store.plain import clean_text, plain
+from hwsearch.store.store import Store
+
+#: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
+Status = Literal["queued", "leased", "done", "failed", "split"]
+
+_J = schema.jobs
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """Work to be queued.
+
+    key : names the work by its content; two equal keys are one job
+    kind, device : what a worker must be able to do to claim it
+    deadline_s : one attempt takes at most this long
+    """
+
+    key: str
+    kind: str
+    device: str
+    payload: Mapping[str, Any]
+    deadline_s: float
+    max_attempts: int = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the store has it; `attempts` counts the one under way."""
+
+    id: int
+    key: str
+    kind: str
+    device: str
+    payload: dict[str, Any]
+    deadline_s: float
+    max_attempts: int
+    status: Status
+    attempts: int
+    worker: str | None
+    failure: str | None
+
+
+_COLUMNS = [_J.c[name] for name in Job.__dataclass_fields__]
+
+
+def worker_name() -> str:
+    """A name for this process that tells, on the same host, whether it still lives."""
+    me = psutil.Process()
+    return f"{_host()}:{me.pid}:{me.create_time():.2f}:{uuid.uuid4().hex[:8]}"
+
+
+@cache
+def _host() -> str:
+    """This boot of this host, as far as process numbers mean the same."""
+    marks = [socket.gethostname(), f"{psutil.boot_time():.0f}"]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        try:
+            marks.append(Path(path).readlink().name if path.endswith("pid") else Path(path).read_text().strip())
+        except OSError:
+            continue
+    return f"{socket.gethostname()}-{hashlib.sha256('|'.join(marks).encode()).hexdigest()[:8]}"
+
+
+def _is_dead(worker: str) -> bool:
+    """Whether a worker of this host has ended; False for one of another host, which only its lease tells."""
+    words = worker.split(":")
+    if len(words) != 4 or words[0] != _host():
+        return False
+    try:
+        process = psutil.Process(int(words[1]))
+        alive = abs(process.create_time() - float(words[2])) < 2 and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, ValueError):
+        return True
+    except psutil.Error:
+        return False
+    return not alive
+
+
+class Queue:
+    """The jobs in a store. Every method is one transaction; all raise `StoreError` when the database fails."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.database = store.database
+
+    def submit(self, jobs: Iterable[NewJob]) -> int:
+        """Queue jobs; returns how many. One that is open already stays as it is; one that has ended starts afresh."""
+        batch = {j.key: j for j in jobs}
+        with self.database.write() as connection:
+            return self._submit(connection, list(batch.values()))
+
+    def _submit(self, connection: sa.Connection, batch: Sequence[NewJob]) -> int:
+        count = 0
+        for job in batch:
+            row = {
+                "key": job.key,
+                "kind": job.kind,
+                "device": job.device,
+                "payload": plain(job.payload, f"job {job.key!r}"),
+                "deadline_s": float(job.deadline_s),
+                "max_attempts": int(job.max_attempts),
+                "status": "queued",
+                "attempts": 0,
+                "worker": None,
+                "lease_s": None,
+                "lease_until": None,
+                "failure": None,
+                "created_at": utc_now(),
+                "finished_at": None,
+            }
+            status = connection.scalar(sa.select(_J.c.status).where(_J.c.key == job.key))
+            if status is None:
+                connection.execute(sa.insert(_J), row)
+            elif status not in ("queued", "leased"):
+                connection.execute(sa.update(_J).where(_J.c.key == job.key).values(**row))
+            count += status not in ("queued", "leased")
+        return count
+
+    def claim(
+        self,
+        worker: str,
+        devices: Collection[str],
+        *,
+        lease_s: float = 60.0,
+        kinds: Collection[str] | None = None,
+        keys: Collection[str] | None = None,
+    ) -> Job | None:
+        """The oldest queued job that fits, leased to `worker` for `lease_s` seconds; None if there is none.
+
+        Jobs whose worker was lost are put back first. kinds, keys : only such jobs; None: any
+        """
+        conditions = [_J.c.status == "queued", _J.c.device.in_(list(devices))]
+        if kinds is not None:
+            conditions.append(_J.c.kind.in_(list(kinds)))
+        if keys is not None:
+            wanted = sorted(keys)
+            chunks = [wanted[i : i + _CHUNK] for i in range(0, len(wanted), _CHUNK)]
+            conditions.append(sa.or_(sa.false(), *(_J.c.key.in_(c) for c in chunks)))
+        with self.database.write() as connection:
+            now = self._now(connection)
+            self._expire(connection, now)
+            row = connection.execute(sa.select(*_COLUMNS).where(*conditions).order_by(_J.c.id).limit(1)).first()
+            if row is None:
+                return None
+            values = {
+                "status": "leased",
+                "attempts": row.attempts + 1,
+                "worker": worker,
+                "lease_s": lease_s,
+                "lease_until": now + lease_s,
+            }
+            connection.execute(sa.update(_J).where(_J.c.id == row.id).values(**values))
+        return Job(**{**row._mapping, "status": "leased", "attempts": row.attempts + 1, "worker": worker})
+
+    def extend(self, job: Job, *, lease_s: float = 60.0) -> bool:
+        """Lease a job for `lease_s` more seconds; False when it is no longer this worker's."""
+        with self.database.write() as connection:
+            values = {"lease_s": lease_s, "lease_until": self._now(connection) + lease_s}
+            return connection.execute(sa.update(_J).where(*self._mine(job)).values(**values)).rowcount == 1
+
+    def complete(self, job: Job, measurements: Iterable[Measurement] = (), *, run: int | None = None) -> int:
+        """Keep a job's results and end it, both or neither; returns how many results were new.
+
+        A late result, whose lease has ended, is kept as well where there is no other yet.
+        """
+        batch = list(measurements)
+        with self.database.write() as connection:
+            new = self.store.add_within(connection, batch, run=run) if batch else 0
+            self._end(connection, [_J.c.id == job.id], "done", None)
+        return new
+
+    def fail(self, job: Job, failure: str, measurements: Iterable[Measurement] = ()) -> Status | None:
+        """Note that an attempt failed; returns what became of the job, None when it is no longer this worker's.
+
+        It is queued again, or ``failed`` for good after its last attempt. measurements : what is to be kept all the same
+        """
+        batch = list(measurements)
+        with self.database.write() as connection:
+            if batch:
+                self.store.add_within(connection, batch)
+            last = job.attempts >= job.max_attempts
+            if last:
+                return "failed" if self._end(connection, self._mine(job), "failed", failure) else None
+            values = {"status": "queued", "worker": None, "lease_until": None, "failure": clean_text(failure)}
+            changed = connection.execute(sa.update(_J).where(*self._mine(job)).values(**values)).rowcount
+        return "queued" if changed else None
+
+    def split(self, job: Job, parts: Sequence[NewJob], failure: str) -> bool:
+        """Put smaller jobs in the place of one; False when it is no longer this worker's."""
+        with self.database.write() as connection:
+            if not self._end(connection, self._mine(job), "split", failure):
+                return False
+            self._submit(connection, parts)
+        return True
+
+    def release(self, job: Job) -> bool:
+        """Give a job back as if it had not been claimed; False when it is no longer this worker's."""
+        values = {"status": "queued", "attempts": job.attempts - 1, "worker": None, "lease_until": None}
+        with self.database.write() as connection:
+            return connection.execute(sa.update(_J).where(*self._mine(job)).values(**values)).rowcount == 1
+
+    def expire(self) -> int:
+        """Put back the jobs whose worker was lost; returns how many leases ended."""
+        with self.database.write() as connection:
+            return self._expire(connection, self._now(connection))
+
+    def find(self, keys: Collection[str] | None = None) -> list[Job]:
+        """Jobs, oldest first; of these keys, or all."""
+        wanted = None if keys is None else sorted(keys)
+        with self.database.read() as connection:
+            query = sa.select(*_COLUMNS)
+            if wanted is None:
+                rows = list(connection.execute(query).all())
+            else:
+                chunks = [wanted[i : i + _CHUNK] for i in range(0, len(wanted), _CHUNK)]
+                rows = [r for c in chunks for r in connection.execute(query.where(_J.c.key.in_(c))).all()]
+        return [Job(**row._mapping) for row in sorted(rows, key=lambda row: row.id)]
+
+    def counts(self) -> Counter[str]:
+        """How many jobs there are of each status."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(_J.c.status, sa.func.count()).group_by(_J.c.status)).all()
+        return Counter({str(row[0]): int(row[1]) for row in rows})
+
+    # ------------------------------------------------------------------ inside a transaction
+    def _now(self, connection: sa.Connection) -> float:
+        if self.database.dialect == "postgresql":  # one clock for all hosts
+            return float(connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())").scalar() or 0.0)
+        return time.time()
+
+    @staticmethod
+    def _mine(job: Job) -> list[sa.ColumnElement[bool]]:
+        if job.worker is None:
+            raise StoreError(f"job {job.key!r} is leased to nobody.", hint="Use the job that claim() gave.")
+        return [
+            _J.c.id == job.id,
+            _J.c.status == "leased",
+            _J.c.worker == job.worker,
+            _J.c.attempts == job.attempts,
+        ]
+
+    @staticmethod
+    def _end(
+        connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], status: Status, failure: str | None
+    ) -> bool:
+        values: dict[str, Any] = {"status": status, "lease_until": None, "finished_at": utc_now()}
+        if failure is not None:
+            values["failure"] = clean_text(failure)
+        return connection.execute(sa.update(_J).where(*where).values(**values)).rowcount == 1
+
+    def _expire(self, connection: sa.Connection, now: float) -> int:
+        leased = connection.execute(
+            sa.select(_J.c.id, _J.c.worker, _J.c.attempts, _J.c.max_attempts, _J.c.lease_s, _J.c.lease_until).where(
+                _J.c.status == "leased"
+            )
+        ).all()
+        ended = 0
+        for row in leased:
+            # beyond its own length a lease can only end when the clock was set back
+            running = row.lease_until is not None and now <= row.lease_until <= now + row.lease_s + 1
+            if running and not _is_dead(row.worker or ""):
+                continue
+            ended += 1
+            where = [_J.c.id == row.id]
+            failure = f"worker {row.worker} was lost in attempt {row.attempts} of {row.max_attempts}"
+            if row.attempts >= row.max_attempts:
+                self._end(connection, where, "failed", failure)
+            else:
+                values = {"status": "queued", "worker": None, "lease_until": None, "failure": failure}
+                connection.execute(sa.update(_J).where(*where).values(**values))
+        return ended
+
+
+def job_key(*parts: Any) -> str:
+    """32 hex digits that name a job by what it is."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
