@@ -455,7 +455,7 @@ class Hands:
             return
         state = f"baseline:{target.fingerprint}:{self.campaign.loaded.digest}"
         baseline = self.campaign.store.get_state(state, 1)
-        spec, files = spool(self.campaign, target, job, [g for _, g in todo], baseline["ms"] if baseline else None)
+        spec, files = packed(self.campaign, target, job, [g for _, g in todo], baseline["ms"] if baseline else None)
         answer = target.executor.run(spec, files, job.deadline_s, tick)
         self.failed[job.device] = 0
         level = answer["baseline_ms"]
@@ -549,7 +549,7 @@ class Hands:
 _BUILDING = threading.Lock()
 
 
-def spool(
+def packed(
     campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]], baseline: float | None
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job as its measuring process gets it: (JSON, files)."""
@@ -557,9 +557,9 @@ def spool(
     calibrated = job.payload["purpose"] == "validate"
     space = campaign.space
     with _BUILDING:
-        entries = [_spooled(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
-        reference = _spooled(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
-    spec = spool_head(campaign, target, "measure") | {
+        entries = [_packed(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
+        reference = _packed(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
+    spec = job_head(campaign, target, "measure") | {
         "protocol": job.payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
         "baseline_ms": baseline,
@@ -570,14 +570,14 @@ def spool(
     return spec, files
 
 
-def spool_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
-    """What every spooled job tells: what to do, on which device, and of which supernet."""
+def job_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
+    """What every job tells: what to do, on which device, and of which supernet."""
     s = campaign.config.supernet
     supernet = {"name": s.name, "checkpoint": s.checkpoint, "sort": s.sort, "digest": campaign.loaded.digest}
     return {"do": do, "form": target.form, "device": asdict(target.device), "supernet": supernet}
 
 
-def _spooled(
+def _packed(
     campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
 ) -> dict[str, Any]:
     if target.form != "torch":
@@ -627,8 +627,8 @@ def _check(campaign: Campaign, target: Target) -> dict[str, int]:
     if not target.remote:
         return target.runtime.verify(workload(campaign, target, campaign.reference))
     files: dict[str, bytes] = {}
-    reference = _spooled(campaign, target, campaign.reference, 0, False, files)
-    spec = spool_head(campaign, target, "verify") | {"reference": reference}
+    reference = _packed(campaign, target, campaign.reference, 0, False, files)
+    spec = job_head(campaign, target, "verify") | {"reference": reference}
     return dict(target.executor.run(spec, files, 120.0)["counts"])
 
 
