@@ -21,7 +21,7 @@ from scipy import special
 
 from hwsearch.devices.device import Session
 from hwsearch.devices.host import throttled
-from hwsearch.errors import HwsearchError, MeasurementError
+from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 
 FloatArray = NDArray[np.float64]
 #: loads a workload afresh
@@ -312,7 +312,7 @@ def measure_group(
     calibration : to whose baseline values are brought; None takes this group's own quiet level
     tick : told the share of the work done, after each round
 
-    Raises `MeasurementError` when the reference fails.
+    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
     """
     p = protocol
     candidates = [_Candidate(load) for load in loads]
@@ -373,6 +373,8 @@ def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) 
         if c in anchors:
             for other in anchors:
                 other.close()
+            if isinstance(error, DeviceError):
+                raise
             raise MeasurementError(
                 f"the reference model failed: {error}", hint="Without it nothing can be compared; check the device."
             ) from error

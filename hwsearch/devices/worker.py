@@ -1,12 +1,12 @@
-"""A measuring process: ``python -m hwsearch.devices.worker SPOOL`` does one job and ends.
+"""A measuring process: ``python -m hwsearch.devices.worker`` does one job and ends.
 
 What a model does to the process that runs it (a crash, a hang, memory that is never given back) ends
-with that process. The folder SPOOL holds ``job.json`` and the model files; the answer is written
-there as ``result.json``, whole or not at all. Lines ``tick SHARE`` on standard output tell how far
-it is. The process ends when its standard input is closed, so it does not outlive who started it.
+with that process. The job and its model files come through standard input: a line of JSON, then the
+files' bytes. Lines ``tick SHARE`` on standard output tell how far it is, a line ``answer JSON`` is
+the end. The process ends when its standard input is closed, so it does not outlive who started it.
 
-`measure`, `facts` and `verify` are the jobs themselves; `run_spool` starts the process, waits no
-longer than a deadline, and believes nothing it has not checked.
+`measure` is the work itself; `run_job` starts the process, waits no longer than a deadline, and
+believes nothing it has not checked.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,15 +31,16 @@ import numpy as np
 from hwsearch.devices.device import Device, Model, Runtime, Workload, create_runtime
 from hwsearch.devices.host import load_average
 from hwsearch.devices.protocol import Calibration, Protocol, measure_group
-from hwsearch.errors import CampaignError, DeviceError, HwsearchError, MeasurementError, ProviderError
+from hwsearch.errors import DeviceError, HwsearchError, MeasurementError, ProviderError
 from hwsearch.inputs import Input
 
-#: makes the torch form of a spooled workload, which needs more than this package: (job, entry, folder) → workload
-Builder = Callable[[Mapping[str, Any], Mapping[str, Any], Path], Workload]
+#: contents by name
+Files = Mapping[str, bytes]
+#: makes the torch form of a packed workload, which needs more than this package: (job, entry, files) → workload
+Builder = Callable[[Mapping[str, Any], Mapping[str, Any], Files], Workload]
 Tick = Callable[[float], None]
 
 MODULE = "hwsearch.devices.worker"
-JOB, RESULT = "job.json", "result.json"
 _TAIL = 600
 
 
@@ -62,11 +62,10 @@ def pack(workload: Workload, number: int, files: dict[str, bytes]) -> dict[str, 
     return {"arch_id": workload.arch_id, "genes": dict(workload.genes), "parts": parts}
 
 
-def unpack(entry: Mapping[str, Any], folder: Path) -> Workload:
-    """The workload that `pack` wrote into a folder."""
+def unpack(entry: Mapping[str, Any], files: Files) -> Workload:
+    """The workload that `pack` took apart."""
     parts = [
-        Model(tuple(_input(x) for x in p["inputs"]), (folder / p["file"]).read_bytes(), runs=int(p["runs"]))
-        for p in entry["parts"]
+        Model(tuple(_input(x) for x in p["inputs"]), files[p["file"]], runs=int(p["runs"])) for p in entry["parts"]
     ]
     return Workload(tuple(parts), entry["arch_id"], entry["genes"])
 
@@ -98,7 +97,7 @@ def measure(
 
     workloads, reference : give the workload when called; ids : of the workloads, in order
     Keys: ``rows`` (one a workload, with ``failure`` where it could not be measured), ``quiet_ms``, ``load``,
-    ``started_at``, ``ended_at``. Raises `MeasurementError` when the reference cannot run: then nothing can.
+    ``started_at``, ``ended_at``. Raises `DeviceError` or `MeasurementError` when the reference cannot run: then nothing can.
     """
     started, before = _now(), load_average()
     made = [cache(make) for make in workloads]
@@ -151,20 +150,20 @@ def _now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def do(job: Mapping[str, Any], folder: Path, tick: Tick | None = None, build: Builder | None = None) -> dict[str, Any]:
-    """The answer to a spooled job: ``facts``, ``verify`` or ``measure``."""
+def do(job: Mapping[str, Any], files: Files, tick: Tick | None = None, build: Builder | None = None) -> dict[str, Any]:
+    """The answer to a job: ``facts``, ``verify`` or ``measure``."""
     runtime = create_runtime(Device(**job["device"]))
-    make: Builder = build or (lambda job, entry, folder: unpack(entry, folder))
+    make: Builder = build or (lambda job, entry, files: unpack(entry, files))
     if job["do"] == "facts":
         return {"facts": runtime.facts()}
     if job["do"] == "verify":
-        return {"counts": runtime.verify(make(job, job["reference"], folder))}
+        return {"counts": runtime.verify(make(job, job["reference"], files))}
     entries = job["workloads"]
     return measure(
         runtime,
-        [lambda e=e: make(job, e, folder) for e in entries],  # type: ignore[misc]
+        [lambda e=e: make(job, e, files) for e in entries],  # type: ignore[misc]
         [e["arch_id"] for e in entries],
-        lambda: make(job, job["reference"], folder),
+        lambda: make(job, job["reference"], files),
         protocol_of(job["protocol"]),
         seed=job["seed"],
         calibration=Calibration.from_dict(job["calibration"]) if job["calibration"] else None,
@@ -173,28 +172,29 @@ def do(job: Mapping[str, Any], folder: Path, tick: Tick | None = None, build: Bu
     )
 
 
-def main(arguments: Sequence[str], build: Builder | None = None) -> int:
-    """Do the job of a spool folder; a typed error is an answer as well."""
-    folder = Path(arguments[0])
+def main(build: Builder | None = None) -> int:
+    """Do the job that comes through standard input; a typed error is an answer as well."""
+    stdin = sys.stdin.buffer
+    head = json.loads(stdin.readline())
+    files = {name: stdin.read(size) for name, size in head["files"].items()}
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    job = json.loads((folder / JOB).read_text(encoding="utf-8"))
-    try:
-        answer = do(job, folder, lambda share: _say(f"tick {share:.4f}"), build)
-    except HwsearchError as error:
-        answer = error.to_dict()
-    part = folder / f"{RESULT}.part"
-    part.write_text(json.dumps(answer), encoding="utf-8")
-    part.replace(folder / RESULT)
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)  # what libraries print is not an answer
+
+        def say(text: str) -> None:
+            out.write(text + "\n")
+            out.flush()
+
+        try:
+            answer = do(head["job"], files, lambda share: say(f"tick {share:.4f}"), build)
+        except HwsearchError as error:
+            answer = error.to_dict()
+        say(f"answer {json.dumps(answer)}")
     return 0
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 def _end_with_parent() -> None:
-    """Standard input is a pipe nobody writes to: it ends when the other side does, however that happens."""
+    """Standard input is a pipe that says nothing more: it ends when the other side does, however that happens."""
     with contextlib.suppress(OSError):
         while os.read(sys.stdin.fileno(), 4096):
             continue
@@ -204,93 +204,85 @@ def _end_with_parent() -> None:
 
 
 # ---------------------------------------------------------------------- the other side
-def run_spool(
-    job: Mapping[str, Any],
-    files: Mapping[str, bytes],
-    deadline_s: float,
-    *,
-    module: str = MODULE,
-    tick: Tick | None = None,
+def run_job(
+    job: Mapping[str, Any], files: Files, deadline_s: float, *, module: str = MODULE, tick: Tick | None = None
 ) -> dict[str, Any]:
     """Do a job in a fresh process and return its checked answer.
 
     Raises the child's own typed error, or `WorkerError` when it crashed, took longer than `deadline_s` seconds (it is
     killed then, with all it started), or answered what cannot be true.
     """
-    with tempfile.TemporaryDirectory(prefix="hwsearch-") as text:
-        folder = Path(text)
-        write_files(folder, {**files, JOB: json.dumps(job).encode()})
-        code, errors = _run([sys.executable, "-m", module, text], folder, deadline_s, tick)
-        result = folder / RESULT
-        if code is None:
-            raise WorkerError(
-                f"the measuring process did not end within {deadline_s:g} s and was killed.{errors}",
-                hint="Look at the device, or allow more with [fleet] deadline_s.",
-            )
-        if code != 0 or not result.exists():
-            raise WorkerError(f"the measuring process {_how(code)}.{errors}")
-        try:
-            answer = json.loads(result.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise WorkerError(f"the measuring process wrote no JSON: {error}.") from error
+    process = subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+    shares: list[float] = []
+    answers: list[bytes] = []
+    last = bytearray()
+
+    def feed() -> None:
+        head = {"job": job, "files": {name: len(content) for name, content in files.items()}}
+        with contextlib.suppress(OSError):  # it ended before it had read all
+            for content in (json.dumps(head).encode() + b"\n", *files.values()):
+                stdin.write(content)
+            stdin.flush()
+
+    def listen() -> None:
+        for line in stdout:
+            word, _, value = line.partition(b" ")
+            if word == b"tick":
+                with contextlib.suppress(ValueError):
+                    shares.append(float(value))
+            elif word == b"answer":
+                answers.append(value)
+
+    def note() -> None:
+        while chunk := stderr.read1(4096):  # type: ignore[attr-defined]
+            last.extend(chunk)
+            del last[:-_TAIL]
+
+    threads = [threading.Thread(target=part, daemon=True) for part in (feed, listen, note)]
+    code: int | None = None
+    try:
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + deadline_s
+        while (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(timeout=min(0.1, left))
+                break
+            if tick is not None and shares:
+                tick(min(max(shares[-1], 0.0), 1.0))
+    finally:
+        _kill(process)
+        for thread in threads:
+            thread.join(timeout=2)
+        for pipe, thread in zip((stdin, stdout, stderr), threads, strict=True):
+            if not thread.is_alive():
+                with contextlib.suppress(OSError):
+                    pipe.close()
+    said = last.decode("utf-8", "replace").strip()
+    errors = f" It said: {said}" if said else ""
+    if code is None:
+        raise WorkerError(
+            f"the measuring process did not end within {deadline_s:g} s and was killed.{errors}",
+            hint="Look at the device, or allow more with [fleet] deadline_s.",
+        )
+    if code != 0 or not answers:
+        raise WorkerError(f"the measuring process {_how(code)}.{errors}")
+    try:
+        answer = json.loads(answers[-1])
+    except ValueError as error:
+        raise WorkerError(f"the measuring process answered no JSON: {error}.") from error
     return check_answer(job, answer)
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write what a job needs; `CampaignError` where the disk is full."""
-    for name, content in files.items():
-        if Path(name).name != name:
-            raise WorkerError(f"a job names the file {name!r}.", hint="Names have no folder.")
-        try:
-            (folder / name).write_bytes(content)
-        except OSError as error:
-            raise CampaignError(
-                f"the files of a measuring job cannot be written to {str(folder)!r}: {error.strerror}.",
-                hint="Free some space, or set TMPDIR; nothing already stored is lost.",
-            ) from error
-
-
-def _run(command: list[str], folder: Path, deadline_s: float, tick: Tick | None) -> tuple[int | None, str]:
-    """(exit code, or None after the deadline; the end of standard error as a clause)."""
-    errors = folder / "stderr.txt"
-    with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
-        )
-    told: list[float] = []
-
-    def listen() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            word, _, value = line.partition(" ")
-            if word == "tick":
-                with contextlib.suppress(ValueError):
-                    told.append(float(value))
-
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    code: int | None = None
-    waited, step = 0.0, 0.1
-    try:
-        while waited < deadline_s:
-            try:
-                code = process.wait(timeout=min(step, deadline_s - waited))
-                break
-            except subprocess.TimeoutExpired:
-                waited += step
-                if tick is not None and told:
-                    tick(min(max(told[-1], 0.0), 1.0))
-    finally:
-        _kill(process)
-        listener.join(timeout=1)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None and not listener.is_alive():
-                pipe.close()
-    tail = errors.read_text(encoding="utf-8", errors="replace").strip()[-_TAIL:]
-    return code, f" It said: {tail}" if tail else ""
-
-
-def _kill(process: subprocess.Popen[str]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and all it started."""
     if hasattr(os, "killpg"):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -346,4 +338,4 @@ def check_answer(job: Mapping[str, Any], answer: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

@@ -164,7 +164,7 @@ def run_job(job: str, files: Mapping[str, bytes], deadline_s: float) -> str:
     """A worker's part: JSON in, JSON out; a typed error is an answer."""
     spec = json.loads(job)
     try:
-        answer = worker.run_spool(spec, files, deadline_s, module=module_of(spec))
+        answer = worker.run_job(spec, files, deadline_s, module=module_of(spec))
     except HwsearchError as error:
         answer = error.to_dict()
     return json.dumps(answer)

@@ -1,4 +1,4 @@
-"""Who measures: executors that do one spooled job, and what keeps workers out of each other's way."""
+"""Who measures: executors that do one job, and what keeps workers out of each other's way."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Isolated:
     def run(
         self, job: Mapping[str, Any], files: Mapping[str, bytes], deadline_s: float, tick: Tick | None = None
     ) -> dict[str, Any]:
-        return worker.run_spool(job, files, deadline_s, module=module_of(job), tick=tick)
+        return worker.run_job(job, files, deadline_s, module=module_of(job), tick=tick)
 
 
 class InProcess:
@@ -58,9 +58,7 @@ class InProcess:
             from hwsearch.engine import torch_worker
 
             build = torch_worker.build
-        with tempfile.TemporaryDirectory(prefix="hwsearch-") as text:
-            worker.write_files(Path(text), files)
-            return worker.check_answer(job, worker.do(job, Path(text), tick, build))
+        return worker.check_answer(job, worker.do(job, files, tick, build))
 
 
 @contextmanager

@@ -458,7 +458,7 @@ class Hands:
             self.queue.complete(job)
             return
         scale = calibration(self.campaign, target, p["purpose"])
-        spec, files = spool(self.campaign, target, job, [g for _, g in todo], scale)
+        spec, files = packed(self.campaign, target, job, [g for _, g in todo], scale)
         answer = target.executor.run(spec, files, job.deadline_s, tick)
         self.failed[job.device] = 0
         again = [r for r in answer["rows"] if r.get("moved")] if job.attempts == 1 else []
@@ -567,9 +567,9 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
     probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
     files: dict[str, bytes] = {}
     with _BUILDING:
-        entries = [_spooled(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
-        reference = _spooled(campaign, target, campaign.reference, len(probes), False, files)
-    spec = spool_head(campaign, target, "measure") | {
+        entries = [_packed(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
+        reference = _packed(campaign, target, campaign.reference, len(probes), False, files)
+    spec = job_head(campaign, target, "measure") | {
         "protocol": asdict(short),
         "calibration": None,
         "metrics": [],
@@ -606,7 +606,7 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
 _BUILDING = threading.Lock()
 
 
-def spool(
+def packed(
     campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]], scale: Calibration
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job as its measuring process gets it: (JSON, files)."""
@@ -614,9 +614,9 @@ def spool(
     calibrated = job.payload["purpose"] == "validate"
     space = campaign.space
     with _BUILDING:
-        entries = [_spooled(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
-        reference = _spooled(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
-    spec = spool_head(campaign, target, "measure") | {
+        entries = [_packed(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
+        reference = _packed(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
+    spec = job_head(campaign, target, "measure") | {
         "protocol": job.payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
         "calibration": scale.to_dict(),
@@ -627,14 +627,14 @@ def spool(
     return spec, files
 
 
-def spool_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
-    """What every spooled job tells: what to do, on which device, and of which supernet."""
+def job_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
+    """What every job tells: what to do, on which device, and of which supernet."""
     s = campaign.config.supernet
     supernet = {"name": s.name, "checkpoint": s.checkpoint, "sort": s.sort, "digest": campaign.loaded.digest}
     return {"do": do, "form": target.form, "device": asdict(target.device), "supernet": supernet}
 
 
-def _spooled(
+def _packed(
     campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
 ) -> dict[str, Any]:
     if target.form != "torch":
@@ -684,8 +684,8 @@ def _check(campaign: Campaign, target: Target) -> dict[str, int]:
     if not target.remote:
         return target.runtime.verify(workload(campaign, target, campaign.reference))
     files: dict[str, bytes] = {}
-    reference = _spooled(campaign, target, campaign.reference, 0, False, files)
-    spec = spool_head(campaign, target, "verify") | {"reference": reference}
+    reference = _packed(campaign, target, campaign.reference, 0, False, files)
+    spec = job_head(campaign, target, "verify") | {"reference": reference}
     return dict(target.executor.run(spec, files, 120.0)["counts"])
 
 

@@ -1,17 +1,16 @@
 """The measuring process of runtimes that take torch modules: it builds the subnets itself, from the catalogue.
 
-``python -m hwsearch.engine.torch_worker SPOOL``; all else is `hwsearch.devices.worker`'s.
+``python -m hwsearch.engine.torch_worker``; all else is `hwsearch.devices.worker`'s.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from hwsearch.devices import Model, Workload
 from hwsearch.devices.worker import main
@@ -30,21 +29,21 @@ def _supernet(name: str, checkpoint: str | None, sort: bool) -> LoadedSupernet:
     return loaded
 
 
-def build(job: Mapping[str, Any], spooled: Mapping[str, Any], folder: Path) -> Workload:
-    """The torch workload of an architecture; with the spooled weights, where there are some."""
+def build(job: Mapping[str, Any], entered: Mapping[str, Any], files: Mapping[str, bytes]) -> Workload:
+    """The torch workload of an architecture; with the weights that came along, where there are some."""
     s = job["supernet"]
     loaded = _supernet(s["name"], s["checkpoint"], s["sort"])
     if loaded.digest != s["digest"]:
         raise DeviceError(
             f"supernet {s['name']!r} has other weights here than in the campaign.", hint="Copy the checkpoint file."
         )
-    arch = loaded.net.space.architecture(spooled["genes"])
+    arch = loaded.net.space.architecture(entered["genes"])
     net = loaded.net.subnet(arch).eval()
-    if spooled.get("weights"):
-        net.load_state_dict(load_file(folder / spooled["weights"]))
+    if entered.get("weights"):
+        net.load_state_dict(load(files[entered["weights"]]))
     parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in loaded.net.parts(arch, net))
     return Workload(parts, arch.id, arch.to_dict())
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:], build))
+    raise SystemExit(main(build))

@@ -204,8 +204,16 @@ def test_a_model_that_cannot_be_loaded_and_a_reference_that_fails(monkeypatch):
 
     first, second = p.measure_group([refuse, host.model(0.2)], host.model(0.5), p.Protocol(), np.random.default_rng(0))
     assert first.failure == "no such operator" and second.failure is None
-    with pytest.raises(MeasurementError, match="the reference model failed: no such operator"):
+    with pytest.raises(DeviceError, match="no such operator"):
         p.measure_group([host.model(0.2)], refuse, p.Protocol(), np.random.default_rng(0))
+
+    def broken():
+        session = Bad(host, 0.5)
+        session.answers = ("nan",)
+        return session
+
+    with pytest.raises(MeasurementError, match="the reference model failed: 2 runs were asked for"):
+        p.measure_group([host.model(0.2)], broken, p.Protocol(), np.random.default_rng(0))
     assert p.measure_group([refuse], host.model(0.5), p.Protocol(), np.random.default_rng(0))[0].failure
 
 

@@ -1,0 +1,248 @@
+"""The measuring process: what it answers, and what its parent makes of one that crashes, hangs or lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper
+
+from hwsearch.devices import Calibration, Device, Protocol, Workload, worker
+from hwsearch.devices.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
+from hwsearch.errors import DeviceError, MeasurementError, ProviderError
+from hwsearch.inputs import Input
+
+QUICK = Protocol(loads=(2, 2), visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
+
+
+def model(width: int = 4) -> bytes:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", width])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    return bytes(made.SerializeToString())
+
+
+def job(**changes: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A job of two models and a reference on onnxruntime."""
+    files: dict[str, bytes] = {}
+    works = [Workload.of(model(4), [Input("x", (4,))]) for _ in range(3)]
+    entries = [pack(w, i, files) | {"arch_id": f"a{i}"} for i, w in enumerate(works)]
+    spec = {
+        "do": "measure",
+        "form": "onnx",
+        "device": asdict(Device("here")),
+        "protocol": asdict(QUICK),
+        "seed": [0, 1],
+        "calibration": None,
+        "metrics": [],
+        "workloads": entries[:2],
+        "reference": entries[2],
+    }
+    return {**spec, **changes}, files
+
+
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> str:
+    """A module that is started in the worker's place."""
+    (tmp_path / "stand_in.py").write_text("import json, os, pathlib, signal, sys, time\n" + textwrap.dedent(body))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    return "stand_in"
+
+
+def test_a_fresh_process_measures() -> None:
+    spec, files = job()
+    ticks: list[float] = []
+    answer = run_job(spec, files, 60, tick=ticks.append)
+    assert [r["arch_id"] for r in answer["rows"]] == ["a0", "a1"]
+    for r in answer["rows"]:
+        assert 0 < r["low"] <= r["value"] <= r["high"] and r["repeats"] >= 6 and r["details"]["visits"] == 4
+    assert answer["quiet_ms"] > 0 and all(0 <= t <= 1 for t in ticks)
+
+
+def test_it_needs_no_torch() -> None:
+    code = (
+        "import sys, hwsearch.devices.worker; print([m for m in ('torch', 'pandas', 'sqlalchemy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_what_is_packed_is_unpacked() -> None:
+    files: dict[str, bytes] = {}
+    inputs = (Input("ids", (5,), 7, 1, ("tokens",), 1), Input("mask", (2, 3), batch_axis=None))
+    work = Workload.of(b"model", inputs)
+    entry = json.loads(json.dumps(pack(work, 3, files)))
+    assert unpack(entry, files) == work
+    assert protocol_of(json.loads(json.dumps(asdict(QUICK)))) == QUICK
+
+
+def test_a_model_that_is_refused_does_not_spoil_the_others() -> None:
+    spec, files = job()
+    files[spec["workloads"][0]["parts"][0]["file"]] = b"not a model"
+    first, second = run_job(spec, files, 60)["rows"]
+    assert "cannot load the model" in first["failure"] and second["value"] > 0
+
+
+def test_typed_errors_of_the_device_come_through() -> None:
+    spec, files = job(device=asdict(Device("gone", provider="NopeExecutionProvider")))
+    with pytest.raises(ProviderError, match="NopeExecutionProvider") as caught:
+        run_job(spec, files, 60)
+    assert not isinstance(caught.value, WorkerError) and caught.value.hint
+    spec, files = job()
+    files[spec["reference"]["parts"][0]["file"]] = b"not a model"
+    with pytest.raises(DeviceError, match="cannot load"):
+        run_job(spec, files, 60)
+
+
+def test_facts_and_check_of_a_device() -> None:
+    spec, files = job(do="facts")
+    assert run_job(spec, files, 60)["facts"]["runtime"] == "onnxruntime"
+    assert sum(run_job({**spec, "do": "verify"}, files, 60)["counts"].values()) >= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("sys.stderr.write('the board is on fire'); os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV.*on fire"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL, as the system does when memory runs out"),
+        ("sys.exit(3)", "exit code 3"),
+        ("pass", "without an answer"),
+        ("print('answer {')", "no JSON"),
+        ("print('answer []')", "no object"),
+    ],
+)
+def test_a_process_that_fails_is_an_error_that_says_how(tmp_path, monkeypatch, body: str, said: str) -> None:
+    spec, files = job()
+    with pytest.raises(WorkerError, match=said):
+        run_job(spec, files, 60, module=program(tmp_path, monkeypatch, body))
+
+
+def test_one_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatch) -> None:
+    body = f"""
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    pathlib.Path({str(tmp_path)!r}, "pids").write_text(f"{{os.getpid()}} {{child.pid}}")
+    time.sleep(600)
+    """
+    spec, files = job()
+    with pytest.raises(WorkerError, match="did not end within 3 s and was killed"):
+        run_job(spec, files, 3, module=program(tmp_path, monkeypatch, body))
+    for pid in map(int, (tmp_path / "pids").read_text().split()):
+        until = time.monotonic() + 10
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < until, f"process {pid} still runs"
+            time.sleep(0.05)
+
+
+def test_it_does_not_outlive_its_parent(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    code = "import threading, time; from hwsearch.devices import worker; worker._end_with_parent()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=read, start_new_session=True)
+    os.close(read)
+    time.sleep(0.3)
+    assert process.poll() is None
+    os.close(write)
+    assert process.wait(timeout=30) != 0
+
+
+def good() -> tuple[dict[str, Any], dict[str, Any]]:
+    spec, _ = job()
+    row = {"value": 1.0, "low": 0.9, "high": 1.1, "repeats": 6, "details": {}}
+    rows = [{"arch_id": e["arch_id"], **row} for e in spec["workloads"]]
+    return spec, {"rows": rows, "quiet_ms": 1.0, "load": [0, 0], "started_at": "x", "ended_at": "y"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *(("value", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0, True, 2.0)),
+        ("low", float("nan")),
+        ("arch_id", "another"),
+        ("repeats", None),
+        ("details", None),
+        ("metrics", {"peak_memory_mib": float("nan")}),
+    ],
+)
+def test_nonsense_in_a_row_is_not_believed(place: str, value: object) -> None:
+    spec, answer = good()
+    assert check_answer(spec, answer) is answer
+    answer["rows"][1][place] = value
+    with pytest.raises(WorkerError):
+        check_answer(spec, answer)
+
+
+@pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"quiet_ms": float("nan")}, {"quiet_ms": None}])
+def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> None:
+    spec, answer = good()
+    with pytest.raises(WorkerError):
+        check_answer(spec, answer | change)
+
+
+class Counting:
+    """A runtime of sessions that take a known time, with further metrics."""
+
+    form = "genes"
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def load(self, work: Workload) -> Any:
+        outer, ms = self, float(work.genes["ms"])
+
+        class Timed:
+            def time(self, runs: int) -> list[float]:
+                return [ms] * runs
+
+            def close(self) -> None:
+                outer.closed += 1
+
+        if ms < 0:
+            raise MeasurementError("no such model")
+        return Timed()
+
+    def footprint(self, work: Workload) -> dict[str, float]:
+        return {"peak_memory_mib": 10 * float(work.genes["ms"]), "arena_mib": 1.0}
+
+
+def test_values_metrics_and_failures_of_known_sessions() -> None:
+    runtime = Counting()
+    works = [Workload((), str(ms), {"ms": ms}) for ms in (1.0, -1.0, 3.0)]
+    answer = worker.measure(
+        runtime,  # type: ignore[arg-type]
+        [lambda w=w: w for w in works],  # type: ignore[misc]
+        ["a", "b", "c"],
+        lambda: Workload((), "r", {"ms": 2.0}),
+        QUICK,
+        seed=[1],
+        calibration=Calibration((4.0,)),
+        metrics=["peak_memory_mib", "energy_mj"],
+    )
+    a, b, c = answer["rows"]
+    assert np.allclose([a["value"], c["value"]], [2.0, 6.0])  # the baseline says the host is twice as fast as usual
+    assert b["failure"] == "no such model" and answer["quiet_ms"] == pytest.approx(2.0)
+    assert a["metrics"] == {"peak_memory_mib": 10.0} and c["metrics"] == {"peak_memory_mib": 30.0}
+    assert runtime.closed == 2 * 2 + 2 * 2  # two loads of two models, and of two anchors
+
+
+def test_what_a_library_prints_is_no_answer(tmp_path, monkeypatch) -> None:
+    body = """
+    from hwsearch.devices import worker
+    def do(*_):
+        os.write(1, b"answer []")
+        return {"facts": {}}
+    worker.do = do
+    worker.main()
+    """
+    spec, files = job(do="facts")
+    assert run_job(spec, files, 60, module=program(tmp_path, monkeypatch, body)) == {"facts": {}}
