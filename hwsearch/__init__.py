@@ -1,7 +1,8 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
 The verbs of the command line are functions here: `run`, `demo`, `profile`, `evaluate`, `fit`,
-`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`.
+`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`,
+`tables`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _PLACES = {
         ["check", "demo", "evaluate", "finetune", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"
     ),
     "doctor": "hwsearch.inspect",
+    "tables": "hwsearch.tables",
     "train": "hwsearch.recipes",
     "Campaign": "hwsearch.engine",
     "Architecture": "hwsearch.spaces",
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from hwsearch.inspect import devices, doctor, supernets
     from hwsearch.recipes import train
     from hwsearch.spaces import Architecture, SearchSpace
+    from hwsearch.tables import tables
 
 __all__ = [
     "Architecture",
@@ -71,6 +74,7 @@ __all__ = [
     "run",
     "search",
     "supernets",
+    "tables",
     "train",
     "validate",
 ]
