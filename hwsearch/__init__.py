@@ -20,7 +20,6 @@ _PLACES = {
         ["check", "demo", "evaluate", "finetune", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"
     ),
     "doctor": "hwsearch.inspect",
-    "tables": "hwsearch.tables",
     "train": "hwsearch.recipes",
     "Campaign": "hwsearch.engine",
     "Architecture": "hwsearch.spaces",
@@ -28,7 +27,7 @@ _PLACES = {
     "HwsearchError": "hwsearch.errors",
 }
 #: verbs that share their name with a subpackage, which can be called
-_MODULES = ("devices", "export", "front", "report", "search", "supernets")
+_MODULES = ("devices", "export", "front", "report", "search", "supernets", "tables")
 
 if TYPE_CHECKING:
     from hwsearch.api import (

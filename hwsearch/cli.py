@@ -371,7 +371,8 @@ def tables(
     ] = "list",
     name: Annotated[str | None, typer.Argument(help="A table, a file, a campaign, or a device.")] = None,
     folder: Annotated[
-        Path | None, typer.Option("--folder", help="A folder of tables (default: the shipped ones; ./latency_tables to write).")
+        Path | None,
+        typer.Option("--folder", help="A folder of tables (default: the shipped ones; ./latency_tables to write)."),
     ] = None,
     description: Annotated[
         Path | None, typer.Option("--description", help="import: a TOML file that says what the columns are.")

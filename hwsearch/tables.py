@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
+from hwsearch._verbs import make_callable
 from hwsearch.engine import Campaign
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.spaces import SearchSpace
@@ -118,7 +119,9 @@ def export_table(
         "measured_at": lambda m: m.ended_at,
     }
     kinds = {"repeats": "Int64", "measured_at": "string"}
-    measured = pd.DataFrame({k: pd.Series([f(m) for m in rows], dtype=kinds.get(k, "float64")) for k, f in columns.items()})
+    measured = pd.DataFrame(
+        {k: pd.Series([f(m) for m in rows], dtype=kinds.get(k, "float64")) for k, f in columns.items()}
+    )
     simulated = bool(facts.get("simulated"))
     host = facts.get("host") or {}
     about = {
@@ -146,7 +149,8 @@ def export_table(
 def table_space(space: SearchSpace) -> TableSpace:
     """A search space as a table declares it."""
     genes = [
-        Gene(c.name, tuple(c.values), (), (c.when.name, tuple(c.when.values)) if c.when else None) for c in space.choices
+        Gene(c.name, tuple(c.values), (), (c.when.name, tuple(c.when.values)) if c.when else None)
+        for c in space.choices
     ]
     return TableSpace(space.name, tuple(genes), "a search space of hwsearch", "")
 
@@ -183,3 +187,6 @@ def _measured(campaign: Campaign, fingerprint: str, purpose: str) -> list[Measur
             f"no latency for purpose {purpose!r} was measured on this device.", hint="Run 'hwsearch profile' first."
         )
     return rows
+
+
+make_callable(__name__)

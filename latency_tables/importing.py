@@ -55,7 +55,12 @@ def import_file(path: Path, description: Mapping[str, Any] | Path, folder: Path)
         latency = _column(frame, device["column"])
         kept = _rows(genes, latency, space, said["unit"], f"{str(path)!r}, device {name!r}", device["column"])
         facts = {k: said[k] for k in FACTS if k in said}
-        about = {"name": name, "hardware": device["hardware"], "runtime": device.get("runtime", "not stated"), "unit": "ms"}
+        about = {
+            "name": name,
+            "hardware": device["hardware"],
+            "runtime": device.get("runtime", "not stated"),
+            "unit": "ms",
+        }
         if "batch" in device:
             about["batch"] = device["batch"]
         ready.append((about, kept, facts))
@@ -114,7 +119,9 @@ def _genes(frame: pd.DataFrame, space: TableSpace, mapping: Mapping[str, str]) -
         elif source in frame.columns:
             columns[name] = frame[source]
         else:
-            raise TableError(f"gene {name!r}: the file has no column {source!r}. {nearest(source, map(str, frame.columns))}")
+            raise TableError(
+                f"gene {name!r}: the file has no column {source!r}. {nearest(source, map(str, frame.columns))}"
+            )
     return pd.DataFrame(columns, index=frame.index)
 
 

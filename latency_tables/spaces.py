@@ -74,9 +74,12 @@ class TableSpace:
                 wrong = (numbers.isna() & column.notna()).to_numpy(dtype=bool)
                 if gene.dtype == "Int64":
                     wrong = wrong | (numbers.notna() & (numbers.round() != numbers)).fillna(False).to_numpy(dtype=bool)
-                faults += [Fault(f"{column.iloc[i]!r} is not a number of this gene", int(i), gene.name) for i in _at(wrong)]
+                faults += [
+                    Fault(f"{_cell(column.iloc[i])!r} is not a number of this gene", int(i), gene.name)
+                    for i in _at(wrong)
+                ]
                 column = numbers.mask(wrong)
-            columns[gene.name] = column.astype(gene.dtype)
+            columns[gene.name] = column.astype(pd.api.types.pandas_dtype(gene.dtype))
         return pd.DataFrame(columns), faults
 
     def active(self, frame: pd.DataFrame) -> Iterator[tuple[Gene, NDArray[np.bool_]]]:
@@ -105,7 +108,10 @@ class TableSpace:
             empty = column.isna().to_numpy(dtype=bool)
             ok = column.isin(list(gene.values)) if gene.values else column.abs() < math.inf
             wrong = ~empty & ~ok.fillna(False).to_numpy(dtype=bool)
-            found += [Fault(f"{column.iloc[i]!r} is not one of {_shown(gene.values)}", int(i), gene.name) for i in _at(wrong)]
+            found += [
+                Fault(f"{_cell(column.iloc[i])!r} is not one of {_shown(gene.values)}", int(i), gene.name)
+                for i in _at(wrong)
+            ]
             found += [Fault("empty", int(i), gene.name) for i in _at(empty & mask)]
             if gene.when is not None:
                 where = f"{gene.when[0]} is not one of {_shown(gene.when[1])}"
@@ -174,6 +180,10 @@ def _places(folder: Path | None) -> list[Path]:
 
 def _at(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.flatnonzero(mask)
+
+
+def _cell(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _shown(values: tuple[Value, ...]) -> str:

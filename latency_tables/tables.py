@@ -88,7 +88,9 @@ def checked(frame: pd.DataFrame, space: TableSpace, what: str) -> pd.DataFrame:
     if faults:
         raise TableError(f"{what} is not a table of space {space.name!r}:", faults)
     further = [c for c in EXTRA if c in frame.columns]
-    return pd.concat([genes, frame[[LATENCY]].astype("float64"), frame[further].astype({c: EXTRA[c] for c in further})], axis=1)
+    return pd.concat(
+        [genes, frame[[LATENCY]].astype("float64"), frame[further].astype({c: EXTRA[c] for c in further})], axis=1
+    )
 
 
 def latency_faults(frame: pd.DataFrame) -> list[Fault]:
@@ -148,7 +150,13 @@ def write(
                 "another device needs another name."
             )
     home.mkdir(parents=True, exist_ok=True)
-    written: dict[str, Any] = {"file": f"{table}.parquet", "rows": len(frame), "space": space.name, "unit": "ms", **facts}
+    written: dict[str, Any] = {
+        "file": f"{table}.parquet",
+        "rows": len(frame),
+        "space": space.name,
+        "unit": "ms",
+        **facts,
+    }
     if share:
         name = f"{table}.parquet"
         written |= {

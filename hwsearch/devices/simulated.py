@@ -77,7 +77,9 @@ class SimulatedRuntime:
                 hint="Take a table of architectures.",
             )
         genes = frame[self._space.names]
-        self._known = dict(zip(map(_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True))
+        self._known = dict(
+            zip(map(_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
+        )
         self._fit: _Interpolator | None = None
         if self.options["interpolate"] and len(frame) >= FEWEST:
             self._fit = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
@@ -223,7 +225,9 @@ def _options(device: Device) -> dict[str, bool | int | float | str]:
     ranges = {"noise": (0, 2), "drift": (0, 0.95), "spikes": (0, 1), "seed": (0, 2**63), "drift_period_s": (1e-9, 1e12)}
     for name, (low, high) in ranges.items():
         if not low <= float(options[name]) <= high:
-            raise DeviceError(f"device {device.name!r}: option {name} = {options[name]!r} is not in {low:g} to {high:g}.")
+            raise DeviceError(
+                f"device {device.name!r}: option {name} = {options[name]!r} is not in {low:g} to {high:g}."
+            )
     return options
 
 
