@@ -33,7 +33,7 @@ def import_file(path: Path, description: Mapping[str, Any] | Path, folder: Path)
     """Add the tables that a file holds to a folder; returns {device, table, rows, dropped} of each.
 
     Nothing is written unless all of them are sound. Rows that repeat an architecture with the same latency are dropped.
-    Raises `TableError`, which names every fault with its row and column.
+    Raises `TableError`, which names every fault with its column and its row, from 0 among the rows that `where` keeps.
     """
     if isinstance(description, Path):
         description = toml.read(description)

@@ -83,6 +83,27 @@ def test_sums_of_a_block_table_are_marked_and_are_such_sums():
         assert (rest.var() / y.var() < 1e-6) == additive
 
 
+def test_a_shipped_table_comes_out_of_its_description_again(tmp_path):
+    description = toml.read(latency_tables.FOLDER / "sources" / "help-fbnet.toml")
+    source = {}
+    for device, said in description["devices"].items():
+        table = latency_tables.load(device, "fbnet")
+        source |= {f"op{i}": table[f"op[{i}]"].astype("int8") for i in range(22)}
+        source[said["column"]] = table["latency_ms"].astype("float32")
+    pd.DataFrame(source).to_parquet(tmp_path / "source.parquet")
+    done = latency_tables.import_file(tmp_path / "source.parquet", description, tmp_path)
+    assert len(done) == 27
+    for device in description["devices"]:
+        assert pd.read_parquet(tmp_path / device / "fbnet.parquet").equals(
+            pd.read_parquet(latency_tables.FOLDER / device / "fbnet.parquet")
+        )
+        ours, shipped = (latency_tables.table_facts(device, "fbnet", f) for f in (tmp_path, None))
+        hashes = {"sha256", "architectures_sha256"}  # another pyarrow may write other bytes for the same numbers
+        assert {k: v for k, v in ours.items() if k not in hashes} == {
+            k: v for k, v in shipped.items() if k not in hashes
+        }
+
+
 def test_unknown_names_are_answered_with_the_known_ones():
     with pytest.raises(TableError, match="v100-b64"):
         latency_tables.load("v101-b64", "ofa-mobilenetv3")
