@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,19 @@ def write(
     """
     home = folder / str(device["name"])
     described = show(str(device["name"]), folder) if (home / "device.toml").is_file() else {}
+    device = tomllib.loads(toml.dumps(device))  # as it will be read
     for key, value in device.items():
         if key != "tables" and described.get(key, value) != value:
             raise TableError(
                 f"device {device['name']!r} has {key} = {described[key]!r} in {str(home)!r}, not {value!r}: "
                 "another device needs another name."
             )
+    declared = folder / "spaces" / f"{space.name}.toml"
+    if not declared.is_file():
+        declared.parent.mkdir(parents=True, exist_ok=True)
+        declared.write_text(toml.dumps(space.to_dict()), encoding="utf-8")
+    elif load_space(space.name, folder).genes != space.genes:
+        raise TableError(f"{str(declared)!r} declares another space of that name: give another folder.")
     home.mkdir(parents=True, exist_ok=True)
     written: dict[str, Any] = {
         "file": f"{table}.parquet",
@@ -165,11 +173,6 @@ def write(
         }
         frame = frame.drop(columns=space.names)
     written["sha256"] = _write(home / written["file"], frame)
-    declared = folder / "spaces" / f"{space.name}.toml"
-    text = toml.dumps(space.to_dict())
-    if not declared.is_file():
-        declared.parent.mkdir(parents=True, exist_ok=True)
-        declared.write_text(text, encoding="utf-8")
     tables = {**described.get("tables", {}), table: written}
     document = {**described, **device, "tables": dict(sorted(tables.items()))}
     (home / "device.toml").write_text(toml.dumps(document), encoding="utf-8")

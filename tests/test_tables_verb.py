@@ -132,6 +132,11 @@ def test_a_table_of_another_supernet_is_refused_before_measuring(place):
     assert Campaign.open(place / "wrong").measured() == 0
 
 
+def test_an_export_can_be_repeated(place):
+    again = hwsearch.tables("export", place / "real", folder=place / "tables", device="here")
+    assert again["rows"] == 24 and hwsearch.tables("verify", folder=place / "tables")[0]["fault"] is None
+
+
 def test_export_says_what_is_missing(place, tmp_path):
     with pytest.raises(DeviceError, match="'here'"):
         hwsearch.tables("export", place / "real", folder=tmp_path, device="hare")

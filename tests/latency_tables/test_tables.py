@@ -207,6 +207,13 @@ def test_another_device_needs_another_name(folder):
         bring(folder, devices={"one": {"column": "t", "hardware": "something else"}})
 
 
+def test_another_space_of_the_same_name_is_refused(folder):
+    other = TableSpace("toy", SPACE.genes[:2])
+    frame = pd.DataFrame({"d": [1], "k[0]": [3], "latency_ms": [1.0]})
+    with pytest.raises(TableError, match="another space"):
+        latency_tables.write(folder, {"name": "x", "hardware": "none"}, "toy", frame, other, {})
+
+
 def test_a_file_that_is_no_table_is_told(folder):
     path = folder / "in.parquet"
     path.write_bytes(b"PAR1 and then nothing")
