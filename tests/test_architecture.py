@@ -64,6 +64,7 @@ TOP = {
     "hwsearch.cli_progress",
     "hwsearch.inspect",
     "hwsearch.recipes",
+    "hwsearch.tables",
     "hwsearch.testing",
 }
 
