@@ -34,9 +34,14 @@ metric = "accuracy"
 metric = "latency"
 
 [protocol]
-visits = [3, 3]
+loads = [2, 2]
+visits = 2
+calibrate = 1
 block_ms = 0.2
 block_runs = 2
+
+[fleet]
+isolation = false
 
 [profile]
 latency = 24
@@ -50,7 +55,7 @@ inner_evaluations = 400
 
 [validate]
 candidates = 5
-visits = [3, 3]
+loads = [2, 2]
 """
 
 

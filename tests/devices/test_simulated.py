@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import latency_tables
-from hwsearch.devices import Device, Protocol, Workload, create_runtime, measure_group
+from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
 from hwsearch.devices.simulated import SimulatedRuntime
 from hwsearch.errors import DeviceError, MeasurementError
 from latency_tables import Gene, TableSpace
@@ -89,10 +89,14 @@ def test_drift_is_a_sine_over_the_devices_own_clock(folder):
 
 def test_the_protocol_takes_drift_and_noise_out_again(folder):
     runtime = device(folder, drift=0.3, drift_period_s=2.0, noise=0.02, spikes=0.02)
-    sessions = [runtime.load(work(a=a, b=b)) for a in range(3) for b in range(3)]
-    reference = runtime.load(work(a=2, b=1))
-    protocol = Protocol(visits=(12, 16), warmup_ms=0.0)
-    timings = measure_group(sessions, reference, protocol, np.random.default_rng(0), baseline=5.0)
+    loads = [lambda w=work(a=a, b=b): runtime.load(w) for a in range(3) for b in range(3)]
+    timings = measure_group(
+        loads,
+        lambda: runtime.load(work(a=2, b=1)),
+        Protocol(),
+        np.random.default_rng(0),
+        calibration=Calibration((5.0,)),
+    )
     truth = [1 + a + 2 * b for a in range(3) for b in range(3)]
     assert [t.value for t in timings] == pytest.approx(truth, rel=0.04)
 
