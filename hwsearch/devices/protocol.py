@@ -78,7 +78,7 @@ class Calibration:
 
     quiet : (processes,) the reference's latency at each measuring process's quiet level, milliseconds
     process_sd : relative standard deviation of a model's latency between processes, beyond that between loads
-    group_sd : the same of what all models of a process share, which is the error of its reference
+    group_sd : the same of what all models of a process share, which is the error of its reference beyond its loads
     """
 
     quiet: tuple[float, ...]
@@ -296,6 +296,11 @@ class _Candidate:
         self.runs_per_block = runs
 
 
+def anchors(candidates: int) -> int:
+    """How many loads of the reference take part in a group."""
+    return max(2, round(candidates / 10))
+
+
 def measure_group(
     loads: Sequence[Load],
     reference: Load,
@@ -316,18 +321,18 @@ def measure_group(
     """
     p = protocol
     candidates = [_Candidate(load) for load in loads]
-    anchors = [_Candidate(reference) for _ in range(max(2, round(len(loads) / 10)))]
-    everyone = [*candidates, *anchors]
+    fixed = [_Candidate(reference) for _ in range(anchors(len(loads)))]
+    everyone = [*candidates, *fixed]
     quota, started, place = throttled(), time.monotonic(), 0
     result: list[Timing] = []
     for load in range(p.loads[1]):
         open_ = [c for c in candidates if c.failure is None and not c.done]
         if candidates and not open_:
             break
-        alive = _load_all([*open_, *anchors], anchors, p, rng)
+        alive = _load_all([*open_, *fixed], fixed, p, rng)
         for visit in range(p.visits):
             for i in rng.permutation(len(alive)):
-                place = _visit(alive[i], place, load, anchors)
+                place = _visit(alive[i], place, load, fixed)
             alive = [c for c in alive if c.session is not None]
             if tick is not None:
                 tick((load * p.visits + visit + 1) / (p.loads[1] * p.visits))
@@ -335,12 +340,12 @@ def measure_group(
             c.close()
         late = time.monotonic() - started > p.budget_s
         if load + 1 >= (2 if late else p.loads[0]):
-            result = _estimate(everyone, len(anchors), p, calibration)
+            result = _estimate(everyone, len(fixed), p, calibration)
             for c, timing in zip(candidates, result, strict=True):
                 c.done = timing.failure is None and timing.precision <= p.half_width
             if late:
                 break
-    result = _estimate(everyone, len(anchors), p, calibration)
+    result = _estimate(everyone, len(fixed), p, calibration)
     now = throttled()
     cut = now - quota if now is not None and quota is not None else 0
     return [replace(t, throttled=cut) for t in result]
@@ -420,7 +425,7 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
         k = len(loads[i])
         spread, known = moderated(own[i], k - 1, pooled, prior)
         t = student(p.confidence, max(known, 1.0))
-        again = 2 * (spread / k + max(anchor_var, cal.group_sd**2) + cal.process_sd**2)
+        again = 2 * (spread / k + anchor_var + cal.group_sd**2 + cal.process_sd**2)
         value = float(np.exp(loads[i].mean() - anchor_effect) * baseline)
         wide = t * math.sqrt(again)
         times = [b[2] for b in c.blocks]
@@ -456,7 +461,7 @@ def calibrate(quiet: Sequence[float], loads: Sequence[Sequence[Sequence[float]]]
     loads : (processes, models, loads) latencies, each on the quiet level of its process
 
     Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it
-    does to single models, less what their loads explain, is the models' own.
+    does to single models is their own; both less what the loads explain.
     """
     level = np.array(quiet)
     n, models = len(loads), min((len(m) for m in loads), default=0)
@@ -469,7 +474,7 @@ def calibrate(quiet: Sequence[float], loads: Sequence[Sequence[Sequence[float]]]
     own = left - shared[:, None]
     explained = np.mean([x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for row in logs for x in row])
     specific = float((own**2).sum() / ((n - 1) * (models - 1)))
-    common = float((shared**2).sum() / (n - 1)) - specific / models
+    common = float((shared**2).sum() / (n - 1)) - specific / models - float(explained) / anchors(models)
     return Calibration(
         tuple(level.tolist()), math.sqrt(max(specific - float(explained), 0.0)), math.sqrt(max(common, 0.0))
     )
