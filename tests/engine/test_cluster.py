@@ -6,15 +6,20 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import asdict
 
 import pytest
+from onnx import TensorProto, helper
 
 pytest.importorskip("distributed")
 
-from hwsearch.devices import Device
+from hwsearch.devices import Device, Protocol, Workload
+from hwsearch.devices.worker import WorkerError, pack
 from hwsearch.engine import cluster as c
 from hwsearch.errors import DeviceError
+from hwsearch.inputs import Input
 
 
 def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
@@ -35,11 +40,11 @@ def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
 def test_keys_are_private_and_are_not_overwritten(tmp_path):
     files = c.make_certificates(tmp_path / "certs")
     assert all(f.stat().st_mode & 0o077 == 0 for f in files if "key" in f.name)
-    with pytest.raises(DeviceError, match="holds 'ca.pem' already"):
+    with pytest.raises(DeviceError, match=r"holds 'ca\.pem' already"):
         c.make_certificates(tmp_path / "certs")
 
 
-def test_facts_come_from_a_worker_over_tls(tmp_path):
+def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
     c.make_certificates(tmp_path / "certs")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -47,8 +52,10 @@ def test_facts_come_from_a_worker_over_tls(tmp_path):
     command = [sys.executable, "-m", "hwsearch.cli", "cluster"]
     tail = [address, "--certificates", str(tmp_path / "certs")]
     with contextlib.ExitStack() as stack:
+        processes = []
         for action, more in (("scheduler", []), ("worker", ["--device", "box"])):
             process = subprocess.Popen([*command, action, *tail, *more], cwd=tmp_path, stderr=subprocess.DEVNULL)
+            processes.append(process)
             stack.callback(process.wait)
             stack.callback(process.kill)
             time.sleep(0.2)
@@ -56,3 +63,17 @@ def test_facts_come_from_a_worker_over_tls(tmp_path):
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))
         assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}
+        lasting = asdict(Protocol(visits=(10**6, 10**6), budget_s=60.0))
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        files: dict[str, bytes] = {}
+        entry = pack(Workload.of(made.SerializeToString(), [Input("x", (4,))]), 0, files)
+        job = {"do": "measure", "form": "onnx", "device": asdict(Device("box")), "protocol": lasting, "seed": [0]}
+        job |= {"baseline_ms": None, "metrics": [], "workloads": [entry], "reference": entry}
+        threading.Timer(2.0, processes[1].kill).start()
+        started = time.monotonic()
+        with pytest.raises(WorkerError, match="was lost"):
+            cluster.executor("box").run(job, files, 120.0)
+        assert time.monotonic() - started < 60

@@ -69,7 +69,7 @@ def test_a_device_that_disappears_keeps_what_is_measured_and_the_other_device_go
     monkeypatch.setattr(m, "group_size", lambda *_: 3)
     campaign.target("one").executor = Device(dies_at=2)
     campaign.target("four").executor = Device()
-    with pytest.raises(DeviceError, match="'one' is lost.*no route to the board.*same command again"):
+    with pytest.raises(DeviceError, match=r"'one' is lost.*no route to the board.*same command again"):
         m.measure_latencies(campaign, campaign.targets.values(), archs)
     assert len(m.find_latency(campaign, campaign.target("one"), "search")) == 3
     assert len(m.find_latency(campaign, campaign.target("four"), "search")) == 8
