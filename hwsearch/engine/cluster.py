@@ -29,6 +29,7 @@ from hwsearch.engine.fleet import module_of
 from hwsearch.errors import DeviceError, HwsearchError
 
 try:
+    import dask
     import distributed
     from distributed.security import Security
 except ImportError as missing:
@@ -177,6 +178,9 @@ def serve_scheduler(address: str, certificates: Path | None, *, insecure: bool =
     if not host or not port.isdigit():
         raise DeviceError(f"{address!r} is no address for a scheduler.", hint="Write tls://HOST:8786.")
     settings = security(address, certificates, insecure=insecure)
+
+    # a task whose worker died is an error at once: the queue decides whether it is tried again
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
 
     async def serve() -> None:
         protocol = f"{kind}://"

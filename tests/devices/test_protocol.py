@@ -254,3 +254,32 @@ def test_the_pool_knows_how_alike_variances_are(prior, scale):
 def test_student_is_scipys():
     assert p.student(0.95, 7) == pytest.approx(stats.t.ppf(0.975, 7))
     assert p.student(0.9, math.inf) == pytest.approx(stats.norm.ppf(0.95))
+
+
+@pytest.mark.parametrize("step", [5_000.0, -5_000.0], ids=["ahead", "back"])
+def test_a_clock_that_steps_is_noticed(monkeypatch, step):
+    host = Host(monkeypatch, noise=0.001)
+
+    class Stepping(Fake):
+        def time(self, runs):
+            times = super().time(runs)
+            calls.append(runs)
+            if len(calls) == 7:  # the warm-up of a steady load is one call and three blocks
+                times[0] += step
+            return times
+
+    calls = []
+
+    def load():
+        host.loads += 1
+        return Stepping(host, 0.3)
+
+    timings = p.measure_group(
+        [host.model(0.2), load, host.model(0.4)], host.model(0.5), p.Protocol(), np.random.default_rng(0)
+    )
+    assert len(calls) >= 7 and timings[0].value / timings[2].value == pytest.approx(0.5, rel=0.03)
+    if step < 0:
+        assert "asked for" in timings[1].failure
+    else:
+        assert timings[1].value / timings[0].value == pytest.approx(1.5, rel=0.03)
+        assert timings[1].runs.max() > step and timings[1].summary(0.01)["outliers"] >= 1

@@ -1,0 +1,79 @@
+"""Certificates, refused addresses, and a job on a Dask worker over mutual TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict
+
+import pytest
+from onnx import TensorProto, helper
+
+pytest.importorskip("distributed")
+
+from hwsearch.devices import Device, Protocol, Workload
+from hwsearch.devices.worker import WorkerError, pack
+from hwsearch.engine import cluster as c
+from hwsearch.errors import DeviceError
+from hwsearch.inputs import Input
+
+
+def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
+    for address, said in (
+        ("tcp://10.0.0.1:8786", "not encrypted"),
+        ("tcp://127.0.0.1:8786", "not encrypted"),
+        ("http://x:1", "no address"),
+        ("tls://x:1", "needs certificates"),
+    ):
+        with pytest.raises(DeviceError, match=said):
+            c.security(address, None)
+    with pytest.raises(DeviceError, match="not encrypted"):
+        c.security("tcp://10.0.0.1:8786", None, insecure=True)
+    with pytest.raises(DeviceError, match=r"no 'ca\.pem'"):
+        c.security("tls://x:1", tmp_path)
+
+
+def test_keys_are_private_and_are_not_overwritten(tmp_path):
+    files = c.make_certificates(tmp_path / "certs")
+    assert all(f.stat().st_mode & 0o077 == 0 for f in files if "key" in f.name)
+    with pytest.raises(DeviceError, match=r"holds 'ca\.pem' already"):
+        c.make_certificates(tmp_path / "certs")
+
+
+def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
+    c.make_certificates(tmp_path / "certs")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        address = f"tls://127.0.0.1:{s.getsockname()[1]}"
+    command = [sys.executable, "-m", "hwsearch.cli", "cluster"]
+    tail = [address, "--certificates", str(tmp_path / "certs")]
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for action, more in (("scheduler", []), ("worker", ["--device", "box"])):
+            process = subprocess.Popen([*command, action, *tail, *more], cwd=tmp_path, stderr=subprocess.DEVNULL)
+            processes.append(process)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            time.sleep(0.2)
+        cluster = c.Cluster(address, str(tmp_path / "certs"))
+        stack.callback(cluster.close)
+        runtime = cluster.runtime(Device("box"))
+        assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}
+        lasting = asdict(Protocol(visits=(10**6, 10**6), budget_s=60.0))
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
+        graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        files: dict[str, bytes] = {}
+        entry = pack(Workload.of(made.SerializeToString(), [Input("x", (4,))]), 0, files)
+        job = {"do": "measure", "form": "onnx", "device": asdict(Device("box")), "protocol": lasting, "seed": [0]}
+        job |= {"baseline_ms": None, "metrics": [], "workloads": [entry], "reference": entry}
+        threading.Timer(2.0, processes[1].kill).start()
+        started = time.monotonic()
+        with pytest.raises(WorkerError, match="was lost"):
+            cluster.executor("box").run(job, files, 120.0)
+        assert time.monotonic() - started < 60
