@@ -21,6 +21,8 @@ _PLACES = {
     ),
     "doctor": "hwsearch.inspect",
     "train": "hwsearch.recipes",
+    "work": "hwsearch.engine.measuring",
+    "cluster": "hwsearch.engine.cluster",
     "Campaign": "hwsearch.engine",
     "Architecture": "hwsearch.spaces",
     "SearchSpace": "hwsearch.spaces",
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
         validate,
     )
     from hwsearch.engine import Campaign
+    from hwsearch.engine.cluster import cluster
+    from hwsearch.engine.measuring import work
     from hwsearch.errors import HwsearchError
     from hwsearch.inspect import devices, doctor, supernets
     from hwsearch.recipes import train
@@ -59,6 +63,7 @@ __all__ = [
     "SearchSpace",
     "__version__",
     "check",
+    "cluster",
     "demo",
     "devices",
     "doctor",
@@ -76,6 +81,7 @@ __all__ = [
     "tables",
     "train",
     "validate",
+    "work",
 ]
 
 

@@ -431,10 +431,9 @@ def work(
 ) -> None:
     """Be a further worker of a campaign: do the queued latency jobs of devices that are here."""
     from hwsearch.engine import Campaign
-    from hwsearch.engine.measuring import work as work_off
 
     opened = Campaign.open(campaign, folder=folder, progress=ConsoleProgress(err))
-    done = work_off(opened, device or (), wait=wait)
+    done = hwsearch.work(opened, device or (), wait=wait)
     if not _emit({"jobs": done}, as_json):
         _mapping(done)
 
@@ -456,17 +455,13 @@ def cluster(
     """Devices of other hosts: make certificates, run the scheduler, offer devices."""
     if action not in ("certs", "scheduler", "worker"):
         raise typer.BadParameter("use: cluster certs FOLDER, cluster scheduler ADDRESS, cluster worker ADDRESS")
-    from hwsearch.engine import cluster as module
-
-    if action == "certs":
-        files = module.make_certificates(Path(place), host or ("localhost", "127.0.0.1"))
-        if not _emit({"files": files}, as_json):
-            for file in files:
-                out.print(str(file), highlight=False)
-    elif action == "scheduler":
-        module.serve_scheduler(place, certificates, insecure=insecure)
-    else:
-        module.serve_worker(place, device or (), certificates, insecure=insecure)
+    hosts = host or ("localhost", "127.0.0.1")
+    files = hwsearch.cluster(
+        action, place, devices=device or (), hosts=hosts, certificates=certificates, insecure=insecure
+    )
+    if not _emit({"files": files}, as_json):
+        for file in files:
+            out.print(str(file), highlight=False)
 
 
 @app.callback(invoke_without_command=True)

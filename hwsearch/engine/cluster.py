@@ -207,6 +207,27 @@ def serve_worker(address: str, devices: Sequence[str], certificates: Path | None
     _serve(serve, address)
 
 
+def cluster(
+    action: str,
+    place: str,
+    *,
+    devices: Sequence[str] = (),
+    hosts: Sequence[str] = ("localhost", "127.0.0.1"),
+    certificates: Path | None = None,
+    insecure: bool = False,
+) -> list[Path]:
+    """``certs``: make certificates in the folder `place`; ``scheduler`` or ``worker``: serve at that address."""
+    if action == "certs":
+        return make_certificates(Path(place), hosts)
+    if action == "scheduler":
+        serve_scheduler(place, certificates, insecure=insecure)
+    elif action == "worker":
+        serve_worker(place, devices, certificates, insecure=insecure)
+    else:
+        raise DeviceError(f"cluster cannot {action!r}.", hint="Use certs, scheduler or worker.")
+    return []
+
+
 def resources(devices: Sequence[str]) -> dict[str, float]:
     """What a worker that has these devices offers."""
     return {f"device:{name}": 1.0 for name in devices}
