@@ -34,7 +34,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from hwsearch.devices import Calibration, Device, Protocol, Workload, calibrate, create_runtime
+from hwsearch.devices import (
+    Calibration,
+    Device,
+    Protocol,
+    Sample,
+    Timing,
+    Workload,
+    calibrate,
+    combine,
+    create_runtime,
+)
+from hwsearch.devices.protocol import unsettled
 from hwsearch.devices.worker import pack, run_job
 from hwsearch.export import lower
 from hwsearch.report.style import new_figure, save, style
@@ -42,7 +53,7 @@ from hwsearch.supernets import catalogue
 
 DEVICE = Device("bench")
 #: that of a campaign's final measurements
-PROTOCOL = Protocol(loads=(8, 16), half_width=0.0075)
+PROTOCOL = Protocol(processes=(4, 8), half_width=0.0075)
 BUSY = "import numpy as np\na = np.random.rand(1500, 1500)\nwhile True: a = (a + a.T) * .5"
 
 
@@ -63,15 +74,10 @@ class Bench:
         model = lower(net.subnet(arch).eval(), shape).SerializeToString()
         return replace(Workload.of(bytes(model), shape), arch_id=arch.id)
 
-    def job(
-        self,
-        works: Sequence[Workload],
-        protocol: Protocol,
-        calibration: Calibration | None,
-        seed: int,
-        tick: Callable[[float], None] | None = None,
-    ) -> list[dict]:
-        """The rows of one measuring process."""
+    def process(
+        self, works: Sequence[Workload], protocol: Protocol, seed: int, tick: Callable[[float], None] | None = None
+    ) -> list[Sample]:
+        """What one measuring process finds."""
         files: dict[str, bytes] = {}
         entries = [pack(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
         spec = {
@@ -80,24 +86,45 @@ class Bench:
             "device": asdict(DEVICE),
             "protocol": asdict(protocol),
             "seed": [seed],
-            "calibration": calibration.to_dict() if calibration else None,
             "metrics": [],
             "workloads": entries,
             "reference": pack(self.reference, len(entries), files),
         }
-        answer = run_job(spec, files, 900, tick=tick)
-        return [r | {"quiet_ms": answer["quiet_ms"]} for r in answer["rows"]]
+        return [Sample.from_dict(r["sample"]) for r in run_job(spec, files, 900, tick=tick)["rows"]]
+
+    def job(
+        self,
+        works: Sequence[Workload],
+        protocol: Protocol,
+        calibration: Calibration | None,
+        seed: int,
+        tick: Callable[[float], None] = lambda share: None,
+    ) -> list[Timing]:
+        """As a campaign measures a group: processes until all are settled."""
+        found: list[list[Sample | None]] = []
+        fewest, most = protocol.processes
+        open_ = list(range(len(works)))
+        for k in range(most):
+            samples = self.process(
+                [works[i] for i in open_], protocol, 31 * seed + k, lambda x, k=k: tick(min(1.0, (k + x) / fewest))
+            )
+            by_place = dict(zip(open_, samples, strict=True))
+            found.append([by_place.get(i) for i in range(len(works))])
+            if k + 1 >= fewest:
+                open_ = unsettled(combine(found, protocol, calibration), protocol)
+                if not open_:
+                    break
+        return combine(found, protocol, calibration)
 
     def calibration(self, seed: int) -> Calibration:
-        short = replace(PROTOCOL, loads=(3, 3), visits=4)
-        groups = [self.job(self.probes, short, None, 1000 * seed + k) for k in range(PROTOCOL.calibrate)]
-        return calibrate([g[0]["quiet_ms"] for g in groups], [[r["details"]["load_ms"] for r in g] for g in groups])
+        short = replace(PROTOCOL, visits=4)
+        return calibrate([self.process(self.probes, short, 1000 * seed + k) for k in range(PROTOCOL.calibrate)])
 
     def campaign(
         self, works: Sequence[Workload], protocol: Protocol, calibration: Calibration, seed: int, stressed: bool = False
-    ) -> list[dict]:
-        """Rows of all works, in groups as a campaign makes them; under load in the second half, if `stressed`."""
-        rows: list[dict] = []
+    ) -> list[Timing]:
+        """Timings of all works, in groups as a campaign makes them; under load in the second half, if `stressed`."""
+        found: list[Timing] = []
         groups = [works[i : i + protocol.group] for i in range(0, len(works), protocol.group)]
         with load() as busy:
             for k, group in enumerate(groups):
@@ -106,8 +133,8 @@ class Bench:
                     if stressed and (k + share) / len(groups) >= 0.5:
                         busy()
 
-                rows += self.job(group, protocol, calibration, 100 * seed + k, tick)
-        return rows
+                found += self.job(group, protocol, calibration, 100 * seed + k, tick)
+        return found
 
     def fixed(self, works: Sequence[Workload], seconds: float, stressed: bool) -> np.ndarray:
         """Milliseconds by contiguous bursts of 100 runs, as many passes as fit; under load in the second half."""
@@ -142,8 +169,8 @@ def load() -> Any:
             process.wait()
 
 
-def values(rows: Sequence[dict]) -> np.ndarray:
-    return np.array([r["value"] for r in rows])
+def values(timings: Sequence[Timing]) -> np.ndarray:
+    return np.array([t.value for t in timings])
 
 
 def disagreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -154,11 +181,11 @@ def disagreement(a: np.ndarray, b: np.ndarray) -> float:
 # ---------------------------------------------------------------------- parts
 def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     works = bench.works[:30]
-    levels = (2, 8) if quick else (2, 4, 8, 16)
+    levels = (1, 4) if quick else (1, 2, 4, 8)
     ours: dict[int, dict[str, list[float]]] = {}
     trials = 1 if quick else 3
     for level in levels:
-        protocol = replace(PROTOCOL, loads=(level, level))
+        protocol = replace(PROTOCOL, processes=(level, level))
         ours[level] = {"seconds": [], "error": [], "rank": []}
         for trial in range(trials):
             found, began = [], time.monotonic()
@@ -168,9 +195,9 @@ def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict
             ours[level]["seconds"].append((time.monotonic() - began) / 2)
             ours[level]["error"].append(disagreement(*found))
             ours[level]["rank"].append(float(spearmanr(*found)[0]))
-            say(f"repeatability, {level} loads, trial {trial + 1}: {ours[level]['error'][-1]:.2f} %")
+            say(f"repeatability, {level} processes, trial {trial + 1}: {ours[level]['error'][-1]:.2f} %")
     middle = {k: {n: float(np.median(v)) for n, v in row.items()} for k, row in ours.items()}
-    default = middle[PROTOCOL.loads[0]]
+    default = middle[PROTOCOL.processes[0]]
     fixed = {}
     for share in (1, 2) if quick else (0.5, 1, 2, 4):
         errors, ranks = [], []
@@ -229,10 +256,10 @@ def coverage(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     say("coverage measured")
     held = []
     for a, b in (runs, runs[::-1]):
-        low, high = (np.array([r[k] for r in a]) for k in ("low", "high"))
+        low, high = (np.array([getattr(t, k) for t in a]) for k in ("low", "high"))
         held.append((low <= values(b)) & (values(b) <= high))
     apart = np.log(values(runs[1]) / values(runs[0]))
-    half = [100 * (r["high"] - r["low"]) / 2 / r["value"] for r in runs[0]]
+    half = [100 * t.half_width() for t in runs[0]]
     return {
         "coverage95": float(np.mean(held)),
         "coverage95_each_way": [float(h.mean()) for h in held],

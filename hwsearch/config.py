@@ -91,19 +91,20 @@ class ObjectiveConfig(_Part):
         return Objective(self.metric, self.direction or "", self.device, limit)
 
 
-def _loads(value: tuple[int, int]) -> tuple[int, int]:
-    if not 2 <= value[0] <= value[1]:
-        raise ValueError("must be two numbers, at least 2, the first not larger than the second")
+def _fewest_most(value: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= value[0] <= value[1]:
+        raise ValueError("must be two numbers, at least 1, the first not larger than the second")
     return value
 
 
-Loads = Annotated[tuple[int, int], AfterValidator(_loads)]
+Processes = Annotated[tuple[int, int], AfterValidator(_fewest_most)]
 
 
 class ProtocolConfig(_Part):
     """How long and how exactly to measure; see docs/measuring.md."""
 
-    loads: Loads = (4, 8)
+    processes: Processes = (2, 4)
+    loads: int = Field(2, ge=1)
     visits: int = Field(6, ge=1)
     block_runs: int = Field(3, ge=1)
     block_ms: float = Field(2.0, gt=0)
@@ -158,7 +159,7 @@ class ValidateConfig(_Part):
     candidates: int = Field(24, ge=2)
     race_error: float | None = Field(None, gt=0, lt=0.5)
     race_tolerance: float = Field(0.0, ge=0, le=10)
-    loads: Loads = (8, 16)
+    processes: Processes = (4, 8)
     half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)
 

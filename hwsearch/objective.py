@@ -34,8 +34,8 @@ UNITS = {
     "energy_mj": {"": 1.0, "mj": 1.0, "j": 1e3},
 }
 
-#: metrics that are measured on a device, and so belong to one
-DEVICE_METRICS = ("latency_ms", "peak_memory_mib", "energy_mj")
+#: metrics that are measured on a device, and so belong to one, with their units
+DEVICE_METRICS = {"latency_ms": "ms", "peak_memory_mib": "MiB", "energy_mj": "mJ"}
 
 ALIASES = {"latency": "latency_ms", "top1": "accuracy", "size": "model_size_mib", "model_size": "model_size_mib"}
 ALIASES |= {"peak_memory": "peak_memory_mib", "energy": "energy_mj"}

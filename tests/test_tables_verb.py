@@ -34,7 +34,8 @@ metric = "accuracy"
 metric = "latency"
 
 [protocol]
-loads = [2, 2]
+processes = [2, 2]
+loads = 1
 visits = 2
 calibrate = 1
 block_ms = 0.2
@@ -55,7 +56,7 @@ inner_evaluations = 400
 
 [validate]
 candidates = 5
-loads = [2, 2]
+processes = [2, 2]
 """
 
 

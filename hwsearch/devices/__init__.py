@@ -14,7 +14,7 @@ from hwsearch.devices.device import (
     runtime_names,
 )
 from hwsearch.devices.host import host_facts, load_average, versions
-from hwsearch.devices.protocol import Calibration, Protocol, Timing, calibrate, measure_group
+from hwsearch.devices.protocol import Calibration, Protocol, Sample, Timing, calibrate, combine, measure_group
 
 __all__ = [
     "Calibration",
@@ -24,10 +24,12 @@ __all__ = [
     "Model",
     "Protocol",
     "Runtime",
+    "Sample",
     "Session",
     "Timing",
     "Workload",
     "calibrate",
+    "combine",
     "create_runtime",
     "fingerprint",
     "host_facts",

@@ -1,10 +1,11 @@
-"""How a latency is measured: candidates interleaved, loaded afresh several times, the host's speed estimated from all.
+"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all.
 
 On a shared host one contiguous burst says little: speed comes in waves that outlast it. And the same model loaded twice
-has two latencies, because its weights and buffers lie elsewhere in memory. So a candidate is *loaded* several times, and
-each load is *visited* several times: in each round every candidate of a group is run for a short block, in random order,
-a reference model among them. All blocks together tell how fast the host was at each moment; that is divided out. What is
-left varies from load to load, and this variation, not that between runs, makes the interval.
+has two latencies, because its weights and buffers lie elsewhere in memory; in another process all of it does. So a
+candidate is measured in several *processes*, *loaded* several times in each, and each load is *visited* several times: in
+each round every candidate of a group is run for a short block, in random order, a reference model among them. All blocks
+together tell how fast the host was at each moment; that is divided out. What is left varies from process to process, and
+this variation, not that between runs, makes the interval.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ Load = Callable[[], Session]
 
 #: share of the blocks in which the host is called quiet
 QUIET = 0.05
+#: degrees of freedom that a calibration's variances count for
+CALIBRATED = 7.0
 
 
 @dataclass(frozen=True)
 class Protocol:
     """Settings of a measurement; a different protocol is a different measurement.
 
-    loads : fewest and most times a candidate is loaded afresh
-    visits : blocks a load
+    processes : fewest and most processes a candidate is measured in
+    loads : times it is loaded afresh in each; visits : blocks a load
     block_runs, block_ms : a block lasts at least that many runs and that long
     half_width : a candidate is done when the interval of this measurement alone is within ± this share
     confidence : of all intervals
@@ -44,10 +47,11 @@ class Protocol:
     moved : a group on a host that was never within this share of the calibrated speed is measured again
     group : candidates measured together, at most
     calibrate : measuring processes that a calibration rests on
-    budget_s : a group of candidates takes at most this long; what is not settled then says so
+    budget_s : a group of candidates takes at most this long in one process
     """
 
-    loads: tuple[int, int] = (4, 8)
+    processes: tuple[int, int] = (2, 4)
+    loads: int = 2
     visits: int = 6
     block_runs: int = 3
     block_ms: float = 2.0
@@ -60,14 +64,19 @@ class Protocol:
     calibrate: int = 8
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": "interleaved visits to fresh loads", "version": 2, **asdict(self), "loads": list(self.loads)}
+        return {
+            "name": "interleaved visits to fresh loads",
+            "version": 2,
+            **asdict(self),
+            "processes": [*self.processes],
+        }
 
     @property
     def key(self) -> str:
         """A short text that names the protocol in the store."""
-        low, high = self.loads
+        low, high = self.processes
         return (
-            f"visits2:{low}-{high}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
+            f"visits2:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
             f"h{self.half_width:g} c{self.confidence:g}"
         )
 
@@ -118,12 +127,56 @@ def _fastest_third(quiet: FloatArray) -> float:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What one process found of one candidate.
+
+    ratio : (loads,) latency over the reference's, the host's speed divided out
+    reference, quiet : the reference's latency, as it was and at the quiet level, ms; reference_error : relative
+    raw, minima, runs : block medians, block minima and single runs as timed, ms
+    """
+
+    ratio: FloatArray = field(default_factory=lambda: np.empty(0))
+    reference: float = math.nan
+    reference_error: float = math.nan
+    quiet: float = math.nan
+    raw: FloatArray = field(default_factory=lambda: np.empty(0))
+    minima: FloatArray = field(default_factory=lambda: np.empty(0))
+    runs: FloatArray = field(default_factory=lambda: np.empty(0))
+    throttled: int = 0
+    failure: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; `from_dict` gives an equal one."""
+        plain = {
+            k: [round(x, 7) for x in v.tolist()] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()
+        }
+        return {"failure": self.failure} if self.failure is not None else plain
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Sample:
+        """Raises `MeasurementError` for what is no sample: missing or unknown fields, numbers that are not positive."""
+        if data.get("failure") is not None:
+            return cls(failure=str(data["failure"]))
+        try:
+            arrays = {k: np.array(data[k], dtype=np.float64) for k in ("ratio", "raw", "minima", "runs")}
+            sample = cls(**{**data, **arrays})
+            numbers = [sample.reference, sample.quiet, *(v for a in arrays.values() for v in a)]
+            sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
+            sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)
+        except (KeyError, TypeError, ValueError) as error:
+            raise MeasurementError(f"the answer is no sample of a latency: {error!r}.") from error
+        if not sound:
+            raise MeasurementError("the answer is no sample of a latency: it has numbers that are not positive.")
+        return sample
+
+
+@dataclass(frozen=True)
 class Timing:
-    """What the visits to one candidate gave; milliseconds.
+    """What the processes found of one candidate; milliseconds.
 
     value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
     confidence, on the same calibration; precision : half the interval of this measurement alone, as a share
-    loads : (loads,) latency of each load, the host's speed divided out; raw : (visits,) block medians as timed
+    loads : latency of each load, the host's speed divided out; raw : block medians as timed
     failure : why there is no value
     """
 
@@ -131,6 +184,7 @@ class Timing:
     low: float = math.nan
     high: float = math.nan
     precision: float = math.nan
+    processes: int = 0
     loads: FloatArray = field(default_factory=lambda: np.empty(0))
     raw: FloatArray = field(default_factory=lambda: np.empty(0))
     minima: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -165,6 +219,7 @@ class Timing:
             "runs": len(r),
             "visits": len(self.raw),
             "loads": len(self.loads),
+            "processes": self.processes,
             "outliers": int((r > np.median(r) * 1.5).sum()),
             "precision_pct": round(100 * self.precision, 3),
             "reference_ms": ns(self.reference),
@@ -260,7 +315,6 @@ class _Candidate:
         self.runs_per_block = 1
         self.blocks: list[tuple[int, int, list[float]]] = []  # (place in time, load, milliseconds)
         self.failure: str | None = None
-        self.done = False
 
     def fail(self, error: Exception) -> None:
         self.failure = str(error)
@@ -301,6 +355,43 @@ def anchors(candidates: int) -> int:
     return max(2, round(candidates / 10))
 
 
+def measure_process(
+    loads: Sequence[Load],
+    reference: Load,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    *,
+    tick: Callable[[float], None] | None = None,
+) -> list[Sample]:
+    """What this process finds of all candidates, measured together; one that fails has a `failure` and spoils nothing.
+
+    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
+    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
+    tick : told the share of the work done, after each round
+
+    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
+    """
+    p = protocol
+    candidates = [_Candidate(load) for load in loads]
+    fixed = [_Candidate(reference) for _ in range(anchors(len(loads)))]
+    quota, started, place = throttled(), time.monotonic(), 0
+    for load in range(p.loads):
+        alive = _load_all([*(c for c in candidates if c.failure is None), *fixed], fixed, p, rng)
+        for visit in range(p.visits):
+            for i in rng.permutation(len(alive)):
+                place = _visit(alive[i], place, load, fixed)
+            alive = [c for c in alive if c.session is not None]
+            if tick is not None:
+                tick((load * p.visits + visit + 1) / (p.loads * p.visits))
+        for c in alive:
+            c.close()
+        if load >= 1 and time.monotonic() - started > p.budget_s:
+            break
+    now = throttled()
+    cut = now - quota if now is not None and quota is not None else 0
+    return [replace(s, throttled=cut) for s in _samples([*candidates, *fixed], len(fixed))]
+
+
 def measure_group(
     loads: Sequence[Load],
     reference: Load,
@@ -310,45 +401,24 @@ def measure_group(
     calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> list[Timing]:
-    """Measure all candidates together; one `Timing` each, in their order. One that fails has a `failure` and spoils nothing.
+    """Measure all candidates in this process alone, as often as the protocol asks for processes; one `Timing` each.
 
-    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
-    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
-    calibration : to whose baseline values are brought; None takes this group's own quiet level
-    tick : told the share of the work done, after each round
-
-    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
+    Arguments and errors: see `measure_process`; calibration : to whose baseline values are brought, None takes this
+    group's own quiet level.
     """
     p = protocol
-    candidates = [_Candidate(load) for load in loads]
-    fixed = [_Candidate(reference) for _ in range(anchors(len(loads)))]
-    everyone = [*candidates, *fixed]
-    quota, started, place = throttled(), time.monotonic(), 0
-    result: list[Timing] = []
-    for load in range(p.loads[1]):
-        open_ = [c for c in candidates if c.failure is None and not c.done]
-        if candidates and not open_:
+    found: list[list[Sample]] = []
+    for k in range(p.processes[1]):
+        share = (lambda x, k=k: tick(min(1.0, (k + x) / p.processes[0]))) if tick is not None else None
+        found.append(measure_process(loads, reference, p, rng, tick=share))
+        if k + 1 >= p.processes[0] and not unsettled(combine(found, p, calibration), p):
             break
-        alive = _load_all([*open_, *fixed], fixed, p, rng)
-        for visit in range(p.visits):
-            for i in rng.permutation(len(alive)):
-                place = _visit(alive[i], place, load, fixed)
-            alive = [c for c in alive if c.session is not None]
-            if tick is not None:
-                tick((load * p.visits + visit + 1) / (p.loads[1] * p.visits))
-        for c in alive:
-            c.close()
-        late = time.monotonic() - started > p.budget_s
-        if load + 1 >= (2 if late else p.loads[0]):
-            result = _estimate(everyone, len(fixed), p, calibration)
-            for c, timing in zip(candidates, result, strict=True):
-                c.done = timing.failure is None and timing.precision <= p.half_width
-            if late:
-                break
-    result = _estimate(everyone, len(fixed), p, calibration)
-    now = throttled()
-    cut = now - quota if now is not None and quota is not None else 0
-    return [replace(t, throttled=cut) for t in result]
+    return combine(found, p, calibration)
+
+
+def unsettled(timings: Sequence[Timing], protocol: Protocol) -> list[int]:
+    """Which timings are not as precise yet as the protocol asks; failures are settled."""
+    return [i for i, t in enumerate(timings) if t.failure is None and not t.precision <= protocol.half_width]
 
 
 def _load_all(
@@ -387,8 +457,8 @@ def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) 
         return None
 
 
-def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibration: Calibration | None) -> list[Timing]:
-    """Timings of all but the last `n_anchors`, which are loads of the reference."""
+def _samples(everyone: list[_Candidate], n_anchors: int) -> list[Sample]:
+    """Samples of all but the last `n_anchors`, which are loads of the reference."""
     n = len(everyone) - n_anchors
     blocks = sorted(
         (place, i, load, float(np.median(times)))
@@ -397,55 +467,119 @@ def _estimate(everyone: list[_Candidate], n_anchors: int, p: Protocol, calibrati
         for place, load, times in c.blocks
     )
     if not blocks:
-        return [Timing(failure=c.failure or "no block was timed.") for c in everyone[:n]]
+        return [Sample(failure=c.failure or "no block was timed.") for c in everyone[:n]]
     who = np.array([b[1] for b in blocks])
     when = np.array([b[2] for b in blocks])
     y = np.log([b[3] for b in blocks])
-    # the anchors are one model: they share one effect
-    label = np.minimum(who, n)
-    effects, level = two_way(y, label, n + 1, window=max(15, len(set(who.tolist()))))
+    label = np.minimum(who, n)  # the anchors are one model: they share one effect
+    _, level = two_way(y, label, n + 1, window=max(15, len(set(who.tolist()))))
     left = y - level
     loads = [_load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
-    own = np.array([x.var(ddof=1) if len(x) > 1 else np.nan for x in loads])
-    freedom = np.array([max(len(x) - 1, 0) for x in loads])
-    pooled, prior = pooled_variance(own, freedom)
     anchor = np.concatenate(loads[n:])
-    mean_var = float(np.average(own[freedom > 0], weights=freedom[freedom > 0])) if (freedom > 0).any() else 0.0
-    anchor_effect, anchor_var = float(anchor.mean()), mean_var / len(anchor)
-    quiet = float(np.exp(anchor_effect + np.quantile(level, QUIET)))
-    cal = calibration or Calibration((quiet,))
-    baseline = cal.baseline_ms
-    moved = abs(math.log(quiet / baseline)) > math.log1p(p.moved)
-    reference = float(np.exp(anchor_effect + np.median(level)))
+    effect = float(anchor.mean())
+    error = float(anchor.std(ddof=1) / math.sqrt(len(anchor)))
+    reference = math.exp(effect + float(np.median(level)))
+    quiet = math.exp(effect + float(np.quantile(level, QUIET)))
     out = []
-    for i, c in enumerate(everyone[:n]):
-        if c.failure is not None or not len(loads[i]):
-            out.append(Timing(failure=c.failure or "no block was timed."))
+    for c, found in zip(everyone[:n], loads[:n], strict=True):
+        if c.failure is not None:
+            out.append(Sample(failure=c.failure))
             continue
-        k = len(loads[i])
-        spread, known = moderated(own[i], k - 1, pooled, prior)
-        t = student(p.confidence, max(known, 1.0))
-        again = 2 * (spread / k + anchor_var + cal.group_sd**2 + cal.process_sd**2)
-        value = float(np.exp(loads[i].mean() - anchor_effect) * baseline)
-        wide = t * math.sqrt(again)
         times = [b[2] for b in c.blocks]
+        raw, minima = np.array([np.median(x) for x in times]), np.array([min(x) for x in times])
+        out.append(Sample(np.exp(found - effect), reference, error, quiet, raw, minima, np.concatenate(times)))
+    return out
+
+
+def combine(
+    samples: Sequence[Sequence[Sample | None]], protocol: Protocol, calibration: Calibration | None = None
+) -> list[Timing]:
+    """Timings from what several processes found of the same candidates; a candidate that failed in one has failed.
+
+    samples : (processes, candidates); a process may lack candidates that were settled before: then it has None there
+    calibration : to whose baseline values are brought; None takes the quietest process's own
+    """
+    if not samples:
+        return []
+    n = len(samples[0])
+    rows = [[(k, s) for k, row in enumerate(samples) if (s := row[i]) is not None] for i in range(n)]
+    failures = [next((s.failure for _, s in row if s.failure is not None), None) for row in rows]
+    good = [i for i in range(n) if failures[i] is None]
+    if not good:
+        return [Timing(failure=f) for f in failures]
+    y = np.full((len(samples), n), np.nan)
+    within = np.full((len(samples), n), np.nan)
+    for i in good:
+        for k, s in rows[i]:
+            logs = np.log(s.ratio)
+            y[k, i] = logs.mean()
+            within[k, i] = logs.var(ddof=1) / len(logs) if len(logs) > 1 else np.nan
+    first: dict[int, Sample] = {}
+    for i in good:
+        for k, s in rows[i]:
+            first.setdefault(k, s)
+    cal = calibration or Calibration((min(s.quiet for s in first.values()),))
+    shift = _shifts(y[:, good])
+    level = y - shift[:, None]
+    count = (~np.isnan(y)).sum(axis=0)
+    centre = np.array([np.nanmean(level[:, i]) if count[i] else np.nan for i in range(n)])
+    own = np.array([np.nanvar(level[:, i], ddof=1) if count[i] > 1 else np.nan for i in range(n)])
+    pooled, prior = pooled_variance(own[good], (count[good] - 1).astype(float))
+    loads = float(np.nanmean(within)) if not np.isnan(within).all() else 0.0
+    if prior == 0.0:  # too few candidates to learn from: what the calibration says of processes, and the loads
+        pooled, prior = cal.process_sd**2 + loads, CALIBRATED
+    reference = cal.group_sd**2 + float(np.mean([s.reference_error**2 for s in first.values()]))
+    seen = len(first)
+    if seen > 1 and len(good) > 2:
+        observed = float(shift[sorted(first)].var(ddof=1))
+        reference = (CALIBRATED * reference + (seen - 1) * observed) / (CALIBRATED + seen - 1)
+    out = []
+    for i in range(n):
+        if failures[i] is not None:
+            out.append(Timing(failure=failures[i]))
+            continue
+        k = int(count[i])
+        spread, freedom = moderated(float(own[i]), k - 1, pooled, prior)
+        t = student(protocol.confidence, max(freedom, 1.0))
+        wide = t * math.sqrt(2 * (spread + reference) / k)
+        value = math.exp(float(centre[i])) * cal.baseline_ms
+        parts = [s for _, s in rows[i]]
+        quiet = float(np.median([s.quiet for s in parts]))
         out.append(
             Timing(
                 value=value,
                 low=value * math.exp(-wide),
                 high=value * math.exp(wide),
                 precision=math.expm1(t * math.sqrt(spread / k)),
-                loads=np.exp(loads[i] - anchor_effect) * baseline,
-                raw=np.array([np.median(x) for x in times]),
-                minima=np.array([min(x) for x in times]),
-                runs=np.concatenate(times),
-                baseline=baseline,
-                reference=reference,
+                processes=k,
+                loads=np.concatenate([s.ratio for s in parts]) * cal.baseline_ms,
+                raw=np.concatenate([s.raw for s in parts]),
+                minima=np.concatenate([s.minima for s in parts]),
+                runs=np.concatenate([s.runs for s in parts]),
+                baseline=cal.baseline_ms,
+                reference=float(np.median([s.reference for s in parts])),
                 quiet=quiet,
-                moved=moved,
+                moved=abs(math.log(quiet / cal.baseline_ms)) > math.log1p(protocol.moved),
+                throttled=sum(s.throttled for s in parts),
             )
         )
     return out
+
+
+def _shifts(y: FloatArray) -> FloatArray:
+    """(processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
+
+    y : (processes, candidates) logarithms, NaN where a process lacks a candidate
+    """
+    there = (~np.isnan(y)).any(axis=1)
+    shift = np.zeros(len(y))
+    if there.sum() < 2 or y.shape[1] < 3:
+        return shift
+    for _ in range(5):
+        left = y - np.nanmean(y - shift[:, None], axis=0)
+        shift[there] = np.nanmedian(left[there], axis=1)
+        shift[there] -= shift[there].mean()
+    return shift
 
 
 def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
@@ -454,27 +588,25 @@ def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
 
 
 # ---------------------------------------------------------------------- calibrating
-def calibrate(quiet: Sequence[float], loads: Sequence[Sequence[Sequence[float]]]) -> Calibration:
-    """The calibration that follows from the same models measured in several fresh processes.
+def calibrate(samples: Sequence[Sequence[Sample]]) -> Calibration:
+    """The calibration that follows from what several fresh processes found of the same models.
 
-    quiet : (processes,) the reference's latency at each process's quiet level, milliseconds
-    loads : (processes, models, loads) latencies, each on the quiet level of its process
+    samples : (processes, models), without failures
 
     Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it
     does to single models is their own; both less what the loads explain.
     """
-    level = np.array(quiet)
-    n, models = len(loads), min((len(m) for m in loads), default=0)
+    level = tuple(row[0].quiet for row in samples)
+    n, models = len(samples), len(samples[0])
     if n < 3 or models < 2:
-        return Calibration(tuple(level.tolist()))
-    logs = [[np.log(np.array(times) / q) for times in row] for row, q in zip(loads, level, strict=True)]
+        return Calibration(level)
+    logs = [[np.log(s.ratio) for s in row] for row in samples]
     ratio = np.array([[x.mean() for x in row] for row in logs])
     left = ratio - ratio.mean(axis=0)
     shared = left.mean(axis=1)
     own = left - shared[:, None]
-    explained = np.mean([x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for row in logs for x in row])
+    explained = float(np.mean([x.var(ddof=1) / len(x) if len(x) > 1 else 0.0 for row in logs for x in row]))
     specific = float((own**2).sum() / ((n - 1) * (models - 1)))
-    common = float((shared**2).sum() / (n - 1)) - specific / models - float(explained) / anchors(models)
-    return Calibration(
-        tuple(level.tolist()), math.sqrt(max(specific - float(explained), 0.0)), math.sqrt(max(common, 0.0))
-    )
+    error = float(np.mean([row[0].reference_error ** 2 for row in samples]))
+    common = float((shared**2).sum() / (n - 1)) - specific / models - error
+    return Calibration(level, math.sqrt(max(specific - explained, 0.0)), math.sqrt(max(common, 0.0)))

@@ -30,7 +30,7 @@ import numpy as np
 
 from hwsearch.devices.device import Device, Model, Runtime, Workload, create_runtime
 from hwsearch.devices.host import load_average
-from hwsearch.devices.protocol import Calibration, Protocol, measure_group
+from hwsearch.devices.protocol import Protocol, Sample, measure_process
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError, ProviderError
 from hwsearch.inputs import Input
 
@@ -89,61 +89,36 @@ def measure(
     protocol: Protocol,
     *,
     seed: Sequence[int],
-    calibration: Calibration | None = None,
     metrics: Sequence[str] = (),
     tick: Tick | None = None,
 ) -> dict[str, Any]:
     """Time workloads together with the reference, then take the further `metrics` of each; the answer as JSON.
 
     workloads, reference : give the workload when called; ids : of the workloads, in order
-    Keys: ``rows`` (one a workload, with ``failure`` where it could not be measured), ``quiet_ms``, ``load``,
-    ``started_at``, ``ended_at``. Raises `DeviceError` or `MeasurementError` when the reference cannot run: then nothing can.
+    Keys: ``rows`` (one a workload: ``sample`` or ``failure``), ``load``, ``started_at``, ``ended_at``. Raises
+    `DeviceError` or `MeasurementError` when the reference cannot run: then nothing can.
     """
     started, before = _now(), load_average()
     made = [cache(make) for make in workloads]
-    timings = measure_group(
+    samples = measure_process(
         [lambda make=make: runtime.load(make()) for make in made],  # type: ignore[misc]
         lambda make=cache(reference): runtime.load(make()),  # type: ignore[misc]
         protocol,
         np.random.default_rng(list(seed)),
-        calibration=calibration,
         tick=tick,
     )
-    rows: dict[str, dict[str, Any]] = {}
-    quiet = None
     footprint = getattr(runtime, "footprint", None) if metrics else None
-    for arch_id, make, timing in zip(ids, made, timings, strict=True):
-        if timing.failure is not None:
-            rows[arch_id] = {"arch_id": arch_id, "failure": timing.failure}
-            continue
-        quiet = timing.quiet
-        row = {
-            "arch_id": arch_id,
-            "value": timing.value,
-            "low": timing.low,
-            "high": timing.high,
-            "repeats": len(timing.runs),
-            "details": {
-                **timing.summary(protocol.half_width),
-                "load_ms": [round(float(v), 6) for v in timing.loads],
-                "block_ms": [round(float(v), 5) for v in timing.raw],
-            },
-            "moved": timing.moved,
-        }
-        if footprint is not None:
+    rows: list[dict[str, Any]] = []
+    for arch_id, make, sample in zip(ids, made, samples, strict=True):
+        row: dict[str, Any] = {"arch_id": arch_id, "sample": sample.to_dict()}
+        if footprint is not None and sample.failure is None:
             try:
                 found = footprint(make())
                 row["metrics"] = {k: float(found[k]) for k in metrics if k in found}
             except HwsearchError as error:
                 row["metrics_failure"] = str(error)
-        rows[arch_id] = row
-    return {
-        "rows": [rows[i] for i in ids],
-        "quiet_ms": quiet,
-        "load": [before, load_average()],
-        "started_at": started,
-        "ended_at": _now(),
-    }
+        rows.append(row)
+    return {"rows": rows, "load": [before, load_average()], "started_at": started, "ended_at": _now()}
 
 
 def _now() -> str:
@@ -166,7 +141,6 @@ def do(job: Mapping[str, Any], files: Files, tick: Tick | None = None, build: Bu
         lambda: make(job, job["reference"], files),
         protocol_of(job["protocol"]),
         seed=job["seed"],
-        calibration=Calibration.from_dict(job["calibration"]) if job["calibration"] else None,
         metrics=job["metrics"],
         tick=tick,
     )
@@ -318,22 +292,14 @@ def check_answer(job: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     if not isinstance(rows, list) or [r.get("arch_id") if isinstance(r, dict) else None for r in rows] != ids:
         raise WorkerError("the answer is about other models than those asked for.")
     for row in rows:
-        if row.get("failure"):
-            continue
-        if not isinstance(row.get("details"), dict) or not isinstance(row.get("repeats"), int):
-            raise WorkerError(f"the answer on {row['arch_id']} lacks details or repeats.")
-        numbers = {k: row.get(k) for k in ("value", "low", "high")} | dict(row.get("metrics") or {})
-        for name, number in numbers.items():
+        try:
+            Sample.from_dict(row.get("sample") or {})
+        except MeasurementError as error:
+            raise WorkerError(f"the answer on {row['arch_id']}: {error}") from error
+        for name, number in (row.get("metrics") or {}).items():
             good = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-            if not good or number < 0 or (name == "value" and number == 0):
+            if not good or number < 0:
                 raise WorkerError(f"the answer on {row['arch_id']} says {name} = {number!r}.")
-        if not row["low"] <= row["value"] <= row["high"]:
-            raise WorkerError(f"the answer on {row['arch_id']} has a value outside its interval.")
-    level = answer.get("quiet_ms")
-    if any(not r.get("failure") for r in rows) and not (
-        isinstance(level, (int, float)) and math.isfinite(level) and level > 0
-    ):
-        raise WorkerError(f"the answer says quiet_ms = {level!r}.")
     return answer
 
 

@@ -205,7 +205,7 @@ class Campaign:
     @cached_property
     def final_protocol(self) -> Protocol:
         v = self.config.validate_
-        return replace(self.protocol, loads=v.loads, half_width=v.half_width, budget_s=v.budget_s)
+        return replace(self.protocol, processes=v.processes, half_width=v.half_width, budget_s=v.budget_s)
 
     @property
     def data(self) -> dict[str, Data]:

@@ -17,13 +17,14 @@ from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
 from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
-from hwsearch.devices import Calibration, Model, Workload, calibrate
-from hwsearch.devices.protocol import Protocol
-from hwsearch.devices.worker import WorkerError, pack
+from hwsearch.devices import Calibration, Model, Sample, Timing, Workload, calibrate, combine
+from hwsearch.devices.protocol import Protocol, unsettled
+from hwsearch.devices.worker import WorkerError, pack, protocol_of
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.fleet import kept, quiet_host
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.export import lower
+from hwsearch.objective import DEVICE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue, utc_now, worker_name
 from hwsearch.store.queue import job_key
@@ -457,12 +458,11 @@ class Hands:
         if not todo:
             self.queue.complete(job)
             return
-        scale = calibration(self.campaign, target, p["purpose"])
-        spec, files = packed(self.campaign, target, job, [g for _, g in todo], scale)
-        answer = target.executor.run(spec, files, job.deadline_s, tick)
+        timings, further, told = self._measured(target, job, [i for i, _ in todo], [g for _, g in todo], tick)
         self.failed[job.device] = 0
-        again = [r for r in answer["rows"] if r.get("moved")] if job.attempts == 1 else []
-        rows = self._rows(target, job, answer, {r["arch_id"] for r in again})
+        moved = {i for i, t in timings.items() if t.failure is None and t.moved}
+        again = moved if job.attempts == 1 else set()
+        rows = self._rows(job, {i: t for i, t in timings.items() if i not in again}, further, told)
         for m in rows:
             if m.failure is not None:
                 self.campaign.progress.warn(f"subnet {m.arch_id} on {target.name}: {m.failure}")
@@ -472,11 +472,54 @@ class Hands:
             self.queue.fail(job, text, rows)
         else:
             self.queue.complete(job, rows)
-            if any(r.get("moved") for r in answer["rows"]):
+            if moved:
                 self.campaign.progress.warn(
-                    f"{target.name}: the reference moved again while {len(answer['rows'])} subnets were measured; "
+                    f"{target.name}: the reference moved again while {len(moved)} subnets were measured; "
                     "their latencies are kept and say so."
                 )
+
+    def _measured(
+        self,
+        target: Target,
+        job: Job,
+        ids: Sequence[str],
+        genes: Sequence[Mapping[str, Any]],
+        tick: Callable[[float], None] | None,
+    ) -> tuple[dict[str, Timing], dict[str, Mapping[str, Any]], dict[str, Any]]:
+        """By id: timings from as many processes as it takes; answers on further metrics; and what goes with all rows."""
+        protocol = protocol_of(job.payload["protocol"])
+        scale = calibration(self.campaign, target, job.payload["purpose"])
+        spec, files = packed(self.campaign, target, job, genes)
+        fewest, most = protocol.processes
+        found: list[list[Sample | None]] = []
+        answers: list[dict[str, Any]] = []
+        timings: list[Timing] = []
+        open_ = set(ids)
+        for k in range(most):
+            entries = [e for e in spec["workloads"] if e["arch_id"] in open_]
+            part = spec | {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
+            share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
+            answer = target.executor.run(part, _files_of(part, files), job.deadline_s, share)
+            answers.append(answer)
+            samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
+            found.append([samples.get(i) for i in ids])
+            timings = combine(found, protocol, scale)
+            left = unsettled(timings, protocol) if k + 1 >= fewest else range(len(ids))
+            open_ = {ids[i] for i in left if timings[i].failure is None}
+            if not open_:
+                break
+        further = {r["arch_id"]: r for r in answers[0]["rows"]}
+        told = {
+            "started_at": answers[0]["started_at"],
+            "ended_at": answers[-1]["ended_at"],
+            "details": {
+                "load_before": answers[0]["load"][0],
+                "load_after": answers[-1]["load"][1],
+                "group": len(ids),
+                "device": target.name,
+            },
+        }
+        return dict(zip(ids, timings, strict=True)), further, told
 
     def _common(self, job: Job) -> dict[str, Any]:
         return {
@@ -486,37 +529,44 @@ class Hands:
             "supernet": self.campaign.loaded.digest,
         }
 
-    def _rows(self, target: Target, job: Job, answer: Mapping[str, Any], left_out: set[str]) -> list[Measurement]:
-        common = self._common(job) | {"started_at": answer["started_at"], "ended_at": answer["ended_at"]}
-        before, after = answer["load"]
-        told = {"load_before": before, "load_after": after, "group": len(answer["rows"]), "device": target.name}
+    def _rows(
+        self,
+        job: Job,
+        timings: Mapping[str, Timing],
+        further: Mapping[str, Mapping[str, Any]],
+        told: Mapping[str, Any],
+    ) -> list[Measurement]:
+        common = self._common(job) | {"started_at": told["started_at"], "ended_at": told["ended_at"]}
+        half_width = float(job.payload["protocol"]["half_width"])
         found = []
-        for r in answer["rows"]:
-            latency = common | {"arch_id": r["arch_id"], "metric": "latency_ms", "unit": "ms"}
-            if r.get("failure"):
-                found.append(Measurement(value=None, failure=str(r["failure"]), **latency))
+        for arch_id, t in timings.items():
+            latency = common | {"arch_id": arch_id, "metric": "latency_ms", "unit": "ms"}
+            if t.failure is not None:
+                found.append(Measurement(value=None, failure=t.failure, **latency))
                 continue
-            if r["arch_id"] in left_out:
-                continue
-            details = {**r["details"], **told} | ({"moved": True} if r.get("moved") else {})
-            spread = (r["high"] - r["low"]) / 2
+            details = {
+                **t.summary(half_width),
+                **told["details"],
+                "load_ms": [round(float(v), 6) for v in t.loads],
+                "block_ms": [round(float(v), 5) for v in t.raw],
+            }
             found.append(
                 Measurement(
-                    value=r["value"],
-                    spread=spread,
-                    low=r["low"],
-                    high=r["high"],
-                    repeats=r["repeats"],
+                    value=t.value,
+                    spread=(t.high - t.low) / 2,
+                    low=t.low,
+                    high=t.high,
+                    repeats=len(t.runs),
                     details=details,
                     **latency,
                 )
             )
+            answer = further[arch_id]
             for name in job.payload["metrics"]:
-                value = (r.get("metrics") or {}).get(name)
-                failure = r.get("metrics_failure") or f"this device does not measure {name}"
-                further = latency | {"metric": name, "unit": name.rpartition("_")[2].replace("mib", "MiB")}
-                further["unit"] = further["unit"].replace("mj", "mJ")
-                found.append(Measurement(value=value, failure=None if value is not None else failure, **further))
+                value = (answer.get("metrics") or {}).get(name)
+                failure = answer.get("metrics_failure") or f"this device does not measure {name}"
+                metric = latency | {"metric": name, "unit": DEVICE_METRICS[name], "details": told["details"]}
+                found.append(Measurement(value=value, failure=None if value is not None else failure, **metric))
         return found
 
     def _crashed(self, job: Job, text: str) -> str | None:
@@ -563,7 +613,7 @@ def calibration(campaign: Campaign, target: Target, purpose: str) -> Calibration
 
 def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
     protocol = campaign.protocol
-    short = replace(protocol, loads=(3, 3), visits=4)
+    short = replace(protocol, visits=4)
     probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
     files: dict[str, bytes] = {}
     with _BUILDING:
@@ -571,12 +621,12 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
         reference = _packed(campaign, target, campaign.reference, len(probes), False, files)
     spec = job_head(campaign, target, "measure") | {
         "protocol": asdict(short),
-        "calibration": None,
         "metrics": [],
         "workloads": entries,
         "reference": reference,
     }
-    quiet, loads, failure = [], [], "nothing was timed."
+    found: list[list[Sample]] = []
+    failure = "nothing was timed."
     with campaign.progress.task(f"calibrate {target.name}", protocol.calibrate, "processes") as task:
         for k in range(protocol.calibrate):
             seed = [campaign.config.search.seed, k, *purpose.encode()]
@@ -585,19 +635,19 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
             except (DeviceError, MeasurementError) as error:
                 failure = str(error)
                 continue
-            failed = [r["failure"] for r in answer["rows"] if r.get("failure")]
+            samples = [Sample.from_dict(r["sample"]) for r in answer["rows"]]
+            failed = [s.failure for s in samples if s.failure is not None]
             if failed:
                 failure = failed[0]
-                continue
-            quiet.append(float(answer["quiet_ms"]))
-            loads.append([r["details"]["load_ms"] for r in answer["rows"]])
+            else:
+                found.append(samples)
             task.update(k + 1)
-        if not quiet:
+        if not found:
             raise DeviceError(
                 f"device {target.name!r} cannot be calibrated: {failure}",
                 hint="Put the device right, and give the same command again.",
             )
-        made = calibrate(quiet, loads)
+        made = calibrate(found)
         task.note(f"reference {made.baseline_ms:.4g} ms ±{100 * 2 * made.baseline_sd:.1f} %")
     return made
 
@@ -606,8 +656,16 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
 _BUILDING = threading.Lock()
 
 
+def _files_of(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files that a job's workloads need."""
+    wanted = set()
+    for entry in (*spec["workloads"], spec["reference"]):
+        wanted |= {p["file"] for p in entry["parts"]} | ({entry["weights"]} if entry.get("weights") else set())
+    return {k: v for k, v in files.items() if k in wanted}
+
+
 def packed(
-    campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]], scale: Calibration
+    campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job as its measuring process gets it: (JSON, files)."""
     files: dict[str, bytes] = {}
@@ -619,7 +677,6 @@ def packed(
     spec = job_head(campaign, target, "measure") | {
         "protocol": job.payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
-        "calibration": scale.to_dict(),
         "metrics": job.payload["metrics"],
         "workloads": entries,
         "reference": reference,

@@ -359,7 +359,7 @@ def _warnings(campaign: Campaign) -> list[str]:
             half = 100 * campaign.final_protocol.half_width
             worst = max(float(m.details["precision_pct"]) for m in loose)
             found.append(
-                f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their loads; the widest is ±{worst:.1f} %."
+                f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their processes; the widest is ±{worst:.1f} %."
             )
         cut = sum(int(m.details.get("throttled") or 0) for m in rows)
         if cut:

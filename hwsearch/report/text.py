@@ -178,7 +178,7 @@ def cell(key: str, value: Any) -> str:
         return number(value)
     if key.endswith("_range") and isinstance(value, Sequence) and len(value) == 2 and all(map(finite, value)):
         return f"{scaled(value[0])} to {scaled(value[1])}"
-    if key == "loads" and isinstance(value, Sequence) and len(value) == 2 and all(map(finite, value)):
+    if key == "processes" and isinstance(value, Sequence) and len(value) == 2 and all(map(finite, value)):
         fewest, most = (number(v) for v in value)
         return f"{fewest} to {most}, until the interval is narrow enough" if fewest != most else fewest
     return value_text(value)

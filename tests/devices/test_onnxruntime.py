@@ -63,7 +63,9 @@ def test_measures_a_real_model(model):
     def load():
         return runtime.load(Workload.of(model, SHAPE))
 
-    timings = measure_group([load] * 2, load, Protocol(loads=(2, 2), visits=3, block_ms=0.2), np.random.default_rng(0))
+    timings = measure_group(
+        [load] * 2, load, Protocol(processes=(1, 1), visits=3, block_ms=0.2), np.random.default_rng(0)
+    )
     for t in timings:
         assert t.failure is None and 0 < t.low <= t.value <= t.high
         assert len(t.loads) == 2 and len(t.raw) == 6

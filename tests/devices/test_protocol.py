@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -55,13 +56,15 @@ class Fake:
 
 
 def measure(host, truth, *, calibration=None, seed=0, reference=0.5, **settings):
-    return p.measure_group(
-        [host.model(t) for t in truth],
-        host.model(reference),
-        p.Protocol(**settings),
-        np.random.default_rng(seed),
-        calibration=calibration,
-    )
+    """In as many processes as the protocol asks for; in each, every model is better or worse than in the others."""
+    protocol, rng = p.Protocol(**settings), np.random.default_rng(seed)
+    found = []
+    for k in range(protocol.processes[1]):
+        loads = [host.model(t) for t in truth]
+        found.append(p.measure_process(loads, host.model(reference), protocol, rng))
+        if k + 1 >= protocol.processes[0] and not p.unsettled(p.combine(found, protocol, calibration), protocol):
+            break
+    return p.combine(found, protocol, calibration)
 
 
 TRUTH = np.linspace(0.2, 0.6, 30)
@@ -99,36 +102,51 @@ def test_one_model_as_eight_candidates(monkeypatch):
     spreads = []
     for seed in range(10):
         host = Host(monkeypatch, lambda ms: 1 + 0.2 * (1 + math.sin(ms / 500)), seed=seed)
-        values = [t.value for t in measure(host, [0.4] * 8, seed=seed, loads=(8, 8))]
+        values = [t.value for t in measure(host, [0.4] * 8, seed=seed, processes=(4, 4))]
         spreads.append(np.ptp(values) / np.median(values))
     # eight means of eight loads with 1 % each: the expected range is 2.85 standard errors
     assert np.mean(spreads) < 1.3 * 2.85 * 0.01 / math.sqrt(8)
 
 
-@pytest.mark.parametrize("load_sd", [0.004, 0.02])
-def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd):
+@pytest.mark.parametrize(("load_sd", "process_sd"), [(0.004, 0.0), (0.004, 0.01), (0.02, 0.005)])
+def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, process_sd):
     """95 % of the intervals of one campaign hold what another one finds on the same calibration."""
     held = []
     for pair in range(12):
         found = []
         for campaign in range(2):
             host = Host(
-                monkeypatch, lambda ms: 1 + 0.1 * (1 + math.sin(ms / 700)), seed=2 * pair + campaign, load_sd=load_sd
+                monkeypatch,
+                lambda ms: 1 + 0.1 * (1 + math.sin(ms / 700)),
+                seed=2 * pair + campaign,
+                load_sd=load_sd,
+                process_sd=process_sd,
             )
-            found.append(measure(host, TRUTH[::2], seed=campaign, calibration=Calibration((0.5,)), loads=(4, 4)))
+            known = Calibration((0.5,), process_sd, process_sd)
+            found.append(measure(host, TRUTH[::2], seed=campaign, calibration=known, processes=(2, 2)))
         held += [a.low <= b.value <= a.high for a, b in zip(*found, strict=True)]
     assert 0.90 <= np.mean(held) <= 0.995
 
 
-def test_intervals_know_what_varies_between_processes(monkeypatch):
-    processes = [measure(Host(monkeypatch, seed=s, process_sd=0.02), TRUTH[::4], loads=(3, 3)) for s in range(60)]
-    found = calibrate([g[0].quiet for g in processes], [[t.loads for t in g] for g in processes])
+def test_the_calibration_knows_what_varies_between_processes(monkeypatch):
+    processes = [
+        p.measure_process(
+            [host.model(t) for t in TRUTH[::4]], host.model(0.5), p.Protocol(), np.random.default_rng(seed)
+        )
+        for seed in range(60)
+        for host in [Host(monkeypatch, seed=seed, process_sd=0.02)]
+    ]
+    found = calibrate(processes)
     assert found.process_sd == pytest.approx(0.02, rel=0.25)
     assert found.group_sd == pytest.approx(0.02, rel=0.4)  # that of the reference, which shifts all of a process
     narrow = measure(Host(monkeypatch), TRUTH, calibration=Calibration((0.5,)))
-    wide = measure(Host(monkeypatch), TRUTH, calibration=Calibration((0.5,), found.process_sd, found.group_sd))
-    assert wide[0].half_width() > 2 * narrow[0].half_width()
+    wide = measure(Host(monkeypatch), TRUTH, calibration=found)
+    assert wide[0].half_width() > 1.5 * narrow[0].half_width()
     assert wide[0].precision == narrow[0].precision
+    alone = [
+        measure(Host(monkeypatch), [0.3], calibration=c, processes=(2, 2))[0] for c in (Calibration((0.5,)), found)
+    ]
+    assert alone[1].precision > 1.5 * alone[0].precision  # one candidate cannot tell by itself
 
 
 def test_the_baseline_is_that_of_undisturbed_processes():
@@ -138,21 +156,57 @@ def test_the_baseline_is_that_of_undisturbed_processes():
     assert 0 < found.baseline_sd < 0.03
     assert found.extended([0.49, 0.49, 0.49]).baseline_ms < 0.5
     assert Calibration.from_dict(found.to_dict()) == found
-    assert calibrate([0.5], [[[0.1, 0.2]]]) == Calibration((0.5,))
+    one = p.Sample(np.array([0.1, 0.2]), reference=0.51, reference_error=0.01, quiet=0.5)
+    assert calibrate([[one]]) == Calibration((0.5,))
 
 
-def test_loading_stops_when_the_interval_is_narrow_and_goes_on_when_not(monkeypatch):
+def test_processes_end_when_the_interval_is_narrow_and_go_on_when_not(monkeypatch):
     host = Host(monkeypatch, noise=0.001, load_sd=0.001)
     steady = measure(host, TRUTH)
-    assert all(len(t.loads) == 4 and t.summary(0.01)["converged"] for t in steady)
+    assert all(t.processes == 2 and len(t.loads) == 4 and t.summary(0.01)["converged"] for t in steady)
     assert host.loads == 4 * (len(TRUTH) + 3)  # three anchors for thirty candidates
     rough = measure(Host(monkeypatch, load_sd=0.1), TRUTH)
-    assert all(len(t.loads) == 8 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
+    assert all(t.processes == 4 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
+    group = p.measure_group(
+        [Host(monkeypatch).model(0.3)] * 3, Host(monkeypatch).model(0.5), p.Protocol(), np.random.default_rng(0)
+    )
+    assert all(2 <= t.processes <= 4 for t in group)
+
+
+def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
+    host = Host(monkeypatch)
+    protocol, rng = p.Protocol(processes=(2, 3)), np.random.default_rng(0)
+    loads = [host.model(t) for t in TRUTH]
+    first, second = (p.measure_process(loads, host.model(0.5), protocol, rng) for _ in range(2))
+    third = p.measure_process(loads[:10], host.model(0.5), protocol, rng)
+    timings = p.combine([first, second, [*third, *[None] * 20]], protocol, Calibration((0.5,)))
+    assert [t.processes for t in timings] == [3] * 10 + [2] * 20
+    assert np.abs([t.value for t in timings] / TRUTH - 1).max() < 0.05
 
 
 def test_the_budget_ends_it(monkeypatch):
-    timings = measure(Host(monkeypatch, load_sd=0.1), TRUTH, budget_s=0.01)
+    timings = measure(Host(monkeypatch, load_sd=0.1), TRUTH, budget_s=0.01, loads=9, processes=(1, 1))
     assert {len(t.loads) for t in timings} == {2}
+
+
+def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):
+    host = Host(monkeypatch)
+    sample = p.measure_process([host.model(0.2)], host.model(0.5), p.Protocol(), np.random.default_rng(0))[0]
+    data = json.loads(json.dumps(sample.to_dict()))
+    again = p.Sample.from_dict(data)
+    assert again.to_dict() == sample.to_dict() and np.allclose(again.ratio, sample.ratio, atol=1e-6)
+    assert p.Sample.from_dict({"failure": "gone"}).failure == "gone"
+    for bad in (
+        {},
+        {**data, "ratio": [0.1, -1.0]},
+        {**data, "runs": []},
+        {**data, "runs": ["fast"]},
+        {**data, "quiet": math.nan},
+        {**data, "reference_error": -0.1},
+        {**data, "more": 1},
+    ):
+        with pytest.raises(MeasurementError, match="no sample"):
+            p.Sample.from_dict(bad)
 
 
 def test_every_run_is_counted_and_outliers_stay(monkeypatch):
@@ -193,7 +247,7 @@ def test_a_candidate_that_fails_spoils_nothing(monkeypatch, kind):
     assert timings[1].failure and not math.isfinite(timings[1].value)
     assert str(kind) in timings[1].failure if isinstance(kind, Exception) else "asked for" in timings[1].failure
     assert timings[0].value / timings[2].value == pytest.approx(0.5, rel=0.03)
-    assert len(made) == 1 and made[0].closed
+    assert len(made) == 4 and all(s.closed for s in made)  # tried again in each process
 
 
 def test_a_model_that_cannot_be_loaded_and_a_reference_that_fails(monkeypatch):

@@ -18,12 +18,12 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from hwsearch.devices import Calibration, Device, Protocol, Workload, worker
+from hwsearch.devices import Device, Protocol, Sample, Workload, worker
 from hwsearch.devices.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from hwsearch.inputs import Input
 
-QUICK = Protocol(loads=(2, 2), visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
+QUICK = Protocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
 
 
 def model(width: int = 4) -> bytes:
@@ -46,7 +46,6 @@ def job(**changes: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
         "device": asdict(Device("here")),
         "protocol": asdict(QUICK),
         "seed": [0, 1],
-        "calibration": None,
         "metrics": [],
         "workloads": entries[:2],
         "reference": entries[2],
@@ -67,8 +66,9 @@ def test_a_fresh_process_measures() -> None:
     answer = run_job(spec, files, 60, tick=ticks.append)
     assert [r["arch_id"] for r in answer["rows"]] == ["a0", "a1"]
     for r in answer["rows"]:
-        assert 0 < r["low"] <= r["value"] <= r["high"] and r["repeats"] >= 6 and r["details"]["visits"] == 4
-    assert answer["quiet_ms"] > 0 and all(0 <= t <= 1 for t in ticks)
+        sample = Sample.from_dict(r["sample"])
+        assert len(sample.ratio) == 2 and len(sample.raw) == 4 and len(sample.runs) >= 8 and sample.quiet > 0
+    assert all(0 <= t <= 1 for t in ticks)
 
 
 def test_it_needs_no_torch() -> None:
@@ -91,7 +91,7 @@ def test_a_model_that_is_refused_does_not_spoil_the_others() -> None:
     spec, files = job()
     files[spec["workloads"][0]["parts"][0]["file"]] = b"not a model"
     first, second = run_job(spec, files, 60)["rows"]
-    assert "cannot load the model" in first["failure"] and second["value"] > 0
+    assert "cannot load the model" in first["sample"]["failure"] and second["sample"]["quiet"] > 0
 
 
 def test_typed_errors_of_the_device_come_through() -> None:
@@ -158,31 +158,36 @@ def test_it_does_not_outlive_its_parent(tmp_path: Path) -> None:
 
 def good() -> tuple[dict[str, Any], dict[str, Any]]:
     spec, _ = job()
-    row = {"value": 1.0, "low": 0.9, "high": 1.1, "repeats": 6, "details": {}}
-    rows = [{"arch_id": e["arch_id"], **row} for e in spec["workloads"]]
-    return spec, {"rows": rows, "quiet_ms": 1.0, "load": [0, 0], "started_at": "x", "ended_at": "y"}
+    times = {k: [1.0, 1.1] for k in ("ratio", "raw", "minima", "runs")}
+    sample = {**times, "reference": 1.0, "reference_error": 0.01, "quiet": 0.9, "throttled": 0, "failure": None}
+    rows = [{"arch_id": e["arch_id"], "sample": dict(sample)} for e in spec["workloads"]]
+    return spec, {"rows": rows, "load": [0, 0], "started_at": "x", "ended_at": "y"}
 
 
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        *(("value", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0, True, 2.0)),
-        ("low", float("nan")),
-        ("arch_id", "another"),
-        ("repeats", None),
-        ("details", None),
-        ("metrics", {"peak_memory_mib": float("nan")}),
+        *(("quiet", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0)),
+        ("ratio", [0.1, float("nan")]),
+        ("runs", []),
+        ("throttled", 0.5),
+        ("unknown", 1),
     ],
 )
 def test_nonsense_in_a_row_is_not_believed(place: str, value: object) -> None:
     spec, answer = good()
     assert check_answer(spec, answer) is answer
-    answer["rows"][1][place] = value
-    with pytest.raises(WorkerError):
+    answer["rows"][1]["sample"][place] = value
+    with pytest.raises(WorkerError, match="no sample"):
         check_answer(spec, answer)
+    for change in ({"arch_id": "another"}, {"metrics": {"peak_memory_mib": float("nan")}}, {"sample": None}):
+        spec, answer = good()
+        answer["rows"][1] |= change
+        with pytest.raises(WorkerError):
+            check_answer(spec, answer)
 
 
-@pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"quiet_ms": float("nan")}, {"quiet_ms": None}])
+@pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"rows": [1]}])
 def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> None:
     spec, answer = good()
     with pytest.raises(WorkerError):
@@ -225,12 +230,11 @@ def test_values_metrics_and_failures_of_known_sessions() -> None:
         lambda: Workload((), "r", {"ms": 2.0}),
         QUICK,
         seed=[1],
-        calibration=Calibration((4.0,)),
         metrics=["peak_memory_mib", "energy_mj"],
     )
     a, b, c = answer["rows"]
-    assert np.allclose([a["value"], c["value"]], [2.0, 6.0])  # the baseline says the host is twice as fast as usual
-    assert b["failure"] == "no such model" and answer["quiet_ms"] == pytest.approx(2.0)
+    assert np.allclose([a["sample"]["ratio"], c["sample"]["ratio"]], [[0.5], [1.5]])
+    assert b["sample"] == {"failure": "no such model"} and a["sample"]["quiet"] == pytest.approx(2.0)
     assert a["metrics"] == {"peak_memory_mib": 10.0} and c["metrics"] == {"peak_memory_mib": 30.0}
     assert runtime.closed == 2 * 2 + 2 * 2  # two loads of two models, and of two anchors
 

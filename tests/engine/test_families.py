@@ -70,7 +70,8 @@ metric = "accuracy"
 metric = "latency"
 
 [protocol]
-loads = [2, 2]
+processes = [2, 2]
+loads = 1
 visits = 2
 calibrate = 1
 block_ms = 0.2
@@ -91,7 +92,7 @@ inner_evaluations = 200
 
 [validate]
 candidates = 3
-loads = [2, 2]
+processes = [2, 2]
 """
 
 

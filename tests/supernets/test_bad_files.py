@@ -307,7 +307,8 @@ accuracy = 8
 random = 2
 
 [protocol]
-loads = [2, 2]
+processes = [2, 2]
+loads = 1
 visits = 2
 calibrate = 1
 block_ms = 0.1
