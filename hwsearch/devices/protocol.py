@@ -86,13 +86,14 @@ class Calibration:
     """What a device's reference model takes while the host is undisturbed, and what varies from process to process.
 
     quiet : (processes,) the reference's latency at each measuring process's quiet level, milliseconds
-    process_sd : relative standard deviation of a model's latency between processes, beyond that between loads
-    group_sd : the same of what all models of a process share, which is the error of its reference beyond its loads
+    process_var : relative variance of a model's latency between processes, beyond what its loads explain
+    group_var : the same of what all models of a process share, which is the error of its reference; both are unbiased
+        estimates, and so may be a little below zero
     """
 
     quiet: tuple[float, ...]
-    process_sd: float = 0.0
-    group_sd: float = 0.0
+    process_var: float = 0.0
+    group_var: float = 0.0
 
     @property
     def baseline_ms(self) -> float:
@@ -119,7 +120,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
-        return cls(tuple(data["quiet"]), data["process_sd"], data["group_sd"])
+        return cls(tuple(data["quiet"]), data["process_var"], data["group_var"])
 
 
 def _fastest_third(quiet: FloatArray) -> float:
@@ -527,8 +528,8 @@ def combine(
     pooled, prior = pooled_variance(own[good], (count[good] - 1).astype(float))
     loads = float(np.nanmean(within)) if not np.isnan(within).all() else 0.0
     if prior == 0.0:  # too few candidates to learn from: what the calibration says of processes, and the loads
-        pooled, prior = cal.process_sd**2 + loads, CALIBRATED
-    reference = cal.group_sd**2 + float(np.mean([s.reference_error**2 for s in first.values()]))
+        pooled, prior = max(cal.process_var + loads, 0.0), CALIBRATED
+    reference = max(cal.group_var + float(np.mean([s.reference_error**2 for s in first.values()])), 0.0)
     seen = len(first)
     if seen > 1 and len(good) > 2:
         observed = float(shift[sorted(first)].var(ddof=1))
@@ -609,4 +610,4 @@ def calibrate(samples: Sequence[Sequence[Sample]]) -> Calibration:
     specific = float((own**2).sum() / ((n - 1) * (models - 1)))
     error = float(np.mean([row[0].reference_error ** 2 for row in samples]))
     common = float((shared**2).sum() / (n - 1)) - specific / models - error
-    return Calibration(level, math.sqrt(max(specific - explained, 0.0)), math.sqrt(max(common, 0.0)))
+    return Calibration(level, specific - explained, common)

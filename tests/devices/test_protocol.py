@@ -122,7 +122,7 @@ def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, pro
                 load_sd=load_sd,
                 process_sd=process_sd,
             )
-            known = Calibration((0.5,), process_sd, process_sd)
+            known = Calibration((0.5,), process_sd**2, process_sd**2)
             found.append(measure(host, TRUTH[::2], seed=campaign, calibration=known, processes=(2, 2)))
         held += [a.low <= b.value <= a.high for a, b in zip(*found, strict=True)]
     assert 0.90 <= np.mean(held) <= 0.995
@@ -137,8 +137,10 @@ def test_the_calibration_knows_what_varies_between_processes(monkeypatch):
         for host in [Host(monkeypatch, seed=seed, process_sd=0.02)]
     ]
     found = calibrate(processes)
-    assert found.process_sd == pytest.approx(0.02, rel=0.25)
-    assert found.group_sd == pytest.approx(0.02, rel=0.4)  # that of the reference, which shifts all of a process
+    assert math.sqrt(found.process_var) == pytest.approx(0.02, rel=0.25)
+    assert math.sqrt(found.group_var) == pytest.approx(
+        0.02, rel=0.4
+    )  # that of the reference, which shifts all of a process
     narrow = measure(Host(monkeypatch), TRUTH, calibration=Calibration((0.5,)))
     wide = measure(Host(monkeypatch), TRUTH, calibration=found)
     assert wide[0].half_width() > 1.5 * narrow[0].half_width()
