@@ -57,7 +57,7 @@ class Protocol:
     block_ms: float = 2.0
     half_width: float = 0.01
     confidence: float = 0.95
-    warmup_ms: float = 50.0
+    warmup_ms: float = 20.0
     moved: float = 0.1
     group: int = 40
     budget_s: float = 120.0
