@@ -17,6 +17,7 @@ from hwsearch.errors import MeasurementError
 from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import cut
 from hwsearch.supernets.hat_subnet import HatSubnet
 from hwsearch.translation import TranslationData
 
@@ -140,7 +141,7 @@ def calibrated_subnet(
 
     calibration : None where a family has no batch norms
     """
-    net = supernet.subnet(arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = cut(supernet, arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if calibration is not None:
         recalibrate(net, calibration, supernet.input_size(arch), batch=batch)
     return net.eval()  # type: ignore[no-any-return]

@@ -29,6 +29,7 @@ from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue, utc_now, worker_name
 from hwsearch.store.queue import job_key
 from hwsearch.supernets.base import Part
+from hwsearch.supernets.checkpoint import cut
 
 #: a subnet whose measurement failed this often is left alone
 MAX_FAILURES = 2
@@ -197,7 +198,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
     form = target.form
     if form == "genes":
         return Workload((), arch.id, arch.to_dict())
-    subnet = ready_subnet(campaign, arch) if calibrated else campaign.loaded.net.subnet(arch).eval()
+    subnet = ready_subnet(campaign, arch) if calibrated else cut(campaign.loaded.net, arch)
     if form == "torch":
         parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
     else:

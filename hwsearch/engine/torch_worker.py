@@ -16,6 +16,7 @@ from hwsearch.devices import Model, Workload
 from hwsearch.devices.worker import main
 from hwsearch.errors import DeviceError
 from hwsearch.supernets.catalogue import LoadedSupernet, entry
+from hwsearch.supernets.checkpoint import cut
 
 MODULE = "hwsearch.engine.torch_worker"
 
@@ -38,7 +39,7 @@ def build(job: Mapping[str, Any], entered: Mapping[str, Any], files: Mapping[str
             f"supernet {s['name']!r} has other weights here than in the campaign.", hint="Copy the checkpoint file."
         )
     arch = loaded.net.space.architecture(entered["genes"])
-    net = loaded.net.subnet(arch).eval()
+    net = cut(loaded.net, arch)
     if entered.get("weights"):
         net.load_state_dict(load(files[entered["weights"]]))
     parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in loaded.net.parts(arch, net))

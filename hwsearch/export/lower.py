@@ -37,8 +37,8 @@ class NoRule(Exception):
 class _Builder:
     """Collects nodes and initialisers of one graph."""
 
-    def __init__(self, traced: fx.GraphModule) -> None:
-        self.modules = dict(traced.named_modules())
+    def __init__(self, net: nn.Module) -> None:
+        self.modules = dict(net.named_modules())
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
         self.names: dict[fx.Node, str] = {}
@@ -222,12 +222,12 @@ def lower(
 def _lower(net: nn.Module, input_shape: tuple[int, ...], batch: int | None) -> onnx.ModelProto:
     training = net.training
     net.eval()
-    traced = fx.symbolic_trace(net)
+    graph_of_calls = fx.Tracer().trace(net)  # no GraphModule: its code is never run
     net.train(training)
-    build = _Builder(traced)
+    build = _Builder(net)
     result = ""
     folded: dict[fx.Node, fx.Node] = {}
-    for node in traced.graph.nodes:
+    for node in graph_of_calls.nodes:
         if node in folded:
             build.names[node] = build.names[folded[node]]
             continue

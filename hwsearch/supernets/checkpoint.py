@@ -21,6 +21,7 @@ from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from hwsearch.errors import CheckpointError
+from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 
 #: top-level entries under which public checkpoints keep their weights
@@ -128,6 +129,12 @@ class Uninitialised(TorchFunctionMode):
             if isinstance(drawn, nn.Parameter):  # other tensors may be no part of a file
                 return drawn
         return func(*args, **kwargs)
+
+
+def cut(net: Supernet, arch: Architecture) -> nn.Module:
+    """The static subnet in evaluation mode; its new layers draw no random weights before they get theirs."""
+    with Uninitialised():
+        return net.subnet(arch).eval()
 
 
 @dataclass(frozen=True)
