@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,10 +61,10 @@ class Signature:
 
     @property
     def kind(self) -> str:
-        """A coarse name: ``depthwise conv``, ``pointwise conv``, ``conv``, or the operator's own in lower case."""
+        """A coarse name: ``depthwise conv``, ``pointwise conv``, ``conv``, or the operator's own in small words."""
         name = self.op.rpartition(".")[2]
         if name not in ("Conv", "FusedConv", "NhwcFusedConv"):
-            return "reorder" if name.startswith("Reorder") else name.lower()
+            return "reorder" if name.startswith("Reorder") else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
         if self.attributes.get("group", 1) > 1:
             return "depthwise conv"
         return "pointwise conv" if set(self.attributes.get("kernel_shape", ())) == {1} else "conv"

@@ -38,12 +38,14 @@ PROTOCOL = "profile1: starts, 4 rounds x 50 runs"
 ROUNDS, RUNS = 4, 50
 #: rounds have one visit to the reference for so many others
 REFERENCE_EACH = 8
-#: wholes that the linear correction is fitted on, and architectures drawn to see what the covering set has missed
-FITTED, DRAWN = 30, 100
+#: most architectures of a covering set, those drawn to see what it has missed, wholes that a correction is fitted on
+COVERING, DRAWN, FITTED = 200, 100, 30
 
 
 # ---------------------------------------------------------------------- what a space can ask for
-def covering(space: SearchSpace, rng: np.random.Generator, *, limit: int = 200, pool: int = 2000) -> list[Architecture]:
+def covering(
+    space: SearchSpace, rng: np.random.Generator, *, limit: int = COVERING, pool: int = 2000
+) -> list[Architecture]:
     """Architectures that hold, together, the combinations of any three gene values that occur in the space.
 
     A covering array of strength three (in small spaces the whole space), chosen greedily from `pool` candidates as AETG
@@ -304,7 +306,7 @@ def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
     latency = find_latency(campaign, target, "search")
     whole = [a for a in campaign.store.architectures(campaign.space) if a.id in latency]
     rng = campaign.rng("operators")
-    covers = covering(campaign.space, rng)
+    covers = covering(campaign.space, rng, limit=COVERING)
     drawn = campaign.space.sample(DRAWN, rng, exclude=covers)
     counts = _counts(campaign, target, runtime, [*covers, *drawn, *whole])
     inside = {s for a in covers for s in counts.get(a.id, ())}
@@ -394,6 +396,8 @@ def _complete(
                 partial(workload, campaign, target, campaign.reference),
                 campaign.rng("operator rounds"),
                 reference_ms=scale,
+                rounds=ROUNDS,
+                runs=RUNS,
                 tick=lambda share: task.update(share * len(ids)),
             )
         if scale is None:

@@ -23,7 +23,7 @@ def operators_figure(wholes: pd.DataFrame, kinds: pd.DataFrame, said: Mapping[st
     wholes : columns `latency_ms`, `operator_sum_ms`; kinds : the same rows, a column a kind in ms
     said : `rank`, `mape_pct`, `offset_ms`, `slope` of the linear correction, `fitted`; None where there were too few wholes
     """
-    figure = new_figure(7.6, 3.3)
+    figure = new_figure(8.6, 3.3)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])
     left.set_title(f"Sum of operators on {device}")
     right.set_title("Where the time goes")
@@ -44,7 +44,7 @@ def _against(ax: Axes, wholes: pd.DataFrame, said: Mapping[str, Any]) -> None:
     if said["fitted"]:
         line = np.array([x.min(), x.max()])
         ax.plot(line, said["offset_ms"] + said["slope"] * line, color=RED, lw=1.2, label="linear correction")
-        note(ax, f"rank correlation {said['rank']:.3f}\nerror {said['mape_pct']:.1f} % after correction")
+        note(ax, f"rank correlation {said['rank']:.4f}\nerror {said['mape_pct']:.1f} % after correction")
     ax.set(xlabel="sum of operators (ms)", ylabel="measured latency (ms)", xlim=ends, ylim=ends)
     ax.legend(loc="lower right")
 
@@ -74,4 +74,4 @@ def _kinds(ax: Axes, latency: np.ndarray, kinds: pd.DataFrame) -> None:
         xlim=(x[0], x[-1] if len(x) > 1 else None),
     )
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], labels[::-1], loc="upper left", labelcolor=MUTED, borderaxespad=0.5)
+    ax.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.02, 1.0), labelcolor=MUTED)
