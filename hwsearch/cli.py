@@ -204,9 +204,9 @@ def operators(
     if _emit(result, as_json):
         return
     cover, said = result["coverage"], result["agreement"]
-    _frame(
-        result["operators"].head(most), f"costliest of {len(result['operators'])} operators on {result['device']}", 3
-    )
+    frame = result["operators"]
+    shown = frame[["operator", "operator_ms", "share_pct", "signature"]].head(most)
+    _frame(shown, f"costliest of {len(frame)} operators on {result['device']}", 3)
     out.print(
         f"{cover['signatures']} signatures, {cover['measured_now']} measured now, {len(cover['missing'])} missing; "
         f"{cover['with_unknown']} of {cover['drawn']} random subnets asked for others than the "

@@ -40,15 +40,17 @@ ROUNDS, RUNS = 4, 50
 REFERENCE_EACH = 8
 #: most architectures of a covering set, those drawn to see what it has missed, wholes that a correction is fitted on
 COVERING, DRAWN, FITTED = 200, 100, 30
+#: values of all genes of a space above which a covering set holds pairs, not triples
+WIDEST = 400
 
 
 # ---------------------------------------------------------------------- what a space can ask for
 def covering(
-    space: SearchSpace, rng: np.random.Generator, *, limit: int = COVERING, pool: int = 2000
+    space: SearchSpace, rng: np.random.Generator, *, limit: int = COVERING, pool: int = 1000
 ) -> list[Architecture]:
     """Architectures that hold, together, the combinations of any three gene values that occur in the space.
 
-    A covering array of strength three (in small spaces the whole space), chosen greedily from `pool` candidates as AETG
+    A covering array of strength three (two in spaces of more than `WIDEST` values, the whole of small ones), chosen greedily from `pool` candidates as AETG
     does (Cohen, Dalal, Fredman and Patton 1997, doi 10.1109/32.605761), the extremes first. A kernel's shapes depend on
     few genes (input size, expansion and kernel of one layer, the depth that switches it on), so few are missed; what is
     left out when `limit` ends are combinations of the last ones, each in one candidate.
@@ -59,18 +61,19 @@ def covering(
     first = {tuple(r) for r in _ends(space)}
     offsets = np.concatenate([[0], np.cumsum(space.sizes)[:-1]])
     width = int(space.sizes.sum())
-    genes = np.array(list(itertools.combinations(range(len(space.sizes)), min(3, len(space.sizes)))))
-    place = width ** np.arange(genes.shape[1])
+    strength = min(len(space.sizes), 3 if width <= WIDEST else 2)
+    genes = np.array(list(itertools.combinations(range(len(space.sizes)), strength)))
+    place = width ** np.arange(strength)
 
-    def triples(row: NDArray[np.int64]) -> NDArray[np.int64]:
+    def combinations(row: NDArray[np.int64]) -> NDArray[np.int64]:
         chosen = row[genes]
         return np.asarray(((chosen + offsets[genes]) @ place)[(chosen >= 0).all(axis=1)])
 
-    covered = np.zeros(width ** genes.shape[1], dtype=bool)
+    covered = np.zeros(width**strength, dtype=bool)
     taken: list[int] = []
 
     def take(k: int) -> None:
-        covered[triples(rows[k])] = True
+        covered[combinations(rows[k])] = True
         taken.append(k)
 
     for k, row in enumerate(rows):
@@ -81,7 +84,7 @@ def covering(
     heapq.heapify(heap)
     while heap and len(taken) < limit:
         _, k = heapq.heappop(heap)
-        gain = int((~covered[triples(rows[k])]).sum())
+        gain = int((~covered[combinations(rows[k])]).sum())
         if not gain:
             continue
         if heap and gain < -heap[0][0]:
@@ -96,7 +99,7 @@ def _ends(space: SearchSpace) -> NDArray[np.int64]:
 
 
 def _candidates(space: SearchSpace, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Half with uniform genes, half with parents of conditional genes drawn to values that switch most on."""
+    """Half with uniform genes; half with parents of conditional genes at later values, which as a rule switch more on."""
     rows = rng.integers(0, space.sizes, size=(n, len(space.sizes)))
     parents = [i for i, name in enumerate(space.names) if any(c.when and c.when.name == name for c in space.choices)]
     for i in parents:
