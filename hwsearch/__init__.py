@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `run`, `demo`, `profile`, `evaluate`, `fit`,
+The verbs of the command line are functions here: `run`, `demo`, `profile`, `operators`, `evaluate`, `fit`,
 `search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`,
 `tables`.
 """
@@ -17,7 +17,8 @@ logging.getLogger("hwsearch").addHandler(logging.NullHandler())
 
 _PLACES = {
     **dict.fromkeys(
-        ["check", "demo", "evaluate", "finetune", "fit", "pick", "profile", "run", "validate"], "hwsearch.api"
+        ["check", "demo", "evaluate", "finetune", "fit", "operators", "pick", "profile", "run", "validate"],
+        "hwsearch.api",
     ),
     "doctor": "hwsearch.inspect",
     "train": "hwsearch.recipes",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         finetune,
         fit,
         front,
+        operators,
         pick,
         profile,
         report,
@@ -72,6 +74,7 @@ __all__ = [
     "finetune",
     "fit",
     "front",
+    "operators",
     "pick",
     "profile",
     "report",

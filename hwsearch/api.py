@@ -83,6 +83,19 @@ def profile(source: Source) -> pd.DataFrame:
     return _do(source, "profile")  # type: ignore[no-any-return]
 
 
+def operators(source: Source, device: str | None = None) -> dict[str, Any]:
+    """The operator table of one device for the campaign's space, completed, and set against the measured latencies.
+
+    Frames ``operators`` (a row a signature, costliest first), ``wholes`` (a row a measured subnet: latency, sum of
+    operators, corrected sum) and ``kinds`` (milliseconds by kind of operator); ``coverage``, ``agreement``, ``plots``.
+    """
+    from hwsearch.engine.operators import operators as table
+
+    campaign = open_campaign(source)
+    with _step(campaign, "operators"):
+        return table(campaign, device)
+
+
 def evaluate(source: Source) -> pd.DataFrame:
     """Top-1 of the profile's evaluated subnets: one row a subnet."""
     return _do(source, "evaluate")  # type: ignore[no-any-return]

@@ -192,6 +192,39 @@ def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> N
 
 
 @app.command()
+def operators(
+    campaign: Source,
+    device: DeviceName = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Rows of the costliest operators to show.")] = 20,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the kernels a search space can ask for, and set their sum against measured latencies."""
+    result = hwsearch.operators(_campaign(campaign, folder), device)
+    if _emit(result, as_json):
+        return
+    cover, said = result["coverage"], result["agreement"]
+    frame = result["operators"]
+    shown = frame[["operator", "operator_ms", "share_pct", "signature"]].head(most)
+    _frame(shown, f"costliest of {len(frame)} operators on {result['device']}", 3)
+    out.print(
+        f"{cover['signatures']} signatures, {cover['measured_now']} measured now, {len(cover['missing'])} missing; "
+        f"{cover['with_unknown']} of {cover['drawn']} random subnets asked for others than the "
+        f"{cover['covering_set']} covering ones (at most {100 * cover['share_high']:.1f} % do, 95 % limit)",
+        highlight=False,
+    )
+    if said["fitted"]:
+        out.print(
+            f"sum against {said['wholes']} measured latencies: rank correlation {said['rank']:.4f}, error {said['mape_pct']:.1f} % "
+            f"after a linear correction fitted on {said['fitted']}",
+            highlight=False,
+        )
+    else:
+        out.print("too few measured latencies to set the sum against; measure some: hwsearch profile", highlight=False)
+    out.print(f"→ {result['plots'][-1]}", highlight=False)
+
+
+@app.command()
 def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
     """Measure the accuracy of subnets."""
     _step("evaluate", campaign, folder, as_json, "accuracy")
