@@ -409,8 +409,8 @@ def halves(job: Job) -> list[NewJob]:
     ids, archs = job.payload["ids"], job.payload["archs"]
     middle = len(ids) // 2
     found = []
-    for cut in (slice(None, middle), slice(middle, None)):
-        payload = {**job.payload, "ids": ids[cut], "archs": archs[cut], "part": True}
+    for half in (slice(None, middle), slice(middle, None)):
+        payload = {**job.payload, "ids": ids[half], "archs": archs[half], "part": True}
         attempts = MAX_FAILURES if len(payload["ids"]) == 1 else job.max_attempts
         key = job_key(job.key, payload["ids"])
         found.append(NewJob(key, job.kind, job.device, payload, _deadline(payload), attempts))
