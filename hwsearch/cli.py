@@ -92,9 +92,10 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
     from hwsearch.report.text import scaled
 
     score = " ".join(filter(None, (result["score"], result["score_unit"])))
+    level = f"{100 * result['confidence']:.0f} %"
     for device in result["devices"]:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in (device["device"], f"{score} (90 %)", "latency ms (90 %)", "MACs", "file"):
+        for name in (device["device"], f"{score} (90 %)", f"latency ms ({level})", "MACs", "file"):
             words = name in (device["device"], "file")
             table.add_column(name, justify="left" if words else "right", no_wrap=name != device["device"])
         for p in device["picks"]:
@@ -280,8 +281,8 @@ def pick(
     if not _emit(result, as_json):
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
         out.print(
-            f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f}), "
-            f"latency {result['latency_ms']:.3g} ms ({result['latency_ms_low']:.3g}–{result['latency_ms_high']:.3g}), 90 % intervals",
+            f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f} with 90 %), "
+            f"latency {result['latency_ms']:.3g} ms ({result['latency_ms_low']:.3g}–{result['latency_ms_high']:.3g} with {100 * result['confidence']:.0f} %)",
             highlight=False,
         )
         if export is not None:

@@ -12,7 +12,7 @@ import hwsearch
 from hwsearch.accuracy import Z90, unpack
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import accuracy_protocol, doubts, find_accuracy, find_latency
+from hwsearch.engine.measuring import accuracy_protocol, calibration, doubts, find_accuracy, find_latency
 from hwsearch.engine.results import example_word, export, front_frame, write_front
 from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
 from hwsearch.export import write_atomic
@@ -75,6 +75,7 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
         "front": str(tables[0]),
         "score": campaign.loaded.entry.score[0],
         "score_unit": campaign.loaded.entry.score[1],
+        "confidence": campaign.final_protocol.confidence,
         "models": [c["path"] for c in cards],
         "plots": [str(p) for p in plots],
         "devices": summary,
@@ -150,11 +151,11 @@ def _device(campaign: Campaign, target: Target, cards: list[dict[str, Any]]) -> 
         description={
             "runtime": target.device.runtime,
             "provider": target.device.provider,
-            "provider_verified": "every node of the graph ran on it",
+            "provider_verified": _verified(target),
             "threads": target.device.threads,
             "batch": target.device.batch,
             "precision": target.device.precision,
-            "cpu": target.facts.get("host", {}).get("cpu"),
+            "cpu": target.facts.get("hardware") or target.facts.get("gpu") or target.facts.get("host", {}).get("cpu"),
             "versions": versions("onnxruntime"),
             "fingerprint": target.fingerprint,
         },
@@ -162,6 +163,7 @@ def _device(campaign: Campaign, target: Target, cards: list[dict[str, Any]]) -> 
         noise={
             "half_interval_percent": round(float(np.median(widths)), 2) if widths else None,
             "largest_drift_percent": round(max(drifts), 2) if drifts else None,
+            "scale_percent": round(200 * calibration(campaign, target, "validate").baseline_sd, 2) if latency else None,
             "not_converged": sum(not m.details["converged"] for m in latency),
             "measured_again": len(latency),
         },
@@ -171,6 +173,15 @@ def _device(campaign: Campaign, target: Target, cards: list[dict[str, Any]]) -> 
         hypervolume=_hypervolume(points, objectives),
         random_points=random[["accuracy", "latency_ms"]].dropna(),
     )
+
+
+def _verified(target: Target) -> str:
+    """What is known of where the models ran."""
+    if target.facts.get("simulated"):
+        return f"simulated from table {target.facts['table']}: nothing ran"
+    if target.facts.get("allow_cpu_nodes"):
+        return "some nodes may run on the CPU, as the configuration allows"
+    return "as the program says" if target.device.runtime == "command" else "every node of the graph ran on it"
 
 
 def _points(campaign: Campaign, target: Target) -> pd.DataFrame:
@@ -353,6 +364,13 @@ def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
 def _warnings(campaign: Campaign) -> list[str]:
     found = [*campaign.data_warnings, *doubts(campaign, find_accuracy(campaign, "validation", "search").values())]
     for target in campaign.targets.values():
+        if target.facts.get("simulated"):
+            fit = target.facts.get("interpolator")
+            error = f", between its rows by a fit with {fit['mape_percent']} % error" if fit else ""
+            found.append(
+                f"{target.name} is simulated from the latency table {target.facts['table']}{error}: its latencies are "
+                "no measurements of this campaign."
+            )
         rows = list(find_latency(campaign, target, "validate").values())
         loose = [m for m in rows if not m.details["converged"]]
         if loose:
@@ -360,6 +378,12 @@ def _warnings(campaign: Campaign) -> list[str]:
             worst = max(float(m.details["precision_pct"]) for m in loose)
             found.append(
                 f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their processes; the widest is ±{worst:.1f} %."
+            )
+        moved = sum(bool(m.details.get("moved")) for m in rows)
+        if moved:
+            found.append(
+                f"{target.name}: the host was never near its calibrated speed while {moved} of {len(rows)} final latencies "
+                "were measured, twice; they are corrected, and less sure than they say."
             )
         cut = sum(int(m.details.get("throttled") or 0) for m in rows)
         if cut:

@@ -119,6 +119,7 @@ def pick(
         "genes": arch.to_dict(),
         "score": campaign.loaded.entry.score[0],
         "score_unit": campaign.loaded.entry.score[1],
+        "confidence": campaign.final_protocol.confidence,
         **_numbers(row),
     }
     if export is not None:

@@ -52,7 +52,7 @@ __all__ = [
 def front_figure(
     device: DeviceReport, objectives: Sequence[Objective] = (), *, metric: str = "top-1", narrow: bool = False
 ) -> Figure:
-    """Accuracy (%) against latency (ms): the measured front with 90 % intervals, and what it is to be compared with.
+    """Accuracy (%) against latency (ms): the measured front with intervals, and what it is to be compared with.
 
     Faint points: everything measured; crosses: random subnets; hollow diamonds: where a predictor expected a
     point of the front; dashed lines: limits.

@@ -43,7 +43,8 @@ class Measurement:
     protocol : a short text that names how it was measured
     purpose : ``search``, ``validate``, ...; the same thing measured again on purpose is another measurement
     value : in `unit`; None means the attempt failed, and `failure` says how
-    spread : half width of the 90 % interval; low, high : its ends; all in `unit`
+    spread : half width of the interval, 90 % for an accuracy, the protocol's confidence for what is measured on a device;
+        low, high : its ends; all in `unit`
     repeats : how many single runs or images the value rests on
     details : more numbers (min, p50, p90, sd, drift, ...); numbers that are not finite become None
     record : raw bytes behind the value, such as one correctness bit an image
