@@ -61,7 +61,8 @@ def _emit(value: Any, as_json: bool) -> bool:
 def _frame(frame: Any, title: str, digits: int = 4) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in frame.columns:
-        table.add_column(str(column), justify="left" if frame[column].dtype == object else "right")
+        numeric = frame[column].dtype.kind in "iufb"
+        table.add_column(str(column), justify="right" if numeric else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in row))
     out.print(table)
