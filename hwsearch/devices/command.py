@@ -104,8 +104,18 @@ class CommandRuntime:
         return words
 
     def facts(self) -> dict[str, Any]:
-        """The settings and what the facts command says; raises `DeviceError` where it says nothing usable."""
-        return {**self.device.settings, "facts": self._hardware}
+        """The settings, the contents of the program, and what the facts command says.
+
+        Raises `DeviceError` where the facts command says nothing usable.
+        """
+        return {**self.device.settings, "program": self._digests, "device": self._hardware}
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        """The executable and the scripts among its arguments: another version of them is another device."""
+        program = Path(shutil.which(self._command[0]) or self._command[0])
+        scripts = [Path(w) for w in self._command[1:] if w.endswith((".py", ".sh")) and Path(w).is_file()]
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in (program, *scripts)}
 
     @cached_property
     def _hardware(self) -> dict[str, Any] | None:
@@ -117,7 +127,7 @@ class CommandRuntime:
             raise DeviceError(error.message, hint=error.hint) from error
 
     def load(self, workload: Workload) -> CommandSession:
-        """Run each model once; `DeviceError` where the command ends with a failure, as it does for a refused model."""
+        """Have the command run each model once; `DeviceError` where the command ends with a failure, as it does for a refused model."""
         session = CommandSession(self, workload)
         try:
             for part in session.parts:
@@ -278,6 +288,8 @@ class CommandSession:
     """A workload as files; every `time` is one call of the command for each of its models."""
 
     def __init__(self, runtime: CommandRuntime, workload: Workload) -> None:
+        if any(not model.onnx for model in workload.parts):
+            raise DeviceError(f"device {runtime.device.name!r} was given no ONNX file.")
         self._folder = tempfile.TemporaryDirectory(prefix="hwsearch-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
         self.parts = [_Part(runtime, model, folder, i) for i, model in enumerate(workload.parts)]

@@ -226,7 +226,7 @@ def test_facts_come_from_the_facts_command(tmp_path):
     board = tmp_path / "facts.json"
     options = {"command": "echo {model} {runs}", "facts_command": f"cat {board}"}
     board.write_text('{"soc": "acme-1"}\n')
-    assert create_runtime(Device("b", "command", options=options)).facts()["facts"] == {"soc": "acme-1"}
+    assert create_runtime(Device("b", "command", options=options)).facts()["device"] == {"soc": "acme-1"}
     board.write_text("soc acme-1")
     with pytest.raises(DeviceError, match="printed 'soc acme-1'"):
         create_runtime(Device("b", "command", options=options)).facts()
@@ -250,7 +250,7 @@ def onnxruntime_device(**change) -> Device:
 
 def test_the_onnxruntime_example():
     runtime = create_runtime(onnxruntime_device())
-    assert set(runtime.facts()["facts"]) == {"onnxruntime", "machine", "system"}
+    assert set(runtime.facts()["device"]) == {"onnxruntime", "machine", "system"}
     session = runtime.load(work((relu(), 1)))
     times = session.time(4)
     assert len(times) == 4 and min(times) > 0
@@ -292,7 +292,7 @@ def test_the_adb_example_against_a_phone_that_is_a_folder(tmp_path, monkeypatch)
         "facts_command": f"{ADB} --facts {tail}",
     }
     runtime = create_runtime(Device("phone", "command", "xnnpack", threads=4, options=options))
-    facts = runtime.facts()["facts"]
+    facts = runtime.facts()["device"]
     assert facts["ro.soc.model"] == "value of ro.soc.model" and len(facts["sha256 of libonnxruntime.so"]) == 12
     workload = Workload((Model((Input("tokens", (5,), high=9, low=2),), relu()),))
     session = runtime.load(workload)
