@@ -4,134 +4,178 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import statistics
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import psutil
 
 POWERCAP = Path("/sys/class/powercap")
 PROC = Path("/proc/self")
-#: an energy counter moves every millisecond or so: shorter than this is not measured
-ENERGY_S = 0.5
+#: energy is the median of so many windows, each long against the millisecond in which a counter moves
+WINDOWS, WINDOW_S = 3, 0.3
+#: runs behind a peak of memory, and between two looks at the clock
+RUNS = 3
 
 
-def peak_memory(action: Callable[[], Any], *, proc: Path = PROC) -> float | None:
-    """MiB by which `action` makes the resident memory of this process grow at its peak; None where that is not told.
+class Meter(Protocol):
+    """An energy counter."""
 
-    The system's high-water mark is reset first (Linux). Memory that earlier work has left unused is given back before,
-    as far as the C library does; what it keeps makes the figure too small, never too large.
+    def read(self) -> list[int]:
+        """Where the counters stand. Raises `OSError` when they cannot be read."""
+        ...
+
+    def used_mj(self, before: list[int], after: list[int]) -> float:
+        """Millijoules between two readings."""
+        ...
+
+
+def peak_memory(action: Callable[[], Any], *, proc: Path = PROC) -> float:
+    """MiB by which `action` makes the resident memory of this process grow, at its peak.
+
+    The system's high-water mark is reset first, by ``/proc/self/clear_refs``. Where that is not allowed, the mark counts
+    if it rises, otherwise what is resident afterwards does; so too on systems without ``/proc``. Memory that earlier work
+    has left unused is given back before, as far as the C library does; what the process keeps makes the figure too small,
+    never too large. A fresh process gives the truest one.
     """
     gc.collect()
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
-    try:
+    with suppress(OSError):
         (proc / "clear_refs").write_text("5")
-        before = _status(proc, "VmRSS")
-        action()
-        return max(0.0, (_status(proc, "VmHWM") - before) / 1024)
+    before, mark = _resident(proc)
+    action()
+    after, peak = _resident(proc)
+    return max(0.0, ((peak if peak > mark else after) - before) / 2**20)
+
+
+def _resident(proc: Path) -> tuple[int, int]:
+    """(bytes resident now, the most so far); twice the first where the system does not tell."""
+    try:
+        status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
+        now, most = (1024 * int(status[field].split()[0]) for field in ("VmRSS", "VmHWM"))
+        return now, most
     except (OSError, KeyError, ValueError):
-        return None
-
-
-def _status(proc: Path, field: str) -> int:
-    """A field of /proc/…/status, KiB."""
-    for line in (proc / "status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0])
-    raise KeyError(field)
+        now = int(psutil.Process().memory_info().rss)
+        return now, now
 
 
 class Rapl:
-    """Energy counters of the processor packages (Intel and AMD, Linux), summed; with wrap-around.
+    """Energy counters of the processor packages (Intel and AMD, Linux), summed; a counter that wraps around is no harm.
 
-    Raises `OSError` where there are none that this user may read.
+    They count all that runs on the packages, not this process alone. Raises `OSError` where there are none that this
+    user may read.
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
-        self._zones = [z for z in sorted(root.glob("*:*")) if z.name.count(":") == 1 and (z / "energy_uj").exists()]
+        # "intel-rapl-mmio" counts the same packages once more, zone "psys" contains them, "dram" and "core" are parts
+        zones = sorted(z for z in root.glob("intel-rapl:*") if z.name.count(":") == 1)
+        self._zones = [z for z in zones if (z / "name").read_text().startswith("package")]
         if not self._zones:
             raise OSError(f"no energy counters in {root}")
-        self._ranges = [self._number(z, "max_energy_range_uj") for z in self._zones]
+        self._ranges = [int((z / "max_energy_range_uj").read_text()) for z in self._zones]
         self.read()
 
-    @staticmethod
-    def _number(zone: Path, name: str) -> int:
-        return int((zone / name).read_text())
+    def __len__(self) -> int:
+        return len(self._zones)
 
     def read(self) -> list[int]:
         """Microjoules of each package since its counter began."""
-        return [self._number(z, "energy_uj") for z in self._zones]
+        return [int((z / "energy_uj").read_text()) for z in self._zones]
 
     def used_mj(self, before: list[int], after: list[int]) -> float:
-        """Millijoules between two readings; a counter may have begun again once."""
-        return sum((b - a) % (top + 1) for a, b, top in zip(before, after, self._ranges, strict=True)) / 1e3
+        """Millijoules between two readings; each counter may have begun again once."""
+        spent = (b - a if b >= a else b - a + top for a, b, top in zip(before, after, self._ranges, strict=True))
+        return sum(spent) / 1e3
 
 
 class Nvml:
-    """Energy counter of one NVIDIA GPU, by nvidia-ml-py's module `nvml` and its handle."""
+    """Energy counter of one NVIDIA GPU, by nvidia-ml-py's module `nvml` and its handle; all of the board.
+
+    Raises `OSError` where the GPU has none (before Volta).
+    """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
-        self._read, self._handle = nvml.nvmlDeviceGetTotalEnergyConsumption, handle
+        self._nvml, self._handle = nvml, handle
         self.read()
 
     def read(self) -> list[int]:
         """Millijoules since the driver was loaded."""
-        return [int(self._read(self._handle))]
+        try:
+            return [int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))]
+        except self._nvml.NVMLError as error:
+            raise OSError(f"this GPU's energy counter cannot be read: {error}") from error
 
     def used_mj(self, before: list[int], after: list[int]) -> float:
         return float(after[0] - before[0])
 
 
-def energy(time_runs: Callable[[int], list[float]], meter: Rapl | Nvml, *, seconds: float = ENERGY_S) -> float:
-    """Millijoules of one inference: the counter's difference over at least `seconds` of runs, all of the package's."""
-    runs, used, started = 0, 0.0, time.monotonic()
-    before = meter.read()
-    while time.monotonic() - started < seconds:
-        time_runs(10)
-        runs += 10
-    used = meter.used_mj(before, meter.read())
-    return used / runs
+def energy(
+    time_runs: Callable[[int], Any], meter: Meter, *, windows: int = WINDOWS, seconds: float = WINDOW_S
+) -> tuple[float, float]:
+    """(median, half the range) of the millijoules of one inference over so many windows of so many seconds.
 
-
-def host_meters() -> dict[str, Any]:
-    """What this machine can meter: name to a sentence."""
-    found: dict[str, Any] = {}
-    found["peak_memory_mib"] = (
-        "resident high-water mark" if (PROC / "clear_refs").exists() else "not on this system: no /proc/self/clear_refs"
-    )
-    try:
-        found["energy_mj"] = f"RAPL, {len(Rapl().read())} packages"
-    except (OSError, ValueError) as error:
-        found["energy_mj"] = f"not here: {error}"
-    return found
-
-
-def footprint(load: Callable[[], Any], meter: Rapl | Nvml | None = None) -> dict[str, float]:
-    """Further metrics of a workload in this process: ``peak_memory_mib`` of loading and running it, ``energy_mj`` a run.
-
-    load : gives a session; what cannot be metered here is left out
+    What the idle machine draws is in it. Raises `OSError` when the counter fails or does not move.
     """
-    found: dict[str, float] = {}
+    found = []
+    for _ in range(windows):
+        runs, until = 0, time.monotonic() + seconds
+        before = meter.read()
+        while runs == 0 or time.monotonic() < until:
+            time_runs(RUNS)
+            runs += RUNS
+        found.append(meter.used_mj(before, meter.read()) / runs)
+    if not min(found) > 0:
+        raise OSError("the energy counter does not move")
+    return statistics.median(found), (max(found) - min(found)) / 2
+
+
+def host_meter(root: Path = POWERCAP) -> Rapl | None:
+    """The processor's energy counter, where this user may read it."""
+    try:
+        return Rapl(root)
+    except (OSError, ValueError):
+        return None
+
+
+def host_meters(*, proc: Path = PROC, root: Path = POWERCAP) -> dict[str, str]:
+    """What this machine can meter and how, or in a few words why not."""
+    told = "resident memory before and after" if not (proc / "clear_refs").exists() else "resident high-water mark"
+    try:
+        packages = len(Rapl(root))
+        power = f"RAPL, {packages} package{'s' if packages > 1 else ''}"
+    except PermissionError:
+        power = f"not here: only root may read the energy counters in {root}"
+    except (OSError, ValueError) as error:
+        power = f"not here: {error}"
+    return {"peak_memory_mib": told, "energy_mj": power}
+
+
+def footprint(load: Callable[[], Any], meter: Meter | None) -> dict[str, float]:
+    """Further metrics of a workload in this process; what cannot be metered here is left out.
+
+    load : gives a session; meter : the energy counter of what it runs on, None: there is none
+    ``peak_memory_mib`` : see `peak_memory`; loading the workload and running it
+    ``energy_mj``, ``energy_mj_spread`` : of one inference, see `energy`
+    """
     sessions: list[Any] = []
 
     def action() -> None:
         sessions.append(load())
-        sessions[0].time(3)
+        sessions[0].time(RUNS)
 
-    memory = peak_memory(action)
-    if not sessions:
-        action()
-    if memory is not None:
-        found["peak_memory_mib"] = memory
-    if meter is None:
-        with suppress(OSError, ValueError):
-            meter = Rapl()
-    if meter is not None:
-        with suppress(OSError, ValueError):
-            found["energy_mj"] = energy(sessions[0].time, meter)
-    sessions[0].close()
+    found: dict[str, float] = {}
+    try:
+        found["peak_memory_mib"] = peak_memory(action)
+        if meter is not None:
+            with suppress(OSError):
+                found["energy_mj"], found["energy_mj_spread"] = energy(sessions[0].time, meter)
+    finally:
+        for session in sessions:
+            session.close()
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import onnxruntime as ort
 
 from hwsearch.devices.device import Chain, Device, Form, HostClock, Model, Workload
 from hwsearch.devices.host import host_facts, usable_cores
-from hwsearch.devices.meters import footprint
+from hwsearch.devices.meters import footprint, host_meter
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
 from hwsearch.inputs import Input
 
@@ -51,6 +52,7 @@ OPTIONS: dict[str, Any] = {
     "arena": True,
 }
 CPU = "CPUExecutionProvider"
+STRICT = "session.disable_cpu_ep_fallback"
 
 
 def provider_name(name: str) -> str:
@@ -78,7 +80,7 @@ class OnnxSession(HostClock):
 
 
 class BoundSession(OnnxSession):
-    """The same with inputs and outputs that stay on the device: no copy is in the figure."""
+    """The same with inputs and outputs that stay on the device, in memory that is taken once: no copy is in the figure."""
 
     def __init__(self, session: ort.InferenceSession, feed: dict[str, np.ndarray], place: str, index: int) -> None:
         super().__init__(session, feed)
@@ -87,10 +89,18 @@ class BoundSession(OnnxSession):
             self._binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(value, place, index))
         for output in session.get_outputs():
             self._binding.bind_output(output.name, place, index)
+        self.run()  # now the outputs have their shapes
+        for output, value in zip(session.get_outputs(), self._binding.get_outputs(), strict=True):
+            self._binding.bind_ortvalue_output(output.name, value)
 
     def run(self) -> None:
         self._session.run_with_iobinding(self._binding)
         self._binding.synchronize_outputs()
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        self.run()
+        names = [o.name for o in self._session.get_outputs()]
+        return dict(zip(names, self._binding.copy_outputs_to_cpu(), strict=True))
 
     def close(self) -> None:
         del self._binding
@@ -124,8 +134,8 @@ class OnnxRuntime:
                 f"device {device.name!r}: precision {device.precision!r} is not supported by this runtime.",
                 hint="Use 'fp32' or 'fp16'; other precisions need a model that is quantised already.",
             )
-        self._provider_options = {k[9:]: str(v) for k, v in device.options.items() if k.startswith("provider.")}
-        self._session_entries = {k: str(v) for k, v in device.options.items() if k.startswith("session.")}
+        self._provider_options = {k[9:]: _text(v) for k, v in device.options.items() if k.startswith("provider.")}
+        self._session_entries = {k: _text(v) for k, v in device.options.items() if k.startswith("session.")}
         own = {k: v for k, v in device.options.items() if not k.startswith(("provider.", "session."))}
         for name in own:
             if name not in OPTIONS:
@@ -136,9 +146,14 @@ class OnnxRuntime:
             )
         self._place = next((p for n, p in PROVIDERS.values() if n == self.provider), None)
         o = OPTIONS | own
-        for name in ("spinning", "allow_cpu_nodes", "parallel", "arena"):
-            if not isinstance(o[name], bool):
+        for name in ("spinning", "allow_cpu_nodes", "parallel", "arena", "io_binding"):
+            if not isinstance(o[name], bool) and o[name] is not None:
                 raise DeviceError(f"device {device.name!r}: option {name} is {o[name]!r}, not true or false.")
+        threads = o["inter_op_threads"]
+        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+            raise DeviceError(
+                f"device {device.name!r}: option inter_op_threads is {threads!r}, not a number of threads."
+            )
         self._own = o | {"io_binding": self._place is not None if o["io_binding"] is None else bool(o["io_binding"])}
         if self._own["optimization"] not in LEVELS:
             raise DeviceError(
@@ -175,7 +190,7 @@ class OnnxRuntime:
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if o["spinning"] else "0")
         if self.provider != CPU and not o["allow_cpu_nodes"]:
-            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+            options.add_session_config_entry(STRICT, "1")
         for key, value in self._session_entries.items():
             options.add_session_config_entry(key, value)
         return options
@@ -187,7 +202,8 @@ class OnnxRuntime:
         try:
             session = ort.InferenceSession(self._converted(model), options, providers=providers)
         except Exception as error:  # onnxruntime raises its own, unexported kinds
-            raise DeviceError(f"device {self.device.name!r} cannot load the model: {_reason(error)}") from error
+            kind = ProviderError if "fallback to CPU EP" in str(error) else DeviceError
+            raise kind(f"device {self.device.name!r} cannot load the model: {_reason(error)}") from error
         used = session.get_providers()
         if not used or used[0] != self.provider:
             raise ProviderError(
@@ -217,7 +233,11 @@ class OnnxRuntime:
         return parts[0][0] if len(parts) == 1 and parts[0][1] == 1 else Chain(parts)
 
     def _load(self, model: Model) -> OnnxSession:
-        session = self._session(model.onnx, self._options())
+        try:
+            session = self._session(model.onnx, self._options())
+        except ProviderError:
+            self._verify(model)  # tells which operators fell back, if it was that
+            raise
         try:
             feed = self._feed(session, model.inputs)
             if self._own["io_binding"]:
@@ -226,7 +246,6 @@ class OnnxRuntime:
             else:
                 loaded = OnnxSession(session, feed)
             outputs = loaded.outputs()
-            loaded.run()
         except Exception as error:  # as above
             raise DeviceError(f"device {self.device.name!r} cannot run the model: {_reason(error)}") from error
         self._sound(outputs)
@@ -234,10 +253,10 @@ class OnnxRuntime:
 
     def _sound(self, outputs: dict[str, np.ndarray]) -> None:
         for name, value in outputs.items():
-            if np.issubdtype(value.dtype, np.floating) and np.isnan(value).any():
-                share = 100 * float(np.isnan(value).mean())
+            if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+                share = 100 * float(1 - np.isfinite(value).mean())
                 raise MeasurementError(
-                    f"device {self.device.name!r}: {share:.0f} % of output {name!r} is NaN.",
+                    f"device {self.device.name!r}: {share:.3g} % of output {name!r} is NaN or infinite.",
                     hint="The weights hold NaN, or the device's precision is too low for them.",
                 )
 
@@ -254,10 +273,14 @@ class OnnxRuntime:
             options = self._options()
             options.enable_profiling = True
             options.profile_file_prefix = str(Path(folder) / "profile")
+            if self.provider != CPU:
+                options.add_session_config_entry(STRICT, "0")  # to see which operators would fall back
             session = self._session(model.onnx, options)
-            outputs = OnnxSession(session, self._feed(session, model.inputs)).outputs()
+            try:
+                outputs = OnnxSession(session, self._feed(session, model.inputs)).outputs()
+            except Exception as error:  # as above
+                raise DeviceError(f"device {self.device.name!r} cannot run the model: {_reason(error)}") from error
             events = json.loads(Path(session.end_profiling()).read_text())
-        self._sound(outputs)
         ran = [
             (event["args"]["provider"], event["args"].get("op_name", "?"))
             for event in events
@@ -272,11 +295,18 @@ class OnnxRuntime:
                 f"device {self.device.name!r} asked for {self.provider!r}, but {what}.",
                 hint="Set allow_cpu_nodes = true to measure it all the same; the device then says so.",
             )
+        self._sound(outputs)
         return dict(Counter(provider for provider, _ in ran))
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """Peak memory and, where the machine offers it, energy; see `hwsearch.devices.meters.footprint`."""
-        return footprint(lambda: self.load(workload))
+        """``model_size_mib`` of the ONNX files, and what `hwsearch.devices.meters.footprint` meters of this process.
+
+        The memory and the energy of an accelerator are not among it. ONNX Runtime's Python interface does not tell how
+        large its arena is; the arena is part of ``peak_memory_mib``.
+        """
+        size = sum(len(model.onnx) for model in workload.parts) / 2**20
+        meter = host_meter() if self._place is None else None
+        return {"model_size_mib": size, **footprint(lambda: self.load(workload), meter)}
 
     @classmethod
     def offers(cls) -> list[dict[str, Any]]:
@@ -292,7 +322,13 @@ class OnnxRuntime:
 
 
 def _reason(error: Exception) -> str:
-    """What onnxruntime says, without its prefix and stack: the first sentence."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    _, _, told = text.rpartition(" : ") if text.startswith("[ONNXRuntimeError]") else ("", "", text)
-    return (told or text)[:300]
+    """The first sentence of what onnxruntime says, without its codes."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if text.startswith("[ONNXRuntimeError]"):
+        text = text.split(" : ", 3)[-1]
+    return re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0][:300]
+
+
+def _text(value: Any) -> str:
+    """A setting as onnxruntime takes it: all are texts, true and false are 1 and 0."""
+    return str(int(value)) if isinstance(value, bool) else str(value)

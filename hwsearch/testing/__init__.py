@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hwsearch.testing.runtimes import RuntimeConformance
 from hwsearch.testing.searchers import SearcherConformance
 from hwsearch.testing.supernets import SupernetConformance
 from hwsearch.testing.weights import seeded_weights
 
-__all__ = ["SearcherConformance", "SupernetConformance", "seeded_weights"]
+__all__ = ["RuntimeConformance", "SearcherConformance", "SupernetConformance", "seeded_weights"]

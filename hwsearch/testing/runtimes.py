@@ -1,0 +1,238 @@
+"""Conformance of device runtimes: subclass, say which device and workload, and let pytest run it.
+
+from hwsearch.testing import RuntimeConformance
+
+class TestMine(RuntimeConformance):
+    def device(self):
+        return Device("mine", "my-runtime")
+
+    changes = ({"threads": 2}, {"options": {"mode": "fast"}})
+    refused = ({"precision": "fp3"},)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from hwsearch.devices import Device, Model, Runtime, Workload, create_runtime, fingerprint
+from hwsearch.errors import DeviceError, MeasurementError
+from hwsearch.inputs import image
+
+SHAPE = (3, 8, 8)
+
+
+class SmallNet(nn.Module):
+    """A convolution and a classifier; `factor` scales its logits, NaN spoils them."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.classifier = nn.Linear(4, 5)
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.conv(x).relu().mean((2, 3)))
+        return logits * self.factor
+
+
+class RefusedNet(nn.Module):
+    """It cannot run: its classifier takes another number of features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(7, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.classifier(x.mean((2, 3)))
+        return answer
+
+
+def small_onnx(factor: float = 1.0, *, pool: str = "GlobalAveragePool") -> bytes:
+    """A convolution, a rectifier and a pooling with dynamic batch; its output is ``logits``."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
+        "f": np.array(factor, dtype=np.float32),
+    }
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "w"], ["a"]),
+            helper.make_node("Relu", ["a"], ["b"]),
+            helper.make_node(pool, ["b"], ["c"]),
+            helper.make_node("Mul", ["c", "f"], ["logits"]),
+        ],
+        "small",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *SHAPE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4, 1, 1])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def _part(factor: float = 1.0, runs: int = 1) -> Model:
+    torch.manual_seed(0)
+    return Model(image(SHAPE), small_onnx(factor), SmallNet(factor).eval(), runs)
+
+
+class RuntimeConformance:
+    """What `Runtime` promises, as tests; each method is one promise.
+
+    changes : settings of `Device`, each of which makes another device
+    refused : settings that it must refuse, with a typed error that names the device
+    output : how errors name the output of `not_finite`
+
+    Runtimes of form ``onnx`` and ``torch`` are given small networks; those of form ``genes`` override `workload` and
+    `refused_workload`.
+    """
+
+    changes: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    refused: ClassVar[tuple[Mapping[str, Any], ...]] = ()
+    output: ClassVar[str] = "logits"
+
+    @abstractmethod
+    def device(self) -> Device:
+        """A device of this runtime that is here."""
+
+    def make(self, device: Device) -> Runtime:
+        """Its runtime; override it to hand over a fake driver."""
+        return create_runtime(device)
+
+    # ------------------------------------------------------------------ workloads
+    def workload(self) -> Workload:
+        """One that runs."""
+        return Workload((_part(),), "small")
+
+    def parts(self) -> Workload | None:
+        """One of two models, the second run three times; None where workloads have no parts."""
+        return None if self.make(self.device()).form == "genes" else Workload((_part(), _part(runs=3)), "parts")
+
+    def not_finite(self) -> Workload | None:
+        """One whose output is NaN; None where no outputs are computed."""
+        return None if self.make(self.device()).form == "genes" else Workload((_part(math.nan),), "nan")
+
+    def refused_workload(self) -> Workload:
+        """One that cannot run."""
+        onnx = small_onnx(pool="NoSuchOperator")
+        return Workload((Model(image(SHAPE), onnx, RefusedNet().eval()),), "refused")
+
+    # ------------------------------------------------------------------ facts
+    def test_is_of_a_known_form(self) -> None:
+        assert self.make(self.device()).form in ("onnx", "torch", "genes")
+
+    def test_facts_are_json_and_stable(self) -> None:
+        runtime = self.make(self.device())
+        text = json.dumps(runtime.facts(), sort_keys=True, allow_nan=False)
+        runtime.load(self.workload()).time(2)
+        assert json.dumps(runtime.facts(), sort_keys=True, allow_nan=False) == text
+        assert json.dumps(self.make(self.device()).facts(), sort_keys=True, allow_nan=False) == text
+        assert runtime.facts()["runtime"] == self.device().runtime
+
+    def test_fingerprint_changes_with_each_setting_and_not_with_the_name(self) -> None:
+        device = self.device()
+        base = fingerprint(self.make(device).facts())
+        assert fingerprint(self.make(replace(device, name="another")).facts()) == base
+        found = {base}
+        for change in self.changes:
+            found.add(fingerprint(self.make(_changed(device, change)).facts()))
+        assert len(found) == 1 + len(self.changes), "two of the changes make the same device"
+
+    def test_refuses_bad_settings(self) -> None:
+        device = self.device()
+        for change in ({"options": {"no-such-option": 1}}, *self.refused):
+            with pytest.raises(DeviceError) as caught:
+                self.make(_changed(device, change))
+            assert device.name in str(caught.value), change
+
+    # ------------------------------------------------------------------ sessions
+    def test_times_as_many_runs_as_asked_for(self) -> None:
+        session = self.make(self.device()).load(self.workload())
+        for runs in (1, 2, 5, 1):
+            times = session.time(runs)
+            assert isinstance(times, list) and len(times) == runs
+            assert all(type(t) is float and math.isfinite(t) and t > 0 for t in times)
+        session.close()
+
+    def test_sessions_live_side_by_side_and_one_may_close_before_the_other(self) -> None:
+        runtime = self.make(self.device())
+        one, two = runtime.load(self.workload()), runtime.load(self.workload())
+        for _ in range(2):
+            assert len(one.time(2)) == len(two.time(2)) == 2
+        one.close()
+        assert len(two.time(3)) == 3
+        two.close()
+        runtime.load(self.workload()).close()
+
+    def test_runs_workloads_of_several_models(self) -> None:
+        workload = self.parts()
+        if workload is None:
+            pytest.skip("its workloads have no parts")
+        runtime = self.make(self.device())
+        session = runtime.load(workload)
+        assert len(session.time(3)) == 3
+        session.close()
+        assert sum(runtime.verify(workload).values()) == 2 * sum(runtime.verify(self.workload()).values())
+
+    def test_leaves_the_workload_and_torch_as_they_were(self) -> None:
+        workload = self.workload()
+        modules = [part.module for part in workload.parts if part.module is not None]
+        before = [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
+        threads, enabled = torch.get_num_threads(), torch.is_grad_enabled()
+        runtime = self.make(self.device())
+        runtime.load(workload).time(2)
+        runtime.verify(workload)
+        assert (torch.get_num_threads(), torch.is_grad_enabled()) == (threads, enabled)
+        assert not torch.is_inference_mode_enabled()
+        for module, state in zip(modules, before, strict=True):
+            now = module.state_dict()
+            assert all(now[k].dtype == v.dtype and torch.equal(now[k], v) for k, v in state.items())
+
+    # ------------------------------------------------------------------ checks
+    def test_verify_counts_what_ran_where(self) -> None:
+        counts = self.make(self.device()).verify(self.workload())
+        assert counts and all(isinstance(k, str) and type(n) is int and n > 0 for k, n in counts.items())
+
+    def test_outputs_that_are_not_finite_fail_the_measurement(self) -> None:
+        workload = self.not_finite()
+        if workload is None:
+            pytest.skip("it computes no outputs")
+        runtime = self.make(self.device())
+        for use in (runtime.load, runtime.verify):
+            with pytest.raises(MeasurementError) as caught:
+                use(workload)
+            assert self.output in str(caught.value) and self.device().name in str(caught.value)
+
+    def test_a_workload_that_cannot_run_is_refused_in_one_line(self) -> None:
+        runtime = self.make(self.device())
+        for use in (runtime.load, runtime.verify):
+            with pytest.raises(DeviceError) as caught:
+                use(self.refused_workload())
+            assert self.device().name in str(caught.value) and "\n" not in str(caught.value)
+        assert len(runtime.load(self.workload()).time(1)) == 1  # and it goes on
+
+    def test_footprint_is_numbers_with_units(self) -> None:
+        runtime = self.make(self.device())
+        footprint = getattr(runtime, "footprint", None)
+        if footprint is None:
+            pytest.skip("it meters nothing but time")
+        found = footprint(self.workload())
+        for name, value in found.items():
+            assert type(value) is float and math.isfinite(value) and value >= 0, name
+            assert any(name.removesuffix("_spread").endswith(unit) for unit in ("_mib", "_mj")), name
+
+
+def _changed(device: Device, change: Mapping[str, Any]) -> Device:
+    """The device with other settings; options are added to those it has."""
+    options = {**device.options, **change.get("options", {})}
+    return replace(device, **{**change, "options": options})
