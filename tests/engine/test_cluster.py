@@ -63,7 +63,7 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))
         assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}
-        lasting = asdict(Protocol(visits=(10**6, 10**6), budget_s=60.0))
+        lasting = asdict(Protocol(visits=10**6, budget_s=60.0))
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
         y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
@@ -71,7 +71,7 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
         files: dict[str, bytes] = {}
         entry = pack(Workload.of(made.SerializeToString(), [Input("x", (4,))]), 0, files)
         job = {"do": "measure", "form": "onnx", "device": asdict(Device("box")), "protocol": lasting, "seed": [0]}
-        job |= {"baseline_ms": None, "metrics": [], "workloads": [entry], "reference": entry}
+        job |= {"metrics": [], "workloads": [entry], "reference": entry}
         threading.Timer(2.0, processes[1].kill).start()
         started = time.monotonic()
         with pytest.raises(WorkerError, match="was lost"):
