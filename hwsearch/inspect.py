@@ -26,8 +26,9 @@ from hwsearch.devices import (
     runtime_names,
     versions,
 )
-from hwsearch.devices.host import usable_cores
-from hwsearch.errors import CheckpointError, SupernetError
+from hwsearch.devices.device import runtime_class
+from hwsearch.devices.meters import host_meters
+from hwsearch.errors import CheckpointError, HwsearchError, SupernetError
 from hwsearch.export import lower
 from hwsearch.search import tactics
 from hwsearch.supernets import catalogue
@@ -153,20 +154,27 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str
 
 
 def devices(source: Any = None) -> list[dict[str, Any]]:
-    """What can be a device here; or, given a campaign, its devices with their facts."""
+    """What can be a device here; or, given a campaign, its devices with their facts.
+
+    One row for each thing that a runtime offers (``runtime``, ``provider`` and what else it takes), or one with
+    ``unavailable``: why it offers nothing.
+    """
     if source is not None:
         from hwsearch.api import open_campaign
 
         campaign = open_campaign(source)
         return [{"name": t.name, "fingerprint": t.fingerprint, **t.facts} for t in campaign.targets.values()]
-    return [
-        {
-            "runtime": "onnxruntime",
-            "provider": provider,
-            "threads": f"1 to {usable_cores()}" if provider == "CPUExecutionProvider" else "1",
-        }
-        for provider in onnxruntime.get_available_providers()
-    ]
+    return [row for name in runtime_names() for row in _offers(name)]
+
+
+def _offers(name: str) -> list[dict[str, Any]]:
+    """What a runtime offers here. One without a classmethod ``offers`` is listed by its name alone."""
+    try:
+        offers = getattr(runtime_class(Device(name, name)), "offers", None)
+        rows = [{}] if offers is None else offers()
+    except (HwsearchError, ImportError, OSError) as error:
+        return [{"runtime": name, "unavailable": " ".join(str(error).split())}]
+    return [{"runtime": name, **row} for row in rows]
 
 
 def doctor() -> dict[str, Any]:
@@ -203,7 +211,8 @@ def doctor() -> dict[str, Any]:
         ),
         "cuda": bool(torch.cuda.is_available()),
         "providers": onnxruntime.get_available_providers(),
-        "runtimes": runtime_names(),
+        "runtimes": {name: _availability(name) for name in runtime_names()},
+        "meters": host_meters(),
         "tactics": tactics(),
         "supernets": catalogue.names(),
         "device_fingerprint": fingerprint(runtime.facts()),
@@ -215,6 +224,13 @@ def doctor() -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         "advice": _advice(spread(values)),
     }
+
+
+def _availability(name: str) -> str:
+    """What a runtime offers here in one line, or why it offers nothing."""
+    rows = _offers(name)
+    told = [str(row.get("hardware") or row.get("provider") or "") for row in rows]
+    return str(rows[0].get("unavailable") or ", ".join(filter(None, told)) or "here")
 
 
 def _advice(spread: float) -> str:

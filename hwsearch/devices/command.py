@@ -178,7 +178,7 @@ class CommandRuntime:
     @classmethod
     def offers(cls) -> list[dict[str, Any]]:
         """What this runtime can be asked for here."""
-        return [{"provider": "any", "threads": "any", "precision": "any"}]
+        return [{"provider": "any", "hardware": "what options.command reaches"}]
 
     # ------------------------------------------------------------------ calls
     def call(self, words: Sequence[str], values: Mapping[str, Any], *, loading: bool = False) -> dict[str, Any]:

@@ -241,11 +241,10 @@ class CudaRuntime:
                     run = graph.replay
         except RuntimeError as error:
             refusal = cannot_run(self.device, error)
-            refusal.hint = (
-                "Mode graph: the network must not copy to the host or depend on values."
-                if mode == "graph"
-                else "If memory ran out: use a smaller batch, or a smaller [protocol] group."
-            )
+            if mode == "graph":
+                refusal.hint = (
+                    refusal.hint or "A network that copies to the host or depends on values has no CUDA graph."
+                )
             raise refusal from error
         session = CudaSession(self, run, parts)
         session.time(1)

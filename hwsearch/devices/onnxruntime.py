@@ -19,22 +19,15 @@ from hwsearch.devices.meters import footprint, host_meter
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
 from hwsearch.inputs import Input
 
-#: short names of execution providers, and where their tensors lie (None: in host memory)
-PROVIDERS: dict[str, tuple[str, str | None]] = {
-    "cpu": ("CPUExecutionProvider", None),
-    "cuda": ("CUDAExecutionProvider", "cuda"),
-    "tensorrt": ("TensorrtExecutionProvider", "cuda"),
-    "rocm": ("ROCMExecutionProvider", "cuda"),
-    "migraphx": ("MIGraphXExecutionProvider", "cuda"),
-    "directml": ("DmlExecutionProvider", "dml"),
-    "openvino": ("OpenVINOExecutionProvider", None),
-    "xnnpack": ("XnnpackExecutionProvider", None),
-    "qnn": ("QNNExecutionProvider", None),
-    "coreml": ("CoreMLExecutionProvider", None),
-    "nnapi": ("NnapiExecutionProvider", None),
-    "acl": ("ACLExecutionProvider", None),
-    "dnnl": ("DnnlExecutionProvider", None),
+#: execution providers whose tensors lie in a memory of their own, and its name
+PLACES = {
+    "CUDAExecutionProvider": "cuda",
+    "TensorrtExecutionProvider": "cuda",
+    "ROCMExecutionProvider": "cuda",
+    "MIGraphXExecutionProvider": "cuda",
+    "DmlExecutionProvider": "dml",
 }
+ALIASES = {"directml": "DmlExecutionProvider"}
 LEVELS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
@@ -56,8 +49,10 @@ STRICT = "session.disable_cpu_ep_fallback"
 
 
 def provider_name(name: str) -> str:
-    """The full name of an execution provider: ``cuda`` → ``CUDAExecutionProvider``."""
-    return PROVIDERS.get(name.lower(), (name, None))[0]
+    """The full name of an execution provider: ``cuda`` → ``CUDAExecutionProvider``; an unknown one stays as it is."""
+    known = {p.casefold(): p for p in (*ort.get_all_providers(), *ort.get_available_providers())}
+    word = name.casefold()
+    return ALIASES.get(word) or known.get(f"{word}executionprovider") or known.get(word) or name
 
 
 class OnnxSession(HostClock):
@@ -127,7 +122,7 @@ class OnnxRuntime:
         if self.provider not in available:
             raise ProviderError(
                 f"device {device.name!r} asks for {device.provider!r}, which this onnxruntime {ort.__version__} does not offer.",
-                hint=nearest(device.provider, [*available, *PROVIDERS]),
+                hint=nearest(device.provider, available),
             )
         if device.precision not in ("fp32", "fp16"):
             raise DeviceError(
@@ -144,7 +139,7 @@ class OnnxRuntime:
             raise DeviceError(
                 f"device {device.name!r} asks for {device.threads} threads; this process may use {usable_cores()} cores."
             )
-        self._place = next((p for n, p in PROVIDERS.values() if n == self.provider), None)
+        self._place = PLACES.get(self.provider)
         o = OPTIONS | own
         for name in ("spinning", "allow_cpu_nodes", "parallel", "arena", "io_binding"):
             if not isinstance(o[name], bool) and o[name] is not None:
@@ -326,6 +321,7 @@ def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if text.startswith("[ONNXRuntimeError]"):
         text = text.split(" : ", 3)[-1]
+    text = text.removeprefix("This is an invalid model.").strip() or text
     return re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0][:300]
 
 

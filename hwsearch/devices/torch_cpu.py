@@ -75,12 +75,9 @@ class TorchCpuRuntime:
 
     def load(self, workload: Workload) -> TorchCpuSession:
         parts = [Part(self.device, model, "cpu", compiled=self._mode == "compiled") for model in workload.parts]
-        try:
-            with using_threads(self.device.threads), torch.inference_mode():
-                for part in parts:
-                    part.check()
-        except RuntimeError as error:
-            raise cannot_run(self.device, error) from error
+        with using_threads(self.device.threads), torch.inference_mode():
+            for part in parts:
+                part.check()
         return TorchCpuSession(chain(parts), self.device.threads)
 
     def verify(self, workload: Workload) -> dict[str, int]:
@@ -238,7 +235,10 @@ def cannot_run(device: Device, error: Exception) -> DeviceError:
     """Torch's reason, its first line."""
     text = str(error).strip().splitlines()
     return DeviceError(
-        f"device {device.name!r} cannot run the network: {text[0][:300] if text else type(error).__name__}"
+        f"device {device.name!r} cannot run the network: {text[0][:300] if text else type(error).__name__}",
+        hint="Use a smaller batch, or a smaller [protocol] group."
+        if isinstance(error, torch.OutOfMemoryError)
+        else None,
     )
 
 

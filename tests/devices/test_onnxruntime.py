@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import onnxruntime
@@ -18,7 +19,9 @@ from hwsearch.devices import (
     runtime_names,
 )
 from hwsearch.devices.host import usable_cores
-from hwsearch.errors import DeviceError, ProviderError
+from hwsearch.devices.onnxruntime import provider_name
+from hwsearch.errors import DeviceError, MeasurementError, ProviderError
+from hwsearch.testing.runtimes import small_onnx
 
 SHAPE = (3, 8, 8)
 
@@ -99,3 +102,111 @@ def test_fingerprint_changes_with_everything_but_the_name():
     for change in ({"batch": 2}, {"options": {"spinning": True}}, {"options": {"optimization": "basic"}}):
         assert fingerprint(create_runtime(dataclasses.replace(base, **change)).facts()) != same
     assert host_facts()["cores_usable"] == usable_cores()
+
+
+# ---------------------------------------------------------------------- providers
+AZURE = "AzureExecutionProvider"  # calls models elsewhere; no node is its, so all of them fall back
+azure = pytest.mark.skipif(AZURE not in onnxruntime.get_available_providers(), reason=f"no {AZURE} here")
+
+
+def test_short_names_of_providers():
+    assert provider_name("cuda") == provider_name("CUDAExecutionProvider") == "CUDAExecutionProvider"
+    assert create_runtime(Device("d", provider="cpu")).facts()["provider"] == "CPUExecutionProvider"
+    for full in onnxruntime.get_all_providers():
+        assert provider_name(full.removesuffix("ExecutionProvider").lower()) == provider_name(full) == full
+    assert provider_name("directml") == "DmlExecutionProvider" and provider_name("hexagon") == "hexagon"
+
+
+@azure
+def test_operators_that_fall_back_are_named(model):
+    runtime = create_runtime(Device("far", provider="azure"))
+    for use in (runtime.verify, runtime.load):
+        with pytest.raises(ProviderError, match=r"2 of 2 nodes \(.*Relu.*\) ran on CPUExecutionProvider"):
+            use(Workload.of(model, SHAPE))
+
+
+@azure
+def test_nodes_on_the_cpu_can_be_allowed_and_are_recorded(model):
+    runtime = create_runtime(Device("far", provider="azure", options={"allow_cpu_nodes": True}))
+    assert runtime.verify(Workload.of(model, SHAPE)) == {"CPUExecutionProvider": 2}
+    assert len(runtime.load(Workload.of(model, SHAPE)).time(2)) == 2
+    assert runtime.facts()["allow_cpu_nodes"] is True
+
+
+def test_fallback_of_some_nodes_is_told_from_the_profile(monkeypatch, model):
+    """The profile of a run in which one node ran elsewhere, as a GPU's would be."""
+    runtime = create_runtime(Device("d"))
+    real = json.loads
+
+    def changed(text):
+        events = real(text)
+        for event in events:
+            if event.get("args", {}).get("op_name") == "Relu" and "provider" in event["args"]:
+                event["args"]["provider"] = "OtherExecutionProvider"
+        return events
+
+    monkeypatch.setattr("hwsearch.devices.onnxruntime.json.loads", changed)
+    with pytest.raises(ProviderError, match=r"1 of 2 nodes \(Relu\) ran on OtherExecutionProvider"):
+        runtime.verify(Workload.of(model, SHAPE))
+
+
+# ---------------------------------------------------------------------- settings
+def test_settings_reach_the_session():
+    options = {
+        "optimization": "extended",
+        "spinning": True,
+        "parallel": True,
+        "inter_op_threads": 2,
+        "arena": False,
+        "session.set_denormal_as_zero": True,
+        "session.dynamic_block_base": 4,
+    }
+    made = create_runtime(Device("d", options=options))._options()
+    assert (made.intra_op_num_threads, made.inter_op_num_threads) == (1, 2)
+    assert made.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL and not made.enable_cpu_mem_arena
+    assert made.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    entries = {k: made.get_session_config_entry(k) for k in ("session.intra_op.allow_spinning", *list(options)[-2:])}
+    assert list(entries.values()) == ["1", "1", "4"]
+
+
+def test_options_of_a_provider_reach_the_provider(monkeypatch, model):
+    asked = []
+
+    def refuse(model, options, providers):
+        asked.extend(providers)
+        raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : no card : in slot 3. Look inside. Then again.")
+
+    runtime = create_runtime(Device("d", options={"provider.device_id": 1, "provider.use_tf32": False}))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(DeviceError, match=r"no card : in slot 3\.$"):
+        runtime.load(Workload.of(model, SHAPE))
+    assert asked == [("CPUExecutionProvider", {"device_id": "1", "use_tf32": "0"})]
+
+
+def test_bound_tensors_give_the_same_outputs(model):
+    plain, bound = (
+        create_runtime(Device("d", batch=3, options={"io_binding": b})).load(Workload.of(model, SHAPE))
+        for b in (False, True)
+    )
+    bound.time(2)
+    np.testing.assert_array_equal(plain.outputs()["logits"], bound.outputs()["logits"])
+    assert bound.outputs()["logits"].shape == (3, 3, 1, 1)
+
+
+def test_half_precision_is_near_and_not_equal():
+    full, half = (
+        create_runtime(Device("d", precision=p)).load(Workload.of(small_onnx(), SHAPE)).outputs()["logits"]
+        for p in ("fp32", "fp16")
+    )
+    assert half.dtype == np.float32 and not np.array_equal(full, half)
+    np.testing.assert_allclose(half, full, rtol=0.02, atol=0.02)
+
+
+def test_infinite_outputs_name_the_output():
+    with pytest.raises(MeasurementError, match="100 % of output 'logits' is NaN or infinite"):
+        create_runtime(Device("d")).load(Workload.of(small_onnx(float("inf")), SHAPE))
+
+
+def test_an_unknown_operator_is_refused_with_the_reason():
+    with pytest.raises(DeviceError, match="NoSuchOperator"):
+        create_runtime(Device("d")).load(Workload.of(small_onnx(pool="NoSuchOperator"), SHAPE))

@@ -149,7 +149,7 @@ class TestSimulated(RuntimeConformance):
     def _table(self):
         frame = latency_tables.load("v100-b64", "ofa-mobilenetv3")
         space = latency_tables.load_space("ofa-mobilenetv3")
-        self.genes = {k: v for k, v in frame[space.names].iloc[0].dropna().items()}
+        self.genes = dict(frame[space.names].iloc[0].dropna())
 
     def device(self):
         return Device("table", "simulated", options={"table": "v100-b64/ofa-mobilenetv3"})

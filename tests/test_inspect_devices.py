@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+
+import onnxruntime
+import pytest
+import torch
+
+from hwsearch import inspect
+from hwsearch.devices import device as device_module
+from hwsearch.devices import runtime_names
+
+
+def rows_of(name):
+    return [row for row in inspect.devices() if row["runtime"] == name]
+
+
+def test_every_runtime_is_listed():
+    assert {row["runtime"] for row in inspect.devices()} == set(runtime_names())
+    assert [r["provider"] for r in rows_of("onnxruntime")] == onnxruntime.get_available_providers()
+    assert rows_of("torch-cpu")[0]["mode"] == "eager, compiled"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_told_in_one_line():
+    (row,) = rows_of("cuda")
+    assert row["unavailable"].startswith("no CUDA device: ") and "\n" not in row["unavailable"]
+    assert inspect._availability("cuda") == row["unavailable"]
+
+
+def test_a_runtime_whose_package_is_missing_does_not_spoil_the_list(monkeypatch, tmp_path):
+    (tmp_path / "broken_runtime.py").write_text("import no_such_package\n")
+    (tmp_path / "plain_runtime.py").write_text("class Plain: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [
+        EntryPoint("broken", "broken_runtime:Broken", "hwsearch.runtimes"),
+        EntryPoint("plain", "plain_runtime:Plain", "hwsearch.runtimes"),
+    ]
+    monkeypatch.setattr(device_module, "entry_points", lambda group: points)
+    assert inspect.devices()[0] == {"runtime": "broken", "unavailable": "No module named 'no_such_package'"}
+    assert rows_of("plain") == [{"runtime": "plain"}] and inspect._availability("plain") == "here"
+    assert rows_of("onnxruntime")
+    sys.modules.pop("plain_runtime", None)
+
+
+def test_availability_in_one_line():
+    assert "CPUExecutionProvider" in inspect._availability("onnxruntime")
+    assert inspect._availability("command") == "what options.command reaches"
