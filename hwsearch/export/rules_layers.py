@@ -208,9 +208,7 @@ def elu(trace: Trace, input: Value, alpha: float = 1.0, inplace: bool = False) -
 @rule("gelu")
 def gelu(trace: Trace, input: Value, approximate: str = "none") -> Value:
     def op(kind: str, *inputs: Any) -> Value:
-        return trace.op(
-            kind, [trace.operand(x, input.dtype) for x in inputs], input.shape, input.dtype
-        )
+        return trace.op(kind, [trace.operand(x, input.dtype) for x in inputs], input.shape, input.dtype)
 
     if approximate == "tanh":
         cubic = op("Mul", op("Mul", op("Mul", input, input), input), 0.044715)
@@ -340,5 +338,3 @@ def attention(
     elif attn_mask is not None:
         scores = RULES["add"](trace, scores, attn_mask)
     return matmul(trace, softmax(trace, scores, -1), value)
-
-
