@@ -286,12 +286,11 @@ def _empty(dtype: torch.dtype, axes: bool) -> Tensor:
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, without gradients; each of its modules gets its own mode back."""
+    """The network in evaluation mode; each of its modules gets its own mode back."""
     training = [m for m in net.modules() if m.training]
     net.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module in training:
             module.training = True
@@ -315,7 +314,7 @@ def trace(
     placed = [Value(run, v.name, v.shape, v.dtype) for v in values]
     random = torch.get_rng_state()
     try:
-        with evaluating(net), run:
+        with evaluating(net), torch.no_grad(), run:
             given = net(*values)
         if not torch.equal(random, torch.get_rng_state()):
             raise NoRule("random numbers")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -39,7 +40,7 @@ def verify(model: onnx.ModelProto, net: nn.Module, *inputs: Tensor, tolerance: f
         if len(inputs[0]) < fixed:
             raise ExportError(f"a model of batch {fixed} cannot be verified on {len(inputs[0])} images.")
         inputs = (inputs[0][:fixed],)
-    with evaluating(net):
+    with evaluating(net), torch.no_grad():
         given = net(*inputs)
     expected = [given] if isinstance(given, Tensor) else list(given)
     found = run_onnx(serialise(model), *(x.numpy() for x in inputs))

@@ -86,8 +86,7 @@ def declared() -> Supernet:
 
 
 FAMILIES = {
-    f.__name__: f
-    for f in (mobilenetv3, proxylessnas, resnet50d, attentivenas, hat, bert, vit, mobilenet_v2, declared)
+    f.__name__: f for f in (mobilenetv3, proxylessnas, resnet50d, attentivenas, hat, bert, vit, mobilenet_v2, declared)
 }
 #: sizes of variable axes, in tensors that follow each other
 LENGTHS = ({}, {"tokens": 5, "source": 4, "past": 0}, {"tokens": 16, "source": 11, "past": 6})
