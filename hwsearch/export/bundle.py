@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 
 from hwsearch.errors import ExportError
+from hwsearch.export.serialise import serialise
 from hwsearch.supernets.base import Part
 
 
@@ -29,7 +30,7 @@ def write_bundle(
     data, files = {}, []
     for part, model in [(None, models)] if isinstance(models, onnx.ModelProto) else models:
         place = path.with_suffix(f".{part.name}.onnx") if part and part.name else path
-        data[place] = model.SerializeToString()
+        data[place] = serialise(model)
         facts = {"file": place.name, "bytes": len(data[place]), "sha256": hashlib.sha256(data[place]).hexdigest()}
         files.append(facts | _interface(part))
     full = {

@@ -158,22 +158,19 @@ class Graph:
         ir_version: int,
     ) -> onnx.ModelProto:
         """The model; inputs, outputs : (name, type, shape with names of variable axes)."""
-        graph = onnx.GraphProto(name="subnet")
+        model = onnx.ModelProto(ir_version=ir_version, producer_name="hwsearch")
+        model.opset_import.add(version=opset)
+        graph = model.graph  # filled in its place: weights are many, and each copy of them is felt
+        graph.name = "subnet"
         for op in self.ops:
             node = graph.node.add(op_type=op.kind, name=op.outputs[0], input=op.inputs, output=op.outputs)
             node.attribute.extend(helper.make_attribute(k, v) for k, v in op.attributes.items())
         for name, value in self.constants.items():
-            graph.initializer.add(
-                name=name,
-                data_type=TYPES[value.dtype],
-                dims=value.shape,
-                raw_data=value.contiguous().numpy().tobytes(),
-            )
+            data = value.contiguous().numpy().tobytes()
+            graph.initializer.add(name=name, data_type=TYPES[value.dtype], dims=value.shape, raw_data=data)
         for place, values in ((graph.input, inputs), (graph.output, outputs)):
             place.extend(helper.make_tensor_value_info(n, TYPES[t], list(shape)) for n, t, shape in values)
-        return helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version, producer_name="hwsearch"
-        )
+        return model
 
 
 #: suffix of the name of a transposed weight

@@ -208,9 +208,7 @@ def elu(trace: Trace, input: Value, alpha: float = 1.0, inplace: bool = False) -
 @rule("gelu")
 def gelu(trace: Trace, input: Value, approximate: str = "none") -> Value:
     def op(kind: str, *inputs: Any) -> Value:
-        return trace.op(
-            kind, [trace.operand(x, input.dtype) for x in inputs], input.shape, input.dtype
-        )
+        return trace.op(kind, [trace.operand(x, input.dtype) for x in inputs], input.shape, input.dtype)
 
     if approximate == "tanh":
         cubic = op("Mul", op("Mul", op("Mul", input, input), input), 0.044715)
@@ -335,10 +333,11 @@ def attention(
         raise NoRule("attention with dropout, a causal flag or grouped queries")
     q = RULES["mul"](trace, query, 1 / math.sqrt(width) if scale is None else scale)
     scores = matmul(trace, q, RULES["transpose"](trace, key, -2, -1))
-    if attn_mask is not None and attn_mask.dtype == torch.bool:
+    if attn_mask is None:
+        return matmul(trace, softmax(trace, scores, -1), value)
+    if attn_mask.dtype == torch.bool:
         scores = RULES["where"](trace, attn_mask, scores, -math.inf)
-    elif attn_mask is not None:
+    else:
         scores = RULES["add"](trace, scores, attn_mask)
-    return matmul(trace, softmax(trace, scores, -1), value)
-
-
+    nothing = RULES["eq"](trace, RULES["amax"](trace, scores, -1, True), -math.inf)  # such a query gets zeros
+    return matmul(trace, RULES["where"](trace, nothing, 0.0, softmax(trace, scores, -1)), value)

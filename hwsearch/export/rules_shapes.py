@@ -51,21 +51,19 @@ def reshape(trace: Trace, x: Any, *shape: Any, **named: Any) -> Value:
 def _inferred(shape: Sequence[Size], others: list[Size]) -> Size:
     """The size that is left, given all others."""
     have = list(shape)
-    for size in others[:]:
+    left = []
+    for size in others:
         found = next((i for i, s in enumerate(have) if same(s, size)), None)
-        if found is not None:
+        if found is None:
+            left.append(size)
+        else:
             del have[found]
-            others.remove(size) if isinstance(size, int) else _remove(others, size)
-    whole, rest = _product(have), _product(others)
+    whole, rest = _product(have), _product(left)
     if isinstance(whole, int) and isinstance(rest, int) and rest and whole % rest == 0:
         return whole // rest
     if isinstance(whole, Dim) and (isinstance(rest, Dim) or all(v % rest == 0 for v in whole.terms.values())):
         return whole // rest  # type: ignore[no-any-return]
     raise NoRule(f"a shape of {list(shape)} with {others} and one unknown")
-
-
-def _remove(sizes: list[Size], size: Size) -> None:
-    del sizes[next(i for i, s in enumerate(sizes) if same(s, size))]
 
 
 @rule("reshape_as", "view_as", view=True)
@@ -130,8 +128,8 @@ def expand_as(trace: Trace, x: Any, other: Any) -> Value:
 @rule("repeat", "tile")
 def repeat(trace: Trace, x: Any, *sizes: Any) -> Value:
     counts = _sizes(sizes)
-    counts = [1] * (len(x.shape) - len(counts)) + counts
-    own = [1] * (len(counts) - len(x.shape)) + list(x.shape)
+    counts = [1] * (len(x.shape) - len(counts)) + counts  # type: ignore[operator, assignment]
+    own: list[Size] = [1] * (len(counts) - len(x.shape)) + list(x.shape)
     if all(same(c, 1) for c in counts) and len(counts) == len(x.shape):
         return Value(trace, trace.name(x), x.shape, x.dtype)
     wide = x if len(own) == len(x.shape) else reshape(trace, x, own)
@@ -312,9 +310,7 @@ def _length(whole: Size, start: Any, stop: Any, step: Any) -> Size | None:
         raise NoRule(f"a slice in steps of {step}")
     if all(not isinstance(v, Dim) for v in (whole, start, stop)):
         return len(range(*slice(start, stop, step).indices(int(whole))))
-    if stop is not None and not isinstance(stop, int) or isinstance(start, Dim):
+    if isinstance(stop, Dim) or isinstance(start, Dim):
         length = None if stop is None else stop - start
         return length if isinstance(length, int) and step == 1 else None
     return None
-
-

@@ -102,6 +102,14 @@ class Value:
     def mT(self) -> Any:
         return self.trace.call("transpose", (self, -2, -1))
 
+    def __neg__(self) -> Any:
+        return self.trace.call("neg", (self,))
+
+    def __invert__(self) -> Any:
+        return self.trace.call("bitwise_not", (self,))
+
+    __hash__ = object.__hash__
+
     def item(self) -> Any:
         raise NoRule("a tensor's number")
 
@@ -114,24 +122,33 @@ def _binary(name: str, *, turned: bool = False) -> Callable[[Value, Any], Any]:
     return lambda self, other: self.trace.call(name, (self, other))
 
 
-for _operator, _name in {
+#: Python's operators → torch's functions; each has a turned and an in-place form
+OPERATORS = {
     **{n: n for n in ("add", "sub", "mul", "pow", "matmul", "eq", "ne", "lt", "le", "gt", "ge")},
-    **{"truediv": "div", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-}.items():
+    **dict(zip(("truediv", "and", "or", "xor"), ("div", "bitwise_and", "bitwise_or", "bitwise_xor"), strict=True)),
+}
+for _operator, _name in OPERATORS.items():
     setattr(Value, f"__{_operator}__", _binary(_name))
     setattr(Value, f"__r{_operator}__", _binary(_name, turned=True))
     setattr(Value, f"__i{_operator}__", _binary(f"{_name}_"))
-Value.__neg__ = lambda self: self.trace.call("neg", (self,))  # type: ignore[attr-defined]
-Value.__invert__ = lambda self: self.trace.call("bitwise_not", (self,))  # type: ignore[attr-defined]
-Value.__hash__ = object.__hash__  # type: ignore[method-assign]
 
-#: names by which torch calls functions of the same meaning
-SYNONYMS = {
-    **{"invert": "bitwise_not", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-    **{"truediv": "div", "true_divide": "div", "divide": "div", "subtract": "sub", "multiply": "mul"},
-    **{"rtruediv": "rdiv", "absolute": "abs", "clip": "clamp", "negative": "neg"},
-    **{"concat": "cat", "concatenate": "cat", "swapaxes": "transpose", "swapdims": "transpose"},
+#: function of torch → other names of it
+OTHER_NAMES = {
+    "abs": ("absolute",),
+    "bitwise_and": ("and",),
+    "bitwise_not": ("invert",),
+    "bitwise_or": ("or",),
+    "bitwise_xor": ("xor",),
+    "cat": ("concat", "concatenate"),
+    "clamp": ("clip",),
+    "div": ("truediv", "true_divide", "divide"),
+    "mul": ("multiply",),
+    "neg": ("negative",),
+    "rdiv": ("rtruediv",),
+    "sub": ("subtract",),
+    "transpose": ("swapaxes", "swapdims"),
 }
+SYNONYMS = {other: name for name, others in OTHER_NAMES.items() for other in others}
 
 
 class Trace(TorchFunctionMode):
@@ -269,12 +286,11 @@ def _empty(dtype: torch.dtype, axes: bool) -> Tensor:
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """The network in evaluation mode, without gradients; each of its modules gets its own mode back."""
+    """The network in evaluation mode; each of its modules gets its own mode back."""
     training = [m for m in net.modules() if m.training]
     net.eval()
     try:
-        with torch.no_grad():
-            yield
+        yield
     finally:
         for module in training:
             module.training = True
@@ -296,9 +312,12 @@ def trace(
             shape[axis] = Dim.of(atoms.setdefault(name, Atom(name, (i.name, axis))))
         values.append(Value(run, i.name, shape, torch.int64 if i.high else torch.float32))
     placed = [Value(run, v.name, v.shape, v.dtype) for v in values]
+    random = torch.get_rng_state()
     try:
-        with evaluating(net), run:
+        with evaluating(net), torch.no_grad(), run:
             given = net(*values)
+        if not torch.equal(random, torch.get_rng_state()):
+            raise NoRule("random numbers")
     except NoRule:
         raise
     except Exception as error:  # whatever a network's code does with what is no tensor

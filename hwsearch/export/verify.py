@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hwsearch.errors import ExportError
+from hwsearch.export.serialise import serialise
+from hwsearch.export.trace import evaluating
 
 
 def run_onnx(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
@@ -24,7 +26,6 @@ def run_onnx(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
     return [np.asarray(o) for o in session.run(None, feed)]
 
 
-@torch.no_grad()
 def verify(model: onnx.ModelProto, net: nn.Module, *inputs: Tensor, tolerance: float = 1e-4) -> float:
     """The largest difference between onnxruntime and torch on the same inputs, relative to the largest output.
 
@@ -34,17 +35,15 @@ def verify(model: onnx.ModelProto, net: nn.Module, *inputs: Tensor, tolerance: f
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:
         raise ExportError(f"the ONNX model is malformed: {error}.") from error
-    training = net.training
-    net.eval()
     fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     if len(inputs) == 1 and fixed and fixed != len(inputs[0]):
         if len(inputs[0]) < fixed:
             raise ExportError(f"a model of batch {fixed} cannot be verified on {len(inputs[0])} images.")
         inputs = (inputs[0][:fixed],)
-    given = net(*inputs)
-    net.train(training)
+    with evaluating(net), torch.no_grad():
+        given = net(*inputs)
     expected = [given] if isinstance(given, Tensor) else list(given)
-    found = run_onnx(model.SerializeToString(), *(x.numpy() for x in inputs))
+    found = run_onnx(serialise(model), *(x.numpy() for x in inputs))
     worst = 0.0
     for theirs, mine in zip(found, expected, strict=True):
         if theirs.shape != tuple(mine.shape):

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from hwsearch.errors import ExportError
-from hwsearch.export import INPUT, lower, run_onnx, torch_export, verify, write_bundle
-from hwsearch.export.lower import _lower
+from hwsearch.export import INPUT, lower, run_onnx, serialise, torch_export, verify, write_bundle
+from hwsearch.export.lower import by_rules
 from hwsearch.supernets.cifar10 import CONFIG
 from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, init_weights
 
@@ -40,7 +40,7 @@ def test_equals_torch_for_sampled_architectures(supernet):
         net = supernet.subnet(arch).eval()
         shape = supernet.input_shape(arch)
         x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
-        assert verify(_lower(net, shape, None), net, x, tolerance=1e-5) <= 1e-5
+        assert verify(by_rules(net, shape), net, x, tolerance=1e-5) <= 1e-5
 
 
 def test_equals_torchs_own_exporter(supernet):
@@ -85,23 +85,7 @@ class Mixed(nn.Module):
 def test_other_operations():
     net = randomised(Mixed())
     x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert verify(_lower(net, (3, 16, 16), None), net, x, tolerance=1e-5) <= 1e-5
-
-
-class Unusual(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(12, 2)
-
-    def forward(self, x):
-        return self.fc(torch.cos(torch.flatten(x, 1)))
-
-
-def test_what_has_no_rule_goes_through_torchs_exporter():
-    net = Unusual().eval()
-    model = lower(net, (3, 2, 2))
-    assert any(n.op_type == "Cos" for n in model.graph.node)
-    verify(model, net, torch.randn(2, 3, 2, 2))
+    assert verify(by_rules(net, (3, 16, 16)), net, x, tolerance=1e-5) <= 1e-5
 
 
 def test_a_wrong_model_is_found(supernet):
@@ -132,3 +116,15 @@ def test_bundle_is_whole_and_says_its_hash(supernet, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="cannot write"):
         write_bundle(tmp_path / "file" / "m.onnx", model, {})
+
+
+def test_serialised_models_are_what_protobuf_reads(supernet):
+    arch = supernet.space.smallest()
+    net, shape = supernet.subnet(arch).eval(), supernet.input_shape(arch)
+    plain = onnx.helper.make_tensor("w", onnx.TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])  # values in another field
+    with_fields = lower(net, shape)
+    with_fields.graph.initializer.append(plain)
+    with_fields.metadata_props.add(key="arch", value=arch.id)
+    for model in (lower(net, shape), torch_export(net, shape), with_fields):
+        data = serialise(model)
+        assert onnx.load_model_from_string(data) == model and len(data) == model.ByteSize()
