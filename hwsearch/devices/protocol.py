@@ -47,7 +47,8 @@ class Protocol:
     moved : a group on a host that was never within this share of the calibrated speed is measured again
     group : candidates measured together, at most
     calibrate : measuring processes that a calibration rests on
-    budget_s : a group of candidates takes at most this long in one process
+    budget_s : how long a group of candidates takes in one process; each load gets its share, and one visit at least. The
+        round that is under way, and the load that nothing is known without, may go beyond it
     """
 
     processes: tuple[int, int] = (2, 4)
@@ -384,9 +385,11 @@ def measure_process(
             alive = [c for c in alive if c.session is not None]
             if tick is not None:
                 tick((load * p.visits + visit + 1) / (p.loads * p.visits))
+            if time.monotonic() - started > p.budget_s * (load + 1) / p.loads:
+                break
         for c in alive:
             c.close()
-        if load >= 1 and time.monotonic() - started > p.budget_s:
+        if time.monotonic() - started > p.budget_s:
             break
     now = throttled()
     cut = now - quota if now is not None and quota is not None else 0

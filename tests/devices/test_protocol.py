@@ -188,7 +188,16 @@ def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
 
 def test_the_budget_ends_it(monkeypatch):
     timings = measure(Host(monkeypatch, load_sd=0.1), TRUTH, budget_s=0.01, loads=9, processes=(1, 1))
-    assert {len(t.loads) for t in timings} == {2}
+    assert {(len(t.loads), len(t.raw)) for t in timings} == {(1, 1)}
+
+
+def test_a_slow_device_gets_fewer_visits_to_each_load_and_keeps_to_its_budget(monkeypatch):
+    host = Host(monkeypatch)
+    slow = 2000 * TRUTH  # a visit to all of them takes about a minute
+    timings = measure(host, slow, reference=1000.0, budget_s=500.0, processes=(1, 1))
+    assert host.monotonic() < 500 + 2 * 3 * slow.sum() / 1e3
+    assert {len(t.loads) for t in timings} == {2} and max(len(t.raw) for t in timings) < 12
+    assert np.abs([t.value for t in timings] / slow * 1000 / timings[0].baseline - 1).max() < 0.1
 
 
 def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):
