@@ -533,7 +533,10 @@ def combine(
     shifted = there >= SHARED
     taken = np.where(shifted, there / np.maximum(there - 1, 1), 1.0)  # a shift takes its part of each deviation away
     own = np.array(
-        [np.nansum(taken * (level[:, i] - centre[i]) ** 2) / (count[i] - 1) if count[i] > 1 else np.nan for i in range(n)]
+        [
+            np.nansum(taken * (level[:, i] - centre[i]) ** 2) / (count[i] - 1) if count[i] > 1 else np.nan
+            for i in range(n)
+        ]
     )
     pooled, prior = pooled_variance(own[good], (count[good] - 1).astype(float))
     known = float((count[good] - 1).sum())  # what is drawn to the pool is not better known than the pool is
