@@ -284,7 +284,10 @@ def plot(result: dict[str, Any], folder: Path) -> list[Path]:
         right.set_yticklabels(list(families))
         right.invert_yaxis()
         right.set_title("Other families, published sizes")
-        right.legend(loc="lower right")
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, -0.42), ncols=2)
+        for ax in (left, right):
+            ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+            ax.xaxis.set_minor_formatter(lambda value, _: "")
         return save(figure, folder, "export")
 
 
