@@ -30,6 +30,8 @@ Load = Callable[[], Session]
 
 #: share of the blocks in which the host is called quiet
 QUIET = 0.05
+#: fewest candidates by which a process is seen to shift them all alike
+SHARED = 3
 #: degrees of freedom that a calibration's variances count for
 CALIBRATED = 7.0
 
@@ -47,7 +49,8 @@ class Protocol:
     moved : a group on a host that was never within this share of the calibrated speed is measured again
     group : candidates measured together, at most
     calibrate : measuring processes that a calibration rests on
-    budget_s : a group of candidates takes at most this long in one process
+    budget_s : how long a group of candidates takes in one process; each load gets its share, and one visit at least. The
+        round that is under way, and the load that nothing is known without, may go beyond it
     """
 
     processes: tuple[int, int] = (2, 4)
@@ -384,9 +387,11 @@ def measure_process(
             alive = [c for c in alive if c.session is not None]
             if tick is not None:
                 tick((load * p.visits + visit + 1) / (p.loads * p.visits))
+            if time.monotonic() - started > p.budget_s * (load + 1) / p.loads:
+                break
         for c in alive:
             c.close()
-        if load >= 1 and time.monotonic() - started > p.budget_s:
+        if time.monotonic() - started > p.budget_s:
             break
     now = throttled()
     cut = now - quota if now is not None and quota is not None else 0
@@ -524,15 +529,24 @@ def combine(
     level = y - shift[:, None]
     count = (~np.isnan(y)).sum(axis=0)
     centre = np.array([np.nanmean(level[:, i]) if count[i] else np.nan for i in range(n)])
-    own = np.array([np.nanvar(level[:, i], ddof=1) if count[i] > 1 else np.nan for i in range(n)])
+    there = (~np.isnan(y)).sum(axis=1)
+    shifted = there >= SHARED
+    taken = np.where(shifted, there / np.maximum(there - 1, 1), 1.0)  # a shift takes its part of each deviation away
+    own = np.array(
+        [
+            np.nansum(taken * (level[:, i] - centre[i]) ** 2) / (count[i] - 1) if count[i] > 1 else np.nan
+            for i in range(n)
+        ]
+    )
     pooled, prior = pooled_variance(own[good], (count[good] - 1).astype(float))
+    known = float((count[good] - 1).sum())  # what is drawn to the pool is not better known than the pool is
     loads = float(np.nanmean(within)) if not np.isnan(within).all() else 0.0
     if prior == 0.0:  # too few candidates to learn from: what the calibration says of processes, and the loads
-        pooled, prior = max(cal.process_var + loads, 0.0), CALIBRATED
+        pooled, prior, known = max(cal.process_var + loads, 0.0), CALIBRATED, math.inf
     reference = max(cal.group_var + float(np.mean([s.reference_error**2 for s in first.values()])), 0.0)
-    seen = len(first)
-    if seen > 1 and len(good) > 2:
-        observed = float(shift[sorted(first)].var(ddof=1))
+    seen = int(shifted.sum())
+    if seen > 1:
+        observed = float(shift[shifted].var(ddof=1))
         reference = (CALIBRATED * reference + (seen - 1) * observed) / (CALIBRATED + seen - 1)
     out = []
     for i in range(n):
@@ -541,7 +555,7 @@ def combine(
             continue
         k = int(count[i])
         spread, freedom = moderated(float(own[i]), k - 1, pooled, prior)
-        t = student(protocol.confidence, max(freedom, 1.0))
+        t = student(protocol.confidence, max(min(freedom, known), 1.0))
         wide = t * math.sqrt(2 * (spread + reference) / k)
         value = math.exp(float(centre[i])) * cal.baseline_ms
         parts = [s for _, s in rows[i]]
@@ -570,11 +584,12 @@ def combine(
 def _shifts(y: FloatArray) -> FloatArray:
     """(processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
 
-    y : (processes, candidates) logarithms, NaN where a process lacks a candidate
+    y : (processes, candidates) logarithms, NaN where a process lacks a candidate. A process of one or two candidates tells
+    nothing of what is common to them, and is taken as it is: its shift would be their own deviation.
     """
-    there = (~np.isnan(y)).any(axis=1)
+    there = (~np.isnan(y)).sum(axis=1) >= SHARED
     shift = np.zeros(len(y))
-    if there.sum() < 2 or y.shape[1] < 3:
+    if there.sum() < 2:
         return shift
     for _ in range(5):
         left = y - np.nanmean(y - shift[:, None], axis=0)

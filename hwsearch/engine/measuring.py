@@ -33,6 +33,8 @@ from hwsearch.supernets.checkpoint import cut
 
 #: a subnet whose measurement failed this often is left alone
 MAX_FAILURES = 2
+#: how the failure of a job begins that is done again for the host's sake
+_MOVED = "the reference moved"
 
 
 def accuracy_protocol(campaign: Campaign) -> str:
@@ -345,10 +347,9 @@ class _Order:
                 if job is not None:
                     base = len(wanted & self._known().keys())
                     hands.do(job, partial(_advance, update, base, len(job.payload["ids"])))
-            rows = self.queue.find(keys)
-            keys |= {part.key for j in rows if j.status == "split" for part in halves(j)}
+            rows = self._with_parts(keys)
             if job is None:
-                if not any(j.status in ("queued", "leased") for j in self.queue.find(keys)):
+                if not any(j.status in ("queued", "leased") for j in rows):
                     break
                 self.stop.wait(0.2)
             update(len(wanted & self._known().keys()))
@@ -357,6 +358,15 @@ class _Order:
                 self.campaign.progress.warn(
                     f"{self.target.name}: {len(job.payload['archs'])} subnets are not measured: {job.failure}"
                 )
+
+    def _with_parts(self, keys: set[str]) -> list[Job]:
+        """The jobs of these keys and, however often they were split, their parts, whose keys are added."""
+        while True:
+            rows = self.queue.find(keys)
+            parts = {part.key for j in rows if j.status == "split" for part in halves(j)}
+            if parts <= keys:
+                return rows
+            keys |= parts
 
     def note(self) -> str:
         """A remark for the finished step."""
@@ -384,7 +394,7 @@ def latency_job(
         "protocol": asdict(protocol),
         "protocol_key": protocol.key,
         "metrics": metrics,
-        "extra_s": campaign.config.fleet.deadline_s,
+        "deadline_s": campaign.config.fleet.deadline_s,
         "part": False,
     }
     ids = sorted(a.id for a in group)
@@ -397,11 +407,17 @@ def job_kind(campaign: Campaign) -> str:
     return f"latency:{campaign.loaded.digest}"
 
 
+def _process_s(protocol: Protocol, models: int) -> float:
+    """How long one measuring process may take: twice the protocol's budget, and time to start, load and warm up."""
+    return 60 + 2 * protocol.budget_s + 2 * models
+
+
 def _deadline(payload: Mapping[str, Any]) -> float:
-    """Twice the protocol's budget, and time to start, load and warm up."""
-    if payload["extra_s"] is not None:
-        return float(payload["extra_s"])
-    return float(60 + 2 * payload["protocol"]["budget_s"] + 2 * len(payload["ids"]))
+    """What is configured for a whole job, or what its processes may take."""
+    if payload["deadline_s"] is not None:
+        return float(payload["deadline_s"])
+    protocol = protocol_of(payload["protocol"])
+    return protocol.processes[1] * _process_s(protocol, len(payload["ids"]))
 
 
 def halves(job: Job) -> list[NewJob]:
@@ -462,13 +478,14 @@ class Hands:
         timings, further, told = self._measured(target, job, [i for i, _ in todo], [g for _, g in todo], tick)
         self.failed[job.device] = 0
         moved = {i for i, t in timings.items() if t.failure is None and t.moved}
-        again = moved if job.attempts == 1 else set()
+        once_more = job.attempts < job.max_attempts and not (job.failure or "").startswith(_MOVED)
+        again = moved if once_more else set()
         rows = self._rows(job, {i: t for i, t in timings.items() if i not in again}, further, told)
         for m in rows:
             if m.failure is not None:
                 self.campaign.progress.warn(f"subnet {m.arch_id} on {target.name}: {m.failure}")
         if again:
-            text = f"the reference moved while {len(again)} subnets were measured; they are measured again"
+            text = f"{_MOVED} while {len(again)} subnets were measured; they are measured again"
             self.campaign.progress.warn(f"{target.name}: {text}.")
             self.queue.fail(job, text, rows)
         else:
@@ -496,11 +513,24 @@ class Hands:
         answers: list[dict[str, Any]] = []
         timings: list[Timing] = []
         open_ = set(ids)
+        until, longest = time.monotonic() + job.deadline_s, 0.0
         for k in range(most):
+            began = time.monotonic()
+            left_s = until - began
+            if k >= fewest and left_s < 1.2 * longest:
+                break  # what there is counts, and says that it has not converged
+            if left_s <= 0:
+                raise WorkerError(
+                    f"{k} of {fewest} measuring processes took {job.deadline_s:g} s, which is all that their job has.",
+                    hint="Allow more with [fleet] deadline_s.",
+                )
+            # a process that hangs must not take the time of all
+            limit = left_s if job.payload["deadline_s"] is not None else min(left_s, _process_s(protocol, len(ids)))
             entries = [e for e in spec["workloads"] if e["arch_id"] in open_]
             part = spec | {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
             share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
-            answer = target.executor.run(part, _files_of(part, files), job.deadline_s, share)
+            answer = target.executor.run(part, _files_of(part, files), limit, share)
+            longest = max(longest, time.monotonic() - began)
             answers.append(answer)
             samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
             found.append([samples.get(i) for i in ids])
@@ -627,12 +657,17 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
         "reference": reference,
     }
     found: list[list[Sample]] = []
-    failure = "nothing was timed."
+    failure, tried = "nothing was timed.", 0
+    deadline_s = campaign.config.fleet.deadline_s or _process_s(protocol, len(probes))
+    wanted = -(-protocol.calibrate // 2)  # all that is measured later rests on it, so not on a few of many
     with campaign.progress.task(f"calibrate {target.name}", protocol.calibrate, "processes") as task:
         for k in range(protocol.calibrate):
+            if k - len(found) > protocol.calibrate - wanted or (not found and k == 3):
+                break
+            tried = k + 1
             seed = [campaign.config.search.seed, k, *purpose.encode()]
             try:
-                answer = target.executor.run(spec | {"seed": seed}, files, 60 + 2 * protocol.budget_s)
+                answer = target.executor.run(spec | {"seed": seed}, files, deadline_s)
             except (DeviceError, MeasurementError) as error:
                 failure = str(error)
                 continue
@@ -643,9 +678,9 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
             else:
                 found.append(samples)
             task.update(k + 1)
-        if not found:
+        if len(found) < wanted:
             raise DeviceError(
-                f"device {target.name!r} cannot be calibrated: {failure}",
+                f"device {target.name!r} cannot be calibrated; {len(found)} of {tried} processes could: {failure}",
                 hint="Put the device right, and give the same command again.",
             )
         made = calibrate(found)

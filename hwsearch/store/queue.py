@@ -117,7 +117,11 @@ class Queue:
         self.database = store.database
 
     def submit(self, jobs: Iterable[NewJob]) -> int:
-        """Queue jobs; returns how many. One that is open already stays as it is; one that has ended starts afresh."""
+        """Queue jobs; returns how many. One that has ended starts afresh.
+
+        One that is queued already keeps its place and attempts, and takes payload and limits anew, which a user may have
+        changed since; one that is leased stays as it is.
+        """
         batch = {j.key: j for j in jobs}
         with self.database.write() as connection:
             return self._submit(connection, list(batch.values()))
@@ -144,7 +148,10 @@ class Queue:
             status = connection.scalar(sa.select(_J.c.status).where(_J.c.key == job.key))
             if status is None:
                 connection.execute(sa.insert(_J), row)
-            elif status not in ("queued", "leased"):
+            elif status == "queued":
+                changed = {k: row[k] for k in ("payload", "deadline_s", "max_attempts")}
+                connection.execute(sa.update(_J).where(_J.c.key == job.key).values(**changed))
+            elif status != "leased":
                 connection.execute(sa.update(_J).where(_J.c.key == job.key).values(**row))
             count += status not in ("queued", "leased")
         return count
@@ -194,12 +201,13 @@ class Queue:
     def complete(self, job: Job, measurements: Iterable[Measurement] = (), *, run: int | None = None) -> int:
         """Keep a job's results and end it, both or neither; returns how many results were new.
 
-        A late result, whose lease has ended, is kept as well where there is no other yet.
+        A late result, whose lease has ended, is kept as well where there is no other yet. A job that was split meanwhile
+        stays so: whoever waits for it must learn of its parts.
         """
         batch = list(measurements)
         with self.database.write() as connection:
             new = self.store.add_within(connection, batch, run=run) if batch else 0
-            self._end(connection, [_J.c.id == job.id], "done", None)
+            self._end(connection, [_J.c.id == job.id, _J.c.status != "split"], "done", None)
         return new
 
     def fail(self, job: Job, failure: str, measurements: Iterable[Measurement] = ()) -> Status | None:

@@ -186,9 +186,53 @@ def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
     assert np.abs([t.value for t in timings] / TRUTH - 1).max() < 0.05
 
 
+def plain_sample(log_ratio):
+    one = np.ones(1)
+    return p.Sample(np.exp([log_ratio - 0.001, log_ratio + 0.001]), 1.0, 0.002, 1.0, one, one, one)
+
+
+def test_a_process_of_one_candidate_tells_of_it_and_not_of_all():
+    """What deviates there is not taken for the error of the reference: it counts for the value and for its variance."""
+    both = [[plain_sample(0.0) for _ in range(6)] for _ in range(2)]
+    lone = [plain_sample(0.06), *[None] * 5]
+    found = p.combine([*both, lone], p.Protocol(), Calibration((1.0,)))
+    assert found[0].value == pytest.approx(math.exp(0.02)) and found[1].value == pytest.approx(1.0)
+    assert found[0].low < 1.0 and found[0].half_width() > 0.02
+
+
+def test_intervals_of_a_small_group_are_as_honest():
+    """Independent normal effects of model and process; processes go on for what is not settled, as in a campaign."""
+    rng = np.random.default_rng(0)
+    protocol, scale = p.Protocol(processes=(2, 4)), Calibration((1.0,), 0.01**2, 0.005**2)
+
+    def campaign():
+        found, open_ = [], [0, 1, 2, 3]
+        for _ in range(protocol.processes[1]):
+            reference = rng.normal(0, 0.005)
+            row = {i: plain_sample(reference + rng.normal(0, 0.01)) for i in open_}
+            found.append([row.get(i) for i in range(4)])
+            timings = p.combine(found, protocol, scale)
+            open_ = p.unsettled(timings, protocol) if len(found) >= 2 else open_
+            if not open_:
+                break
+        return timings
+
+    held = [a.low <= b.value <= a.high for _ in range(250) for a, b in zip(campaign(), campaign(), strict=True)]
+    assert 0.94 <= np.mean(held) <= 0.985
+
+
 def test_the_budget_ends_it(monkeypatch):
     timings = measure(Host(monkeypatch, load_sd=0.1), TRUTH, budget_s=0.01, loads=9, processes=(1, 1))
-    assert {len(t.loads) for t in timings} == {2}
+    assert {(len(t.loads), len(t.raw)) for t in timings} == {(1, 1)}
+
+
+def test_a_slow_device_gets_fewer_visits_to_each_load_and_keeps_to_its_budget(monkeypatch):
+    host = Host(monkeypatch)
+    slow = 2000 * TRUTH  # a visit to all of them takes about a minute
+    timings = measure(host, slow, reference=1000.0, budget_s=500.0, processes=(1, 1))
+    assert host.monotonic() < 500 + 2 * 3 * slow.sum() / 1e3
+    assert {len(t.loads) for t in timings} == {2} and max(len(t.raw) for t in timings) < 12
+    assert np.abs([t.value for t in timings] / slow * 1000 / timings[0].baseline - 1).max() < 0.1
 
 
 def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):

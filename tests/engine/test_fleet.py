@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hwsearch.devices import Calibration
@@ -16,7 +18,7 @@ def sampled(ids, quiet=1.0):
     """What a process found: every model takes twice as long as the reference."""
     times = {"ratio": [2.0, 2.001], "raw": [2.0], "minima": [2.0], "runs": [2.0] * 6}
     sample = {**times, "reference": quiet, "reference_error": 0.001, "quiet": quiet, "throttled": 0, "failure": None}
-    return [{"arch_id": i, "sample": sample} for i in ids]
+    return [{"arch_id": i, "sample": dict(sample)} for i in ids]
 
 
 class Device:
@@ -161,3 +163,83 @@ def test_one_model_that_fails_in_a_process_is_a_recorded_failure(campaign, archs
     target.executor = Failing()
     assert set(m.measure_latency(campaign, target, archs)) == {a.id for a in archs} - {archs[2].id}
     assert "NaN" in campaign.store.failures(metric="latency_ms")[0].failure
+
+
+class Clocked(Device):
+    """Each process takes `seconds` of a clock that only this one moves."""
+
+    def __init__(self, monkeypatch, seconds, **known):
+        super().__init__(**known)
+        self.now, self.seconds, self.limits = 0.0, seconds, []
+        monkeypatch.setattr(m, "time", self)
+
+    def monotonic(self):
+        return self.now
+
+    def run(self, job, files, deadline_s, tick=None):
+        self.limits.append(deadline_s)
+        self.now += self.seconds
+        answer = super().run(job, files, deadline_s, tick)
+        for row, spread in zip(answer["rows"], [0.2, -0.2] * 9, strict=False):  # never settled
+            row["sample"]["ratio"] = [2.0 + spread * self.calls] * 2
+        return answer
+
+
+def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, monkeypatch):
+    protocol = replace(campaign.protocol, processes=(2, 4))
+    job = m.latency_job(campaign, campaign.target("one"), archs, protocol, "search")
+    once = 60 + 2 * protocol.budget_s + 2 * len(archs)
+    assert job.deadline_s == 4 * once
+
+    def measured(deadline_s, seconds):
+        queue, target = Queue(campaign.store), campaign.target("one")
+        target.executor = Clocked(monkeypatch, seconds)
+        payload = {**job.payload, "deadline_s": deadline_s}
+        limit = deadline_s or job.deadline_s
+        queue.submit([replace(job, key=f"{deadline_s}-{seconds}", payload=payload, deadline_s=limit)])
+        hands = m.Hands(campaign, [target])
+        return hands._measured(target, hands.take(), [a.id for a in archs], [a.to_dict() for a in archs], None)
+
+    timings, _, _ = measured(None, 10.0)
+    assert campaign.target("one").executor.limits == [once] * 4
+    timings, _, _ = measured(100.0, 30.0)  # three processes fit, a fourth would not
+    assert campaign.target("one").executor.limits == [100.0, 70.0, 40.0]
+    assert all(t.processes == 3 and not t.summary(0.01)["converged"] for t in timings.values())
+    with pytest.raises(WorkerError, match="1 of 2 measuring processes took 20 s"):
+        measured(20.0, 30.0)
+
+
+def test_a_calibration_does_not_rest_on_a_few_of_many_processes(campaign, archs, small_config, tmp_path):
+    config = tmp_path / "eight.toml"
+    config.write_text(small_config.read_text().replace("calibrate = 1", "calibrate = 8"))
+    fresh = Campaign.open(config, folder=tmp_path / "eight")
+    target = fresh.target("one")
+    target.executor = Device(dies_at=3)
+    with pytest.raises(DeviceError, match=r"cannot be calibrated; 2 of 7 processes could: no route"):
+        m.measure_latency(fresh, target, archs)
+    assert target.executor.calls == 7
+    target.executor = Device(dies_at=1)
+    with pytest.raises(DeviceError, match="0 of 3 processes could"):
+        m.measure_latency(fresh, target, archs)
+    target.executor = Device()
+    assert len(m.measure_latency(fresh, target, archs)) == 8  # nothing was kept of that
+
+
+def test_parts_of_parts_are_waited_for(campaign, archs):
+    queue, target = Queue(campaign.store), campaign.target("one")
+    campaign.store.add_architectures(archs)
+    queue.submit([m.latency_job(campaign, target, archs, campaign.protocol, "search")])
+    key = {queue.find()[0].key}
+    for _ in range(3):  # the whole, its halves
+        job = queue.claim("other", [target.fingerprint])
+        assert queue.split(job, m.halves(job), "crash")
+    rows = m._Order(campaign, target, archs, "search")._with_parts(key)
+    assert len(key) == len(rows) == 7 and sum(r.status == "queued" for r in rows) == 4
+
+
+def test_a_group_that_moved_after_a_crash_is_measured_again_all_the_same(campaign, archs):
+    target = campaign.target("one")
+    target.executor = device = Slower(3)
+    device.first = WorkerError("hung")
+    found = m.measure_latency(campaign, target, archs)
+    assert device.calls == 5 and not any(v.details["moved"] for v in found.values())

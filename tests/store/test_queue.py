@@ -123,6 +123,25 @@ def test_a_clock_that_steps_loses_no_job(queue: Queue, clock: list[float], step:
     assert queue.complete(first, [row("a")]) + queue.complete(again, [row("a")]) == 1
 
 
+def test_a_queued_job_takes_a_new_deadline_and_keeps_its_attempts(queue: Queue) -> None:
+    queue.submit([new("a")])
+    queue.fail(queue.claim("w", ["d"]), "hung")
+    assert queue.submit([NewJob("a", "k", "d", {"x": "longer"}, 99.0, 3)]) == 0
+    job = queue.claim("w", ["d"])
+    assert (job.deadline_s, job.payload, job.attempts, job.max_attempts) == (99.0, {"x": "longer"}, 2, 3)
+    queue.submit([new("a")])
+    assert queue.find(["a"])[0].deadline_s == 99.0  # it is being done
+
+
+def test_a_late_result_of_a_split_job_is_kept_and_its_parts_stay_known(queue: Queue, clock: list[float]) -> None:
+    queue.submit([new("a")])
+    slow = queue.claim("w", ["d"], lease_s=10)
+    clock[0] += 11
+    assert queue.split(queue.claim("x", ["d"]), [new("a1"), new("a2")], "crash")
+    assert queue.complete(slow, [row("a")]) == 1
+    assert status(queue, "a")[0] == "split"
+
+
 def test_a_split_job_gives_way_to_its_parts(queue: Queue) -> None:
     queue.submit([new("a")])
     job = queue.claim("w", ["d"])
