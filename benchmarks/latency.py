@@ -181,9 +181,9 @@ def disagreement(a: np.ndarray, b: np.ndarray) -> float:
 # ---------------------------------------------------------------------- parts
 def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     works = bench.works[:30]
-    levels = (1, 4) if quick else (1, 2, 4, 8)
+    levels = (1, 4) if quick else (1, 2, 4)
     ours: dict[int, dict[str, list[float]]] = {}
-    trials = 1 if quick else 3
+    trials = 1 if quick else 2
     for level in levels:
         protocol = replace(PROTOCOL, processes=(level, level))
         ours[level] = {"seconds": [], "error": [], "rank": []}
@@ -199,7 +199,7 @@ def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict
     middle = {k: {n: float(np.median(v)) for n, v in row.items()} for k, row in ours.items()}
     default = middle[PROTOCOL.processes[0]]
     fixed = {}
-    for share in (1, 2) if quick else (0.5, 1, 2, 4):
+    for share in (1,) if quick else (1, 2):
         errors, ranks = [], []
         for trial in range(trials):
             a, b = (bench.fixed(works, share * default["seconds"], s) for s in (False, True))
@@ -231,7 +231,7 @@ def a_a(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     spread = lambda v: float(100 * np.ptp(v) / np.median(v))  # noqa: E731
     found: dict[str, list[float]] = {"visits": [], "bursts": []}
     runtime = create_runtime(DEVICE)
-    for trial in range(2 if quick else 10):
+    for trial in range(2 if quick else 5):
         rows = bench.job([*same, *bench.works[:12]], PROTOCOL, None, trial)
         found["visits"].append(spread(values(rows[:8])))
         bursts = []

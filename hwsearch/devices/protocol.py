@@ -32,6 +32,8 @@ Load = Callable[[], Session]
 QUIET = 0.05
 #: fewest candidates by which a process is seen to shift them all alike
 SHARED = 3
+#: fewest candidates that tell how much a model differs from process to process
+MANY = 8
 #: degrees of freedom that a calibration's variances count for
 CALIBRATED = 7.0
 
@@ -543,7 +545,9 @@ def combine(
     loads = float(np.nanmean(within)) if not np.isnan(within).all() else 0.0
     if prior == 0.0:  # too few candidates to learn from: what the calibration says of processes, and the loads
         pooled, prior, known = max(cal.process_var + loads, 0.0), CALIBRATED, math.inf
-    reference = max(cal.group_var + float(np.mean([s.reference_error**2 for s in first.values()])), 0.0)
+    # the reference is a model as the candidates are: where they are many, it differs from process to process as they do
+    errors = [s.reference_error**2 for s in first.values()]
+    reference = pooled if len(good) >= MANY else max(cal.group_var + float(np.mean(errors)), 0.0)
     seen = int(shifted.sum())
     if seen > 1:
         observed = float(shift[shifted].var(ddof=1))

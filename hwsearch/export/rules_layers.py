@@ -53,7 +53,7 @@ def conv(
 
 @rule("linear")
 def linear(trace: Trace, input: Value, weight: Tensor, bias: Tensor | None = None) -> Value:
-    if not isinstance(input, Value) or not isinstance(weight, Tensor):
+    if isinstance(weight, Value):
         raise NoRule("a linear layer whose weight is computed")
     shape = (*input.shape[:-1], weight.shape[0])
     if len(input.shape) == 2:
@@ -86,7 +86,7 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Value:
-    if max_norm is not None or not isinstance(weight, Tensor):
+    if max_norm is not None or isinstance(weight, Value):
         raise NoRule("an embedding with a largest norm, or one that is computed")
     return trace.op("Gather", [weight, input], (*input.shape, weight.shape[1]), weight.dtype, axis=0)
 

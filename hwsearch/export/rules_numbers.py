@@ -14,7 +14,7 @@ from hwsearch.export.trace import Trace, Value, result_type, rule
 
 
 def _shape(x: Any) -> tuple[Size, ...]:
-    return tuple(x.shape) if isinstance(x, (Value, Tensor)) else ()
+    return tuple(x.shape) if isinstance(x, Tensor) else ()
 
 
 # ---------------------------------------------------------------------- element by element
@@ -117,7 +117,7 @@ def to(trace: Trace, input: Value, *args: Any, dtype: Any = None, device: Any = 
     for arg in args:
         if isinstance(arg, torch.dtype):
             dtype = arg
-        elif isinstance(arg, (Value, Tensor)):
+        elif isinstance(arg, Tensor):
             dtype = arg.dtype
     return input if dtype is None else trace.cast(input, dtype)
 

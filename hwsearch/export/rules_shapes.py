@@ -254,7 +254,7 @@ def getitem(trace: Trace, x: Any, index: Any) -> Value:
     dots = [i for i, e in enumerate(entries) if e is Ellipsis]
     at = dots[0] if dots else len(entries)
     entries[at : at + len(dots)] = rest
-    if sum(isinstance(e, (Value, Tensor)) for e in entries) > 1:
+    if sum(isinstance(e, Tensor) for e in entries) > 1:
         raise NoRule("an index of several tensors")
     slices: dict[int, slice] = {}
     axis = 0
@@ -267,7 +267,7 @@ def getitem(trace: Trace, x: Any, index: Any) -> Value:
     for entry in entries:
         if entry is None:
             result = unsqueeze(trace, result, axis)
-        elif isinstance(entry, (Value, Tensor)):
+        elif isinstance(entry, Tensor):
             if entry.dtype not in (torch.int64, torch.int32):
                 raise NoRule("an index of another type than integers")
             result = index_select(trace, result, axis, entry)

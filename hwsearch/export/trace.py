@@ -31,9 +31,10 @@ def rule(*names: str, view: bool = False) -> Callable[[Callable[..., Any]], Call
         def viewing(trace: Trace, x: Any, *args: Any, **kwargs: Any) -> Any:
             result = function(trace, x, *args, **kwargs)
             for v in result if isinstance(result, (tuple, list)) else [result]:
-                if isinstance(v, Value) and v is not x:
+                if v is not x:
                     v.shared = True
-                    x.shared = True
+                    if isinstance(x, Value):
+                        x.shared = True
             return result
 
         RULES.update(dict.fromkeys(names, viewing if view else function))
@@ -42,48 +43,55 @@ def rule(*names: str, view: bool = False) -> Callable[[Callable[..., Any]], Call
     return register
 
 
-class Value:
-    """A tensor of the traced network: name, shape and type; behaves as a `torch.Tensor` as far as there are rules.
+#: what values are made of: their numbers are never looked at
+NOTHING = torch.empty(0)
+
+
+class Value(Tensor):
+    """A tensor of the traced network: a name, a shape and a type, but no numbers.
+
+    To a network's code it is a `torch.Tensor`; all that it does goes through the rules.
 
     shared : another value may have the same memory, so that no rule can follow a change in place
     """
 
-    device = torch.device("cpu")
-    requires_grad = is_sparse = is_quantized = is_nested = is_cuda = False
+    # in place of what torch would say about `NOTHING`
+    name: str = ""  # type: ignore[assignment]
+    shape: Any = ()
+    dtype: Any = None
+    device: Any = torch.device("cpu")
+    requires_grad: Any = False
+    is_sparse: Any = False
+    is_quantized: Any = False
+    is_nested: Any = False
+    is_cuda: Any = False
+    shared: bool = False
+    run: Trace
 
-    def __init__(self, trace: Trace, name: str, shape: Sequence[Size], dtype: torch.dtype) -> None:
-        self.trace, self.name, self.shape, self.dtype = trace, name, tuple(shape), dtype
-        self.shared = False
+    def __new__(cls, trace: Trace, name: str, shape: Sequence[Size], dtype: torch.dtype) -> Value:
+        self: Value = Tensor._make_subclass(cls, NOTHING)
+        self.run, self.name, self.shape, self.dtype = trace, name, tuple(shape), dtype
+        return self
+
+    def __init__(self, *_: Any) -> None:
+        pass
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        raise NoRule(f"{function} outside of the trace")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not callable(getattr(Tensor, name, None)):
-            raise NoRule(f"Tensor.{name}")
-        return lambda *args, **kwargs: self.trace.call(name, (self, *args), kwargs)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.trace.call("getitem", (self, index))
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.unbind(0))
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __bool__(self) -> bool:
-        raise NoRule("a branch on a tensor's number")
+        """What rules themselves do with values; the network's own calls come through the trace."""
+        first = next((x for x in args if isinstance(x, Value)), None)
+        if first is None:
+            raise NoRule(f"torch's {function.__name__!r} of values in a list")
+        return first.run.call(function.__name__, args, kwargs)
 
     def dim(self) -> int:
         return len(self.shape)
 
     ndimension = dim
-    ndim = property(dim)
+    ndim = property(dim)  # type: ignore[assignment]
 
-    def size(self, axis: int | None = None) -> Any:
-        return self.shape if axis is None else self.shape[axis]
+    def size(self, dim: int | None = None) -> Any:  # type: ignore[override]
+        return self.shape if dim is None else self.shape[dim]
 
     def numel(self) -> Any:
         total: Any = 1
@@ -92,45 +100,22 @@ class Value:
         return total
 
     def is_floating_point(self) -> bool:
-        return self.dtype.is_floating_point
+        return bool(self.dtype.is_floating_point)
 
-    @property
-    def T(self) -> Any:
-        return self.trace.call("t", (self,))
+    T: Any = property(lambda self: self.run.call("t", (self,)))
+    mT: Any = property(lambda self: self.run.call("transpose", (self, -2, -1)))
 
-    @property
-    def mT(self) -> Any:
-        return self.trace.call("transpose", (self, -2, -1))
+    def __len__(self) -> int:
+        return int(self.shape[0])
 
-    def __neg__(self) -> Any:
-        return self.trace.call("neg", (self,))
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.run.call("unbind", (self,)))
 
-    def __invert__(self) -> Any:
-        return self.trace.call("bitwise_not", (self,))
-
-    __hash__ = object.__hash__
-
-    def item(self) -> Any:
+    def _number(self, *_: Any) -> Any:
         raise NoRule("a tensor's number")
 
-    __int__ = __float__ = __index__ = tolist = numpy = item
+    __bool__ = __int__ = __float__ = __index__ = _number
 
-
-def _binary(name: str, *, turned: bool = False) -> Callable[[Value, Any], Any]:
-    if turned:
-        return lambda self, other: self.trace.call(name, (other, self))
-    return lambda self, other: self.trace.call(name, (self, other))
-
-
-#: Python's operators → torch's functions; each has a turned and an in-place form
-OPERATORS = {
-    **{n: n for n in ("add", "sub", "mul", "pow", "matmul", "eq", "ne", "lt", "le", "gt", "ge")},
-    **dict(zip(("truediv", "and", "or", "xor"), ("div", "bitwise_and", "bitwise_or", "bitwise_xor"), strict=True)),
-}
-for _operator, _name in OPERATORS.items():
-    setattr(Value, f"__{_operator}__", _binary(_name))
-    setattr(Value, f"__r{_operator}__", _binary(_name, turned=True))
-    setattr(Value, f"__i{_operator}__", _binary(f"{_name}_"))
 
 #: function of torch → other names of it
 OTHER_NAMES = {
@@ -167,7 +152,10 @@ class Trace(TorchFunctionMode):
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
         """What a function gives for values; a change in place gives the value that was changed."""
-        name = name[2:-2] if name.startswith("__") else name
+        if name.startswith("__"):
+            name = name[2:-2]
+            if name.startswith("i") and SYNONYMS.get(name[1:], name[1:]) in RULES:  # += and the like
+                return self.call(f"{SYNONYMS.get(name[1:], name[1:])}_", args, kwargs)
         name = SYNONYMS.get(name, name)
         if name in RULES:
             return RULES[name](self, *args, **kwargs or {})
@@ -210,11 +198,9 @@ class Trace(TorchFunctionMode):
             x = Value(self, self.graph.emit("Squeeze", [self.sizes([x])])[0], (), torch.int64)
         if isinstance(x, (int, float)):
             return self.graph.number(x, dtype)
-        if isinstance(x, Tensor) and x.dtype != dtype:
-            x = x.to(dtype)
-        if isinstance(x, Value) and x.dtype != dtype:
+        if isinstance(x, Value):
             return self.cast(x, dtype).name
-        return self.name(x)
+        return self.name(x.to(dtype) if isinstance(x, Tensor) else x)
 
     def cast(self, x: Value, dtype: torch.dtype) -> Value:
         if dtype not in TYPES:
@@ -276,7 +262,7 @@ def result_type(a: Any, b: Any) -> torch.dtype:
 
 
 def _example(x: Any) -> Any:
-    return _empty(x.dtype, len(x.shape) > 0) if isinstance(x, (Value, Tensor)) else 1 if isinstance(x, Dim) else x
+    return _empty(x.dtype, len(x.shape) > 0) if isinstance(x, Tensor) else 1 if isinstance(x, Dim) else x
 
 
 @lru_cache(None)

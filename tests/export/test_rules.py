@@ -103,6 +103,7 @@ RULES: dict[str, tuple[tuple[Input, ...], Callable[..., Any]]] = {
     ),
     "shuffle": (IMAGE, lambda m, x: x.view(-1, 2, x.shape[1] // 2, *x.shape[2:]).transpose(1, 2).flatten(1, 2)),
     "change in place": (VECTORS, lambda m, x: [y := x * 1, y.relu_(), y + 0 * y.add_(1), F.relu(z := x - 1, True) + z]),
+    "kinds of input": (VECTORS, lambda m, x: x * 2 if isinstance(x, Tensor) and torch.is_tensor(x) else x),
     "operator in place": (VECTORS, lambda m, x: torch.add(y := x * 2, y.__iadd__(x))),
 }  # fmt: skip
 
@@ -209,6 +210,14 @@ def test_each_module_gets_its_own_mode_back() -> None:
         by(net, IMAGE)
         assert [m.training for m in net.modules()] == before
     assert torch.equal(net.layers["batch"].running_mean, mean)
+
+
+def test_weights_stay_as_they_are() -> None:
+    net = Call(RULES["table"][1]).eval()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    by_rules(net, VECTORS)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert not any(vars(v) for v in (*net.parameters(), *net.buffers()))
 
 
 def test_equal_nodes_are_written_once() -> None:
