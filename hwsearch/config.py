@@ -168,7 +168,8 @@ class FleetConfig(_Part):
     """Who measures; see docs/fleet.md.
 
     isolation : each job in a fresh process, which may crash or hang without harm
-    deadline_s : a job takes at most this long; None: what the protocol's budget allows, and as much again
+    deadline_s : a job takes at most this long, all its measuring processes together; None: what the protocol's budget
+        allows for each of them, and as much again
     lease_s : a worker of another host that is not heard of for this long has lost its job
     scheduler : address of a Dask scheduler, ``tls://HOST:8786``
     certificates : folder that ``hwsearch cluster certs`` made
