@@ -110,6 +110,7 @@ class ProtocolConfig(_Part):
     block_ms: float = Field(2.0, gt=0)
     half_width: float = Field(0.01, gt=0, lt=1)
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    warmup_ms: float = Field(20.0, gt=0)
     moved: float = Field(0.1, gt=0)
     group: int = Field(40, ge=1)
     budget_s: float = Field(120.0, gt=0)

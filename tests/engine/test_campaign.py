@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import fields
 
 import numpy as np
 import onnxruntime
@@ -14,7 +15,8 @@ import pytest
 
 import hwsearch
 from hwsearch.accuracy import calibrated_subnet
-from hwsearch.config import load_config
+from hwsearch.config import ProtocolConfig, load_config
+from hwsearch.devices import Protocol
 from hwsearch.engine import Campaign, steps
 from hwsearch.errors import CampaignError, ConfigError, DataError, LimitError, PredictorError, StoreError
 from hwsearch.front import non_dominated
@@ -240,3 +242,8 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(small_config, tmp_path
     assert before
     hwsearch.run(small_config, folder=folder)
     assert before < kept(folder)
+
+
+def test_every_setting_of_the_protocol_can_be_configured_and_has_one_default():
+    assert Protocol(**ProtocolConfig().model_dump()) == Protocol()
+    assert set(ProtocolConfig.model_fields) == {f.name for f in fields(Protocol)}
