@@ -117,9 +117,13 @@ class Queue:
         self.database = store.database
 
     def submit(self, jobs: Iterable[NewJob]) -> int:
-        """Queue jobs; returns how many. One that is open already stays as it is; one that has ended starts afresh."""
+        """Queue jobs; returns how many. One that is open already stays as it is; one that has ended starts afresh.
+
+        Ended is also the one whose last worker was lost, so a campaign that was killed often goes on all the same.
+        """
         batch = {j.key: j for j in jobs}
         with self.database.write() as connection:
+            self._expire(connection, self._now(connection))
             return self._submit(connection, list(batch.values()))
 
     def _submit(self, connection: sa.Connection, batch: Sequence[NewJob]) -> int:
