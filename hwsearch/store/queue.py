@@ -117,13 +117,14 @@ class Queue:
         self.database = store.database
 
     def submit(self, jobs: Iterable[NewJob]) -> int:
-        """Queue jobs; returns how many. One that has ended starts afresh.
+        """Queue jobs; returns how many. One that has ended starts afresh, also the one whose last worker was lost.
 
         One that is queued already keeps its place and attempts, and takes payload and limits anew, which a user may have
         changed since; one that is leased stays as it is.
         """
         batch = {j.key: j for j in jobs}
         with self.database.write() as connection:
+            self._expire(connection, self._now(connection))
             return self._submit(connection, list(batch.values()))
 
     def _submit(self, connection: sa.Connection, batch: Sequence[NewJob]) -> int:

@@ -104,6 +104,15 @@ def test_a_lost_worker_costs_an_attempt_and_a_released_job_none(queue: Queue, cl
     assert status(queue, "a") == ("failed", 2) and "was lost" in queue.find()[0].failure
 
 
+def test_asking_again_renews_a_job_whose_last_worker_was_lost(queue: Queue, clock: list[float]) -> None:
+    for _ in range(3):  # an asker that is killed each time, more often than a job has attempts
+        queue.submit([new("a", attempts=2)])
+        assert queue.claim("w", ["d"], lease_s=10) is not None
+        clock[0] += 11
+    queue.submit([new("a", attempts=2)])
+    assert status(queue, "a")[0] == "queued"
+
+
 def test_a_lease_that_is_extended_does_not_end(queue: Queue, clock: list[float]) -> None:
     queue.submit([new("a")])
     job = queue.claim("elsewhere:1:1:a", ["d"], lease_s=5)
