@@ -4,7 +4,8 @@
 
 Subnets of Once-for-All's MobileNetV3 (w1.0, published size, random weights) at 224 px, one thread. A file costs: cutting
 the subnet out of the supernet, lowering it, serialising it; each subnet's time is the median of three passes over all.
-``median_ms`` and ``worst_ms`` are over subnets, ``worst_single_ms`` over all passes. ``protobuf_over_serialise``: time of
+``median_ms`` and ``worst_ms`` are over subnets, ``worst_single_ms`` over all passes: now and then
+a full garbage collection of Python falls into one, which the median of three leaves out. ``protobuf_over_serialise``: time of
 ``SerializeToString`` over that of our writer, each on a model just made, median over subnets.
 
 Then on some of them ours, TorchScript (``torch.onnx.export(dynamo=False)``) and dynamo (``dynamo=True``), one after the
