@@ -291,7 +291,9 @@ def plot(result: dict[str, Any], folder: Path) -> list[Path]:
         right.set_yticklabels(list(families))
         right.invert_yaxis()
         right.set_title("Other families, published sizes")
-        right.legend(loc="lower right")
+        right.legend(loc="lower left")
+        for axes in (left, right):
+            axes.xaxis.set_major_formatter("{x:g}")
         return save(figure, folder, "export")
 
 
