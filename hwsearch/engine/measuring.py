@@ -23,7 +23,7 @@ from hwsearch.devices.worker import WorkerError, pack, protocol_of
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.fleet import kept, quiet_host
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
-from hwsearch.export import lower
+from hwsearch.export import lower, serialise
 from hwsearch.objective import DEVICE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue, utc_now, worker_name
@@ -205,7 +205,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
         parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
     else:
         parts = [
-            Model(tuple(p.inputs), bytes(model.SerializeToString()), runs=p.runs)
+            Model(tuple(p.inputs), serialise(model), runs=p.runs)
             for p, model in models(campaign, arch, subnet)
         ]
     return Workload(tuple(parts), arch.id, arch.to_dict())

@@ -1,4 +1,7 @@
-"""The bytes of a model, several times quicker than by protobuf's own writer, which moves weights about as it grows."""
+"""The bytes of a model without protobuf's own writer, which moves the weights about as its buffer grows.
+
+About twice as quick for models of 20 MB and more, no quicker for those of a few MB (``benchmarks.export`` compares).
+"""
 
 from __future__ import annotations
 
