@@ -156,7 +156,9 @@ def rivals(net: Supernet, archs: Sequence[Architecture], say: Callable[[str], No
     for k, arch in enumerate(archs):
         shape, files = net.input_shape(arch), {}
         for name, export in exporters.items():
-            ms, files[name] = timed(lambda export=export, arch=arch, shape=shape: export(checkpoint.cut(net, arch), shape))
+            ms, files[name] = timed(
+                lambda export=export, arch=arch, shape=shape: export(checkpoint.cut(net, arch), shape)
+            )
             if k:
                 times[name].append(ms)
         if not k:

@@ -204,10 +204,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
     if form == "torch":
         parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
     else:
-        parts = [
-            Model(tuple(p.inputs), serialise(model), runs=p.runs)
-            for p, model in models(campaign, arch, subnet)
-        ]
+        parts = [Model(tuple(p.inputs), serialise(model), runs=p.runs) for p, model in models(campaign, arch, subnet)]
     return Workload(tuple(parts), arch.id, arch.to_dict())
 
 

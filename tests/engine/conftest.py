@@ -56,6 +56,15 @@ processes = [2, 2]
 """
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_other_campaigns(tmp_path_factory):
+    """Measurements on one host take turns by a lock in the temporary folder; the tests have a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        patch.setattr("tempfile.tempdir", None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_config(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("config") / "small.toml"
