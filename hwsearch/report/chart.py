@@ -112,7 +112,7 @@ def build(
     """The chart of one device's front. width, height : of the view box, pixels."""
     chart = Chart(
         width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
-        f"latency on {device.name} (ms, median)", axis_label(metric),
+        f"latency on {device.name} (ms)", axis_label(metric),
     )  # fmt: skip
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
     bounds = limits(device, objectives, metric)

@@ -76,7 +76,7 @@ def front_figure(
             x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z90 * front["accuracy_se"].to_numpy(), **bars
         )
         ax.scatter(x, y, s=34, color=BLUE, edgecolor=PAPER, lw=0.8, label="validated front", zorder=4)
-    ax.set_xlabel(f"latency on {device.name} (ms, median)")
+    ax.set_xlabel(f"latency on {device.name} (ms)")
     ax.set_ylabel(axis_label(metric))
     ax.margins(0.05, 0.07)
     for limit in limits(device, objectives, metric):
