@@ -134,7 +134,7 @@ def export_table(
         "facts": facts,
     }
     said = {
-        "statistic": "median of drift-corrected block medians",
+        "statistic": "mean over processes of block medians, brought to the undisturbed device",
         "protocol": rows[0].protocol,
         "measured": "model" if simulated else "whole network",
         "source": f"measured with hwsearch on supernet {campaign.config.supernet.name}, weights {campaign.loaded.digest}",
