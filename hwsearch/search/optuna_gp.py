@@ -28,4 +28,4 @@ class OptunaGpSearcher(OptunaSearcher):
         self._start = start
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return GPSampler(seed=seed, n_startup_trials=self._start)
+        return GPSampler(seed=seed, n_startup_trials=self._start, warn_independent_sampling=False)

@@ -120,7 +120,7 @@ class QnehviSearcher(RoundSearcher):
         front : (draws, f, m), costs : (draws, k, m)
         """
         fronts = [list(draw[(draw < reference).all(axis=1)]) for draw in front]
-        inside = (costs < reference).all(axis=2)
+        inside = np.asarray((costs < reference).all(axis=2))
         chosen: list[int] = []
         for _ in range(min(n, costs.shape[1])):
             gains = np.zeros(costs.shape[1])
