@@ -10,7 +10,7 @@ from pymoo.algorithms.moo.ctaea import CADASurvival
 from pymoo.core.population import Population
 
 from hwsearch.search.base import IntArray
-from hwsearch.search.evolution import rank_and_crowding
+from hwsearch.search.evolution import rank_and_crowding, survive
 from hwsearch.search.population import PopulationSearcher, directions, unit_costs
 
 #: the violation of a failed measurement, where infinity cannot be computed with
@@ -33,9 +33,13 @@ class CTaeaSearcher(PopulationSearcher):
         return len(self._weights) if len(self.objectives) > 1 else population
 
     def _select(self, pool: list[int], n: int) -> list[int]:
-        raise AssertionError("C-TAEA selects two archives at once")
+        """Of one objective, where no archive needs diversity, the best."""
+        values = self.values[pool]
+        return [pool[i] for i in survive(self.costs(values), self.violation(values), n, self.rng)]
 
     def _generation(self, new: list[int]) -> None:
+        if len(self.objectives) == 1:
+            return super()._generation(new)
         survival = CADASurvival(self._weights)
         pool = list(dict.fromkeys([*self._population, *self._diverse, *new]))
         values = self.values[pool]
@@ -63,7 +67,7 @@ class CTaeaSearcher(PopulationSearcher):
         self._diverse = [int(p) for p in diverse.get("position")]
 
     def _children(self, n: int) -> IntArray:
-        if not self._population:
+        if not self._population or not self._diverse:
             return super()._children(n)
         archives = [*self._population, *self._diverse]
         values = self.values[archives]

@@ -136,13 +136,6 @@ class TestOptunaNsga3(SearcherConformance):
         return create("optuna-nsga3", space, objectives, seed, population=8)
 
 
-class TestOptunaGp(SearcherConformance):
-    """An ask takes this sampler a second, so that only the last asks of these tests are its own."""
-
-    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        return create("optuna-gp", space, objectives, seed, start=38)
-
-
 class Repeating(RandomSearcher):
     """Asks what it asked before."""
 
