@@ -6,6 +6,7 @@ import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from hwsearch.errors import SearchError
 from hwsearch.search.base import Searcher
@@ -54,6 +55,6 @@ def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
                     )
                 )
             study.add_trials(added)
-    except (optuna.exceptions.OptunaError, ImportError) as error:
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
         raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
     return len(added)

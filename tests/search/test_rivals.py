@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -123,7 +125,7 @@ def test_evolution_gains_on_random_search(name: str) -> None:
 @pytest.mark.parametrize("name", ["linas", "weaknas", "brp-nas", "bananas", "parego", "qnehvi"])
 def test_predictors_gain_on_random_search(name: str) -> None:
     space = table_space(400)
-    small = {
+    small: dict[str, dict[str, Any]] = {
         "linas": {"population": 20, "inner_evaluations": 400},
         "weaknas": {"predictor": "ridge-or-svr", "top": 20},
         "brp-nas": {"predictor": "ridge-or-svr"},
@@ -159,6 +161,6 @@ def test_predictors_gain_on_random_search(name: str) -> None:
         ("linas", {"popluation": 10}),
     ],
 )
-def test_senseless_options_are_refused(name: str, options: dict[str, object]) -> None:
+def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(SearchError):
         create(name, small_space(), TWO, **options)
