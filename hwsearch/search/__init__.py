@@ -21,11 +21,28 @@ GROUP = "hwsearch.searchers"
 ALIASES = {"default": "guided"}
 #: this package's own tactics, for a source tree that is not installed
 BUILT_IN = {
+    "age-moea": "hwsearch.search.agemoea:AgeMoeaSearcher",
+    "balanced-random": "hwsearch.search.balanced_random:BalancedRandomSearcher",
+    "bananas": "hwsearch.search.bananas:BananasSearcher",
+    "brp-nas": "hwsearch.search.brpnas:BrpNasSearcher",
+    "ctaea": "hwsearch.search.ctaea:CTaeaSearcher",
     "guided": "hwsearch.search.guided:GuidedSearcher",
+    "linas": "hwsearch.search.linas:LinasSearcher",
+    "local-search": "hwsearch.search.local_search:LocalSearchSearcher",
+    "moead": "hwsearch.search.moead:MoeadSearcher",
     "nsga2": "hwsearch.search.nsga2:Nsga2Searcher",
+    "nsga3": "hwsearch.search.nsga3:Nsga3Searcher",
+    "optuna-cmaes": "hwsearch.search.optuna_cmaes:OptunaCmaesSearcher",
+    "optuna-gp": "hwsearch.search.optuna_gp:OptunaGpSearcher",
     "optuna-nsga2": "hwsearch.search.optuna_nsga2:OptunaNsga2Searcher",
+    "optuna-nsga3": "hwsearch.search.optuna_nsga3:OptunaNsga3Searcher",
     "optuna-tpe": "hwsearch.search.optuna_tpe:OptunaTpeSearcher",
+    "parego": "hwsearch.search.parego:ParegoSearcher",
+    "qnehvi": "hwsearch.search.qnehvi:QnehviSearcher",
     "random": "hwsearch.search.random_search:RandomSearcher",
+    "regularised-evolution": "hwsearch.search.regularised_evolution:RegularisedEvolutionSearcher",
+    "unsga3": "hwsearch.search.unsga3:UNsga3Searcher",
+    "weaknas": "hwsearch.search.weaknas:WeakNasSearcher",
 }
 
 

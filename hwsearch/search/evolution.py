@@ -64,9 +64,13 @@ class Mating:
     ) -> IntArray:
         """n canonical rows bred from rows (N, genes)."""
         a, b = (self._tournament(rank, crowding, n, rng) for _ in range(2))
-        crossed = space.crossover_array(rows[a], rows[b], rng)
-        single = rng.random(n) >= self.crossover
-        crossed[single] = rows[a][single]
+        return self.pairs(space, rows[a], rows[b], rng)
+
+    def pairs(self, space: SearchSpace, a: IntArray, b: IntArray, rng: np.random.Generator) -> IntArray:
+        """One child of each pair of rows a, b (n, genes), canonical."""
+        crossed = space.crossover_array(a, b, rng)
+        single = rng.random(len(a)) >= self.crossover
+        crossed[single] = a[single]
         return space.mutate_array(crossed, rng, self.mutation)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -23,13 +24,15 @@ TRIES = 20
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna without its line a study; the user's own level is put back."""
+def quiet() -> Iterator[None]:
+    """Optuna without its line a study and its notes on what is new; the user's own level is put back."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(max(level, logging.WARNING))
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
     finally:
         logger.setLevel(level)
 
@@ -67,7 +70,7 @@ class OptunaSearcher(Searcher):
     # ------------------------------------------------------------------ the study
     def _study(self) -> optuna.Study:
         seed = int(np.random.SeedSequence([abs(self.seed), self._asks]).generate_state(1)[0])
-        with _quiet():
+        with quiet():
             study = optuna.create_study(
                 storage=optuna.storages.InMemoryStorage(),
                 sampler=self._sampler(seed),
@@ -115,7 +118,7 @@ class OptunaSearcher(Searcher):
         values = self.values
         for _ in range(n + TRIES):
             trial = study.ask()
-            row = self._suggest(trial)
+            row = self.space.project(self._suggest(trial)[None, :], self.rng)[0]
             key = row.tobytes()
             if key in known and not np.isnan(values[known[key]]).any():
                 constraints = self._constraints(values[known[key]])
@@ -137,7 +140,11 @@ class OptunaSearcher(Searcher):
         row = np.zeros((1, len(self.space.choices)), dtype=np.int64)
         for i, choice in enumerate(self.space.choices):
             if self.space.canonical(row)[0, i] >= 0:
-                row[0, i] = trial.suggest_categorical(choice.name, list(range(len(choice.values))))
+                distribution = self._distributions[choice.name]
+                if isinstance(distribution, IntDistribution):
+                    row[0, i] = trial.suggest_int(choice.name, distribution.low, distribution.high)
+                else:
+                    row[0, i] = trial.suggest_categorical(choice.name, list(range(len(choice.values))))
         return np.asarray(self.space.canonical(row)[0], dtype=np.int64)
 
     def _after_tell(self, indices: list[int]) -> None:

@@ -125,16 +125,28 @@ class SearchSpace:
         """
         archs = []
         rows = self.canonical(rows)
-        wrong = np.argwhere((rows >= self.sizes) | ((rows < 0) & (self.canonical(np.maximum(rows, 0)) >= 0)))
+        self._check_rows(rows)
+        for row in rows:
+            items = {c.name: c.values[j] for c, j in zip(self.choices, row, strict=True) if j >= 0}
+            archs.append(Architecture(self.name, items))
+        return archs
+
+    def _misplaced(self, rows: IntArray) -> NDArray[np.bool_]:
+        """Where rows (n, genes) hold no index of a value although the gene is active."""
+        rows = self.canonical(rows)
+        return np.asarray((rows >= self.sizes) | ((rows < 0) & (self.canonical(np.maximum(rows, 0)) >= 0)))
+
+    def _check_rows(self, rows: IntArray) -> None:
+        wrong = np.argwhere(self._misplaced(rows))
         if len(wrong):
             k, i = wrong[0]
             raise SpaceError(
                 f"space {self.name!r}: row {k} holds no index of a value of gene {self.names[i]!r}: {rows[k, i]}."
             )
-        for row in rows:
-            items = {c.name: c.values[j] for c, j in zip(self.choices, row, strict=True) if j >= 0}
-            archs.append(Architecture(self.name, items))
-        return archs
+
+    def contains_array(self, rows: IntArray) -> NDArray[np.bool_]:
+        """Which rows (n, genes) are architectures of this space (n,); inactive genes may hold anything."""
+        return np.asarray(~self._misplaced(rows).any(axis=1))
 
     def __contains__(self, arch: object) -> bool:
         if not isinstance(arch, Architecture) or arch.space_name != self.name:
@@ -159,10 +171,27 @@ class SearchSpace:
         """The exact number of distinct networks (canonical forms)."""
         return math.prod(sum(self._count(i)) for i in range(len(self.choices)) if self._parent[i] < 0)
 
-    def enumerate(self, limit: int = 1_000_000) -> Iterator[Architecture]:
-        """Every architecture once, in lexicographic order; refuses spaces of more than `limit`."""
+    def _refuse_above(self, limit: int) -> None:
         if self.cardinality > limit:
             raise SpaceError(f"space {self.name!r} has {self.cardinality:.3g} architectures, more than {limit:,}.")
+
+    def enumerate_array(self, limit: int = 1_000_000) -> IntArray:
+        """Every canonical row once, in the order of `enumerate`, as an array (cardinality, genes)."""
+        self._refuse_above(limit)
+        rows = np.empty((1, 0), dtype=np.int64)
+        for i, on in enumerate(self._on):
+            parent = rows[:, self._parent[i]] if on is not None else np.zeros(len(rows), dtype=np.int64)
+            active = np.ones(len(rows), dtype=bool) if on is None else (parent >= 0) & on[np.maximum(parent, 0)]
+            times = np.where(active, self.sizes[i], 1)
+            ends = np.cumsum(times)
+            value = np.arange(ends[-1]) - np.repeat(ends - times, times)
+            value[~np.repeat(active, times)] = -1
+            rows = np.column_stack([np.repeat(rows, times, axis=0), value])
+        return rows
+
+    def enumerate(self, limit: int = 1_000_000) -> Iterator[Architecture]:
+        """Every architecture once, in lexicographic order; refuses spaces of more than `limit`."""
+        self._refuse_above(limit)
 
         def walk(i: int, row: list[int]) -> Iterator[list[int]]:
             if i == len(self.choices):
@@ -210,11 +239,18 @@ class SearchSpace:
         tilt = rng.beta(0.6, 0.6, size=(pool_size, 1))
         pool = self.canonical(rng.binomial(np.broadcast_to(self.sizes - 1, (pool_size, len(self.sizes))), tilt))
         pool = np.unique(np.concatenate([self.canonical(ends), pool]), axis=0)
+        return self._spread(pool, self.canonical(ends), n, rng, cost)
+
+    @staticmethod
+    def _spread(pool: IntArray, ends: IntArray, n: int, rng: np.random.Generator, cost: Cost) -> IntArray:
+        """The ends first, then rows of the pool, one a bin of log cost; the pool holds the ends, and each row once."""
+        if n <= 2:
+            return ends[:n]
         value = np.log(np.maximum(np.asarray(cost(pool), dtype=np.float64), 1e-12))
         goals = np.linspace(value.min(), value.max(), n)
         noise = rng.uniform(-0.5, 0.5, size=n) * (goals[1] - goals[0])
         # the ends by name: others may cost the same, and a measured cost need not be monotone
-        taken = list(dict.fromkeys(int(np.flatnonzero((pool == e).all(axis=1))[0]) for e in self.canonical(ends)))
+        taken = list(dict.fromkeys(int(np.flatnonzero((pool == e).all(axis=1))[0]) for e in ends))
         free = np.ones(len(pool), dtype=bool)
         free[taken] = False
         for g in rng.permutation(np.arange(1, n - 1)):
@@ -296,17 +332,23 @@ class SearchSpace:
 
         Where the change switches genes on, they take together their first, middle or last values.
         """
-        row = self.to_array([arch])[0]
-        found: dict[Architecture, None] = {}
-        for i in np.flatnonzero(row >= 0):
-            for j in range(int(self.sizes[i])):
-                if j == row[i]:
-                    continue
-                for fill in (np.zeros_like(self.sizes), (self.sizes - 1) // 2, self.sizes - 1):
-                    new = np.where(row < 0, fill, row)
-                    new[i] = j
-                    found[self.from_array(new[None, :])[0]] = None
-        return list(found)
+        return self.from_array(self.neighbours_array(self.to_array([arch])[0]))
+
+    def neighbours_array(self, row: IntArray) -> IntArray:
+        """As `neighbours`, of one canonical row (genes,), as rows (n, genes)."""
+        gene = np.repeat(np.arange(len(row)), self.sizes)
+        value = np.concatenate([np.arange(size) for size in self.sizes])
+        real = (row[gene] >= 0) & (row[gene] != value)
+        gene, value = gene[real], value[real]
+        fills = np.stack([np.zeros_like(self.sizes), (self.sizes - 1) // 2, self.sizes - 1])
+        new = np.tile(np.where(row < 0, fills, row), (len(gene), 1))
+        new[np.arange(len(new)), np.repeat(gene, 3)] = np.repeat(value, 3)
+        new = self.canonical(new)
+        return new[np.sort(np.unique(new, axis=0, return_index=True)[1])]
+
+    def project(self, rows: IntArray, rng: np.random.Generator) -> IntArray:
+        """The rows of this space nearest to rows (n, genes): here their canonical form; see `TableSpace`."""
+        return self.canonical(rows)
 
     def distance(self, a: Architecture, b: Architecture) -> int:
         """Number of genes active in both architectures whose values differ."""
@@ -347,9 +389,15 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
+        """The space that `to_dict` described; one with a table is a `TableSpace`."""
         try:
-            return cls(data["name"], [Choice.from_dict(c) for c in data["choices"]])
-        except (KeyError, TypeError, AttributeError) as error:
+            choices = [Choice.from_dict(c) for c in data["choices"]]
+            if "table" in data:
+                from hwsearch.spaces.table import TableSpace
+
+                return TableSpace(data["name"], choices, np.array(data["table"], dtype=np.int64))
+            return cls(data["name"], choices)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpaceError(f"this is not a search space: {error!r} is missing or of the wrong kind.") from error
 
     def to_json(self) -> str:

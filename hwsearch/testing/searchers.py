@@ -20,14 +20,11 @@ from numpy.typing import NDArray
 
 from hwsearch.errors import HwsearchError
 from hwsearch.search.base import Searcher
-from hwsearch.spaces import Architecture, Choice, SearchSpace, When
+from hwsearch.spaces import Architecture, Choice, SearchSpace, TableSpace, When
 
 FloatArray = NDArray[np.float64]
-ONE, TWO, THREE = (
-    ("max accuracy",),
-    ("max accuracy", "min latency_ms"),
-    ("max accuracy", "min latency_ms", "min params"),
-)
+FOUR = ("max accuracy", "min latency_ms", "min params", "min macs")
+ONE, TWO, THREE = FOUR[:1], FOUR[:2], FOUR[:3]
 
 
 def small_space() -> SearchSpace:
@@ -57,14 +54,22 @@ def large_space() -> SearchSpace:
     return SearchSpace("conformance-large", choices)
 
 
+def table_space(n: int = 40) -> TableSpace:
+    """A table of n uniform architectures of the large space."""
+    space = large_space()
+    rows = space.sample_array(n, np.random.default_rng(n))
+    return TableSpace(f"conformance-table-{n}", space.choices, rows)
+
+
 def values_of(space: SearchSpace, archs: Sequence[Architecture], objectives: int) -> FloatArray:
-    """Accuracy in percent, latency in ms, parameters: (n, objectives), a smooth function with a trade-off."""
+    """Accuracy in percent, latency in ms, parameters, MACs: (n, objectives), smooth functions with a trade-off."""
     size = space.encode(archs, "ordinal")
     weight = np.cos(np.arange(size.shape[1])) ** 2 + 0.2
     accuracy = 60 + 30 * (1 - np.exp(-3 * (size * weight).sum(axis=1) / weight.sum()))
     latency = 1 + (size**2 * weight[::-1]).sum(axis=1)
     params = 1e6 * (1 + size.sum(axis=1))
-    return np.stack([accuracy, latency, params], axis=1)[:, :objectives]
+    macs = 1e6 * (1 + (size * weight).sum(axis=1) ** 1.5)
+    return np.stack([accuracy, latency, params, macs], axis=1)[:, :objectives]
 
 
 def dominated(a: FloatArray, b: FloatArray, sign: FloatArray) -> bool:
@@ -125,7 +130,7 @@ class SearcherConformance:
         assert sorted(ids) == sorted(arch.id for arch in space.enumerate())
         assert searcher.ask(5) == []
 
-    @pytest.mark.parametrize("objectives", [ONE, TWO, THREE])
+    @pytest.mark.parametrize("objectives", [ONE, TWO, THREE, FOUR])
     def test_front_is_the_non_dominated_set_of_any_number_of_objectives(self, objectives: tuple[str, ...]) -> None:
         searcher = self.make(large_space(), objectives, 3)
         self.run(searcher, self.evaluations)
@@ -212,3 +217,48 @@ class SearcherConformance:
         for wrong in (values[:3], values[:, :1], values[:, 0]):
             with pytest.raises(HwsearchError):
                 searcher.tell(archs, wrong)
+
+    @pytest.mark.parametrize("size", [1, 40])
+    def test_asks_every_row_of_a_table_and_no_other(self, size: int) -> None:
+        space = table_space(size)
+        searcher = self.make(space, TWO, 11)
+        asked: list[Architecture] = []
+        for n in (1, 7, 64, 3):  # the third batch is larger than what is left
+            archs = searcher.ask(n)
+            asked += archs
+            if archs:
+                searcher.tell(archs, values_of(space, archs, 2))
+        assert len(asked) == space.cardinality
+        assert set(asked) == set(space.enumerate())
+
+    def test_bears_failures_constants_and_repeated_tells(self) -> None:
+        space, rng = large_space(), np.random.default_rng(12)
+        searcher = self.make(space, TWO, 12)
+        seen: set[Architecture] = set()
+        for n in (7, 1, 20, 8):
+            archs = searcher.ask(n)
+            assert len(archs) == n and not seen & set(archs)
+            seen |= set(archs)
+            values = values_of(space, archs, 2)
+            values[:, 1] = 5.0
+            values[rng.random(n) < 0.3] = np.nan
+            searcher.tell(archs, values)
+            searcher.tell(archs[:2], values[:2])
+        assert len(searcher.evaluated[0]) == len(seen)
+
+    def test_resumes_at_any_moment_whatever_the_objectives(self) -> None:
+        space, rng = table_space(60), np.random.default_rng(13)
+        for objectives in (ONE, THREE):
+            steady, broken = self.make(space, objectives, 14), self.make(space, objectives, 14)
+            for n in (9, 1, 12, 5):
+                archs = steady.ask(n)
+                assert broken.ask(n) == archs
+                values = values_of(space, archs, len(objectives))
+                half = int(rng.integers(0, n + 1))
+                for part in (slice(None, half), slice(half, None)):  # some told, stopped, the others told
+                    steady.tell(archs[part], values[part])
+                    broken.tell(archs[part], values[part])
+                    text = json.dumps(broken.state_dict(), allow_nan=False)
+                    broken = self.make(space, objectives, 0)
+                    broken.load_state_dict(json.loads(text))
+            assert broken.state_dict() == steady.state_dict()

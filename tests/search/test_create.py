@@ -18,7 +18,7 @@ from hwsearch.testing.searchers import TWO, small_space
 
 def test_every_tactic_is_a_searcher_with_its_own_name() -> None:
     assert {"default", "guided", "nsga2", "optuna-nsga2", "optuna-tpe", "random"} <= set(search.tactics())
-    for name in search.BUILT_IN:
+    for name in set(search.BUILT_IN) - {"optuna-cmaes"}:  # which takes one objective
         searcher = search.create(name, small_space(), TWO)
         assert isinstance(searcher, Searcher) and searcher.name == name
 

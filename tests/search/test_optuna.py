@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from hwsearch.errors import SearchError
 from hwsearch.front import hypervolume, reference_point
 from hwsearch.search import create
 from hwsearch.search.optuna_base import OptunaSearcher
-from hwsearch.testing.searchers import TWO, large_space, small_space, values_of
+from hwsearch.search.optuna_storage import write_study
+from hwsearch.spaces import Choice, SearchSpace
+from hwsearch.testing.searchers import ONE, TWO, large_space, small_space, values_of
 
 NAMES = ("optuna-tpe", "optuna-nsga2")
 
@@ -122,3 +128,58 @@ def test_nsga2_gains_on_random_search() -> None:
                 searcher.tell(archs, values_of(space, archs, 2))
             volume[name].append(hypervolume(searcher.evaluated[1], objectives, reference))
     assert np.median(volume["optuna-nsga2"]) > np.median(volume["random"])
+
+
+def test_gaussian_process_asks_resume_bit_for_bit() -> None:
+    space = small_space()
+    one, two = (create("optuna-gp", space, TWO, seed, start=5) for seed in (1, 9))
+    archs = one.ask(6)
+    one.tell(archs, values_of(space, archs, 2))
+    two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    asked = one.ask(2)
+    assert two.ask(2) == asked and not set(asked) & set(archs)
+
+
+def test_cmaes_says_what_it_cannot_do() -> None:
+    ordinal = SearchSpace("ordinal", [Choice("a", (1, 2, 3)), Choice("b", (1, 2, 3))])
+    with pytest.raises(SearchError, match="one objective"):
+        create("optuna-cmaes", ordinal, TWO)
+    with pytest.raises(SearchError, match="ordinal"):
+        create("optuna-cmaes", small_space(), ONE)
+
+
+def test_cmaes_climbs() -> None:
+    space = SearchSpace("ordinal", [Choice(f"x{i}", tuple(range(9))) for i in range(5)])
+    if find_spec("cmaes") is None:
+        with pytest.raises(SearchError, match="pip install cmaes"):
+            create("optuna-cmaes", space, ONE)
+        return
+    searcher = create("optuna-cmaes", space, ONE)
+    for _ in range(15):
+        archs = searcher.ask(8)
+        searcher.tell(archs, space.to_array(archs).sum(axis=1))
+    values = searcher.evaluated[1][:, 0]
+    assert values[60:].mean() > values[:10].mean() + 3
+
+
+def test_a_campaign_is_written_to_a_storage_and_brought_up_to_date(tmp_path: Path) -> None:
+    space, url = small_space(), f"sqlite:///{tmp_path}/study.db"
+    searcher = create("random", space, TWO, 0)
+    archs = searcher.ask(8)
+    values = values_of(space, archs, 2)
+    values[3] = np.nan
+    searcher.tell(archs[:5], values[:5])
+    assert write_study(searcher, url, "mine") == 5
+    searcher.tell(archs[5:], values[5:])
+    assert write_study(searcher, url, "mine") == 3
+    study = optuna.load_study(study_name="mine", storage=url)
+    told = {t.user_attrs["arch_id"]: t for t in study.trials}
+    assert set(told) == {a.id for a in archs} and len(study.trials) == 8
+    assert told[archs[3].id].state.name == "FAIL"
+    assert told[archs[0].id].values == pytest.approx(values[0]) and told[archs[0].id].params == archs[0].to_dict()
+    ids = {t.user_attrs["arch_id"] for t in study.best_trials}
+    assert ids == set(searcher.front().to_frame()["arch_id"])
+    with pytest.raises(SearchError, match="other objectives"):
+        write_study(create("random", space, ONE, 0), url, "mine")
+    with pytest.raises(SearchError, match="cannot be used"):
+        write_study(searcher, "nosuch://place", "mine")

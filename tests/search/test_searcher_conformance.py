@@ -61,6 +61,81 @@ class TestGuided(SearcherConformance):
         )
 
 
+class TestBalancedRandomByName(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("balanced-random", space, objectives, seed)
+
+
+class TestRegularisedEvolution(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("regularised-evolution", space, objectives, seed, population=10, sample=3)
+
+
+class TestLocalSearch(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("local-search", space, objectives, seed, start=5)
+
+
+class TestNsga3(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("nsga3", space, objectives, seed, population=10)
+
+
+class TestUNsga3(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("unsga3", space, objectives, seed, population=10)
+
+
+class TestAgeMoea(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("age-moea", space, objectives, seed, population=10)
+
+
+class TestMoead(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("moead", space, objectives, seed, population=10, neighbours=4)
+
+
+class TestCTaea(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("ctaea", space, objectives, seed, population=10)
+
+
+class TestLinas(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("linas", space, objectives, seed, population=15, inner_evaluations=60)
+
+
+class TestWeakNas(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("weaknas", space, objectives, seed, top=20, pool=300, predictor="ridge-or-svr")
+
+
+class TestBrpNas(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("brp-nas", space, objectives, seed, start=10, pool=300, predictor="ridge-or-svr")
+
+
+class TestBananas(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("bananas", space, objectives, seed, ensemble=2, candidates=50, predictor="ridge-or-svr")
+
+
+class TestParego(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("parego", space, objectives, seed, start=20, inner_evaluations=40)
+
+
+class TestQnehvi(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("qnehvi", space, objectives, seed, start=20, draws=2, shortlist=10, inner_evaluations=80)
+
+
+class TestOptunaNsga3(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("optuna-nsga3", space, objectives, seed, population=8)
+
+
 class Repeating(RandomSearcher):
     """Asks what it asked before."""
 

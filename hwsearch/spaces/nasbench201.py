@@ -1,0 +1,55 @@
+"""The cells of NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326) as a space of 15,625 architectures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from hwsearch.errors import SpaceError, nearest
+from hwsearch.spaces.architecture import Architecture
+from hwsearch.spaces.choice import Choice
+from hwsearch.spaces.space import IntArray, SearchSpace
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+#: (to, from): the order in which the published strings name the edges
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+_CELL = re.compile(r"\|([^|~+]+)~0\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|([^|~+]+)~2\|")
+
+
+def nas_bench_201() -> SearchSpace:
+    """Six edges of five operations each; gene ``3<-1`` is the operation from node 1 to node 3."""
+    return SearchSpace("nas-bench-201", [Choice(f"{to}<-{start}", OPERATIONS, ordinal=False) for to, start in EDGES])
+
+
+def cell_text(arch: Architecture) -> str:
+    """The published form, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|``."""
+    nodes = []
+    for node in (1, 2, 3):
+        nodes.append("|" + "|".join(f"{arch[f'{to}<-{start}']}~{start}" for to, start in EDGES if to == node) + "|")
+    return "+".join(nodes)
+
+
+def cell_rows(texts: Iterable[str]) -> IntArray:
+    """Rows (n, 6) of published forms; raises SpaceError for a text that is no cell."""
+    place = {name: k for k, name in enumerate(OPERATIONS)}
+    rows = []
+    for text in texts:
+        match = _CELL.fullmatch(text.strip())
+        if match is None:
+            raise SpaceError(
+                f"{text!r} is not a cell of NAS-Bench-201.", hint="Write |op~0|+|op~0|op~1|+|op~0|op~1|op~2|."
+            )
+        for operation in match.groups():
+            if operation not in place:
+                raise SpaceError(
+                    f"{operation!r} in {text!r} is not an operation of NAS-Bench-201.", hint=nearest(operation, place)
+                )
+        rows.append([place[operation] for operation in match.groups()])
+    return np.array(rows, dtype=np.int64).reshape(-1, len(EDGES))
+
+
+def cell(text: str) -> Architecture:
+    """The architecture of a published form."""
+    return nas_bench_201().from_array(cell_rows([text]))[0]
