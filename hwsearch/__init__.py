@@ -1,7 +1,8 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
 The verbs of the command line are functions here: `run`, `demo`, `profile`, `evaluate`, `fit`,
-`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`.
+`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`,
+`tables`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _PLACES = {
     "HwsearchError": "hwsearch.errors",
 }
 #: verbs that share their name with a subpackage, which can be called
-_MODULES = ("devices", "export", "front", "report", "search", "supernets")
+_MODULES = ("devices", "export", "front", "report", "search", "supernets", "tables")
 
 if TYPE_CHECKING:
     from hwsearch.api import (
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from hwsearch.inspect import devices, doctor, supernets
     from hwsearch.recipes import train
     from hwsearch.spaces import Architecture, SearchSpace
+    from hwsearch.tables import tables
 
 __all__ = [
     "Architecture",
@@ -71,6 +73,7 @@ __all__ = [
     "run",
     "search",
     "supernets",
+    "tables",
     "train",
     "validate",
 ]

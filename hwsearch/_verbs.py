@@ -19,6 +19,7 @@ PLACES = {
     "report": "hwsearch.api",
     "search": "hwsearch.api",
     "supernets": "hwsearch.inspect",
+    "tables": "hwsearch.tables",
 }
 
 

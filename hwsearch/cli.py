@@ -365,6 +365,43 @@ def devices(
 
 
 @app.command()
+def tables(
+    action: Annotated[
+        str, typer.Argument(help="list, show DEVICE/TABLE, import FILE, export CAMPAIGN, or verify [DEVICE]")
+    ] = "list",
+    name: Annotated[str | None, typer.Argument(help="A table, a file, a campaign, or a device.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="A folder of tables (default: the shipped ones; ./latency_tables to write)."),
+    ] = None,
+    description: Annotated[
+        Path | None, typer.Option("--description", help="import: a TOML file that says what the columns are.")
+    ] = None,
+    device: DeviceName = None,
+    purpose: Annotated[str, typer.Option("--purpose", help="export: search or validate.")] = "search",
+    licence: Annotated[str, typer.Option("--licence", help="export: of the table.")] = "not stated",
+    as_json: Json = False,
+) -> None:
+    """Latency tables: list, show, import, export, verify."""
+    found = hwsearch.tables(
+        action, name, folder=folder, description=description, device=device, purpose=purpose, licence=licence
+    )
+    bad = [r for r in found if r["fault"]] if action == "verify" else []
+    if not _emit({"tables": found} if isinstance(found, list) else found, as_json):
+        if action == "verify":
+            out.print(f"{len(found) - len(bad)} of {len(found)} tables are sound", highlight=False)
+            for r in bad:
+                out.print(_escape(f"{r['device']}/{r['table'] or ''}: {r['fault']}"), highlight=False)
+        elif isinstance(found, list):
+            for r in found:
+                out.print(_escape(" · ".join(str(v) for v in r.values() if v is not None)), highlight=False)
+        else:
+            _mapping(found)
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")],
     data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],

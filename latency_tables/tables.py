@@ -1,0 +1,214 @@
+"""Reading, checking and writing tables: a folder of devices, each with its description and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from latency_tables import toml
+from latency_tables.errors import Fault, TableError, nearest
+from latency_tables.spaces import TableSpace, load_space
+
+FOLDER = Path(__file__).parent
+LATENCY = "latency_ms"
+#: further columns a table may have, and their types
+EXTRA = {"low_ms": "float64", "high_ms": "float64", "repeats": "Int64", "measured_at": "string"}
+#: what a table's numbers may be
+MEASURED = ("whole network", "sum of a block table", "model")
+#: what each table's description says; `architectures` (a file of ``spaces/``) and `note` may be added
+REQUIRED = ("file", "sha256", "rows", "space", "unit", "statistic", "protocol", "measured", "source", "licence")
+
+
+def devices(folder: Path | None = None) -> list[str]:
+    """Names of all devices that have tables."""
+    return sorted(p.parent.name for p in (folder or FOLDER).glob("*/device.toml"))
+
+
+def show(device: str, folder: Path | None = None) -> dict[str, Any]:
+    """A device's description: hardware, runtime, batch, and of each table what `REQUIRED` names."""
+    path = (folder or FOLDER) / device / "device.toml"
+    if not path.is_file():
+        raise TableError(f"there is no latency table of device {device!r}. {nearest(device, devices(folder))}")
+    return toml.read(path)
+
+
+def table_facts(device: str, table: str, folder: Path | None = None) -> dict[str, Any]:
+    """What a device's description says of one table. Raises `TableError` for an unknown one, or a missing fact."""
+    tables = show(device, folder).get("tables", {})
+    if table not in tables:
+        raise TableError(f"device {device!r} has no table {table!r}. {nearest(table, tables)}")
+    facts: dict[str, Any] = tables[table]
+    missing = [k for k in REQUIRED if k not in facts]
+    if missing:
+        raise TableError(f"table {table!r} of {device!r}: its description does not say {', '.join(missing)}.")
+    if facts["unit"] != "ms" or facts["measured"] not in MEASURED:
+        raise TableError(
+            f"table {table!r} of {device!r}: unit is {facts['unit']!r} and measured {facts['measured']!r}; "
+            f"a table is in 'ms', and measured is one of {', '.join(map(repr, MEASURED))}."
+        )
+    return facts
+
+
+def load(device: str, table: str, folder: Path | None = None) -> pd.DataFrame:
+    """One table: a column a gene (nullable; empty where the gene is not there) and ``latency_ms``, a row a network.
+
+    Raises `TableError` when the files are not those of the description, or hold what the space does not allow.
+    """
+    facts = table_facts(device, table, folder)
+    space = load_space(facts["space"], folder)
+    what = f"table {table!r} of {device!r}"
+    home = folder or FOLDER
+    frame = _read(home / device / facts["file"], facts["sha256"], what)
+    if "architectures" in facts:
+        shared = _read(home / "spaces" / facts["architectures"], facts.get("architectures_sha256", ""), what)
+        if len(shared) != len(frame):
+            raise TableError(f"{what} has {len(frame)} latencies for {len(shared)} architectures.")
+        frame = pd.concat([shared, frame], axis=1)
+    if len(frame) != facts["rows"]:
+        raise TableError(f"{what} has {len(frame)} rows, its description says {facts['rows']}.")
+    return checked(frame, space, what)
+
+
+def checked(frame: pd.DataFrame, space: TableSpace, what: str) -> pd.DataFrame:
+    """The frame in its types. Raises `TableError` with every fault that was found."""
+    genes, faults = space.typed(frame)
+    strange = [c for c in frame.columns if c not in {*space.names, LATENCY, *EXTRA}]
+    faults += [Fault(f"not a column of space {space.name!r}", column=c) for c in strange]
+    faults += latency_faults(frame)
+    if not faults:
+        faults = space.faults(genes)
+    if not faults and space.identifies:
+        twice = np.flatnonzero(genes.duplicated())
+        faults = [Fault("the same architecture as an earlier row", int(i)) for i in twice]
+    if faults:
+        raise TableError(f"{what} is not a table of space {space.name!r}:", faults)
+    further = [c for c in EXTRA if c in frame.columns]
+    return pd.concat(
+        [genes, frame[[LATENCY]].astype("float64"), frame[further].astype({c: EXTRA[c] for c in further})], axis=1
+    )
+
+
+def latency_faults(frame: pd.DataFrame) -> list[Fault]:
+    """Rows whose latency is not a positive, finite number."""
+    if LATENCY not in frame.columns:
+        return [Fault("missing", column=LATENCY)]
+    values = pd.to_numeric(frame[LATENCY], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    wrong = np.flatnonzero(~((values > 0) & np.isfinite(values)))
+    return [Fault(f"{frame[LATENCY].iloc[i]} is not a positive latency", int(i), LATENCY) for i in wrong]
+
+
+def verify(folder: Path | None = None, device: str | None = None) -> list[dict[str, Any]]:
+    """Every table of a folder, or of one device, checked: {device, table, rows, fault}; fault is None where it is sound."""
+    if device is None and not devices(folder):
+        raise TableError(f"there are no tables in {str(folder or FOLDER)!r}.")
+    found: list[dict[str, Any]] = []
+    for name in [device] if device else devices(folder):
+        try:
+            tables = show(name, folder).get("tables", {})
+        except TableError as error:
+            if device:
+                raise
+            found.append({"device": name, "table": None, "rows": None, "fault": str(error)})
+            continue
+        if not tables:
+            found.append({"device": name, "table": None, "rows": None, "fault": "it has no tables"})
+        for table in tables:
+            try:
+                found.append({"device": name, "table": table, "rows": len(load(name, table, folder)), "fault": None})
+            except TableError as error:
+                found.append({"device": name, "table": table, "rows": None, "fault": str(error)})
+    return found
+
+
+def write(
+    folder: Path,
+    device: Mapping[str, Any],
+    table: str,
+    frame: pd.DataFrame,
+    space: TableSpace,
+    facts: Mapping[str, Any],
+    *,
+    share: bool = False,
+) -> dict[str, Any]:
+    """Add a table to a folder and return its facts; a table of that name is replaced.
+
+    device : its description, with ``name``; it must agree with the one that is there
+    frame : typed rows as `checked` returns them; ``latency_ms`` may be float32
+    share : keep the genes once, in ``spaces/``, for all tables with these very rows
+    """
+    home = folder / str(device["name"])
+    described = show(str(device["name"]), folder) if (home / "device.toml").is_file() else {}
+    device = tomllib.loads(toml.dumps(device))  # as it will be read
+    for key, value in device.items():
+        if key != "tables" and described.get(key, value) != value:
+            raise TableError(
+                f"device {device['name']!r} has {key} = {described[key]!r} in {str(home)!r}, not {value!r}: "
+                "another device needs another name."
+            )
+    declared = folder / "spaces" / f"{space.name}.toml"
+    if not declared.is_file():
+        declared.parent.mkdir(parents=True, exist_ok=True)
+        declared.write_text(toml.dumps(space.to_dict()), encoding="utf-8")
+    elif load_space(space.name, folder).genes != space.genes:
+        raise TableError(f"{str(declared)!r} declares another space of that name: give another folder.")
+    home.mkdir(parents=True, exist_ok=True)
+    written: dict[str, Any] = {
+        "file": f"{table}.parquet",
+        "rows": len(frame),
+        "space": space.name,
+        "unit": "ms",
+        **facts,
+    }
+    if share:
+        name = f"{table}.parquet"
+        written |= {
+            "architectures": name,
+            "architectures_sha256": _write(folder / "spaces" / name, frame[space.names], small=True),
+        }
+        frame = frame.drop(columns=space.names)
+    written["sha256"] = _write(home / written["file"], frame)
+    tables = {**described.get("tables", {}), table: written}
+    document = {**described, **device, "tables": dict(sorted(tables.items()))}
+    (home / "device.toml").write_text(toml.dumps(document), encoding="utf-8")
+    return written
+
+
+def _write(path: Path, frame: pd.DataFrame, *, small: bool = False) -> str:
+    """Write a parquet file, with one-byte integers where `small`; returns its sha256."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if small:
+        narrow = {c: "Int8" if frame[c].max() < 128 else "Int16" for c in frame if frame[c].dtype == "Int64"}
+        frame = frame.astype(narrow)
+    frame.to_parquet(path, index=False, compression="zstd")
+    return digest(path)
+
+
+def digest(path: Path) -> str:
+    """The sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read(path: Path, sha256: str, what: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError(f"{what}: its file {str(path)!r} is missing.")
+    if digest(path) != sha256:
+        raise TableError(f"{what}: {str(path)!r} is cut or was changed: its sha256 is not the one in the description.")
+    return read_frame(path)
+
+
+def read_frame(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame:
+    """A CSV (also .csv.gz) or parquet file. Raises `TableError` when it cannot be read."""
+    try:
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path, columns=list(columns) if columns else None)
+        return pd.read_csv(path, float_precision="round_trip")
+    except OSError as error:
+        raise TableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except (ValueError, EOFError) as error:  # pyarrow's and pandas' own kinds derive from ValueError
+        raise TableError(f"{str(path)!r} is not a whole CSV or parquet file: {error}") from error
