@@ -346,9 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, group in cells.items():
         found: dict[str, list[dict[str, Any]]] = {}
         for cell in group:
-            entry = record.find(cell)
-            assert entry is not None
-            found.setdefault(cell.tactic, []).append(entry)
+            found.setdefault(cell.tactic, []).append(record.get(cell))
         facts[name] = load(name).facts()
         tasks[name] = (
             one_objective(found, best[name], group[0].evaluations)
@@ -362,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if len(devices) > 1:
             found_new = new_devices(family, devices, record, seeds, min(cap, BUDGET.get(OURS, 300)), best)
             new |= {f"{family}/{device}": figures for device, figures in found_new.items()}
-    out = {
+    out: dict[str, Any] = {
         "tasks": tasks,
         "summary": summary(tasks, new),
         "new_device": new,

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_tasks import Best, FloatArray, Task, best_known, load, ordinal_sum
-from hwsearch import search as tactics
+from hwsearch.search import create, find
 
 OURS = "default"
 #: the default tactic's own sizes of its first sample and of a batch; the rivals' own are theirs whatever the ask
@@ -55,7 +55,7 @@ def run(cell: Cell) -> dict[str, Any]:
     """
     task = load(cell.task)
     name, _, start = cell.tactic.partition("+")
-    searcher = tactics.create(name, task.space, task.objectives, seed=cell.seed)
+    searcher = create(name, task.space, task.objectives, seed=cell.seed)
     single = len(task.objectives) == 1
     optimum = best_known(task).volume if single else np.inf
     rows = np.empty((0, len(task.space.choices)), dtype=np.int64)
@@ -133,6 +133,7 @@ def volumes(task: Task, true: FloatArray, measured: FloatArray) -> FloatArray:
 
 def accuracy_at_limit(task: Task, true: FloatArray, measured: FloatArray) -> FloatArray:
     """After each evaluation (n,), the true accuracy of the best one measured within `task.limit`; NaN before any is."""
+    assert task.limit is not None
     within = np.where(measured[:, 1] <= task.limit, measured[:, 0], -np.inf)
     best = np.maximum.accumulate(within)
     place = np.array([int(np.argmax(within == value)) for value in best], dtype=np.int64)
@@ -167,7 +168,7 @@ def digest(module: str) -> str:
 @cache
 def _version(tactic: str) -> str:
     """What the runs of a tactic depend on: its code, the tasks, and how they are judged."""
-    code = digest(tactics.find(tactic.partition("+")[0]).__module__)
+    code = digest(find(tactic.partition("+")[0]).__module__)
     return f"{code}-{digest('benchmarks.search_runs')}"
 
 
@@ -193,6 +194,10 @@ class Record:
 
     def find(self, cell: Cell) -> dict[str, Any] | None:
         return self._done.get(self._key(vars(cell), _version(cell.tactic)))
+
+    def get(self, cell: Cell) -> dict[str, Any]:
+        """The result of a cell that has been run; raises KeyError otherwise."""
+        return self._done[self._key(vars(cell), _version(cell.tactic))]
 
     def add(self, cell: Cell, result: dict[str, Any]) -> None:
         entry = {**vars(cell), "version": _version(cell.tactic), **result}
