@@ -24,9 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import latency_tables
 from benchmarks.search_runs import KNOWN, OURS, Cell, Record, bests, run_all
 from benchmarks.search_tasks import DATASETS, NB201_DEVICES, OFA_DEVICES, Best, FloatArray, IntArray, Task, load
+from hwsearch.errors import HwsearchError
 from hwsearch.front import non_dominated
+from hwsearch.search import find, tactics
 
 #: evaluations at which figures are given
 AT = (25, 50, 75, 100, 150, 200, 300, 600, 1000)
@@ -322,6 +325,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         replicas(args.folder, quick=args.quick, as_json=args.json, processes=args.processes)
         return
+    for tactic in args.tactic or ():
+        try:
+            find(tactic.partition("+")[0])
+        except HwsearchError as error:
+            parser.error(f"--tactic {tactic}: {error} There are {', '.join(tactics())}.")
+    for name in args.task or ():
+        try:
+            load(name)
+        except (HwsearchError, latency_tables.TableError, KeyError, ValueError):
+            parser.error(f"--task {name}: there is no such task. There are {', '.join(_default_tasks(False))}.")
     started = time.monotonic()
     seeds = args.seeds or (2 if args.quick else 10)
     single_seeds = args.single_seeds or (5 if args.quick else 100)

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +28,9 @@ START, BATCH = 20, 8
 RIVAL_BATCH = 10
 #: the first samples of tactics that have one; `+start` replaces it
 FIRST = {"weaknas": 10, "linas": 50, "nsga2": 50, "nsga3": 50, "unsga3": 50, "age-moea": 50, "ctaea": 50, "moead": 50}
+#: what a run's code can be in, and packages whose own files only pass names on
+PROJECT = ("hwsearch", "predictors", "benchmarks", "latency_tables")
+PACKAGES = ("hwsearch", "hwsearch.search", "benchmarks")
 #: how many of our architectures are kept, for `new_device`
 KNOWN = 300
 
@@ -141,18 +144,18 @@ def accuracy_at_limit(task: Task, true: FloatArray, measured: FloatArray) -> Flo
 
 
 # ---------------------------------------------------------------------- all runs
-def digest(module: str) -> str:
-    """A digest of the source of a module and of all that it imports of this project, by reading the imports."""
+def sources(module: str) -> dict[str, bytes]:
+    """The source of a module and of all that it imports of this project, by name, found by reading the imports."""
     seen: dict[str, bytes] = {}
 
     def visit(name: str) -> None:
-        if name in seen or name.split(".")[0] not in ("hwsearch", "predictors", "benchmarks", "latency_tables"):
+        if name in seen or name in PACKAGES or name.split(".")[0] not in PROJECT:
             return
         try:
             spec = importlib.util.find_spec(name)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError:  # a name inside a module
             return
-        if spec is None or spec.origin is None or name in ("hwsearch", "hwsearch.search", "benchmarks"):
+        if spec is None or spec.origin is None:
             return
         seen[name] = Path(spec.origin).read_bytes()
         for node in ast.walk(ast.parse(seen[name])):
@@ -162,7 +165,14 @@ def digest(module: str) -> str:
                     visit(f"{node.module}.{alias.name}")
 
     visit(module)
-    return hashlib.sha256(b"\0".join(seen[name] for name in sorted(seen))).hexdigest()[:16]
+    return seen
+
+
+@cache
+def digest(module: str) -> str:
+    """A digest of `sources`."""
+    found = sources(module)
+    return hashlib.sha256(b"\0".join(found[name] for name in sorted(found))).hexdigest()[:16]
 
 
 @cache
@@ -181,11 +191,11 @@ class Record:
         self._done: dict[tuple[Any, ...], dict[str, Any]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except json.JSONDecodeError:  # the line that an interrupted run was writing
-                    continue
+            text = self.path.read_text(encoding="utf-8")
+            if text and not text.endswith("\n"):  # the line that an interrupted run was writing
+                self.path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
+            for line in text[: text.rfind("\n") + 1].splitlines():
+                entry = json.loads(line)
                 self._done[self._key(entry, entry["version"])] = entry
 
     def _key(self, entry: dict[str, Any], version: str) -> tuple[Any, ...]:
@@ -207,27 +217,26 @@ class Record:
 
 
 def run_all(cells: Sequence[Cell], record: Record, processes: int = 2) -> None:
-    """Run what is not on record; each process takes up one task after the other."""
+    """Run what is not on record, and put each on record when it is finished; progress goes to stderr."""
     missing = [cell for cell in cells if record.find(cell) is None]
-    if not missing:
-        return
     started = time.monotonic()
+    for k, (cell, result) in enumerate(_each(missing, processes), 1):
+        record.add(cell, result)
+        line = f"{k}/{len(missing)} {time.monotonic() - started:.0f} s  {cell.task} {cell.tactic} {cell.seed}"
+        print(f"\r{line:<78}", end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+
+def _each(cells: Sequence[Cell], processes: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    """Each cell and its result, as they finish; with one process in this one."""
+    if processes < 2 or len(cells) < 2:
+        yield from ((cell, run(cell)) for cell in cells)
+        return
     os.environ["OMP_NUM_THREADS"] = "1"  # inherited by the processes
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(run, cell): cell for cell in missing}
+        futures = {pool.submit(run, cell): cell for cell in cells}
         try:
-            for k, future in enumerate(as_completed(futures), 1):
-                record.add(futures[future], future.result())
-                cell = futures[future]
-                print(
-                    f"\r{k}/{len(missing)} {time.monotonic() - started:.0f} s  {cell.task} {cell.tactic} {cell.seed}".ljust(
-                        78
-                    ),
-                    end="" if sys.stderr.isatty() else "\n",
-                    file=sys.stderr,
-                    flush=True,
-                )
-        except KeyboardInterrupt:
+            yield from ((futures[future], future.result()) for future in as_completed(futures))
+        except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -236,19 +245,23 @@ def bests(names: Iterable[str], folder: Path, processes: int = 2) -> dict[str, B
     """The best that is known of each task, found once a folder and version of the tasks."""
     folder.mkdir(parents=True, exist_ok=True)
     version = digest("benchmarks.search_tasks")
-    wanted = {name: folder / f"best-{name.replace('/', '-').replace('#', '-')}-{version}.npz" for name in names}
-    missing = [name for name, path in wanted.items() if not path.exists()]
-    if missing:
+    paths = {name: folder / f"best-{name.replace('/', '-').replace('#', '-')}-{version}.npz" for name in names}
+    missing = [name for name, path in paths.items() if not path.exists()]
+    if processes > 1 and len(missing) > 1:
         os.environ["OMP_NUM_THREADS"] = "1"
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for name, best in zip(missing, pool.map(_best, missing), strict=True):
-                np.savez(wanted[name], rows=best.rows, values=best.values, volume=best.volume)
-    found = {}
-    for name, path in wanted.items():
-        with np.load(path) as data:
-            found[name] = Best(data["rows"], data["values"], float(data["volume"]))
-    return found
+            found = list(pool.map(_best, missing))
+    else:
+        found = [_best(name) for name in missing]
+    for name, best in zip(missing, found, strict=True):
+        np.savez(paths[name], rows=best.rows, values=best.values, volume=best.volume)
+    return {name: _read(path) for name, path in paths.items()}
 
 
 def _best(name: str) -> Best:
     return best_known(load(name))
+
+
+def _read(path: Path) -> Best:
+    with np.load(path) as data:
+        return Best(data["rows"], data["values"], float(data["volume"]))
