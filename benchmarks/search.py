@@ -436,7 +436,7 @@ def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: 
     with style():
         figure = new_figure(6.4, 4.0)
         ax = figure.add_subplot()
-        single = "query" in next(iter(found.values()))[0]
+        single, lowest = "query" in next(iter(found.values()))[0], 1.0
         for k, (tactic, entries) in enumerate(found.items()):
             look: dict[str, Any] = {
                 "color": DEVICE_COLOURS[k % len(DEVICE_COLOURS)],
@@ -455,14 +455,19 @@ def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: 
             share = _curves(entries, "volume") / best.volume
             x = np.arange(1, share.shape[1] + 1)
             marks = [n - 1 for n in AT if n <= len(x)]
+            lowest = min(lowest, float(np.quantile(share[:, min(9, len(x) - 1)], 0.25)))
             low, middle, high = np.quantile(share, [0.25, 0.5, 0.75], axis=0)
             ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
             ax.plot(x, middle, markevery=marks, **look)
         ax.set_xscale("log")
-        ax.set_xlim(10, None)
+        last = max(entry["evaluations"] for entries in found.values() for entry in entries)
+        ax.set_xlim(10, 1.05 * last)
+        ax.set_xticks([n for n in (10, 20, 50, 100, 200, 300, 500, 1000) if n <= last])
+        ax.xaxis.set_major_formatter("{x:.0f}")
+        ax.minorticks_off()
         ax.set_xlabel("evaluations")
         ax.set_ylabel("runs that have evaluated the optimum" if single else "share of the best known hypervolume")
-        ax.set_ylim(*((0, 1.02) if single else (0.5, 1.01)))
+        ax.set_ylim(0.0 if single else max(0.0, lowest - 0.03), 1.02)
         ax.set_title(name)
         ax.legend(loc="lower right" if not single else "upper left", ncols=2)
     save(figure, folder, name.replace("/", "-").replace("#", "-"))
