@@ -3,7 +3,8 @@
 - ``ofa/DEVICE``: Once-for-All MobileNetV3, width 1.0, 224 px (Cai et al. 2020, arXiv 1908.09791). Accuracy and latency are
   surrogates fitted on measured rows; their errors are stated by `Task.facts`.
 - ``ofa/macs``: the same accuracy against millions of multiply-accumulates, which the rows determine; the reference, 70 %
-  and 600 million, is that of the hypervolumes in `benchmarks.search_replicas`.
+  and 600 million, is that of the hypervolumes in `benchmarks.search_replicas`. ``ofa-unmasked/macs``: genes of layers that are
+  switched off stay in the genotype, as DyNAS-T has it.
 - ``nb201/DEVICE``: NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326), CIFAR-100 after 200 epochs, measured latencies.
 - ``nb201-exact/DATASET``, ``nb201-noisy/DATASET``: the accuracy alone, as tabled or with the noise of a training.
 
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def _load(name: str) -> Task:
     family, _, what = whole.partition("/")
     make: dict[str, Callable[[str, str], Task]] = {
         "ofa": _ofa,
+        "ofa-unmasked": _unmasked,
         "nb201": _nb201,
         "nb201-exact": partial(_nb201_single, noisy=False),
         "nb201-noisy": partial(_nb201_single, noisy=True),
@@ -379,6 +381,19 @@ def _ofa(name: str, what: str) -> Task:
         reference,
         float(np.sqrt(low[1] * high[1])),
         facts,
+    )
+
+
+def _unmasked(name: str, what: str) -> Task:
+    task = load(f"ofa/{what}")
+    masked = task.space
+    space = SearchSpace(f"{masked.name}-unmasked", [replace(choice, when=None) for choice in masked.choices])
+    return replace(
+        task,
+        name=name,
+        space=space,
+        true=lambda rows: task.true(masked.canonical(rows)),
+        spread=lambda rows: task.spread(masked.canonical(rows)),
     )
 
 
