@@ -1,0 +1,91 @@
+"""The search benchmark on the embedded supernet, really measured: `python -m benchmarks.search --real`.
+
+Every tactic asks, and one campaign measures: top-1 on CIFAR-10's validation images and latency on this computer. What one
+tactic has had measured the next one gets from the store, so all see the same values of the same subnet.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.search_runs import BATCH, OURS, START
+from hwsearch.engine import Campaign
+from hwsearch.engine.measuring import find_accuracy, find_latency, measure_accuracy, measure_latency
+from hwsearch.front import hypervolume, non_dominated, reference_point
+from hwsearch.objective import Objective
+from hwsearch.search import create
+from hwsearch.spaces import Architecture
+
+OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
+TACTICS = (OURS, "weaknas", "linas", "nsga2", "random")
+CONFIG = """[supernet]
+name = "cifar10-mbv3"
+
+[[device]]
+name = "cpu"
+batch = 1
+threads = 1
+
+[[objective]]
+metric = "accuracy"
+
+[[objective]]
+metric = "latency"
+"""
+
+
+def real(folder: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Shares, by tactic, of the hypervolume of all that any of them measured; a figure a seed in each list."""
+    seeds, evaluations = (1, 28) if quick else (3, 100)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "campaign.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    campaign = Campaign.open(config, folder=folder / "campaign")
+    runs = {tactic: [_run(campaign, tactic, seed, evaluations) for seed in range(seeds)] for tactic in TACTICS}
+    every = np.concatenate([values for kept in runs.values() for values, _ in kept])
+    reference = reference_point(every, OBJECTIVES)
+    best = hypervolume(every, OBJECTIVES, reference)
+    at = [n for n in (25, 50, 75, 100) if n <= evaluations]
+    return {
+        tactic: {
+            "share": {
+                str(n): [round(hypervolume(values[:n], OBJECTIVES, reference) / best, 4) for values, _ in kept]
+                for n in at
+            },
+            "front_points": [int(non_dominated(values, OBJECTIVES).sum()) for values, _ in kept],
+            "seconds": [round(seconds, 2) for _, seconds in kept],
+        }
+        for tactic, kept in runs.items()
+    }
+
+
+def _run(campaign: Campaign, tactic: str, seed: int, evaluations: int) -> tuple[np.ndarray, float]:
+    """Measured (accuracy, latency) in the order of asking (n, 2), and the tactic's own seconds."""
+    searcher = create(tactic, campaign.space, OBJECTIVES, seed=seed)
+    values, seconds = np.empty((0, 2)), 0.0
+    while len(values) < evaluations:
+        started = time.perf_counter()
+        archs = searcher.ask(min(BATCH if len(values) else START, evaluations - len(values)))
+        seconds += time.perf_counter() - started
+        new = _measured(campaign, archs, f"{tactic} {seed}")
+        started = time.perf_counter()
+        searcher.tell(archs, new)
+        seconds += time.perf_counter() - started
+        values = np.concatenate([values, new])
+    return values, seconds
+
+
+def _measured(campaign: Campaign, archs: list[Architecture], stage: str) -> np.ndarray:
+    """(accuracy, latency in ms) of architectures (n, 2), NaN where a measurement failed."""
+    target = next(iter(campaign.targets.values()))
+    measure_accuracy(campaign, archs, stage=f"{stage} accuracy")
+    measure_latency(campaign, target, archs, stage=f"{stage} latency")
+    accuracy, latency = find_accuracy(campaign, "validation", "search"), find_latency(campaign, target, "search")
+    return np.array(
+        [[found[a.id].value if a.id in found else np.nan for found in (accuracy, latency)] for a in archs],
+        dtype=np.float64,
+    )
