@@ -47,3 +47,27 @@ def greedy_batch(
         current = np.concatenate([current, costs[i : i + 1]])
         volume -= bound
     return chosen, gains
+
+
+def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) -> FloatArray:
+    """By how much each row of costs (k, m) alone would enlarge the hypervolume of a front (f, m); (k,).
+
+    With one and two objectives for all rows at once, in O(k f); otherwise row by row.
+    """
+    front = front[(front < reference).all(axis=1)]
+    if costs.shape[1] == 1:
+        best = min(float(front.min(initial=np.inf)), float(reference[0]))
+        return np.asarray(np.maximum(best - costs[:, 0], 0.0))
+    if costs.shape[1] == 2:
+        front = front[np.lexsort((front[:, 1], front[:, 0]))]
+        if len(front):
+            front = front[np.r_[True, front[1:, 1] < np.minimum.accumulate(front[:, 1])[:-1]]]
+        left, right = np.r_[-np.inf, front[:, 0]], np.r_[front[:, 0], reference[0]]
+        ceiling = np.r_[reference[1], front[:, 1]]
+        width = np.maximum(right - np.maximum(left, costs[:, :1]), 0.0)
+        return np.asarray((width * np.maximum(ceiling - costs[:, 1:], 0.0)).sum(axis=1))
+    volume = cost_hypervolume(front, reference)
+    out = np.zeros(len(costs))
+    for i in np.flatnonzero((costs < reference).all(axis=1)):
+        out[i] = cost_hypervolume(np.concatenate([front, costs[i : i + 1]]), reference) - volume
+    return out

@@ -1,0 +1,266 @@
+"""What architectures of a space have in common, as the parts of a kernel: genes, places, counts, slots, descriptors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from hwsearch.search.base import FloatArray, IntArray
+from hwsearch.spaces import SearchSpace
+
+#: effects of genes of one kind that are this many places apart are correlated by 1/e
+REACH = 2.0
+#: scales of the kernels that decay with the share of genes that differ
+SCALES = {"near": 0.5, "far": 2.0}
+_NUMBERED = re.compile(r"(.*)\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A part that is linear in a block of features: effects with prior covariance map @ map.T.
+
+    block : which features; map : (columns of the block, q)
+    """
+
+    name: str
+    block: str
+    map: FloatArray
+
+
+@dataclass(frozen=True)
+class Curved:
+    """A part that is not linear: ``rbf`` exp(-d²/scale), ``rough`` exp(-d/scale), ``pairs`` (x·y)², of a block of inputs."""
+
+    name: str
+    block: str
+    kind: str
+    scale: float = 1.0
+
+
+class Structure:
+    """The features of a space's architectures and the parts of a kernel on them.
+
+    descriptors : rows (n, genes) to (n, columns), what is known of architectures without measuring (costs, say)
+    sample : rows (n, genes) by which features are centred and parts brought to unit variance
+
+    Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
+    Genes of two kinds at one place make a slot.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        sample: IntArray,
+        descriptors: Callable[[IntArray], FloatArray] | None = None,
+    ) -> None:
+        self.space = space
+        self._describe = descriptors
+        self._index()
+        self.linear = self._gene_parts() + self._slot_parts()
+        self.curved = [
+            Curved("genes near", "genes", "rbf", SCALES["near"]),
+            Curved("genes far", "genes", "rbf", SCALES["far"]),
+            Curved("genes rough", "genes", "rough"),
+            Curved("pairs", "genes", "pairs"),
+        ]
+        if self._counts.shape[1] < self._counts.shape[0]:
+            self.curved.append(Curved("counts curved", "counts", "rbf", 0.1))
+        raw = self._raw(sample)
+        self._centre = {name: block.mean(axis=0) for name, block in raw.items()}
+        if "known" in raw:
+            spread = raw["known"].std(axis=0)
+            self._spread = np.where(spread > 1e-9 * (1 + np.abs(self._centre["known"])), spread, np.inf)
+            columns = raw["known"].shape[1]
+            self.linear.append(Linear("known", "known", np.eye(columns)))
+            self.curved.append(Curved("known curved", "known", "rbf", 2.0))
+        self.scale: dict[str, float] = {}
+        features = self.features(sample)
+        self._normalise(features)
+
+    # ------------------------------------------------------------------ construction
+    def _index(self) -> None:
+        space = self.space
+        kinds, places = [], []
+        for choice in space.choices:
+            match = _NUMBERED.fullmatch(choice.name)
+            kinds.append(match[1] if match else repr(choice.values))
+            places.append(int(match[2]) if match else 0)
+        self._gene_kind, self._gene_place = kinds, np.array(places)
+        self._column_gene = np.repeat(np.arange(len(space.sizes)), space.sizes)
+        self._column_value = np.concatenate([np.arange(size) for size in space.sizes])
+        keys = [(kinds[g], v) for g, v in zip(self._column_gene.tolist(), self._column_value.tolist(), strict=True)]
+        self._counts = _membership(keys)
+
+    def _gene_parts(self) -> list[Linear]:
+        """Effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
+        gene, value, sizes = self._column_gene, self._column_value, self.space.sizes
+        columns, genes = len(gene), len(sizes)
+        parts = [Linear("values", "values", np.eye(columns))]
+        on = np.zeros((columns, genes))
+        on[np.arange(columns), gene] = 1.0
+        if (self.space.canonical(np.zeros((1, genes), dtype=np.int64)) < 0).any():
+            parts.append(Linear("switched on", "values", on))
+        trend = on * ((value + 1) / sizes[gene])[:, None]
+        trend[:, [not c.ordinal for c in self.space.choices]] = 0.0
+        if trend.any():
+            parts.append(Linear("trends", "values", trend))
+        if self._counts.shape[1] < columns:
+            parts.append(Linear("counts", "values", self._counts))
+            distance = np.abs(self._gene_place[:, None] - self._gene_place)
+            if distance.any():
+                kinds = np.array(self._gene_kind)
+                near = _root((kinds[:, None] == kinds) * np.exp(-distance / REACH))
+                alike = (self._counts @ self._counts.T) * np.exp(-distance[np.ix_(gene, gene)] / REACH)
+                parts.append(Linear("values alike", "values", _root(alike)))
+                if trend.any():
+                    parts.append(Linear("trends alike", "values", trend @ near))
+        return parts
+
+    def _slot_parts(self) -> list[Linear]:
+        """Effects of the pairs of values of two genes in one slot: free, alike at near places, the same at all."""
+        by_kind: dict[str, dict[int, int]] = {}
+        for g, (kind, place) in enumerate(zip(self._gene_kind, self._gene_place.tolist(), strict=True)):
+            by_kind.setdefault(kind, {})[place] = g
+        slots: list[tuple[str, int, int, int, int, int]] = []
+        for one, two in combinations(by_kind, 2):
+            a, b = by_kind[one], by_kind[two]
+            if len(a) > 1 and set(a) == set(b):
+                slots += [
+                    (f"{one} {two}", place, a[place], b[place], i, j)
+                    for place in sorted(a)
+                    for i in range(self.space.sizes[a[place]])
+                    for j in range(self.space.sizes[b[place]])
+                ]
+        self._slots = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 4)
+        if not slots:
+            return []
+        counts = _membership([(slot[0], slot[4], slot[5]) for slot in slots])
+        place = np.array([slot[1] for slot in slots])
+        alike = (counts @ counts.T) * np.exp(-np.abs(place[:, None] - place) / REACH)
+        return [
+            Linear("slots", "slots", np.eye(len(slots))),
+            Linear("slots alike", "slots", _root(alike)),
+            Linear("slot counts", "slots", counts),
+        ]
+
+    def _normalise(self, features: dict[str, FloatArray]) -> None:
+        """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
+        for part in self.linear:
+            z = features[part.block] @ part.map
+            self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
+        for part in self.curved:
+            matrix = self.curve(part, self.products(features, features, part.block))
+            self.scale[part.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
+        self.linear = [part for part in self.linear if self.scale[part.name]]
+        self.curved = [part for part in self.curved if self.scale[part.name]]
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, linear ones first."""
+        return [part.name for part in (*self.linear, *self.curved)]
+
+    # ------------------------------------------------------------------ features
+    def _raw(self, rows: IntArray) -> dict[str, FloatArray]:
+        onehot = self.space.encode_array(rows)
+        out = {"values": onehot}
+        if len(self._slots):
+            a, b, i, j = self._slots.T
+            out["slots"] = ((rows[:, a] == i) & (rows[:, b] == j)).astype(np.float64)
+        if self._describe is not None:
+            known = np.asarray(self._describe(rows), dtype=np.float64)
+            out["known"] = known.reshape(len(rows), -1)
+        return out
+
+    def features(self, rows: IntArray) -> dict[str, FloatArray]:
+        """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``; ``genes`` and ``counts``."""
+        out = self._raw(rows)
+        genes = math.sqrt(len(self.space.sizes))
+        out["genes"] = out["values"] / genes
+        out["counts"] = out["values"] @ self._counts / genes**2
+        out["values"] = out["values"] - self._centre["values"]
+        if "slots" in out:
+            out["slots"] = out["slots"] - self._centre["slots"]
+        if "known" in out:
+            out["known"] = (out["known"] - self._centre["known"]) / self._spread / math.sqrt(out["known"].shape[1])
+        return out
+
+    # ------------------------------------------------------------------ kernels
+    @staticmethod
+    def products(a: dict[str, FloatArray], b: dict[str, FloatArray], block: str) -> tuple[FloatArray, FloatArray]:
+        """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
+        x, y = a[block], b[block]
+        inner = x @ y.T
+        square = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * inner
+        return inner, np.maximum(square, 0.0)
+
+    @staticmethod
+    def curve(part: Curved, products: tuple[FloatArray, FloatArray]) -> FloatArray:
+        """A curved part's kernel (n, k), not scaled, from `products` of its block."""
+        inner, square = products
+        if part.kind == "pairs":
+            return inner**2
+        if part.kind == "rough":
+            return np.exp(-np.sqrt(square + 1e-12) / part.scale)
+        return np.exp(-square / part.scale)
+
+    def curves(self, a: dict[str, FloatArray], b: dict[str, FloatArray]) -> list[FloatArray]:
+        """The scaled kernels (n, k) of all curved parts."""
+        shared = {block: self.products(a, b, block) for block in {part.block for part in self.curved}}
+        return [self.scale[part.name] * self.curve(part, shared[part.block]) for part in self.curved]
+
+    def stack(self, a: dict[str, FloatArray], b: dict[str, FloatArray]) -> FloatArray:
+        """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
+        linear = [
+            self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T for part in self.linear
+        ]
+        return np.array(linear + self.curves(a, b))
+
+    def diagonal(self, features: dict[str, FloatArray]) -> FloatArray:
+        """The scaled kernels of each row with itself (parts, n)."""
+        out = [self.scale[part.name] * ((features[part.block] @ part.map) ** 2).sum(axis=1) for part in self.linear]
+        for part in self.curved:
+            x = features[part.block]
+            own = (x**2).sum(axis=1) ** 2 if part.kind == "pairs" else np.ones(len(x))
+            out.append(self.scale[part.name] * own)
+        return np.array(out)
+
+    def draw(
+        self, part: Curved, rng: np.random.Generator, count: int = 128
+    ) -> Callable[[dict[str, FloatArray]], FloatArray]:
+        """A function of features drawn from a curved part's prior, by random features (Rahimi and Recht 2007)."""
+        columns = self._centre["values"].shape[0] if part.block == "genes" else None
+        width = columns or (self._counts.shape[1] if part.block == "counts" else len(self._centre["known"]))
+        weights = rng.standard_normal(count) * math.sqrt(self.scale[part.name] / count)
+        if part.kind == "pairs":
+            one, two = rng.standard_normal((2, width, count))
+            return lambda f: ((f[part.block] @ one) * (f[part.block] @ two)) @ weights
+        frequency = rng.standard_normal((width, count))
+        if part.kind == "rough":  # a multivariate Cauchy distribution
+            frequency /= part.scale * np.abs(rng.standard_normal(count))
+        else:
+            frequency *= math.sqrt(2.0 / part.scale)
+        phase = rng.uniform(0.0, 2.0 * math.pi, count)
+        return lambda f: math.sqrt(2.0) * np.cos(f[part.block] @ frequency + phase) @ weights
+
+
+def _membership(keys: list) -> FloatArray:
+    """(n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
+    place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    out = np.zeros((len(keys), len(place)))
+    out[np.arange(len(keys)), [place[key] for key in keys]] = 1.0
+    return out
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """A matrix whose product with its transpose is the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _inverse(variance: float) -> float:
+    return 1.0 / variance if variance > 1e-10 else 0.0
