@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, Searcher
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
 
 #: how often a repeated architecture is told again and asked anew before uniform sampling steps in
 TRIES = 20
@@ -112,28 +113,25 @@ class OptunaSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         study = self._study()
         self._asks += 1
-        known = {row.tobytes(): i for i, row in enumerate(self.rows)}
-        pending = {row.tobytes() for row in self.pending_rows}
-        found: list[IntArray] = []
+        found = RowSet(self.space.sizes)
         values = self.values
         for _ in range(n + TRIES):
             trial = study.ask()
-            row = self.space.project(self._suggest(trial)[None, :], self.rng)[0]
-            key = row.tobytes()
-            if key in known and not np.isnan(values[known[key]]).any():
-                constraints = self._constraints(values[known[key]])
+            row = self.space.project(self._suggest(trial)[None, :], self.rng)
+            position = int(self._told.find(row)[0])
+            if position >= 0 and not np.isnan(values[position]).any():
+                constraints = self._constraints(values[position])
                 for name, value in (constraints or {}).items():
                     trial.set_constraint(name, value)
-                study.tell(trial, [float(v) for v in values[known[key]]])
-                self._record.append(known[key])
-            elif key in known or key in pending:
+                study.tell(trial, [float(v) for v in values[position]])
+                self._record.append(position)
+            elif position >= 0 or self._pending.has(row)[0] or found.has(row)[0]:
                 study.tell(trial, state=TrialState.FAIL)
             else:
-                pending.add(key)
-                found.append(row)
+                found.add(row)
                 if len(found) == n:
                     break
-        return np.array(found, dtype=np.int64).reshape(-1, len(self.space.choices))
+        return found.rows.astype(np.int64)
 
     def _suggest(self, trial: Trial) -> IntArray:
         """One row (genes,), asked gene by gene; what the row switches off is not asked."""
