@@ -110,7 +110,7 @@ def _shown(view: NDArray) -> NDArray:
 # ---------------------------------------------------------------------- arrays in JSON
 def packed(array: NDArray) -> dict[str, Any]:
     """A number array as JSON-able data, exact to the bit."""
-    data = base64.b64encode(memoryview(np.ascontiguousarray(array))).decode()
+    data = base64.b64encode(array.tobytes()).decode()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
