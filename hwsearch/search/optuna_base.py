@@ -15,6 +15,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hwsearch.errors import SearchError
 from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, Searcher
 from hwsearch.spaces import SearchSpace
@@ -54,6 +55,9 @@ class OptunaSearcher(Searcher):
         self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
         super().__init__(space, objectives, seed, **options)
+        for name, least in (("start", 1), ("candidates", 1), ("population", 2)):
+            if options.get(name, least) < least:
+                raise SearchError(f"{name}={options[name]} does not work.", hint=f"Use at least {least}.")
         self._asks = 0
         self._record: list[int] = []  # positions in `evaluated`, in the order in which Optuna hears of them
         self._distributions: dict[str, BaseDistribution] = {
@@ -64,8 +68,8 @@ class OptunaSearcher(Searcher):
     def _sampler(self, seed: int) -> BaseSampler:
         """A fresh sampler."""
 
-    def _system_attrs(self, completed: int) -> dict[str, Any]:
-        """What the sampler would have noted in the trial that follows `completed` complete ones."""
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+        """What the sampler would have noted in the trial of `row` (genes,) that follows `completed` complete ones."""
         return {}
 
     # ------------------------------------------------------------------ the study
@@ -80,13 +84,13 @@ class OptunaSearcher(Searcher):
         rows, values = self.rows, self.values
         completed = 0
         for i in self._record:
-            study.add_trial(self._trial(rows[i], values[i], completed))
+            study.add_trial(self._trial(study, rows[i], values[i], completed))
             completed += not np.isnan(values[i]).any()
         for row in self.pending_rows:
-            study.add_trial(self._trial(row, None, completed))
+            study.add_trial(self._trial(study, row, None, completed))
         return study
 
-    def _trial(self, row: IntArray, values: FloatArray | None, completed: int) -> FrozenTrial:
+    def _trial(self, study: optuna.Study, row: IntArray, values: FloatArray | None, completed: int) -> FrozenTrial:
         """A trial as Optuna would have kept it; without values it is still running."""
         active = [i for i in range(len(row)) if row[i] >= 0]
         names = self.space.names
@@ -99,7 +103,9 @@ class OptunaSearcher(Searcher):
             values=[float(v) for v in values] if complete and values is not None else None,
             params={names[i]: int(row[i]) for i in active},
             distributions={names[i]: self._distributions[names[i]] for i in active},
-            system_attrs=self._system_attrs(completed) if state is not TrialState.FAIL else {},
+            system_attrs=self._system_attrs(study, row, completed, values is None)
+            if state is not TrialState.FAIL
+            else {},
             constraints=self._constraints(values) if complete and values is not None else None,
         )
 

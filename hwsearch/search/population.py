@@ -45,6 +45,9 @@ class PopulationSearcher(Searcher):
         )
         if population < 2:
             raise SearchError(f"a population of {population} cannot evolve.", hint="Use at least 2.")
+        for option, chance in (("crossover", crossover), ("mutation", mutation)):
+            if chance is not None and not 0.0 <= chance <= 1.0:
+                raise SearchError(f"{option}={chance} is no probability.", hint="Give a number in 0..1.")
         self._size = self._room(population)
         self._mating = Mating(crossover, mutation)
         self._cost = cost
