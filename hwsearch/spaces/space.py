@@ -103,7 +103,7 @@ class SearchSpace:
         for i, on in enumerate(self._on):
             if on is not None:
                 parent = rows[:, self._parent[i]]
-                active = (parent >= 0) & on[np.maximum(parent, 0)]
+                active = (parent >= 0) & on[np.clip(parent, 0, len(on) - 1)]  # what is no index is found elsewhere
                 rows[~active, i] = -1
         return rows
 
