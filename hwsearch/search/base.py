@@ -293,10 +293,8 @@ class Searcher(ABC):
             read = unpacked if state["version"] > 1 else np.array
             rows, pending = (self._checked(read(state[key])) for key in ("rows", "pending"))
             values = self._as_array(read(state["values"]), len(rows), "values")
-            unknown = state.get("noise") is None
-            noise = (
-                np.full_like(values, np.nan) if unknown else self._as_array(read(state["noise"]), len(rows), "noise")
-            )
+            given = state["noise"] if state["version"] > 1 else None
+            noise = np.full_like(values, np.nan) if given is None else self._as_array(read(given), len(rows), "noise")
             told, asked = Archive(self.space.sizes, len(self.objectives)), RowSet(self.space.sizes)
             told.put(rows, values, noise)
             asked.add(pending)
