@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -74,16 +73,9 @@ def create(
 ) -> Searcher:
     """A searcher of tactic `name` ("default" is "guided"); `options` are those of its class.
 
-    Raises SearchError for an unknown tactic or option.
+    Raises SearchError for an unknown tactic or option, and for a value that an option does not take.
     """
-    cls = find(name)
-    parameters = inspect.signature(cls).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        known = [p for p in parameters if p not in ("space", "objectives", "seed")]
-        for option in options:
-            if option not in known:
-                raise SearchError(f"tactic {name!r} has no option {option!r}.", hint=nearest(option, known))
-    return cls(space, objectives, seed, **options)
+    return find(name)(space, objectives, seed, **options)
 
 
 make_callable(__name__)

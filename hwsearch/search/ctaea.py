@@ -82,7 +82,7 @@ class CTaeaSearcher(PopulationSearcher):
             one, two = self.rng.integers(low, high, size=(2, n))
             return np.asarray(np.where(rank[two] < rank[one], two, one), dtype=np.int64)
 
-        rows = self.rows[archives]
+        rows = self.rows_at(archives)
         first = tournament(np.full(n, share[0] > share[1]))
         second = tournament(self.rng.random(n) < chance)
         return self._mating.pairs(self.space, rows[first], rows[second], self.rng)

@@ -15,6 +15,7 @@ from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_func
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import row_keys as row_keys
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -78,13 +79,6 @@ class Mating:
         one, two = rng.integers(0, len(rank), size=(2, n))
         better = (rank[two] < rank[one]) | ((rank[two] == rank[one]) & (crowding[two] > crowding[one]))
         return np.asarray(np.where(better, two, one), dtype=np.int64)
-
-
-def row_keys(rows: IntArray) -> IntArray:
-    """A 64-bit number a row, the same in every run; different rows share one with probability of about 2^-64."""
-    factors = np.random.default_rng(0x5EED).integers(-(2**62), 2**62, size=(2, rows.shape[1])) | 1
-    with np.errstate(over="ignore"):
-        return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
 
 
 def evolve(

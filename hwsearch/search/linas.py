@@ -41,6 +41,8 @@ class LinasSearcher(RoundSearcher):
         population: int = 50,
         inner_evaluations: int = 20_000,
     ) -> None:
+        if population < 2:
+            raise SearchError(f"a population of {population} cannot evolve.", hint="Use at least 2.")
         super().__init__(space, objectives, seed, population, population)
         self.options = {"population": population, "inner_evaluations": inner_evaluations}
         if inner_evaluations < population:

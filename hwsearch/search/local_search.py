@@ -12,6 +12,7 @@ from hwsearch.objective import Objective
 from hwsearch.search.base import IntArray, Searcher
 from hwsearch.search.evolution import rank_and_crowding
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
 
 
 class LocalSearchSearcher(Searcher):
@@ -53,19 +54,16 @@ class LocalSearchSearcher(Searcher):
 
     def _near(self, n: int) -> IntArray:
         """Unknown neighbours of the run's best, in random order; of as many front members as n needs."""
-        rows, values = self.rows[self._since :], self.values[self._since :]
-        found = np.empty((0, len(self.space.choices)), dtype=np.int64)
+        rows, values = self.rows_at(slice(self._since, None)), self.values[self._since :]
+        found = RowSet(self.space.sizes)
         rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))
         best = [i for i in np.lexsort((-crowding, rank)) if rank[i] == rank.min() and not np.isnan(values[i]).any()]
-        known = {row.tobytes() for row in np.concatenate([self.rows, self.pending_rows])}
         for i in best:
             near = self.rng.permutation(self.space.neighbours_array(rows[i]))
-            fresh = [row for row in near if row.tobytes() not in known]
-            known.update(row.tobytes() for row in fresh)
-            found = np.concatenate([found, np.array(fresh, dtype=np.int64).reshape(-1, found.shape[1])])
+            found.add(near[~self.is_known_array(near)])
             if len(found) >= n:
                 break
-        return found[:n]
+        return found.rows[:n].astype(np.int64)
 
     def _extra_state(self) -> dict[str, Any]:
         return {"since": self._since, "left": self._left}

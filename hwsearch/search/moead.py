@@ -91,7 +91,7 @@ class MoeadSearcher(PopulationSearcher):
     def _children(self, n: int) -> IntArray:
         if not self._population:
             return super()._children(n)
-        rows = self.rows[self._population]
+        rows = self.rows_at(self._population)
         home = self.rng.integers(0, len(rows), size=n)
         near = self._near[home]
         a, b = (near[np.arange(n), self.rng.integers(0, near.shape[1], size=n)] for _ in range(2))

@@ -15,9 +15,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hwsearch.errors import SearchError
 from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, Searcher
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
 
 #: how often a repeated architecture is told again and asked anew before uniform sampling steps in
 TRIES = 20
@@ -53,6 +55,9 @@ class OptunaSearcher(Searcher):
         self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
         super().__init__(space, objectives, seed, **options)
+        for name, least in (("start", 1), ("candidates", 1), ("population", 2)):
+            if options.get(name, least) < least:
+                raise SearchError(f"{name}={options[name]} does not work.", hint=f"Use at least {least}.")
         self._asks = 0
         self._record: list[int] = []  # positions in `evaluated`, in the order in which Optuna hears of them
         self._distributions: dict[str, BaseDistribution] = {
@@ -63,8 +68,8 @@ class OptunaSearcher(Searcher):
     def _sampler(self, seed: int) -> BaseSampler:
         """A fresh sampler."""
 
-    def _system_attrs(self, completed: int) -> dict[str, Any]:
-        """What the sampler would have noted in the trial that follows `completed` complete ones."""
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+        """What the sampler would have noted in the trial of `row` (genes,) that follows `completed` complete ones."""
         return {}
 
     # ------------------------------------------------------------------ the study
@@ -79,13 +84,13 @@ class OptunaSearcher(Searcher):
         rows, values = self.rows, self.values
         completed = 0
         for i in self._record:
-            study.add_trial(self._trial(rows[i], values[i], completed))
+            study.add_trial(self._trial(study, rows[i], values[i], completed))
             completed += not np.isnan(values[i]).any()
         for row in self.pending_rows:
-            study.add_trial(self._trial(row, None, completed))
+            study.add_trial(self._trial(study, row, None, completed))
         return study
 
-    def _trial(self, row: IntArray, values: FloatArray | None, completed: int) -> FrozenTrial:
+    def _trial(self, study: optuna.Study, row: IntArray, values: FloatArray | None, completed: int) -> FrozenTrial:
         """A trial as Optuna would have kept it; without values it is still running."""
         active = [i for i in range(len(row)) if row[i] >= 0]
         names = self.space.names
@@ -98,7 +103,9 @@ class OptunaSearcher(Searcher):
             values=[float(v) for v in values] if complete and values is not None else None,
             params={names[i]: int(row[i]) for i in active},
             distributions={names[i]: self._distributions[names[i]] for i in active},
-            system_attrs=self._system_attrs(completed) if state is not TrialState.FAIL else {},
+            system_attrs=self._system_attrs(study, row, completed, values is None)
+            if state is not TrialState.FAIL
+            else {},
             constraints=self._constraints(values) if complete and values is not None else None,
         )
 
@@ -112,28 +119,25 @@ class OptunaSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         study = self._study()
         self._asks += 1
-        known = {row.tobytes(): i for i, row in enumerate(self.rows)}
-        pending = {row.tobytes() for row in self.pending_rows}
-        found: list[IntArray] = []
+        found = RowSet(self.space.sizes)
         values = self.values
         for _ in range(n + TRIES):
             trial = study.ask()
-            row = self.space.project(self._suggest(trial)[None, :], self.rng)[0]
-            key = row.tobytes()
-            if key in known and not np.isnan(values[known[key]]).any():
-                constraints = self._constraints(values[known[key]])
+            row = self.space.project(self._suggest(trial)[None, :], self.rng)
+            position = int(self._told.find(row)[0])
+            if position >= 0 and not np.isnan(values[position]).any():
+                constraints = self._constraints(values[position])
                 for name, value in (constraints or {}).items():
                     trial.set_constraint(name, value)
-                study.tell(trial, [float(v) for v in values[known[key]]])
-                self._record.append(known[key])
-            elif key in known or key in pending:
+                study.tell(trial, [float(v) for v in values[position]])
+                self._record.append(position)
+            elif position >= 0 or self._pending.has(row)[0] or found.has(row)[0]:
                 study.tell(trial, state=TrialState.FAIL)
             else:
-                pending.add(key)
-                found.append(row)
+                found.add(row)
                 if len(found) == n:
                     break
-        return np.array(found, dtype=np.int64).reshape(-1, len(self.space.choices))
+        return found.rows.astype(np.int64)
 
     def _suggest(self, trial: Trial) -> IntArray:
         """One row (genes,), asked gene by gene; what the row switches off is not asked."""

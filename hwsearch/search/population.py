@@ -14,6 +14,7 @@ from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, RowFunction, Searcher
 from hwsearch.search.evolution import Mating, rank_and_crowding
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
 
 
 class PopulationSearcher(Searcher):
@@ -44,6 +45,9 @@ class PopulationSearcher(Searcher):
         )
         if population < 2:
             raise SearchError(f"a population of {population} cannot evolve.", hint="Use at least 2.")
+        for option, chance in (("crossover", crossover), ("mutation", mutation)):
+            if chance is not None and not 0.0 <= chance <= 1.0:
+                raise SearchError(f"{option}={chance} is no probability.", hint="Give a number in 0..1.")
         self._size = self._room(population)
         self._mating = Mating(crossover, mutation)
         self._cost = cost
@@ -65,7 +69,7 @@ class PopulationSearcher(Searcher):
         parents = self._population or self._offspring
         values = self.values[parents]
         rank, crowding = self._preference(self.costs(values), self.violation(values))
-        return self._mating.children(self.space, self.rows[parents], rank, crowding, n, self.rng)
+        return self._mating.children(self.space, self.rows_at(parents), rank, crowding, n, self.rng)
 
     def _preference(self, costs: FloatArray, violation: FloatArray) -> tuple[IntArray, FloatArray]:
         """What tournaments go by: rank, the lower the better, then crowding distance, the higher the better."""
@@ -93,15 +97,13 @@ class PopulationSearcher(Searcher):
         """Up to n children that are new."""
         if n <= 0 or not (self._population or self._offspring):
             return self._empty()
-        found: dict[bytes, IntArray] = {}
-        known = {row.tobytes() for row in np.concatenate([self.rows, self.pending_rows])}
+        found = RowSet(self.space.sizes)
         for _ in range(20):
-            for row in self._children(n):
-                if row.tobytes() not in known:
-                    found.setdefault(row.tobytes(), row)
+            rows = self._children(n)
+            found.add(rows[~self.is_known_array(rows)])
             if len(found) >= n:
                 break
-        return np.stack([*found.values()][:n]) if found else self._empty()
+        return found.rows[:n].astype(np.int64)
 
     def _after_tell(self, indices: list[int]) -> None:
         known = {*self._population, *self._offspring}

@@ -33,5 +33,7 @@ class RandomSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         if self._cost is None:
             return self.space.sample_array(n, self.rng)
-        known = [*self._told, *self._pending]
-        return self.space.to_array(self.space.sample_balanced(n, self.rng, self._cost, exclude=known))
+        cost = self._cost
+        return self.space.collect_array(
+            n, lambda m: self.space.sample_balanced_array(m, self.rng, cost), self.is_known_array
+        )

@@ -47,7 +47,7 @@ class RegularisedEvolutionSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         missing = min(n, max(0, self._size - len(self._told) - len(self._pending)))
         first = self.space.sample_array(missing, self.rng)
-        rows, values = self.rows[-self._size :], self.values[-self._size :]
+        rows, values = self.rows_at(slice(-self._size, None)), self.values[-self._size :]
         if missing == n or not len(rows):
             return first
         rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))

@@ -11,9 +11,10 @@ import numpy as np
 from hwsearch.errors import SearchError
 from hwsearch.objective import Objective
 from hwsearch.search.base import BoolArray, FloatArray, IntArray, Searcher
-from hwsearch.search.evolution import rank_and_crowding, row_keys
+from hwsearch.search.evolution import rank_and_crowding
 from hwsearch.search.models import Model, make_model
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet, row_keys
 
 #: spaces up to this size are ranked whole
 WHOLE = 50_000
@@ -56,8 +57,10 @@ class RoundSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         if self._plan is None:
             self._plan = self._first_sample(max(0, self._start - len(self._told))).tolist()
-        known = {tuple(row) for row in np.concatenate([self.rows, self.pending_rows]).tolist()}
-        self._plan = [list(row) for row in dict.fromkeys(map(tuple, self._plan)) if row not in known]
+        planned = np.array(self._plan, dtype=np.int64).reshape(-1, len(self.space.choices))
+        left = RowSet(self.space.sizes)
+        left.add(planned[self._is_new(planned)])
+        self._plan = left.rows.tolist()
         rows = self._plan[:n]
         if len(rows) < n and int((~np.isnan(self.values).any(axis=1)).sum()) >= 2:
             self._round += 1
@@ -72,8 +75,7 @@ class RoundSearcher(Searcher):
     # ------------------------------------------------------------------ parts that subclasses share
     def _is_new(self, rows: IntArray) -> BoolArray:
         """Which rows (n, genes) have neither been told nor are pending."""
-        known = np.concatenate([self.rows, self.pending_rows])
-        return np.asarray(~np.isin(row_keys(rows), row_keys(known)))
+        return ~self.is_known_array(rows)
 
     def _seed(self) -> int:
         return int(self.rng.integers(2**31))

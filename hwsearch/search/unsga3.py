@@ -41,5 +41,5 @@ class UNsga3Searcher(Nsga3Searcher):
             better = (rank[two] < rank[one]) | ((rank[two] == rank[one]) & (distance[two] < distance[one]))
             return np.asarray(np.where(comparable & better, two, one), dtype=np.int64)
 
-        rows = self.rows[parents]
+        rows = self.rows_at(parents)
         return self._mating.pairs(self.space, rows[tournament()], rows[tournament()], self.rng)

@@ -52,6 +52,8 @@ class WeakNasSearcher(RoundSearcher):
             raise SearchError(f"top={top} and pool={pool} leave nothing to choose.", hint="Use 1 and 2 at least.")
         if predictor not in KINDS:
             raise SearchError(f"there is no predictor {predictor!r}.", hint=nearest(predictor, KINDS))
+        if band is not None and not band[0] <= band[1]:
+            raise SearchError(f"the band {band} is empty.", hint="Give (low, high).")
         if (cost is None) != (band is None):
             raise SearchError("a band needs a cost, and a cost a band.", hint="Give both: cost=..., band=(low, high).")
         self._top, self._pool_size, self._predictor = top, pool, predictor

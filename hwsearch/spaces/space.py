@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hwsearch.errors import SpaceError, UnknownArchitectureGene, nearest
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
+from hwsearch.spaces.rows import RowSet
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -37,6 +38,8 @@ class SearchSpace:
         if len(self._position) != len(self.choices):
             twice = sorted({n for n in self.names if self.names.count(n) > 1})
             raise SpaceError(f"space {name!r} names a choice twice: {', '.join(twice)}.")
+        # for each gene: the index of each value
+        self._places = {c.name: {v: j for j, v in enumerate(c.values)} for c in self.choices}
         self.sizes: IntArray = np.array([len(c.values) for c in self.choices], dtype=np.int64)
         # for each gene: the column of its parent (-1: none) and which parent indices switch it on
         self._parent = np.full(len(self.choices), -1, dtype=np.int64)
@@ -100,23 +103,26 @@ class SearchSpace:
         for i, on in enumerate(self._on):
             if on is not None:
                 parent = rows[:, self._parent[i]]
-                active = (parent >= 0) & on[np.maximum(parent, 0)]
+                active = (parent >= 0) & on[np.clip(parent, 0, len(on) - 1)]  # what is no index is found elsewhere
                 rows[~active, i] = -1
         return rows
 
     def to_array(self, archs: Iterable[Architecture]) -> IntArray:
         """The array form (n, genes) of architectures of this space."""
-        archs = list(archs)
-        rows = np.full((len(archs), len(self.choices)), -1, dtype=np.int64)
-        for k, arch in enumerate(archs):
+        inactive = [-1] * len(self.choices)
+        rows = []
+        for arch in archs:
             if arch.space_name != self.name:
                 raise SpaceError(f"architecture {arch.id} belongs to space {arch.space_name!r}, not to {self.name!r}.")
-            for name, value in arch.items():
-                i = self._position.get(name, -1)
-                if i < 0 or value not in self.choices[i].values:
+            row = inactive.copy()
+            for name, value in arch.to_dict().items():  # a dict is faster than the mapping
+                place = self._places.get(name, {}).get(value)
+                if place is None:
                     self.architecture(arch)  # raises the error that says which gene it is
-                rows[k, i] = self.choices[i].values.index(value)
-        return rows
+                else:
+                    row[self._position[name]] = place
+            rows.append(row)
+        return np.array(rows, dtype=np.int64).reshape(-1, len(self.choices))
 
     def from_array(self, rows: IntArray) -> list[Architecture]:
         """Architectures of an array (n, genes); inactive genes may hold anything.
@@ -126,8 +132,9 @@ class SearchSpace:
         archs = []
         rows = self.canonical(rows)
         self._check_rows(rows)
-        for row in rows:
-            items = {c.name: c.values[j] for c, j in zip(self.choices, row, strict=True) if j >= 0}
+        genes = [(c.name, c.values) for c in self.choices]
+        for row in rows.tolist():
+            items = {name: values[j] for (name, values), j in zip(genes, row, strict=True) if j >= 0}
             archs.append(Architecture(self.name, items))
         return archs
 
@@ -136,12 +143,13 @@ class SearchSpace:
         rows = self.canonical(rows)
         return np.asarray((rows >= self.sizes) | ((rows < 0) & (self.canonical(np.maximum(rows, 0)) >= 0)))
 
-    def _check_rows(self, rows: IntArray) -> None:
+    def _check_rows(self, rows: IntArray, start: int = 0) -> None:
+        """Raises SpaceError where rows (n, genes) hold no index of a value; it counts the rows from `start`."""
         wrong = np.argwhere(self._misplaced(rows))
         if len(wrong):
             k, i = wrong[0]
             raise SpaceError(
-                f"space {self.name!r}: row {k} holds no index of a value of gene {self.names[i]!r}: {rows[k, i]}."
+                f"space {self.name!r}: row {start + k} holds no index of a value of gene {self.names[i]!r}: {rows[k, i]}."
             )
 
     def contains_array(self, rows: IntArray) -> NDArray[np.bool_]:
@@ -273,21 +281,28 @@ class SearchSpace:
     ) -> list[Architecture]:
         if not distinct:
             return self.from_array(draw(n))
-        seen = set(exclude)
-        found: list[Architecture] = []
+        seen = RowSet(self.sizes)
+        seen.add(self.to_array(exclude))
+        return self.from_array(self.collect_array(n, draw, seen.has))
+
+    def collect_array(
+        self, n: int, draw: Callable[[int], IntArray], known: Callable[[IntArray], NDArray[np.bool_]]
+    ) -> IntArray:
+        """n distinct rows that are not known, in the order in which they are drawn; fewer where there are no more.
+
+        draw : a number to so many rows; known : canonical rows (k, genes) to which of them are excluded (k,)
+        """
+        found = RowSet(self.sizes)
         for attempt in range(20):
-            for arch in self.from_array(draw(max(n - len(found), 8) if attempt else n)):
-                if arch not in seen:
-                    seen.add(arch)
-                    found.append(arch)
+            rows = self.canonical(draw(max(n - len(found), 8) if attempt else n))
+            found.add(rows[~known(rows)])
             if len(found) >= n:
-                return found[:n]
-        if self.cardinality <= 200_000:  # a nearly exhausted space: take what is left
-            for arch in self.enumerate():
-                if arch not in seen and len(found) < n:
-                    seen.add(arch)
-                    found.append(arch)
-        return found[:n]
+                break
+        else:
+            if self.cardinality <= 200_000:  # a nearly exhausted space: take what is left
+                rows = self.enumerate_array()
+                found.add(rows[~known(rows)])
+        return found.rows[:n].astype(np.int64)
 
     # ------------------------------------------------------------------ variation
     def mutate_array(self, rows: IntArray, rng: np.random.Generator, rate: float | None = None) -> IntArray:

@@ -54,11 +54,16 @@ def large_space() -> SearchSpace:
     return SearchSpace("conformance-large", choices)
 
 
-def table_space(n: int = 40) -> TableSpace:
-    """A table of n uniform architectures of the large space."""
-    space = large_space()
+def table_space(n: int = 40, space: SearchSpace | None = None) -> TableSpace:
+    """A table of n uniform architectures of a space, by default of the large one."""
+    space = space or large_space()
     rows = space.sample_array(n, np.random.default_rng(n))
     return TableSpace(f"conformance-table-{n}", space.choices, rows)
+
+
+def flat_space(genes: int = 8, values: int = 5) -> SearchSpace:
+    """Ordinal genes without conditions, values^genes architectures."""
+    return SearchSpace(f"conformance-flat-{genes}", [Choice(f"x{i}", tuple(range(values))) for i in range(genes)])
 
 
 def values_of(space: SearchSpace, archs: Sequence[Architecture], objectives: int) -> FloatArray:
@@ -82,10 +87,31 @@ class SearcherConformance:
 
     #: how many architectures the tests that need a running search measure
     evaluations: int = 40
+    #: the most objectives that the tactic takes
+    most_objectives: int = 4
+    #: whether it takes only ordinal genes without conditions
+    flat: bool = False
 
     @abstractmethod
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         """A fresh searcher."""
+
+    @property
+    def two(self) -> tuple[str, ...]:
+        """Two objectives, or as many as the tactic takes."""
+        return FOUR[: min(2, self.most_objectives)]
+
+    def small(self) -> SearchSpace:
+        """A space that the tests exhaust."""
+        return flat_space(4, 3) if self.flat else small_space()
+
+    def large(self) -> SearchSpace:
+        """A space that they do not."""
+        return flat_space() if self.flat else large_space()
+
+    def table(self, n: int) -> TableSpace:
+        """A table of n architectures."""
+        return table_space(n, self.large())
 
     def run(self, searcher: Searcher, evaluations: int, batch: int = 8) -> list[str]:
         """Ask and tell until so many are measured; the ids in the order of the asks."""
@@ -97,8 +123,8 @@ class SearcherConformance:
         return ids
 
     def test_asks_exactly_n_new_architectures_of_the_space(self) -> None:
-        space = large_space()
-        searcher = self.make(space, TWO, 0)
+        space = self.large()
+        searcher = self.make(space, self.two, 0)
         seen: set[Architecture] = set()
         for n in (1, 7, 16, 0, 3, 13):
             archs = searcher.ask(n)
@@ -106,33 +132,34 @@ class SearcherConformance:
             assert all(arch in space for arch in archs)
             assert not seen & set(archs)
             seen |= set(archs)
-            searcher.tell(archs, values_of(space, archs, 2))
+            searcher.tell(archs, values_of(space, archs, len(self.two)))
         assert set(searcher.evaluated[0]) == seen
 
     def test_never_repeats_what_is_pending_or_was_told_unasked(self) -> None:
-        space = small_space()
-        searcher = self.make(space, TWO, 1)
+        space = self.small()
+        searcher = self.make(space, self.two, 1)
         warm = space.sample(30, np.random.default_rng(5))
-        searcher.tell(warm, values_of(space, warm, 2))
+        searcher.tell(warm, values_of(space, warm, len(self.two)))
         asked = [arch for _ in range(4) for arch in searcher.ask(10)]  # nothing told in between
         assert len(set(asked)) == 40
         assert not set(asked) & set(warm)
 
     def test_exhausts_a_small_space_and_then_asks_nothing(self) -> None:
-        space = small_space()
-        searcher = self.make(space, TWO, 2)
+        space = self.small()
+        searcher = self.make(space, self.two, 2)
         ids = []
         for _ in range(20):
             archs = searcher.ask(11)
             ids += [arch.id for arch in archs]
             if archs:
-                searcher.tell(archs, values_of(space, archs, 2))
+                searcher.tell(archs, values_of(space, archs, len(self.two)))
         assert sorted(ids) == sorted(arch.id for arch in space.enumerate())
         assert searcher.ask(5) == []
 
     @pytest.mark.parametrize("objectives", [ONE, TWO, THREE, FOUR])
     def test_front_is_the_non_dominated_set_of_any_number_of_objectives(self, objectives: tuple[str, ...]) -> None:
-        searcher = self.make(large_space(), objectives, 3)
+        objectives = objectives[: self.most_objectives]
+        searcher = self.make(self.large(), objectives, 3)
         self.run(searcher, self.evaluations)
         archs, values = searcher.evaluated
         sign = np.array([o.sign for o in searcher.objectives])
@@ -143,20 +170,20 @@ class SearcherConformance:
         assert {best[i] for i in found} == {best[i] for i in expected}  # equal values are listed once
 
     def test_same_seed_same_asks_and_another_seed_others(self) -> None:
-        one, two, other = (self.run(self.make(large_space(), TWO, seed), self.evaluations) for seed in (4, 4, 5))
+        one, two, other = (self.run(self.make(self.large(), self.two, seed), self.evaluations) for seed in (4, 4, 5))
         assert one == two
         assert one != other
 
     def test_resumes_bit_for_bit_through_json(self) -> None:
-        space = large_space()
-        steady, broken = self.make(space, TWO, 6), self.make(space, TWO, 6)
+        space = self.large()
+        steady, broken = self.make(space, self.two, 6), self.make(space, self.two, 6)
         for n in (5, 9, 12, 6, 8):
             expected, archs = steady.ask(n), broken.ask(n)
             assert archs == expected
             text = json.dumps(broken.state_dict(), allow_nan=False)  # stopped between ask and tell
-            broken = self.make(space, TWO, 99)
+            broken = self.make(space, self.two, 99)
             broken.load_state_dict(json.loads(text))
-            values = values_of(space, archs, 2)
+            values = values_of(space, archs, len(self.two))
             values[0, 0] = np.nan
             steady.tell(archs, values)
             broken.tell(archs, values)
@@ -164,17 +191,17 @@ class SearcherConformance:
         assert np.array_equal(broken.evaluated[1], steady.evaluated[1], equal_nan=True)
 
     def test_refuses_the_state_of_another_space(self) -> None:
-        state = self.make(small_space(), TWO, 0).state_dict()
+        state = self.make(self.small(), self.two, 0).state_dict()
         with pytest.raises(HwsearchError):
-            self.make(large_space(), TWO, 0).load_state_dict(state)
+            self.make(self.large(), self.two, 0).load_state_dict(state)
 
     def test_goes_on_after_failed_measurements(self) -> None:
-        space = large_space()
-        searcher = self.make(space, TWO, 7)
+        space = self.large()
+        searcher = self.make(space, self.two, 7)
         failed: set[str] = set()
         for turn in range(4):
             archs = searcher.ask(self.evaluations // 4)
-            values = values_of(space, archs, 2)
+            values = values_of(space, archs, len(self.two))
             values[:: 1 if turn == 0 else 3] = np.nan  # the whole first batch, then every third
             failed |= {arch.id for arch in archs[:: 1 if turn == 0 else 3]}
             searcher.tell(archs, values)
@@ -183,12 +210,12 @@ class SearcherConformance:
         assert len(front) and not failed & set(front["arch_id"])
 
     def test_takes_arrays_lists_and_frames_alike(self) -> None:
-        space = large_space()
+        space = self.large()
         states = []
         for form in range(3):
-            searcher = self.make(space, TWO, 8)
+            searcher = self.make(space, self.two, 8)
             archs = searcher.ask(6)
-            values = values_of(space, archs, 2)
+            values = values_of(space, archs, len(self.two))
             frame = pd.DataFrame(values, columns=[o.name for o in searcher.objectives])
             frame.insert(0, "arch_id", [arch.id for arch in archs])
             searcher.tell(archs, [values, values.tolist(), frame[::-1]][form])
@@ -196,59 +223,70 @@ class SearcherConformance:
         assert states[0] == states[1] == states[2]
 
     def test_front_meets_the_limits_as_soon_as_one_architecture_does(self) -> None:
-        space = large_space()
-        middle = float(np.median(values_of(space, space.sample(200, np.random.default_rng(0)), 2)[:, 1]))
-        searcher = self.make(space, ("max accuracy", f"latency_ms <= {middle:.6g}"), 9)
+        space = self.large()
+        sample = values_of(space, space.sample(200, np.random.default_rng(0)), len(self.two))
+        limit = float(f"{np.median(sample[:, -1]):.6g}")
+        bound = f"latency_ms <= {limit:g}" if len(self.two) > 1 else f"accuracy >= {limit:g}"
+        searcher = self.make(space, (*self.two[:-1], bound), 9)
         self.run(searcher, self.evaluations)
-        told = searcher.evaluated[1]
-        assert (told[:, 1] <= float(f"{middle:.6g}")).any()
-        assert (searcher.front().to_frame()["latency_ms"] <= float(f"{middle:.6g}")).all()
+        sign = searcher.objectives[-1].sign
+        assert (sign * searcher.evaluated[1][:, -1] <= sign * limit).any()
+        assert (sign * searcher.front().values[:, -1] <= sign * limit).all()
 
     def test_tell_does_not_change_its_inputs_and_refuses_wrong_shapes(self) -> None:
-        space = large_space()
-        searcher = self.make(space, TWO, 10)
+        space = self.large()
+        searcher = self.make(space, self.two, 10)
         archs = searcher.ask(4)
-        values = values_of(space, archs, 2)
-        values[1, 1] = np.inf
+        values = values_of(space, archs, len(self.two))
+        values[1, -1] = np.inf
         before = values.copy()
         searcher.tell(archs, values)
         assert np.array_equal(values, before)
-        assert np.isnan(searcher.evaluated[1][1, 1])
-        for wrong in (values[:3], values[:, :1], values[:, 0]):
+        assert np.isnan(searcher.evaluated[1][1, -1])
+        state = searcher.state_dict()
+        words, ragged = [["fast"] * values.shape[1]] * 4, [[1.0], [1.0, 2.0], [], [1.0]]
+        for wrong in (values[:3], np.hstack([values] * 2), values[0], words, ragged):
             with pytest.raises(HwsearchError):
                 searcher.tell(archs, wrong)
+        for wrong_noise in (-values, values[:3], words):
+            with pytest.raises(HwsearchError):
+                searcher.tell(archs, values, wrong_noise)
+        assert searcher.state_dict() == state
+        for n in (-1, 2.5, None, "three", np.nan):
+            with pytest.raises(HwsearchError):
+                searcher.ask(n)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("size", [1, 40])
     def test_asks_every_row_of_a_table_and_no_other(self, size: int) -> None:
-        space = table_space(size)
-        searcher = self.make(space, TWO, 11)
+        space = self.table(size)
+        searcher = self.make(space, self.two, 11)
         asked: list[Architecture] = []
         for n in (1, 7, 64, 3):  # the third batch is larger than what is left
             archs = searcher.ask(n)
             asked += archs
             if archs:
-                searcher.tell(archs, values_of(space, archs, 2))
+                searcher.tell(archs, values_of(space, archs, len(self.two)))
         assert len(asked) == space.cardinality
         assert set(asked) == set(space.enumerate())
 
     def test_bears_failures_constants_and_repeated_tells(self) -> None:
-        space, rng = large_space(), np.random.default_rng(12)
-        searcher = self.make(space, TWO, 12)
+        space, rng = self.large(), np.random.default_rng(12)
+        searcher = self.make(space, self.two, 12)
         seen: set[Architecture] = set()
         for n in (7, 1, 20, 8):
             archs = searcher.ask(n)
             assert len(archs) == n and not seen & set(archs)
             seen |= set(archs)
-            values = values_of(space, archs, 2)
-            values[:, 1] = 5.0
+            values = values_of(space, archs, len(self.two))
+            values[:, -1] = 5.0
             values[rng.random(n) < 0.3] = np.nan
             searcher.tell(archs, values)
             searcher.tell(archs[:2], values[:2])
         assert len(searcher.evaluated[0]) == len(seen)
 
     def test_resumes_at_any_moment_whatever_the_objectives(self) -> None:
-        space, rng = table_space(60), np.random.default_rng(13)
-        for objectives in (ONE, THREE):
+        space, rng = self.table(60), np.random.default_rng(13)
+        for objectives in dict.fromkeys((ONE, THREE[: self.most_objectives])):
             steady, broken = self.make(space, objectives, 14), self.make(space, objectives, 14)
             for n in (9, 1, 12, 5):
                 archs = steady.ask(n)
@@ -262,3 +300,78 @@ class SearcherConformance:
                     broken = self.make(space, objectives, 0)
                     broken.load_state_dict(json.loads(text))
             assert broken.state_dict() == steady.state_dict()
+
+    # ------------------------------------------------------------------ bad input
+    def test_goes_on_when_every_measurement_fails(self) -> None:
+        space = self.large()
+        searcher = self.make(space, self.two, 15)
+        for n in (12, 12, 9):
+            archs = searcher.ask(n)
+            assert len(archs) == n
+            searcher.tell(archs, np.full((n, len(self.two)), np.nan))
+        assert len(searcher.front()) == 0
+
+    def test_goes_on_when_all_objectives_are_constant(self) -> None:
+        space, rng = self.large(), np.random.default_rng(16)
+        searcher = self.make(space, self.two, 16)
+        for n in (12, 12, 9):
+            archs = searcher.ask(n)
+            assert len(archs) == n
+            values = np.full((n, len(self.two)), 5.0)
+            values[rng.random(n) < 0.3] = np.nan
+            searcher.tell(archs, values)
+        assert len(searcher.front()) == 1
+
+    def test_goes_on_when_nothing_can_meet_the_limits(self) -> None:
+        """The front is then that of all, as if there were no limits."""
+        space = self.large()
+        searcher = self.make(space, ("accuracy >= 99.9", "latency_ms <= 0.01")[: len(self.two)], 17)
+        self.run(searcher, self.evaluations)
+        archs, values = searcher.evaluated
+        sign = np.array([o.sign for o in searcher.objectives])
+        expected = [a.id for a, v in zip(archs, values, strict=True) if not any(dominated(v, w, sign) for w in values)]
+        assert set(searcher.front().to_frame()["arch_id"]) <= set(expected)
+
+    def test_asks_the_only_architecture_of_a_space_once(self) -> None:
+        space = SearchSpace("conformance-one", [Choice("x", (3,)), Choice("y", (7,))])
+        for fails in (False, True):
+            searcher = self.make(space, self.two, 18)
+            archs = searcher.ask(5)
+            assert archs == list(space.enumerate())
+            searcher.tell(archs, np.full((1, len(self.two)), np.nan if fails else 1.0))
+            assert searcher.ask(5) == []
+            assert len(searcher.front()) == (not fails)
+
+    def test_of_what_is_told_twice_the_later_stays(self) -> None:
+        space = self.large()
+        searcher = self.make(space, self.two, 19)
+        for turn in range(3):
+            archs = searcher.ask(8)
+            values = values_of(space, archs, len(self.two))
+            searcher.tell([*archs, *archs[:3]], np.concatenate([values, values[:3] + 1.0]))  # twice in a call
+            values[:3] += 1.0
+            assert np.array_equal(searcher.values[8 * turn :], values)
+            searcher.tell(archs[3:5], [[None] * len(self.two), values[4] - 1.0])  # and later again
+            assert np.isnan(searcher.values[8 * turn + 3]).all()
+            assert np.array_equal(searcher.values[8 * turn + 4], values[4] - 1.0)
+        assert len(searcher.values) == 24
+
+    def test_arrays_say_the_same_as_architectures_and_noise_is_kept(self) -> None:
+        space, rng = self.large(), np.random.default_rng(20)
+        one, two = (self.make(space, self.two, 20) for _ in range(2))
+        noises = []
+        for n in (9, 4, 12):
+            archs, rows = one.ask(n), two.ask_array(n)
+            assert space.from_array(rows) == archs
+            values = values_of(space, archs, len(self.two))
+            noise = rng.random(values.shape)
+            noise[0] = np.nan
+            noises.append(noise)
+            one.tell(archs, values, noise)
+            two.tell_array(rows, values, noise)
+        assert one.state_dict() == two.state_dict()
+        assert np.array_equal(one.noise, np.concatenate(noises), equal_nan=True)
+        again = self.make(space, self.two, 0)
+        again.load_state_dict(json.loads(json.dumps(one.state_dict(), allow_nan=False)))
+        assert np.array_equal(again.noise, one.noise, equal_nan=True)
+        assert np.array_equal(again.rows, one.rows)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch.errors import SearchError, SpaceError
-from hwsearch.search import create
+from hwsearch.errors import HwsearchError, SearchError, SpaceError
+from hwsearch.search import Searcher, create
+from hwsearch.search.archive import packed, unpacked
 from hwsearch.testing.searchers import TWO, large_space, small_space, values_of
 
 
@@ -65,3 +69,102 @@ def test_a_state_of_other_options_objectives_or_tactic_is_refused_by_name() -> N
         create("nsga2", small_space(), ["max accuracy", "latency_ms <= 2"], population=8).load_state_dict(state)
     with pytest.raises(SearchError, match="tactic"):
         create("random", small_space(), TWO).load_state_dict(state)
+
+
+def version_1(state: dict[str, Any]) -> dict[str, Any]:
+    """A state as it was before noise, with lists for arrays."""
+    old = {key: value for key, value in state.items() if key != "noise"} | {"version": 1}
+    for key in ("rows", "values", "pending"):
+        old[key] = unpacked(state[key]).tolist()
+    old["values"] = [[None if v != v else v for v in row] for row in old["values"]]
+    return old
+
+
+def running(name: str = "nsga2") -> Searcher:
+    searcher = create(name, large_space(), TWO, 3)
+    for _ in range(3):
+        archs = searcher.ask(30)
+        values = values_of(large_space(), archs, 2)
+        values[::5] = np.nan
+        searcher.tell(archs[:25], values[:25], np.full((25, 2), 0.1))
+    return searcher
+
+
+def test_states_of_version_1_are_taken_up() -> None:
+    steady = running()
+    again = create("nsga2", large_space(), TWO, 0)
+    again.load_state_dict(json.loads(json.dumps(version_1(steady.state_dict()), allow_nan=False)))
+    assert np.isnan(again.noise).all() and np.array_equal(again.values, steady.values, equal_nan=True)
+    assert [again.ask(40) for _ in range(2)] == [steady.ask(40) for _ in range(2)]
+
+
+def test_damaged_states_are_refused_and_say_so() -> None:
+    state = running().state_dict()
+    values, rows = unpacked(state["values"]), unpacked(state["rows"])
+    doubled = rows.copy()
+    doubled[1] = doubled[0]
+    outside = rows.copy()
+    outside[0, 0] = 7
+    wrong: list[dict[str, Any]] = [
+        {"values": packed(values[1:])},
+        {"rows": packed(doubled)},
+        {"rows": packed(rows[:, 1:])},
+        {"rows": packed(outside)},
+        {"pending": packed(rows[:2])},
+        {"rows": {**state["rows"], "data": "%%"}},
+        {"noise": "none"},
+        {"rng": {}},
+        {"seed": None},
+        {"extra": {}},
+        {"version": 3},
+    ]
+    for change in wrong:
+        with pytest.raises(HwsearchError):
+            create("nsga2", large_space(), TWO).load_state_dict(state | change)
+    for key in state:
+        with pytest.raises(SearchError):
+            create("nsga2", large_space(), TWO).load_state_dict({k: v for k, v in state.items() if k != key})
+    with pytest.raises(SearchError, match="version"):
+        create("nsga2", large_space(), TWO).load_state_dict([])  # type: ignore[arg-type]
+
+
+def test_frames_that_name_an_architecture_twice_are_matched_in_their_order() -> None:
+    searcher = create("random", small_space(), TWO)
+    archs = searcher.ask(3)
+    told = [archs[0], archs[1], archs[0], archs[2]]
+    frame = pd.DataFrame({"arch_id": [a.id for a in told], "accuracy": range(4), "latency_ms": range(4)})
+    searcher.tell(told, frame.iloc[[3, 0, 1, 2]])
+    assert searcher.values[:, 0].tolist() == [2, 1, 3]
+
+
+def test_rows_are_checked() -> None:
+    searcher = create("random", small_space(), TWO)
+    good = searcher.ask_array(4)
+    values = np.ones((4, 2))
+    for wrong in (good[:, 1:], good.astype(float), good + 9, good[0], [["a"] * good.shape[1]] * 4):
+        with pytest.raises(HwsearchError):
+            searcher.tell_array(wrong, values)
+    assert len(searcher.values) == 0
+    searcher.tell_array(np.where(good < 0, 1, good), values)  # what inactive genes hold does not matter
+    assert np.array_equal(searcher.rows, good) and not len(searcher.pending_rows)
+
+
+def test_noise_of_failed_and_of_silent_tells_is_unknown() -> None:
+    searcher = create("random", small_space(), TWO)
+    archs = searcher.ask(3)
+    searcher.tell(archs, [[1.0, 2.0], [np.nan, 2.0], [3.0, 4.0]], [[0.1, 0.2], [0.1, 0.2], [None, 0.0]])
+    expected = np.array([[0.1, 0.2], [np.nan, 0.2], [np.nan, 0.0]])
+    assert np.array_equal(searcher.noise, expected, equal_nan=True)
+    searcher.tell(archs[:1], [[1.5, 2.5]])
+    assert np.isnan(searcher.noise[0]).all()
+
+
+def test_what_is_no_space_objective_or_seed_is_refused() -> None:
+    with pytest.raises(SearchError, match="not a search space"):
+        create("random", "nas-bench-201", TWO)  # type: ignore[arg-type]
+    for seed in (-1, 1.5, "one", None, np.nan):
+        with pytest.raises(SearchError, match="seed"):
+            create("random", small_space(), TWO, seed)  # type: ignore[arg-type]
+    with pytest.raises(SearchError, match="twice"):  # limits that contradict each other cannot be said
+        create("random", small_space(), ["accuracy >= 90", "accuracy <= 80"])
+    assert create("random", small_space(), "max accuracy").objectives[0].name == "accuracy"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib.metadata import EntryPoint, EntryPoints
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from hwsearch.objective import Limit, Objective
 from hwsearch.search.base import Searcher
 from hwsearch.search.guided import GuidedSearcher
 from hwsearch.search.random_search import RandomSearcher
-from hwsearch.testing.searchers import TWO, small_space
+from hwsearch.testing.searchers import ONE, TWO, flat_space, small_space
 
 
 def test_every_tactic_is_a_searcher_with_its_own_name() -> None:
@@ -70,3 +73,44 @@ def test_objectives_are_checked() -> None:
 def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(HwsearchError):
         search.create(name, small_space(), TWO, **options)
+
+
+def test_the_entry_points_are_the_built_in_tactics() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    aliases = {name: search.BUILT_IN[of] for name, of in search.ALIASES.items()}
+    assert project["entry-points"][search.GROUP] == search.BUILT_IN | aliases
+
+
+def numeric_options() -> list[tuple[str, str, str]]:
+    """(tactic, option, annotation) of every option that is a number."""
+    return [
+        (name, option, str(p.annotation))
+        for name in search.BUILT_IN
+        for option, p in signature(search.find(name)).parameters.items()
+        if str(p.annotation).partition(" ")[0] in ("int", "float") and option != "seed"
+    ]
+
+
+def test_there_are_options_to_test() -> None:
+    assert len({name for name, _, _ in numeric_options()}) > 15
+
+
+@pytest.mark.parametrize(("name", "option", "annotation"), numeric_options())
+def test_a_number_that_does_not_do_is_refused_with_its_name(name: str, option: str, annotation: str) -> None:
+    if name == "optuna-cmaes":
+        pytest.importorskip("cmaes")
+    wrong: list[Any] = [-1, float("nan"), float("inf"), "many", [3], True]
+    wrong += [2.5, None] if annotation == "int" else []
+    for value in wrong:
+        with pytest.raises(SearchError, match=option):
+            search.create(name, flat_space(), ONE, **{option: value})
+
+
+def test_options_are_checked_without_create_as_well() -> None:
+    with pytest.raises(SearchError, match="Did you mean 'cost'"):
+        RandomSearcher(small_space(), TWO, csot=len)  # type: ignore[call-arg]
+    with pytest.raises(SearchError, match="a function"):
+        RandomSearcher(small_space(), TWO, cost=3)  # type: ignore[arg-type]
+    for band in (3, (1.0,), (2.0, 1.0), (1.0, float("nan")), ("low", "high")):
+        with pytest.raises(SearchError, match="band"):
+            search.create("weaknas", small_space(), TWO, cost=len, band=band)

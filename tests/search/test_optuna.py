@@ -88,16 +88,19 @@ def test_the_users_logging_is_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_limits_pull_the_asks_to_what_meets_them(name: str) -> None:
-    """Under a limit that 2 % of uniform samples meet; 100 evaluations, of which the last 50 count."""
+    """Under a limit that 2 % of uniform samples meet; 100 evaluations of 3 seeds, of which the last 50 count."""
     space = large_space()
     pool = values_of(space, space.sample(2000, np.random.default_rng(1)), 2)
     limit = float(f"{np.quantile(pool[:, 1], 0.02):.6g}")
     options = {"population": 20} if name == "optuna-nsga2" else {}
-    searcher = create(name, space, ["max accuracy", f"latency_ms <= {limit:g}"], 1, **options)
-    for _ in range(10):
-        archs = searcher.ask(10)
-        searcher.tell(archs, values_of(space, archs, 2))
-    assert (searcher.evaluated[1][-50:, 1] <= limit).mean() > 0.1
+    met = []
+    for seed in range(3):
+        searcher = create(name, space, ["max accuracy", f"latency_ms <= {limit:g}"], seed, **options)
+        for _ in range(10):
+            archs = searcher.ask(10)
+            searcher.tell(archs, values_of(space, archs, 2))
+        met.append((searcher.values[-50:, 1] <= limit).mean())
+    assert np.mean(met) > 0.1
 
 
 def test_tpe_beats_random_search_on_one_objective() -> None:
@@ -146,12 +149,14 @@ def test_cmaes_says_what_it_cannot_do() -> None:
         create("optuna-cmaes", ordinal, TWO)
     with pytest.raises(SearchError, match="ordinal"):
         create("optuna-cmaes", small_space(), ONE)
+    with pytest.raises(SearchError, match="against the direction"):
+        create("optuna-cmaes", ordinal, ["min accuracy >= 80"])
 
 
 def test_cmaes_climbs() -> None:
     space = SearchSpace("ordinal", [Choice(f"x{i}", tuple(range(9))) for i in range(5)])
     if find_spec("cmaes") is None:
-        with pytest.raises(SearchError, match="pip install cmaes"):
+        with pytest.raises(SearchError, match="pip install"):
             create("optuna-cmaes", space, ONE)
         return
     searcher = create("optuna-cmaes", space, ONE)

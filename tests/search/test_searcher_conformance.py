@@ -136,6 +136,22 @@ class TestOptunaNsga3(SearcherConformance):
         return create("optuna-nsga3", space, objectives, seed, population=8)
 
 
+class TestOptunaCmaes(SearcherConformance):
+    most_objectives = 1
+    flat = True
+
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        pytest.importorskip("cmaes")
+        return create("optuna-cmaes", space, objectives, seed)
+
+
+class TestOptunaGp(SearcherConformance):
+    """Only what surrounds the sampler: a fit takes about a second an architecture."""
+
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("optuna-gp", space, objectives, seed, start=1000)
+
+
 class Repeating(RandomSearcher):
     """Asks what it asked before."""
 

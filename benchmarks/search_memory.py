@@ -1,0 +1,142 @@
+"""Memory and time of a million told architectures.
+
+    python -m benchmarks.search_memory [--json] [--tactic NAME …] [--evaluations 1000000] [--batch 10000] [--arrays]
+
+Each tactic asks and is told in a process of its own, on a space of 45 genes like Once-for-All's MobileNetV3; with --arrays
+by `ask_array` and `tell_array`. Then the state goes to a file and another process takes it up and asks again. `*_mib` are
+peaks of the resident memory of the whole process, imports included; `*_seconds` are wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsearch.search import create
+from hwsearch.spaces import Choice, SearchSpace, When
+
+OBJECTIVES = ("max accuracy", "min latency_ms")
+#: more than the default of 50, which would be twenty thousand generations
+OPTIONS = {"nsga2": {"population": 1000}}
+
+
+def space() -> SearchSpace:
+    """Five stages of two to four layers, each with a kernel size and an expansion: 2e19 architectures."""
+    choices = [Choice(f"d[{stage}]", (2, 3, 4)) for stage in range(5)]
+    for layer in range(20):
+        stage, place = divmod(layer, 4)
+        when = When(f"d[{stage}]", tuple(range(place + 1, 5))) if place > 1 else None
+        choices += [Choice(f"ks[{layer}]", (3, 5, 7), when=when), Choice(f"e[{layer}]", (3, 4, 6), when=when)]
+    return SearchSpace("ofa-like", choices)
+
+
+def values_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Two objectives with a trade-off (n, 2)."""
+    weight = np.cos(np.arange(rows.shape[1])) ** 2 + 0.2
+    size = ((rows + 1) @ weight, ((rows + 1) ** 2) @ weight[::-1])
+    return np.stack([90 - 30 * np.exp(-size[0] / 40), 1 + size[1]], axis=1)
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def fill(tactic: str, evaluations: int, batch: int, arrays: bool, path: Path) -> dict[str, float]:
+    """Ask and tell, then keep the state and what is asked next."""
+    figures = {"imports_mib": peak_mib()}
+    searcher = create(tactic, space(), OBJECTIVES, seed=0, **OPTIONS.get(tactic, {}))
+    ask = tell = 0.0
+    while len(searcher.values) < evaluations:
+        begin = time.perf_counter()
+        if arrays:
+            rows = searcher.ask_array(batch)
+        else:
+            archs = searcher.ask(batch)
+        ask += time.perf_counter() - begin
+        values = values_of(rows if arrays else searcher.space.to_array(archs))
+        begin = time.perf_counter()
+        if arrays:
+            searcher.tell_array(rows, values)
+        else:
+            searcher.tell(archs, values)
+        tell += time.perf_counter() - begin
+    begin = time.perf_counter()
+    searcher.front()
+    figures |= {"ask_seconds": ask, "tell_seconds": tell, "front_seconds": time.perf_counter() - begin}
+    figures["filled_mib"] = peak_mib()
+    begin = time.perf_counter()
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(searcher.state_dict(), file)
+    figures |= {"save_seconds": time.perf_counter() - begin, "saved_mib": peak_mib()}
+    figures["state_mib"] = path.stat().st_size / 2**20
+    np.save(path.with_suffix(".npy"), searcher.ask_array(100))
+    return figures
+
+
+def take_up(tactic: str, path: Path) -> dict[str, float]:
+    """Load the state; what is asked next must be the same."""
+    searcher = create(tactic, space(), OBJECTIVES, seed=1, **OPTIONS.get(tactic, {}))
+    begin = time.perf_counter()
+    with path.open(encoding="utf-8") as file:
+        searcher.load_state_dict(json.load(file))
+    seconds = time.perf_counter() - begin
+    same = np.array_equal(searcher.ask_array(100), np.load(path.with_suffix(".npy")))
+    return {"load_seconds": seconds, "loaded_mib": peak_mib(), "resumed_alike": float(same)}
+
+
+def measured(tactic: str, evaluations: int, batch: int, arrays: bool) -> dict[str, float]:
+    """The figures of both processes."""
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as folder:
+        base = [sys.executable, "-m", "benchmarks.search_memory", "--tactic", tactic, "--state", f"{folder}/state.json"]
+        sizes = ["--evaluations", str(evaluations), "--batch", str(batch), *(["--arrays"] if arrays else [])]
+        for part in ("fill", "take-up"):
+            done = subprocess.run([*base, *sizes, "--part", part], stdout=subprocess.PIPE, check=True)
+            figures |= json.loads(done.stdout)
+    return {
+        "peak_mib": max(v for k, v in figures.items() if k.endswith("_mib") and k != "state_mib"),
+        **figures,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--tactic", action="append", help="default: random and nsga2")
+    parser.add_argument("--evaluations", type=int, default=1_000_000)
+    parser.add_argument("--batch", type=int, default=10_000)
+    parser.add_argument("--arrays", action="store_true")
+    parser.add_argument("--part", choices=("fill", "take-up"), help=argparse.SUPPRESS)
+    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part == "fill":
+        print(json.dumps(fill(args.tactic[0], args.evaluations, args.batch, args.arrays, args.state)))
+        return
+    if args.part == "take-up":
+        print(json.dumps(take_up(args.tactic[0], args.state)))
+        return
+    figures: dict[str, object] = {"evaluations": args.evaluations, "batch": args.batch, "arrays": args.arrays}
+    figures["tactics"] = {
+        name: {k: round(v, 2) for k, v in measured(name, args.evaluations, args.batch, args.arrays).items()}
+        for name in args.tactic or ("random", "nsga2")
+    }
+    if args.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, found in figures["tactics"].items():  # type: ignore[attr-defined]
+        print(name)
+        for key, value in found.items():
+            print(f"  {key:<16} {value:12,.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What a searcher was told, in growing arrays."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsearch.spaces.rows import RowSet, with_room
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+class Archive:
+    """Distinct rows (n, genes) with a row of values (n, m) and of their noise (n, m) each; amortised O(1) a row.
+
+    sizes : (genes,) how many values each gene has
+    columns : m
+
+    `rows`, `values` and `noise` are read-only views that cost nothing and do not change, whatever is put later.
+    Memory, for genes of up to 128 values: a byte a gene and 40 + 16 m bytes a row; 8 bytes a gene more once `rows` is used.
+    """
+
+    def __init__(self, sizes: IntArray, columns: int) -> None:
+        self._set = RowSet(sizes)
+        self._wide = np.empty((0, len(sizes)), dtype=np.int64)
+        self._widened = 0
+        self._values, self._noise = _Floats(columns), _Floats(columns)
+
+    def __len__(self) -> int:
+        return len(self._set)
+
+    def has(self, rows: IntArray) -> BoolArray:
+        """Which of the rows (n, genes) are there (n,)."""
+        return self._set.has(rows)
+
+    def find(self, rows: IntArray) -> IntArray:
+        """Positions (n,) of rows (n, genes); -1 for those that are not there."""
+        return self._set.find(rows)
+
+    def put(self, rows: IntArray, values: FloatArray, noise: FloatArray) -> IntArray:
+        """Add rows, or replace what was put for them; their positions (n,). Of equal rows the last one's values stay."""
+        positions = self._set.add(rows)
+        self._values.put(positions, values, len(self._set))
+        self._noise.put(positions, noise, len(self._set))
+        return positions
+
+    @property
+    def compact_rows(self) -> NDArray[np.signedinteger]:
+        """As `rows`, in the smallest integers that hold them."""
+        return self._set.rows
+
+    @property
+    def rows(self) -> IntArray:
+        """All rows (n, genes)."""
+        if self._widened < len(self):
+            self._wide = with_room(self._wide, self._widened, len(self) - self._widened)
+            self._wide[self._widened : len(self)] = self._set.rows[self._widened :]
+            self._widened = len(self)
+        return _shown(self._wide[: self._widened])
+
+    def rows_at(self, positions: Any) -> IntArray:
+        """A copy of the rows (k, genes) at these positions: integers (k,) or a slice."""
+        return self._set.rows[positions].astype(np.int64)
+
+    @property
+    def values(self) -> FloatArray:
+        """Values (n, m)."""
+        return self._values.shown
+
+    @property
+    def noise(self) -> FloatArray:
+        """The noise of the values (n, m)."""
+        return self._noise.shown
+
+
+class _Floats:
+    """A growing array (n, columns) whose views stay as they are."""
+
+    def __init__(self, columns: int) -> None:
+        self._data = np.empty((0, columns))
+        self._count = 0
+        self._seen = False  # whether there may be a view of the data
+
+    @property
+    def shown(self) -> FloatArray:
+        self._seen = True
+        return _shown(self._data[: self._count])
+
+    def put(self, positions: IntArray, block: FloatArray, count: int) -> None:
+        """Set the rows at `positions`, the new ones included; there are `count` then."""
+        room = with_room(self._data, self._count, count - self._count)
+        if room is self._data and self._seen and (positions < self._count).any():
+            room = room.copy()
+        self._seen &= room is self._data
+        self._data, self._count = room, count
+        self._data[positions] = block
+
+
+def _shown(view: NDArray) -> NDArray:
+    view.flags.writeable = False
+    return view
+
+
+# ---------------------------------------------------------------------- arrays in JSON
+def packed(array: NDArray) -> dict[str, Any]:
+    """A number array as JSON-able data, exact to the bit."""
+    data = base64.b64encode(array.tobytes()).decode()
+    return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
+
+
+def unpacked(data: Mapping[str, Any]) -> NDArray:
+    """The array that `packed` was given. Raises KeyError, TypeError or ValueError for anything else."""
+    dtype = np.dtype(data["dtype"])
+    if dtype.kind not in "if":
+        raise ValueError(f"{dtype} is no number.")
+    return np.frombuffer(base64.b64decode(data["data"], validate=True), dtype=dtype).reshape(data["shape"])

@@ -1,0 +1,185 @@
+"""A growing set of index arrays: small in memory, looked up and added to many rows at a time."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+#: 2^64 over the golden ratio: spreads keys over the high bits (Knuth, The Art of Computer Programming 3, 6.4)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+#: the least number of slots of a table
+_LEAST = 16
+#: how many rows are looked up at once, for the sake of memory
+_BLOCK = 1 << 16
+
+
+@lru_cache(maxsize=64)
+def _factors(genes: int) -> IntArray:
+    """Odd numbers (2, genes), the same in every run."""
+    return np.random.default_rng(0x5EED).integers(-(2**62), 2**62, size=(2, genes)) | 1
+
+
+def row_keys(rows: NDArray[np.signedinteger]) -> IntArray:
+    """A 64-bit number a row, the same in every run; different rows share one with probability of about 2^-64."""
+    rows, factors = np.asarray(rows, dtype=np.int64), _factors(rows.shape[1])
+    with np.errstate(over="ignore"):
+        return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
+
+
+def with_room(array: NDArray, used: int, more: int) -> NDArray:
+    """`array`, or a longer copy of its first `used` entries, with room for `more`; amortised O(more)."""
+    if used + more <= len(array):
+        return array
+    longer = np.empty((max(used + more, len(array) * 3 // 2), *array.shape[1:]), dtype=array.dtype)
+    longer[:used] = array[:used]
+    return longer
+
+
+def smallest_integer(top: int) -> np.dtype:
+    """The smallest signed integer type that holds -1 and `top`."""
+    return next(np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64) if top <= np.iinfo(t).max)
+
+
+def blocks(rows: NDArray) -> list[NDArray]:
+    """Views of at most 65,536 rows each, at least one."""
+    return [rows[k : k + _BLOCK] for k in range(0, max(len(rows), 1), _BLOCK)]
+
+
+class RowSet:
+    """Distinct rows (n, genes), such as a space's canonical index arrays, in the order in which they were added.
+
+    sizes : (genes,) how many values each gene has; entries are -1 .. size - 1
+
+    Rows are kept in the smallest integers that hold them. They are found by a hash table with open addressing on
+    64-bit keys, and compared on a hit. Adding and finding are O(1) a row and vectorised. Memory: a byte a gene where
+    genes have up to 128 values, and 16 to 32 bytes.
+    """
+
+    def __init__(self, sizes: IntArray) -> None:
+        self._rows = np.empty((0, len(sizes)), dtype=smallest_integer(int(np.max(sizes)) - 1))
+        self._keys = np.empty(0, dtype=np.int64)
+        self._live = np.empty(0, dtype=bool)
+        self._slots = np.full(_LEAST, -1, dtype=np.int64)
+        self._count = 0  # rows, dead ones included
+        self._dead = 0
+
+    def __len__(self) -> int:
+        return self._count - self._dead
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The integers that the rows are kept in."""
+        return self._rows.dtype
+
+    @property
+    def rows(self) -> NDArray[np.signedinteger]:
+        """The rows (n, genes) in their order, in the integers that they are kept in; read-only, without copying."""
+        if self._dead:
+            self._pack()
+        view = self._rows[: self._count]
+        view.flags.writeable = False
+        return view
+
+    def find(self, rows: IntArray) -> IntArray:
+        """Positions (n,) of rows (n, genes) in `rows`, -1 where the set does not have one."""
+        if self._dead:
+            self._pack()
+        return np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)])
+
+    def has(self, rows: IntArray) -> BoolArray:
+        """Which of the rows (n, genes) the set has (n,)."""
+        return np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)]) >= 0
+
+    def add(self, rows: IntArray) -> IntArray:
+        """Add rows (n, genes), where they are not there; their positions (n,). Equal rows have one position."""
+        if self._dead:
+            self._pack()
+        if len(rows) > _BLOCK:
+            return np.concatenate([self.add(part) for part in blocks(rows)])
+        keys = row_keys(rows)
+        found = self._find(rows, keys)
+        new = np.flatnonzero(found < 0)
+        if not len(new):
+            return found
+        first, inverse = _distinct(rows[new], keys[new])
+        found[new] = self._count + inverse
+        self._append(rows[new[first]], keys[new[first]])
+        return found
+
+    def discard(self, rows: IntArray) -> None:
+        """Take rows (n, genes) out, where they are there; the positions of the rest change."""
+        found = np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)])
+        self._live[found[found >= 0]] = False
+        self._dead = self._count - int(np.count_nonzero(self._live[: self._count]))
+        if 2 * self._dead > self._count:
+            self._pack()
+
+    # ------------------------------------------------------------------ the table
+    def _home(self, keys: IntArray) -> IntArray:
+        """Where in the table the search for a key begins: its mixed high bits."""
+        shift = np.uint64(64 - (len(self._slots).bit_length() - 1))
+        with np.errstate(over="ignore"):
+            return np.asarray(((keys.view(np.uint64) * _GOLDEN) >> shift).astype(np.int64))
+
+    def _find(self, rows: IntArray, keys: IntArray) -> IntArray:
+        found = np.full(len(rows), -1, dtype=np.int64)
+        left, slot, mask = np.arange(len(rows)), self._home(keys), len(self._slots) - 1
+        while len(left):
+            at = self._slots[slot]
+            taken = at >= 0
+            left, slot, at = left[taken], slot[taken], at[taken]
+            same = (self._keys[at] == keys[left]) & self._live[at]
+            same[same] = (self._rows[at[same]] == rows[left[same]]).all(axis=1)
+            found[left[same]] = at[same]
+            left, slot = left[~same], (slot[~same] + 1) & mask
+        return found
+
+    def _append(self, rows: NDArray[np.signedinteger], keys: IntArray) -> None:
+        """Add rows that are distinct and not there."""
+        count, more = self._count, len(rows)
+        self._rows = with_room(self._rows, count, more)
+        self._keys = with_room(self._keys, count, more)
+        self._live = with_room(self._live, count, more)
+        self._rows[count : count + more] = rows
+        self._keys[count : count + more] = keys
+        self._live[count : count + more] = True
+        self._count += more
+        if 2 * self._count > len(self._slots):
+            self._slots = np.full(1 << (2 * self._count - 1).bit_length(), -1, dtype=np.int64)
+            self._place(np.arange(self._count))
+        else:
+            self._place(np.arange(count, self._count))
+
+    def _place(self, positions: IntArray) -> None:
+        slot, mask = self._home(self._keys[positions]), len(self._slots) - 1
+        while len(positions):
+            free = self._slots[slot] < 0
+            self._slots[slot[free]] = positions[free]  # where two want one slot, one of them has it then
+            outside = self._slots[slot] != positions
+            positions, slot = positions[outside], (slot[outside] + 1) & mask
+
+    def _pack(self) -> None:
+        """Forget the dead."""
+        live = self._live[: self._count]
+        rows, keys = self._rows[: self._count][live], self._keys[: self._count][live]
+        self._count = self._dead = 0
+        self._slots = np.full(_LEAST, -1, dtype=np.int64)
+        self._rows, self._keys, self._live = self._rows[:0], self._keys[:0], self._live[:0]
+        self._append(rows, keys)
+
+
+def _distinct(rows: IntArray, keys: IntArray) -> tuple[IntArray, IntArray]:
+    """Where each distinct row (n, genes) is first, in ascending order, and which of these each row equals (n,)."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    if not (rows == rows[first[inverse]]).all():  # two rows share a key
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        inverse = inverse.reshape(-1)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[inverse]

@@ -1,0 +1,57 @@
+"""The page on search is true: its code runs, its table is that of the classes."""
+
+from __future__ import annotations
+
+import re
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hwsearch import search
+from hwsearch.spaces import Architecture
+from hwsearch.testing.searchers import flat_space
+
+PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+
+
+def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = flat_space(4, 4)
+    pd.DataFrame([arch.to_dict() for arch in space.enumerate()]).to_csv("candidates.csv", index=False)
+
+    def measure(arch: Architecture) -> tuple[float | None, float]:
+        size = sum(float(v) for v in arch.values())
+        return (None if size == 5 else 60 + 3 * size**0.9), 1 + size**1.2
+
+    names: dict[str, Any] = {"measure": measure}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        exec(block, names)
+        if "search.create(" in block:
+            assert len(block.splitlines()) <= 10
+            values = names["searcher"].front().values
+            assert len(values) > 3 and (values[:, 1] <= 12).all()
+    assert np.isnan(names["again"].values).any(axis=1).sum() <= 20 == len(names["again"].values)
+    assert (tmp_path / "optuna.db").stat().st_size > 0
+
+
+def test_every_tactic_is_in_the_table_with_its_class_and_options() -> None:
+    lines = re.findall(r"^\| `([\w-]+)` \| `([\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
+    assert [name for name, _, _ in lines] == sorted(search.BUILT_IN)
+    for name, path, options in lines:
+        cls = search.find(name)
+        assert path == f"{cls.__module__}.{cls.__name__}"
+        own = [p for p in signature(cls).parameters.values() if p.name not in ("space", "objectives", "seed")]
+        shown = [f'`{p.name}="{p.default}"`' if isinstance(p.default, str) else f"`{p.name}={p.default}`" for p in own]
+        assert options == ", ".join(shown), name
+
+
+def test_every_tactic_is_described() -> None:
+    prose = PAGE[PAGE.index("## Which tactic") : PAGE.index("## Classes and options")]
+    described = set(re.findall(r"`([\w-]+)`", prose))
+    assert set(search.BUILT_IN) - set(search.ALIASES.values()) <= described
