@@ -56,7 +56,9 @@ SINGLE = (
     "random",
 )
 #: evaluations a run, where it is not 300
-BUDGET = {"weaknas": 1000, "linas": 600, "nsga2": 1000, "balanced-random": 1000, "random": 1000}
+BUDGET = {"weaknas": 1000, "nsga2": 1000, "balanced-random": 1000, "random": 1000}
+#: what is run on the first device of each family only
+FIRST_ONLY = ("weaknas+start", "linas+start", "nsga2+start", "balanced-random")
 #: queries after which a search for NAS-Bench-201's optimum ends without it
 QUERIES = 500
 #: seeds of the other tactics there, and of all where labels are noisy
@@ -436,7 +438,10 @@ def _chosen(name: str, wanted: list[str] | None, quick: bool) -> list[str]:
         return list(dict.fromkeys([OURS, *wanted]))
     if quick:
         return [OURS, "weaknas", "linas", "random"]
-    return list(SINGLE if _is_single(name) else MULTI)
+    if _is_single(name):
+        return list(SINGLE)
+    first = name in (f"ofa/{OFA_DEVICES[0]}", f"nb201/{NB201_DEVICES[0]}")
+    return [tactic for tactic in MULTI if first or tactic not in FIRST_ONLY]
 
 
 # ---------------------------------------------------------------------- plots

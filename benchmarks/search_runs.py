@@ -58,7 +58,8 @@ def run(cell: Cell) -> dict[str, Any]:
     """
     task = load(cell.task)
     name, _, start = cell.tactic.partition("+")
-    searcher = create(name, task.space, task.objectives, seed=cell.seed)
+    options = {"features": task.features} if name == OURS and task.features else {}
+    searcher = create(name, task.space, task.objectives, seed=cell.seed, **options)
     single = len(task.objectives) == 1
     optimum = best_known(task).volume if single else np.inf
     rows = np.empty((0, len(task.space.choices)), dtype=np.int64)

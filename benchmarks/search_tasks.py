@@ -53,6 +53,8 @@ class Task:
     spread : rows to the standard deviation (n, m) of a measurement
     reference : of the hypervolume, natural units (m,); None with one objective
     limit : latency (ms) at which accuracies are compared
+    features : rows to what a supernet knows of its subnets without measuring, as a campaign has it (costs); for our
+        tactic. None: nothing is known beyond the space
     facts : what is known about the data, by name; may take seconds
     """
 
@@ -64,6 +66,7 @@ class Task:
     reference: FloatArray | None = None
     limit: float | None = None
     facts: Callable[[], dict[str, float]] = field(default=dict)
+    features: Callable[[IntArray], FloatArray] | None = None
 
     @property
     def parsed(self) -> list[Objective]:
@@ -137,6 +140,7 @@ def cut_down(task: Task, size: int) -> Task:
         task.reference,
         task.limit,
         lambda: {**task.facts(), "architectures": space.cardinality},
+        task.features,
     )
 
 
@@ -196,6 +200,26 @@ def ofa_space() -> SearchSpace:
 
     choices = [c for c in ofa_mobilenetv3(1.0).search_space().choices if c.name != "r"]
     return SearchSpace(f"ofa-mobilenetv3-w1.0-{SIDE}px", choices)
+
+
+@cache
+def ofa_costs() -> Callable[[IntArray], FloatArray]:
+    """Rows to the supernet's cost features (n, columns) at the accuracies' input size."""
+    from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+    from hwsearch.supernets.ofa import ofa_mobilenetv3
+
+    net = ElasticMobileNetV3(ofa_mobilenetv3(1.0))
+    whole = net.space
+    places = [whole.names.index(name) for name in ofa_space().names]
+    side = whole.names.index("r")
+    fixed = whole.choices[side].values.index(SIDE)
+
+    def costs(rows: IntArray) -> FloatArray:
+        full = np.zeros((len(rows), len(whole.names)), dtype=np.int64)
+        full[:, places], full[:, side] = rows, fixed
+        return np.column_stack([*net.cost_features(full).values()])
+
+    return costs
 
 
 @cache
@@ -381,6 +405,7 @@ def _ofa(name: str, what: str) -> Task:
         reference,
         float(np.sqrt(low[1] * high[1])),
         facts,
+        None if what == "macs" else ofa_costs(),
     )
 
 

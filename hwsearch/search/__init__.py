@@ -17,7 +17,7 @@ __all__ = ["Searcher", "create", "tactics"]
 
 GROUP = "hwsearch.searchers"
 #: other names of tactics
-ALIASES = {"default": "guided"}
+ALIASES = {"default": "plumb"}
 #: this package's own tactics, for a source tree that is not installed
 BUILT_IN = {
     "age-moea": "hwsearch.search.agemoea:AgeMoeaSearcher",
@@ -37,6 +37,7 @@ BUILT_IN = {
     "optuna-nsga3": "hwsearch.search.optuna_nsga3:OptunaNsga3Searcher",
     "optuna-tpe": "hwsearch.search.optuna_tpe:OptunaTpeSearcher",
     "parego": "hwsearch.search.parego:ParegoSearcher",
+    "plumb": "hwsearch.search.plumb:PlumbSearcher",
     "qnehvi": "hwsearch.search.qnehvi:QnehviSearcher",
     "random": "hwsearch.search.random_search:RandomSearcher",
     "regularised-evolution": "hwsearch.search.regularised_evolution:RegularisedEvolutionSearcher",
@@ -71,7 +72,7 @@ def find(name: str) -> type[Searcher]:
 def create(
     name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
 ) -> Searcher:
-    """A searcher of tactic `name` ("default" is "guided"); `options` are those of its class.
+    """A searcher of tactic `name` ("default" is "plumb"); `options` are those of its class.
 
     Raises SearchError for an unknown tactic or option, and for a value that an option does not take.
     """

@@ -7,9 +7,22 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsearch.front import cost_hypervolume
+from hwsearch.front import cost_hypervolume, reference_point
+from hwsearch.search.base import Searcher
 
 FloatArray = NDArray[np.float64]
+
+
+def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:
+    """The reference point of a search in costs (m,): a little worse than the worst measured, and than each limit."""
+    values = searcher.values
+    point: FloatArray = searcher.costs(reference_point(values, searcher.objectives, margin)[None, :])[0]
+    costs = searcher.costs(values)
+    for j, objective in enumerate(searcher.objectives):
+        if objective.limit is not None and (objective.limit.op == "<=") == (objective.direction == "min"):
+            edge = objective.sign * objective.limit.value
+            point[j] = min(point[j], edge + margin * max(edge - np.nanmin(costs[:, j]), abs(edge) * margin))
+    return point
 
 
 def greedy_batch(

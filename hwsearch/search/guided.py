@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hwsearch.errors import SearchError
-from hwsearch.front import cost_hypervolume, reference_point
+from hwsearch.front import cost_hypervolume
 from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, RowFunction, Searcher
 from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys
-from hwsearch.search.gain import greedy_batch
+from hwsearch.search.gain import greedy_batch, search_reference
 from hwsearch.search.surrogate import MakePredictor, Surrogate, default_predictor
 from hwsearch.spaces import SearchSpace
 
@@ -115,7 +115,7 @@ class GuidedSearcher(Searcher):
         rows, values = self.rows, self.values
         self._surrogate.fit(rows, values, self.rng)
         busy = np.concatenate([self.pending_rows, also])
-        reference = self._reference(values)
+        reference = search_reference(self)
         measured = self.costs(values[self.violation(values) == 0])
         explored = min(n, int(n * self._explore + self.rng.random()))
         views = [self._surrogate.mean] + ([self._surrogate.sample(self.rng)] if explored else [])
@@ -192,16 +192,6 @@ class GuidedSearcher(Searcher):
             return np.empty((0, len(self.objectives)))
         predicted = view(rows)
         return self.costs(predicted[self.violation(predicted) == 0])
-
-    def _reference(self, values: FloatArray, margin: float = 0.05) -> FloatArray:
-        """The reference point in costs (m,): a little worse than the worst measured, and than each limit."""
-        point: FloatArray = self.costs(reference_point(values, self.objectives, margin)[None, :])[0]
-        costs = self.costs(values)
-        for j, objective in enumerate(self.objectives):
-            if objective.limit is not None and (objective.limit.op == "<=") == (objective.direction == "min"):
-                edge = objective.sign * objective.limit.value
-                point[j] = min(point[j], edge + margin * max(edge - np.nanmin(costs[:, j]), abs(edge) * margin))
-        return point
 
     # ------------------------------------------------------------------ state
     def _extra_state(self) -> dict[str, Any]:

@@ -1,32 +1,68 @@
-"""The default tactic, PLUMB: a Gaussian process an objective, and batches by their joint hypervolume improvement."""
+"""The default tactic, PLUMB: predicted limits, uncertainty, measured batches."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
-from hwsearch.errors import SearchError
-from hwsearch.front import cost_hypervolume, reference_point
+from hwsearch.errors import SearchError, nearest
+from hwsearch.front import Front, cost_hypervolume
 from hwsearch.objective import Objective, signs
 from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher
+from hwsearch.search.beliefs import Beliefs, Rows, View
 from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys
-from hwsearch.search.gain import improvements
-from hwsearch.search.process import Process
-from hwsearch.search.structure import Structure
-from hwsearch.spaces import SearchSpace
+from hwsearch.search.gain import improvements, search_reference
+from hwsearch.search.structure import Features, Structure
+from hwsearch.spaces import Architecture, SearchSpace
 
-Features = Callable[[IntArray], FloatArray]
-#: spaces up to this size are predicted whole
-WHOLE = 20_000
-#: at most so many measurements are learnt from
+#: spaces up to this size are predicted whole; of a larger one, the neighbours of so many front members are
+WHOLE, NEIGHBOURHOODS = 20_000, 24
+#: measurements that are learnt from, at most
 MOST = 400
+#: joint posterior samples, candidates they are taken of, and measured architectures that these are compared with
+SAMPLES, SHORTLIST, COMPARED = 32, 240, 150
+#: posterior deviations by which hope is above the mean
+HOPE = 1.0
+#: architectures from which a first sample is chosen, and the noise it is planned with, in variances of an objective
+POOL, PLANNED_NOISE = 1500, 0.02
 
 
 class PlumbSearcher(Searcher):
+    """Bayesian multi-objective search with structured Gaussian processes.
+
+    The first sample spreads over cost, both extremes included, and among architectures of like cost takes those that
+    tell most about the rest (largest prior variance given the sample so far). Then each ask
+
+    - fits a Gaussian process an objective, whose kernel is a sum of parts: effects of each gene, alike at neighbouring
+      places or the same in all, of pairs of genes in a slot, of counts, of what is known beforehand, and curved ones;
+      weights, noise and a warp of the quantity are found from the measurements (`structure`, `process`, `warp`);
+    - seeks candidates by evolution on the posterior's mean and on an optimistic bound, and among the front's neighbours;
+    - takes, one by one, those with the largest expected joint hypervolume improvement over joint samples of the
+      posterior, in which the measured ones are uncertain, too.
+
+    Related: expected hypervolume improvement of batches under noise (Daulton et al. 2021, arXiv 2105.08195).
+
+    features : rows (n, genes) to a float array (n, columns), what is known of architectures without measuring: costs,
+        predictions of other devices or of earlier campaigns; default: what the space says of them
+    cost : rows to a positive cost (n,) that the first sample is spread over; default: the sum of the genes' places
+    exact : objective name to a function of rows, for what can be computed (macs, params) and need not be predicted
+    confidence : objective name to the probability with which its limit must be met; default: as likely as not
+    start : size of the first sample
+    inner_evaluations : predicted architectures an ask; a space of at most 20,000 is predicted whole
+    population : of the inner NSGA-II
+
+    After an ask `info` holds `round` (0 in the first sample), `told`, and, once predicting, `inner_evaluations`,
+    `inner_cpu_seconds` (of these evaluations, evolution included), and `expected_gain`: the expected joint hypervolume
+    improvement of what was asked for, as a share of the measured front's hypervolume (None when that is zero). A search
+    may stop when that is not worth the measurements.
+    """
+
     name: ClassVar[str] = "plumb"
 
     def __init__(
@@ -35,288 +71,288 @@ class PlumbSearcher(Searcher):
         objectives: Iterable[Objective | str],
         seed: int = 0,
         *,
-        features: Features | None = None,
+        features: Callable[[IntArray], FloatArray] | None = None,
         cost: RowFunction | None = None,
         exact: Mapping[str, RowFunction] | None = None,
+        confidence: Mapping[str, float] | None = None,
         start: int = 20,
-        inner_evaluations: int = 20_000,
+        inner_evaluations: int = 10_000,
         population: int = 200,
-        draws: int = 64,
-        views: int = 4,
-        optimism: float = 1.0,
-        shortlist: int = 400,
-        design: str = "spread",
-        explore: str = "0",
     ) -> None:
-        super().__init__(space, objectives, seed, start=start, inner_evaluations=inner_evaluations, population=population)
+        plain = {"start": start, "inner_evaluations": inner_evaluations, "population": population}
+        super().__init__(space, objectives, seed, **plain)
+        if start < 2 or population < 2 or inner_evaluations < population:
+            raise SearchError(
+                f"plumb cannot work with {', '.join(f'{k}={v}' for k, v in plain.items())}.",
+                hint="Use start and population >= 2, and inner_evaluations >= population.",
+            )
         self._start, self._evaluations, self._population = start, inner_evaluations, population
-        self._draws, self._views, self._optimism, self._short, self._design = draws, views, optimism, shortlist, design
-        self._explore = eval("lambda n:" + explore)
+        self._deviations = self._safety(confidence or {})
         self._cost = cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
-        self._exact = dict(exact or {})
-        sample = space.sample_balanced_array(256, np.random.default_rng(0), self._cost)
-        if space.cardinality <= WHOLE:
-            sample = np.unique(np.concatenate([sample, space.sample_array(256, np.random.default_rng(0))]), axis=0)
-        self._structure = Structure(space, sample, features)
-        self._plan = None
+        rng = np.random.default_rng(0)
+        sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
+        known = features or space.describe_array
+        structure = Structure(space, sample, known)
+        self._beliefs = Beliefs(structure, self.objectives, exact or {}, MOST)
+        self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0
-        self._elite = np.empty((0, len(space.choices)), dtype=np.int64)
-        self._whole = None
-        self.clock = dict.fromkeys(("fit", "candidates", "choose"), 0.0)
+        self._elite = np.empty((0, len(space.choices)), dtype=np.int64)  # the best predicted of the last ask
+        self._everything: tuple[IntArray, Features] | None = None
+
+    def _safety(self, confidence: Mapping[str, float]) -> FloatArray | None:
+        """By how many deviations the mean must be off each limit, on the side of the limit in costs; None: no matter."""
+        names = [o.name for o in self.objectives]
+        out = np.zeros(len(names))
+        for name, probability in confidence.items():
+            if name not in names:
+                raise SearchError(f"'confidence' names {name!r}, which is not an objective.", hint=nearest(name, names))
+            objective = self.objectives[names.index(name)]
+            if objective.limit is None:
+                raise SearchError(f"'confidence' is about {name!r}, which has no limit.", hint="Give it a limit.")
+            if not 0.5 <= probability < 1.0:
+                raise SearchError(f"confidence {name}={probability!r} is not in 0.5..1, 1 excluded.")
+            above = (objective.limit.op == "<=") == (objective.sign > 0)
+            out[names.index(name)] = NormalDist().inv_cdf(probability) * (1.0 if above else -1.0)
+        return out if out.any() else None
 
     # ------------------------------------------------------------------ ask
-    def _propose(self, n):
+    def _propose(self, n: int) -> IntArray:
         if self._plan is None:
             missing = max(0, self._start - int(self._complete().sum()))
-            self._plan = self._first_sample(self._start)[:missing].tolist()
-        known = {tuple(row) for row in np.concatenate([self.rows, self.pending_rows]).tolist()}
-        self._plan = [row for row in self._plan if tuple(row) not in known]
-        first = np.array(self._plan[:n], dtype=np.int64).reshape(-1, len(self.space.choices))
-        self._plan = self._plan[n:]
-        if len(first) == n or not self._ready():
-            self.info = {"round": 0, "told": len(self._told)}
-            more = self.space.sample_balanced_array(n - len(first), self.rng, self._cost) if len(first) < n else first[:0]
+            self._plan = self._first_sample()[:missing].tolist()
+        plan = np.array(self._plan, dtype=np.int64).reshape(-1, len(self.space.choices))
+        plan = plan[~self.is_known_array(plan)]
+        first, self._plan = plan[:n], plan[n:].tolist()
+        if len(first) == n:
+            self.info = {"round": 0, "told": len(self.values)}
+            return first
+        if int(self._complete().sum()) < max(4, min(self._start // 2, self.space.cardinality // 2)):
+            self.info = {"round": 0, "told": len(self.values)}
+            more = self.space.sample_balanced_array(n - len(first), self.rng, self._cost)
             return np.concatenate([first, more])
         return np.concatenate([first, self._chosen(n - len(first), first)])
 
-    def _complete(self):
-        return ~np.isnan(self.values).any(axis=1)
+    def _complete(self) -> BoolArray:
+        return np.asarray(~np.isnan(self.values).any(axis=1))
 
-    def _ready(self):
-        return int(self._complete().sum()) >= max(4, min(self._start // 2, self.space.cardinality // 2))
+    def _fit(self) -> None:
+        self._beliefs.fit(self.rows, self.values, self.noise, self.violation(self.values))
 
-    def _first_sample(self, n: int) -> IntArray:
-        if self._design == "balanced" or n <= 2:
-            return self.space.sample_balanced_array(n, self.rng, self._cost)
-        if self.space.cardinality <= WHOLE:
-            pool = np.concatenate([self.space.sample_balanced_array(2, self.rng, self._cost), self.rng.permutation(self._everything())[:1500]])
-        else:
-            pool = np.concatenate([self.space.sample_balanced_array(300, self.rng, self._cost) for _ in range(5)])
-        pool = pool[np.sort(np.unique(row_keys(pool), return_index=True)[1])]
-        return pool[self._spread_out(pool, n)]
+    def _chosen(self, n: int, also: IntArray) -> IntArray:
+        """Up to n new rows; `also` (k, genes) are part of the same batch already."""
+        self._round += 1
+        self._fit()
+        busy = np.concatenate([self.pending_rows, also])
+        clock = time.process_time()
+        candidates, used = self._candidates(busy)
+        clock = time.process_time() - clock
+        picks, gains = self._batch(candidates, busy, n)
+        complete = self._complete() & (self.violation(self.values) == 0)
+        volume = cost_hypervolume(self.costs(self.values[complete]), search_reference(self))
+        self.info = {
+            "round": self._round,
+            "told": len(self.values),
+            "inner_evaluations": used,
+            "inner_cpu_seconds": clock,
+            "expected_gain": sum(gains) / volume if volume > 0 else None,
+        }
+        return candidates[picks]
 
-    def _spread_out(self, pool, n):
-        value = np.log(np.maximum(np.asarray(self._cost(pool), dtype=np.float64), 1e-12))
-        goals = np.linspace(value.min(), value.max(), n)
-        step = goals[1] - goals[0] if n > 1 else 1.0
-        f = self._structure.features(pool)
-        K = self._structure.stack(f, f).mean(axis=0) + 1.0
-        var, C, chosen = np.diag(K).copy(), np.zeros((len(pool), 0)), []
-        def add(j):
-            nonlocal C, var
-            c = (K[:, j] - C @ C[j]) / math.sqrt(max(var[j] + 0.02, 1e-9))
-            C = np.column_stack([C, c]); var = var - c**2
-            chosen.append(int(j))
+    # ------------------------------------------------------------------ the first sample
+    def _first_sample(self) -> IntArray:
+        """`start` rows (fewer of a smaller space), the extremes first."""
         ends = self.space.sample_balanced_array(2, self.rng, self._cost)
-        for e in ends:
-            add(int(np.flatnonzero((pool == e).all(axis=1))[0]))
-        for g in self.rng.permutation(np.arange(1, n - 1)):
-            near = np.abs(value - goals[g]) <= 0.5 * step
-            near[chosen] = False
-            if not near.any():
-                near = np.ones(len(pool), bool); near[chosen] = False
-                if not near.any(): break
-                near &= np.abs(value - goals[g]) <= np.abs(value - goals[g])[near].min() + 1e-9
-            add(int(np.argmax(np.where(near, var, -np.inf))))
-        return chosen
-
-    # ------------------------------------------------------------------ model
-    def _fit(self):
-        rows, values = self.rows, self.values
-        kept = np.flatnonzero(~np.isnan(values).all(axis=1))
-        if len(kept) > MOST:
-            rank, crowd = rank_and_crowding(self.costs(values[kept]), self.violation(values[kept]))
-            kept = np.sort(kept[np.lexsort((-crowd, rank))[:MOST]])
-        self._measured = self._structure.features(rows[kept])
-        stack = self._structure.stack(self._measured, self._measured)
-        costs = self.costs(values[kept])
-        self._models = []
-        for j, o in enumerate(self.objectives):
-            if o.name in self._exact:
-                self._models.append(None); continue
-            there = np.flatnonzero(~np.isnan(costs[:, j]))
-            p = Process(self._structure)
-            p.fit({k: v[there] for k, v in self._measured.items()}, stack[:, there][:, :, there], costs[there, j], np.zeros(len(there)))
-            self._models.append((p, there))
-
-    def _score(self, functions):
-        """functions: one an objective, of (features, curves) to standardised."""
-        sign = signs(self.objectives)
-        def score(rows):
-            f = self._whole_features if rows is self._whole else self._structure.features(rows)
-            curves = self._structure.curves(f, self._measured)
-            out = np.empty((len(rows), len(self.objectives)))
-            for j, (o, m) in enumerate(zip(self.objectives, self._models)):
-                if m is None:
-                    out[:, j] = self._exact[o.name](rows) * sign[j]; continue
-                p, there = m
-                cv = curves if len(there) == curves[0].shape[1] else [c[:, there] for c in curves]
-                out[:, j] = p.natural(functions[j](f, cv))
-            return out, self.violation(out * sign)
-        return score
-
-    def _optimistic(self, rows):
-        f = self._structure.features(rows)
-        stack = self._structure.stack(f, self._measured)
-        diag = self._structure.diagonal(f)
-        sign = signs(self.objectives)
-        out = np.empty((len(rows), len(self.objectives)))
-        for j, (o, m) in enumerate(zip(self.objectives, self._models)):
-            if m is None:
-                out[:, j] = self._exact[o.name](rows) * sign[j]; continue
-            p, there = m
-            cross = p.cross(stack[:, :, there])
-            out[:, j] = p.natural(cross @ p.alpha - self._optimism * p.deviation(cross, diag))
-        return out, self.violation(out * sign)
-
-    def _everything(self):
-        if self._whole is None:
-            self._whole = self.space.enumerate_array()
-            self._whole_features = self._structure.features(self._whole)
-        return self._whole
+        if self._start <= 2:
+            return ends[: self._start]
+        if self.space.cardinality <= WHOLE:
+            pool = self.rng.permutation(self._all()[0])[:POOL]
+        else:
+            draws = [self.space.sample_balanced_array(POOL // 5, self.rng, self._cost) for _ in range(5)]
+            pool = np.concatenate(draws)
+        pool = np.concatenate([ends, pool])
+        pool = pool[np.sort(np.unique(row_keys(pool), return_index=True)[1])]
+        value = np.log(np.maximum(np.asarray(self._cost(pool), dtype=np.float64), 1e-12))
+        size = min(self._start, len(pool))
+        goals = np.linspace(value.min(), value.max(), size)
+        structure = self._beliefs.structure
+        features = structure.features(pool)
+        plan = _Plan(structure.stack(features, features).mean(axis=0) + 1.0)
+        free = np.ones(len(pool), dtype=bool)
+        for k in range(min(2, len(ends), size)):
+            plan.take(k)
+            free[k] = False
+        for goal in goals[self.rng.permutation(np.arange(1, size - 1))]:
+            gap = np.where(free, np.abs(value - goal), np.inf)
+            near = gap <= max(0.5 * float(goals[1] - goals[0]), float(gap.min()))
+            best = int(np.argmax(np.where(near, plan.variance, -np.inf)))
+            plan.take(best)
+            free[best] = False
+        return pool[plan.taken]
 
     # ------------------------------------------------------------------ candidates
-    def _best(self, rows, costs, violation, known, n):
-        fresh = ~np.isin(row_keys(rows), known)
-        rows, costs, violation = rows[fresh], costs[fresh], violation[fresh]
+    def _all(self) -> tuple[IntArray, Features]:
+        """The whole of a small space: rows (n, genes) and their features."""
+        if self._everything is None:
+            rows = self.space.enumerate_array()
+            self._everything = rows, self._beliefs.structure.features(rows)
+        return self._everything
+
+    def _score(self, view: View) -> Callable[[Rows], tuple[FloatArray, FloatArray]]:
+        """A view's costs and violations of the limits, in which a limit asked for with confidence has its margin."""
+
+        def score(rows: Rows) -> tuple[FloatArray, FloatArray]:
+            costs = view(rows)
+            judged = costs if self._deviations is None else self._beliefs.bound(rows, self._deviations)
+            return costs, self.violation(judged * signs(self.objectives))
+
+        return score
+
+    def _candidates(self, busy: IntArray) -> tuple[IntArray, int]:
+        """Promising rows that are neither told nor busy, and how many were predicted."""
+        mean = self._score(self._beliefs.mean)
+        hope = self._score(lambda rows: self._beliefs.bound(rows, -HOPE))
+        if self.space.cardinality <= WHOLE:
+            every = Rows(self._beliefs, *self._all())
+            rows = self._fresh(every.rows, *mean(every), busy, 10 * SHORTLIST)
+            some = Rows(self._beliefs, rows)
+            found = [rows[: SHORTLIST // 2], self._fresh(rows, *hope(some), busy, SHORTLIST // 2)]
+            return _distinct(found), len(every.rows)
+        rank, crowding = rank_and_crowding(self.costs(self.values), self.violation(self.values))
+        best = self.rows[np.lexsort((-crowding, rank))[: self._population // 4]]
+        start = np.concatenate([best, self._elite])
+        found, used = [], 0
+        for k, view in enumerate((mean, hope)):
+            fresh = self.space.sample_balanced_array(max(2, self._population - len(start)), self.rng, self._cost)
+            rows, costs, violation = evolve(
+                self.space,
+                lambda rows, view=view: view(Rows(self._beliefs, rows)),  # type: ignore[misc]
+                np.concatenate([start, fresh]),
+                population=self._population,
+                evaluations=max(self._population, self._evaluations // 2),
+                mating=Mating(),
+                rng=self.rng,
+            )
+            used += len(rows)
+            found.append(self._fresh(rows, costs, violation, busy, SHORTLIST // 2))
+            if k == 0:
+                rank, crowding = rank_and_crowding(costs, violation, self._population)
+                self._elite = rows[np.lexsort((-crowding, rank))[: self._population // 2]]
+        near = _distinct([self.space.neighbours_array(row) for row in best[:NEIGHBOURHOODS]])
+        found.append(self._fresh(near, *mean(Rows(self._beliefs, near)), busy, SHORTLIST // 4))
+        return _distinct(found), used + len(near)
+
+    def _fresh(self, rows: IntArray, costs: FloatArray, violation: FloatArray, busy: IntArray, n: int) -> IntArray:
+        """The best n of rows that are neither told nor busy, best first."""
+        new = ~self.is_known_array(rows) & ~np.isin(row_keys(rows), row_keys(busy))
+        rows, costs, violation = rows[new], costs[new], violation[new]
         rank, crowding = rank_and_crowding(costs, violation, n)
         return rows[np.lexsort((-crowding, rank))[:n]]
 
-    def _candidates(self, known, view_count):
-        means = [None if m is None else m[0].mean for m in self._models]
-        views = [self._score(means)]
-        for _ in range(view_count):
-            fs = [None if m is None else m[0].draw(self.rng) for m in self._models]
-            views.append(self._score(fs))
-        found, used = [], 0
-        each = self._short // 2
-        if self.space.cardinality <= WHOLE:
-            rows = self._everything()
-            c, v = views[0](rows); used += len(rows)
-            pool = self._best(rows, c, v, known, 2000)
-            found.append(pool[: self._short // 2])
-            c, v = self._optimistic(pool); used += len(pool)
-            found.append(self._best(pool, c, v, known, self._short // 2))
-        else:
-            values = self.values
-            rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))
-            top = self.rows[np.lexsort((-crowding, rank))[: self._population // 4]]
-            budget = [self._evaluations // 2] + [self._evaluations // (2 * max(1, view_count))] * view_count
-            elite = np.concatenate([top, self._elite[: self._population // 2]])
-            if self._optimism and not view_count:
-                views.append(self._optimistic)
-                budget = [self._evaluations // 2] * 2
-            for k, (view, b) in enumerate(zip(views, budget)):
-                fresh = self.space.sample_balanced_array(max(4, self._population - len(elite)), self.rng, self._cost)
-                r, c, v = evolve(self.space, view, np.concatenate([elite, fresh]), population=self._population, evaluations=b, mating=Mating(), rng=self.rng)
-                used += len(r)
-                best = self._best(r, c, v, known, each)
-                found.append(best)
-                if k == 0:
-                    rank, crowding = rank_and_crowding(c, v, self._population)
-                    self._elite = r[np.lexsort((-crowding, rank))[: self._population // 2]]
-        rows = np.concatenate(found)
-        return rows[np.sort(np.unique(row_keys(rows), return_index=True)[1])], used
-
-    def _chosen(self, n, also):
-        self._round += 1
-        t0 = time.process_time()
-        self._fit()
-        t1 = time.process_time(); self.clock["fit"] += t1 - t0
-        busy = np.concatenate([self.pending_rows, also])
-        known = row_keys(np.concatenate([self.rows, busy]))
-        cand, used = self._candidates(known, self._views)
-        t2 = time.process_time(); self.clock["candidates"] += t2 - t1
-        values = self.values
-        reference = self._reference(values)
+    # ------------------------------------------------------------------ the batch
+    def _batch(self, candidates: IntArray, busy: IntArray, n: int) -> tuple[list[int], list[float]]:
+        """Positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
+        if not len(candidates):
+            return [], []
         complete = np.flatnonzero(self._complete())
-        rank = rank_and_crowding(self.costs(values[complete]), self.violation(values[complete]))[0]
-        good = complete[rank <= 1][:150]
-        there = np.concatenate([busy, self.rows[good]])
-        every = np.concatenate([cand, there])
-        D = self._samples(every)  # (S, E, m) costs
-        S, E, m = D.shape
-        viol = self.violation((D * signs(self.objectives)).reshape(-1, m)).reshape(S, E)
-        D[viol > 0] = np.inf
-        nc = len(cand)
-        fronts = [D[s, nc:] for s in range(S)]
-        picks, gains = [], []
-        free = np.ones(nc, bool)
-        e = self._explore(len(self._told)) * n
-        e = int(e) + (self.rng.random() < e - int(e))
-        if e:
-            picks = self._informative(cand, e)
-            free[picks] = False
-            for k in picks:
-                for s in range(S):
-                    fronts[s] = np.concatenate([fronts[s], D[s, k : k + 1]])
-        for _ in range(min(n - len(picks), nc)):
-            gain = sum(improvements(fronts[s], D[s, :nc], reference) for s in range(S)) / S
-            gain[~free] = -1
-            k = int(np.argmax(gain))
-            free[k] = False
-            picks.append(k); gains.append(float(gain[k]))
-            for s in range(S):
-                fronts[s] = np.concatenate([fronts[s], D[s, k : k + 1]])
-        self.clock["choose"] += time.process_time() - t2
-        volume = cost_hypervolume(self.costs(values[complete]), reference)
-        self.info = {"round": self._round, "told": len(self._told), "inner_evaluations": used, "inner_cpu_seconds": t2 - t1,
-                     "expected_gain": sum(gains) / volume if volume > 0 else None}
-        return cand[picks]
+        rank = rank_and_crowding(self.costs(self.values[complete]), self.violation(self.values[complete]))[0]
+        order = np.argsort(rank, kind="stable")[:COMPARED]
+        good = complete[order[rank[order] <= 1]]
+        there = np.concatenate([busy, self.rows_at(good)])
+        samples = self._beliefs.samples(np.concatenate([candidates, there]), SAMPLES, self.rng)
+        count, total, objectives = samples.shape
+        violation = self.violation((samples * signs(self.objectives)).reshape(-1, objectives)).reshape(count, total)
+        samples[violation > 0] = np.inf
+        allowed = self._sure(candidates)
+        reference = search_reference(self)
+        fronts = [sample[len(candidates) :] for sample in samples]
+        free = np.ones(len(candidates), dtype=bool)
+        picks: list[int] = []
+        gains: list[float] = []
+        while len(picks) < min(n, len(candidates)):
+            gain = np.zeros(len(candidates))
+            for sample, front in zip(samples, fronts, strict=True):
+                gain += improvements(front, sample[: len(candidates)], reference)
+            gain[~free | ~allowed] = 0.0
+            best = int(np.argmax(gain))
+            if gain[best] <= 0.0:
+                break
+            picks.append(best)
+            gains.append(float(gain[best]) / count)
+            free[best] = False
+            fronts = [np.concatenate([f, s[best : best + 1]]) for f, s in zip(fronts, samples, strict=True)]
+        # without an improvement: those that come nearest to meeting the limits, and of these the best predicted
+        spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
+        picks += [int(k) for k in spare if free[k]][: n - len(picks)]
+        return picks, gains
 
-    def _informative(self, rows, n):
-        f = self._structure.features(rows)
-        stack = self._structure.stack(f, self._measured)
-        own = self._structure.stack(f, f)
-        covs = []
-        for j, (o, m) in enumerate(zip(self.objectives, self._models)):
-            if m is None: continue
-            p, there = m
-            _, cov = p.joint(p.cross(stack[:, :, there]), np.tensordot(p.weights, own, 1))
-            covs.append([cov, p.noise + 1e-6])
-        picks = []
-        norm = [np.trace(c) for c, _ in covs]
-        for _ in range(n):
-            score = sum((c**2).sum(0) / (np.diag(c) + nz) / t for (c, nz), t in zip(covs, norm))
-            score[picks] = -1
-            k = int(np.argmax(score)); picks.append(k)
-            for q in covs:
-                c, nz = q
-                q[0] = c - np.outer(c[:, k], c[:, k]) / (c[k, k] + nz)
-        return picks
+    def _sure(self, rows: IntArray) -> BoolArray:
+        """Which rows meet the limits with the probabilities asked for; all where none is asked for."""
+        if self._deviations is None or not len(rows):
+            return np.ones(len(rows), dtype=bool)
+        bound = self._beliefs.bound(Rows(self._beliefs, rows), self._deviations)
+        return np.asarray(self.violation(bound * signs(self.objectives)) == 0)
 
-    def _samples(self, rows):
-        f = self._structure.features(rows)
-        stack = self._structure.stack(f, self._measured)
-        own = self._structure.stack(f, f)
-        sign = signs(self.objectives)
-        out = np.empty((self._draws, len(rows), len(self.objectives)))
-        for j, (o, m) in enumerate(zip(self.objectives, self._models)):
-            if m is None:
-                out[:, :, j] = self._exact[o.name](rows) * sign[j]; continue
-            p, there = m
-            mean, cov = p.joint(p.cross(stack[:, :, there]), np.tensordot(p.weights, own, 1))
-            jitter = 1e-7
-            while True:
-                try:
-                    root = np.linalg.cholesky(cov + jitter * np.eye(len(cov))); break
-                except np.linalg.LinAlgError:
-                    jitter *= 10
-            out[:, :, j] = p.natural(mean + self.rng.standard_normal((self._draws, len(rows))) @ root.T)
-        return out
+    # ------------------------------------------------------------------ what is believed
+    def predict(self, archs: Sequence[Architecture], coverage: float = 0.9) -> pd.DataFrame:
+        """Beliefs about architectures, measured or not: `arch_id`, and for each objective NAME, NAME_low, NAME_high.
 
-    def _reference(self, values, margin=0.05):
-        point = self.costs(reference_point(values, self.objectives, margin)[None, :])[0]
-        costs = self.costs(values)
+        Posterior medians and central intervals of the noiseless values, in natural units. Raises SearchError while
+        too little has been told.
+        """
+        if int(self._complete().sum()) < 4:
+            raise SearchError("predict() needs four complete measurements.", hint="Tell more of them first.")
+        if not 0.0 < coverage < 1.0:
+            raise SearchError(f"coverage={coverage!r} is not between 0 and 1.")
+        self._fit()
+        rows = Rows(self._beliefs, self.space.to_array(archs))
+        z = NormalDist().inv_cdf(0.5 + coverage / 2)
+        middle, low, high = (self._beliefs.bound(rows, d) * signs(self.objectives) for d in (0.0, -z, z))
+        columns: dict[str, Any] = {"arch_id": [arch.id for arch in archs]}
         for j, objective in enumerate(self.objectives):
-            if objective.limit is not None and (objective.limit.op == "<=") == (objective.direction == "min"):
-                edge = objective.sign * objective.limit.value
-                point[j] = min(point[j], edge + margin * max(edge - np.nanmin(costs[:, j]), abs(edge) * margin))
-        return point
+            columns[objective.name] = middle[:, j]
+            columns[f"{objective.name}_low"] = np.minimum(low, high)[:, j]
+            columns[f"{objective.name}_high"] = np.maximum(low, high)[:, j]
+        return pd.DataFrame(columns)
 
-    def _extra_state(self):
+    def front(self) -> Front:
+        """As for any searcher; a limit asked for with `confidence` is met where the beliefs say so, besides the value."""
+        if self._deviations is None or int(self._complete().sum()) < 4:
+            return super().front()
+        self._fit()
+        values = self.values
+        met = np.flatnonzero((self.violation(values) == 0) & self._sure(self.rows))
+        if not len(met):
+            return super().front()
+        archs = self.space.from_array(self.rows_at(met))
+        return Front.from_values([arch.id for arch in archs], values[met], self.objectives)
+
+    # ------------------------------------------------------------------ state
+    def _extra_state(self) -> dict[str, Any]:
         return {"plan": self._plan, "round": self._round, "elite": self._elite.tolist()}
 
-    def _load_extra_state(self, extra):
+    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
         self._elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
+
+
+class _Plan:
+    """Choosing by prior variance given what has been chosen; kernel (k, k)."""
+
+    def __init__(self, kernel: FloatArray) -> None:
+        self._kernel = kernel
+        self._seen = np.empty((len(kernel), 0))
+        self.variance = np.diag(kernel).copy()
+        self.taken: list[int] = []
+
+    def take(self, k: int) -> None:
+        column = self._kernel[:, k] - self._seen @ self._seen[k]
+        column /= math.sqrt(self.variance[k] + PLANNED_NOISE)
+        self._seen = np.column_stack([self._seen, column])
+        self.variance = self.variance - column**2
+        self.taken.append(k)
+
+
+def _distinct(found: Sequence[IntArray]) -> IntArray:
+    """All rows, each once, in the order of their first place."""
+    rows = np.concatenate(found)
+    return rows[np.sort(np.unique(row_keys(rows), return_index=True)[1])]

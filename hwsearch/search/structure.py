@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -13,6 +13,8 @@ import numpy as np
 from hwsearch.search.base import FloatArray, IntArray
 from hwsearch.spaces import SearchSpace
 
+#: blocks of features by name, (n, columns) each
+Features = dict[str, FloatArray]
 #: effects of genes of one kind that are this many places apart are correlated by 1/e
 REACH = 2.0
 #: scales of the kernels that decay with the share of genes that differ
@@ -45,7 +47,8 @@ class Curved:
 class Structure:
     """The features of a space's architectures and the parts of a kernel on them.
 
-    descriptors : rows (n, genes) to (n, columns), what is known of architectures without measuring (costs, say)
+    known : rows (n, genes) to (n, columns), what is known of architectures without measuring: costs, predictions of
+        other devices, facts of the space
     sample : rows (n, genes) by which features are centred and parts brought to unit variance
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
@@ -56,10 +59,10 @@ class Structure:
         self,
         space: SearchSpace,
         sample: IntArray,
-        descriptors: Callable[[IntArray], FloatArray] | None = None,
+        known: Callable[[IntArray], FloatArray] | None = None,
     ) -> None:
         self.space = space
-        self._describe = descriptors
+        self._describe = known
         self._index()
         self.linear = self._gene_parts() + self._slot_parts()
         self.curved = [
@@ -148,24 +151,24 @@ class Structure:
             Linear("slot counts", "slots", counts),
         ]
 
-    def _normalise(self, features: dict[str, FloatArray]) -> None:
+    def _normalise(self, features: Features) -> None:
         """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
         for part in self.linear:
             z = features[part.block] @ part.map
             self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
-        for part in self.curved:
-            matrix = self.curve(part, self.products(features, features, part.block))
-            self.scale[part.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
+        for curved in self.curved:
+            matrix = self.curve(curved, self.products(features, features, curved.block))
+            self.scale[curved.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
         self.linear = [part for part in self.linear if self.scale[part.name]]
         self.curved = [part for part in self.curved if self.scale[part.name]]
 
     @property
     def names(self) -> list[str]:
         """The parts, linear ones first."""
-        return [part.name for part in (*self.linear, *self.curved)]
+        return [part.name for part in self.linear] + [part.name for part in self.curved]
 
     # ------------------------------------------------------------------ features
-    def _raw(self, rows: IntArray) -> dict[str, FloatArray]:
+    def _raw(self, rows: IntArray) -> Features:
         onehot = self.space.encode_array(rows)
         out = {"values": onehot}
         if len(self._slots):
@@ -176,7 +179,7 @@ class Structure:
             out["known"] = known.reshape(len(rows), -1)
         return out
 
-    def features(self, rows: IntArray) -> dict[str, FloatArray]:
+    def features(self, rows: IntArray) -> Features:
         """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``; ``genes`` and ``counts``."""
         out = self._raw(rows)
         genes = math.sqrt(len(self.space.sizes))
@@ -191,7 +194,7 @@ class Structure:
 
     # ------------------------------------------------------------------ kernels
     @staticmethod
-    def products(a: dict[str, FloatArray], b: dict[str, FloatArray], block: str) -> tuple[FloatArray, FloatArray]:
+    def products(a: Features, b: Features, block: str) -> tuple[FloatArray, FloatArray]:
         """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
         x, y = a[block], b[block]
         inner = x @ y.T
@@ -208,47 +211,29 @@ class Structure:
             return np.exp(-np.sqrt(square + 1e-12) / part.scale)
         return np.exp(-square / part.scale)
 
-    def curves(self, a: dict[str, FloatArray], b: dict[str, FloatArray]) -> list[FloatArray]:
+    def curves(self, a: Features, b: Features) -> list[FloatArray]:
         """The scaled kernels (n, k) of all curved parts."""
         shared = {block: self.products(a, b, block) for block in {part.block for part in self.curved}}
         return [self.scale[part.name] * self.curve(part, shared[part.block]) for part in self.curved]
 
-    def stack(self, a: dict[str, FloatArray], b: dict[str, FloatArray]) -> FloatArray:
+    def stack(self, a: dict[str, FloatArray], b: Features) -> FloatArray:
         """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
         linear = [
             self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T for part in self.linear
         ]
         return np.array(linear + self.curves(a, b))
 
-    def diagonal(self, features: dict[str, FloatArray]) -> FloatArray:
-        """The scaled kernels of each row with itself (parts, n)."""
-        out = [self.scale[part.name] * ((features[part.block] @ part.map) ** 2).sum(axis=1) for part in self.linear]
-        for part in self.curved:
-            x = features[part.block]
-            own = (x**2).sum(axis=1) ** 2 if part.kind == "pairs" else np.ones(len(x))
-            out.append(self.scale[part.name] * own)
-        return np.array(out)
-
-    def draw(
-        self, part: Curved, rng: np.random.Generator, count: int = 128
-    ) -> Callable[[dict[str, FloatArray]], FloatArray]:
-        """A function of features drawn from a curved part's prior, by random features (Rahimi and Recht 2007)."""
-        columns = self._centre["values"].shape[0] if part.block == "genes" else None
-        width = columns or (self._counts.shape[1] if part.block == "counts" else len(self._centre["known"]))
-        weights = rng.standard_normal(count) * math.sqrt(self.scale[part.name] / count)
-        if part.kind == "pairs":
-            one, two = rng.standard_normal((2, width, count))
-            return lambda f: ((f[part.block] @ one) * (f[part.block] @ two)) @ weights
-        frequency = rng.standard_normal((width, count))
-        if part.kind == "rough":  # a multivariate Cauchy distribution
-            frequency /= part.scale * np.abs(rng.standard_normal(count))
-        else:
-            frequency *= math.sqrt(2.0 / part.scale)
-        phase = rng.uniform(0.0, 2.0 * math.pi, count)
-        return lambda f: math.sqrt(2.0) * np.cos(f[part.block] @ frequency + phase) @ weights
+    def own_curves(self, features: Features) -> FloatArray:
+        """The scaled curved kernels of each row with itself (curved parts, n)."""
+        out = np.empty((len(self.curved), len(features["genes"])))
+        for own, part in zip(out, self.curved, strict=True):
+            own[:] = self.scale[part.name]
+            if part.kind == "pairs":
+                own *= (features[part.block] ** 2).sum(axis=1) ** 2
+        return out
 
 
-def _membership(keys: list) -> FloatArray:
+def _membership(keys: Sequence[Hashable]) -> FloatArray:
     """(n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
     place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
     out = np.zeros((len(keys), len(place)))

@@ -10,17 +10,40 @@ import numpy as np
 from hwsearch.errors import SpaceError, nearest
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice
-from hwsearch.spaces.space import IntArray, SearchSpace
+from hwsearch.spaces.space import FloatArray, IntArray, SearchSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+CONVOLUTIONS = (2, 3)
 #: (to, from): the order in which the published strings name the edges
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 _CELL = re.compile(r"\|([^|~+]+)~0\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|([^|~+]+)~2\|")
 
 
-def nas_bench_201() -> SearchSpace:
+#: the edges of each way from the cell's input to its output
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
+
+
+class CellSpace(SearchSpace):
+    """The space, which knows what a cell does: which edges reach the output, and the ways through it."""
+
+    def describe_array(self, rows: IntArray) -> FloatArray:  # type: ignore[override]
+        """Facts (n, 10) of rows (n, 6): edges of each operation that lie on an open way, which of the four ways are
+        open, and the most convolutions on a way and their sum over all ways."""
+        carries = rows > 0
+        open_ = np.stack([carries[:, path].all(axis=1) for path in PATHS], axis=1)
+        live = np.zeros(rows.shape, dtype=bool)
+        convolutions = np.zeros(open_.shape)
+        convolves = np.isin(rows, CONVOLUTIONS)
+        for k, path in enumerate(PATHS):
+            live[:, path] |= open_[:, k : k + 1]
+            convolutions[:, k] = open_[:, k] * convolves[:, path].sum(axis=1)
+        edges = [(live & (rows == operation)).sum(axis=1) for operation in range(1, len(OPERATIONS))]
+        return np.column_stack([*edges, open_, convolutions.max(axis=1), convolutions.sum(axis=1)]).astype(np.float64)
+
+
+def nas_bench_201() -> CellSpace:
     """Six edges of five operations each; gene ``3<-1`` is the operation from node 1 to node 3."""
-    return SearchSpace("nas-bench-201", [Choice(f"{to}<-{start}", OPERATIONS, ordinal=False) for to, start in EDGES])
+    return CellSpace("nas-bench-201", [Choice(f"{to}<-{start}", OPERATIONS, ordinal=False) for to, start in EDGES])
 
 
 def cell_text(arch: Architecture) -> str:

@@ -28,6 +28,9 @@ class SearchSpace:
     (n, genes) that holds, for each gene, the index of its value, or -1 where the gene is inactive.
     """
 
+    #: rows (n, genes) to facts (n, columns) of architectures that are known without measuring; None: nothing is
+    describe_array: Callable[[IntArray], FloatArray] | None = None
+
     def __init__(self, name: str, choices: Iterable[Choice]) -> None:
         self.name = name
         self.choices: tuple[Choice, ...] = tuple(choices)

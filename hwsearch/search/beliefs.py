@@ -1,0 +1,120 @@
+"""What is believed of all objectives of architectures after some were measured: a process each, on shared features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from hwsearch.errors import SearchError, nearest
+from hwsearch.objective import Objective, signs
+from hwsearch.search.base import FloatArray, IntArray, RowFunction
+from hwsearch.search.evolution import rank_and_crowding
+from hwsearch.search.process import Process
+from hwsearch.search.structure import Features, Structure
+
+#: k architectures to their costs (k, m)
+View = Callable[["Rows"], FloatArray]
+
+
+class Rows:
+    """Architectures (k, genes) with their features, and their curved kernels with what was measured, computed once."""
+
+    def __init__(self, beliefs: Beliefs, rows: IntArray, features: Features | None = None) -> None:
+        self.rows = rows
+        self.features = beliefs.structure.features(rows) if features is None else features
+        self.curves = beliefs.structure.curves(self.features, beliefs.measured)
+
+    def with_measured(self, there: IntArray) -> list[FloatArray]:
+        """The curved kernels with those of the measured rows at positions `there`, which ascend."""
+        if not self.curves or len(there) == self.curves[0].shape[1]:
+            return self.curves
+        return [curve[:, there] for curve in self.curves]
+
+
+class Beliefs:
+    """Posteriors of the objectives, as costs (smaller is better), from at most `most` measurements.
+
+    exact : objective name to a function of rows; these are computed and known
+
+    Where more has been measured, the best are learnt from: by non-domination rank, then crowding. Raises SearchError
+    when `exact` names no objective.
+    """
+
+    def __init__(
+        self, structure: Structure, objectives: Sequence[Objective], exact: Mapping[str, RowFunction], most: int
+    ) -> None:
+        names = [o.name for o in objectives]
+        for name in exact:
+            if name not in names:
+                raise SearchError(f"'exact' names {name!r}, which is not an objective.", hint=nearest(name, names))
+        self.structure = structure
+        self.measured: Features = {}
+        self._sign = signs(objectives)
+        self._exact = [exact.get(o.name) for o in objectives]
+        self._most = most
+        self._models: list[tuple[Process, IntArray] | None] = []
+
+    def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
+        """rows (n, genes); values and noise (n, m), NaN where a measurement failed or its noise is unknown; (n,)."""
+        costs = values * self._sign
+        kept = np.flatnonzero(~np.isnan(costs).all(axis=1))
+        if len(kept) > self._most:
+            rank, crowding = rank_and_crowding(costs[kept], violation[kept])
+            kept = np.sort(kept[np.lexsort((-crowding, rank))[: self._most]])
+        self.measured = self.structure.features(rows[kept])
+        stack = self.structure.stack(self.measured, self.measured)
+        self._models = []
+        for j, exact in enumerate(self._exact):
+            if exact is not None:
+                self._models.append(None)
+                continue
+            there = np.flatnonzero(~np.isnan(costs[kept, j]))
+            process = Process(self.structure)
+            features = {name: block[there] for name, block in self.measured.items()}
+            known = np.nan_to_num(noise[kept[there], j])
+            process.fit(features, stack[np.ix_(np.arange(len(stack)), there, there)], costs[kept[there], j], known)
+            self._models.append((process, there))
+
+    def _columns(self, rows: IntArray, fill: Callable[[int, Process, IntArray], FloatArray]) -> FloatArray:
+        """Costs (k, m), or (draws, k, m): exact ones computed, others by `fill` of its number, process and measured rows."""
+        columns = []
+        for j, (exact, model) in enumerate(zip(self._exact, self._models, strict=True)):
+            if model is None:
+                assert exact is not None
+                columns.append(np.asarray(exact(rows), dtype=np.float64) * self._sign[j])
+            else:
+                columns.append(fill(j, *model))
+        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+
+    # ------------------------------------------------------------------ views
+    def mean(self, rows: Rows) -> FloatArray:
+        """Posterior means (k, m), of the warped quantity and back."""
+        return self._columns(rows.rows, lambda j, p, there: p.natural(p.mean(rows.features, rows.with_measured(there))))
+
+    def bound(self, rows: Rows, deviations: float | FloatArray) -> FloatArray:
+        """Costs (k, m) that lie so many posterior deviations, one number or one an objective, above the mean."""
+        steps = dict(enumerate(np.broadcast_to(deviations, len(self._models)).tolist()))
+        return self._columns(
+            rows.rows, lambda j, p, there: p.natural(p.bound(rows.features, rows.with_measured(there), steps[j]))
+        )
+
+    def samples(self, rows: IntArray, count: int, rng: np.random.Generator) -> FloatArray:
+        """Joint posterior samples (count, k, m) of costs."""
+        every = Rows(self, rows)
+
+        def fill(j: int, p: Process, there: IntArray) -> FloatArray:
+            mean, covariance = p.joint(every.features, every.with_measured(there))
+            return p.natural(mean + rng.standard_normal((count, len(rows))) @ _root(covariance).T)
+
+        return self._columns(rows, fill)
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """A Cholesky factor, with as much added to the diagonal as it takes."""
+    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        except np.linalg.LinAlgError:
+            jitter *= 10.0
