@@ -171,7 +171,16 @@ class Objective:
         return -1.0 if self.direction == "max" else 1.0
 
     def with_limit(self, limit: Limit | None) -> Objective:
-        return replace(self, limit=limit)
+        """With another limit; a probability goes with the limit."""
+        return replace(self, limit=limit, probability=self.probability if limit else None)
+
+    def at_least(self, value: float) -> Objective:
+        """With a limit that asks for `value` or better, unless the own limit asks for more, or bounds the other side."""
+        wanted = Limit("<=" if self.direction == "min" else ">=", value)
+        own = self.limit
+        if own is not None and (own.op != wanted.op or self.sign * own.value <= self.sign * value):
+            return self
+        return replace(self, limit=wanted, probability=None)
 
     @classmethod
     def parse(cls, text: str) -> Objective:

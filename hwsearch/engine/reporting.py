@@ -14,7 +14,8 @@ from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import accuracy_protocol, calibration, doubts, find_accuracy, find_latency
 from hwsearch.engine.results import example_word, export, front_frame, write_front
-from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
+from hwsearch.engine.steps import predict, profile_set
+from hwsearch.engine.views import archs_of, measured_frame
 from hwsearch.export import write_atomic
 from hwsearch.front import Front, hypervolume, reference_point
 from hwsearch.objective import Objective
