@@ -141,7 +141,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", metric_name(self.metric))
-        direction = self.direction or known_metrics().get(self.metric, "")
+        direction = self.direction or DIRECTIONS.get(self.metric) or known_metrics().get(self.metric, "")
         if direction not in ("min", "max"):
             raise LimitError(
                 f"objective {self.metric!r} has no direction.",

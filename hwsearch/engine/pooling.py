@@ -37,9 +37,10 @@ def own_error(low: float, high: float, confidence: float) -> float:
 def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     """One measurement from several of the same subnet, metric, device and protocol, oldest first.
 
-    Logarithms are weighted by inverse variance. Where the values differ by more than their intervals explain, the common
-    interval is made wider by the root of chi-square over its degrees of freedom (Birge 1932, doi 10.1103/PhysRev.40.207).
-    Values without intervals are averaged. `details` are the first one's, with the worst of what is a warning.
+    Logarithms are weighted by the number of processes they rest on, and not by their intervals, whose own error would make
+    the common one too narrow. Where the values differ by more than their intervals explain, it is made wider by the root of
+    chi-square over its degrees of freedom (Birge 1932, doi 10.1103/PhysRev.40.207). Values without intervals are averaged.
+    `details` are the first one's, with the sums of what is counted and the worst of what is a warning.
     """
     if len(rows) == 1:
         return rows[0]
@@ -51,17 +52,19 @@ def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
         return replace(first, value=fmean(values), details={**first.details, "rounds": len(rows)}, **common)
     logs = np.log(values)
     error = np.array([max(own_error(low, high, confidence), 1e-9) for low, high in ends])
-    weight = error**-2 / (error**-2).sum()
+    processes = np.array([float(m.details.get("processes") or 1) for m in rows])
+    weight = processes / processes.sum()
     centre = float(weight @ logs)
     scatter = float((((logs - centre) / error) ** 2).sum() / (len(rows) - 1))
-    own = float((error**-2).sum() ** -0.5) * math.sqrt(max(1.0, scatter))
+    own = math.sqrt(float((weight * error) @ (weight * error)) * max(1.0, scatter))
     wide = own * math.sqrt(2) * student(confidence, math.inf)
     value = math.exp(centre)
     details = {**first.details, "rounds": len(rows)}
     if "precision_pct" in first.details:
-        precision = [max(float(m.details["precision_pct"]), 1e-9) for m in rows]
+        precision = weight * np.array([float(m.details["precision_pct"]) for m in rows])
         details |= {
-            "precision_pct": round(math.sqrt(max(1.0, scatter)) * sum(p**-2 for p in precision) ** -0.5, 3),
+            "precision_pct": round(math.sqrt(float(precision @ precision) * max(1.0, scatter)), 3),
+            "processes": int(processes.sum()),
             "converged": any(m.details["converged"] for m in rows),
             "drift_pct": max((float(m.details["drift_pct"]) for m in rows), key=abs),
             "moved": any(m.details.get("moved") for m in rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,15 @@ def measured_frame(campaign: Campaign, target: Target, *, purpose: str = "search
         frame[name] = metric.compute(campaign.loaded.net, rows) if ids else []
     for objective in campaign.objectives(target.name):
         frame[objective.name] = frame[objective.metric]
-    frame.attrs["archs"] = archs
+    frame.attrs["archs"] = _Shared(archs)
     return frame
+
+
+class _Shared(dict[str, Architecture]):
+    """Architectures by id; pandas copies a frame's attributes deeply at every step, and these need not be."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
 
 
 def archs_of(frame: pd.DataFrame) -> list[Architecture]:
