@@ -303,7 +303,11 @@ class CampaignConfig(_Part):
                 raise ValueError(f"search.serve = {self.search.serve!r} weighs latencies and cannot take {what}")
 
     def _reference_known(self, devices: list[str]) -> None:
-        known = {name for d in devices for o in self.objectives_for(d) for name in (o.metric, o.name)}
+        served = self.search.serve != "each"
+        known = {f"latency_share_{self.search.serve}"} if served else set()
+        for o in (o for d in devices for o in self.objectives_for(d)):
+            if not (served and o.metric in DEVICE_METRICS):
+                known |= {o.metric, o.name}
         for name in self.search.reference or {}:
             metric, at, device = name.partition("@")
             if metric_name(metric) + at + device not in known:

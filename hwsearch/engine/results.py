@@ -255,8 +255,8 @@ def picks(campaign: Campaign, view: View) -> list[Pick]:
             except LimitError as error:
                 campaign.progress.warn(str(error))
     search = campaign.config.search
-    if search.prefer == "reference" and search.reference and (view.joint == (search.serve != "each")):
-        add("nearest to the reference", dict(found.nearest_to(search.reference)))
+    if search.prefer == "reference" and view.reference:
+        add("nearest to the reference", dict(found.nearest_to(view.reference)))
     cost = next((o.name for o in found.objectives if o.name in (WORST, WEIGHTED)), "latency_ms")
     if "accuracy" in frame and cost in frame:
         best = frame["accuracy"].max()

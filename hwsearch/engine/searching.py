@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -151,7 +152,7 @@ def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> An
     takes = inspect.signature(find(c.tactic)).parameters
     objectives = view.resolved(frame)
     options = _options(campaign, objectives, takes)
-    aspired = Front.of(frame, objectives).aspiration(c.prefer, c.reference) if len(frame) else {}
+    aspired = _aspired(view, frame, objectives)
     if "confidence" in takes:
         chances = {o.name: o.probability for o in objectives if o.probability is not None}
         options |= {"confidence": chances} if chances else {}
@@ -164,6 +165,15 @@ def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> An
     objectives = [replace(o, probability=None) for o in objectives]
     seed = int(np.random.default_rng([c.seed, r, *view.name.encode()]).integers(2**31))
     return create(c.tactic, campaign.space, objectives, seed=seed, **options)
+
+
+def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -> dict[str, float]:
+    """What must be reached to count, by objective; the knee is that of what has been measured."""
+    prefer = view.campaign.config.search.prefer
+    front = Front.of(frame, objectives)
+    if (prefer == "knee" and not len(front)) or (prefer == "reference" and not view.reference):
+        return {}
+    return front.aspiration(prefer, view.reference)
 
 
 def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:

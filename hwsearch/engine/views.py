@@ -13,7 +13,7 @@ from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric
 from hwsearch.engine.pooling import own_error
 from hwsearch.errors import CampaignError
 from hwsearch.metrics import computed_metrics
-from hwsearch.objective import DEVICE_METRICS, Limit, Objective
+from hwsearch.objective import DEVICE_METRICS, Limit, Objective, metric_name
 from hwsearch.spaces import Architecture
 from hwsearch.spaces.space import FloatArray
 
@@ -104,6 +104,17 @@ class View:
 
     def _has(self, name: str) -> bool:
         return any(o.name == name for o in self.objectives)
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """What the configuration aspires to, as far as it is about this view's objectives: by their names."""
+        given = self.campaign.config.search.reference or {}
+        found = {}
+        for name, value in given.items():
+            metric, at, device = name.partition("@")
+            wanted = metric_name(metric) + at + device
+            found |= {o.name: value for o in self.front_objectives if wanted in (o.name, o.metric)}
+        return found
 
     def frame(self, purpose: str = "search") -> pd.DataFrame:
         """`measured_frame` of its device; of all devices with ``latency_ms@DEVICE`` and both shares."""

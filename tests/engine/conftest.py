@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,9 +113,9 @@ calibrate = 3
 isolation = false
 
 [profile]
-latency = 30
-accuracy = 20
-random = 4
+latency = 20
+accuracy = 14
+random = 3
 
 [search]
 rounds = 1
@@ -158,10 +158,10 @@ class Board:
         return check_answer(job, {"rows": rows, "load": [0, 0], "started_at": moment, "ended_at": moment})
 
 
-@pytest.fixture
-def boards(tmp_path, monkeypatch) -> Callable[..., Campaign]:
-    """Opens campaigns on two stand-in devices whose latencies are known functions of the subnet, with noise; scores are
-    drawn from a known probability, and no network is run.
+@pytest.fixture(scope="module")
+def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
+    """Opens campaigns on two stand-in devices whose latencies are known functions of the subnet, with noise; so are the
+    scores, without noise, and no network is run.
     """
 
     def ready(campaign: Campaign, arch: Architecture) -> Architecture:
@@ -169,18 +169,24 @@ def boards(tmp_path, monkeypatch) -> Callable[..., Campaign]:
 
     def scored(arch: Architecture, data, size, *, batch) -> Accuracy:
         chance = 0.9 - 0.3 * np.exp(-opened[0].loaded.net.macs(arch) / 4e6)
-        return Accuracy(np.random.default_rng([int(arch.id, 16), len(data)]).random(len(data)) < chance)
+        places = np.random.default_rng([int(arch.id, 16), len(data)]).permutation(len(data))
+        return Accuracy(places < round(chance * len(data)))
 
-    monkeypatch.setattr(measuring, "ready_subnet", ready)
-    monkeypatch.setattr(measuring, "assess", scored)
     opened: list[Campaign] = []
 
-    def make(folder: str = "c", noise: float = 0.0, seed: int = 0, **changes) -> Campaign:
-        """changes : by table, keys that replace those of `BOARDS`; a list replaces all of an array of tables"""
+    def make(folder: str | None = None, noise: float = 0.0, seed: int = 0, **changes) -> Campaign:
+        """changes : by table, keys that replace those of `BOARDS`; a list replaces all of an array of tables
+
+        folder : None for a fresh one
+        """
         data = tomllib.loads(BOARDS)
         for table, keys in changes.items():
             data[table] = keys if isinstance(keys, list) else {**data.get(table, {}), **keys}
-        campaign = Campaign.open(parse_config(data, "the test's configuration"), folder=tmp_path / folder)
+        campaign = Campaign.open(
+            parse_config(data, "the test's configuration"), folder=place / (folder or f"c{len(opened)}")
+        )
+        if opened:  # one supernet for all
+            campaign.loaded = opened[0].loaded
         opened.append(campaign)
         net = campaign.loaded.net
         truths = {
@@ -191,4 +197,8 @@ def boards(tmp_path, monkeypatch) -> Callable[..., Campaign]:
             campaign.target(name).executor = Board(campaign, truth, noise, seed + i)
         return campaign
 
-    return make
+    place = tmp_path_factory.mktemp("boards")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "ready_subnet", ready)
+        patch.setattr(measuring, "assess", scored)
+        yield make

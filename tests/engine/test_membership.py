@@ -114,8 +114,8 @@ def test_what_is_probably_on_the_front_is_on_it_as_often_as_that() -> None:
 
 
 # ---------------------------------------------------------------------- in a campaign
-def prepared(boards, folder="c", **options):
-    campaign = boards(folder, noise=0.02, seed=3, search={"rounds": 0}, **options)
+def prepared(boards, **options):
+    campaign = boards(noise=0.008, seed=3, search={"rounds": 0}, **options)
     for step in (profile, evaluate):
         step(campaign)
     return campaign
@@ -130,9 +130,9 @@ def true_front(campaign, device: str) -> set[str]:
 
 
 def test_further_rounds_settle_the_front_on_that_of_the_truth(boards) -> None:
-    before = prepared(boards, "before", validate={"rounds": 0})
+    before = prepared(boards, validate={"rounds": 0})
     validate(before)
-    campaign = prepared(boards, "after", validate={"rounds": 6})
+    campaign = prepared(boards, validate={"rounds": 6})
     table = validate(campaign)
     more = table[table["measurements"] > 1]
     assert len(more) and len(more) < len(table)  # some were in doubt, and only those cost anything
@@ -170,9 +170,9 @@ def test_scores_are_not_repeated_and_their_sampling_error_is_told(boards) -> Non
 
 
 def test_stopped_in_a_further_round_it_goes_on_there(boards, monkeypatch) -> None:
-    whole = prepared(boards, "whole", validate={"rounds": 3})
+    whole = prepared(boards, validate={"rounds": 3})
     validate(whole)
-    campaign = prepared(boards, "stopped", validate={"rounds": 3})
+    campaign = prepared(boards, validate={"rounds": 3})
     real, calls = validating.measure_latencies, []
 
     def stop(*args, **kwargs):
