@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from hwsearch.engine.views import WEIGHTED, WORST, View, archs_of, latency_limit
 from hwsearch.errors import LimitError
 from hwsearch.metrics import computed_metric
 from hwsearch.objective import DEVICE_METRICS, Limit, Objective
+from hwsearch.spaces import Architecture
 from hwsearch.spaces.space import FloatArray
 
 #: by how much another subnet may be better than both ends of the space: a share of what a device measures, points of a
@@ -26,6 +27,8 @@ from hwsearch.spaces.space import FloatArray
 SLACK_DEVICE, SLACK_SCORE = 0.05, 2.0
 #: measured subnets nearest to a limit whose intervals tell how uncertain values are there
 NEAREST = 20
+#: subnets for which limits are predicted before a search
+DRAWN = 2000
 
 
 def slack(objective: Objective, value: float) -> float:
@@ -107,6 +110,47 @@ def _out_of_reach(
         f"the {best} subnet has {reachable:.4g}.",
         hint=f'Try "{objective.metric}{better}".',
     )
+
+
+def unlikely(campaign: Campaign, view: View, frame: pd.DataFrame) -> str | None:
+    """What is said before a search whose limits look as if no subnet met all of them together; None where one may.
+
+    frame : of the search. Says so when no measured subnet meets them, and none of `DRAWN` subnets, spread over cost, does at
+    the better end of the predictors' 99 % intervals. Not an error: a prediction proves nothing.
+    """
+    limited = [(o, o.limit) for o in view.resolved(frame) if o.limit is not None]
+    names = [o.name for o, _ in limited]
+    full = frame[frame[names].notna().all(axis=1)]
+    met = [limit.met(full[o.name].to_numpy(dtype=np.float64)) for o, limit in limited]
+    if not limited or not len(full) or np.all(met, axis=0).any():
+        return None
+    drawn = _drawn_met(campaign, view, limited)
+    if drawn is None or drawn.any():
+        return None
+    return (
+        f"no subnet of {len(full)} measured on {view.name} meets {' and '.join(f'{o.metric} {limit}' for o, limit in limited)}"
+        f"{' together' if len(limited) > 1 else ''}, and none of {len(drawn):,} others is predicted to: the search may be in "
+        "vain. Loosen a limit, or stop here."
+    )
+
+
+def _drawn_met(campaign: Campaign, view: View, limited: Sequence[tuple[Objective, Limit]]) -> NDArray[np.bool_] | None:
+    """Which of `DRAWN` subnets may meet the limits, by prediction; None where nothing can be predicted."""
+    archs = campaign.space.sample_balanced(DRAWN, campaign.rng("limits"), campaign.loaded.balanced_cost)
+    may = np.ones(len(archs), dtype=bool)
+    for o, limit in limited:
+        device = view.name if o.metric in DEVICE_METRICS else None
+        if o.name == WORST:
+            return None
+        if o.metric in DEVICE_METRICS or o.metric == "accuracy":
+            found = _predicted(campaign, o.metric, device, archs, 0.99)
+            if found is None:
+                return None
+            values = found[0] - found[1] if limit.op == "<=" else found[0] + found[1]
+        else:
+            values = computed_metric(o.metric).compute(campaign.loaded.net, campaign.space.to_array(archs))
+        may &= limit.met(values)
+    return may
 
 
 # ---------------------------------------------------------------------- chance constraints, measured
@@ -221,23 +265,41 @@ def _margin(
     probability: float,
 ) -> float:
     """Half of the predictor's interval near a limit; without a fitted predictor, of the measured ones."""
-    from hwsearch.engine.steps import predict, predictor_path  # which needs this module for its check
-
     near = frame[frame[column].notna()]
     near = near.iloc[np.argsort(np.abs(near[column].to_numpy(dtype=np.float64) - limit), kind="stable")[:NEAREST]]
     if not len(near):
         return 0.0
     near.attrs = frame.attrs
-    if predictor_path(campaign, metric, device).exists():
-        for coverage in (2 * probability - 1, 0.68):  # few measurements may not allow for the wider one
-            found = predict(campaign, metric, device, archs_of(near), coverage)
-            half = float(np.median(found["high"] - found["low"])) / 2
-            if math.isfinite(half):
-                return half * float(special.ndtri(probability) / special.ndtri((1 + coverage) / 2))
+    found = _predicted(campaign, metric, device, archs_of(near), 2 * probability - 1)
+    if found is not None:
+        return float(np.median(found[1]))
     known = _half_widths(campaign, device, metric)
     halves = [known[i] for i in near["arch_id"] if i in known]
     wide = float(special.ndtri(probability)) / student(level(campaign, metric), math.inf)
     return float(np.median(halves)) * wide if halves else 0.0
+
+
+def _predicted(
+    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """(prediction (n,), half of its interval (n,)) by the campaign's fit; None where there is none.
+
+    Where the fit had too few rows for an interval of that coverage, a narrower one is scaled as that of a normal
+    distribution is.
+    """
+    from hwsearch.engine.steps import predict, predictor_path  # which needs this module for its check
+
+    if not predictor_path(campaign, metric, device).exists():
+        return None
+    for asked in (coverage, 0.9, 0.68):
+        if asked > coverage:
+            continue
+        found = predict(campaign, metric, device, archs, asked)
+        half = ((found["high"] - found["low"]) / 2).to_numpy(dtype=np.float64)
+        if np.isfinite(half).all():
+            scale = special.ndtri((1 + coverage) / 2) / special.ndtri((1 + asked) / 2)
+            return found["value"].to_numpy(dtype=np.float64), half * float(scale)
+    return None
 
 
 def _half_widths(campaign: Campaign, device: str | None, metric: str) -> dict[str, float]:

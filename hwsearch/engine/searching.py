@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.engine.campaign import Campaign
-from hwsearch.engine.limits import tightened
+from hwsearch.engine.limits import tightened, unlikely
 from hwsearch.engine.measuring import find_accuracy, measure_accuracy, measure_latencies
 from hwsearch.engine.steps import feature_matrix
 from hwsearch.engine.views import View, archs_of, views
@@ -126,6 +126,8 @@ def _propose(campaign: Campaign, r: int, per_round: int) -> dict[str, Any]:
         notes = []
         for i, view in enumerate(fronts):
             frame = view.frame()
+            if r == 0 and (doubt := unlikely(campaign, view, frame)) is not None:
+                campaign.progress.warn(doubt)
             searcher = _searcher(campaign, view, r, frame)
             _tell(view, searcher, frame)
             share = per_round // len(fronts) + (1 if i < per_round % len(fronts) else 0)

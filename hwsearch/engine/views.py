@@ -109,7 +109,7 @@ class View:
     def reference(self) -> dict[str, float]:
         """What the configuration aspires to, as far as it is about this view's objectives: by their names."""
         given = self.campaign.config.search.reference or {}
-        found = {}
+        found: dict[str, float] = {}
         for name, value in given.items():
             metric, at, device = name.partition("@")
             wanted = metric_name(metric) + at + device

@@ -200,3 +200,21 @@ def test_a_share_of_a_largest_subnet_that_fails_is_no_limit(boards, monkeypatch)
     monkeypatch.setattr(limits, "_ends", lambda *_: {"smallest": 1.0})
     with pytest.raises(LimitError, match="share of the largest subnet's, which could not be measured"):
         check_limits(campaign, campaign.target("one"))
+
+
+def test_limits_that_no_subnet_seems_to_meet_together_are_told_before_the_search(boards) -> None:
+    limits_of = lambda accuracy, latency: [  # noqa: E731
+        ACCURACY | {"limit": f">= {accuracy}"},
+        LATENCY | {"device": "one", "limit": f"<= {latency} ms"},
+        LATENCY | {"device": "two"},
+    ]
+    campaign = boards(noise=0.005, search={"rounds": 0})
+    profile(campaign), evaluate(campaign), fit(campaign)
+    truth = campaign.target("one").executor.truth
+    ends = [truth(a) for a in (campaign.space.smallest(), campaign.space.largest())]
+    for accuracy, latency, told in ((60, 1.01 * ends[1], False), (87, 1.1 * ends[0], True)):
+        again = boards(campaign.folder.name, noise=0.005, objective=limits_of(accuracy, latency))
+        view = device_view(again, again.target("one"))
+        said = limits.unlikely(again, view, view.frame())
+        assert (said is not None) == told
+        assert not told or ("accuracy >= 87 and latency_ms <= " in said and "together" in said)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import hwsearch
 from hwsearch import engine
+from hwsearch.cli import main
 from hwsearch.engine import searching
 from hwsearch.engine.results import final_frame
 from hwsearch.engine.views import ALL, joint_view, shares, views
@@ -254,3 +257,21 @@ def test_the_whole_line_for_all_devices_shows_them_in_the_report(measured, monke
     page = render(type(data).from_json(data.to_json()), {}, {})
     assert "One subnet for all devices" in page and "largest subnet&#39;s latency there" in page
     assert "on the front with probability" in page
+
+
+def test_the_command_line_asks_for_all_devices(measured, monkeypatch, capsys) -> None:
+    folder = str(measured().folder)
+
+    def said(*args: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["hwsearch", *args])
+        with contextlib.suppress(SystemExit):
+            main()
+        return capsys.readouterr().out
+
+    found = json.loads(said("pick", folder, "--serve", "worst", "--limit", "accuracy>=80", "--json"))
+    assert found["arch_id"] == hwsearch.pick(folder, "accuracy>=80", serve="worst")["arch_id"]
+    text = said("pick", folder, "--serve", "worst", "--limit", "accuracy>=80", "--probability", "0.9")
+    assert " ms (" in text and "on one, latency" in text and "meets accuracy >= 80 with probability" in text
+    front = json.loads(said("front", folder, "--serve", "weighted", "--json"))["front"]
+    assert {"latency_ms@one", "latency_ms@two", "latency_share_weighted", "front_probability"} <= set(front[0])
+    assert "on one: top-1" in said("pick", folder, "--device", "one", "--limit", "accuracy>=80")
