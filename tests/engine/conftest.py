@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -164,11 +165,15 @@ def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
     scores, without noise, and no network is run.
     """
 
+    @cache
+    def macs(arch: Architecture) -> int:
+        return opened[0].loaded.net.macs(arch)
+
     def ready(campaign: Campaign, arch: Architecture) -> Architecture:
         return arch
 
     def scored(arch: Architecture, data, size, *, batch) -> Accuracy:
-        chance = 0.9 - 0.3 * np.exp(-opened[0].loaded.net.macs(arch) / 4e6)
+        chance = 0.9 - 0.3 * np.exp(-macs(arch) / 4e6)
         places = np.random.default_rng([int(arch.id, 16), len(data)]).permutation(len(data))
         return Accuracy(places < round(chance * len(data)))
 
@@ -188,10 +193,9 @@ def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
         if opened:  # one supernet for all
             campaign.loaded = opened[0].loaded
         opened.append(campaign)
-        net = campaign.loaded.net
         truths = {
-            "one": lambda a: 0.1 + (net.macs(a) / 1e6) ** 0.3 + _bump(a, "one"),
-            "two": lambda a: 0.3 + (net.params(a) / 2e5) ** 0.5 + _bump(a, "two"),
+            "one": cache(lambda a: 0.1 + (macs(a) / 1e6) ** 0.3 + _bump(a, "one")),
+            "two": cache(lambda a: 0.3 + (campaign.loaded.net.params(a) / 2e5) ** 0.5 + _bump(a, "two")),
         }
         for i, (name, truth) in enumerate(truths.items()):
             campaign.target(name).executor = Board(campaign, truth, noise, seed + i)

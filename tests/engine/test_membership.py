@@ -121,6 +121,13 @@ def prepared(boards, **options):
     return campaign
 
 
+@pytest.fixture(scope="module")
+def settled(boards):
+    """A campaign measured to the end, and what `validate` gave."""
+    campaign = prepared(boards, validate={"rounds": 4})
+    return campaign, validate(campaign)
+
+
 def true_front(campaign, device: str) -> set[str]:
     frame = final_frame(campaign, next(v for v in views(campaign) if v.name == device))
     archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
@@ -129,11 +136,10 @@ def true_front(campaign, device: str) -> set[str]:
     return {i for i, a in zip(frame["arch_id"], alone, strict=True) if a}
 
 
-def test_further_rounds_settle_the_front_on_that_of_the_truth(boards) -> None:
+def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -> None:
     before = prepared(boards, validate={"rounds": 0})
     validate(before)
-    campaign = prepared(boards, validate={"rounds": 6})
-    table = validate(campaign)
+    campaign, table = settled
     more = table[table["measurements"] > 1]
     assert len(more) and len(more) < len(table)  # some were in doubt, and only those cost anything
     open_before = open_after = 0
@@ -148,9 +154,8 @@ def test_further_rounds_settle_the_front_on_that_of_the_truth(boards) -> None:
     assert open_after < open_before
 
 
-def test_scores_are_not_repeated_and_their_sampling_error_is_told(boards) -> None:
-    campaign = prepared(boards)
-    validate(campaign)
+def test_scores_are_not_repeated_and_their_sampling_error_is_told(settled) -> None:
+    campaign, _ = settled
     view = views(campaign)[0]
     frame = final_frame(campaign, view)
     assert (campaign.store.frame(metric="accuracy", purpose="validate").groupby("arch_id").size() == 1).all()
@@ -169,10 +174,9 @@ def test_scores_are_not_repeated_and_their_sampling_error_is_told(boards) -> Non
     assert (frame["front_probability"].to_numpy() == np.round(found.probability, 4)).all()
 
 
-def test_stopped_in_a_further_round_it_goes_on_there(boards, monkeypatch) -> None:
-    whole = prepared(boards, validate={"rounds": 3})
-    validate(whole)
-    campaign = prepared(boards, validate={"rounds": 3})
+def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatch) -> None:
+    whole, _ = settled
+    campaign = prepared(boards, validate={"rounds": 4})
     real, calls = validating.measure_latencies, []
 
     def stop(*args, **kwargs):
