@@ -116,17 +116,38 @@ def validate(source: Source) -> pd.DataFrame:
     return _do(source, "validate")  # type: ignore[no-any-return]
 
 
-def front(source: Source, device: str | None = None) -> Front:
-    """The measured Pareto front of one device."""
-    return engine.front(open_campaign(source), device)
+def front(source: Source, device: str | None = None, *, serve: str | None = None) -> Front:
+    """The measured Pareto front of one device, or of one subnet for all of them.
+
+    serve : ``worst`` or ``weighted``: judged by the latency on the worst device, or by the weighted mean, each as a share of
+        that device's limit, or else of the largest subnet's latency there
+    """
+    return engine.front(open_campaign(source), device, serve=serve)
 
 
 def pick(
-    source: Source, limit: str | Sequence[str] = (), device: str | None = None, *, export: Path | str | None = None
+    source: Source,
+    limit: str | Sequence[str] = (),
+    device: str | None = None,
+    *,
+    probability: float | None = None,
+    serve: str | None = None,
+    export: Path | str | None = None,
 ) -> dict[str, Any]:
-    """The best measured subnet under limits such as ``latency_ms<=2``; written as ONNX when `export` is given."""
+    """The best measured subnet under limits such as ``latency_ms<=2``; written as ONNX when `export` is given.
+
+    probability : with which the limits must be met, by the measured intervals; None: as configured
+    serve : one subnet for all devices, see `front`
+    """
     limits = [limit] if isinstance(limit, str) else list(limit)
-    return engine.pick(open_campaign(source), limits, device, export=Path(export) if export else None)
+    return engine.pick(
+        open_campaign(source),
+        limits,
+        device,
+        probability=probability,
+        serve=serve,
+        export=Path(export) if export else None,
+    )
 
 
 def export(

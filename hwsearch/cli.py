@@ -35,6 +35,10 @@ Source = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
 DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
+Serve = Annotated[
+    str | None,
+    typer.Option("--serve", help="One subnet for all devices: judged by the 'worst' of them, or 'weighted'."),
+]
 
 
 def _plain(value: Any) -> Any:
@@ -259,11 +263,18 @@ def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> Non
 
 
 @app.command()
-def front(campaign: Source, device: DeviceName = None, folder: Folder = None, as_json: Json = False) -> None:
-    """Show the measured Pareto front of one device."""
-    frame = hwsearch.front(_campaign(campaign, folder), device).to_frame()
+def front(
+    campaign: Source,
+    device: DeviceName = None,
+    serve: Serve = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Show the measured Pareto front of one device, or of one subnet for all of them."""
+    frame = hwsearch.front(_campaign(campaign, folder), device, serve=serve).to_frame()
     if not _emit({"front": frame}, as_json):
-        _frame(frame[[c for c in frame.columns if "@" not in c and not c.endswith("ended_at")]], "front")
+        own = [c for c in frame.columns if ("@" not in c or serve is not None) and "ended_at" not in c]
+        _frame(frame[own], "front")
 
 
 @app.command()
@@ -273,19 +284,34 @@ def pick(
         list[str] | None, typer.Option("--limit", help="Such as 'latency_ms<=2'; may be repeated.")
     ] = None,
     device: DeviceName = None,
+    probability: Annotated[
+        float | None,
+        typer.Option("--probability", help="With which each limit must be met, such as 0.95 (default: as configured)."),
+    ] = None,
+    serve: Serve = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write the ONNX file here.")] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Pick the best measured subnet under limits, and write its model file."""
-    result = hwsearch.pick(_campaign(campaign, folder), limit or [], device, export=export)
+    result = hwsearch.pick(
+        _campaign(campaign, folder), limit or [], device, probability=probability, serve=serve, export=export
+    )
     if not _emit(result, as_json):
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
+        level = f"{100 * result['confidence']:.0f} %"
+        latency = [
+            f"latency {d['latency_ms']:.3g} ms ({d['low']:.3g}–{d['high']:.3g} with {level})"
+            f"{f' on {name}' if len(result['devices']) > 1 else ''}"
+            for name, d in result["devices"].items()
+        ]
         out.print(
             f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f} with 90 %), "
-            f"latency {result['latency_ms']:.3g} ms ({result['latency_ms_low']:.3g}–{result['latency_ms_high']:.3g} with {100 * result['confidence']:.0f} %)",
+            f"{', '.join(latency)}",
             highlight=False,
         )
+        for asked, chance in result["met_with"].items():
+            out.print(f"  meets {asked} with probability {min(chance, 0.9999):.4g}", highlight=False)
         if export is not None:
             out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,9 +53,13 @@ class DataConfig(_Part):
 
 
 class DeviceConfig(_Part):
-    """One target device; all of it is part of its fingerprint except the name."""
+    """One target device; all of it is part of its fingerprint except name and weight.
+
+    weight : how much its latency counts when one subnet is to serve all devices (``[search] serve = "weighted"``)
+    """
 
     name: str = Field(pattern=NAME)
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     runtime: str = "onnxruntime"
     provider: str = "CPUExecutionProvider"
     threads: int = Field(1, ge=1, le=1024)
@@ -63,12 +69,16 @@ class DeviceConfig(_Part):
 
 
 class ObjectiveConfig(_Part):
-    """A metric to optimise. One that is measured on devices and names none stands for every device of the campaign."""
+    """A metric to optimise. One that is measured on devices and names none stands for every device of the campaign.
+
+    probability : the limit must be met with at least this probability, not only by the measured value
+    """
 
     metric: str
     direction: Literal["min", "max"] | None = None
     device: str | None = None
     limit: str | None = None
+    probability: float | None = Field(None, gt=0.5, lt=1)
 
     @field_validator("metric")
     @classmethod
@@ -88,7 +98,7 @@ class ObjectiveConfig(_Part):
 
     def to_objective(self) -> Objective:
         limit = parse_limit(self.limit, self.metric)[1] if self.limit else None
-        return Objective(self.metric, self.direction or "", self.device, limit)
+        return Objective(self.metric, self.direction or "", self.device, limit, self.probability)
 
 
 def _fewest_most(value: tuple[int, int]) -> tuple[int, int]:
@@ -139,13 +149,39 @@ class ProfileConfig(_Part):
 
 
 class SearchConfig(_Part):
-    """The search: rounds of proposals that are measured and told back."""
+    """The search: rounds of proposals that are measured and told back.
+
+    stop_gain : the search ends before its rounds when a round's proposals are expected to add less than this share to the
+        hypervolume of every device's measured front; 0: never
+    prefer : which part of the front counts: all of it, that around its knee, or what is better than `reference`
+    reference : values to be reached, by metric (``latency_ms@NAME`` for one device); the region better than them counts
+    serve : what a subnet is for: ``each`` device has a front of its own; or one subnet for all of them, judged by its
+        latency on the ``worst`` device or by the ``weighted`` mean, each as a share of that device's limit, or else of the
+        largest subnet's latency there
+    """
 
     tactic: str = "default"
     rounds: int = Field(3, ge=0)
     per_round: int = Field(8, ge=1)
     inner_evaluations: int = Field(20000, ge=100)
     seed: int = 0
+    stop_gain: float = Field(0.002, ge=0, lt=1)
+    prefer: Literal["front", "knee", "reference"] = "front"
+    reference: dict[str, float] | None = None
+    serve: Literal["each", "worst", "weighted"] = "each"
+
+    @model_validator(mode="after")
+    def _preference(self) -> SearchConfig:
+        if (self.prefer == "reference") != bool(self.reference):
+            raise ValueError(
+                "prefer = 'reference' needs reference = { METRIC = VALUE, ... }"
+                if self.prefer == "reference"
+                else f"reference is given, but prefer = {self.prefer!r}: write prefer = 'reference'"
+            )
+        for name, value in (self.reference or {}).items():
+            if not math.isfinite(value):
+                raise ValueError(f"reference {name} = {value} is not a finite number")
+        return self
 
 
 class ValidateConfig(_Part):
@@ -155,6 +191,10 @@ class ValidateConfig(_Part):
         that is dominated on every device is dropped before it has seen all; the front is another than without the race
         with at most this probability, given the latencies as measured
     race_tolerance : points of top-1 by which a dropped candidate may be above the front
+    rounds : at most so many further rounds, in which what may or may not be on a front is measured again
+    membership : probability with which it must be known of each candidate whether it is on the front, given the scores
+        on the test data; 0.5 asks for nothing
+    rounds_s : no further round begins after they have taken this long, seconds
     """
 
     candidates: int = Field(24, ge=2)
@@ -163,6 +203,9 @@ class ValidateConfig(_Part):
     processes: Processes = (4, 8)
     half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)
+    rounds: int = Field(2, ge=0)
+    membership: float = Field(0.95, ge=0.5, lt=1)
+    rounds_s: float = Field(600.0, ge=0)
 
 
 class FleetConfig(_Part):
@@ -227,7 +270,48 @@ class CampaignConfig(_Part):
                 raise ValueError(f"fleet.remote names device {name!r}. {nearest(name, names)}")
         if len(self.objective) < 2:
             raise ValueError("at least two [[objective]] entries are needed")
+        for name in names:
+            self._once_each(name)
+            self._served(name)
+        self._reference_known(names)
         return self
+
+    def _once_each(self, device: str) -> None:
+        """Each metric is one objective of a device, with one limit."""
+        found: dict[str, Objective] = {}
+        for o in self.objectives_for(device):
+            other = found.setdefault(o.metric, o)
+            if other is o:
+                continue
+            if o.limit and other.limit and o.limit.excludes(other.limit):
+                raise ValueError(
+                    f"the limits {o.metric} {other.limit} and {o.metric} {o.limit} on {device!r} exclude each other"
+                )
+            raise ValueError(
+                f"objective {o.metric!r} is given twice for device {device!r}: write one [[objective]] with one limit"
+            )
+
+    def _served(self, device: str) -> None:
+        """One subnet for all devices is judged by its latencies alone, besides what is no matter of a device."""
+        if self.search.serve == "each":
+            return
+        for o in self.objectives_for(device):
+            if o.metric in DEVICE_METRICS and (
+                o.metric != "latency_ms" or (o.limit is not None and o.limit.op == ">=")
+            ):
+                what = f"objective {o.metric!r}" if o.metric != "latency_ms" else f"the limit latency_ms {o.limit}"
+                raise ValueError(f"search.serve = {self.search.serve!r} weighs latencies and cannot take {what}")
+
+    def _reference_known(self, devices: list[str]) -> None:
+        served = self.search.serve != "each"
+        known = {f"latency_share_{self.search.serve}"} if served else set()
+        for o in (o for d in devices for o in self.objectives_for(d)):
+            if not (served and o.metric in DEVICE_METRICS):
+                known |= {o.metric, o.name}
+        for name in self.search.reference or {}:
+            metric, at, device = name.partition("@")
+            if metric_name(metric) + at + device not in known:
+                raise ValueError(f"search.reference names {name!r}, which is no objective. {nearest(name, known)}")
 
     def objectives_for(self, device: str) -> list[Objective]:
         """The objectives that hold on one device; what is measured there without naming a device is that device's."""
@@ -237,7 +321,7 @@ class CampaignConfig(_Part):
                 continue
             objective = o.to_objective()
             if objective.metric in DEVICE_METRICS:
-                objective = Objective(objective.metric, objective.direction, device, objective.limit)
+                objective = replace(objective, device=device)
             found.append(objective)
         return found
 
@@ -371,5 +455,9 @@ def _toml(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_toml(v) for v in value) + "]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
     return repr(value)
+
+
+def _key(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _toml(text)

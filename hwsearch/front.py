@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
+#: by how much of the front's range the region around the knee is worse than the knee
+AROUND_KNEE = 0.25
 #: a limit as text, or as (column, limit)
 LimitLike = str | tuple[str, Limit]
 
@@ -169,6 +171,72 @@ class Front:
         distance = (1.0 - scaled.sum(axis=1)) / math.sqrt(len(self.objectives))
         return self._frame.iloc[int(np.argmax(distance))]
 
+    # ------------------------------------------------------------------ preferences
+    def aspiration(self, prefer: str, reference: Mapping[str, float] | None = None) -> dict[str, float]:
+        """The values, by objective, that must be reached to count; {} when all of the front counts.
+
+        prefer : "front"; "reference": what `reference` names, by objective or metric; "knee": the knee, made worse by a
+            quarter of the front's range in each objective
+
+        A front's middle region of interest by its knee: Branke et al. 2004 (doi 10.1007/978-3-540-30217-9_73); by a point
+        that is aspired to: Wierzbicki 1980 (doi 10.1007/978-3-642-48782-8_32). Raises SearchError for another `prefer`
+        and for a reference that is missing or names no objective, or several.
+        """
+        if prefer == "front":
+            return {}
+        if prefer == "knee":
+            costs, sign = self.values * signs(self.objectives), signs(self.objectives)
+            point = (self.knee()[[o.name for o in self.objectives]].to_numpy(dtype=np.float64)) * sign
+            edge = np.minimum(point + AROUND_KNEE * np.ptp(costs, axis=0), costs.max(axis=0)) * sign
+            return {o.name: float(v) for o, v in zip(self.objectives, edge, strict=True)}
+        if prefer != "reference" or not reference:
+            raise SearchError(
+                f"the preference {prefer!r} cannot be followed{' without a reference' if prefer == 'reference' else ''}.",
+                hint="Say 'front', 'knee', or 'reference' with a value to be reached for one objective or more.",
+            )
+        found = {}
+        for given, value in reference.items():
+            metric, at, device = given.partition("@")
+            wanted = metric_name(metric) + at + device
+            names = [o.name for o in self.objectives if wanted in (o.name, o.metric)]
+            if len(names) != 1:
+                raise SearchError(
+                    f"the reference names {given!r}, which is {len(names)} of the objectives.",
+                    hint=nearest(wanted, [o.name for o in self.objectives]),
+                )
+            found[names[0]] = float(value)
+        return found
+
+    def preferred(self, prefer: str, reference: Mapping[str, float] | None = None) -> Front:
+        """The part of the front that counts, see `aspiration`: the rows that reach every value of it.
+
+        When none does, the one row that comes nearest: whose largest shortfall is smallest, each taken as a share of the
+        front's range in that objective (the achievement function of Wierzbicki 1980). Raises SearchError as `aspiration`
+        does, and on an empty front.
+        """
+        wanted = self.aspiration(prefer, reference)
+        if not wanted:
+            return self
+        if not len(self):
+            raise SearchError("an empty front has no preferred part.", hint="Measure at least one architecture first.")
+        short = self._shortfall(wanted)
+        reached = short <= 0 if (short <= 0).any() else np.arange(len(self)) == int(np.argmin(short))
+        return Front(self._frame[reached].reset_index(drop=True), self.objectives)
+
+    def nearest_to(self, reference: Mapping[str, float]) -> pd.Series[Any]:
+        """The row that falls least short of a reference, or exceeds it most; see `preferred`."""
+        if not len(self):
+            raise SearchError("an empty front has no preferred part.", hint="Measure at least one architecture first.")
+        return self._frame.iloc[int(np.argmin(self._shortfall(self.aspiration("reference", reference))))]
+
+    def _shortfall(self, wanted: Mapping[str, float]) -> FloatArray:
+        """(n,) the largest shortfall of each row, as a share of the front's range in that objective."""
+        chosen = [o for o in self.objectives if o.name in wanted]
+        costs = self._frame[[o.name for o in chosen]].to_numpy(dtype=np.float64) * signs(chosen)
+        missing = costs - np.array([wanted[o.name] for o in chosen]) * signs(chosen)
+        span = np.ptp(costs, axis=0)
+        return np.asarray((missing / np.where(span > 0, span, 1.0)).max(axis=1))
+
     # ------------------------------------------------------------------ pick
     def pick(
         self, limits: LimitLike | Iterable[LimitLike], *, largest: Mapping[str, float] | None = None
@@ -183,7 +251,7 @@ class Front:
         """
         one = isinstance(limits, str) or (isinstance(limits, tuple) and isinstance(limits[-1], Limit))
         texts = cast("list[LimitLike]", [limits] if one else list(limits))
-        parsed = [self._limit(limit, largest or {}) for limit in texts]
+        parsed = [self.limit(limit, largest or {}) for limit in texts]
         if not len(self):
             raise LimitError("an empty front has nothing to pick.", hint="Measure at least one architecture first.")
         left = np.ones(len(self), dtype=bool)
@@ -192,7 +260,7 @@ class Front:
             values = self._frame[column].to_numpy(dtype=np.float64)
             kept = left & limit.met(values)
             if not kept.any():
-                raise _unreachable(column, limit, values[left], met)
+                raise unreachable(f"{column} {limit}", limit, values[left], met, f"{column} {limit.op}")
             left = kept
             met.append(f"{column} {limit}")
         limited = {column for column, _ in parsed}
@@ -203,8 +271,8 @@ class Front:
         ranked = np.lexsort(costs[::-1])
         return self._frame.iloc[int(ranked[left[ranked]][0])]
 
-    def _limit(self, limit: LimitLike, largest: Mapping[str, float]) -> tuple[str, Limit]:
-        """The column a limit is about and its absolute form."""
+    def limit(self, limit: LimitLike, largest: Mapping[str, float]) -> tuple[str, Limit]:
+        """The column a limit is about and its absolute form; see `pick`."""
         if isinstance(limit, str):
             head, at, tail = limit.partition("@")
             cut = min((tail.find(c) for c in "<>=" if c in tail), default=0)
@@ -248,8 +316,14 @@ class Front:
         return ax
 
 
-def _unreachable(column: str, limit: Limit, values: FloatArray, met: list[str]) -> LimitError:
-    """The error that names the nearest value that can be reached, and a limit, rounded, that can be met."""
+def unreachable(
+    asked: str, limit: Limit, values: FloatArray, met: Sequence[str], retry: str, what: str = "measured"
+) -> LimitError:
+    """The error that names the nearest value that can be reached, and a limit, rounded, that can be met.
+
+    asked : the limit in words; values : (n,) that do not meet it, of which the best is called the lowest or highest `what`;
+    met : limits asked for before; retry : the limit to try, without its number
+    """
     lowest = limit.op == "<="
     best = float(np.nanmin(values) if lowest else np.nanmax(values))
     # at three digits, rounded to the side that can be met
@@ -258,9 +332,8 @@ def _unreachable(column: str, limit: Limit, values: FloatArray, met: list[str]) 
     possible = rounded >= best if lowest else rounded <= best
     under = f" under {' and '.join(met)}" if met else ""
     return LimitError(
-        f"No measured subnet meets {column} {limit}{under}: "
-        f"the {'lowest' if lowest else 'highest'} measured is {best:g}.",
-        hint=f'Try "{column} {limit.op} {rounded if possible else best:.12g}".',
+        f"No measured subnet meets {asked}{under}: the {'lowest' if lowest else 'highest'} {what} is {best:g}.",
+        hint=f'Try "{retry} {rounded if possible else best:.12g}".',
     )
 
 

@@ -80,6 +80,11 @@ class Limit:
         values = np.asarray(values, dtype=np.float64)
         return values <= self.value if self.op == "<=" else values >= self.value
 
+    def excludes(self, other: Limit) -> bool:
+        """Whether no value meets both limits; unknown, hence False, of a share and a number."""
+        low, high = (self, other) if self.op == ">=" else (other, self)
+        return low.op == ">=" and high.op == "<=" and low.relative == high.relative and low.value > high.value
+
     def __str__(self) -> str:
         return f"{self.op} {100 * self.value:g} %" if self.relative else f"{self.op} {self.value:g}"
 
@@ -122,22 +127,38 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric, its direction, the device it belongs to (or None), and an optional limit."""
+    """A metric, its direction, the device it belongs to (or None), and an optional limit.
+
+    probability : with which the limit must be met (a chance constraint; Charnes and Cooper 1959); None: the measured
+        value must meet it, whatever its interval
+    """
 
     metric: str
     direction: str = ""
     device: str | None = None
     limit: Limit | None = None
+    probability: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", metric_name(self.metric))
-        direction = self.direction or known_metrics().get(self.metric, "")
+        direction = self.direction or DIRECTIONS.get(self.metric) or known_metrics().get(self.metric, "")
         if direction not in ("min", "max"):
             raise LimitError(
                 f"objective {self.metric!r} has no direction.",
                 hint=f"Write 'min METRIC' or 'max METRIC'. {nearest(self.metric, DIRECTIONS)}",
             )
         object.__setattr__(self, "direction", direction)
+        if self.probability is not None:
+            if self.limit is None:
+                raise LimitError(
+                    f"objective {self.metric!r} has a probability and no limit that it could be of.",
+                    hint="Give a limit too, such as '<= 12 ms', or leave probability out.",
+                )
+            if not 0.5 < self.probability < 1:
+                raise LimitError(
+                    f"probability {self.probability:g} of objective {self.metric!r} is not between 0.5 and 1.",
+                    hint="0.95 is usual.",
+                )
 
     @property
     def name(self) -> str:
@@ -150,7 +171,16 @@ class Objective:
         return -1.0 if self.direction == "max" else 1.0
 
     def with_limit(self, limit: Limit | None) -> Objective:
-        return replace(self, limit=limit)
+        """With another limit; a probability goes with the limit."""
+        return replace(self, limit=limit, probability=self.probability if limit else None)
+
+    def at_least(self, value: float) -> Objective:
+        """With a limit that asks for `value` or better, unless the own limit asks for more, or bounds the other side."""
+        wanted = Limit("<=" if self.direction == "min" else ">=", value)
+        own = self.limit
+        if own is not None and (own.op != wanted.op or self.sign * own.value <= self.sign * value):
+            return self
+        return replace(self, limit=wanted, probability=None)
 
     @classmethod
     def parse(cls, text: str) -> Objective:

@@ -99,6 +99,50 @@ def test_reference_point_by_hand() -> None:
     assert reference_point(values, POOL[:2]) == pytest.approx([70 - 0.5, 3 + 0.1])
 
 
+# ---------------------------------------------------------------------- preferences
+@settings(deadline=None)
+@given(cases(0, 9), st.dictionaries(st.integers(0, 3), st.integers(0, 9).map(float), min_size=1))
+def test_the_preferred_part_reaches_the_reference_or_comes_nearest(
+    values: FloatArray, wanted: dict[int, float]
+) -> None:
+    """Against loops over all rows: which reach every value, and else whose largest relative shortfall is smallest."""
+    objectives = POOL[: values.shape[1]]
+    reference = {objectives[j].name: v for j, v in wanted.items() if j < len(objectives)}
+    front = Front.from_values([str(i) for i in range(len(values))], values, objectives)
+    if not reference or not len(front):
+        with pytest.raises(SearchError):
+            front.preferred("reference", reference)
+        return
+    span = [float(np.ptp(front.values[:, j])) or 1.0 for j in range(len(objectives))]
+
+    def shortfall(row: FloatArray) -> float:
+        return max(
+            (row[j] - reference[o.name]) * o.sign / span[j] for j, o in enumerate(objectives) if o.name in reference
+        )
+
+    short = [shortfall(row) for row in front.values]
+    preferred = front.preferred("reference", reference)
+    reaching = [row.tolist() for row, s in zip(front.values, short, strict=True) if s <= 0]
+    if reaching:
+        assert preferred.values.tolist() == reaching
+    else:
+        assert len(preferred) == 1 and shortfall(preferred.values[0]) == min(short)
+    names = [o.name for o in objectives]
+    assert shortfall(front.nearest_to(reference)[names].to_numpy(dtype=float)) == min(short)
+
+
+def test_the_region_of_the_knee_by_hand_and_wrong_preferences() -> None:
+    front = Front.from_values(list("abcd"), [[60.0, 0.0], [90.0, 1.0], [95.0, 3.0], [100.0, 8.0]], POOL[:2])
+    assert front.knee()["arch_id"] == "b"
+    assert front.aspiration("knee") == {"accuracy": 80.0, "latency_ms@cpu": 3.0}  # a quarter of 40 and of 8 worse
+    assert front.preferred("knee").to_frame()["arch_id"].tolist() == ["b", "c"]
+    assert front.preferred("front") is front and front.aspiration("front") == {}
+    assert front.preferred("reference", {"latency": 1.5}).to_frame()["arch_id"].tolist() == ["a", "b"]
+    for prefer, reference in (("kne", None), ("reference", None), ("reference", {}), ("reference", {"macs": 1.0})):
+        with pytest.raises(SearchError):
+            front.preferred(prefer, reference)
+
+
 # ---------------------------------------------------------------------- Front
 OBJECTIVES = ["max accuracy", "min latency_ms@cpu"]
 

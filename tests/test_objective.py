@@ -134,3 +134,41 @@ def test_names_signs_and_limits() -> None:
 def test_every_known_metric_has_a_unit() -> None:
     assert set(UNITS) == set(DIRECTIONS)
     assert all(units[""] == 1.0 for units in UNITS.values())
+
+
+@given(st.sampled_from(["<=", ">="]), st.floats(-9, 9), st.sampled_from(["<=", ">="]), st.floats(-9, 9))
+def test_limits_exclude_each_other_when_no_value_meets_both(a: str, x: float, b: str, y: float) -> None:
+    first, second = Limit(a, x), Limit(b, y)
+    values = np.array([x, y, (x + y) / 2, -1e3, 1e3])  # if any value meets both, one of these does
+    assert first.excludes(second) == (not (first.met(values) & second.met(values)).any())
+    assert first.excludes(second) == second.excludes(first)
+    assert not Limit(">=", 0.9, relative=True).excludes(Limit("<=", 0.1))
+
+
+@given(st.sampled_from(["min", "max"]), st.sampled_from([None, "<=", ">="]), st.floats(-9, 9), st.floats(-9, 9))
+def test_at_least_asks_for_the_better_of_limit_and_value(
+    direction: str, op: str | None, own: float, value: float
+) -> None:
+    limit = Limit(op, own) if op else None
+    objective = Objective("x", direction, limit=limit, probability=0.9 if limit else None)
+    found = objective.at_least(value).limit
+    assert found is not None
+    better = "<=" if direction == "min" else ">="
+    if op == ("<=" if better == ">=" else ">="):
+        assert found == limit  # the other side stays bounded
+    else:
+        tighter = (min if better == "<=" else max)([value, *([own] if op else [])])
+        assert (found.op, found.value) == (better, tighter)
+
+
+def test_a_probability_belongs_to_a_limit() -> None:
+    limited = Objective("latency", limit=Limit("<=", 2.0), probability=0.95)
+    assert limited.with_limit(Limit("<=", 1.0)).probability == 0.95 and limited.with_limit(None).probability is None
+    assert limited.at_least(1.0).probability is None  # what is aspired to is no promise
+    for limit, probability, says in (
+        (None, 0.9, "no limit"),
+        (Limit("<=", 1.0), 0.5, "not between"),
+        (Limit("<=", 1.0), 1.0, "not between"),
+    ):
+        with pytest.raises(LimitError, match=says):
+            Objective("latency", limit=limit, probability=probability)

@@ -4,7 +4,9 @@ from hwsearch.engine.campaign import Campaign
 from hwsearch.engine.finetuning import finetune_subnet
 from hwsearch.engine.progress import LoggedProgress, Progress
 from hwsearch.engine.results import export, front, pick, picks, write_front
-from hwsearch.engine.steps import check, evaluate, fit, predict, profile, search, validate
+from hwsearch.engine.searching import search
+from hwsearch.engine.steps import check, evaluate, fit, predict, profile
+from hwsearch.engine.validating import validate
 
 __all__ = [
     "Campaign",

@@ -22,6 +22,7 @@ from hwsearch.devices.protocol import Protocol, unsettled
 from hwsearch.devices.worker import WorkerError, pack, protocol_of
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.fleet import kept, quiet_host
+from hwsearch.engine.pooling import FINAL, is_final, pool
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.export import lower, serialise
 from hwsearch.objective import DEVICE_METRICS
@@ -61,16 +62,25 @@ def find_latency(campaign: Campaign, target: Target, purpose: str) -> dict[str, 
 
 
 def find_metric(campaign: Campaign, target: Target, metric: str, purpose: str) -> dict[str, Measurement]:
-    """Measurements of one metric on one device by architecture id; failed ones are left out."""
-    protocol = campaign.final_protocol if purpose == "validate" else campaign.protocol
+    """Measurements of one metric on one device by architecture id; failed ones are left out.
+
+    purpose : ``search``; ``validate``: all final measurements, pooled; ``validate:2``, …: of that further round alone
+    """
+    protocol = campaign.final_protocol if is_final(purpose) else campaign.protocol
     rows = campaign.store.find(
         metric=metric,
         subject=target.fingerprint,
         protocol=protocol.key,
-        purpose=purpose,
+        purpose=None if purpose == FINAL else purpose,
         supernet=campaign.loaded.digest,
     )
-    return {m.arch_id: m for m in rows if m.value is not None}
+    if purpose != FINAL:
+        return {m.arch_id: m for m in rows if m.value is not None}
+    same: dict[str, list[Measurement]] = {}
+    for m in rows:
+        if is_final(m.purpose) and m.value is not None:
+            same.setdefault(m.arch_id, []).append(m)
+    return {k: pool(found, protocol.confidence) for k, found in same.items()}
 
 
 def _failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]:
@@ -232,7 +242,8 @@ def measure_latencies(
 
     What is missing goes into the store's queue, in groups that are measured together, and each group is stored at once.
     Devices of this host take turns, those of other hosts work at the same time; other processes may help.
-    purpose : ``search`` (the usual protocol) or ``validate`` (the final one, on the very model that is handed over)
+    purpose : ``search`` (the usual protocol) or ``validate`` (the final one, on the very model that is handed over), with
+        ``:2`` and so on for each further time
 
     Raises `DeviceError` when a device is lost, after all others are done.
     """
@@ -305,7 +316,7 @@ class _Order:
 
     def __init__(self, campaign: Campaign, target: Target, archs: Sequence[Architecture], purpose: str) -> None:
         self.campaign, self.target, self.purpose = campaign, target, purpose
-        self.protocol = campaign.final_protocol if purpose == "validate" else campaign.protocol
+        self.protocol = campaign.final_protocol if is_final(purpose) else campaign.protocol
         self.queue = Queue(campaign.store)
         self.stop = threading.Event()
         self.archs = list(archs)
@@ -626,11 +637,12 @@ def calibration(campaign: Campaign, target: Target, purpose: str) -> Calibration
     For ``validate`` it is made anew: from as many processes again and from every group timed before, which makes it
     better known; all final latencies share it.
     """
+    purpose = FINAL if is_final(purpose) else purpose
     place = f"calibration:{target.fingerprint}:{campaign.loaded.digest}:{purpose}"
     found = campaign.store.get_state(place, 1)
     if found is None:
         made = _calibrate(campaign, target, purpose)
-        if purpose == "validate":
+        if purpose == FINAL:
             rows = find_latency(campaign, target, "search").values()
             made = made.extended(sorted({float(m.details["quiet_ms"]) for m in rows if "quiet_ms" in m.details}))
         campaign.store.put_state(place, made.to_dict())
@@ -702,7 +714,7 @@ def packed(
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job as its measuring process gets it: (JSON, files)."""
     files: dict[str, bytes] = {}
-    calibrated = job.payload["purpose"] == "validate"
+    calibrated = is_final(job.payload["purpose"])
     space = campaign.space
     with _BUILDING:
         entries = [_packed(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]

@@ -13,8 +13,11 @@ from hwsearch.accuracy import Z90, unpack
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.measuring import accuracy_protocol, calibration, doubts, find_accuracy, find_latency
-from hwsearch.engine.results import example_word, export, front_frame, write_front
-from hwsearch.engine.steps import archs_of, measured_frame, predict, profile_set
+from hwsearch.engine.results import MEMBERSHIP, example_word, export, front_frame, latencies_of, picks, write_front
+from hwsearch.engine.searching import how_it_ended
+from hwsearch.engine.steps import predict, profile_set
+from hwsearch.engine.views import WEIGHTED, WORST, archs_of, joint_view, latency_limit, measured_frame, timed, views
+from hwsearch.errors import CampaignError
 from hwsearch.export import write_atomic
 from hwsearch.front import Front, hypervolume, reference_point
 from hwsearch.objective import Objective
@@ -79,6 +82,8 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
         "models": [c["path"] for c in cards],
         "plots": [str(p) for p in plots],
         "devices": summary,
+        "serving": data.serving,
+        "search": how_it_ended(campaign),
     }
 
 
@@ -124,6 +129,7 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
                 **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
             },
             "seeds": {"search": campaign.config.search.seed},
+            **({"search": ended} if (ended := how_it_ended(campaign)) else {}),
             "supernet weights": campaign.loaded.digest,
             "host": host_facts(),
             "commands": [f"hwsearch run {source}/campaign.toml --folder {source}"],
@@ -131,7 +137,53 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
         warnings=_warnings(campaign),
         predictors=_predictors(campaign),
         timings=campaign.seconds(),
+        serving=serving(campaign),
+        serving_words=_serving_words(campaign),
     )
+
+
+def serving(campaign: Campaign) -> list[dict[str, Any]]:
+    """The picks of one subnet for all devices, where there are several; see `ReportData.serving`."""
+    if len(timed(campaign)) < 2:
+        return []
+    view = joint_view(campaign, serving_form(campaign))
+    test = find_accuracy(campaign, "test", "validate")
+    share = next(o.name for o in view.objectives if o.name in (WORST, WEIGHTED))
+    try:
+        chosen = picks(campaign, view)
+    except CampaignError:  # no subnet could be measured on all devices
+        return []
+    return [
+        {
+            "label": p.label,
+            "arch_id": p.arch.id,
+            "accuracy": float(p.row["accuracy"]),
+            "accuracy_se": _se(test.get(p.arch.id)),
+            "share": float(p.row[share]),
+            "latency": latencies_of(view, p.row),
+        }
+        for p in chosen
+    ]
+
+
+def serving_form(campaign: Campaign) -> str:
+    """How one subnet for all devices is judged: as the search does, or else by the worst device."""
+    form = campaign.config.search.serve
+    return "worst" if form == "each" else form
+
+
+def _serving_words(campaign: Campaign) -> str:
+    what = (
+        "The share is that of the worst device"
+        if serving_form(campaign) == "worst"
+        else "The share is the devices' weighted mean"
+    )
+    limits = [latency_limit(campaign, t) for t in timed(campaign)]
+    of = "its limit" if all(limits) else "the largest subnet's latency there" if not any(limits) else (
+        "its limit or else of the largest subnet's latency there"
+    )  # fmt: skip
+    searched = "" if campaign.config.search.serve != "each" else " The search was for each device by itself."
+    return f"{what}: its latency as a share of {of}.{searched}"
 
 
 # ---------------------------------------------------------------------- one device
@@ -241,6 +293,7 @@ def _validated(campaign: Campaign, target: Target, fresh: pd.DataFrame, on_front
             "macs": fresh["macs"],
             "params": fresh["params"],
             "on_front": [i in on_front for i in ids],
+            "front_probability": fresh["front_probability"],
         }
     )
     for column, metric, device in (
@@ -361,6 +414,25 @@ def _predictors(campaign: Campaign) -> list[dict[str, Any]]:
     return out
 
 
+def _unsettled(campaign: Campaign) -> list[str]:
+    """What is said of fronts whose members are not all sure, after all rounds."""
+    known = campaign.store.get_state(MEMBERSHIP)
+    if known is None:
+        return []
+    wanted, found = float(known["confidence"]), []
+    for view in views(campaign):
+        open_ = {
+            i: p for i, (p, _) in known["views"].get(view.key, {}).items() if max(p, 1 - p) < wanted
+        }  # fmt: skip
+        if open_:
+            some = ", ".join(f"{i} ({p:.2f})" for i, p in sorted(open_.items(), key=lambda kv: -kv[1])[:5])
+            found.append(
+                f"{view.name}: whether {len(open_)} subnet{'s belong' if len(open_) > 1 else ' belongs'} to the front is not "
+                f"settled with {100 * wanted:g} %; probability: {some}{', …' if len(open_) > 5 else ''}."
+            )
+    return found
+
+
 def _warnings(campaign: Campaign) -> list[str]:
     found = [*campaign.data_warnings, *doubts(campaign, find_accuracy(campaign, "validation", "search").values())]
     for target in campaign.targets.values():
@@ -393,6 +465,7 @@ def _warnings(campaign: Campaign) -> list[str]:
         failures = campaign.store.failures(subject=target.fingerprint, supernet=campaign.loaded.digest)
         if failures:
             found.append(f"{target.name}: {len(failures)} measurements failed; see measurements.csv.")
+    found += _unsettled(campaign)
     best = [m for m in find_accuracy(campaign, "test", "validate").values() if m.record]
     if len(best) >= 2:
         ranked = sorted(best, key=lambda m: -(m.value or 0))[:2]

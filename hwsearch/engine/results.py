@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from hwsearch.accuracy import Score, assess, unpack
 from hwsearch.engine.campaign import Campaign, Target
+from hwsearch.engine.limits import asked_probability, bounds, chance, surely_met
 from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric, models, ready_subnet
-from hwsearch.engine.steps import measured_frame
-from hwsearch.errors import CampaignError, LimitError
+from hwsearch.engine.views import WEIGHTED, WORST, View, device_view, joint_view, largest_values, measured_frame
+from hwsearch.errors import CampaignError, LimitError, nearest
 from hwsearch.export import verify, write_atomic, write_bundle
 from hwsearch.export.lower import OPSET
-from hwsearch.front import Front
+from hwsearch.front import Front, LimitLike, unreachable
 from hwsearch.images import ImageData
 from hwsearch.inputs import Data
 from hwsearch.spaces import Architecture
@@ -29,6 +30,9 @@ from hwsearch.store import Measurement, utc_now
 from hwsearch.supernets.base import Part
 from hwsearch.translation import TranslationData
 
+#: the state that holds who is on which front how surely, and the columns that tell it
+MEMBERSHIP = "membership"
+SURE = ["front_probability", "front_probability_new_data"]
 #: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
 NEAR_LARGEST = 1.0
 
@@ -42,18 +46,50 @@ class Pick:
     row: dict[str, Any]
 
 
-def front(campaign: Campaign, device: str | None = None) -> Front:
+def front(campaign: Campaign, device: str | None = None, *, serve: str | None = None) -> Front:
     """The measured front of one device: fresh latency, and the score on data the search never saw.
 
-    Columns: arch_id, one an objective, and for accuracy and what is measured on the device the low and
-    high end of the interval, repeats and time of measuring.
+    Columns: arch_id, one an objective, for accuracy and what is measured on the device the low and high end of the
+    interval, repeats and time of measuring, and how sure it is that the subnet belongs there (see `front_frame`).
+    serve : ``worst`` or ``weighted``: the front of one subnet for all devices, with the latency on each of them
+        (``latency_ms@DEVICE``, ``latency_ms_low@DEVICE``, …)
     """
-    target = campaign.target(device)
-    return Front.of(front_frame(campaign, target), campaign.objectives(target.name))
+    view = _view(campaign, device, serve)
+    return Front.of(final_frame(campaign, view), view.front_objectives)
+
+
+def _view(campaign: Campaign, device: str | None, serve: str | None) -> View:
+    if serve is None:
+        return device_view(campaign, campaign.target(device))
+    if serve not in ("worst", "weighted"):
+        raise CampaignError(f"{serve!r} is no way to serve all devices.", hint=nearest(serve, ["worst", "weighted"]))
+    if device is not None:
+        raise CampaignError(f"one subnet is to serve all devices, and only {device!r} is named.", hint="Leave one out.")
+    return joint_view(campaign, serve)
+
+
+def final_frame(campaign: Campaign, view: View) -> pd.DataFrame:
+    """All freshly measured candidates of a view that are complete in its objectives, on the front or not."""
+    frames = [front_frame(campaign, t) for t in view.targets]
+    if not view.joint:
+        return frames[0]
+    frame = view.join([f.drop(columns=SURE) for f in frames])
+    names = [o.name for o in view.objectives]
+    frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
+    if frame.empty:
+        raise CampaignError(
+            "no subnet has been measured afresh on all devices.",
+            hint="Run 'hwsearch validate', and see why some failed.",
+        )
+    return _with_membership(campaign, view, frame)
 
 
 def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
-    """All freshly measured candidates of one device, on the front or not."""
+    """All freshly measured candidates of one device, on the front or not.
+
+    front_probability : of being on the device's front, by the intervals of what was measured there, given the scores on the
+        test data; front_probability_new_data : on other test data as many; NaN before `validate` has told
+    """
     frame = measured_frame(campaign, target, purpose="validate")
     names = [o.name for o in campaign.objectives(target.name)]
     frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
@@ -67,6 +103,13 @@ def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
         rows: list[Measurement | None] = [found.get(i) for i in frame["arch_id"]]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
+    return _with_membership(campaign, device_view(campaign, target), frame)
+
+
+def _with_membership(campaign: Campaign, view: View, frame: pd.DataFrame) -> pd.DataFrame:
+    known = (campaign.store.get_state(MEMBERSHIP) or {"views": {}})["views"].get(view.key, {})
+    for k, column in enumerate(SURE):
+        frame[column] = [known[i][k] if i in known else np.nan for i in frame["arch_id"]]
     return frame
 
 
@@ -102,19 +145,32 @@ def write_front(campaign: Campaign) -> list[Path]:
 
 # ---------------------------------------------------------------------- picks
 def pick(
-    campaign: Campaign, limits: Sequence[str], device: str | None = None, *, export: Path | None = None
+    campaign: Campaign,
+    limits: Sequence[str],
+    device: str | None = None,
+    *,
+    probability: float | None = None,
+    serve: str | None = None,
+    export: Path | None = None,
 ) -> dict[str, Any]:
-    """The best measured subnet of a device's front under limits such as ``latency_ms<=0.5``; exported, if asked.
+    """The best measured subnet of a front under limits such as ``latency_ms<=0.5``; exported, if asked.
+
+    probability : with which each limit must be met, by the measured intervals; None: what the configuration asks for the
+        objective, or else that the measured value meets it
+    serve : ``worst`` or ``weighted``: one subnet for all devices; without limits of its own those of the configuration hold
 
     Raises `LimitError` with the nearest reachable value when no subnet meets them.
     """
-    target = campaign.target(device)
-    found = front(campaign, target.name)
-    row = dict(found.pick(list(limits)))
+    view = _view(campaign, device, serve)
+    wanted = list(limits)
+    if view.joint and not wanted:
+        wanted = [f"{o.metric}{o.limit}" for o in joint_view(campaign, "worst").objectives if o.limit is not None]
+    row, chances = choose(campaign, view, wanted, probability)
     arch = find_arch(campaign, str(row["arch_id"]))
     result = {
-        "device": target.name,
-        "limits": list(limits),
+        "device": view.name,
+        "limits": wanted,
+        "met_with": chances,
         "arch_id": arch.id,
         "genes": arch.to_dict(),
         "score": campaign.loaded.entry.score[0],
@@ -122,14 +178,62 @@ def pick(
         "confidence": campaign.final_protocol.confidence,
         **_numbers(row),
     }
+    result["devices"] = latencies_of(view, row)
     if export is not None:
         result["export"] = export_model(campaign, arch, Path(export))
     return result
 
 
-def picks(campaign: Campaign, target: Target) -> list[Pick]:
-    """The subnets worth showing: under each configured limit, near the largest, the knee, the fastest good one."""
-    found = front(campaign, target.name)
+def choose(
+    campaign: Campaign, view: View, limits: Sequence[LimitLike], probability: float | None = None
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """(row of the best final measurement under limits, probability that each limit is met, by column); see `pick`."""
+    frame = final_frame(campaign, view)
+    searched = view.frame()
+    whole = Front(frame, view.front_objectives)
+    largest = largest_values(campaign, searched)
+    parsed = [whole.limit(limit, largest) for limit in limits]
+    met: list[str] = []
+    left = np.ones(len(frame), dtype=bool)
+    for column, limit in parsed:
+        wanted = probability if probability is not None else asked_probability(campaign, view, column)
+        if wanted is None:
+            continue
+        bounded = bounds(view, frame, column, limit, wanted)
+        value = frame[column].to_numpy(dtype=np.float64)
+        before = frame["arch_id"].map(searched.set_index("arch_id")[column]).to_numpy(dtype=np.float64)
+        kept = left & surely_met(bounded, limit, before + (bounded - value))
+        said = f"{column} {limit} with probability {wanted:g}"
+        if not kept.any():
+            raise unreachable(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
+        left = kept
+        met.append(said)
+    found = Front.of(frame[left].reset_index(drop=True), view.front_objectives)
+    row = dict(found.pick(parsed))
+    one = frame[frame["arch_id"] == row["arch_id"]]
+    return row, {f"{c} {limit}": chance(view, one, c, limit) for c, limit in parsed}
+
+
+def latencies_of(view: View, row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """A row's latency on each device of its view, with its interval; in a joint one also as the share it counts as."""
+    found = {}
+    for i, target in enumerate(view.targets):
+        at = f"@{target.name}" if view.joint else ""
+        found[target.name] = {
+            "latency_ms": float(row[f"latency_ms{at}"]),
+            "low": float(row[f"latency_ms_low{at}"]),
+            "high": float(row[f"latency_ms_high{at}"]),
+        }
+        if view.joint:
+            found[target.name]["share"] = found[target.name]["latency_ms"] / float(view.scales()[i])
+    return found
+
+
+def picks(campaign: Campaign, view: View) -> list[Pick]:
+    """The subnets worth showing: under each configured limit, near the reference and the largest, the knee, the fastest
+    good one.
+    """
+    found = Front.of(final_frame(campaign, view), view.front_objectives)
     frame = found.to_frame()
     chosen: list[Pick] = []
 
@@ -141,27 +245,27 @@ def picks(campaign: Campaign, target: Target) -> list[Pick]:
                 return
         chosen.append(Pick(label, arch, row))
 
-    for o in campaign.objectives(target.name):
+    for o in view.objectives:
         if o.limit is not None:
-            limit = o.limit.resolve(_largest(campaign, target, o.metric)) if o.limit.relative else o.limit
+            label = "within every device's limit" if o.name == WORST else f"{o.metric} {o.limit}"
+            if o.probability is not None:
+                label += f" with probability {o.probability:g}"
             try:
-                add(f"{o.metric} {o.limit}", dict(found.pick([(o.metric, limit)])))
+                add(label, choose(campaign, view, [(o.name, o.limit)])[0])
             except LimitError as error:
                 campaign.progress.warn(str(error))
-    if "accuracy" in frame and "latency_ms" in frame:
+    search = campaign.config.search
+    if search.prefer == "reference" and view.reference:
+        add("nearest to the reference", dict(found.nearest_to(view.reference)))
+    cost = next((o.name for o in found.objectives if o.name in (WORST, WEIGHTED)), "latency_ms")
+    if "accuracy" in frame and cost in frame:
         best = frame["accuracy"].max()
-        near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values("latency_ms")
+        near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values(cost)
         add("most accurate", dict(frame.sort_values("accuracy").iloc[-1]))
         kind, unit = campaign.loaded.entry.score
         add(f"fastest within {NEAR_LARGEST:g} {'pt' if unit else kind} of the most accurate", dict(near.iloc[0]))
     add("knee", dict(found.knee()))
     return chosen
-
-
-def _largest(campaign: Campaign, target: Target, metric: str) -> float | None:
-    frame = measured_frame(campaign, target)
-    row = frame[frame["arch_id"] == campaign.space.largest().id]
-    return float(row[metric].iloc[0]) if len(row) else None
 
 
 def find_arch(campaign: Campaign, arch_id: str) -> Architecture:
@@ -296,7 +400,7 @@ def export(
         path = output or campaign.folder / "models" / f"{arch.id}.onnx"
         return [export_model(campaign, arch, path, batch=batch) | {"path": str(path)}]
     targets = [campaign.target(device)] if device else list(campaign.targets.values())
-    chosen = [(t, p) for t in targets for p in picks(campaign, t)]
+    chosen = [(t, p) for t in targets for p in picks(campaign, device_view(campaign, t))]
     cards = []
     with campaign.progress.task("export", len(chosen), "models") as task:
         for i, (target, p) in enumerate(chosen):
@@ -326,4 +430,15 @@ def _card_is_current(campaign: Campaign, card_path: Path) -> bool:
     return bool(same and set(card.get("latency", {})) == set(campaign.targets))
 
 
-__all__ = ["Pick", "export", "export_model", "front", "front_frame", "pick", "picks", "write_front"]
+__all__ = [
+    "Pick",
+    "choose",
+    "export",
+    "export_model",
+    "final_frame",
+    "front",
+    "front_frame",
+    "pick",
+    "picks",
+    "write_front",
+]

@@ -34,6 +34,7 @@ POINT_COLUMNS: dict[str, str] = {
     "predicted_latency_ms": "number",
     "on_front": "flag",
     "evaluation": "number",
+    "front_probability": "number",
 }
 REQUIRED = ("arch_id", "role", "genes", "accuracy", "latency_ms")
 HYPERVOLUME_COLUMNS = ("evaluations", "search", "random_median", "random_low", "random_high")
@@ -155,6 +156,9 @@ class ReportData:
     predictors : dicts with metric, device, model, n_train, n_test, mae (in the metric's unit), mape (percent),
         spearman, kendall, coverage, nominal_coverage (shares)
     timings : stage -> seconds
+    serving : one subnet for all devices: dicts with label, arch_id, accuracy, accuracy_se, share (of what counts as 1, see
+        `serving_words`), and latency: device -> dict with latency_ms, low, high, share
+    serving_words : what the shares are of
     """
 
     title: str
@@ -168,6 +172,8 @@ class ReportData:
     warnings: list[str] = field(default_factory=list)
     predictors: list[dict[str, Any]] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    serving: list[dict[str, Any]] = field(default_factory=list)
+    serving_words: str = ""
 
     @property
     def metric(self) -> str:
@@ -222,12 +228,13 @@ class ReportData:
 
 def _objective_to_dict(o: Objective) -> dict[str, Any]:
     limit = {"op": o.limit.op, "value": o.limit.value, "relative": o.limit.relative} if o.limit else None
-    return {"metric": o.metric, "direction": o.direction, "device": o.device, "limit": limit}
+    chance = {"probability": o.probability} if o.probability is not None else {}
+    return {"metric": o.metric, "direction": o.direction, "device": o.device, "limit": limit} | chance
 
 
 def _objective_from_dict(data: Mapping[str, Any]) -> Objective:
     limit = Limit(**data["limit"]) if data.get("limit") else None
-    return Objective(data["metric"], data.get("direction") or "", data.get("device"), limit)
+    return Objective(data["metric"], data.get("direction") or "", data.get("device"), limit, data.get("probability"))
 
 
 def _plain(value: Any) -> Any:

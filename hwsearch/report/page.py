@@ -87,6 +87,7 @@ def render(
             dark=theme_css(dark=True),
             supernet=_supernet_line(report),
             comparison=_comparison(report.devices, report.metric),
+            serving=_serving(report),
             created=text.moment(report.created),
             noise=_side_by_side(report.devices, "noise"),
             protocol=_side_by_side(report.devices, "protocol"),
@@ -181,10 +182,18 @@ def _front_rows(device: DeviceReport) -> list[dict[str, str]]:
             "place": str(i),
             "arch_id": row["arch_id"],
             "letters": ", ".join(letters.get(row["arch_id"], [])),
+            "sure": _sure(row.get("front_probability")),
             "genes": describe(row["genes"], plan),
         }
         for i, row in enumerate(device.front.to_dict("records"), 1)
     ]
+
+
+def _sure(probability: Any) -> str:
+    """With which probability a subnet is on the front; nothing where that is unknown."""
+    if not text.finite(probability):
+        return ""
+    return f"on the front with probability {'> 0.999' if probability > 0.999 else text.number(probability, 3)}"
 
 
 def _supernet_line(report: ReportData) -> str:
@@ -202,6 +211,27 @@ def _supernet_line(report: ReportData) -> str:
     return (
         f"{card.get('name', report.campaign)}: {', '.join(parts)}" if parts else str(card.get("name", report.campaign))
     )
+
+
+def _serving(report: ReportData) -> list[dict[str, Any]]:
+    """The subnets that serve all devices, in words; ``latency`` has a cell a device of the report."""
+    places = {d.name: latency_places(d) for d in report.devices}
+
+    def cell(found: Mapping[str, Any] | None, device: str) -> str:
+        if not found:
+            return text.MISSING
+        return text.with_interval(found.get("latency_ms"), found.get("low"), found.get("high"), places[device])
+
+    return [
+        {
+            "label": pretty_label(str(row.get("label", ""))),
+            "arch_id": str(row.get("arch_id", "")),
+            "accuracy": text.plus_minus(row.get("accuracy"), row.get("accuracy_se")),
+            "share": text.number(row.get("share"), 3),
+            "latency": [cell((row.get("latency") or {}).get(d.name), d.name) for d in report.devices],
+        }
+        for row in report.serving
+    ]
 
 
 Table = list[tuple[str, list[str]]]

@@ -1,0 +1,216 @@
+"""The search of a campaign: rounds of proposals that are measured, until their number, or the gain left, says stop."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwsearch.engine.campaign import Campaign
+from hwsearch.engine.limits import tightened, unlikely
+from hwsearch.engine.measuring import find_accuracy, measure_accuracy, measure_latencies
+from hwsearch.engine.steps import feature_matrix
+from hwsearch.engine.views import View, archs_of, views
+from hwsearch.errors import CampaignError
+from hwsearch.front import Front
+from hwsearch.metrics import computed_metric, computed_metrics
+from hwsearch.objective import Objective
+from hwsearch.search import create, find
+from hwsearch.search.guided import GuidedSearcher
+from hwsearch.spaces import Architecture
+
+log = logging.getLogger("hwsearch")
+
+
+def search(campaign: Campaign) -> pd.DataFrame:
+    """Rounds of: fit on everything measured, propose for every front, measure on all devices, tell.
+
+    The proposals of each round are kept before they are measured, so that an interrupted round is taken up where it
+    stopped. A round that is not worth its measurements (``[search] stop_gain``) ends the search and is not measured.
+    Returns one row a round and front: proposals, expected gain, and whether they were measured.
+    """
+    c = campaign.config.search
+    stamp = {"tactic": c.tactic, "seed": c.seed, "per_round": c.per_round, "supernet": campaign.loaded.digest}
+    if not find_accuracy(campaign, "validation", "search"):
+        raise CampaignError(
+            "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
+        )
+    name = _state_name(campaign)
+    state = campaign.store.get_state(name) or {**stamp, "rounds": []}
+    done, stopped = 0, None
+    for r in range(c.rounds):
+        if r >= len(state["rounds"]):
+            state["rounds"].append(_propose(campaign, r, c.per_round))
+            campaign.store.put_state(name, state)
+        proposals = state["rounds"][r]["devices"]
+        stopped = _not_worth_it(proposals, c.stop_gain)
+        if stopped is not None:
+            said = ", ".join(f"{k} {100 * g:.2g} %" for k, g in stopped.items())
+            log.info(
+                "the search ends before round %d of %d: its %d proposals are expected to add less than %.2g %% to the "
+                "hypervolume: %s",
+                r + 1, c.rounds, sum(len(d["archs"]) for d in proposals.values()), 100 * c.stop_gain, said,
+            )  # fmt: skip
+            break
+        archs = []
+        for d in proposals.values():
+            archs += [campaign.space.architecture(g) for g in d["archs"]]
+        unique = list(dict.fromkeys(archs))
+        measure_accuracy(campaign, unique, stage=f"search {r + 1} accuracy")
+        measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
+        done = r + 1
+    ended = {"name": name, "rounds": done, "of": c.rounds, "stop_gain": c.stop_gain, "expected_gain": stopped}
+    if campaign.store.get_state("search") != ended:
+        campaign.store.put_state("search", ended)
+    rows = [
+        {
+            "round": r + 1,
+            "device": d,
+            "proposed": len(p["archs"]),
+            "expected_gain": p["info"].get("expected_gain"),
+            "measured": r < done,
+        }
+        for r, s in enumerate(state["rounds"][: done + (stopped is not None)])
+        for d, p in s["devices"].items()
+    ]
+    return pd.DataFrame(rows, columns=["round", "device", "proposed", "expected_gain", "measured"])
+
+
+def _state_name(campaign: Campaign) -> str:
+    """What the proposals depend on, besides what is measured."""
+    c = campaign.config.search
+    devices = ",".join(f"{t.name}={t.fingerprint}" for t in campaign.targets.values())
+    name = f"search:{c.tactic}:{c.seed}:{c.per_round}:{devices}"
+    if c.prefer != "front":
+        name += f":{c.prefer}{sorted((c.reference or {}).items()) if c.reference else ''}"
+    if c.serve != "each":
+        name += f":{c.serve}" + ",".join(f"{d.weight:g}" for d in campaign.config.device)
+    return name
+
+
+def how_it_ended(campaign: Campaign) -> str | None:
+    """One sentence on the search's end; None where there was none."""
+    state = campaign.store.get_state("search")
+    if not state or "of" not in state:
+        return None
+    gains = state["expected_gain"]
+    if not gains:
+        return f"all {state['of']} rounds"
+    said = ", ".join(f"{k} {100 * g:.2g} %" for k, g in gains.items())
+    return (
+        f"after {state['rounds']} of {state['of']} rounds: the next was expected to add less than "
+        f"{100 * state['stop_gain']:.2g} % to the hypervolume ({said})"
+    )
+
+
+def _not_worth_it(proposals: dict[str, Any], least: float) -> dict[str, float] | None:
+    """The expected gains by front, when all are known and below `least`."""
+    gains = {name: p["info"].get("expected_gain") for name, p in proposals.items()}
+    if not least or any(g is None or not g < least for g in gains.values()):
+        return None
+    return {name: float(g) for name, g in gains.items()}
+
+
+# ---------------------------------------------------------------------- proposing
+def _propose(campaign: Campaign, r: int, per_round: int) -> dict[str, Any]:
+    """One round's proposals a front: what a fresh searcher that is told everything asks for."""
+    out: dict[str, Any] = {"devices": {}}
+    taken: set[Architecture] = set()
+    fronts = views(campaign)
+    with campaign.progress.task(f"search {r + 1} propose", len(fronts), "devices") as task:
+        notes = []
+        for i, view in enumerate(fronts):
+            frame = view.frame()
+            if r == 0 and (doubt := unlikely(campaign, view, frame)) is not None:
+                campaign.progress.warn(doubt)
+            searcher = _searcher(campaign, view, r, frame)
+            _tell(view, searcher, frame)
+            share = per_round // len(fronts) + (1 if i < per_round % len(fronts) else 0)
+            asked = [a for a in searcher.ask(share) if a not in taken]
+            if len(asked) < share:  # another device proposed the same
+                asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
+            taken.update(asked)
+            info = dict(getattr(searcher, "info", None) or {})
+            out["devices"][view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
+            if info.get("expected_gain") is not None:
+                notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
+            task.update(i + 1)
+        task.note(" · ".join(notes))
+    return out
+
+
+def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> Any:
+    """A fresh searcher for round r of one front.
+
+    Limits are numbers by now. What the preference aspires to and with which probability limits must be met is told to a
+    tactic that has the options ``reference`` and ``confidence``; for another one it is in the limits.
+    """
+    c = campaign.config.search
+    takes = inspect.signature(find(c.tactic)).parameters
+    objectives = view.resolved(frame)
+    options = _options(campaign, objectives, takes)
+    aspired = _aspired(view, frame, objectives)
+    if "confidence" in takes:
+        chances = {o.name: o.probability for o in objectives if o.probability is not None}
+        options |= {"confidence": chances} if chances else {}
+    else:
+        objectives = [tightened(campaign, view, frame, o) for o in objectives]
+    if aspired and "reference" in takes:
+        options["reference"] = aspired
+    elif aspired:
+        objectives = [o.at_least(aspired[o.name]) if o.name in aspired else o for o in objectives]
+    objectives = [replace(o, probability=None) for o in objectives]
+    seed = int(np.random.default_rng([c.seed, r, *view.name.encode()]).integers(2**31))
+    return create(c.tactic, campaign.space, objectives, seed=seed, **options)
+
+
+def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -> dict[str, float]:
+    """What must be reached to count, by objective; the knee is that of what has been measured."""
+    prefer = view.campaign.config.search.prefer
+    front = Front.of(frame, objectives)
+    if (prefer == "knee" and not len(front)) or (prefer == "reference" and not view.reference):
+        return {}
+    return front.aspiration(prefer, view.reference)
+
+
+def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
+    """What a tactic that predicts is told of the supernet, as far as it takes it."""
+    if "features" not in takes:
+        return {}
+    net = campaign.loaded.net
+    options = {
+        "features": lambda rows: feature_matrix(campaign, rows),
+        "cost": campaign.loaded.balanced_cost,
+        "inner_evaluations": campaign.config.search.inner_evaluations,
+        "exact": {
+            o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows))
+            for o in objectives
+            if o.metric in computed_metrics()
+        },
+    }
+    return {k: v for k, v in options.items() if k in takes}
+
+
+def _tell(view: View, searcher: Any, frame: pd.DataFrame) -> None:
+    """Tell a fresh searcher everything measured; the guided one also learns from incomplete rows."""
+    values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
+    usable = ~np.isnan(values)
+    rows = usable.any(axis=1) if isinstance(searcher, GuidedSearcher) else usable.all(axis=1)
+    if rows.any():
+        archs = archs_of(frame)
+        searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

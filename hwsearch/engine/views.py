@@ -1,0 +1,264 @@
+"""What a front is of: one device, or all devices of a campaign that one subnet is to serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwsearch.engine.campaign import Campaign, Target
+from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric
+from hwsearch.engine.pooling import own_error
+from hwsearch.errors import CampaignError
+from hwsearch.metrics import computed_metrics
+from hwsearch.objective import DEVICE_METRICS, Limit, Objective, metric_name
+from hwsearch.spaces import Architecture
+from hwsearch.spaces.space import FloatArray
+
+#: the name of the view of one subnet for all devices
+ALL = "all devices"
+WORST, WEIGHTED = "latency_share_worst", "latency_share_weighted"
+
+
+def measured_frame(campaign: Campaign, target: Target, *, purpose: str = "search") -> pd.DataFrame:
+    """Everything measured for one device: `arch_id` and one column an objective or metric (NaN where unmeasured)."""
+    split = "test" if purpose == "validate" else "validation"
+    accuracy = find_accuracy(campaign, split, purpose)
+    on_device = {m: find_metric(campaign, target, m, purpose) for m in campaign.device_metrics(target.name)}
+    ids = sorted(set(accuracy).union(*on_device.values()))
+    archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
+    ids = [i for i in ids if i in archs]
+    frame = pd.DataFrame({"arch_id": ids})
+    frame["accuracy"] = [accuracy[i].value if i in accuracy else np.nan for i in ids]
+    for name, found in on_device.items():
+        frame[name] = [found[i].value if i in found else np.nan for i in ids]
+    rows = campaign.space.to_array([archs[i] for i in ids])
+    for name, metric in computed_metrics().items():
+        frame[name] = metric.compute(campaign.loaded.net, rows) if ids else []
+    for objective in campaign.objectives(target.name):
+        frame[objective.name] = frame[objective.metric]
+    frame.attrs["archs"] = _Shared(archs)
+    return frame
+
+
+class _Shared(dict[str, Architecture]):
+    """Architectures by id; pandas copies a frame's attributes deeply at every step, and these need not be."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
+def archs_of(frame: pd.DataFrame) -> list[Architecture]:
+    return [frame.attrs["archs"][i] for i in frame["arch_id"]]
+
+
+def largest_values(campaign: Campaign, frame: pd.DataFrame) -> dict[str, float]:
+    """The largest subnet's values by column of a `measured_frame`; {} where it has not been measured."""
+    row = frame[frame["arch_id"] == campaign.space.largest().id]
+    if not len(row):
+        return {}
+    numbers = row.drop(columns="arch_id").iloc[0]
+    return {str(k): float(v) for k, v in numbers.items() if not pd.isna(v)}
+
+
+def shares(latency: FloatArray, scale: FloatArray, weight: FloatArray) -> dict[str, FloatArray]:
+    """Latencies (..., devices), each divided by `scale` (devices,), as two numbers a subnet (...,).
+
+    The worst device's share is the scalarisation of Bowman 1976 and of min-max robust optimisation; the mean weighted by
+    `weight` (devices,) is the weighted sum of Zadeh 1963. NaN where a device lacks the latency.
+    """
+    share = latency / scale
+    return {WORST: share.max(axis=-1), WEIGHTED: share @ (weight / weight.sum())}
+
+
+@dataclass(frozen=True)
+class View:
+    """One front of a campaign: its name, its devices, its objectives as configured.
+
+    A view of one device has that device's name and objectives. That of all devices has, in place of their latencies, a
+    share (`shares`): of each device's limit, or else of the largest subnet's latency there. It is at most 1 where some
+    device has a limit; a device without one then bounds it by the largest subnet.
+    """
+
+    campaign: Campaign
+    name: str
+    targets: tuple[Target, ...]
+    objectives: tuple[Objective, ...]
+    form: str = "each"
+
+    @property
+    def joint(self) -> bool:
+        return self.form != "each"
+
+    @property
+    def key(self) -> str:
+        """What tells it from the campaign's other views."""
+        return f"{self.name}, {self.form}" if self.joint else self.name
+
+    @property
+    def front_objectives(self) -> list[Objective]:
+        """What its front is of: the objectives without the bound of the worst device that a weighted mean needs."""
+        return [o for o in self.objectives if not (o.name == WORST and self._has(WEIGHTED))]
+
+    def _has(self, name: str) -> bool:
+        return any(o.name == name for o in self.objectives)
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """What the configuration aspires to, as far as it is about this view's objectives: by their names."""
+        given = self.campaign.config.search.reference or {}
+        found: dict[str, float] = {}
+        for name, value in given.items():
+            metric, at, device = name.partition("@")
+            wanted = metric_name(metric) + at + device
+            found |= {o.name: value for o in self.front_objectives if wanted in (o.name, o.metric)}
+        return found
+
+    def frame(self, purpose: str = "search") -> pd.DataFrame:
+        """`measured_frame` of its device; of all devices with ``latency_ms@DEVICE`` and both shares."""
+        frames = [measured_frame(self.campaign, t, purpose=purpose) for t in self.targets]
+        return frames[0] if not self.joint else self.join(frames)
+
+    def join(self, frames: list[pd.DataFrame]) -> pd.DataFrame:
+        """One frame of those of its devices: what is a device's has its name behind an @."""
+        joined = frames[0].drop(columns=[c for c in frames[0].columns if _of_device(c)])
+        for target, frame in zip(self.targets, frames, strict=True):
+            own = [c for c in frame.columns if _of_device(c) and "@" not in c]
+            part = frame[["arch_id", *own]].rename(columns={c: f"{c}@{target.name}" for c in own})
+            joined = joined.merge(part, on="arch_id", how="outer")
+        for column in [c for c in joined.columns if c != "arch_id" and "@" not in c]:
+            known = pd.concat([f[["arch_id", column]] for f in frames if column in f.columns])
+            known = known.dropna().drop_duplicates("arch_id")
+            joined[column] = joined["arch_id"].map(dict(zip(known["arch_id"], known[column], strict=True)))
+        latency = joined[[f"latency_ms@{t.name}" for t in self.targets]].to_numpy(dtype=np.float64)
+        for name, values in self.shares(latency).items():
+            joined[name] = values
+        joined.attrs = frames[0].attrs
+        return joined
+
+    def shares(self, latency: FloatArray) -> dict[str, FloatArray]:
+        """See `shares`, of latencies (..., devices) in milliseconds."""
+        weight = np.array([d.weight for t in self.targets for d in self.campaign.config.device if d.name == t.name])
+        return shares(latency, self.scales(), weight)
+
+    def scales(self) -> FloatArray:
+        """(devices,) milliseconds that count as 1: the limit, or else the largest subnet's latency in the search."""
+        found = []
+        for target in self.targets:
+            largest = find_latency(self.campaign, target, "search").get(self.campaign.space.largest().id)
+            limit = latency_limit(self.campaign, target)
+            value = largest.value if largest is not None else None
+            if limit is not None and (value is not None or not limit.relative):
+                value = limit.resolve(value).value
+            if value is None:
+                raise CampaignError(
+                    f"the largest subnet has not been measured on {target.name!r}, by whose latency others are judged.",
+                    hint="Run 'hwsearch profile' first.",
+                )
+            found.append(float(value))
+        return np.array(found)
+
+    def resolved(self, frame: pd.DataFrame | None = None) -> list[Objective]:
+        """The objectives with limits as numbers; frame : of the search, where it is at hand."""
+        if not any(o.limit is not None and o.limit.relative for o in self.objectives):
+            return list(self.objectives)
+        largest = largest_values(self.campaign, self.frame() if frame is None else frame)
+        return [
+            replace(o, limit=o.limit.resolve(largest.get(o.name))) if o.limit is not None else o
+            for o in self.objectives
+        ]
+
+    # ------------------------------------------------------------------ what might as well have been measured
+    def draws(self, frame: pd.DataFrame, size: int, rng: np.random.Generator) -> FloatArray:
+        """Costs (size, subnets, objectives of the front) that the true values might have, given what was measured.
+
+        frame : of final measurements, with ``METRIC_low`` and ``_high``. What is measured on a device is drawn
+        independently, log-normal, with its own error (half of the variance that its interval has); the rest stays.
+        """
+
+        def drawn(metric: str, at: str = "") -> FloatArray:
+            value = frame[f"{metric}{at}"].to_numpy(dtype=np.float64)
+            ends = [frame.get(f"{metric}_{end}{at}") for end in ("low", "high")]
+            if any(e is None for e in ends):
+                return np.broadcast_to(value, (size, len(value)))
+            confidence = self.campaign.final_protocol.confidence
+            error = np.array(
+                [
+                    own_error(low, high, confidence) if low and high and low > 0 else 0.0
+                    for low, high in zip(*ends, strict=True)
+                ]
+            )
+            return np.asarray(value * np.exp(error * rng.standard_normal((size, len(value)))))
+
+        columns = []
+        latency = (
+            self.shares(np.stack([drawn("latency_ms", f"@{t.name}") for t in self.targets], axis=-1))
+            if self.joint
+            else {}
+        )
+        for o in self.front_objectives:
+            if o.name in latency:
+                values = latency[o.name]
+            elif o.metric in DEVICE_METRICS:
+                values = drawn(o.metric)
+            else:
+                values = np.broadcast_to(frame[o.metric].to_numpy(dtype=np.float64), (size, len(frame)))
+            columns.append(values * o.sign)
+        return np.stack(columns, axis=-1)
+
+
+def _of_device(column: str) -> bool:
+    return any(column == m or column.startswith((f"{m}_", f"{m}@")) for m in DEVICE_METRICS)
+
+
+def latency_limit(campaign: Campaign, target: Target) -> Limit | None:
+    """The upper limit on a device's latency, as configured."""
+    limits = [o.limit for o in campaign.objectives(target.name) if o.metric == "latency_ms" and o.limit is not None]
+    return next((limit for limit in limits if limit.op == "<="), None)
+
+
+def device_view(campaign: Campaign, target: Target) -> View:
+    """The view of one device."""
+    return View(campaign, target.name, (target,), tuple(campaign.objectives(target.name)))
+
+
+def timed(campaign: Campaign) -> list[Target]:
+    """The devices whose latency is an objective."""
+    return [t for t in campaign.targets.values() if any(o.metric == "latency_ms" for o in campaign.objectives(t.name))]
+
+
+def joint_view(campaign: Campaign, form: str) -> View:
+    """The view of one subnet for all devices with a latency objective; form : ``worst`` or ``weighted``."""
+    targets = timed(campaign)
+    if not targets:
+        raise CampaignError(
+            "no device has latency as an objective, so no subnet can be chosen to serve them.",
+            hint='Add [[objective]] metric = "latency".',
+        )
+    chances: list[float] = []
+    limited = False
+    shared: dict[str, Objective] = {}
+    for target in targets:
+        for o in campaign.objectives(target.name):
+            if o.metric == "latency_ms":
+                if latency_limit(campaign, target) is not None:
+                    limited = True
+                    chances += [o.probability] if o.probability is not None else []
+                shared.setdefault("latency_ms", o)
+            elif o.metric not in DEVICE_METRICS:
+                shared.setdefault(o.name, o)
+    limit = Limit("<=", 1.0) if limited else None
+    worst = Objective(WORST, "min", None, limit, max(chances) if chances else None)
+    scalar = [worst] if form == "worst" else [Objective(WEIGHTED, "min"), *([worst] if limited else [])]
+    objectives = [j for o in shared.values() for j in (scalar if o.metric == "latency_ms" else [o])]
+    return View(campaign, ALL, tuple(targets), tuple(objectives), form)
+
+
+def views(campaign: Campaign) -> list[View]:
+    """The fronts that a campaign searches: one a device, or that of one subnet for all of them."""
+    form = campaign.config.search.serve
+    if form != "each":
+        return [joint_view(campaign, form)]
+    return [device_view(campaign, t) for t in campaign.targets.values()]
