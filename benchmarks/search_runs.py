@@ -53,12 +53,12 @@ def run(cell: Cell) -> dict[str, Any]:
     the measured ones, and `accuracy_at_limit`, the true accuracy of the most accurate, as measured, that measured
     within the limit (NaN: none did). With one: `accuracy`, the true value of the best measured, and `query`, when the
     optimum was first evaluated (None: never); the run ends there. `seconds` and `cpu_seconds` are the tactic's own.
-    `inner_cpu_seconds` belong to its `inner_evaluations` on predictions: as it tells them by `info`, or else of whole asks,
+    `inner_cpu_seconds` belong to its `inner_evaluations` on predictions: as it tells them, or else of whole asks,
     fits included.
     """
     task = load(cell.task)
     name, _, start = cell.tactic.partition("+")
-    options = {"features": task.features} if name == OURS and task.features else {}
+    options = {"known": task.known} if name == OURS and task.known else {}
     searcher = create(name, task.space, task.objectives, seed=cell.seed, **options)
     single = len(task.objectives) == 1
     optimum = best_known(task).volume if single else np.inf
@@ -85,7 +85,7 @@ def run(cell: Cell) -> dict[str, Any]:
         cpu += asked
         if searcher.info.get("inner_evaluations"):
             inner += searcher.info["inner_evaluations"]
-            inner_cpu += searcher.info.get("inner_cpu_seconds", asked)
+            inner_cpu += getattr(searcher, "inner_cpu_seconds", asked)
         values = task.measure(new, cell.seed)
         rows, measured = np.concatenate([rows, new]), np.concatenate([measured, values])
         clock, processor = time.perf_counter(), time.process_time()

@@ -53,7 +53,7 @@ class Task:
     spread : rows to the standard deviation (n, m) of a measurement
     reference : of the hypervolume, natural units (m,); None with one objective
     limit : latency (ms) at which accuracies are compared
-    features : rows to what a supernet knows of its subnets without measuring, as a campaign has it (costs); for our
+    known : rows to what a supernet knows of its subnets without measuring, as a campaign has it (costs); for our
         tactic. None: nothing is known beyond the space
     facts : what is known about the data, by name; may take seconds
     """
@@ -66,7 +66,7 @@ class Task:
     reference: FloatArray | None = None
     limit: float | None = None
     facts: Callable[[], dict[str, float]] = field(default=dict)
-    features: Callable[[IntArray], FloatArray] | None = None
+    known: Callable[[IntArray], FloatArray] | None = None
 
     @property
     def parsed(self) -> list[Objective]:
@@ -140,7 +140,7 @@ def cut_down(task: Task, size: int) -> Task:
         task.reference,
         task.limit,
         lambda: {**task.facts(), "architectures": space.cardinality},
-        task.features,
+        task.known,
     )
 
 

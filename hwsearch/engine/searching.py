@@ -21,7 +21,6 @@ from hwsearch.front import Front
 from hwsearch.metrics import computed_metric, computed_metrics
 from hwsearch.objective import Objective
 from hwsearch.search import create, find
-from hwsearch.search.guided import GuidedSearcher
 from hwsearch.spaces import Architecture
 
 log = logging.getLogger("hwsearch")
@@ -180,11 +179,12 @@ def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -
 
 def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
     """What a tactic that predicts is told of the supernet, as far as it takes it."""
-    if "features" not in takes:
+    if "exact" not in takes:
         return {}
     net = campaign.loaded.net
     options = {
         "features": lambda rows: feature_matrix(campaign, rows),
+        "known": lambda rows: np.column_stack([*net.cost_features(rows).values()]),
         "cost": campaign.loaded.balanced_cost,
         "inner_evaluations": campaign.config.search.inner_evaluations,
         "exact": {
@@ -197,10 +197,10 @@ def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dic
 
 
 def _tell(view: View, searcher: Any, frame: pd.DataFrame) -> None:
-    """Tell a fresh searcher everything measured; the guided one also learns from incomplete rows."""
+    """Tell a fresh searcher everything measured, incomplete rows as well if it learns from them."""
     values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
     usable = ~np.isnan(values)
-    rows = usable.any(axis=1) if isinstance(searcher, GuidedSearcher) else usable.all(axis=1)
+    rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
     if rows.any():
         archs = archs_of(frame)
         searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows])

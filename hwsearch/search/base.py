@@ -45,6 +45,8 @@ class Searcher(ABC):
 
     #: the name under which `hwsearch.search.create` knows the tactic
     name: ClassVar[str]
+    #: whether rows of which some values are missing tell the tactic anything
+    learns_from_parts: ClassVar[bool] = False
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         check_options(cls, options)  # before any code of the tactic sees them

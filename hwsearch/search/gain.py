@@ -84,3 +84,46 @@ def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) ->
     for i in np.flatnonzero((costs < reference).all(axis=1)):
         out[i] = cost_hypervolume(np.concatenate([front, costs[i : i + 1]]), reference) - volume
     return out
+
+
+def expected_batch(
+    candidates: FloatArray, fronts: FloatArray, reference: FloatArray, n: int, allowed: NDArray[np.bool_]
+) -> tuple[list[int], list[float]]:
+    """Positions of up to n candidates, one by one those with the largest mean joint improvement, and these means.
+
+    candidates : (s, k, m) costs of k candidates in s samples
+    fronts : (s, f, m) costs of what is there already, in the same samples; infinite ones count for nothing
+    allowed : (k,) which candidates may be chosen
+
+    As `greedy_batch`, on samples; none without any gain is chosen.
+    """
+    there = list(fronts)
+    gain = np.where(allowed, 0.0, -1.0)
+    chosen: list[int] = []
+    gains: list[float] = []
+
+    def measure(places: NDArray[np.intp]) -> None:
+        gain[places] = sum(
+            improvements(front, sample[places], reference) for front, sample in zip(there, candidates, strict=True)
+        ) / len(there)
+
+    vectorised = candidates.shape[2] <= 2
+    measure(np.flatnonzero(allowed))
+    exact = allowed.copy()  # otherwise the gain is an upper bound, since gains only shrink
+    while len(chosen) < n:
+        best = int(np.argmax(gain))
+        if gain[best] <= 0.0:
+            break
+        if not exact[best]:
+            measure(np.array([best]))
+            exact[best] = True
+            continue
+        chosen.append(best)
+        gains.append(float(gain[best]))
+        gain[best] = -1.0
+        there = [np.concatenate([f, s[best : best + 1]]) for f, s in zip(there, candidates, strict=True)]
+        left = np.flatnonzero(gain > 0.0)
+        exact[left] = vectorised
+        if vectorised:
+            measure(left)
+    return chosen, gains

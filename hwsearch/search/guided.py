@@ -1,4 +1,4 @@
-"""The default tactic: rounds of predicting, searching on predictions, and measuring what promises most."""
+"""Rounds of predicting with any predictor, searching on predictions, and measuring what promises most."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ class GuidedSearcher(Searcher):
     """
 
     name: ClassVar[str] = "guided"
+    learns_from_parts: ClassVar[bool] = True
 
     def __init__(
         self,

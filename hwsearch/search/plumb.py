@@ -17,7 +17,7 @@ from hwsearch.objective import Objective, signs
 from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher
 from hwsearch.search.beliefs import Beliefs, Rows, View
 from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys
-from hwsearch.search.gain import improvements, search_reference
+from hwsearch.search.gain import expected_batch, search_reference
 from hwsearch.search.structure import Features, Structure
 from hwsearch.spaces import Architecture, SearchSpace
 
@@ -27,6 +27,8 @@ WHOLE, NEIGHBOURHOODS = 20_000, 24
 MOST = 400
 #: joint posterior samples, candidates they are taken of, and measured architectures that these are compared with
 SAMPLES, SHORTLIST, COMPARED = 32, 240, 150
+#: samples with three objectives and more, where hypervolume costs more
+MANY_SAMPLES = 8
 #: posterior deviations by which hope is above the mean
 HOPE = 1.0
 #: architectures from which a first sample is chosen, and the noise it is planned with, in variances of an objective
@@ -48,7 +50,7 @@ class PlumbSearcher(Searcher):
 
     Related: expected hypervolume improvement of batches under noise (Daulton et al. 2021, arXiv 2105.08195).
 
-    features : rows (n, genes) to a float array (n, columns), what is known of architectures without measuring: costs,
+    known : rows (n, genes) to a float array (n, columns), what is known of architectures without measuring: costs,
         predictions of other devices or of earlier campaigns; default: what the space says of them
     cost : rows to a positive cost (n,) that the first sample is spread over; default: the sum of the genes' places
     exact : objective name to a function of rows, for what can be computed (macs, params) and need not be predicted
@@ -57,13 +59,14 @@ class PlumbSearcher(Searcher):
     inner_evaluations : predicted architectures an ask; a space of at most 20,000 is predicted whole
     population : of the inner NSGA-II
 
-    After an ask `info` holds `round` (0 in the first sample), `told`, and, once predicting, `inner_evaluations`,
-    `inner_cpu_seconds` (of these evaluations, evolution included), and `expected_gain`: the expected joint hypervolume
-    improvement of what was asked for, as a share of the measured front's hypervolume (None when that is zero). A search
-    may stop when that is not worth the measurements.
+    After an ask `info` holds `round` (0 in the first sample), `told`, and, once predicting, `inner_evaluations` and
+    `expected_gain`: the expected joint hypervolume improvement of what was asked for, as a share of the measured front's
+    hypervolume (None when that is zero). A search may stop when that is not worth the measurements.
+    `inner_cpu_seconds` is the processor time of the last ask's inner evaluations, evolution included.
     """
 
     name: ClassVar[str] = "plumb"
+    learns_from_parts: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class PlumbSearcher(Searcher):
         objectives: Iterable[Objective | str],
         seed: int = 0,
         *,
-        features: Callable[[IntArray], FloatArray] | None = None,
+        known: Callable[[IntArray], FloatArray] | None = None,
         cost: RowFunction | None = None,
         exact: Mapping[str, RowFunction] | None = None,
         confidence: Mapping[str, float] | None = None,
@@ -87,15 +90,16 @@ class PlumbSearcher(Searcher):
                 hint="Use start and population >= 2, and inner_evaluations >= population.",
             )
         self._start, self._evaluations, self._population = start, inner_evaluations, population
+        self._samples = SAMPLES if len(self.objectives) < 3 else MANY_SAMPLES
         self._deviations = self._safety(confidence or {})
         self._cost = cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
         rng = np.random.default_rng(0)
         sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
-        known = features or space.describe_array
-        structure = Structure(space, sample, known)
+        structure = Structure(space, sample, known or space.describe_array)
         self._beliefs = Beliefs(structure, self.objectives, exact or {}, MOST)
         self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0
+        self.inner_cpu_seconds = 0.0
         self._elite = np.empty((0, len(space.choices)), dtype=np.int64)  # the best predicted of the last ask
         self._everything: tuple[IntArray, Features] | None = None
 
@@ -145,7 +149,7 @@ class PlumbSearcher(Searcher):
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
         candidates, used = self._candidates(busy)
-        clock = time.process_time() - clock
+        self.inner_cpu_seconds = time.process_time() - clock
         picks, gains = self._batch(candidates, busy, n)
         complete = self._complete() & (self.violation(self.values) == 0)
         volume = cost_hypervolume(self.costs(self.values[complete]), search_reference(self))
@@ -153,7 +157,6 @@ class PlumbSearcher(Searcher):
             "round": self._round,
             "told": len(self.values),
             "inner_evaluations": used,
-            "inner_cpu_seconds": clock,
             "expected_gain": sum(gains) / volume if volume > 0 else None,
         }
         return candidates[picks]
@@ -164,6 +167,8 @@ class PlumbSearcher(Searcher):
         ends = self.space.sample_balanced_array(2, self.rng, self._cost)
         if self._start <= 2:
             return ends[: self._start]
+        if self.space.cardinality <= self._start:
+            return _distinct([ends, self.rng.permutation(self._all()[0])])
         if self.space.cardinality <= WHOLE:
             pool = self.rng.permutation(self._all()[0])[:POOL]
         else:
@@ -258,31 +263,20 @@ class PlumbSearcher(Searcher):
         order = np.argsort(rank, kind="stable")[:COMPARED]
         good = complete[order[rank[order] <= 1]]
         there = np.concatenate([busy, self.rows_at(good)])
-        samples = self._beliefs.samples(np.concatenate([candidates, there]), SAMPLES, self.rng)
+        samples = self._beliefs.samples(np.concatenate([candidates, there]), self._samples, self.rng)
         count, total, objectives = samples.shape
         violation = self.violation((samples * signs(self.objectives)).reshape(-1, objectives)).reshape(count, total)
         samples[violation > 0] = np.inf
-        allowed = self._sure(candidates)
-        reference = search_reference(self)
-        fronts = [sample[len(candidates) :] for sample in samples]
-        free = np.ones(len(candidates), dtype=bool)
-        picks: list[int] = []
-        gains: list[float] = []
-        while len(picks) < min(n, len(candidates)):
-            gain = np.zeros(len(candidates))
-            for sample, front in zip(samples, fronts, strict=True):
-                gain += improvements(front, sample[: len(candidates)], reference)
-            gain[~free | ~allowed] = 0.0
-            best = int(np.argmax(gain))
-            if gain[best] <= 0.0:
-                break
-            picks.append(best)
-            gains.append(float(gain[best]) / count)
-            free[best] = False
-            fronts = [np.concatenate([f, s[best : best + 1]]) for f, s in zip(fronts, samples, strict=True)]
+        picks, gains = expected_batch(
+            samples[:, : len(candidates)],
+            samples[:, len(candidates) :],
+            search_reference(self),
+            n,
+            self._sure(candidates),
+        )
         # without an improvement: those that come nearest to meeting the limits, and of these the best predicted
         spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
-        picks += [int(k) for k in spare if free[k]][: n - len(picks)]
+        picks += [int(k) for k in spare if k not in set(picks)][: n - len(picks)]
         return picks, gains
 
     def _sure(self, rows: IntArray) -> BoolArray:

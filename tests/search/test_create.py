@@ -14,7 +14,7 @@ import hwsearch.search as search
 from hwsearch.errors import HwsearchError, LimitError, SearchError
 from hwsearch.objective import Limit, Objective
 from hwsearch.search.base import Searcher
-from hwsearch.search.guided import GuidedSearcher
+from hwsearch.search.plumb import PlumbSearcher
 from hwsearch.search.random_search import RandomSearcher
 from hwsearch.testing.searchers import ONE, TWO, flat_space, small_space
 
@@ -26,8 +26,8 @@ def test_every_tactic_is_a_searcher_with_its_own_name() -> None:
         assert isinstance(searcher, Searcher) and searcher.name == name
 
 
-def test_default_is_the_guided_tactic() -> None:
-    assert isinstance(search.create("default", small_space(), TWO, seed=3, start=8), GuidedSearcher)
+def test_default_is_plumb() -> None:
+    assert isinstance(search.create("default", small_space(), TWO, seed=3, start=8), PlumbSearcher)
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
@@ -65,6 +65,10 @@ def test_objectives_are_checked() -> None:
     [
         ("nsga2", {"population": 1}),
         ("optuna-nsga2", {"population": 1}),
+        ("plumb", {"start": 1}),
+        ("plumb", {"inner_evaluations": 10}),
+        ("plumb", {"exact": {"mac": len}}),
+        ("plumb", {"confidence": {"latency": 0.9}}),
         ("guided", {"explore": 1.5}),
         ("guided", {"inner_evaluations": 10}),
         ("guided", {"exact": {"mac": len}}),

@@ -61,6 +61,11 @@ class TestGuided(SearcherConformance):
         )
 
 
+class TestPlumb(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("plumb", space, objectives, seed, start=12, inner_evaluations=600, population=40)
+
+
 class TestBalancedRandomByName(SearcherConformance):
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("balanced-random", space, objectives, seed)
