@@ -8,6 +8,7 @@ from benchmarks.search_memory import measured
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tactic", ["random", "nsga2"])
 def test_a_million_told_architectures_take_less_than_a_gib(tactic: str) -> None:
     figures = measured(tactic, 1_000_000, 10_000, arrays=False)
