@@ -51,6 +51,7 @@ class SearchSpace:
         for i, choice in enumerate(self.choices):
             if choice.when is not None:
                 self._link(i, choice)
+        self._switch = [np.empty(0, dtype=bool) if on is None else np.append(on, False) for on in self._on]
 
     def _link(self, i: int, choice: Choice) -> None:
         assert choice.when is not None
@@ -105,9 +106,7 @@ class SearchSpace:
         rows = np.array(rows, dtype=np.int64, copy=True)
         for i, on in enumerate(self._on):
             if on is not None:
-                parent = rows[:, self._parent[i]]
-                active = (parent >= 0) & on[np.clip(parent, 0, len(on) - 1)]  # what is no index is found elsewhere
-                rows[~active, i] = -1
+                rows[~self._active(i, rows), i] = -1
         return rows
 
     def to_array(self, archs: Iterable[Architecture]) -> IntArray:
@@ -141,13 +140,21 @@ class SearchSpace:
             archs.append(Architecture(self.name, items))
         return archs
 
+    def _active(self, i: int, rows: IntArray) -> NDArray[np.bool_]:
+        """In which rows (n, genes), canonical before gene i, which has a condition, that gene is active (n,)."""
+        # the last entry is for -1; what is no index gets any, and is found by `_misplaced`
+        return np.take(self._switch[i], rows[:, self._parent[i]], mode="wrap")
+
     def _misplaced(self, rows: IntArray) -> NDArray[np.bool_]:
-        """Where rows (n, genes) hold no index of a value although the gene is active."""
-        rows = self.canonical(rows)
-        return np.asarray((rows >= self.sizes) | ((rows < 0) & (self.canonical(np.maximum(rows, 0)) >= 0)))
+        """Where canonical rows (n, genes) hold no index of a value although the gene is active."""
+        wrong = (rows >= self.sizes) | (rows < 0)
+        for i, on in enumerate(self._on):
+            if on is not None:
+                wrong[:, i] &= (rows[:, i] >= 0) | self._active(i, rows)
+        return wrong
 
     def _check_rows(self, rows: IntArray, start: int = 0) -> None:
-        """Raises SpaceError where rows (n, genes) hold no index of a value; it counts the rows from `start`."""
+        """Raises SpaceError where canonical rows (n, genes) hold no index of a value; it counts the rows from `start`."""
         wrong = np.argwhere(self._misplaced(rows))
         if len(wrong):
             k, i = wrong[0]
@@ -157,7 +164,7 @@ class SearchSpace:
 
     def contains_array(self, rows: IntArray) -> NDArray[np.bool_]:
         """Which rows (n, genes) are architectures of this space (n,); inactive genes may hold anything."""
-        return np.asarray(~self._misplaced(rows).any(axis=1))
+        return np.asarray(~self._misplaced(self.canonical(rows)).any(axis=1))
 
     def __contains__(self, arch: object) -> bool:
         if not isinstance(arch, Architecture) or arch.space_name != self.name:

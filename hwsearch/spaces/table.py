@@ -40,8 +40,8 @@ class TableSpace(SearchSpace):
                 f"space {name!r}: a table of shape {np.shape(rows)} is not rows of {len(self.choices)} genes.",
                 hint="Give at least one row, with one value index for each choice.",
             )
-        self._check_rows(table)
         table = self.canonical(table)
+        self._check_rows(table)
         table = table[np.sort(np.unique(table, axis=0, return_index=True)[1])]
         table.flags.writeable = False
         self.table: IntArray = table

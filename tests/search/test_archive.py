@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ SIZES = np.array([3, 4])
 ENTRY = st.tuples(st.tuples(st.integers(0, 2), st.integers(-1, 3)), st.tuples(st.floats(), st.floats()))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(ENTRY, min_size=1, max_size=6), max_size=12))
 def test_it_is_a_dict_and_what_it_showed_stays(calls: list) -> None:
     ours, plain = Archive(SIZES, 2), dict[tuple[int, int], tuple[float, float]]()

@@ -88,7 +88,7 @@ def test_the_users_logging_is_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_limits_pull_the_asks_to_what_meets_them(name: str) -> None:
-    """Under a limit that 2 % of uniform samples meet; 100 evaluations of 3 seeds, of which the last 50 count."""
+    """Under a limit that 2 % of uniform samples meet three times as many do; 70 evaluations of 3 seeds, of which the last 35 count."""
     space = large_space()
     pool = values_of(space, space.sample(2000, np.random.default_rng(1)), 2)
     limit = float(f"{np.quantile(pool[:, 1], 0.02):.6g}")
@@ -96,11 +96,11 @@ def test_limits_pull_the_asks_to_what_meets_them(name: str) -> None:
     met = []
     for seed in range(3):
         searcher = create(name, space, ["max accuracy", f"latency_ms <= {limit:g}"], seed, **options)
-        for _ in range(10):
+        for _ in range(7):
             archs = searcher.ask(10)
             searcher.tell(archs, values_of(space, archs, 2))
-        met.append((searcher.values[-50:, 1] <= limit).mean())
-    assert np.mean(met) > 0.1
+        met.append((searcher.values[-35:, 1] <= limit).mean())
+    assert np.mean(met) > 0.06
 
 
 def test_tpe_beats_random_search_on_one_objective() -> None:

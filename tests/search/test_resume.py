@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks and kills
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tactic", search_resume.TACTICS)
 def test_after_a_hundred_kills_the_asks_are_the_same(tactic: str) -> None:
     figures = search_resume.killed(tactic, kills=100, evaluations=48)

@@ -38,12 +38,13 @@ def check(steps: list[tuple[str, list[tuple[int, ...]]]]) -> None:
     assert ours.rows.tolist() == [list(row) for row in plain]
 
 
+@settings(deadline=None)
 @given(st.lists(STEP, max_size=30))
 def test_it_is_an_ordered_set(steps: list[tuple[str, list[tuple[int, ...]]]]) -> None:
     check(steps)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(STEP, max_size=15), st.integers(1, 4))
 def test_rows_that_share_a_key_are_told_apart(steps: list[tuple[str, list[tuple[int, ...]]]], keys: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
