@@ -50,7 +50,8 @@ class Process:
         self._root = np.linalg.cholesky(self._matrix(stack, theta, known))
         self._alpha = cho_solve((self._root, True), t)
         linear = self.structure.linear
-        self._curved = self.weights[len(linear) :]
+        scales = np.array([self.structure.scale[part.name] for part in self.structure.curved])
+        self._curved = self.weights[len(linear) :] * scales
         # linear parts together: prior covariance of the effects of each block, and with the measured rows
         self._prior: dict[str, FloatArray] = {}
         for weight, part in zip(self.weights, linear, strict=False):

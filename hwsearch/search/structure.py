@@ -157,7 +157,7 @@ class Structure:
             z = features[part.block] @ part.map
             self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
         for curved in self.curved:
-            matrix = self.curve(curved, self.products(features, features, curved.block))
+            matrix = self._curve(curved, *self._products(features, features, curved.block))
             self.scale[curved.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
         self.linear = [part for part in self.linear if self.scale[part.name]]
         self.curved = [part for part in self.curved if self.scale[part.name]]
@@ -194,42 +194,42 @@ class Structure:
 
     # ------------------------------------------------------------------ kernels
     @staticmethod
-    def products(a: Features, b: Features, block: str) -> tuple[FloatArray, FloatArray]:
+    def _products(a: Features, b: Features, block: str) -> tuple[FloatArray, FloatArray]:
         """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
         x, y = a[block], b[block]
         inner = x @ y.T
-        square = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2.0 * inner
-        return inner, np.maximum(square, 0.0)
+        square = -2.0 * inner
+        square += (x**2).sum(axis=1)[:, None]
+        square += (y**2).sum(axis=1)
+        return inner, np.maximum(square, 0.0, out=square)
 
     @staticmethod
-    def curve(part: Curved, products: tuple[FloatArray, FloatArray]) -> FloatArray:
-        """A curved part's kernel (n, k), not scaled, from `products` of its block."""
-        inner, square = products
+    def _curve(part: Curved, inner: FloatArray, square: FloatArray) -> FloatArray:
+        """A curved part's kernel (n, k), not scaled."""
         if part.kind == "pairs":
-            return inner**2
-        if part.kind == "rough":
-            return np.exp(-np.sqrt(square + 1e-12) / part.scale)
-        return np.exp(-square / part.scale)
+            return inner * inner
+        exponent = np.sqrt(square) if part.kind == "rough" else square.copy()
+        exponent *= -1.0 / part.scale
+        return np.exp(exponent, out=exponent)
 
     def curves(self, a: Features, b: Features) -> list[FloatArray]:
-        """The scaled kernels (n, k) of all curved parts."""
-        shared = {block: self.products(a, b, block) for block in {part.block for part in self.curved}}
-        return [self.scale[part.name] * self.curve(part, shared[part.block]) for part in self.curved]
+        """The kernels (n, k) of all curved parts, not scaled."""
+        shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
+        return [self._curve(part, *shared[part.block]) for part in self.curved]
 
     def stack(self, a: dict[str, FloatArray], b: Features) -> FloatArray:
         """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
         linear = [
             self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T for part in self.linear
         ]
-        return np.array(linear + self.curves(a, b))
+        curved = [self.scale[part.name] * curve for part, curve in zip(self.curved, self.curves(a, b), strict=True)]
+        return np.array(linear + curved)
 
     def own_curves(self, features: Features) -> FloatArray:
-        """The scaled curved kernels of each row with itself (curved parts, n)."""
+        """The curved kernels of each row with itself (curved parts, n), not scaled."""
         out = np.empty((len(self.curved), len(features["genes"])))
         for own, part in zip(out, self.curved, strict=True):
-            own[:] = self.scale[part.name]
-            if part.kind == "pairs":
-                own *= (features[part.block] ** 2).sum(axis=1) ** 2
+            own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
         return out
 
 
