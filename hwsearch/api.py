@@ -188,9 +188,20 @@ def finetune(
         )
 
 
-def report(source: Source) -> dict[str, Any]:
-    """``front.csv|json``, ``measurements.csv``, plots and ``report.html``; returns their paths."""
-    return _do(source, "report")  # type: ignore[no-any-return]
+def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
+    """``front.csv|json``, ``measurements.csv``, plots and ``report.html``; returns their paths.
+
+    optuna : an Optuna storage such as "sqlite:///optuna.db"; what was measured for each front is added to a study of it,
+        named FOLDER/FRONT, for Optuna's dashboard. The result then has `optuna`: trials added, by study
+    """
+    if optuna is None:
+        return _do(source, "report")  # type: ignore[no-any-return]
+    from hwsearch.engine.reporting import write_studies
+
+    campaign = open_campaign(source)
+    paths: dict[str, Any] = dict(_do(campaign, "report"))
+    with _step(campaign, "report"):
+        return {**paths, "optuna": write_studies(campaign, optuna)}
 
 
 def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:

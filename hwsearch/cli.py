@@ -365,11 +365,21 @@ def finetune(
 
 
 @app.command()
-def report(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def report(
+    campaign: Source,
+    folder: Folder = None,
+    optuna: Annotated[
+        str | None,
+        typer.Option(help="An Optuna storage (sqlite:///FILE) to add the measured subnets to, for its dashboard."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Write the fronts, plots and the page."""
-    result = hwsearch.report(_campaign(campaign, folder))
+    result = hwsearch.report(_campaign(campaign, folder), optuna=optuna)
     if not _emit(result, as_json):
         out.print(f"→ {result['report']}   {result['front']}", highlight=False)
+        for study, added in result.get("optuna", {}).items():
+            out.print(f"{optuna}: {added} trials added to study {study!r}", highlight=False)
 
 
 # ---------------------------------------------------------------------- looking around

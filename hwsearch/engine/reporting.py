@@ -477,3 +477,18 @@ def _warnings(campaign: Campaign) -> list[str]:
                 f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same {example_word(campaign)}."
             )
     return found
+
+
+def write_studies(campaign: Campaign, storage: str) -> dict[str, int]:
+    """Add what the search measured, each front's to a study of its own, to an Optuna storage; trials added, by study."""
+    from hwsearch.search.optuna_storage import write_measured
+
+    added = {}
+    for view in views(campaign):
+        frame = view.frame()
+        whole = frame[[o.name for o in view.objectives]].notna().all(axis=1).to_numpy()
+        archs = [arch for arch, keep in zip(archs_of(frame), whole, strict=True) if keep]
+        values = frame.loc[whole, [o.name for o in view.objectives]].to_numpy(dtype=np.float64)
+        study = f"{campaign.folder.name}/{view.key}"
+        added[study] = write_measured(campaign.space, view.objectives, archs, values, storage, study)
+    return added

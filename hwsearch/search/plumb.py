@@ -32,7 +32,7 @@ MANY_SAMPLES = 8
 #: posterior deviations by which hope is above the mean
 HOPE = 1.0
 #: architectures from which a first sample is chosen, and the noise it is planned with, in variances of an objective
-POOL, PLANNED_NOISE = 1500, 0.02
+POOL, PLANNED_NOISE = 800, 0.02
 
 
 class PlumbSearcher(Searcher):
@@ -181,7 +181,7 @@ class PlumbSearcher(Searcher):
         goals = np.linspace(value.min(), value.max(), size)
         structure = self._beliefs.structure
         features = structure.features(pool)
-        plan = _Plan(structure.stack(features, features).mean(axis=0) + 1.0)
+        plan = _Plan(structure.average(features) + 1.0)
         free = np.ones(len(pool), dtype=bool)
         for k in range(min(2, len(ends), size)):
             plan.take(k)

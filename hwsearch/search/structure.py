@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -217,13 +217,22 @@ class Structure:
         shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
         return [self._curve(part, *shared[part.block]) for part in self.curved]
 
-    def stack(self, a: dict[str, FloatArray], b: Features) -> FloatArray:
+    def stack(self, a: Features, b: Features) -> FloatArray:
         """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
-        linear = [
-            self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T for part in self.linear
-        ]
-        curved = [self.scale[part.name] * curve for part, curve in zip(self.curved, self.curves(a, b), strict=True)]
-        return np.array(linear + curved)
+        return np.array(list(self._kernels(a, b)))
+
+    def average(self, features: Features) -> FloatArray:
+        """The mean of the parts' scaled kernels (n, n)."""
+        total = np.zeros((len(features["genes"]),) * 2)
+        for kernel in self._kernels(features, features):
+            total += kernel
+        return total / len(self.names)
+
+    def _kernels(self, a: Features, b: Features) -> Iterator[FloatArray]:
+        for part in self.linear:
+            yield self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T
+        for curved, curve in zip(self.curved, self.curves(a, b), strict=True):
+            yield self.scale[curved.name] * curve
 
     def own_curves(self, features: Features) -> FloatArray:
         """The curved kernels of each row with itself (curved parts, n), not scaled."""
