@@ -26,11 +26,11 @@ WHOLE, NEIGHBOURHOODS = 20_000, 24
 #: measurements that are learnt from, at most
 MOST = 400
 #: joint posterior samples, candidates they are taken of, and measured architectures that these are compared with
-SAMPLES, SHORTLIST, COMPARED = 32, 240, 150
+SAMPLES, SHORTLIST, COMPARED = 64, 600, 150
 #: samples with three objectives and more, where hypervolume costs more
 MANY_SAMPLES = 8
 #: posterior deviations by which hope is above the mean
-HOPE = 1.0
+HOPE = 2.0
 #: architectures from which a first sample is chosen, and the noise it is planned with, in variances of an objective
 POOL, PLANNED_NOISE = 800, 0.02
 
@@ -218,7 +218,7 @@ class PlumbSearcher(Searcher):
         hope = self._score(lambda rows: self._beliefs.bound(rows, -HOPE))
         if self.space.cardinality <= WHOLE:
             every = Rows(self._beliefs, *self._all())
-            rows = self._fresh(every.rows, *mean(every), busy, 10 * SHORTLIST)
+            rows = self._fresh(every.rows, *mean(every), busy, 4 * SHORTLIST)
             some = Rows(self._beliefs, rows)
             found = [rows[: SHORTLIST // 2], self._fresh(rows, *hope(some), busy, SHORTLIST // 2)]
             return _distinct(found), len(every.rows)

@@ -16,7 +16,7 @@ from hwsearch.search.warp import warps
 #: prior variance of the mean, in variances of the data
 CONSTANT = 4.0
 #: the log weights have a normal prior of this deviation about an equal share of the variance, the noise about 2 %
-PRIOR, NOISE = 2.0, 0.02
+PRIOR, NOISE = 3.0, 0.02
 JITTER = 1e-8
 
 
