@@ -9,7 +9,7 @@ import numpy as np
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objective import Objective, signs
 from hwsearch.search.base import FloatArray, IntArray, RowFunction
-from hwsearch.search.evolution import rank_and_crowding
+from hwsearch.search.evolution import leading
 from hwsearch.search.process import Process
 from hwsearch.search.structure import Features, Structure
 
@@ -60,8 +60,7 @@ class Beliefs:
         costs = values * self._sign
         kept = np.flatnonzero(~np.isnan(costs).all(axis=1))
         if len(kept) > self._most:
-            rank, crowding = rank_and_crowding(costs[kept], violation[kept])
-            kept = np.sort(kept[np.lexsort((-crowding, rank))[: self._most]])
+            kept = np.sort(kept[leading(costs[kept], violation[kept], self._most)])
         self.measured = self.structure.features(rows[kept])
         stack = self.structure.stack(self.measured, self.measured)
         self._models = []

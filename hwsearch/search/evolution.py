@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import moocore
 import numpy as np
 from numpy.typing import NDArray
 from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
@@ -21,6 +22,9 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 #: maps rows (n, genes) to costs (n, m), smaller is better, and violations of the limits (n,), 0 is none
 Score = Callable[[IntArray], tuple[FloatArray, FloatArray]]
+
+#: up to so many rows are sorted into all their fronts, which takes time quadratic in them
+SORTED_WHOLE = 5000
 
 
 def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = None) -> tuple[IntArray, FloatArray]:
@@ -41,6 +45,23 @@ def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = 
         crowding[feasible[front]] = distance.do(costs[feasible[front]])
     rank[infeasible] = len(fronts) + 1 + np.unique(violation[infeasible], return_inverse=True)[1]
     return rank, crowding
+
+
+def leading(costs: FloatArray, violation: FloatArray, n: int) -> IntArray:
+    """Positions of the n best rows by rank, then crowding, best first; of a million rows in seconds."""
+    places = np.arange(len(costs))
+    if len(costs) > SORTED_WHOLE:
+        fit = (violation <= 0) & np.isfinite(costs).all(axis=1)
+        left, taken = np.flatnonzero(fit), [np.flatnonzero(~fit)[np.argsort(violation[~fit], kind="stable")[:n]]]
+        found = 0
+        while found < n and len(left):
+            front = np.asarray(moocore.is_nondominated(costs[left], keep_weakly=True), dtype=bool)
+            taken.append(left[front])
+            found += int(front.sum())
+            left = left[~front]
+        places = np.sort(np.concatenate(taken))
+    rank, crowding = rank_and_crowding(costs[places], violation[places], n)
+    return np.asarray(places[np.lexsort((-crowding, rank))[:n]], dtype=np.int64)
 
 
 def survive(costs: FloatArray, violation: FloatArray, n: int, rng: np.random.Generator) -> IntArray:

@@ -16,7 +16,7 @@ from hwsearch.front import Front, cost_hypervolume
 from hwsearch.objective import Objective, signs
 from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher
 from hwsearch.search.beliefs import Beliefs, Rows, View
-from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys
+from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding, row_keys
 from hwsearch.search.gain import expected_batch, search_reference
 from hwsearch.search.structure import Features, Structure
 from hwsearch.spaces import Architecture, SearchSpace
@@ -222,8 +222,7 @@ class PlumbSearcher(Searcher):
             some = Rows(self._beliefs, rows)
             found = [rows[: SHORTLIST // 2], self._fresh(rows, *hope(some), busy, SHORTLIST // 2)]
             return _distinct(found), len(every.rows)
-        rank, crowding = rank_and_crowding(self.costs(self.values), self.violation(self.values))
-        best = self.rows[np.lexsort((-crowding, rank))[: self._population // 4]]
+        best = self.rows_at(leading(self.costs(self.values), self.violation(self.values), self._population // 4))
         start = np.concatenate([best, self._elite])
         found, used = [], 0
         for k, view in enumerate((mean, hope)):
@@ -240,8 +239,7 @@ class PlumbSearcher(Searcher):
             used += len(rows)
             found.append(self._fresh(rows, costs, violation, busy, SHORTLIST // 2))
             if k == 0:
-                rank, crowding = rank_and_crowding(costs, violation, self._population)
-                self._elite = rows[np.lexsort((-crowding, rank))[: self._population // 2]]
+                self._elite = rows[leading(costs, violation, self._population // 2)]
         near = _distinct([self.space.neighbours_array(row) for row in best[:NEIGHBOURHOODS]])
         found.append(self._fresh(near, *mean(Rows(self._beliefs, near)), busy, SHORTLIST // 4))
         return _distinct(found), used + len(near)
@@ -250,8 +248,7 @@ class PlumbSearcher(Searcher):
         """The best n of rows that are neither told nor busy, best first."""
         new = ~self.is_known_array(rows) & ~np.isin(row_keys(rows), row_keys(busy))
         rows, costs, violation = rows[new], costs[new], violation[new]
-        rank, crowding = rank_and_crowding(costs, violation, n)
-        return rows[np.lexsort((-crowding, rank))[:n]]
+        return rows[leading(costs, violation, n)]
 
     # ------------------------------------------------------------------ the batch
     def _batch(self, candidates: IntArray, busy: IntArray, n: int) -> tuple[list[int], list[float]]:
@@ -259,9 +256,9 @@ class PlumbSearcher(Searcher):
         if not len(candidates):
             return [], []
         complete = np.flatnonzero(self._complete())
-        rank = rank_and_crowding(self.costs(self.values[complete]), self.violation(self.values[complete]))[0]
-        order = np.argsort(rank, kind="stable")[:COMPARED]
-        good = complete[order[rank[order] <= 1]]
+        costs, violation = self.costs(self.values[complete]), self.violation(self.values[complete])
+        best = leading(costs, violation, COMPARED)
+        good = complete[best[rank_and_crowding(costs[best], violation[best])[0] <= 1]]
         there = np.concatenate([busy, self.rows_at(good)])
         samples = self._beliefs.samples(np.concatenate([candidates, there]), self._samples, self.rng)
         count, total, objectives = samples.shape

@@ -18,7 +18,7 @@ from hwsearch.accuracy import calibrated_subnet
 from hwsearch.config import ProtocolConfig, load_config
 from hwsearch.devices import Protocol
 from hwsearch.engine import Campaign, steps
-from hwsearch.errors import CampaignError, ConfigError, DataError, LimitError, PredictorError, StoreError
+from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
 from hwsearch.front import non_dominated
 from hwsearch.report import ReportData
 from hwsearch.store import Store
@@ -247,3 +247,20 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(small_config, tmp_path
 def test_every_setting_of_the_protocol_can_be_configured_and_has_one_default():
     assert Protocol(**ProtocolConfig().model_dump()) == Protocol()
     assert set(ProtocolConfig.model_fields) == {f.name for f in fields(Protocol)}
+
+
+def test_a_campaign_goes_to_optunas_dashboard_once(finished, tmp_path):
+    """A study a front, with what was measured whole; again, nothing is added; a storage that is none is refused."""
+    import optuna
+
+    storage = f"sqlite:///{tmp_path}/optuna.db"
+    added = hwsearch.report(finished[0], optuna=storage)["optuna"]
+    assert set(added) == {s.study_name for s in optuna.get_all_study_summaries(storage)}
+    for name, count in added.items():
+        study = optuna.load_study(study_name=name, storage=storage)
+        assert count == len(study.trials) > 8
+        assert study.metric_names is not None and study.metric_names[0] == "accuracy"
+        assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert set(hwsearch.report(finished[0], optuna=storage)["optuna"].values()) == {0}
+    with pytest.raises(HwsearchError):
+        hwsearch.report(finished[0], optuna="nonsense")

@@ -10,7 +10,8 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys, survive
+from hwsearch.search import evolution
+from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
 from hwsearch.spaces import SearchSpace
 from hwsearch.testing.searchers import large_space, small_space
 
@@ -111,3 +112,20 @@ def test_inner_search_finds_the_exact_front_of_an_enumerable_space() -> None:
     assert np.array_equal(found, again) and np.array_equal(bad, violations)
     best = rank_and_crowding(found, bad)[0] == 0
     assert {tuple(c) for c in found[best].round(9)} == expected
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_leading_of_many_rows_is_that_of_all_their_fronts(objectives: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(objectives)
+    costs = rng.integers(0, 40, size=(600, objectives)).astype(float)
+    costs[::50] = np.nan
+    violation = np.where(rng.random(600) < 0.3, rng.random(600), 0.0)
+    for n in (1, 30, 500, 600):
+        rank, crowding = rank_and_crowding(costs, violation)
+        expected = np.lexsort((-crowding, rank))[:n]
+        with monkeypatch.context() as patch:
+            patch.setattr(evolution, "SORTED_WHOLE", 100)
+            found = leading(costs, violation, n)
+        assert sorted(zip(rank[found], -crowding[found], strict=True)) == sorted(
+            zip(rank[expected], -crowding[expected], strict=True)
+        )
