@@ -12,7 +12,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make docs    build the documentation into site/"
-	@echo "make bench-NAME    figures as JSON: demo, latency, export, fleet, supernets, accuracy_budget"
+	@echo "make bench-NAME    figures as JSON: demo, latency, export, fleet, supernets, accuracy_budget, search"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -123,7 +123,7 @@ class PlumbSearcher(Searcher):
     def _propose(self, n: int) -> IntArray:
         if self._plan is None:
             missing = max(0, self._start - int(self._complete().sum()))
-            self._plan = self._first_sample()[:missing].tolist()
+            self._plan = self._first_sample()[:missing].tolist() if missing else []
         plan = np.array(self._plan, dtype=np.int64).reshape(-1, len(self.space.choices))
         plan = plan[~self.is_known_array(plan)]
         first, self._plan = plan[:n], plan[n:].tolist()
