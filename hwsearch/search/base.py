@@ -241,10 +241,14 @@ class Searcher(ABC):
         """Values (n, m) turned so that smaller is better in each column."""
         return values * signs(self.objectives)
 
+    def _feasible(self) -> BoolArray:
+        """Which of the told architectures count as meeting the limits (n,)."""
+        return np.asarray(self.violation(self.values) == 0)
+
     def front(self) -> Front:
         """The non-dominated of the told architectures that meet the limits, or of all when none meets them."""
         values = self.values
-        feasible = self.violation(values) == 0
+        feasible = self._feasible()
         keep = np.flatnonzero(feasible) if feasible.any() else np.arange(len(values))
         keep = keep[non_dominated(values[keep], self.objectives)]
         archs = self.space.from_array(self.rows_at(keep))

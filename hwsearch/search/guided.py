@@ -11,7 +11,7 @@ from hwsearch.errors import SearchError
 from hwsearch.front import cost_hypervolume
 from hwsearch.objective import Objective
 from hwsearch.search.base import FloatArray, IntArray, RowFunction, Searcher
-from hwsearch.search.evolution import Mating, evolve, rank_and_crowding, row_keys
+from hwsearch.search.evolution import Mating, evolve, leading, row_keys
 from hwsearch.search.gain import greedy_batch, search_reference
 from hwsearch.search.surrogate import MakePredictor, Surrogate, default_predictor
 from hwsearch.spaces import SearchSpace
@@ -170,15 +170,13 @@ class GuidedSearcher(Searcher):
         scored = len(rows)
         fresh = ~np.isin(row_keys(rows), row_keys(known))
         rows, costs, violation = rows[fresh], costs[fresh], violation[fresh]
-        rank, crowding = rank_and_crowding(costs, violation, SHORTLIST)
-        best = np.lexsort((-crowding, rank))[:SHORTLIST]
+        best = leading(costs, violation, SHORTLIST)
         return rows[best], costs[best], violation[best], scored
 
     def _inner_start(self) -> IntArray:
         """Half a population of what was measured, best first, the rest balanced over cost."""
         values = self.values
-        rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))
-        best = np.lexsort((-crowding, rank))[: self._population // 2]
+        best = leading(self.costs(values), self.violation(values), self._population // 2)
         spread = self.space.sample_balanced_array(self._population - len(best), self.rng, self._cost)
         return np.concatenate([self.rows[best], spread])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.errors import SearchError, nearest
-from hwsearch.front import Front, cost_hypervolume
+from hwsearch.front import cost_hypervolume
 from hwsearch.objective import Objective, signs
 from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher
 from hwsearch.search.beliefs import Beliefs, Rows, View
@@ -150,9 +150,10 @@ class PlumbSearcher(Searcher):
         clock = time.process_time()
         candidates, used = self._candidates(busy)
         self.inner_cpu_seconds = time.process_time() - clock
-        picks, gains = self._batch(candidates, busy, n)
+        reference = search_reference(self)
+        picks, gains = self._batch(candidates, busy, n, reference)
         complete = self._complete() & (self.violation(self.values) == 0)
-        volume = cost_hypervolume(self.costs(self.values[complete]), search_reference(self))
+        volume = cost_hypervolume(self.costs(self.values[complete]), reference)
         self.info = {
             "round": self._round,
             "told": len(self.values),
@@ -174,8 +175,7 @@ class PlumbSearcher(Searcher):
         else:
             draws = [self.space.sample_balanced_array(POOL // 5, self.rng, self._cost) for _ in range(5)]
             pool = np.concatenate(draws)
-        pool = np.concatenate([ends, pool])
-        pool = pool[np.sort(np.unique(row_keys(pool), return_index=True)[1])]
+        pool = _distinct([ends, pool])
         value = np.log(np.maximum(np.asarray(self._cost(pool), dtype=np.float64), 1e-12))
         size = min(self._start, len(pool))
         goals = np.linspace(value.min(), value.max(), size)
@@ -251,7 +251,9 @@ class PlumbSearcher(Searcher):
         return rows[leading(costs, violation, n)]
 
     # ------------------------------------------------------------------ the batch
-    def _batch(self, candidates: IntArray, busy: IntArray, n: int) -> tuple[list[int], list[float]]:
+    def _batch(
+        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
+    ) -> tuple[list[int], list[float]]:
         """Positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
         if not len(candidates):
             return [], []
@@ -267,13 +269,14 @@ class PlumbSearcher(Searcher):
         picks, gains = expected_batch(
             samples[:, : len(candidates)],
             samples[:, len(candidates) :],
-            search_reference(self),
+            reference,
             n,
             self._sure(candidates),
         )
         # without an improvement: those that come nearest to meeting the limits, and of these the best predicted
         spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
-        picks += [int(k) for k in spare if k not in set(picks)][: n - len(picks)]
+        taken = set(picks)
+        picks += [int(k) for k in spare if k not in taken][: n - len(picks)]
         return picks, gains
 
     def _sure(self, rows: IntArray) -> BoolArray:
@@ -305,17 +308,14 @@ class PlumbSearcher(Searcher):
             columns[f"{objective.name}_high"] = np.maximum(low, high)[:, j]
         return pd.DataFrame(columns)
 
-    def front(self) -> Front:
-        """As for any searcher; a limit asked for with `confidence` is met where the beliefs say so, besides the value."""
+    def _feasible(self) -> BoolArray:
+        """By the values; a limit asked for with `confidence` must be met by the beliefs, too, where any meets it so."""
+        met = super()._feasible()
         if self._deviations is None or int(self._complete().sum()) < 4:
-            return super().front()
+            return met
         self._fit()
-        values = self.values
-        met = np.flatnonzero((self.violation(values) == 0) & self._sure(self.rows))
-        if not len(met):
-            return super().front()
-        archs = self.space.from_array(self.rows_at(met))
-        return Front.from_values([arch.id for arch in archs], values[met], self.objectives)
+        sure = met & self._sure(self.rows)
+        return sure if sure.any() else met
 
     # ------------------------------------------------------------------ state
     def _extra_state(self) -> dict[str, Any]:
