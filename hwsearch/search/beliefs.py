@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -22,14 +23,12 @@ class Rows:
 
     def __init__(self, beliefs: Beliefs, rows: IntArray, features: Features | None = None) -> None:
         self.rows = rows
-        self.features = beliefs.structure.features(rows) if features is None else features
+        self.features = beliefs.structure.features(rows, beliefs.precision) if features is None else features
         self.curves = beliefs.structure.curves(self.features, beliefs.measured)
 
-    def with_measured(self, there: IntArray) -> list[FloatArray]:
+    def with_measured(self, there: IntArray) -> FloatArray:
         """The curved kernels with those of the measured rows at positions `there`, which ascend."""
-        if not self.curves or len(there) == self.curves[0].shape[1]:
-            return self.curves
-        return [curve[:, there] for curve in self.curves]
+        return self.curves if len(there) == self.curves.shape[2] else self.curves[:, :, there]
 
 
 class Beliefs:
@@ -49,6 +48,7 @@ class Beliefs:
             if name not in names:
                 raise SearchError(f"'exact' names {name!r}, which is not an objective.", hint=nearest(name, names))
         self.structure = structure
+        self.precision: type[np.floating] = np.float64
         self.measured: Features = {}
         self._sign = signs(objectives)
         self._exact = [exact.get(o.name) for o in objectives]
@@ -74,6 +74,14 @@ class Beliefs:
             known = np.nan_to_num(noise[kept[there], j])
             process.fit(features, stack[np.ix_(np.arange(len(stack)), there, there)], costs[kept[there], j], known)
             self._models.append((process, there))
+
+    def single(self) -> Beliefs:
+        """The same beliefs in single precision, for views of many; see `Process.single`."""
+        out = copy(self)
+        out.precision = np.float32
+        out.measured = {name: block.astype(np.float32) for name, block in self.measured.items()}
+        out._models = [None if model is None else (model[0].single(), model[1]) for model in self._models]
+        return out
 
     def _columns(self, rows: IntArray, fill: Callable[[int, Process, IntArray], FloatArray]) -> FloatArray:
         """Costs (k, m), or (draws, k, m): exact ones computed, others by `fill` of its number, process and measured rows."""

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
-from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
 from hwsearch.spaces.rows import row_keys as row_keys
 
 IntArray = NDArray[np.int64]
@@ -37,14 +36,33 @@ def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = 
     rank, crowding = np.zeros(total, dtype=np.int64), np.zeros(total)
     violation = np.where(np.isnan(violation) | ~np.isfinite(costs).all(axis=1), np.inf, violation)
     feasible, infeasible = np.flatnonzero(violation <= 0), np.flatnonzero(violation > 0)
-    fronts = NonDominatedSorting().do(costs[feasible], n_stop_if_ranked=n) if len(feasible) else []
-    rank[feasible] = len(fronts)
-    distance = get_crowding_function("cd")
-    for k, front in enumerate(fronts):
-        rank[feasible[front]] = k
-        crowding[feasible[front]] = distance.do(costs[feasible[front]])
-    rank[infeasible] = len(fronts) + 1 + np.unique(violation[infeasible], return_inverse=True)[1]
+    fronts = 0
+    if len(feasible):
+        found = np.asarray(moocore.pareto_rank(costs[feasible]), dtype=np.int64)
+        filled = np.cumsum(np.bincount(found))
+        fronts = int(np.searchsorted(filled, min(n or total, len(feasible)))) + 1
+        rank[feasible] = np.minimum(found, fronts)
+        there = found < fronts
+        crowding[feasible[there]] = _crowding(costs[feasible[there]], found[there])
+    if len(infeasible):
+        rank[infeasible] = fronts + 1 + np.unique(violation[infeasible], return_inverse=True)[1]
     return rank, crowding
+
+
+def _crowding(costs: FloatArray, rank: IntArray) -> FloatArray:
+    """Crowding distance (k,) of costs (k, m) among those of the same rank."""
+    out = np.zeros(len(costs))
+    for column in costs.T:
+        order = np.lexsort((column, rank))
+        value, front = column[order], rank[order]
+        edge = np.flatnonzero(np.r_[True, front[1:] != front[:-1]])
+        last = np.r_[edge[1:], len(order)] - 1
+        spread = np.repeat(value[last] - value[edge], last - edge + 1)
+        step = np.r_[np.inf, np.diff(value), np.inf]
+        step[edge] = step[last + 1] = np.inf
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[order] += np.where(spread > 0, (step[:-1] + step[1:]) / spread / costs.shape[1], 0.0)
+    return np.where(np.bincount(rank)[rank] <= 2, np.inf, out)
 
 
 def leading(costs: FloatArray, violation: FloatArray, n: int) -> IntArray:
@@ -111,35 +129,36 @@ def evolve(
     evaluations: int,
     mating: Mating,
     rng: np.random.Generator,
+    offspring: int | None = None,
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Generational NSGA-II on `score`, all on arrays; everything that was scored: rows, costs, violations.
 
     start : (k, genes) rows of the first generation, filled up with uniform samples to `population`
     evaluations : how many rows are scored at most, the first generation included
+    offspring : how many children a generation has, as many as parents by default
 
-    A row is scored once in a generation and its parents' generation; the result lists each distinct row once.
+    No row is scored twice; children that were scored before count as evaluations, so that small spaces end, too.
     """
     rows = np.concatenate([start[:population], space.sample_array(max(0, population - len(start)), rng)])
-    rows = rows[np.unique(row_keys(rows), return_index=True)[1]]
+    seen = RowSet(space.sizes)
+    seen.add(rows)
+    rows = seen.rows.astype(np.int64)
     costs, violation = score(rows)
-    archive = [(rows, costs, violation)]
+    scored = [(costs, violation)]
     used = len(rows)
     while used < evaluations:
         rank, crowding = rank_and_crowding(costs, violation)
-        children = mating.children(space, rows, rank, crowding, min(population, evaluations - used), rng)
-        keys = row_keys(children)
-        keep = np.unique(keys, return_index=True)[1]
-        keep = keep[~np.isin(keys[keep], row_keys(rows))]
-        used += len(children)  # counted even if all were known, so that small spaces end, too
-        if not len(keep):
+        children = mating.children(space, rows, rank, crowding, min(offspring or population, evaluations - used), rng)
+        used += len(children)
+        before = len(seen)
+        seen.add(children)
+        if len(seen) == before:
             continue
-        children = children[np.sort(keep)]
-        archive.append((children, *score(children)))
-        rows, costs, violation = (
-            np.concatenate(pair) for pair in zip((rows, costs, violation), archive[-1], strict=True)
-        )
+        children = seen.rows[before:].astype(np.int64)
+        scored.append(score(children))
+        rows = np.concatenate([rows, children])
+        costs, violation = (np.concatenate(pair) for pair in zip((costs, violation), scored[-1], strict=True))
         chosen = survive(costs, violation, population, rng)
         rows, costs, violation = rows[chosen], costs[chosen], violation[chosen]
-    rows, costs, violation = (np.concatenate(part) for part in zip(*archive, strict=True))
-    first = np.unique(row_keys(rows), return_index=True)[1]
-    return rows[first], costs[first], violation[first]
+    costs, violation = (np.concatenate(part) for part in zip(*scored, strict=True))
+    return seen.rows.astype(np.int64), costs, violation

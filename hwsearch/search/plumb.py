@@ -20,9 +20,12 @@ from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding
 from hwsearch.search.gain import expected_batch, search_reference
 from hwsearch.search.structure import Features, Structure
 from hwsearch.spaces import Architecture, SearchSpace
+from hwsearch.spaces.rows import distinct
 
 #: spaces up to this size are predicted whole; of a larger one, the neighbours of so many front members are
 WHOLE, NEIGHBOURHOODS = 20_000, 24
+#: children a generation of the inner evolution, which are predicted together
+OFFSPRING = 1000
 #: measurements that are learnt from, at most
 MOST = 400
 #: joint posterior samples, candidates they are taken of, and measured architectures that these are compared with
@@ -79,7 +82,7 @@ class PlumbSearcher(Searcher):
         exact: Mapping[str, RowFunction] | None = None,
         confidence: Mapping[str, float] | None = None,
         start: int = 20,
-        inner_evaluations: int = 10_000,
+        inner_evaluations: int = 40_000,
         population: int = 200,
     ) -> None:
         plain = {"start": start, "inner_evaluations": inner_evaluations, "population": population}
@@ -169,13 +172,13 @@ class PlumbSearcher(Searcher):
         if self._start <= 2:
             return ends[: self._start]
         if self.space.cardinality <= self._start:
-            return _distinct([ends, self.rng.permutation(self._all()[0])])
+            return distinct(np.concatenate([ends, self.rng.permutation(self._all()[0])]))
         if self.space.cardinality <= WHOLE:
             pool = self.rng.permutation(self._all()[0])[:POOL]
         else:
             draws = [self.space.sample_balanced_array(POOL // 5, self.rng, self._cost) for _ in range(5)]
             pool = np.concatenate(draws)
-        pool = _distinct([ends, pool])
+        pool = distinct(np.concatenate([ends, pool]))
         value = np.log(np.maximum(np.asarray(self._cost(pool), dtype=np.float64), 1e-12))
         size = min(self._start, len(pool))
         goals = np.linspace(value.min(), value.max(), size)
@@ -199,50 +202,52 @@ class PlumbSearcher(Searcher):
         """The whole of a small space: rows (n, genes) and their features."""
         if self._everything is None:
             rows = self.space.enumerate_array()
-            self._everything = rows, self._beliefs.structure.features(rows)
+            self._everything = rows, self._beliefs.structure.features(rows, np.float32)
         return self._everything
 
-    def _score(self, view: View) -> Callable[[Rows], tuple[FloatArray, FloatArray]]:
+    def _score(self, beliefs: Beliefs, view: View) -> Callable[[Rows], tuple[FloatArray, FloatArray]]:
         """A view's costs and violations of the limits, in which a limit asked for with confidence has its margin."""
 
         def score(rows: Rows) -> tuple[FloatArray, FloatArray]:
             costs = view(rows)
-            judged = costs if self._deviations is None else self._beliefs.bound(rows, self._deviations)
+            judged = costs if self._deviations is None else beliefs.bound(rows, self._deviations)
             return costs, self.violation(judged * signs(self.objectives))
 
         return score
 
     def _candidates(self, busy: IntArray) -> tuple[IntArray, int]:
         """Promising rows that are neither told nor busy, and how many were predicted."""
-        mean = self._score(self._beliefs.mean)
-        hope = self._score(lambda rows: self._beliefs.bound(rows, -HOPE))
+        beliefs = self._beliefs.single()
+        mean = self._score(beliefs, beliefs.mean)
+        hope = self._score(beliefs, lambda rows: beliefs.bound(rows, -HOPE))
         if self.space.cardinality <= WHOLE:
-            every = Rows(self._beliefs, *self._all())
+            every = Rows(beliefs, *self._all())
             rows = self._fresh(every.rows, *mean(every), busy, 4 * SHORTLIST)
-            some = Rows(self._beliefs, rows)
+            some = Rows(beliefs, rows)
             found = [rows[: SHORTLIST // 2], self._fresh(rows, *hope(some), busy, SHORTLIST // 2)]
-            return _distinct(found), len(every.rows)
+            return distinct(np.concatenate(found)), len(every.rows)
         best = self.rows_at(leading(self.costs(self.values), self.violation(self.values), self._population // 4))
         start = np.concatenate([best, self._elite])
+        fresh = self.space.sample_balanced_array(max(2, self._population - len(start)), self.rng, self._cost)
         found, used = [], 0
         for k, view in enumerate((mean, hope)):
-            fresh = self.space.sample_balanced_array(max(2, self._population - len(start)), self.rng, self._cost)
             rows, costs, violation = evolve(
                 self.space,
-                lambda rows, view=view: view(Rows(self._beliefs, rows)),  # type: ignore[misc]
+                lambda rows, view=view: view(Rows(beliefs, rows)),  # type: ignore[misc]
                 np.concatenate([start, fresh]),
                 population=self._population,
                 evaluations=max(self._population, self._evaluations // 2),
                 mating=Mating(),
                 rng=self.rng,
+                offspring=OFFSPRING,
             )
             used += len(rows)
             found.append(self._fresh(rows, costs, violation, busy, SHORTLIST // 2))
             if k == 0:
                 self._elite = rows[leading(costs, violation, self._population // 2)]
-        near = _distinct([self.space.neighbours_array(row) for row in best[:NEIGHBOURHOODS]])
-        found.append(self._fresh(near, *mean(Rows(self._beliefs, near)), busy, SHORTLIST // 4))
-        return _distinct(found), used + len(near)
+        near = distinct(np.concatenate([self.space.neighbours_array(row) for row in best[:NEIGHBOURHOODS]]))
+        found.append(self._fresh(near, *mean(Rows(beliefs, near)), busy, SHORTLIST // 4))
+        return distinct(np.concatenate(found)), used + len(near)
 
     def _fresh(self, rows: IntArray, costs: FloatArray, violation: FloatArray, busy: IntArray, n: int) -> IntArray:
         """The best n of rows that are neither told nor busy, best first."""
@@ -341,9 +346,3 @@ class _Plan:
         self._seen = np.column_stack([self._seen, column])
         self.variance = self.variance - column**2
         self.taken.append(k)
-
-
-def _distinct(found: Sequence[IntArray]) -> IntArray:
-    """All rows, each once, in the order of their first place."""
-    rows = np.concatenate(found)
-    return rows[np.sort(np.unique(row_keys(rows), return_index=True)[1])]

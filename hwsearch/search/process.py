@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
@@ -108,42 +108,48 @@ class Process:
         return self.warp.inverse(self._mean + self._scale * t)
 
     # ------------------------------------------------------------------ posterior
-    def mean(self, features: Features, curves: Sequence[FloatArray]) -> FloatArray:
+    def single(self) -> Process:
+        """The same posterior for features in single precision: two to four times faster, to some 1e-4 deviations."""
+        out = copy(self)
+        for name in ("_root", "_alpha", "_curved"):
+            setattr(out, name, getattr(self, name).astype(np.float32))
+        for name in ("_prior", "_seen", "_effects"):
+            setattr(out, name, {block: part.astype(np.float32) for block, part in getattr(self, name).items()})
+        return out
+
+    def mean(self, features: Features, curves: FloatArray) -> FloatArray:
         """Posterior mean (k,), standardised; curves : of these features with the measured ones."""
-        out = np.full(len(features["genes"]), CONSTANT * float(self._alpha.sum()))
+        out = np.full(len(features["genes"]), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
         for block, effects in self._effects.items():
             out += features[block] @ effects
         for weight, curve in zip(self._curved, curves, strict=True):
             out += curve @ (weight * self._alpha)
         return out
 
-    def bound(self, features: Features, curves: Sequence[FloatArray], deviations: float) -> FloatArray:
+    def bound(self, features: Features, curves: FloatArray, deviations: float) -> FloatArray:
         """So many posterior deviations above the mean (k,), standardised."""
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
-        prior = np.full(len(cross), CONSTANT)
+        prior = CONSTANT + self._curved @ self.structure.own_curves(features)
         for block, covariance in self._prior.items():
-            prior += ((features[block] @ covariance) * features[block]).sum(axis=1)
-        prior += self._curved @ self.structure.own_curves(features)
-        deviation = np.sqrt(np.maximum(prior - (seen**2).sum(axis=0), 1e-12))
-        return np.asarray(cross @ self._alpha + deviations * deviation)
+            prior += np.einsum("ij,ij->i", features[block] @ covariance, features[block])
+        deviation = np.sqrt(np.maximum(prior - np.einsum("ij,ij->j", seen, seen), 1e-12))
+        return np.asarray(self.mean(features, curves) + deviations * deviation)
 
-    def joint(self, features: Features, curves: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    def joint(self, features: Features, curves: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Posterior mean (k,) and covariance (k, k), standardised."""
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
         own = CONSTANT - seen.T @ seen
         for block, covariance in self._prior.items():
             own += features[block] @ covariance @ features[block].T
-        for weight, curve in zip(self._curved, self.structure.curves(features, features), strict=True):
-            own += weight * curve
+        own += np.tensordot(self._curved, self.structure.curves(features, features), 1)
         return cross @ self._alpha, own
 
-    def _cross(self, features: Features, curves: Sequence[FloatArray]) -> FloatArray:
-        """Prior covariance (k, n) with the measured rows."""
-        out = np.full((len(features["genes"]), len(self._alpha)), CONSTANT)
+    def _cross(self, features: Features, curves: FloatArray) -> FloatArray:
+        """Prior covariance (k, n) with the measured ones."""
+        cross = np.tensordot(self._curved, curves, 1)
+        cross += cross.dtype.type(CONSTANT)
         for block, seen in self._seen.items():
-            out += features[block] @ seen
-        for weight, curve in zip(self._curved, curves, strict=True):
-            out += weight * curve
-        return out
+            cross += features[block] @ seen
+        return np.asarray(cross)

@@ -16,6 +16,7 @@ from hwsearch.search.gaussian import GaussianProcess
 from hwsearch.search.parego import MOST
 from hwsearch.search.rounds import RoundSearcher
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import distinct
 
 
 class QnehviSearcher(RoundSearcher):
@@ -111,7 +112,7 @@ class QnehviSearcher(RoundSearcher):
             scored, costs = scored[new], costs[new]
             found.append(scored[self._ranking(costs * signs, wanted // 2)])
         both = np.concatenate(found)
-        return both[np.sort(np.unique(both, axis=0, return_index=True)[1])]
+        return distinct(both)
 
     @staticmethod
     def _greedy(front: FloatArray, costs: FloatArray, reference: FloatArray, n: int) -> list[int]:

@@ -14,7 +14,7 @@ from hwsearch.search.base import BoolArray, FloatArray, IntArray, Searcher
 from hwsearch.search.evolution import rank_and_crowding
 from hwsearch.search.models import Model, make_model
 from hwsearch.spaces import SearchSpace
-from hwsearch.spaces.rows import RowSet, row_keys
+from hwsearch.spaces.rows import RowSet, distinct
 
 #: spaces up to this size are ranked whole
 WHOLE = 50_000
@@ -104,7 +104,7 @@ class RoundSearcher(Searcher):
             for _ in range(DRAWS):
                 more = self.space.sample_array(n, rng)
                 rows = np.concatenate([rows, more if accept is None else more[accept(more)]])
-                rows = rows[np.sort(np.unique(row_keys(rows), return_index=True)[1])][:n]
+                rows = distinct(rows)[:n]
                 if len(rows) == n:
                     break
         if not len(rows):

@@ -139,7 +139,9 @@ class Structure:
                     for i in range(self.space.sizes[a[place]])
                     for j in range(self.space.sizes[b[place]])
                 ]
-        self._slots = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 4)
+        # the two columns of the one-hot encoding
+        genes, values = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
+        self._slots = np.concatenate([[0], np.cumsum(self.space.sizes)])[genes] + values
         if not slots:
             return []
         counts = _membership([(slot[0], slot[4], slot[5]) for slot in slots])
@@ -156,8 +158,7 @@ class Structure:
         for part in self.linear:
             z = features[part.block] @ part.map
             self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
-        for curved in self.curved:
-            matrix = self._curve(curved, *self._products(features, features, curved.block))
+        for curved, matrix in zip(self.curved, self.curves(features, features), strict=True):
             self.scale[curved.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
         self.linear = [part for part in self.linear if self.scale[part.name]]
         self.curved = [part for part in self.curved if self.scale[part.name]]
@@ -168,28 +169,29 @@ class Structure:
         return [part.name for part in self.linear] + [part.name for part in self.curved]
 
     # ------------------------------------------------------------------ features
-    def _raw(self, rows: IntArray) -> Features:
-        onehot = self.space.encode_array(rows)
-        out = {"values": onehot}
-        if len(self._slots):
-            a, b, i, j = self._slots.T
-            out["slots"] = ((rows[:, a] == i) & (rows[:, b] == j)).astype(np.float64)
+    def _raw(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
+        onehot = rows[:, self._column_gene] == self._column_value
+        out = {"values": onehot.astype(precision)}
+        if self._slots.size:
+            one, two = self._slots
+            out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
         if self._describe is not None:
             known = np.asarray(self._describe(rows), dtype=np.float64)
             out["known"] = known.reshape(len(rows), -1)
         return out
 
-    def features(self, rows: IntArray) -> Features:
+    def features(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
         """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``; ``genes`` and ``counts``."""
-        out = self._raw(rows)
+        out = self._raw(rows, precision)
         genes = math.sqrt(len(self.space.sizes))
-        out["genes"] = out["values"] / genes
-        out["counts"] = out["values"] @ self._counts / genes**2
-        out["values"] = out["values"] - self._centre["values"]
+        out["genes"] = out["values"] * precision(1.0 / genes)
+        out["counts"] = out["values"] @ (self._counts / genes**2).astype(precision)
+        out["values"] = out["values"] - self._centre["values"].astype(precision)
         if "slots" in out:
-            out["slots"] = out["slots"] - self._centre["slots"]
+            out["slots"] -= self._centre["slots"].astype(precision)
         if "known" in out:
             out["known"] = (out["known"] - self._centre["known"]) / self._spread / math.sqrt(out["known"].shape[1])
+            out["known"] = out["known"].astype(precision)
         return out
 
     # ------------------------------------------------------------------ kernels
@@ -198,24 +200,28 @@ class Structure:
         """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
         x, y = a[block], b[block]
         inner = x @ y.T
-        square = -2.0 * inner
+        square = inner * inner.dtype.type(-2.0)
         square += (x**2).sum(axis=1)[:, None]
         square += (y**2).sum(axis=1)
         return inner, np.maximum(square, 0.0, out=square)
 
     @staticmethod
-    def _curve(part: Curved, inner: FloatArray, square: FloatArray) -> FloatArray:
+    def _curve(part: Curved, inner: FloatArray, square: FloatArray, out: FloatArray) -> None:
         """A curved part's kernel (n, k), not scaled."""
         if part.kind == "pairs":
-            return inner * inner
-        exponent = np.sqrt(square) if part.kind == "rough" else square.copy()
-        exponent *= -1.0 / part.scale
-        return np.exp(exponent, out=exponent)
+            np.multiply(inner, inner, out=out)
+            return
+        exponent = np.sqrt(square, out=out) if part.kind == "rough" else square
+        np.multiply(exponent, out.dtype.type(-1.0 / part.scale), out=out)
+        np.exp(out, out=out)
 
-    def curves(self, a: Features, b: Features) -> list[FloatArray]:
-        """The kernels (n, k) of all curved parts, not scaled."""
+    def curves(self, a: Features, b: Features) -> FloatArray:
+        """The kernels (curved parts, n, k), not scaled."""
         shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
-        return [self._curve(part, *shared[part.block]) for part in self.curved]
+        out = np.empty((len(self.curved), len(a["genes"]), len(b["genes"])), dtype=a["genes"].dtype)
+        for part, kernel in zip(self.curved, out, strict=True):
+            self._curve(part, *shared[part.block], kernel)
+        return out
 
     def stack(self, a: Features, b: Features) -> FloatArray:
         """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
@@ -236,7 +242,7 @@ class Structure:
 
     def own_curves(self, features: Features) -> FloatArray:
         """The curved kernels of each row with itself (curved parts, n), not scaled."""
-        out = np.empty((len(self.curved), len(features["genes"])))
+        out = np.empty((len(self.curved), len(features["genes"])), dtype=features["genes"].dtype)
         for own, part in zip(out, self.curved, strict=True):
             own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
         return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
@@ -29,6 +30,11 @@ def row_keys(rows: NDArray[np.signedinteger]) -> IntArray:
     rows, factors = np.asarray(rows, dtype=np.int64), _factors(rows.shape[1])
     with np.errstate(over="ignore"):
         return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
+
+
+def distinct(rows: IntArray) -> IntArray:
+    """Rows (n, genes), each once, in the order of their first place."""
+    return rows[_distinct(rows, row_keys(rows))[0]]
 
 
 def with_room(array: NDArray, used: int, more: int) -> NDArray:
@@ -175,11 +181,11 @@ class RowSet:
 
 def _distinct(rows: IntArray, keys: IntArray) -> tuple[IntArray, IntArray]:
     """Where each distinct row (n, genes) is first, in ascending order, and which of these each row equals (n,)."""
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    if not (rows == rows[first[inverse]]).all():  # two rows share a key
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        inverse = inverse.reshape(-1)
+    place, found = pd.factorize(keys)  # numbers in the order of appearance
+    first = np.empty(len(found), dtype=np.int64)
+    first[place[::-1]] = np.arange(len(rows))[::-1]
+    if (rows == rows[first[place]]).all():
+        return first, place
+    _, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)  # two rows share a key
     order = np.argsort(first)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    return first[order], place[inverse]
+    return first[order], np.argsort(order)[place.reshape(-1)]

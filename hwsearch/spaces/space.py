@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hwsearch.errors import SpaceError, UnknownArchitectureGene, nearest
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
-from hwsearch.spaces.rows import RowSet
+from hwsearch.spaces.rows import RowSet, distinct
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -52,6 +52,9 @@ class SearchSpace:
             if choice.when is not None:
                 self._link(i, choice)
         self._switch = [np.empty(0, dtype=bool) if on is None else np.append(on, False) for on in self._on]
+        self._levels = list(self._by_depth())
+        #: (gene, value) of each column of the one-hot encoding
+        self._columns = np.repeat(np.arange(len(self.sizes)), self.sizes), _counted(self.sizes)
 
     def _link(self, i: int, choice: Choice) -> None:
         assert choice.when is not None
@@ -69,6 +72,24 @@ class SearchSpace:
         self._parent[i] = parent
         self._on[i] = np.array([v in choice.when.values for v in self.choices[parent].values])
         self._children[parent].append(i)
+
+    def _by_depth(self) -> Iterator[tuple[IntArray, IntArray, IntArray, NDArray[np.bool_]]]:
+        """Conditional genes whose parents have no condition, then those whose parents were among these, and so on.
+
+        Each time (genes (k,), parents (k,), offsets (k,), switches): entry offset + v of the flat switches says whether
+        the parent's value v, or -1, switches the gene on.
+        """
+        depth = np.zeros(len(self.choices), dtype=np.int64)
+        for i in np.flatnonzero(self._parent >= 0):
+            depth[i] = depth[self._parent[i]] + 1
+        for level in range(1, int(depth.max()) + 1):
+            genes = np.flatnonzero(depth == level)
+            parents = self._parent[genes]
+            width = int(self.sizes[parents].max()) + 1  # the last column stays off: it is what -1 finds
+            switches = np.zeros((len(genes), width), dtype=bool)
+            for row, gene in zip(switches, genes, strict=True):
+                row[: len(self._switch[gene])] = self._switch[gene]
+            yield genes, parents, np.arange(len(genes)) * width, switches.ravel()
 
     # ------------------------------------------------------------------ architectures and arrays
     def architecture(self, genes: Mapping[str, Value], *, source: str | None = None) -> Architecture:
@@ -104,9 +125,10 @@ class SearchSpace:
     def canonical(self, rows: IntArray) -> IntArray:
         """Set inactive genes to -1. rows: (n, genes) of value indices; idempotent; the input is not changed."""
         rows = np.array(rows, dtype=np.int64, copy=True)
-        for i, on in enumerate(self._on):
-            if on is not None:
-                rows[~self._active(i, rows), i] = -1
+        for genes, parents, offsets, switches in self._levels:
+            # what is no index finds any switch; `_misplaced` names it
+            on = np.take(switches, rows[:, parents] + offsets, mode="wrap")
+            rows[:, genes] = np.where(on, rows[:, genes], -1)
         return rows
 
     def to_array(self, archs: Iterable[Architecture]) -> IntArray:
@@ -321,17 +343,17 @@ class SearchSpace:
         rows: (n, genes), canonical or not. Genes that a mutation switches on get a uniform value.
         """
         rows = self.canonical(rows)
-        genes = rows.shape[1]
-        rate = 1.0 / genes if rate is None else rate
-        fresh = rng.integers(0, self.sizes, size=rows.shape)
-        full = np.where(rows < 0, fresh, rows)
-        changeable = (rows >= 0) & (self.sizes > 1)
-        flips = (rng.random(rows.shape) < rate) & changeable
+        active = rows >= 0
+        changeable = active & (self.sizes > 1)
+        chance = np.where(changeable, rng.random(rows.shape, dtype=np.float32), 2.0)
+        flips = chance < (1.0 / rows.shape[1] if rate is None else rate)
         idle = np.flatnonzero(~flips.any(axis=1) & changeable.any(axis=1))
-        if len(idle):
-            flips[idle, np.argmax(np.where(changeable[idle], rng.random((len(idle), genes)), -1.0), axis=1)] = True
-        step = rng.integers(1, np.maximum(self.sizes, 2), size=rows.shape)
-        return self.canonical(np.where(flips, (full + step) % self.sizes, full))
+        flips[idle, np.argmin(chance[idle], axis=1)] = True
+        # a new value of a gene that was off, or how far one that flips moves on
+        drawn = _below(self.sizes - active, rng)
+        moved = rows + 1 + drawn
+        moved = np.where(moved >= self.sizes, moved - self.sizes, moved)
+        return self.canonical(np.where(active, np.where(flips, moved, rows), drawn))
 
     def mutate(self, arch: Architecture, rng: np.random.Generator, rate: float | None = None) -> Architecture:
         """An architecture that differs from `arch` in at least one active gene."""
@@ -343,10 +365,10 @@ class SearchSpace:
         a, b: (n, genes). Genes inactive in both parents but active in the child get a uniform value.
         """
         a, b = self.canonical(a), self.canonical(b)
-        child = np.where(rng.random(a.shape) < 0.5, a, b)
+        child = np.where(rng.random(a.shape, dtype=np.float32) < 0.5, a, b)
         child = np.where(child < 0, np.maximum(a, b), child)
-        child = np.where(child < 0, rng.integers(0, self.sizes, size=a.shape), child)
-        return self.canonical(child)
+        drawn = _below(np.broadcast_to(self.sizes, a.shape), rng)
+        return self.canonical(np.where(child < 0, drawn, child))
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         rows = self.to_array([a, b])
@@ -361,15 +383,14 @@ class SearchSpace:
 
     def neighbours_array(self, row: IntArray) -> IntArray:
         """As `neighbours`, of one canonical row (genes,), as rows (n, genes)."""
-        gene = np.repeat(np.arange(len(row)), self.sizes)
-        value = np.concatenate([np.arange(size) for size in self.sizes])
+        gene, value = self._columns
         real = (row[gene] >= 0) & (row[gene] != value)
         gene, value = gene[real], value[real]
         fills = np.stack([np.zeros_like(self.sizes), (self.sizes - 1) // 2, self.sizes - 1])
         new = np.tile(np.where(row < 0, fills, row), (len(gene), 1))
         new[np.arange(len(new)), np.repeat(gene, 3)] = np.repeat(value, 3)
         new = self.canonical(new)
-        return new[np.sort(np.unique(new, axis=0, return_index=True)[1])]
+        return distinct(new)
 
     def project(self, rows: IntArray, rng: np.random.Generator) -> IntArray:
         """The rows of this space nearest to rows (n, genes): here their canonical form; see `TableSpace`."""
@@ -397,12 +418,9 @@ class SearchSpace:
         rows = self.canonical(rows)
         if encoding == "ordinal":
             return (rows + 1) / self.sizes
-        width = len(self.feature_names(encoding))
-        offsets = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
-        out = np.zeros((len(rows), width))
-        r, c = np.nonzero(rows >= 0)
-        out[r, offsets[c] + rows[r, c]] = 1.0
-        return out
+        self.feature_names(encoding)  # raises the error that names an unknown one
+        gene, value = self._columns
+        return (rows[:, gene] == value).astype(np.float64)
 
     def encode(self, archs: Sequence[Architecture], encoding: str = "onehot") -> FloatArray:
         """Features (n, columns) of architectures; columns as in `feature_names`."""
@@ -443,3 +461,13 @@ class SearchSpace:
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {len(self.choices)} genes, {self.cardinality:.3g} architectures)"
+
+
+def _counted(sizes: IntArray) -> IntArray:
+    """0 to size - 1 of each size, one after the other."""
+    return np.concatenate([np.arange(size) for size in sizes])
+
+
+def _below(ends: IntArray, rng: np.random.Generator) -> IntArray:
+    """Uniform integers from 0 to ends - 1; 0 where an end is 0. Ends are below 2^22, so that none rounds up to its end."""
+    return np.asarray((rng.random(ends.shape, dtype=np.float32) * ends.astype(np.float32)).astype(np.int64))

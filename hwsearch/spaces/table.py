@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwsearch.errors import SpaceError
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
+from hwsearch.spaces.rows import distinct
 from hwsearch.spaces.space import Cost, IntArray, SearchSpace
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class TableSpace(SearchSpace):
             )
         table = self.canonical(table)
         self._check_rows(table)
-        table = table[np.sort(np.unique(table, axis=0, return_index=True)[1])]
+        table = distinct(table)
         table.flags.writeable = False
         self.table: IntArray = table
         self._place = {row.tobytes(): k for k, row in enumerate(table)}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -380,46 +381,58 @@ class ElasticMobileNetV3(Supernet):
         return renamed(state, self.state_dict(), spellings)
 
     # ------------------------------------------------------------------ costs, vectorised
-    def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
-        """MACs, params and activations, whole and by stage; one pass over the blocks, vectorised over rows."""
-        c, space = self.config, self.space
-        rows = space.canonical(rows)
-        column = {n: rows[:, i] for i, n in enumerate(space.names)}
-        side = np.array(c.resolutions)[column["r"]]
+    @cached_property
+    def _block_costs(self) -> dict[str, FloatArray]:
+        """MACs, params and activations (blocks, resolutions * kernels * expansions), blocks in `positions`' order."""
+        c = self.config
+        side, kernel, expand = (
+            grid.ravel() for grid in np.meshgrid(c.resolutions, c.kernels, range(len(c.expansions)), indexing="ij")
+        )
         size = -(-side // c.stem_stride)
-        stem = c.stem_width
-        first = c.first_outputs
-        macs = ((27.0 + 9) * stem + stem * first) * size**2
-        params = np.full(len(rows), (27.0 + 9 + 2 * 2) * stem + (stem + 2) * first)
-        acts = (2.0 * stem + first) * size**2
-        out: dict[str, FloatArray] = {}
-        inputs = first
-        kernel_values, expand_values = np.array(c.kernels), np.array(c.expansions, dtype=np.float64)
+        k2, inputs = kernel**2, c.first_outputs
+        out: dict[str, list[FloatArray]] = {"macs": [], "params": [], "activations": []}
         for s, stage in enumerate(c.stages):
-            stage_macs = np.zeros(len(rows))
-            stage_acts = np.zeros(len(rows))
             before = size
             size = -(-size // stage.stride)
             for j in range(max(c.stage_depths(s))):
-                i = s * c.max_depth + j
-                on = column[f"ks[{i}]"] >= 0
-                k2 = kernel_values[column[f"ks[{i}]"]] ** 2
-                mid = _middle_widths(inputs, expand_values)[column[f"e[{i}]"]]
+                mid = _middle_widths(inputs, c.expansions)[expand]
                 grid_in = (before if j == 0 else size) ** 2
-                block = mid * inputs * grid_in + mid * k2 * size**2 + mid * stage.width * size**2
+                macs = mid * inputs * grid_in + mid * k2 * size**2 + mid * stage.width * size**2
                 weights = mid * inputs + mid * k2 + mid * stage.width + 2 * (2 * mid + stage.width)
                 if stage.se:
-                    squeeze = _squeeze_widths(inputs, expand_values)[column[f"e[{i}]"]]
-                    block = block + 2 * mid * squeeze
+                    squeeze = _squeeze_widths(inputs, c.expansions)[expand]
+                    macs = macs + 2 * mid * squeeze
                     weights = weights + 2 * mid * squeeze + mid + squeeze
-                stage_macs += np.where(on, block, 0)
-                stage_acts += np.where(on, mid * (grid_in + size**2) + stage.width * size**2, 0)
-                params += np.where(on, weights, 0)
+                out["macs"].append(macs)
+                out["params"].append(weights)
+                out["activations"].append(mid * (grid_in + size**2) + stage.width * size**2)
                 inputs = stage.width
-            out[f"macs_stage{s}"] = stage_macs
-            out[f"activations_stage{s}"] = stage_acts
-            macs = macs + stage_macs
-            acts = acts + stage_acts
+        return {name: np.array(columns) for name, columns in out.items()}
+
+    def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
+        """MACs, params and activations, whole and by stage, vectorised over rows."""
+        c, space = self.config, self.space
+        rows = space.canonical(rows)
+        position = {n: i for i, n in enumerate(space.names)}
+        places = [(s, s * c.max_depth + j) for s, j in c.positions()]
+        kernel, expand = (rows[:, [position[f"{kind}[{i}]"] for _, i in places]] for kind in ("ks", "e"))
+        resolution = rows[:, position["r"]]
+        on = kernel >= 0
+        table = self._block_costs
+        entry = (resolution[:, None] * len(c.kernels) + kernel) * len(c.expansions) + expand
+        entry = np.where(on, entry, 0) + np.arange(len(places)) * table["macs"].shape[1]
+        stages = np.array([s for s, _ in places])[:, None] == np.arange(len(c.stages))
+        by_stage = {name: np.where(on, part.ravel()[entry], 0.0) @ stages for name, part in table.items()}
+
+        side = np.array(c.resolutions)[resolution]
+        size = -(-side // c.stem_stride)
+        stem, first = c.stem_width, c.first_outputs
+        macs = ((27.0 + 9) * stem + stem * first) * size**2 + by_stage["macs"].sum(axis=1)
+        params = (27.0 + 9 + 2 * 2) * stem + (stem + 2) * first + by_stage["params"].sum(axis=1)
+        acts = (2.0 * stem + first) * size**2 + by_stage["activations"].sum(axis=1)
+        for stage in c.stages:
+            size = -(-size // stage.stride)
+        inputs = c.stages[-1].width
         if c.final_width is None:
             macs = macs + inputs * c.mix_width * size**2
             params = params + (inputs + 2) * c.mix_width
@@ -430,8 +443,12 @@ class ElasticMobileNetV3(Supernet):
             acts = acts + c.final_width * size**2 + c.mix_width
         macs = macs + c.mix_width * c.classes
         params = params + (c.mix_width + 1) * c.classes
-        depth = sum(np.array(c.stage_depths(s))[column[f"d[{s}]"]] for s in range(len(c.stages)))
-        return {"macs": macs, "params": params, "activations": acts, "blocks": np.asarray(depth, np.float64), **out}
+        out = {"macs": macs, "params": params, "activations": acts, "blocks": on.sum(axis=1).astype(np.float64)}
+        for s in range(len(c.stages)):
+            out[f"macs_stage{s}"], out[f"activations_stage{s}"] = (
+                by_stage[name][:, s] for name in ("macs", "activations")
+            )
+        return out
 
     def macs_array(self, rows: IntArray) -> FloatArray:
         return self._costs(rows)["macs"]
@@ -454,11 +471,11 @@ class _Residual(nn.Module):
         return x + self.body(x)  # type: ignore[no-any-return]
 
 
-def _middle_widths(inputs: int, expansions: FloatArray) -> FloatArray:
+def _middle_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
     return np.array([make_divisible(round(inputs * float(e)), 8) for e in expansions], dtype=np.float64)
 
 
-def _squeeze_widths(inputs: int, expansions: FloatArray) -> FloatArray:
+def _squeeze_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
     return np.array([make_divisible(int(m) // 4) for m in _middle_widths(inputs, expansions)], dtype=np.float64)
 
 

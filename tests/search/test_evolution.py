@@ -9,6 +9,8 @@ from pymoo.core.individual import Individual
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
+from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from hwsearch.search import evolution
 from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
@@ -46,6 +48,22 @@ def test_survival_is_pymoos(m: int, infeasible: int) -> None:
         assert len(mine) == 25 and all(np.isinf(crowding[i]) for i in swapped) and len({rank[i] for i in swapped}) <= 1
         assert everyone == set(range(60))
         assert all(crowding[i] == pytest.approx(d) for i, d in distance.items())
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_ranks_and_crowding_with_ties_are_pymoos(m: int) -> None:
+    rng = np.random.default_rng(m)
+    distance = get_crowding_function("cd")
+    for _ in range(30):
+        costs = np.round(rng.random((int(rng.integers(1, 50)), m)), int(rng.integers(1, 3)))
+        wanted = int(rng.integers(1, len(costs) + 1))
+        rank, crowding = rank_and_crowding(costs, np.zeros(len(costs)), wanted)
+        fronts = NonDominatedSorting().do(costs, n_stop_if_ranked=wanted)
+        for k, front in enumerate(fronts):
+            assert (rank[front] == k).all()
+            assert crowding[front] == pytest.approx(distance.do(costs[front]))
+        rest = np.setdiff1d(np.arange(len(costs)), np.concatenate(fronts))
+        assert (rank[rest] == len(fronts)).all() and (crowding[rest] == 0.0).all()
 
 
 def test_failed_rows_rank_last() -> None:

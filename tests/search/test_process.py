@@ -89,6 +89,19 @@ def test_posterior_is_that_of_the_textbook(structure: Structure, fitted: tuple) 
     assert process.bound(other, curves, 2.0) == pytest.approx(mean + 2.0 * np.sqrt(np.diag(covariance)), abs=1e-6)
 
 
+def test_single_precision_is_near(structure: Structure, fitted: tuple) -> None:
+    process, features, _, _ = fitted
+    other = space().sample_array(200, np.random.default_rng(3))
+    exact = structure.features(other)
+    rough = structure.features(other, np.float32)
+    seen = {name: block.astype(np.float32) for name, block in features.items()}
+    curves, rough_curves = structure.curves(exact, features), structure.curves(rough, seen)
+    quick = process.single()
+    assert rough_curves.dtype == np.float32 and quick._alpha.dtype == np.float32 and process._alpha.dtype == np.float64
+    assert quick.mean(rough, rough_curves) == pytest.approx(process.mean(exact, curves), abs=1e-4)
+    assert quick.bound(rough, rough_curves, -2.0) == pytest.approx(process.bound(exact, curves, -2.0), abs=1e-3)
+
+
 def test_weights_maximise_the_evidence_times_the_prior(structure: Structure, fitted: tuple) -> None:
     process, _, stack, y = fitted
     t = (process.warp(y) - process._mean) / process._scale
