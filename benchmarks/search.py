@@ -323,6 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--any-version", action="store_true", help="take finished runs of other versions of the code, too"
     )
+    parser.add_argument("--on-record", action="store_true", help="run nothing: show what the folder holds")
     parser.add_argument("--real", action="store_true", help="also the embedded supernet, measured on this computer")
     parser.add_argument(
         "--replicas", action="store_true", help="check the rivals against published figures, nothing else"
@@ -360,7 +361,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     best = bests(names, args.folder, args.processes)
     record = Record(args.folder, args.any_version)
-    run_all([cell for group in cells.values() for cell in group], record, args.processes)
+    if args.on_record:
+        cells = {name: [cell for cell in group if record.find(cell) is not None] for name, group in cells.items()}
+        cells = {name: group for name, group in cells.items() if group}
+        names = list(cells)
+    else:
+        run_all([cell for group in cells.values() for cell in group], record, args.processes)
 
     tasks: dict[str, dict[str, dict[str, Any]]] = {}
     facts = {}
