@@ -163,7 +163,7 @@ class SearchConfig(_Part):
     tactic: str = "default"
     rounds: int = Field(3, ge=0)
     per_round: int = Field(8, ge=1)
-    inner_evaluations: int = Field(20000, ge=100)
+    inner_evaluations: int = Field(40000, ge=100)
     seed: int = 0
     stop_gain: float = Field(0.002, ge=0, lt=1)
     prefer: Literal["front", "knee", "reference"] = "front"

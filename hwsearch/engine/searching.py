@@ -197,13 +197,13 @@ def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dic
 
 
 def _tell(view: View, searcher: Any, frame: pd.DataFrame) -> None:
-    """Tell a fresh searcher everything measured, incomplete rows as well if it learns from them."""
+    """Tell a fresh searcher everything measured and its noise, incomplete rows as well if it learns from them."""
     values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
     usable = ~np.isnan(values)
     rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
     if rows.any():
         archs = archs_of(frame)
-        searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows])
+        searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], view.noise(frame)[rows])
 
 
 def _plain(value: Any) -> Any:

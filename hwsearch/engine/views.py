@@ -140,8 +140,10 @@ class View:
 
     def shares(self, latency: FloatArray) -> dict[str, FloatArray]:
         """See `shares`, of latencies (..., devices) in milliseconds."""
-        weight = np.array([d.weight for t in self.targets for d in self.campaign.config.device if d.name == t.name])
-        return shares(latency, self.scales(), weight)
+        return shares(latency, self.scales(), self._weights())
+
+    def _weights(self) -> FloatArray:
+        return np.array([d.weight for t in self.targets for d in self.campaign.config.device if d.name == t.name])
 
     def scales(self) -> FloatArray:
         """(devices,) milliseconds that count as 1: the limit, or else the largest subnet's latency in the search."""
@@ -169,6 +171,42 @@ class View:
             replace(o, limit=o.limit.resolve(largest.get(o.name))) if o.limit is not None else o
             for o in self.objectives
         ]
+
+    # ------------------------------------------------------------------ how well it is known
+    def noise(self, frame: pd.DataFrame) -> FloatArray:
+        """Standard deviations (subnets, objectives) of the values of a `frame` of the search; NaN where they are not known.
+
+        What is measured on a device has that of its interval. Scores are of the same examples for all subnets, so that their
+        intervals say little of how two of them compare: theirs are left to whoever sees many.
+        """
+        out = np.full((len(frame), len(self.objectives)), np.nan)
+        for j, o in enumerate(self.objectives):
+            if o.name in (WORST, WEIGHTED):
+                out[:, j] = self._share_noise(frame, o.name)
+            elif o.metric in DEVICE_METRICS:
+                out[:, j] = self._device_noise(frame, self.targets[0], o.metric)
+        return out
+
+    def _device_noise(self, frame: pd.DataFrame, target: Target, metric: str) -> FloatArray:
+        """Standard deviations (subnets,) of one metric on one device, in its unit."""
+        confidence = self.campaign.protocol.confidence
+        found = find_metric(self.campaign, target, metric, "search")
+        out = np.full(len(frame), np.nan)
+        for i, arch_id in enumerate(frame["arch_id"]):
+            m = found.get(arch_id)
+            if m is not None and m.value and m.low and m.high:
+                out[i] = m.value * own_error(m.low, m.high, confidence)
+        return out
+
+    def _share_noise(self, frame: pd.DataFrame, name: str) -> FloatArray:
+        """That of the shares: of the device that is the worst, or of the weighted mean of independent latencies."""
+        scales = self.scales()
+        error = np.stack([self._device_noise(frame, t, "latency_ms") for t in self.targets], axis=1) / scales
+        if name == WORST:
+            latency = frame[[f"latency_ms@{t.name}" for t in self.targets]].to_numpy(dtype=np.float64)
+            worst = np.argmax(np.nan_to_num(latency / scales), axis=1)
+            return np.asarray(error[np.arange(len(error)), worst])
+        return np.asarray(np.sqrt(error**2 @ (self._weights() / self._weights().sum()) ** 2))
 
     # ------------------------------------------------------------------ what might as well have been measured
     def draws(self, frame: pd.DataFrame, size: int, rng: np.random.Generator) -> FloatArray:

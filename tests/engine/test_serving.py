@@ -275,3 +275,36 @@ def test_the_command_line_asks_for_all_devices(measured, monkeypatch, capsys) ->
     front = json.loads(said("front", folder, "--serve", "weighted", "--json"))["front"]
     assert {"latency_ms@one", "latency_ms@two", "latency_share_weighted", "front_probability"} <= set(front[0])
     assert "on one: top-1" in said("pick", folder, "--device", "one", "--limit", "accuracy>=80")
+
+
+@pytest.mark.parametrize("form", ["each", "worst", "weighted"])
+def test_the_tactic_is_told_how_well_each_value_is_known(boards, form, monkeypatch) -> None:
+    """The told noise against draws of latencies within the intervals that the store holds."""
+    campaign = boards(noise=0.02, objective=[ACCURACY, LATENCY], search={"rounds": 1, "per_round": 2, "serve": form})
+    for step in BEFORE:
+        step(campaign)
+    told = []
+    monkeypatch.setattr(
+        RandomSearcher, "tell", lambda self, archs, values, noise=None: told.append((self, archs, noise))
+    )
+    monkeypatch.setattr(searching, "find", lambda name: RandomSearcher)
+    monkeypatch.setattr(searching, "create", lambda name, *args, **options: RandomSearcher(*args, **options))
+    proposed = searching._propose(campaign, 0, 2)
+    assert set(proposed["devices"]) == ({"one", "two"} if form == "each" else {ALL})
+    rng, rows = np.random.default_rng(0), campaign.store.frame(metric="latency_ms", purpose="search")
+    for (_, archs, noise), view in zip(told, views(campaign), strict=True):
+        names = [o.name for o in view.objectives]
+        assert noise.shape == (len(archs), len(names)) and np.isnan(noise[:, names.index("accuracy")]).all()
+        for arch, own in zip(archs[:5], noise[:, 1 - names.index("accuracy")], strict=False):
+            drawn = []
+            for target in view.targets:
+                m = rows[(rows["arch_id"] == arch.id) & (rows["subject"] == target.fingerprint)].iloc[0]
+                half = np.log(m["high"] / m["low"]) / 2 / 1.96 / np.sqrt(2)
+                drawn.append(m["value"] * np.exp(half * rng.standard_normal(40_000)))
+            value = np.stack(drawn, axis=1)
+            if form != "each":
+                value = view.shares(value)[f"latency_share_{form}"][:, None]
+            if form == "worst":  # the worst of two near ones varies less than each
+                assert own >= 0.9 * value.std()
+            else:
+                assert own == pytest.approx(value.std(), rel=0.06)
