@@ -224,6 +224,7 @@ def summary(tasks: dict[str, dict[str, dict[str, Any]]], new: dict[str, Any]) ->
     hv100, hv150, hv300 : mean over the devices of ``ofa`` of the median share of the best known hypervolume
     nb201_query_ratio : WeakNAS's mean queries to the optimum over ours, the least of the data sets
     new_device_share : the least median share after 10 latencies on a new device, over devices
+    new_device_share_of_all : the same as a share of what all latencies give
     """
     multi = [t for t in tasks.values() if OURS in t and "share" in t[OURS]]
     ofa = [t[OURS] for name, t in tasks.items() if name.startswith("ofa/") and OURS in t]
@@ -247,6 +248,7 @@ def summary(tasks: dict[str, dict[str, dict[str, Any]]], new: dict[str, Any]) ->
         else None,
         "inner_evals_per_s": round(float(np.median(speeds))) if speeds else None,
         "new_device_share": min(tens) if tens else None,
+        "new_device_share_of_all": round(min(d["10"][1] / d["all"][1] for d in new.values()), 4) if new else None,
     }
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from hwsearch.errors import SearchError, nearest
+from hwsearch.plugins import entry_points
 from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet
 

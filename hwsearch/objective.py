@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsearch.errors import LimitError, nearest
+from hwsearch.plugins import entry_points
 
 #: directions of the metrics the engine knows; others must say theirs
 DIRECTIONS = {

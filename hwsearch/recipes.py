@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.export import write_atomic
+from hwsearch.plugins import entry_points
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet

@@ -284,6 +284,7 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
         "nb201_query_ratio",
         "inner_evals_per_s",
         "new_device_share",
+        "new_device_share_of_all",
     }
     assert (tmp_path / "nb201-pixel3-200.png").stat().st_size > 10_000
 

@@ -9,11 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from hwsearch.errors import DeviceError, nearest
 from hwsearch.inputs import Input, InputsLike, as_inputs
+from hwsearch.plugins import entry_points
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from hwsearch._verbs import make_callable
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objective import Objective
+from hwsearch.plugins import entry_points
 from hwsearch.search.base import Searcher
 from hwsearch.spaces import SearchSpace
 
@@ -56,7 +56,9 @@ def find(name: str) -> type[Searcher]:
 
     Raises SearchError for an unknown name and for an entry point that is not a `Searcher`.
     """
-    for entry in entry_points(group=GROUP, name=name):
+    for entry in entry_points(group=GROUP):
+        if entry.name != name:
+            continue
         found = entry.load()
         if not (isinstance(found, type) and issubclass(found, Searcher)):
             raise SearchError(f"entry point {name!r} of {GROUP!r} gives {found!r}, which is not a Searcher class.")

@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +22,7 @@ from torch import Tensor
 from hwsearch.errors import CheckpointError, HwsearchError, SupernetError, nearest
 from hwsearch.images import Preprocess, read_images
 from hwsearch.inputs import Data
+from hwsearch.plugins import entry_points
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
 
