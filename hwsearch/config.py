@@ -158,6 +158,8 @@ class SearchConfig(_Part):
     serve : what a subnet is for: ``each`` device has a front of its own; or one subnet for all of them, judged by its
         latency on the ``worst`` device or by the ``weighted`` mean, each as a share of that device's limit, or else of the
         largest subnet's latency there
+    earlier : folders of campaigns, of this supernet or another, on any device: what they measured is predicted for this
+        campaign's subnets, and the tactic finds out how much it tells
     """
 
     tactic: str = "default"
@@ -169,6 +171,7 @@ class SearchConfig(_Part):
     prefer: Literal["front", "knee", "reference"] = "front"
     reference: dict[str, float] | None = None
     serve: Literal["each", "worst", "weighted"] = "each"
+    earlier: list[str] = []
 
     @model_validator(mode="after")
     def _preference(self) -> SearchConfig:
@@ -380,6 +383,9 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
         update={
             "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
             "data": data,
+            "search": config.search.model_copy(
+                update={"earlier": [str(Path(f).absolute()) for f in config.search.earlier]}
+            ),
             "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
             "store": config.store if config.store and "://" in config.store else place(config.store),
         }

@@ -30,6 +30,7 @@ from hwsearch.supernets.catalogue import LoadedSupernet, entry
 
 if TYPE_CHECKING:
     from hwsearch.engine.cluster import Cluster
+    from hwsearch.engine.earlier import Earlier
 
 CONFIG_FILE = "campaign.toml"
 
@@ -156,6 +157,13 @@ class Campaign:
             loaded.net.sort_channels()
             loaded = LoadedSupernet.of(loaded.entry, loaded.net)
         return loaded
+
+    @cached_property
+    def earlier(self) -> Earlier:
+        """What the campaigns of ``[search] earlier`` measured, as predictions."""
+        from hwsearch.engine.earlier import Earlier  # it takes a campaign
+
+        return Earlier(self, self.config.search.earlier)
 
     @property
     def space(self) -> SearchSpace:

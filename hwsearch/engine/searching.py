@@ -89,6 +89,8 @@ def _state_name(campaign: Campaign) -> str:
         name += f":{c.prefer}{sorted((c.reference or {}).items()) if c.reference else ''}"
     if c.serve != "each":
         name += f":{c.serve}" + ",".join(f"{d.weight:g}" for d in campaign.config.device)
+    if c.earlier:
+        name += ":" + ",".join(c.earlier)
     return name
 
 
@@ -179,6 +181,12 @@ def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -
 
 def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
     """What a tactic that predicts is told of the supernet, as far as it takes it."""
+    c = campaign.config.search
+    if c.earlier and "earlier" not in takes:
+        raise CampaignError(
+            f"tactic {c.tactic!r} cannot learn from earlier campaigns.",
+            hint="Use tactic = 'default', or leave [search] earlier out.",
+        )
     if "exact" not in takes:
         return {}
     net = campaign.loaded.net
@@ -186,13 +194,15 @@ def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dic
         "features": lambda rows: feature_matrix(campaign, rows),
         "known": lambda rows: np.column_stack([*net.cost_features(rows).values()]),
         "cost": campaign.loaded.balanced_cost,
-        "inner_evaluations": campaign.config.search.inner_evaluations,
+        "inner_evaluations": c.inner_evaluations,
         "exact": {
             o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows))
             for o in objectives
             if o.metric in computed_metrics()
         },
     }
+    if c.earlier:
+        options["earlier"] = campaign.earlier
     return {k: v for k, v in options.items() if k in takes}
 
 

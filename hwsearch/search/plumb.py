@@ -54,7 +54,8 @@ class PlumbSearcher(Searcher):
     Related: expected hypervolume improvement of batches under noise (Daulton et al. 2021, arXiv 2105.08195).
 
     known : rows (n, genes) to a float array (n, columns), what is known of architectures without measuring: costs,
-        predictions of other devices or of earlier campaigns; default: what the space says of them
+        predictions of other devices; default: what the space says of them
+    earlier : the same of what earlier campaigns measured, whose weight against the rest is found for itself
     cost : rows to a positive cost (n,) that the first sample is spread over; default: the sum of the genes' places
     exact : objective name to a function of rows, for what can be computed (macs, params) and need not be predicted
     confidence : objective name to the probability with which its limit must be met; default: as likely as not
@@ -78,6 +79,7 @@ class PlumbSearcher(Searcher):
         seed: int = 0,
         *,
         known: Callable[[IntArray], FloatArray] | None = None,
+        earlier: Callable[[IntArray], FloatArray] | None = None,
         cost: RowFunction | None = None,
         exact: Mapping[str, RowFunction] | None = None,
         confidence: Mapping[str, float] | None = None,
@@ -98,7 +100,7 @@ class PlumbSearcher(Searcher):
         self._cost = cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
         rng = np.random.default_rng(0)
         sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
-        structure = Structure(space, sample, known or space.describe_array)
+        structure = Structure(space, sample, known or space.describe_array, earlier)
         self._beliefs = Beliefs(structure, self.objectives, exact or {}, MOST)
         self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0

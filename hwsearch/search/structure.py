@@ -49,6 +49,7 @@ class Structure:
 
     known : rows (n, genes) to (n, columns), what is known of architectures without measuring: costs, predictions of
         other devices, facts of the space
+    earlier : the same of what was measured before elsewhere, whose weight is found for itself
     sample : rows (n, genes) by which features are centred and parts brought to unit variance
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
@@ -60,9 +61,10 @@ class Structure:
         space: SearchSpace,
         sample: IntArray,
         known: Callable[[IntArray], FloatArray] | None = None,
+        earlier: Callable[[IntArray], FloatArray] | None = None,
     ) -> None:
         self.space = space
-        self._describe = known
+        self._facts = {name: f for name, f in (("known", known), ("earlier", earlier)) if f is not None}
         self._index()
         self.linear = self._gene_parts() + self._slot_parts()
         self.curved = [
@@ -75,12 +77,12 @@ class Structure:
             self.curved.append(Curved("counts curved", "counts", "rbf", 0.1))
         raw = self._raw(sample)
         self._centre = {name: block.mean(axis=0) for name, block in raw.items()}
-        if "known" in raw:
-            spread = raw["known"].std(axis=0)
-            self._spread = np.where(spread > 1e-9 * (1 + np.abs(self._centre["known"])), spread, np.inf)
-            columns = raw["known"].shape[1]
-            self.linear.append(Linear("known", "known", np.eye(columns)))
-            self.curved.append(Curved("known curved", "known", "rbf", 2.0))
+        self._spread = {}
+        for name in self._facts:
+            spread = raw[name].std(axis=0)
+            self._spread[name] = np.where(spread > 1e-9 * (1 + np.abs(self._centre[name])), spread, np.inf)
+            self.linear.append(Linear(name, name, np.eye(raw[name].shape[1])))
+            self.curved.append(Curved(f"{name} curved", name, "rbf", 2.0))
         self.scale: dict[str, float] = {}
         features = self.features(sample)
         self._normalise(features)
@@ -175,13 +177,12 @@ class Structure:
         if self._slots.size:
             one, two = self._slots
             out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
-        if self._describe is not None:
-            known = np.asarray(self._describe(rows), dtype=np.float64)
-            out["known"] = known.reshape(len(rows), -1)
+        for name, describe in self._facts.items():
+            out[name] = np.asarray(describe(rows), dtype=np.float64).reshape(len(rows), -1)
         return out
 
     def features(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
-        """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``; ``genes`` and ``counts``."""
+        """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``, ``earlier``; ``genes``, ``counts``."""
         out = self._raw(rows, precision)
         genes = math.sqrt(len(self.space.sizes))
         out["genes"] = out["values"] * precision(1.0 / genes)
@@ -189,9 +190,9 @@ class Structure:
         out["values"] = out["values"] - self._centre["values"].astype(precision)
         if "slots" in out:
             out["slots"] -= self._centre["slots"].astype(precision)
-        if "known" in out:
-            out["known"] = (out["known"] - self._centre["known"]) / self._spread / math.sqrt(out["known"].shape[1])
-            out["known"] = out["known"].astype(precision)
+        for name in self._facts:
+            scaled = (out[name] - self._centre[name]) / self._spread[name] / math.sqrt(out[name].shape[1])
+            out[name] = scaled.astype(precision)
         return out
 
     # ------------------------------------------------------------------ kernels

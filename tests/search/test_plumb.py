@@ -134,3 +134,24 @@ def test_first_sample_holds_the_extremes_and_spreads_over_cost() -> None:
     assert {tuple(r) for r in rows} >= {(0,) * 16, (3,) * 16}
     cost = np.sort((rows + 1).sum(axis=1))
     assert np.diff(cost).max() <= 8
+
+
+def test_earlier_measurements_are_weighed_by_what_they_tell() -> None:
+    """A quantity that no part of the kernel finds soon, foretold: better; foretold wrongly: hardly worse."""
+
+    def value(rows: np.ndarray) -> FloatArray:
+        hidden = np.sin(rows @ np.array([5, 3, 7, 2, 9, 4, 1, 8, 6, 5, 2, 7, 3, 9, 4, 8])) * 3.0
+        return truth(rows) + np.stack([hidden, np.zeros(len(rows))], axis=1)
+
+    def error(earlier) -> float:
+        searcher = PlumbSearcher(chain(), TWO, 0, earlier=earlier, **SMALL)
+        rows = chain().sample_array(60, np.random.default_rng(1))
+        searcher.tell_array(rows, value(rows))
+        new = chain().sample_array(200, np.random.default_rng(2))
+        predicted = searcher.predict(chain().from_array(new))["accuracy"].to_numpy()
+        return float(np.abs(predicted - value(new)[:, 0]).mean())
+
+    wrong = lambda rows: np.cos(rows @ np.arange(16.0))  # noqa: E731
+    alone = error(None)
+    assert error(lambda rows: value(rows)[:, 0] ** 2) < 0.3 * alone
+    assert error(wrong) < 1.15 * alone
