@@ -46,7 +46,9 @@ def test_of_another_supernet_by_the_costs_that_both_have(boards, before, monkeyp
     assert [columns for columns, _ in earlier._models] == [names] * 3
     rows = campaign.space.sample_array(40, np.random.default_rng(7))
     net = campaign.loaded.net
-    follows = dict.fromkeys(earlier.names, net.macs_array(rows)) | {"latency_ms on two of before": net.params_array(rows)}
+    follows = dict.fromkeys(earlier.names, net.macs_array(rows)) | {
+        "latency_ms on two of before": net.params_array(rows)
+    }
     for name, column in zip(earlier.names, earlier(rows).T, strict=True):
         assert np.corrcoef(column, np.log(follows[name]))[0, 1] > 0.8, name
 
