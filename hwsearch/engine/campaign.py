@@ -26,7 +26,7 @@ from hwsearch.inputs import Data
 from hwsearch.objective import DEVICE_METRICS, Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
-from hwsearch.supernets.catalogue import LoadedSupernet, entry
+from hwsearch.supernets.catalogue import LoadedSupernet, load_supernet
 
 if TYPE_CHECKING:
     from hwsearch.engine.cluster import Cluster
@@ -151,12 +151,7 @@ class Campaign:
 
     @cached_property
     def loaded(self) -> LoadedSupernet:
-        checkpoint = self.config.supernet.checkpoint
-        loaded = entry(self.config.supernet.name).load(Path(checkpoint) if checkpoint else None)
-        if self.config.supernet.sort:
-            loaded.net.sort_channels()
-            loaded = LoadedSupernet.of(loaded.entry, loaded.net)
-        return loaded
+        return load_supernet(**self.config.supernet.model_dump())
 
     @cached_property
     def earlier(self) -> Earlier:

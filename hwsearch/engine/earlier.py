@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsearch.config import CampaignConfig, load_config
+from hwsearch.config import load_config
 from hwsearch.engine.campaign import CONFIG_FILE, Campaign
 from hwsearch.errors import CampaignError
 from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.store import Store
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.catalogue import LoadedSupernet, entry
+from hwsearch.supernets.catalogue import LoadedSupernet, load_supernet
 from predictors import CrossValidatedPredictor
 
 log = logging.getLogger("hwsearch")
@@ -48,7 +48,8 @@ class Earlier:
                 hint="Give the folder of a campaign, as 'hwsearch run' leaves it.",
             )
         config = load_config(folder / CONFIG_FILE)
-        loaded = self._supernet(campaign, config)
+        same = config.supernet == campaign.config.supernet
+        loaded = campaign.loaded if same else load_supernet(**config.supernet.model_dump())
         columns = None if loaded.net.space == campaign.space else self._shared(loaded)
         with Store.open(config.store or folder / "store.sqlite", create=False) as store:
             rows = store.frame(purpose="search", supernet=loaded.digest)
@@ -73,17 +74,6 @@ class Earlier:
                 hint="Run it further, or leave it out.",
             )
         log.info("learnt from %s: %s", folder, ", ".join(self.names[-found:]))
-
-    @staticmethod
-    def _supernet(campaign: Campaign, config: CampaignConfig) -> LoadedSupernet:
-        if config.supernet == campaign.config.supernet:
-            return campaign.loaded
-        checkpoint = config.supernet.checkpoint
-        loaded = entry(config.supernet.name).load(Path(checkpoint) if checkpoint else None)
-        if config.supernet.sort:
-            loaded.net.sort_channels()
-            loaded = LoadedSupernet.of(loaded.entry, loaded.net)
-        return loaded
 
     def _shared(self, loaded: LoadedSupernet) -> list[str]:
         """The cost features that both supernets have."""

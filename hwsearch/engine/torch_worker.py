@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load
@@ -15,7 +14,7 @@ from safetensors.torch import load
 from hwsearch.devices import Model, Workload
 from hwsearch.devices.worker import main
 from hwsearch.errors import DeviceError
-from hwsearch.supernets.catalogue import LoadedSupernet, entry
+from hwsearch.supernets.catalogue import LoadedSupernet, load_supernet
 from hwsearch.supernets.checkpoint import cut
 
 MODULE = "hwsearch.engine.torch_worker"
@@ -23,11 +22,7 @@ MODULE = "hwsearch.engine.torch_worker"
 
 @cache
 def _supernet(name: str, checkpoint: str | None, sort: bool) -> LoadedSupernet:
-    loaded = entry(name).load(Path(checkpoint) if checkpoint else None)
-    if sort:
-        loaded.net.sort_channels()
-        loaded = LoadedSupernet.of(loaded.entry, loaded.net)
-    return loaded
+    return load_supernet(name, checkpoint, sort)
 
 
 def build(job: Mapping[str, Any], entered: Mapping[str, Any], files: Mapping[str, bytes]) -> Workload:

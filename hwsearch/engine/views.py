@@ -206,7 +206,8 @@ class View:
             latency = frame[[f"latency_ms@{t.name}" for t in self.targets]].to_numpy(dtype=np.float64)
             worst = np.argmax(np.nan_to_num(latency / scales), axis=1)
             return np.asarray(error[np.arange(len(error)), worst])
-        return np.asarray(np.sqrt(error**2 @ (self._weights() / self._weights().sum()) ** 2))
+        weight = self._weights()
+        return np.asarray(np.sqrt(error**2 @ (weight / weight.sum()) ** 2))
 
     # ------------------------------------------------------------------ what might as well have been measured
     def draws(self, frame: pd.DataFrame, size: int, rng: np.random.Generator) -> FloatArray:

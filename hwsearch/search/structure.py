@@ -96,14 +96,13 @@ class Structure:
             kinds.append(match[1] if match else repr(choice.values))
             places.append(int(match[2]) if match else 0)
         self._gene_kind, self._gene_place = kinds, np.array(places)
-        self._column_gene = np.repeat(np.arange(len(space.sizes)), space.sizes)
-        self._column_value = np.concatenate([np.arange(size) for size in space.sizes])
-        keys = [(kinds[g], v) for g, v in zip(self._column_gene.tolist(), self._column_value.tolist(), strict=True)]
+        gene, value = space.columns
+        keys = [(kinds[g], v) for g, v in zip(gene.tolist(), value.tolist(), strict=True)]
         self._counts = _membership(keys)
 
     def _gene_parts(self) -> list[Linear]:
         """Effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
-        gene, value, sizes = self._column_gene, self._column_value, self.space.sizes
+        (gene, value), sizes = self.space.columns, self.space.sizes
         columns, genes = len(gene), len(sizes)
         parts = [Linear("values", "values", np.eye(columns))]
         on = np.zeros((columns, genes))
@@ -172,7 +171,8 @@ class Structure:
 
     # ------------------------------------------------------------------ features
     def _raw(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
-        onehot = rows[:, self._column_gene] == self._column_value
+        gene, value = self.space.columns
+        onehot = rows[:, gene] == value
         out = {"values": onehot.astype(precision)}
         if self._slots.size:
             one, two = self._slots

@@ -51,10 +51,12 @@ class SearchSpace:
         for i, choice in enumerate(self.choices):
             if choice.when is not None:
                 self._link(i, choice)
-        self._switch = [np.empty(0, dtype=bool) if on is None else np.append(on, False) for on in self._on]
         self._levels = list(self._by_depth())
-        #: (gene, value) of each column of the one-hot encoding
-        self._columns = np.repeat(np.arange(len(self.sizes)), self.sizes), _counted(self.sizes)
+        #: (gene, value) of each column of the one-hot encoding, (columns,) each
+        self.columns = (
+            np.repeat(np.arange(len(self.sizes)), self.sizes),
+            np.concatenate([np.arange(size) for size in self.sizes]),
+        )
 
     def _link(self, i: int, choice: Choice) -> None:
         assert choice.when is not None
@@ -88,7 +90,9 @@ class SearchSpace:
             width = int(self.sizes[parents].max()) + 1  # the last column stays off: it is what -1 finds
             switches = np.zeros((len(genes), width), dtype=bool)
             for row, gene in zip(switches, genes, strict=True):
-                row[: len(self._switch[gene])] = self._switch[gene]
+                on = self._on[gene]
+                assert on is not None
+                row[: len(on)] = on
             yield genes, parents, np.arange(len(genes)) * width, switches.ravel()
 
     # ------------------------------------------------------------------ architectures and arrays
@@ -126,8 +130,7 @@ class SearchSpace:
         """Set inactive genes to -1. rows: (n, genes) of value indices; idempotent; the input is not changed."""
         rows = np.array(rows, dtype=np.int64, copy=True)
         for genes, parents, offsets, switches in self._levels:
-            # what is no index finds any switch; `_misplaced` names it
-            on = np.take(switches, rows[:, parents] + offsets, mode="wrap")
+            on = _switched(switches, rows[:, parents] + offsets)
             rows[:, genes] = np.where(on, rows[:, genes], -1)
         return rows
 
@@ -162,17 +165,11 @@ class SearchSpace:
             archs.append(Architecture(self.name, items))
         return archs
 
-    def _active(self, i: int, rows: IntArray) -> NDArray[np.bool_]:
-        """In which rows (n, genes), canonical before gene i, which has a condition, that gene is active (n,)."""
-        # the last entry is for -1; what is no index gets any, and is found by `_misplaced`
-        return np.take(self._switch[i], rows[:, self._parent[i]], mode="wrap")
-
     def _misplaced(self, rows: IntArray) -> NDArray[np.bool_]:
         """Where canonical rows (n, genes) hold no index of a value although the gene is active."""
         wrong = (rows >= self.sizes) | (rows < 0)
-        for i, on in enumerate(self._on):
-            if on is not None:
-                wrong[:, i] &= (rows[:, i] >= 0) | self._active(i, rows)
+        for genes, parents, offsets, switches in self._levels:
+            wrong[:, genes] &= (rows[:, genes] >= 0) | _switched(switches, rows[:, parents] + offsets)
         return wrong
 
     def _check_rows(self, rows: IntArray, start: int = 0) -> None:
@@ -383,7 +380,7 @@ class SearchSpace:
 
     def neighbours_array(self, row: IntArray) -> IntArray:
         """As `neighbours`, of one canonical row (genes,), as rows (n, genes)."""
-        gene, value = self._columns
+        gene, value = self.columns
         real = (row[gene] >= 0) & (row[gene] != value)
         gene, value = gene[real], value[real]
         fills = np.stack([np.zeros_like(self.sizes), (self.sizes - 1) // 2, self.sizes - 1])
@@ -419,7 +416,7 @@ class SearchSpace:
         if encoding == "ordinal":
             return (rows + 1) / self.sizes
         self.feature_names(encoding)  # raises the error that names an unknown one
-        gene, value = self._columns
+        gene, value = self.columns
         return (rows[:, gene] == value).astype(np.float64)
 
     def encode(self, archs: Sequence[Architecture], encoding: str = "onehot") -> FloatArray:
@@ -463,9 +460,9 @@ class SearchSpace:
         return f"SearchSpace({self.name!r}, {len(self.choices)} genes, {self.cardinality:.3g} architectures)"
 
 
-def _counted(sizes: IntArray) -> IntArray:
-    """0 to size - 1 of each size, one after the other."""
-    return np.concatenate([np.arange(size) for size in sizes])
+def _switched(switches: NDArray[np.bool_], entries: IntArray) -> NDArray[np.bool_]:
+    """The switches at these entries; what is no index finds any, and is named by `_misplaced`."""
+    return np.take(switches, entries, mode="wrap")
 
 
 def _below(ends: IntArray, rng: np.random.Generator) -> IntArray:

@@ -147,6 +147,15 @@ class LoadedSupernet:
         return self.net.macs_array(rows)
 
 
+def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) -> LoadedSupernet:
+    """The supernet of that name (`entry`) with the weights of a file, or its own; sort : channels by importance."""
+    loaded = entry(name).load(Path(checkpoint) if checkpoint else None)
+    if sort:
+        loaded.net.sort_channels()
+        loaded = LoadedSupernet.of(loaded.entry, loaded.net)
+    return loaded
+
+
 def names() -> list[str]:
     """Names of all supernets that can be loaded, ours and those of installed packages."""
     return sorted({*_built_in(), *(p.name for p in entry_points(group="hwsearch.supernets"))})
