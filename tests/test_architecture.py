@@ -15,6 +15,7 @@ ALLOWED = {
     "latency_tables": set(),
     "hwsearch.errors": set(),
     "hwsearch._verbs": set(),
+    "hwsearch.plugins": set(),
     "hwsearch.objective": set(),
     "hwsearch.config": {"hwsearch.objective"},
     "hwsearch.inputs": set(),
@@ -53,7 +54,7 @@ ALLOWED = {
     },
     "hwsearch.report": {"hwsearch.objective", "hwsearch.front", "hwsearch.store"},
 }
-EVERYONE = {"hwsearch.errors", "hwsearch._verbs"}
+EVERYONE = {"hwsearch.errors", "hwsearch._verbs", "hwsearch.plugins"}
 #: what joins the parts, and so may import any of them
 TOP = {
     "hwsearch",
