@@ -82,7 +82,10 @@ class SimulatedRuntime:
         )
         self._fit: _Interpolator | None = None
         if self.options["interpolate"] and len(frame) >= FEWEST:
-            self._fit = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
+            content = (str(self._facts["sha256"]), self._facts.get("architectures_sha256"))
+            if content not in _FITS:
+                _FITS[content] = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
+            self._fit = _FITS[content]
         self.clock_s = 0.0
         self._runs: dict[str, int] = {}
 
@@ -208,6 +211,10 @@ class _Interpolator:
         best = self._predictor.best_
         errors = self._predictor.scores_[best]
         return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}
+
+
+#: of a process, by the digests of a table and its architectures; a fit takes seconds
+_FITS: dict[tuple[str, str | None], _Interpolator] = {}
 
 
 def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
