@@ -47,6 +47,8 @@ class Searcher(ABC):
     name: ClassVar[str]
     #: whether rows of which some values are missing tell the tactic anything
     learns_from_parts: ClassVar[bool] = False
+    #: whether it has `hint` and `choose`, as `PlumbSearcher`, by which candidates are screened
+    screens: ClassVar[bool] = False
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         check_options(cls, options)  # before any code of the tactic sees them
@@ -60,7 +62,7 @@ class Searcher(ABC):
         given = [objectives] if isinstance(objectives, (str, Objective)) else objectives
         self.space = space
         self.objectives = tuple(Objective.parse(o) if isinstance(o, str) else o for o in given)
-        self.seed = _natural(seed, "seed")
+        self.seed = natural(seed, "seed")
         self.options = options
         self.rng = np.random.default_rng(self.seed)
         #: what the tactic says about its last ask; JSON-able
@@ -93,7 +95,7 @@ class Searcher(ABC):
 
     def ask_array(self, n: int) -> IntArray:
         """As `ask`, as canonical index arrays (n, genes)."""
-        n = _natural(n, "the number of architectures asked for")
+        n = natural(n, "the number of architectures asked for")
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
             rows = self._checked(self._propose(n))
@@ -126,17 +128,13 @@ class Searcher(ABC):
         """
         archs = list(archs)
         rows = self.space.to_array(archs)
-        by_id = [_by_id(archs, given) for given in (values, noise)]
-        self.tell_array(rows, *by_id)
+        matched = [by_id(archs, given) for given in (values, noise)]
+        self.tell_array(rows, *matched)
 
     def tell_array(self, rows: IntArray, values: Any, noise: Any = None) -> None:
         """As `tell`, of index arrays (n, genes); inactive genes may hold anything."""
         rows = self._checked(rows)
-        told = self._as_array(values, len(rows), "values")
-        spread = np.full_like(told, np.nan) if noise is None else self._as_array(noise, len(rows), "noise")
-        if (spread < 0).any():
-            raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
-        spread[np.isnan(told)] = np.nan
+        told, spread = self._with_noise(values, noise, len(rows))
         self._pending.discard(rows)
         self._after_tell(self._told.put(rows, told, spread).tolist())
 
@@ -161,6 +159,15 @@ class Searcher(ABC):
             checked[start : start + len(part)] = part
             start += len(part)
         return checked
+
+    def _with_noise(self, values: Any, noise: Any, n: int) -> tuple[FloatArray, FloatArray]:
+        """Values and noise as float arrays (n, m), with NaN in both where there is no value."""
+        told = self._as_array(values, n, "values")
+        spread = np.full_like(told, np.nan) if noise is None else self._as_array(noise, n, "noise")
+        if (spread < 0).any():
+            raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
+        spread[np.isnan(told)] = np.nan
+        return told, spread
 
     def _as_array(self, values: Any, n: int, what: str) -> FloatArray:
         """Values or noise as a float array (n, m) of its own, with NaN for everything that is not finite."""
@@ -298,9 +305,8 @@ class Searcher(ABC):
         try:
             read = unpacked if state["version"] > 1 else np.array
             rows, pending = (self._checked(read(state[key])) for key in ("rows", "pending"))
-            values = self._as_array(read(state["values"]), len(rows), "values")
             given = state["noise"] if state["version"] > 1 else None
-            noise = np.full_like(values, np.nan) if given is None else self._as_array(read(given), len(rows), "noise")
+            values, noise = self._with_noise(read(state["values"]), given and read(given), len(rows))
             told, asked = Archive(self.space.sizes, len(self.objectives)), RowSet(self.space.sizes)
             told.put(rows, values, noise)
             asked.add(pending)
@@ -331,7 +337,7 @@ class Searcher(ABC):
         """Take back what `_extra_state` gave."""
 
 
-def _natural(n: Any, what: str) -> int:
+def natural(n: Any, what: str) -> int:
     """A whole number that is not negative; raises SearchError for anything else."""
     try:
         number = operator.index(n)
@@ -342,7 +348,7 @@ def _natural(n: Any, what: str) -> int:
     return number
 
 
-def _by_id(archs: Sequence[Architecture], values: Any) -> Any:
+def by_id(archs: Sequence[Architecture], values: Any) -> Any:
     """The rows of a DataFrame with the column `arch_id` in the order of the architectures; other values as they are."""
     if not hasattr(values, "columns") or "arch_id" not in values.columns:
         return values

@@ -14,7 +14,8 @@ import pandas as pd
 from hwsearch.errors import SearchError, nearest
 from hwsearch.front import cost_hypervolume
 from hwsearch.objective import Objective, signs
-from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher
+from hwsearch.search.archive import Archive, packed, unpacked
+from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher, by_id, natural
 from hwsearch.search.beliefs import Beliefs, Rows, View
 from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding, row_keys
 from hwsearch.search.gain import expected_batch, search_reference
@@ -71,6 +72,7 @@ class PlumbSearcher(Searcher):
 
     name: ClassVar[str] = "plumb"
     learns_from_parts: ClassVar[bool] = True
+    screens: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -107,6 +109,7 @@ class PlumbSearcher(Searcher):
         self.inner_cpu_seconds = 0.0
         self._elite = np.empty((0, len(space.choices)), dtype=np.int64)  # the best predicted of the last ask
         self._everything: tuple[IntArray, Features] | None = None
+        self._hinted = Archive(space.sizes, len(self.objectives))
 
     def _safety(self, confidence: Mapping[str, float]) -> FloatArray | None:
         """By how many deviations the mean must be off each limit, on the side of the limit in costs; None: no matter."""
@@ -135,7 +138,7 @@ class PlumbSearcher(Searcher):
         if len(first) == n:
             self.info = {"round": 0, "told": len(self.values)}
             return first
-        if int(self._complete().sum()) < max(4, min(self._start // 2, self.space.cardinality // 2)):
+        if int(self._complete().sum()) < self._fewest():
             self.info = {"round": 0, "told": len(self.values)}
             more = self.space.sample_balanced_array(n - len(first), self.rng, self._cost)
             return np.concatenate([first, more])
@@ -145,16 +148,28 @@ class PlumbSearcher(Searcher):
         return np.asarray(~np.isnan(self.values).any(axis=1))
 
     def _fit(self) -> None:
-        self._beliefs.fit(self.rows, self.values, self.noise, self.violation(self.values))
+        rows, values, noise = self.rows, self.values, self.noise
+        if len(self._hinted):
+            hints, spread = self._hinted.values.copy(), self._hinted.noise
+            places = self._told.find(self._hinted.rows)
+            told = np.flatnonzero(places >= 0)
+            hints[told] = np.where(np.isnan(values[places[told]]), hints[told], np.nan)
+            rows = np.concatenate([rows, self._hinted.rows])
+            values, noise = np.concatenate([values, hints]), np.concatenate([noise, spread])
+        self._beliefs.fit(rows, values, noise, self.violation(values))
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
         """Up to n new rows; `also` (k, genes) are part of the same batch already."""
-        self._round += 1
         self._fit()
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
         candidates, used = self._candidates(busy)
         self.inner_cpu_seconds = time.process_time() - clock
+        return self._best_of(candidates, busy, n, used)
+
+    def _best_of(self, candidates: IntArray, busy: IntArray, n: int, used: int) -> IntArray:
+        """Up to n of the candidates; used : how many architectures were predicted to find these."""
+        self._round += 1
         reference = search_reference(self)
         picks, gains = self._batch(candidates, busy, n, reference)
         complete = self._complete() & (self.violation(self.values) == 0)
@@ -166,6 +181,52 @@ class PlumbSearcher(Searcher):
             "expected_gain": sum(gains) / volume if volume > 0 else None,
         }
         return candidates[picks]
+
+    # ------------------------------------------------------------------ screening
+    def hint(self, archs: Sequence[Architecture], values: Any, noise: Any) -> None:
+        """Tell what is less than a measurement: an accuracy on few images, a latency on a like device.
+
+        archs, values, noise : as of `tell`; noise is needed wherever there is a value, and is the standard deviation by
+            which the measured one may differ from it
+
+        It is learnt from until the value itself is told. The architecture does not count as measured by it: it can be
+        asked for and is not on the front. What is hinted again takes the new values. Raises SearchError and SpaceError
+        as `tell` does, and SearchError where a noise is missing.
+        """
+        archs = list(archs)
+        rows = self._checked(self.space.to_array(archs))
+        told, spread = self._with_noise(by_id(archs, values), by_id(archs, noise), len(rows))
+        missing = np.isnan(spread) & ~np.isnan(told)
+        if missing.any():
+            raise SearchError(
+                f"hint() got {int(missing.sum())} values without their noise.",
+                hint="Give the standard deviation of each; tell() is for measurements.",
+            )
+        self._hinted.put(rows, told, spread)
+
+    def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
+        """Which n of these to measure, or to measure completely, next: by joint expected improvement, the best first.
+
+        For candidates of which parts are known: one objective was told and the others are NaN, or something was hinted.
+        Those whose values are all told are left out; fewer than n come back only where no more are left.
+        Raises SearchError when n is not a number of things, and SpaceError for an architecture of another space.
+        """
+        n = natural(n, "the number of architectures to choose")
+        rows = distinct(self._checked(self.space.to_array(list(archs)))).astype(np.int64)
+        rows = rows[~np.isin(self._told.find(rows), np.flatnonzero(self._complete()))]
+        if not n or not len(rows):
+            return []
+        if int(self._complete().sum()) < self._fewest():
+            self.info = {"round": 0, "told": len(self.values)}
+            return self.space.from_array(rows[:n])
+        self._fit()
+        busy = self.pending_rows
+        busy = busy[~np.isin(row_keys(busy), row_keys(rows))]
+        return self.space.from_array(self._best_of(rows, busy, n, len(rows)))
+
+    def _fewest(self) -> int:
+        """Complete measurements that it takes to predict."""
+        return max(4, min(self._start // 2, self.space.cardinality // 2))
 
     # ------------------------------------------------------------------ the first sample
     def _first_sample(self) -> IntArray:
@@ -326,11 +387,17 @@ class PlumbSearcher(Searcher):
 
     # ------------------------------------------------------------------ state
     def _extra_state(self) -> dict[str, Any]:
-        return {"plan": self._plan, "round": self._round, "elite": self._elite.tolist()}
+        hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
+        extra = {"plan": self._plan, "round": self._round, "elite": self._elite.tolist()}
+        return {**extra, "hints": hints} if len(self._hinted) else extra
 
     def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
         self._elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
+        self._hinted = Archive(self.space.sizes, len(self.objectives))
+        if "hints" in extra:
+            rows, values, noise = map(unpacked, extra["hints"])
+            self._hinted.put(self._checked(rows), *self._with_noise(values, noise, len(rows)))
 
 
 class _Plan:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -155,3 +157,98 @@ def test_earlier_measurements_are_weighed_by_what_they_tell() -> None:
     alone = error(None)
     assert error(lambda rows: value(rows)[:, 0] ** 2) < 0.3 * alone
     assert error(wrong) < 1.15 * alone
+
+
+# ---------------------------------------------------------------------- screening
+def started(seed: int = 0, n: int = 24) -> PlumbSearcher:
+    searcher = PlumbSearcher(chain(), TWO, seed, **SMALL)
+    rows = searcher.ask_array(n)
+    searcher.tell_array(rows, truth(rows))
+    return searcher
+
+
+def test_hints_are_learnt_from_and_do_not_count_as_measured() -> None:
+    """Accuracies with noise of many architectures that were not measured bring predictions nearer to the truth."""
+    space = chain()
+    held_out = space.sample(300, np.random.default_rng(5))
+    rows = space.to_array(held_out)
+    hinted = space.sample(80, np.random.default_rng(6), exclude=held_out)
+
+    def error(searcher: PlumbSearcher) -> float:
+        guess = searcher.predict(held_out)["accuracy"].to_numpy()
+        return float(np.abs(guess - truth(rows)[:, 0]).mean())
+
+    searcher = started()
+    before, count = error(searcher), len(searcher.values)
+    values = truth(space.to_array(hinted)) + np.array([0.2, np.nan]) * np.random.default_rng(7).normal(size=(80, 2))
+    searcher.hint(hinted, values, np.broadcast_to([0.2, np.nan], (80, 2)))
+    assert error(searcher) < 0.7 * before
+    assert len(searcher.values) == count
+    assert not any(searcher.is_known(a) for a in hinted if a not in searcher.evaluated[0])
+    assert not set(searcher.front().to_frame()["arch_id"]) & {a.id for a in hinted if not searcher.is_known(a)}
+
+
+def test_a_hint_gives_way_to_the_measurement() -> None:
+    """A hint that is far off, of what has been measured, changes nothing."""
+    searcher, other = started(), started()
+    archs = searcher.evaluated[0]
+    searcher.hint(archs, searcher.values + 30.0, np.full_like(searcher.values, 0.01))
+    held_out = chain().sample(50, np.random.default_rng(5))
+    assert searcher.predict(held_out).equals(other.predict(held_out))
+
+
+def test_choose_takes_what_improves_the_front() -> None:
+    """Of candidates whose accuracies are all but known, those that a greedy choice by their true values takes."""
+    searcher = started()
+    space = searcher.space
+    candidates = space.sample(120, np.random.default_rng(3), exclude=searcher.evaluated[0])
+    values = truth(space.to_array(candidates))
+    searcher.hint(candidates, values, np.full_like(values, 1e-3))
+    chosen = searcher.choose(candidates, 8)
+    assert len(set(chosen)) == 8 and set(chosen) <= set(candidates)
+    reference = [60.0, 200.0]
+
+    def volume(more: np.ndarray) -> float:
+        return hypervolume(np.concatenate([searcher.values, more]), searcher.objectives, reference)
+
+    base, gain = volume(np.empty((0, 2))), volume(truth(space.to_array(chosen)))
+    random = [volume(values[np.random.default_rng(s).permutation(120)[:8]]) for s in range(20)]
+    assert gain - base > 1.2 * (max(random) - base)
+    assert searcher.info["expected_gain"] > 0
+
+
+def test_choose_completes_parts_and_leaves_out_what_is_complete() -> None:
+    searcher = started()
+    space = searcher.space
+    complete = searcher.evaluated[0]
+    parts = space.sample(30, np.random.default_rng(3), exclude=complete)
+    values = truth(space.to_array(parts))
+    values[:, 0] = np.nan
+    searcher.tell(parts, values)
+    chosen = searcher.choose([*complete, *parts, *parts], 40)
+    assert sorted(a.id for a in chosen) == sorted(a.id for a in parts)
+    assert searcher.choose(parts, 0) == [] and searcher.choose(complete, 3) == []
+
+
+def test_choose_before_anything_is_known_takes_the_first() -> None:
+    searcher = PlumbSearcher(chain(), TWO, 0, **SMALL)
+    archs = chain().sample(9, np.random.default_rng(0))
+    assert searcher.choose(archs, 4) == archs[:4]
+
+
+def test_hints_are_part_of_the_state() -> None:
+    searcher = started()
+    archs = searcher.space.sample(20, np.random.default_rng(3))
+    values = truth(searcher.space.to_array(archs))
+    searcher.hint(archs, values, np.full_like(values, 0.5))
+    other = PlumbSearcher(chain(), TWO, 5, **SMALL)
+    other.load_state_dict(json.loads(json.dumps(searcher.state_dict())))
+    assert other.choose(archs, 5) == searcher.choose(archs, 5)
+    assert (other.ask_array(6) == searcher.ask_array(6)).all()
+
+
+@pytest.mark.parametrize("noise", [None, [[0.1, np.nan]], [[-0.1, 1.0]]])
+def test_a_hint_without_its_noise_is_refused(noise: object) -> None:
+    searcher = started()
+    with pytest.raises(SearchError, match="noise"):
+        searcher.hint(searcher.space.sample(1, np.random.default_rng(3)), [[70.0, 20.0]], noise)
