@@ -160,6 +160,10 @@ class SearchConfig(_Part):
         largest subnet's latency there
     earlier : folders of campaigns, of this supernet or another, on any device: what they measured is predicted for this
         campaign's subnets, and the tactic finds out how much it tells
+    screen : so many times `per_round` candidates are proposed and measured on what `screen_with` names; the `per_round`
+        that then promise most are measured on the rest, too. 1: no screening. Not every tactic can
+    screen_with : what is cheap: ``latency`` (all that is measured on devices), ``accuracy``, or both
+    screen_images : accuracy on the first so many validation examples; those who are chosen see the others then. 0: on all
     """
 
     tactic: str = "default"
@@ -172,6 +176,19 @@ class SearchConfig(_Part):
     reference: dict[str, float] | None = None
     serve: Literal["each", "worst", "weighted"] = "each"
     earlier: list[str] = []
+    screen: int = Field(1, ge=1, le=100)
+    screen_with: list[Literal["latency", "accuracy"]] = ["latency"]
+    screen_images: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _screening(self) -> SearchConfig:
+        if not self.screen_with:
+            raise ValueError("screen_with is empty: name latency, accuracy or both, or write screen = 1")
+        if self.screen_images and "accuracy" not in self.screen_with:
+            raise ValueError(f"screen_images = {self.screen_images} is given, but screen_with does not name accuracy")
+        if self.screen > 1 and not self.screen_images and len(set(self.screen_with)) == 2:
+            raise ValueError("screen_with names all there is to measure: leave one out, or give screen_images")
+        return self
 
     @model_validator(mode="after")
     def _preference(self) -> SearchConfig:

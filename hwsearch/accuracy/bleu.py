@@ -83,6 +83,14 @@ class Bleu:
         """The per-sentence record as little-endian uint16, as sentences have fewer than 65,536 tokens."""
         return self.statistics.astype("<u2").tobytes()
 
+    def head(self, n: int) -> Bleu:
+        """That of the first n sentences."""
+        return Bleu(self.statistics[:n])
+
+    def joined(self, other: Bleu) -> Bleu:
+        """That of these sentences and the other's after them."""
+        return Bleu(np.concatenate([self.statistics, other.statistics]))
+
     @classmethod
     def unpack(cls, data: bytes, n: int) -> Bleu:
         """The record of n sentences; raises `MeasurementError` if `data` is not as long as that needs."""

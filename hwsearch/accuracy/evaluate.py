@@ -51,6 +51,14 @@ class Score(Protocol):
         """The per-example record."""
         ...
 
+    def head(self, n: int) -> Score:
+        """That of the first n examples."""
+        ...
+
+    def joined(self, other: Any) -> Score:
+        """That of these examples and the other's, of the same kind, after them."""
+        ...
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -91,6 +99,14 @@ class Accuracy:
     def pack(self) -> bytes:
         """The per-image record as bits."""
         return np.packbits(self.correct).tobytes()
+
+    def head(self, n: int) -> Accuracy:
+        """That on the first n images."""
+        return Accuracy(self.correct[:n])
+
+    def joined(self, other: Accuracy) -> Accuracy:
+        """That on these images and the other's after them."""
+        return Accuracy(np.concatenate([self.correct, other.correct]))
 
     @classmethod
     def unpack(cls, data: bytes, n: int) -> Accuracy:

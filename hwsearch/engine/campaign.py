@@ -212,8 +212,15 @@ class Campaign:
 
     @property
     def data(self) -> dict[str, Data]:
-        """The examples ``validation`` and ``test``, and ``calibration`` where the family has batch norms."""
+        """The examples ``validation`` and ``test``, ``calibration`` where the family has batch norms, and, with
+        ``[search] screen_images``, the first of the validation examples as ``screen``.
+        """
         return self._data[0]
+
+    @cached_property
+    def unscreened(self) -> Data:
+        """The validation examples that are not in ``screen``."""
+        return self.data["validation"].take(np.arange(len(self.data["screen"]), len(self.data["validation"])))
 
     @property
     def data_warnings(self) -> list[str]:
@@ -244,6 +251,14 @@ class Campaign:
             except DataError as error:
                 raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
             classes = classes or found[split].classes or None
+        few, every = self.config.search.screen_images, len(found["validation"])
+        if self.config.search.screen > 1 and few:
+            if few >= every:
+                raise DataError(
+                    f"[search] screen_images = {few:,}, but there are {every:,} validation examples.",
+                    hint="Screen with fewer, or with latency alone.",
+                )
+            found["screen"] = found["validation"].head(few)
         warnings = _shared(found)
         for warning in warnings:
             self.progress.warn(warning)

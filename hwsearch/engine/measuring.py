@@ -16,7 +16,7 @@ import psutil
 from safetensors.torch import save as safetensors_bytes
 from torch import nn
 
-from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet
+from hwsearch.accuracy import Z90, Score, assess, calibrated_subnet, unpack
 from hwsearch.devices import Calibration, Model, Sample, Timing, Workload, calibrate, combine
 from hwsearch.devices.protocol import Protocol, unsettled
 from hwsearch.devices.worker import WorkerError, pack, protocol_of
@@ -83,7 +83,8 @@ def find_metric(campaign: Campaign, target: Target, metric: str, purpose: str) -
     return {k: pool(found, protocol.confidence) for k, found in same.items()}
 
 
-def _failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]:
+def failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]:
+    """Ids of the subnets that are left alone."""
     counts: dict[str, int] = {}
     for m in campaign.store.failures(metric=metric, subject=subject, supernet=campaign.loaded.digest):
         counts[m.arch_id] = counts.get(m.arch_id, 0) + 1
@@ -98,10 +99,14 @@ def measure_accuracy(
     purpose: str = "search",
     stage: str = "evaluate",
 ) -> dict[str, Measurement]:
-    """The score of every architecture on the data of `split`; each is stored as soon as it is known."""
+    """The score of every architecture on the data of `split`; each is stored as soon as it is known.
+
+    What a subnet has answered of the validation examples in a screening is not asked again.
+    """
     known = find_accuracy(campaign, split, purpose)
+    begun = find_accuracy(campaign, "screen", purpose) if split == "validation" and "screen" in campaign.data else {}
     subject = campaign.example_subject(split)
-    given_up = _failed_too_often(campaign, "accuracy", subject)
+    given_up = failed_too_often(campaign, "accuracy", subject)
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
     campaign.store.add_architectures(archs)
@@ -112,8 +117,11 @@ def measure_accuracy(
             value: Score | None = None
             failure = None
             try:
-                size = campaign.loaded.net.input_size(arch)
-                value = assess(ready_subnet(campaign, arch), data, size, batch=campaign.config.data.batch)
+                size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
+                left = campaign.unscreened if arch.id in begun else data
+                value = assess(ready_subnet(campaign, arch), left, size, batch=batch)
+                if arch.id in begun:
+                    value = recorded(campaign, begun[arch.id]).joined(value)
             except MeasurementError as error:
                 failure = str(error)
                 campaign.progress.warn(f"subnet {arch.id}: {failure}")
@@ -127,6 +135,11 @@ def measure_accuracy(
             + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
         )
     return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def recorded(campaign: Campaign, m: Measurement) -> Score:
+    """A measured score with what each example contributed."""
+    return unpack(campaign.loaded.entry.score[0], m.record or b"", int(m.details["images"]))
 
 
 def accuracy_row(
@@ -321,7 +334,7 @@ class _Order:
         self.stop = threading.Event()
         self.archs = list(archs)
         self.before = self._known()
-        given_up = _failed_too_often(campaign, "latency_ms", target.fingerprint)
+        given_up = failed_too_often(campaign, "latency_ms", target.fingerprint)
         settled = _settled(campaign, target, self.protocol.key, purpose, campaign.device_metrics(target.name))
         self.todo = [a for a in dict.fromkeys(archs) if a.id not in settled and a.id not in given_up]
         campaign.store.add_device(target.fingerprint, target.name, target.facts)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 import hwsearch
-from hwsearch.accuracy import Z90, unpack
+from hwsearch.accuracy import Z90
 from hwsearch.devices import host_facts, versions
 from hwsearch.engine.campaign import Campaign, Target
-from hwsearch.engine.measuring import accuracy_protocol, calibration, doubts, find_accuracy, find_latency
+from hwsearch.engine.measuring import accuracy_protocol, calibration, doubts, find_accuracy, find_latency, recorded
 from hwsearch.engine.results import MEMBERSHIP, example_word, export, front_frame, latencies_of, picks, write_front
 from hwsearch.engine.searching import how_it_ended
 from hwsearch.engine.steps import predict, profile_set
@@ -469,8 +469,7 @@ def _warnings(campaign: Campaign) -> list[str]:
     best = [m for m in find_accuracy(campaign, "test", "validate").values() if m.record]
     if len(best) >= 2:
         ranked = sorted(best, key=lambda m: -(m.value or 0))[:2]
-        kind = campaign.loaded.entry.score[0]
-        pair = [unpack(kind, m.record or b"", int(m.details["images"])) for m in ranked]
+        pair = [recorded(campaign, m) for m in ranked]
         gap, se = pair[0].difference(pair[1])
         if gap < Z90 * se:
             found.append(

@@ -14,10 +14,10 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from hwsearch.accuracy import Score, assess, unpack
+from hwsearch.accuracy import Score, assess
 from hwsearch.engine.campaign import Campaign, Target
 from hwsearch.engine.limits import asked_probability, bounds, chance, surely_met
-from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric, models, ready_subnet
+from hwsearch.engine.measuring import find_accuracy, find_latency, find_metric, models, ready_subnet, recorded
 from hwsearch.engine.views import WEIGHTED, WORST, View, device_view, joint_view, largest_values, measured_frame
 from hwsearch.errors import CampaignError, LimitError, nearest
 from hwsearch.export import verify, write_atomic, write_bundle
@@ -307,7 +307,7 @@ def export_model(
     if trained:
         accuracy = trained[1]
     elif test is not None and test.record is not None:
-        accuracy = unpack(entry.score[0], test.record, int(test.details["images"]))
+        accuracy = recorded(campaign, test)
     else:
         accuracy = assess(net, campaign.data["test"], size, batch=campaign.config.data.batch)
     latencies = {}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +13,15 @@ import pandas as pd
 from hwsearch.engine.campaign import Campaign
 from hwsearch.engine.limits import tightened, unlikely
 from hwsearch.engine.measuring import find_accuracy, measure_accuracy, measure_latencies
+from hwsearch.engine.screening import candidates, estimates, measure_cheap
 from hwsearch.engine.steps import feature_matrix
+from hwsearch.engine.tactics import check_tactic, options_of
 from hwsearch.engine.views import View, archs_of, views
 from hwsearch.errors import CampaignError
 from hwsearch.front import Front
 from hwsearch.metrics import computed_metric, computed_metrics
 from hwsearch.objective import Objective
-from hwsearch.search import create, find
+from hwsearch.search import create
 from hwsearch.spaces import Architecture
 
 log = logging.getLogger("hwsearch")
@@ -31,9 +32,12 @@ def search(campaign: Campaign) -> pd.DataFrame:
 
     The proposals of each round are kept before they are measured, so that an interrupted round is taken up where it
     stopped. A round that is not worth its measurements (``[search] stop_gain``) ends the search and is not measured.
-    Returns one row a round and front: proposals, expected gain, and whether they were measured.
+    With ``[search] screen`` a round proposes more, measures them on what is cheap, and completes the best of all that
+    lacks something. Returns one row a round and front: candidates screened, proposals, expected gain, and whether they were
+    measured.
     """
     c = campaign.config.search
+    check_tactic(campaign)
     stamp = {"tactic": c.tactic, "seed": c.seed, "per_round": c.per_round, "supernet": campaign.loaded.digest}
     if not find_accuracy(campaign, "validation", "search"):
         raise CampaignError(
@@ -44,9 +48,8 @@ def search(campaign: Campaign) -> pd.DataFrame:
     done, stopped = 0, None
     for r in range(c.rounds):
         if r >= len(state["rounds"]):
-            state["rounds"].append(_propose(campaign, r, c.per_round))
-            campaign.store.put_state(name, state)
-        proposals = state["rounds"][r]["devices"]
+            state["rounds"].append({})
+        proposals = _proposals(campaign, r, state["rounds"][r], lambda: campaign.store.put_state(name, state))
         stopped = _not_worth_it(proposals, c.stop_gain)
         if stopped is not None:
             said = ", ".join(f"{k} {100 * g:.2g} %" for k, g in stopped.items())
@@ -56,10 +59,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
                 r + 1, c.rounds, sum(len(d["archs"]) for d in proposals.values()), 100 * c.stop_gain, said,
             )  # fmt: skip
             break
-        archs = []
-        for d in proposals.values():
-            archs += [campaign.space.architecture(g) for g in d["archs"]]
-        unique = list(dict.fromkeys(archs))
+        unique = _archs(campaign, proposals)
         measure_accuracy(campaign, unique, stage=f"search {r + 1} accuracy")
         measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
         done = r + 1
@@ -70,14 +70,15 @@ def search(campaign: Campaign) -> pd.DataFrame:
         {
             "round": r + 1,
             "device": d,
-            "proposed": len(p["archs"]),
+            "screened": len(s["screened"][d]["archs"]) if "screened" in s else 0,
+            "proposed": len(p["archs"]) if "devices" in s else 0,
             "expected_gain": p["info"].get("expected_gain"),
             "measured": r < done,
         }
         for r, s in enumerate(state["rounds"][: done + (stopped is not None)])
-        for d, p in s["devices"].items()
+        for d, p in (s["devices"] if "devices" in s else s["screened"]).items()
     ]
-    return pd.DataFrame(rows, columns=["round", "device", "proposed", "expected_gain", "measured"])
+    return pd.DataFrame(rows, columns=["round", "device", "screened", "proposed", "expected_gain", "measured"])
 
 
 def _state_name(campaign: Campaign) -> str:
@@ -91,6 +92,8 @@ def _state_name(campaign: Campaign) -> str:
         name += f":{c.serve}" + ",".join(f"{d.weight:g}" for d in campaign.config.device)
     if c.earlier:
         name += ":" + ",".join(c.earlier)
+    if c.screen > 1:
+        name += f":screen {c.screen} {','.join(sorted(set(c.screen_with)))} {c.screen_images}"
     return name
 
 
@@ -118,26 +121,57 @@ def _not_worth_it(proposals: dict[str, Any], least: float) -> dict[str, float] |
 
 
 # ---------------------------------------------------------------------- proposing
-def _propose(campaign: Campaign, r: int, per_round: int) -> dict[str, Any]:
-    """One round's proposals a front: what a fresh searcher that is told everything asks for."""
-    out: dict[str, Any] = {"devices": {}}
+def _proposals(campaign: Campaign, r: int, one: dict[str, Any], keep: Callable[[], object]) -> dict[str, Any]:
+    """What a round measures completely, by front, taken from its state `one` or put there; `keep` saves that.
+
+    Where it screens, the candidates are kept first, and measured on what is cheap. They are what is returned, unmeasured,
+    when not even they are worth it.
+    """
+    c = campaign.config.search
+    if "devices" not in one and c.screen > 1:
+        if "screened" not in one:
+            one["screened"] = _propose(campaign, r, c.per_round * c.screen)
+            keep()
+        screened: dict[str, Any] = one["screened"]
+        if _not_worth_it(screened, c.stop_gain) is not None:
+            return screened
+        measure_cheap(campaign, _archs(campaign, screened), f"search {r + 1} screen")
+    if "devices" not in one:
+        one["devices"] = _propose(campaign, r, c.per_round, complete=c.screen > 1)
+        keep()
+    proposals: dict[str, Any] = one["devices"]
+    return proposals
+
+
+def _archs(campaign: Campaign, proposals: dict[str, Any]) -> list[Architecture]:
+    """What is proposed for any front, each once."""
+    return list(dict.fromkeys(campaign.space.architecture(g) for p in proposals.values() for g in p["archs"]))
+
+
+def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = False) -> dict[str, Any]:
+    """Proposals by front: what a fresh searcher that is told everything asks for, or chooses of what can be completed."""
+    out: dict[str, Any] = {}
     taken: set[Architecture] = set()
     fronts = views(campaign)
-    with campaign.progress.task(f"search {r + 1} propose", len(fronts), "devices") as task:
+    stage = f"search {r + 1} {'choose' if complete else 'propose'}"
+    with campaign.progress.task(stage, len(fronts), "devices") as task:
         notes = []
         for i, view in enumerate(fronts):
             frame = view.frame()
-            if r == 0 and (doubt := unlikely(campaign, view, frame)) is not None:
+            if r == 0 and not complete and (doubt := unlikely(campaign, view, frame)) is not None:
                 campaign.progress.warn(doubt)
             searcher = _searcher(campaign, view, r, frame)
             _tell(view, searcher, frame)
             share = per_round // len(fronts) + (1 if i < per_round % len(fronts) else 0)
-            asked = [a for a in searcher.ask(share) if a not in taken]
-            if len(asked) < share:  # another device proposed the same
-                asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
+            if complete:
+                asked = searcher.choose([a for a in candidates(campaign, view, frame) if a not in taken], share)
+            else:
+                asked = [a for a in searcher.ask(share) if a not in taken]
+                if len(asked) < share:  # another device proposed the same
+                    asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
             taken.update(asked)
             info = dict(getattr(searcher, "info", None) or {})
-            out["devices"][view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
+            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
             if info.get("expected_gain") is not None:
                 notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
             task.update(i + 1)
@@ -152,7 +186,7 @@ def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> An
     tactic that has the options ``reference`` and ``confidence``; for another one it is in the limits.
     """
     c = campaign.config.search
-    takes = inspect.signature(find(c.tactic)).parameters
+    takes = options_of(campaign)
     objectives = view.resolved(frame)
     options = _options(campaign, objectives, takes)
     aspired = _aspired(view, frame, objectives)
@@ -182,11 +216,6 @@ def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -
 def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
     """What a tactic that predicts is told of the supernet, as far as it takes it."""
     c = campaign.config.search
-    if c.earlier and "earlier" not in takes:
-        raise CampaignError(
-            f"tactic {c.tactic!r} cannot learn from earlier campaigns.",
-            hint="Use tactic = 'default', or leave [search] earlier out.",
-        )
     if "exact" not in takes:
         return {}
     net = campaign.loaded.net
@@ -214,6 +243,12 @@ def _tell(view: View, searcher: Any, frame: pd.DataFrame) -> None:
     if rows.any():
         archs = archs_of(frame)
         searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], view.noise(frame)[rows])
+    guesses = estimates(view.campaign)
+    if searcher.screens and guesses.value:
+        column = np.array([o.metric == "accuracy" for o in view.objectives])
+        guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
+        by_id = frame.attrs["archs"]
+        searcher.hint([by_id[i] for i in guesses.value], guessed, np.full_like(guessed, guesses.error))
 
 
 def _plain(value: Any) -> Any:

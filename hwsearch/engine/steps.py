@@ -20,6 +20,7 @@ from hwsearch.engine.measuring import (
     measure_accuracy,
     measure_latencies,
 )
+from hwsearch.engine.tactics import check_tactic
 from hwsearch.errors import CampaignError, PredictorError
 from hwsearch.report.text import number
 from hwsearch.spaces import Architecture
@@ -47,6 +48,7 @@ def profile_set(campaign: Campaign) -> tuple[list[Architecture], list[Architectu
 def check(campaign: Campaign) -> None:
     """See that the data fit the supernet, every device runs what it is asked to, and no limit is out of reach."""
     log.info("data: %s", ", ".join(f"{split} {len(data):,}" for split, data in campaign.data.items()))
+    check_tactic(campaign)
     check_devices(campaign)
     for target in campaign.targets.values():
         check_limits(campaign, target)

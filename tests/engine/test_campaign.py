@@ -15,9 +15,10 @@ import pytest
 
 import hwsearch
 from hwsearch.accuracy import calibrated_subnet
-from hwsearch.config import ProtocolConfig, load_config
+from hwsearch.config import ProtocolConfig, load_config, parse_config
 from hwsearch.devices import Protocol
-from hwsearch.engine import Campaign, steps
+from hwsearch.engine import Campaign, measuring, steps
+from hwsearch.engine.measuring import recorded
 from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
 from hwsearch.front import non_dominated
 from hwsearch.report import ReportData
@@ -264,3 +265,23 @@ def test_a_campaign_goes_to_optunas_dashboard_once(finished, tmp_path):
     assert set(hwsearch.report(finished[0], optuna=storage)["optuna"].values()) == {0}
     with pytest.raises(HwsearchError):
         hwsearch.report(finished[0], optuna="nonsense")
+
+
+def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, monkeypatch) -> None:
+    """They have then the record that an evaluation on all images gives."""
+    data = tomllib.loads(small_config.read_text())
+    data["search"] |= {"screen": 2, "screen_with": ["latency", "accuracy"], "screen_images": 20}
+    campaign = Campaign.open(parse_config(data, "test"), folder=tmp_path)
+    arch = campaign.space.sample(1, np.random.default_rng(0))[0]
+    seen = []
+    assess = measuring.assess
+    monkeypatch.setattr(
+        measuring, "assess", lambda net, data, *a, **k: seen.append(len(data)) or assess(net, data, *a, **k)
+    )
+    measuring.measure_accuracy(campaign, [arch], split="screen")
+    in_parts = measuring.measure_accuracy(campaign, [arch])[arch.id]
+    assert seen == [20, 60]
+    at_once = measuring.measure_accuracy(campaign, [arch], purpose="other")[arch.id]
+    assert seen == [20, 60, 80]
+    assert (recorded(campaign, in_parts).correct == recorded(campaign, at_once).correct).all()
+    assert in_parts.value == at_once.value and in_parts.details == at_once.details

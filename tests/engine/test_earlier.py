@@ -9,9 +9,9 @@ from hwsearch import engine
 from hwsearch.engine import searching
 from hwsearch.engine.earlier import Earlier
 from hwsearch.engine.measuring import find_latency
+from hwsearch.engine.tactics import check_tactic
 from hwsearch.engine.views import views
 from hwsearch.errors import CampaignError
-from hwsearch.search import find
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypat
     assert str(before.folder) in searching._state_name(campaign)
     other = boards(search={"earlier": [str(before.folder)], "tactic": "nsga2"})
     with pytest.raises(CampaignError, match="'nsga2' cannot learn from earlier campaigns"):
-        searching._options(other, [], find("nsga2").__init__.__annotations__)
+        check_tactic(other)
 
 
 def test_a_search_runs_on_it(boards, before) -> None:

@@ -13,7 +13,7 @@ import pytest
 import hwsearch
 from hwsearch import engine
 from hwsearch.cli import main
-from hwsearch.engine import searching
+from hwsearch.engine import searching, tactics
 from hwsearch.engine.results import final_frame
 from hwsearch.engine.views import ALL, joint_view, shares, views
 from hwsearch.errors import CampaignError, ConfigError, LimitError
@@ -147,7 +147,7 @@ class Recorder(RandomSearcher):
 @pytest.fixture
 def recorded(monkeypatch):
     Recorder.made, Recorder.gains = [], []
-    monkeypatch.setattr(searching, "find", lambda name: Recorder)
+    monkeypatch.setattr(tactics, "find", lambda name: Recorder)
     monkeypatch.setattr(searching, "create", lambda name, *a, **k: Recorder(*a, **k))
     return Recorder
 
@@ -227,7 +227,7 @@ def test_a_reference_and_the_knee_bound_the_search(boards, recorded, monkeypatch
         def __init__(self, space, objectives, seed=0):
             super().__init__(space, objectives, seed)
 
-    monkeypatch.setattr(searching, "find", lambda name: Plain)
+    monkeypatch.setattr(tactics, "find", lambda name: Plain)
     monkeypatch.setattr(searching, "create", lambda name, *a, **k: Plain(*a, **k))
     view = views(campaign)[0]
     searching._searcher(campaign, view, 0, view.frame())
@@ -287,10 +287,10 @@ def test_the_tactic_is_told_how_well_each_value_is_known(boards, form, monkeypat
     monkeypatch.setattr(
         RandomSearcher, "tell", lambda self, archs, values, noise=None: told.append((self, archs, noise))
     )
-    monkeypatch.setattr(searching, "find", lambda name: RandomSearcher)
+    monkeypatch.setattr(tactics, "find", lambda name: RandomSearcher)
     monkeypatch.setattr(searching, "create", lambda name, *args, **options: RandomSearcher(*args, **options))
     proposed = searching._propose(campaign, 0, 2)
-    assert set(proposed["devices"]) == ({"one", "two"} if form == "each" else {ALL})
+    assert set(proposed) == ({"one", "two"} if form == "each" else {ALL})
     rng, rows = np.random.default_rng(0), campaign.store.frame(metric="latency_ms", purpose="search")
     for (_, archs, noise), view in zip(told, views(campaign), strict=True):
         names = [o.name for o in view.objectives]

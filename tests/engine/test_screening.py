@@ -1,0 +1,183 @@
+"""Screening: many candidates on what is cheap, few of them on the rest."""
+
+from __future__ import annotations
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from hwsearch import engine
+from hwsearch.accuracy import Accuracy
+from hwsearch.config import parse_config
+from hwsearch.engine import Campaign, measuring, screening
+from hwsearch.engine.measuring import find_accuracy, find_latency
+from hwsearch.engine.tactics import check_tactic
+from hwsearch.engine.views import archs_of, views
+from hwsearch.errors import CampaignError, ConfigError, DataError
+from hwsearch.search.plumb import PlumbSearcher
+
+from .conftest import SMALL
+
+
+def begun(boards, folder: str | None = None, **search) -> Campaign:
+    campaign = boards(folder, search={"rounds": 1, "per_round": 4, "stop_gain": 0, **search})
+    engine.profile(campaign)
+    engine.evaluate(campaign)
+    return campaign
+
+
+def evaluated(campaign: Campaign, split: str = "validation") -> set[str]:
+    return set(find_accuracy(campaign, split, "search"))
+
+
+def timed(campaign: Campaign) -> set[str]:
+    return set(find_latency(campaign, campaign.target("one"), "search"))
+
+
+def test_latency_first_and_accuracy_of_the_chosen(boards) -> None:
+    campaign = begun(boards, screen=3)
+    before = timed(campaign), evaluated(campaign)
+    table = engine.search(campaign)
+    assert table["screened"].tolist() == [6, 6] and table["proposed"].tolist() == [2, 2]
+    assert table["measured"].all()
+    assert len(timed(campaign) - before[0]) >= 10  # both devices may propose the same
+    assert len(evaluated(campaign) - before[1]) == 4
+    assert engine.search(campaign).equals(table)
+
+
+def test_accuracy_first_and_latency_of_the_chosen(boards) -> None:
+    campaign = begun(boards, screen=3, screen_with=["accuracy"])
+    before = timed(campaign), evaluated(campaign)
+    engine.search(campaign)
+    assert len(evaluated(campaign) - before[1]) >= 10
+    # what was timed in the profile and not evaluated may be chosen, too
+    assert len(timed(campaign) - before[0]) <= 4
+
+
+def test_few_images_first_and_all_of_the_chosen(boards) -> None:
+    campaign = begun(boards, screen=3, screen_with=["latency", "accuracy"], screen_images=30)
+    before = evaluated(campaign)
+    engine.search(campaign)
+    screened = evaluated(campaign, "screen")
+    assert len(screened) >= 10 and len(evaluated(campaign) - before) == 4
+    assert set(screening.estimates(campaign).value) == screened - evaluated(campaign)
+    left = {a.id for a in screening.candidates(campaign, views(campaign)[0], views(campaign)[0].frame())}
+    assert screened - evaluated(campaign) <= left and not left & evaluated(campaign)
+
+
+def test_estimates_are_as_far_off_as_they_say(boards, monkeypatch) -> None:
+    """Against the accuracies on all images, of images of which the first are harder for all subnets."""
+    campaign = begun(boards, screen=2, screen_with=["latency", "accuracy"], screen_images=40)
+    every = len(campaign.data["validation"])
+    hard = np.where(np.arange(every) < 40, 0.15, 0.0)
+
+    def answers(arch) -> Accuracy:
+        chance = 0.9 - 0.3 * np.exp(-campaign.loaded.net.macs(arch) / 4e6) - hard
+        return Accuracy(np.random.default_rng([int(arch.id, 16), 7]).random(every) < chance)
+
+    archs = campaign.space.sample(120, np.random.default_rng(1))
+    full = {a.id: answers(a) for a in archs}
+    monkeypatch.setattr(screening, "recorded", lambda campaign, m: full[m.arch_id])
+
+    def row(arch, score, split):
+        return measuring.accuracy_row(campaign, arch, score, split, "search", "2025-01-01T00:00:00+00:00")
+
+    known = {a.id: row(a, full[a.id], "validation") for a in archs[:30]}
+    few = {a.id: row(a, full[a.id].head(40), "screen") for a in archs}
+    monkeypatch.setattr(screening, "find_accuracy", lambda c, split, purpose: few if split == "screen" else known)
+    found = screening.estimates(campaign)
+    assert set(found.value) == {a.id for a in archs[30:]}
+    off = np.array([full[k].value - v for k, v in found.value.items()])
+    assert abs(off.mean()) < 2 * found.error / np.sqrt(30)
+    assert 0.8 < off.std() / found.error < 1.25
+
+
+def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
+    """Interrupted at each accuracy and each choice in turn, it ends with what an uninterrupted search measures."""
+    options = {"screen": 3, "screen_with": ["latency", "accuracy"], "screen_images": 30, "rounds": 2}
+    whole = begun(boards, **options)
+    engine.search(whole)
+    campaign = begun(boards, **options)
+    calls, limit = 0, 0
+
+    def interrupting(original):
+        def call(*args, **kwargs):
+            nonlocal calls
+            calls += 1
+            if calls > limit:
+                raise KeyboardInterrupt
+            return original(*args, **kwargs)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(measuring, "assess", interrupting(measuring.assess))
+        patch.setattr(PlumbSearcher, "choose", interrupting(PlumbSearcher.choose))
+        stops = 0
+        while True:
+            calls, limit = 0, 3
+            try:
+                engine.search(campaign)
+                break
+            except KeyboardInterrupt:
+                stops += 1
+    assert stops > 5
+    for split in ("screen", "validation"):
+        assert evaluated(campaign, split) == evaluated(whole, split)
+    assert timed(campaign) == timed(whole)
+
+
+def test_candidates_not_worth_it_end_the_search_unmeasured(boards) -> None:
+    campaign = begun(boards, screen=2, stop_gain=0.99, rounds=4)
+    engine.measuring.measure_accuracy(campaign, campaign.space.sample(20, np.random.default_rng(0)))
+    engine.measuring.measure_latencies(campaign, campaign.targets.values(), list(archs_of(views(campaign)[0].frame())))
+    before = timed(campaign)
+    table = engine.search(campaign)
+    assert table["screened"].tolist() == [4, 4] and table["proposed"].tolist() == [0, 0]
+    assert not table["measured"].any() and timed(campaign) == before
+    assert "after 0 of 4 rounds" in engine.searching.how_it_ended(campaign)
+
+
+def test_what_fails_is_not_chosen_again(boards, monkeypatch) -> None:
+    campaign = begun(boards, screen=2, rounds=1)
+    view = views(campaign)[0]
+    arch = screening.candidates(campaign, view, view.frame())[0]
+    failed = measuring.accuracy_row(
+        campaign, arch, None, "validation", "search", "2025-01-01T00:00:00+00:00", failure="x"
+    )
+    campaign.store.add([failed] * measuring.MAX_FAILURES)
+    assert arch not in screening.candidates(campaign, view, view.frame())
+
+
+def test_one_subnet_for_all_devices(boards) -> None:
+    table = engine.search(begun(boards, screen=2, serve="worst"))
+    assert table["screened"].tolist() == [8] and table["proposed"].tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ({"screen": 0}, "screen"),
+        ({"screen": 2, "screen_with": []}, "screen_with is empty"),
+        ({"screen": 2, "screen_with": ["macs"]}, "screen_with"),
+        ({"screen": 2, "screen_with": ["latency", "accuracy"]}, "leave one out"),
+        ({"screen": 2, "screen_images": 20}, "does not name accuracy"),
+    ],
+)
+def test_senseless_settings_are_refused(search, said) -> None:
+    data = tomllib.loads(SMALL)
+    data["search"] |= search
+    with pytest.raises(ConfigError, match=said):
+        parse_config(data, "test")
+
+
+def test_as_many_images_as_there_are_is_refused(boards) -> None:
+    campaign = boards(search={"screen": 2, "screen_with": ["accuracy"], "screen_images": 80})
+    with pytest.raises(DataError, match="screen_images = 80, but there are 80"):
+        engine.check(campaign)
+
+
+def test_a_tactic_that_cannot_is_refused_at_once(boards) -> None:
+    with pytest.raises(CampaignError, match="'nsga2' cannot choose among screened candidates"):
+        check_tactic(boards(search={"screen": 2, "tactic": "nsga2"}))
