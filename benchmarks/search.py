@@ -25,14 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import latency_tables
+from benchmarks.search_plots import AT, curves, plot, plot_attainment
 from benchmarks.search_runs import KNOWN, OURS, Cell, Record, bests, run_all
 from benchmarks.search_tasks import DATASETS, NB201_DEVICES, OFA_DEVICES, Best, FloatArray, IntArray, Task, load
 from hwsearch.errors import HwsearchError
 from hwsearch.front import non_dominated
 from hwsearch.search import find, tactics
 
-#: evaluations at which figures are given
-AT = (25, 50, 75, 100, 150, 200, 300, 600, 1000)
 MULTI = (
     "default",
     "weaknas",
@@ -75,12 +74,6 @@ def quartiles(values: NDArray[Any]) -> list[float | None]:
     return [round(float(v), 5) for v in np.quantile(values, [0.25, 0.5, 0.75])] if len(values) else [None] * 3
 
 
-def _curves(entries: list[dict[str, Any]], key: str) -> FloatArray:
-    """(seeds, evaluations) of a list in each entry, cut to the shortest."""
-    width = min(len(entry[key]) for entry in entries)
-    return np.array([entry[key][:width] for entry in entries], dtype=np.float64)
-
-
 def reached(curve: FloatArray, target: float) -> int | None:
     """The number of evaluations after which a curve (n,) is first at `target`; None if it never is."""
     there = np.flatnonzero(curve >= target)
@@ -89,7 +82,7 @@ def reached(curve: FloatArray, target: float) -> int | None:
 
 def two_objectives(cells: dict[str, list[dict[str, Any]]], best: Best) -> dict[str, dict[str, Any]]:
     """The figures of a task with two objectives, by tactic; quartiles over seeds."""
-    share = {tactic: _curves(entries, "volume") / best.volume for tactic, entries in cells.items()}
+    share = {tactic: curves(entries, "volume") / best.volume for tactic, entries in cells.items()}
     median = {tactic: np.median(curve, axis=0) for tactic, curve in share.items()}
     targets = {
         f"{rival}@{n}": float(median[rival][n - 1])
@@ -97,7 +90,7 @@ def two_objectives(cells: dict[str, list[dict[str, Any]]], best: Best) -> dict[s
     }
     out = {}
     for tactic, entries in cells.items():
-        within = _curves(entries, "accuracy_at_limit")
+        within = curves(entries, "accuracy_at_limit")
         n = share[tactic].shape[1]
         out[tactic] = {
             "seeds": len(entries),
@@ -383,6 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else two_objectives(found, best[name])
         )
         plot(name, found, best[name], args.folder)
+        plot_attainment(name, found, best[name], args.folder)
     new: dict[str, Any] = {}
     for family in ("ofa", "nb201"):
         devices = [name.partition("/")[2] for name in names if name.startswith(f"{family}/") and "#" not in name]
@@ -453,49 +447,5 @@ def _chosen(name: str, wanted: list[str] | None, quick: bool) -> list[str]:
 
 
 # ---------------------------------------------------------------------- plots
-def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: Path) -> None:
-    """Medians with quartile bands over evaluations, or the share of runs that have found the optimum, as PNG and SVG."""
-    from hwsearch.report.style import DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, new_figure, save, style
-
-    with style():
-        figure = new_figure(6.4, 4.0)
-        ax = figure.add_subplot()
-        single, lowest = "query" in next(iter(found.values()))[0], 1.0
-        for k, (tactic, entries) in enumerate(found.items()):
-            look: dict[str, Any] = {
-                "color": DEVICE_COLOURS[k % len(DEVICE_COLOURS)],
-                "linestyle": DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)],
-                "marker": DEVICE_MARKERS[(k + 2 * (k // len(DEVICE_COLOURS))) % len(DEVICE_MARKERS)],
-                "markersize": 4,
-                "label": tactic,
-                "linewidth": 2.2 if tactic == OURS else 1.3,
-            }
-            if single:
-                queries = np.sort([entry["query"] for entry in entries if entry["query"]])
-                x = np.array([1, *queries, entries[0]["evaluations"]])
-                y = np.array([0, *range(1, len(queries) + 1), len(queries)]) / len(entries)
-                ax.step(x, y, where="post", markevery=max(1, len(x) // 8), **look)
-                continue
-            share = _curves(entries, "volume") / best.volume
-            x = np.arange(1, share.shape[1] + 1)
-            marks = [n - 1 for n in AT if n <= len(x)]
-            lowest = min(lowest, float(np.quantile(share[:, min(9, len(x) - 1)], 0.25)))
-            low, middle, high = np.quantile(share, [0.25, 0.5, 0.75], axis=0)
-            ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-            ax.plot(x, middle, markevery=marks, **look)
-        ax.set_xscale("log")
-        last = max(entry["evaluations"] for entries in found.values() for entry in entries)
-        ax.set_xlim(10, 1.05 * last)
-        ax.set_xticks([n for n in (10, 20, 50, 100, 200, 300, 500, 1000) if n <= last])
-        ax.xaxis.set_major_formatter("{x:.0f}")
-        ax.minorticks_off()
-        ax.set_xlabel("evaluations")
-        ax.set_ylabel("runs that have evaluated the optimum" if single else "share of the best known hypervolume")
-        ax.set_ylim(0.0 if single else max(0.0, lowest - 0.03), 1.02)
-        ax.set_title(name)
-        ax.legend(loc="lower right" if not single else "upper left", ncols=2)
-    save(figure, folder, name.replace("/", "-").replace("#", "-"))
-
-
 if __name__ == "__main__":
     main()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_tasks import Best, FloatArray, Task, best_known, load, ordinal_sum
+from hwsearch.front import non_dominated
 from hwsearch.search import create, find
 
 OURS = "default"
@@ -33,6 +34,8 @@ PROJECT = ("hwsearch", "predictors", "benchmarks", "latency_tables")
 PACKAGES = ("hwsearch", "hwsearch.search", "benchmarks")
 #: how many of our architectures are kept, for `new_device`
 KNOWN = 300
+#: after how many evaluations the front is kept
+ATTAINED = 100
 
 
 # ---------------------------------------------------------------------- one run
@@ -51,7 +54,8 @@ def run(cell: Cell) -> dict[str, Any]:
 
     With two objectives: `volume`, after each evaluation the hypervolume of the true values of what is non-dominated by
     the measured ones, and `accuracy_at_limit`, the true accuracy of the most accurate, as measured, that measured
-    within the limit (NaN: none did). With one: `accuracy`, the true value of the best measured, and `query`, when the
+    within the limit (NaN: none did); `attained`, the true values of what was non-dominated as measured after `ATTAINED`
+    evaluations. With one: `accuracy`, the true value of the best measured, and `query`, when the
     optimum was first evaluated (None: never); the run ends there. `seconds` and `cpu_seconds` are the tactic's own.
     `inner_cpu_seconds` belong to its `inner_evaluations` on predictions: as it tells them, or else of whole asks,
     fits included.
@@ -111,6 +115,9 @@ def run(cell: Cell) -> dict[str, Any]:
             "volume": _short(volumes(task, true, measured)),
             "accuracy_at_limit": _short(accuracy_at_limit(task, true, measured)),
         }
+        if len(rows) >= ATTAINED:
+            front = non_dominated(measured[:ATTAINED], task.objectives)
+            out["attained"] = [_short(values) for values in true[:ATTAINED][front]]
         if name == OURS:
             out["rows"] = ["".join(chr(ord("a") + v) for v in row) for row in rows[:KNOWN]]
     return out

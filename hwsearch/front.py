@@ -85,6 +85,36 @@ def hypervolume(values: ArrayLike, objectives: Sequence[Objective], reference: A
     return cost_hypervolume(array[~np.isnan(array).any(axis=1)] * sign, point * sign)
 
 
+def attainment(runs: Sequence[ArrayLike], objectives: Sequence[Objective], share: float = 0.5) -> FloatArray:
+    """The points (k, m) that at least this share of the runs attain, and that no other such point dominates.
+
+    runs : each the values (n, m) that one run found, dominated ones or not; a run attains a point when it found one that
+        is at least as good in every objective
+    share : 0.5: the median attainment surface
+
+    The boundary of the empirical attainment function (Grunert da Fonseca, Fonseca, Hall 2001, doi
+    10.1007/3-540-44719-9_15), for two or three objectives. Raises SearchError for another number, for a share that
+    is not in 0..1, 0 excluded, and for no runs.
+    """
+    sets = [as_values(run, objectives) for run in runs]
+    if len(objectives) not in (2, 3):
+        raise SearchError(
+            f"attainment is of two or three objectives, not of {len(objectives)}.",
+            hint="Compare the hypervolumes.",
+        )
+    if not sets or not 0.0 < share <= 1.0:
+        raise SearchError(f"attainment by a share of {share!r} of {len(sets)} runs is not defined.")
+    sets = [s[~np.isnan(s).any(axis=1)] for s in sets]
+    needed = math.ceil(share * len(sets) - 1e-9)
+    found = [s for s in sets if len(s)]
+    if needed > len(found):
+        return np.empty((0, len(objectives)))
+    points = np.concatenate(found) * signs(objectives)
+    numbers = np.repeat(np.arange(1, len(found) + 1), [len(s) for s in found])
+    surface = moocore.eaf(points, numbers, percentiles=[100.0 * needed / len(found)])
+    return np.asarray(surface[:, :-1] * signs(objectives))
+
+
 def reference_point(values: ArrayLike, objectives: Sequence[Objective], margin: float = 0.05) -> FloatArray:
     """The default reference point (m,): each objective's worst measured value, made worse by `margin` of its range.
 

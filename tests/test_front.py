@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
 from hwsearch.errors import LimitError, SearchError
-from hwsearch.front import Front, hypervolume, non_dominated, reference_point
+from hwsearch.front import Front, attainment, hypervolume, non_dominated, reference_point
 from hwsearch.objective import Limit, Objective
 
 FloatArray = NDArray[np.float64]
@@ -266,3 +266,32 @@ def test_plot_draws_the_values_on_the_axes_given() -> None:
     x, y = ax.lines[0].get_data()
     assert np.array_equal(np.stack([y, x], axis=1), front.values)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("latency_ms@cpu", "accuracy")
+
+
+@pytest.mark.parametrize("m", [2, 3])
+@pytest.mark.parametrize("share", [0.2, 0.25, 0.5, 1.0])
+def test_attainment_by_counting(m: int, share: float) -> None:
+    """Whether a point is attained by enough runs, counted for many points, against the surface."""
+    rng = np.random.default_rng(m)
+    objectives = [Objective("accuracy"), Objective("latency_ms"), Objective("macs", "min")][:m]
+    runs = [rng.random((int(rng.integers(1, 12)) * m**2, m)) for _ in range(9)]
+    runs[3][0] = np.nan
+    turn = np.array([o.sign for o in objectives])
+    surface = attainment(runs, objectives, share) * turn
+    points = rng.random((400, m)) * turn
+    count = sum(((run * turn)[None] <= points[:, None]).all(axis=2).any(axis=1) for run in runs)
+    attained = (surface[None] <= points[:, None]).all(axis=2).any(axis=1)
+    assert (attained == (count >= share * 9)).all() and 0 < attained.sum() < 400
+    # every point of the surface is itself attained
+    own = sum(((run * turn)[None] <= surface[:, None] + 1e-12).all(axis=2).any(axis=1) for run in runs)
+    assert (own >= share * 9).all()
+
+
+def test_attainment_of_runs_that_found_nothing() -> None:
+    two = [Objective("accuracy"), Objective("latency_ms")]
+    empty: list[list[float]] = []
+    assert attainment([empty, [[70.0, 2.0]]], two, 1.0).shape == (0, 2)
+    assert attainment([empty, [[70.0, 2.0]]], two, 0.5).tolist() == [[70.0, 2.0]]
+    for runs, objectives, share in (([], two, 0.5), ([[[1.0, 1.0]]], two, 0.0), ([[[1.0]]], two[:1], 0.5)):
+        with pytest.raises(SearchError, match="attainment"):
+            attainment(runs, objectives, share)
