@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.search_runs import ATTAINED, OURS
 from benchmarks.search_tasks import Best, FloatArray, load
 from hwsearch.front import attainment
+from hwsearch.objective import Objective
 from hwsearch.report.style import DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, INK, new_figure, save, style
 
 #: evaluations at which figures are given
@@ -73,6 +74,7 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
     kept = {tactic: fronts for tactic, fronts in kept.items() if len(fronts) > 1}
     if len(task.objectives) != 2 or not kept:
         return
+    objectives = [Objective.parse(text) for text in task.objectives]
     across, up = 1, 0  # latency to the right, accuracy upwards
     edges = np.concatenate([front for fronts in kept.values() for front in fronts])
     grid = np.linspace(edges[:, across].min(), edges[:, across].max(), 800)
@@ -84,9 +86,7 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
         bottom = []
         for k, (tactic, fronts) in enumerate(kept.items()):
             colour = DEVICE_COLOURS[k % len(DEVICE_COLOURS)]
-            low, middle, high = (
-                _steps(attainment(fronts, task.objectives, share), grid) for share in (0.75, 0.5, 0.25)
-            )
+            low, middle, high = (_steps(attainment(fronts, objectives, share), grid) for share in (0.75, 0.5, 0.25))
             ax.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0, step="post")
             line = DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)]
             width = 2.2 if tactic == OURS else 1.3

@@ -116,7 +116,7 @@ def run(cell: Cell) -> dict[str, Any]:
             "accuracy_at_limit": _short(accuracy_at_limit(task, true, measured)),
         }
         if len(rows) >= ATTAINED:
-            front = non_dominated(measured[:ATTAINED], task.objectives)
+            front = non_dominated(measured[:ATTAINED], searcher.objectives)
             out["attained"] = [_short(values) for values in true[:ATTAINED][front]]
         if name == OURS:
             out["rows"] = ["".join(chr(ord("a") + v) for v in row) for row in rows[:KNOWN]]

@@ -13,7 +13,7 @@ from scipy.stats import kstest
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks import search, search_runs
+from benchmarks import search, search_plots, search_runs
 from benchmarks.search_runs import Cell, Record, accuracy_at_limit, sources, volumes
 from benchmarks.search_tasks import (
     Best,
@@ -334,3 +334,16 @@ def test_a_balanced_start_counts_and_is_told() -> None:
     started = search_runs.run(Cell("nb201/gold-6226", "nsga2+start", 0, 60))
     assert len(plain["volume"]) == len(started["volume"]) == 60
     assert plain["volume"] != started["volume"]
+
+
+def test_the_front_after_a_hundred_is_kept_and_its_attainment_plotted(tmp_path: Path) -> None:
+    name = "nb201/gold-6226"
+    task = load(name)
+    entries = [search_runs.run(Cell(name, "random", seed, 100)) for seed in range(3)]
+    for seed, entry in enumerate(entries):
+        assert entry["volume"][-1] == pytest.approx(task.volume(np.array(entry["attained"])), rel=1e-6), seed
+    search_plots.plot_attainment(name, {"random": entries}, best_known(task), tmp_path)
+    assert (tmp_path / "nb201-gold-6226-attainment.png").stat().st_size > 10_000
+    short = [search_runs.run(Cell(name, "random", 0, 30))] * 2
+    search_plots.plot_attainment(name, {"random": short}, best_known(task), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
