@@ -1,9 +1,10 @@
 """Memory and time of a million told architectures.
 
-    python -m benchmarks.search_memory [--json] [--tactic NAME …] [--evaluations 1000000] [--batch 10000] [--arrays]
+    python -m benchmarks.search_memory [--json] [--tactic NAME …] [--evaluations 1000000] [--batch 10000] [--arrays|--told]
 
 Each tactic asks and is told in a process of its own, on a space of 45 genes like Once-for-All's MobileNetV3; with --arrays
-by `ask_array` and `tell_array`. Then the state goes to a file and another process takes it up and asks again. `*_mib` are
+by `ask_array` and `tell_array`; with --told it is told random architectures, for tactics that predict, which are
+made for few and weigh each of a batch against all others. Then the state goes to a file and another process takes it up and asks again. `*_mib` are
 peaks of the resident memory of the whole process, imports included; `*_seconds` are wall time.
 """
 
@@ -50,24 +51,28 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def fill(tactic: str, evaluations: int, batch: int, arrays: bool, path: Path) -> dict[str, float]:
+def fill(tactic: str, evaluations: int, batch: int, form: str, path: Path) -> dict[str, float]:
     """Ask and tell, then keep the state and what is asked next."""
     figures = {"imports_mib": peak_mib()}
     searcher = create(tactic, space(), OBJECTIVES, seed=0, **OPTIONS.get(tactic, {}))
     ask = tell = 0.0
+    rng = np.random.default_rng(7)
     while len(searcher.values) < evaluations:
         begin = time.perf_counter()
-        if arrays:
+        if form == "told":
+            rows = searcher.space.sample_array(batch, rng)
+        elif form == "arrays":
             rows = searcher.ask_array(batch)
         else:
             archs = searcher.ask(batch)
+            rows = searcher.space.to_array(archs)
         ask += time.perf_counter() - begin
-        values = values_of(rows if arrays else searcher.space.to_array(archs))
+        values = values_of(rows)
         begin = time.perf_counter()
-        if arrays:
-            searcher.tell_array(rows, values)
-        else:
+        if form == "objects":
             searcher.tell(archs, values)
+        else:
+            searcher.tell_array(rows, values)
         tell += time.perf_counter() - begin
     begin = time.perf_counter()
     searcher.front()
@@ -78,8 +83,9 @@ def fill(tactic: str, evaluations: int, batch: int, arrays: bool, path: Path) ->
         json.dump(searcher.state_dict(), file)
     figures |= {"save_seconds": time.perf_counter() - begin, "saved_mib": peak_mib()}
     figures["state_mib"] = path.stat().st_size / 2**20
+    begin = time.perf_counter()
     np.save(path.with_suffix(".npy"), searcher.ask_array(100))
-    return figures
+    return figures | {"last_ask_seconds": time.perf_counter() - begin, "asked_mib": peak_mib()}
 
 
 def take_up(tactic: str, path: Path) -> dict[str, float]:
@@ -93,12 +99,18 @@ def take_up(tactic: str, path: Path) -> dict[str, float]:
     return {"load_seconds": seconds, "loaded_mib": peak_mib(), "resumed_alike": float(same)}
 
 
-def measured(tactic: str, evaluations: int, batch: int, arrays: bool) -> dict[str, float]:
+def measured(tactic: str, evaluations: int, batch: int, form: str) -> dict[str, float]:
     """The figures of both processes."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as folder:
         base = [sys.executable, "-m", "benchmarks.search_memory", "--tactic", tactic, "--state", f"{folder}/state.json"]
-        sizes = ["--evaluations", str(evaluations), "--batch", str(batch), *(["--arrays"] if arrays else [])]
+        sizes = [
+            "--evaluations",
+            str(evaluations),
+            "--batch",
+            str(batch),
+            *([] if form == "objects" else [f"--{form}"]),
+        ]
         for part in ("fill", "take-up"):
             done = subprocess.run([*base, *sizes, "--part", part], stdout=subprocess.PIPE, check=True)
             figures |= json.loads(done.stdout)
@@ -114,19 +126,21 @@ def main() -> None:
     parser.add_argument("--tactic", action="append", help="default: random and nsga2")
     parser.add_argument("--evaluations", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=10_000)
-    parser.add_argument("--arrays", action="store_true")
+    forms = parser.add_mutually_exclusive_group()
+    for form in ("arrays", "told"):
+        forms.add_argument(f"--{form}", action="store_const", const=form, dest="form", default="objects")
     parser.add_argument("--part", choices=("fill", "take-up"), help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part == "fill":
-        print(json.dumps(fill(args.tactic[0], args.evaluations, args.batch, args.arrays, args.state)))
+        print(json.dumps(fill(args.tactic[0], args.evaluations, args.batch, args.form, args.state)))
         return
     if args.part == "take-up":
         print(json.dumps(take_up(args.tactic[0], args.state)))
         return
-    figures: dict[str, object] = {"evaluations": args.evaluations, "batch": args.batch, "arrays": args.arrays}
+    figures: dict[str, object] = {"evaluations": args.evaluations, "batch": args.batch, "form": args.form}
     figures["tactics"] = {
-        name: {k: round(v, 2) for k, v in measured(name, args.evaluations, args.batch, args.arrays).items()}
+        name: {k: round(v, 2) for k, v in measured(name, args.evaluations, args.batch, args.form).items()}
         for name in args.tactic or ("random", "nsga2")
     }
     if args.json:

@@ -81,8 +81,7 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
     with style():
         figure = new_figure(6.4, 4.0)
         ax = figure.add_subplot()
-        order = np.argsort(best.values[:, across])
-        ax.step(*best.values[order][:, [across, up]].T, where="post", color=INK, linewidth=1.0, label="best known")
+        ax.step(grid, _steps(best.values, grid), where="post", color=INK, linewidth=1.0, label="best known")
         bottom = []
         for k, (tactic, fronts) in enumerate(kept.items()):
             colour = DEVICE_COLOURS[k % len(DEVICE_COLOURS)]

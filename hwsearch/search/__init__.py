@@ -23,6 +23,7 @@ BUILT_IN = {
     "age-moea": "hwsearch.search.agemoea:AgeMoeaSearcher",
     "balanced-random": "hwsearch.search.balanced_random:BalancedRandomSearcher",
     "bananas": "hwsearch.search.bananas:BananasSearcher",
+    "botorch-qnehvi": "hwsearch.search.botorch_qnehvi:BotorchQnehviSearcher",
     "brp-nas": "hwsearch.search.brpnas:BrpNasSearcher",
     "ctaea": "hwsearch.search.ctaea:CTaeaSearcher",
     "guided": "hwsearch.search.guided:GuidedSearcher",

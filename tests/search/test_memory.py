@@ -11,11 +11,11 @@ from benchmarks.search_memory import measured
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tactic", ["random", "nsga2"])
 def test_a_million_told_architectures_take_less_than_a_gib(tactic: str) -> None:
-    figures = measured(tactic, 1_000_000, 10_000, arrays=False)
+    figures = measured(tactic, 1_000_000, 10_000, "objects")
     assert figures["resumed_alike"] == 1.0
     assert figures["peak_mib"] < 1024
 
 
 def test_a_few_thousand_resume_alike() -> None:
-    figures = measured("nsga2", 4_000, 2_000, arrays=True)
+    figures = measured("nsga2", 4_000, 2_000, "arrays")
     assert figures["resumed_alike"] == 1.0 and figures["state_mib"] < 1.0

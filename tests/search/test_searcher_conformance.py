@@ -136,6 +136,12 @@ class TestQnehvi(SearcherConformance):
         return create("qnehvi", space, objectives, seed, start=20, draws=2, shortlist=10, inner_evaluations=80)
 
 
+class TestBotorchQnehvi(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        pytest.importorskip("botorch")
+        return create("botorch-qnehvi", space, objectives, seed, start=20, draws=2, pool=10)
+
+
 class TestOptunaNsga3(SearcherConformance):
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("optuna-nsga3", space, objectives, seed, population=8)
