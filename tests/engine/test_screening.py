@@ -181,3 +181,12 @@ def test_as_many_images_as_there_are_is_refused(boards) -> None:
 def test_a_tactic_that_cannot_is_refused_at_once(boards) -> None:
     with pytest.raises(CampaignError, match="'nsga2' cannot choose among screened candidates"):
         check_tactic(boards(search={"screen": 2, "tactic": "nsga2"}))
+
+
+@pytest.mark.parametrize(("metric", "cheap"), [("macs", "accuracy"), ("params", "accuracy")])
+def test_screening_with_all_that_is_measured_is_refused(boards, metric, cheap) -> None:
+    objectives = [{"metric": "accuracy"}, {"metric": metric}]
+    campaign = boards(objective=objectives, search={"screen": 2, "screen_with": [cheap]})
+    with pytest.raises(CampaignError, match="nothing would be left to choose by"):
+        check_tactic(campaign)
+    check_tactic(boards(objective=objectives, search={"screen": 2}))

@@ -252,3 +252,25 @@ def test_a_hint_without_its_noise_is_refused(noise: object) -> None:
     searcher = started()
     with pytest.raises(SearchError, match="noise"):
         searcher.hint(searcher.space.sample(1, np.random.default_rng(3)), [[70.0, 20.0]], noise)
+
+
+def test_choose_among_more_than_can_be_compared_at_once_and_more_than_is_learnt_from() -> None:
+    """A thousand parts beside hundreds of complete ones: those chosen are as good as those that are asked for anew."""
+    searcher = started(n=350)
+    space = searcher.space
+    parts = space.sample(1000, np.random.default_rng(3), exclude=searcher.evaluated[0])
+    values = truth(space.to_array(parts))
+    values[:, 1] = np.nan
+    searcher.tell(parts[:500], values[:500])
+    searcher.hint(parts[500:], values[500:], np.broadcast_to([0.1, np.nan], (500, 2)))
+    chosen = searcher.choose(parts, 8)
+    reference, objectives = [60.0, 200.0], searcher.objectives
+    complete = searcher.values[~np.isnan(searcher.values).any(axis=1)]
+
+    def gain(rows: np.ndarray) -> float:
+        both = np.concatenate([complete, truth(rows)])
+        return hypervolume(both, objectives, reference) - hypervolume(complete, objectives, reference)
+
+    every = space.to_array(parts)
+    random = [gain(every[np.random.default_rng(s).permutation(1000)[:8]]) for s in range(30)]
+    assert gain(space.to_array(chosen)) > max(random)
