@@ -31,9 +31,12 @@ def measure_cheap(campaign: Campaign, archs: Sequence[Architecture], stage: str)
     c = campaign.config.search
     if "latency" in c.screen_with:
         measure_latencies(campaign, campaign.targets.values(), archs, stage=stage)
-    if "accuracy" in c.screen_with:
-        split = "screen" if c.screen_images else "validation"
-        measure_accuracy(campaign, archs, split=split, stage=f"{stage} accuracy")
+    if "accuracy" in c.screen_with and not c.screen_images:
+        measure_accuracy(campaign, archs, stage=f"{stage} accuracy")
+    elif "accuracy" in c.screen_with:
+        known = find_accuracy(campaign, "validation", "search")
+        new = [a for a in archs if a.id not in known]
+        measure_accuracy(campaign, new, split="screen", stage=f"{stage} accuracy")
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,16 @@ def estimates(campaign: Campaign) -> Estimates:
     """Of what was screened and not evaluated on all validation examples; empty without ``[search] screen_images``.
 
     The examples differ in how hard they are, alike for all subnets: the mean difference between all and the first of
-    them, over the subnets that have seen all, is added. Its scatter over these subnets is the error, together with the
+    them, over the subnets that have seen all at once, is added (those that were chosen for what they scored on the first
+    ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error, together with the
     error of drawing the first ones from all without regard to that, which is an upper bound and counts as `PRIOR_PAIRS`.
     """
     if "screen" not in campaign.data:
         return Estimates({}, math.nan)
     few, every = len(campaign.data["screen"]), len(campaign.data["validation"])
     known = find_accuracy(campaign, "validation", "search")
-    begun = {k: m for k, m in find_accuracy(campaign, "screen", "search").items() if k not in known}
+    screened = find_accuracy(campaign, "screen", "search")
+    begun = {k: m for k, m in screened.items() if k not in known}
     if not begun:
         return Estimates({}, math.nan)
 
@@ -67,7 +72,8 @@ def estimates(campaign: Campaign) -> Estimates:
         first = recorded(campaign, m).head(few)
         return float(m.value or 0.0) - first.value, first.standard_error**2 * (1.0 - few / every)
 
-    pairs: FloatArray = np.array([pair(m) for m in known.values()]).reshape(-1, 2)
+    at_once = [m for k, m in known.items() if k not in screened]
+    pairs: FloatArray = np.array([pair(m) for m in at_once or known.values()]).reshape(-1, 2)
     if not len(pairs):
         variance = np.mean([float(m.details["standard_error"]) ** 2 for m in begun.values()]) * (1.0 - few / every)
         return Estimates({k: float(m.value or 0.0) for k, m in begun.items()}, math.sqrt(variance))
@@ -87,7 +93,10 @@ def candidates(campaign: Campaign, view: View, frame: pd.DataFrame) -> list[Arch
     found = {a.id: a for a, lacks in zip(archs_of(frame), lacking, strict=True) if lacks}
     by_id = frame.attrs["archs"]
     found |= {k: by_id[k] for k in estimates(campaign).value if k not in found}
-    given_up = failed_too_often(campaign, "accuracy", campaign.example_subject("validation"))
+    given_up: set[str] = set()
+    for split in ("validation", "screen"):
+        if split in campaign.data:
+            given_up |= failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     for target in view.targets:
         given_up |= failed_too_often(campaign, "latency_ms", target.fingerprint)
     return [a for k, a in found.items() if k not in given_up]

@@ -167,10 +167,10 @@ def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = Fal
                 asked = searcher.choose([a for a in candidates(campaign, view, frame) if a not in taken], share)
             else:
                 asked = [a for a in searcher.ask(share) if a not in taken]
-                if len(asked) < share:  # another device proposed the same
-                    asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
-            taken.update(asked)
             info = dict(getattr(searcher, "info", None) or {})
+            if not complete and len(asked) < share:  # another device proposed the same
+                asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
+            taken.update(asked)
             out[view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
             if info.get("expected_gain") is not None:
                 notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")

@@ -186,7 +186,7 @@ class Searcher(ABC):
                 hint="Give one row an architecture and one column an objective; None where a measurement failed.",
             ) from error
         if len(array) != n:
-            raise SearchError(f"tell() got {n} architectures and {len(array)} rows of {what}.")
+            raise SearchError(f"{n} architectures came with {len(array)} rows of {what}.")
         array[~np.isfinite(array)] = np.nan
         return array
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objective import Objective, signs
-from hwsearch.search.base import FloatArray, IntArray, RowFunction
+from hwsearch.search.base import BoolArray, FloatArray, IntArray, RowFunction
 from hwsearch.search.evolution import leading
 from hwsearch.search.process import Process
 from hwsearch.search.structure import Features, Structure
@@ -32,12 +32,13 @@ class Rows:
 
 
 class Beliefs:
-    """Posteriors of the objectives, as costs (smaller is better), from at most `most` measurements.
+    """Posteriors of the objectives, as costs (smaller is better), from at most `most` complete measurements.
 
     exact : objective name to a function of rows; these are computed and known
 
-    Where more has been measured, the best are learnt from: by non-domination rank, then crowding. Raises SearchError
-    when `exact` names no objective.
+    Where more has been measured, the best are learnt from: by non-domination rank, then crowding. As many incomplete ones and
+    as many again, the last ones, are taken into account, without finding the kernel's weights anew from more than `most`.
+    Raises SearchError when `exact` names no objective.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class Beliefs:
     def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
         """rows (n, genes); values and noise (n, m), NaN where a measurement failed or its noise is unknown; (n,)."""
         costs = values * self._sign
-        kept = np.flatnonzero(~np.isnan(costs).all(axis=1))
+        lacking = np.asarray(np.isnan(costs).any(axis=1))
+        kept, parts = np.flatnonzero(~lacking), np.flatnonzero(lacking & ~np.isnan(costs).all(axis=1))
         if len(kept) > self._most:
-            kept = np.sort(kept[leading(costs[kept], violation[kept], self._most)])
+            kept = kept[leading(costs[kept], violation[kept], self._most)]
+        kept = np.sort(np.concatenate([kept, parts[-2 * self._most :]]))
         self.measured = self.structure.features(rows[kept])
         stack = self.structure.stack(self.measured, self.measured)
         self._models = []
@@ -72,8 +75,22 @@ class Beliefs:
             process = Process(self.structure)
             features = {name: block[there] for name, block in self.measured.items()}
             known = np.nan_to_num(noise[kept[there], j])
-            process.fit(features, stack[np.ix_(np.arange(len(stack)), there, there)], costs[kept[there], j], known)
+            process.fit(
+                features,
+                stack[np.ix_(np.arange(len(stack)), there, there)],
+                costs[kept[there], j],
+                known,
+                self._learnt(lacking[kept[there]]),
+            )
             self._models.append((process, there))
+
+    def _learnt(self, lacking: BoolArray) -> IntArray | None:
+        """Positions of at most `most` rows to find weights from: the complete ones, and of the others evenly; None: all."""
+        if len(lacking) <= self._most:
+            return None
+        whole, parts = np.flatnonzero(~lacking), np.flatnonzero(lacking)
+        room = self._most - len(whole)
+        return np.sort(np.concatenate([whole, parts[np.linspace(0, len(parts) - 1, room).astype(np.int64)]]))
 
     def single(self) -> Beliefs:
         """The same beliefs in single precision, for views of many; see `Process.single`."""

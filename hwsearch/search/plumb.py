@@ -104,6 +104,7 @@ class PlumbSearcher(Searcher):
         sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
         structure = Structure(space, sample, known or space.describe_array, earlier)
         self._beliefs = Beliefs(structure, self.objectives, exact or {}, MOST)
+        self._exact = frozenset(exact or {})
         self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0
         self.inner_cpu_seconds = 0.0
@@ -149,13 +150,17 @@ class PlumbSearcher(Searcher):
 
     def _fit(self) -> None:
         rows, values, noise = self.rows, self.values, self.noise
-        if len(self._hinted):
-            hints, spread = self._hinted.values.copy(), self._hinted.noise
+        if len(self._hinted):  # in the columns that have not been told
             places = self._told.find(self._hinted.rows)
-            told = np.flatnonzero(places >= 0)
-            hints[told] = np.where(np.isnan(values[places[told]]), hints[told], np.nan)
-            rows = np.concatenate([rows, self._hinted.rows])
-            values, noise = np.concatenate([values, hints]), np.concatenate([noise, spread])
+            told, new = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
+            at = places[told]
+            values, noise = values.copy(), noise.copy()
+            blank = np.isnan(values[at])
+            values[at] = np.where(blank, self._hinted.values[told], values[at])
+            noise[at] = np.where(blank, self._hinted.noise[told], noise[at])
+            rows = np.concatenate([rows, self._hinted.rows_at(new)])
+            values = np.concatenate([values, self._hinted.values[new]])
+            noise = np.concatenate([noise, self._hinted.noise[new]])
         self._beliefs.fit(rows, values, noise, self.violation(values))
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
@@ -190,8 +195,8 @@ class PlumbSearcher(Searcher):
             which the measured one may differ from it
 
         It is learnt from until the value itself is told. The architecture does not count as measured by it: it can be
-        asked for and is not on the front. What is hinted again takes the new values. Raises SearchError and SpaceError
-        as `tell` does, and SearchError where a noise is missing.
+        asked for and is not on the front. What is hinted again takes the new values, and keeps the former ones in columns
+        that have none now. Raises SearchError and SpaceError as `tell` does, and SearchError where a noise is missing.
         """
         archs = list(archs)
         rows = self._checked(self.space.to_array(archs))
@@ -202,19 +207,29 @@ class PlumbSearcher(Searcher):
                 f"hint() got {int(missing.sum())} values without their noise.",
                 hint="Give the standard deviation of each; tell() is for measurements.",
             )
+        places = self._hinted.find(rows)
+        there = np.flatnonzero(places >= 0)
+        former = np.isnan(told[there])
+        told[there] = np.where(former, self._hinted.values[places[there]], told[there])
+        spread[there] = np.where(former, self._hinted.noise[places[there]], spread[there])
         self._hinted.put(rows, told, spread)
 
     def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
         """Which n of these to measure, or to measure completely, next: by joint expected improvement, the best first.
 
         For candidates of which parts are known: one objective was told and the others are NaN, or something was hinted.
-        Those whose values are all told are left out; fewer than n come back only where no more are left.
+        Left out are those whose values are all told, and those that failed: told without any value, and not hinted. Fewer
+        than n come back only where no more are left. Until as much is complete as a prediction takes, half of `start`, the
+        first n come back. Nothing is noted by it: tell what was measured before choosing or asking again.
         Raises SearchError when n is not a number of things, and SpaceError for an architecture of another space.
         """
         n = natural(n, "the number of architectures to choose")
         rows = distinct(self._checked(self.space.to_array(list(archs)))).astype(np.int64)
-        rows = rows[~np.isin(self._told.find(rows), np.flatnonzero(self._complete()))]
+        lacking = np.isnan(self.values[:, [o.name not in self._exact for o in self.objectives]])
+        failed = lacking.all(axis=1) & ~self._hinted.has(self.rows)
+        rows = rows[~np.isin(self._told.find(rows), np.flatnonzero(~lacking.any(axis=1) | failed))]
         if not n or not len(rows):
+            self.info = {"round": self._round, "told": len(self.values)}
             return []
         if int(self._complete().sum()) < self._fewest():
             self.info = {"round": 0, "told": len(self.values)}

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from hwsearch.search.base import BoolArray, FloatArray
+from hwsearch.search.base import BoolArray, FloatArray, IntArray
 from hwsearch.search.structure import Features, Structure
 from hwsearch.search.warp import warps
 
@@ -32,16 +32,29 @@ class Process:
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
 
-    def fit(self, features: Features, stack: FloatArray, y: FloatArray, noise: FloatArray) -> None:
-        """features, stack : of the n measured rows; y : costs (n,); noise : (n,) known deviations, 0 where unknown"""
+    def fit(
+        self,
+        features: Features,
+        stack: FloatArray,
+        y: FloatArray,
+        noise: FloatArray,
+        learnt: IntArray | None = None,
+    ) -> None:
+        """features, stack : of the n measured rows; y : costs (n,); noise : (n,) known deviations, 0 where unknown
+
+        learnt : positions of the rows that weights, noise and warp are found from; all when None. The posterior is given all
+        """
+        some = np.arange(len(y)) if learnt is None else learnt
+        chosen = stack if learnt is None else stack[np.ix_(np.arange(len(stack)), some, some)]
         found = None
         for warp in warps(y):
             t, slope = warp(y), warp.log_slope(y)
-            mean, scale = float(t.mean()), float(t.std()) or 1.0
+            mean, scale = float(t[some].mean()), float(t[some].std()) or 1.0
             slope -= math.log(scale)
             t, known = (t - mean) / scale, (noise * np.exp(slope)) ** 2
-            theta = self._likeliest(stack, t, known)
-            density = self._left_out(self._matrix(stack, theta, known), t, slope, y <= np.median(y))
+            theta = self._likeliest(chosen, t[some], known[some])
+            matrix = self._matrix(chosen, theta, known[some])
+            density = self._left_out(matrix, t[some], slope[some], y[some] <= np.median(y[some]))
             if found is None or density > found[0]:
                 found = (density, warp, mean, scale, t, known, theta)
         assert found is not None

@@ -20,8 +20,9 @@ from hwsearch.search.plumb import PlumbSearcher
 from .conftest import SMALL
 
 
-def begun(boards, folder: str | None = None, **search) -> Campaign:
-    campaign = boards(folder, search={"rounds": 1, "per_round": 4, "stop_gain": 0, **search})
+def begun(boards, objective: list | None = None, **search) -> Campaign:
+    changes = {"objective": objective} if objective else {}
+    campaign = boards(search={"rounds": 1, "per_round": 4, "stop_gain": 0, **search}, **changes)
     engine.profile(campaign)
     engine.evaluate(campaign)
     return campaign
@@ -183,10 +184,30 @@ def test_a_tactic_that_cannot_is_refused_at_once(boards) -> None:
         check_tactic(boards(search={"screen": 2, "tactic": "nsga2"}))
 
 
-@pytest.mark.parametrize(("metric", "cheap"), [("macs", "accuracy"), ("params", "accuracy")])
-def test_screening_with_all_that_is_measured_is_refused(boards, metric, cheap) -> None:
-    objectives = [{"metric": "accuracy"}, {"metric": metric}]
-    campaign = boards(objective=objectives, search={"screen": 2, "screen_with": [cheap]})
-    with pytest.raises(CampaignError, match="nothing would be left to choose by"):
+@pytest.mark.parametrize(
+    ("metrics", "search", "said"),
+    [
+        (["accuracy", "macs"], {"screen_with": ["accuracy"]}, "nothing would be left to choose by"),
+        (["accuracy", "macs"], {}, "latency, which is no objective"),
+        (["latency", "macs"], {}, "nothing would be left to choose by"),
+        (["latency", "macs"], {"screen_with": ["accuracy"]}, "accuracy, which is no objective"),
+        (
+            ["latency", "macs"],
+            {"screen_with": ["latency", "accuracy"], "screen_images": 20},
+            "accuracy, which is no objective",
+        ),
+    ],
+)
+def test_screening_that_leaves_nothing_to_choose_by_is_refused(boards, metrics, search, said) -> None:
+    campaign = boards(objective=[{"metric": m} for m in metrics], search={"screen": 2, **search})
+    with pytest.raises(CampaignError, match=said):
         check_tactic(campaign)
-    check_tactic(boards(objective=objectives, search={"screen": 2}))
+
+
+def test_few_images_are_enough_to_screen_accuracy_alone(boards) -> None:
+    objectives = [{"metric": "accuracy"}, {"metric": "macs"}]
+    search = {"screen": 3, "screen_with": ["accuracy"], "screen_images": 30}
+    campaign = begun(boards, objective=objectives, **search)
+    before = evaluated(campaign)
+    assert engine.search(campaign)["proposed"].tolist() == [2, 2]
+    assert len(evaluated(campaign) - before) == 4

@@ -274,3 +274,42 @@ def test_choose_among_more_than_can_be_compared_at_once_and_more_than_is_learnt_
     every = space.to_array(parts)
     random = [gain(every[np.random.default_rng(s).permutation(1000)[:8]]) for s in range(30)]
     assert gain(space.to_array(chosen)) > max(random)
+
+
+def test_hints_of_many_are_learnt_from_beside_many_parts() -> None:
+    """Of 500 candidates with a told latency and a hinted accuracy, more than weights are found from."""
+    searcher, without = started(), started()
+    space = searcher.space
+    parts = space.sample(500, np.random.default_rng(3), exclude=searcher.evaluated[0])
+    values = truth(space.to_array(parts))
+    for s in (searcher, without):
+        s.tell(parts, np.where([False, True], values, np.nan))
+    searcher.hint(parts, np.where([True, False], values, np.nan), np.broadcast_to([0.05, np.nan], (500, 2)))
+    held_out = space.sample(200, np.random.default_rng(5), exclude=parts)
+    true = truth(space.to_array(held_out))[:, 0]
+    errors = [np.abs(s.predict(held_out)["accuracy"].to_numpy() - true).mean() for s in (searcher, without)]
+    assert errors[0] < 0.3 * errors[1]
+
+
+def test_hints_are_merged_by_column() -> None:
+    searcher, other = started(), started()
+    arch = searcher.space.sample(1, np.random.default_rng(3))
+    searcher.hint(arch, [[71.0, None]], [[0.5, None]])
+    searcher.hint(arch, [[None, 22.0]], [[None, 0.1]])
+    other.hint(arch, [[71.0, 22.0]], [[0.5, 0.1]])
+    held_out = searcher.space.sample(20, np.random.default_rng(5))
+    assert searcher.predict(held_out).equals(other.predict(held_out))
+
+
+def test_choose_leaves_out_what_failed_and_what_only_lacks_what_is_computed() -> None:
+    exact = {"latency_ms": lambda rows: truth(rows)[:, 1]}
+    searcher = PlumbSearcher(chain(), TWO, 0, exact=exact, **SMALL)
+    rows = searcher.ask_array(24)
+    searcher.tell_array(rows, truth(rows))
+    failed, computed, open_ = (
+        searcher.space.sample(4, np.random.default_rng(seed), exclude=searcher.evaluated[0]) for seed in (3, 4, 5)
+    )
+    searcher.tell(failed, np.full((4, 2), np.nan))
+    searcher.tell(computed, [[70.0, None]] * 4)
+    searcher.hint(open_, [[71.0, None]] * 4, [[0.5, None]] * 4)
+    assert set(searcher.choose([*failed, *computed, *open_], 12)) == set(open_)
