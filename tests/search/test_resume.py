@@ -39,4 +39,5 @@ def test_forgotten_randomness_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
         return searcher
 
     monkeypatch.setattr(search_resume, "create", forgetful)
-    assert not search_resume.killed("random", kills=20, evaluations=120)["equal"]
+    # on a busy machine all kills of a campaign may come before its first step
+    assert any(not search_resume.killed("random", kills=20, evaluations=120, seed=seed)["equal"] for seed in range(5))
