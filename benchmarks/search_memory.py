@@ -3,9 +3,9 @@
     python -m benchmarks.search_memory [--json] [--tactic NAME …] [--evaluations 1000000] [--batch 10000] [--arrays|--told]
 
 Each tactic asks and is told in a process of its own, on a space of 45 genes like Once-for-All's MobileNetV3; with --arrays
-by `ask_array` and `tell_array`; with --told it is told random architectures, for tactics that predict, which are
-made for few and weigh each of a batch against all others. Then the state goes to a file and another process takes it up and asks again. `*_mib` are
-peaks of the resident memory of the whole process, imports included; `*_seconds` are wall time.
+by `ask_array` and `tell_array`; with --told it is told random architectures, for tactics that predict, which are made for
+few and weigh each of a batch against all others. Then the state goes to a file and another process takes it up and asks
+again. `*_mib` are peaks of the resident memory of the whole process, imports included; `*_seconds` are wall time.
 """
 
 from __future__ import annotations

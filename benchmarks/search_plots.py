@@ -23,6 +23,21 @@ def curves(entries: list[dict[str, Any]], key: str) -> FloatArray:
     return np.array([entry[key][:width] for entry in entries], dtype=np.float64)
 
 
+def _look(k: int, tactic: str) -> dict[str, Any]:
+    """Colour, line, width and name of the k-th tactic of a plot."""
+    return {
+        "color": DEVICE_COLOURS[k % len(DEVICE_COLOURS)],
+        "linestyle": DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)],
+        "linewidth": 2.2 if tactic == OURS else 1.3,
+        "label": tactic,
+    }
+
+
+def _file(name: str) -> str:
+    """The task's name in file names."""
+    return name.replace("/", "-").replace("#", "-")
+
+
 def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: Path) -> None:
     """Medians with quartile bands over evaluations, or the share of runs that have found the optimum, as PNG and SVG."""
     with style():
@@ -30,13 +45,10 @@ def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: 
         ax = figure.add_subplot()
         single, lowest = "query" in next(iter(found.values()))[0], 1.0
         for k, (tactic, entries) in enumerate(found.items()):
-            look: dict[str, Any] = {
-                "color": DEVICE_COLOURS[k % len(DEVICE_COLOURS)],
-                "linestyle": DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)],
+            look = _look(k, tactic)
+            look |= {
                 "marker": DEVICE_MARKERS[(k + 2 * (k // len(DEVICE_COLOURS))) % len(DEVICE_MARKERS)],
                 "markersize": 4,
-                "label": tactic,
-                "linewidth": 2.2 if tactic == OURS else 1.3,
             }
             if single:
                 queries = np.sort([entry["query"] for entry in entries if entry["query"]])
@@ -62,7 +74,7 @@ def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: 
         ax.set_ylim(0.0 if single else max(0.0, lowest - 0.03), 1.02)
         ax.set_title(name)
         ax.legend(loc="lower right" if not single else "upper left", ncols=2)
-    save(figure, folder, name.replace("/", "-").replace("#", "-"))
+    save(figure, folder, _file(name))
 
 
 def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: Path) -> None:
@@ -84,12 +96,10 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
         ax.step(grid, _steps(best.values, grid), where="post", color=INK, linewidth=1.0, label="best known")
         bottom = []
         for k, (tactic, fronts) in enumerate(kept.items()):
-            colour = DEVICE_COLOURS[k % len(DEVICE_COLOURS)]
+            look = _look(k, tactic)
             low, middle, high = (_steps(attainment(fronts, objectives, share), grid) for share in (0.75, 0.5, 0.25))
-            ax.fill_between(grid, low, high, color=colour, alpha=0.18, linewidth=0, step="post")
-            line = DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)]
-            width = 2.2 if tactic == OURS else 1.3
-            ax.step(grid, middle, where="post", color=colour, linestyle=line, linewidth=width, label=tactic)
+            ax.fill_between(grid, low, high, color=look["color"], alpha=0.18, linewidth=0, step="post")
+            ax.step(grid, middle, where="post", **look)
             bottom.append(np.nanquantile(middle, 0.05))
         top = float(best.values[:, up].max())
         ax.set_ylim(min(bottom) - 0.02 * (top - min(bottom)), top + 0.03 * (top - min(bottom)))
@@ -98,7 +108,7 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
         ax.set_ylabel("accuracy, %")
         ax.set_title(f"{name}: attained by half of the runs after {ATTAINED} evaluations")
         ax.legend(loc="lower right")
-    save(figure, folder, name.replace("/", "-").replace("#", "-") + "-attainment")
+    save(figure, folder, f"{_file(name)}-attainment")
 
 
 def _steps(surface: FloatArray, grid: FloatArray) -> FloatArray:

@@ -55,8 +55,9 @@ def estimates(campaign: Campaign) -> Estimates:
 
     The examples differ in how hard they are, alike for all subnets: the mean difference between all and the first of
     them, over the subnets that have seen all at once, is added (those that were chosen for what they scored on the first
-    ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error, together with the
-    error of drawing the first ones from all without regard to that, which is an upper bound and counts as `PRIOR_PAIRS`.
+    ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error,
+    together with the error of drawing the first ones from all without regard to that, which is an upper bound and counts as
+    `PRIOR_PAIRS`.
     """
     if "screen" not in campaign.data:
         return Estimates({}, math.nan)
@@ -83,16 +84,16 @@ def estimates(campaign: Campaign) -> Estimates:
     return Estimates({k: float(m.value or 0.0) + float(shift) for k, m in begun.items()}, math.sqrt(variance))
 
 
-def candidates(campaign: Campaign, view: View, frame: pd.DataFrame) -> list[Architecture]:
+def candidates(campaign: Campaign, view: View, frame: pd.DataFrame, guesses: Estimates) -> list[Architecture]:
     """What can be completed: subnets with a latency on the view's devices or an accuracy, that lack the other.
 
-    frame : the view's, of the search. Those whose measurement failed too often are left out.
+    frame : the view's, of the search; guesses : `estimates`. Those whose measurement failed too often are left out.
     """
     columns = [c for c in frame.columns if c == "accuracy" or c.partition("@")[0] == "latency_ms"]
     lacking = frame[columns].isna().any(axis=1).to_numpy()
     found = {a.id: a for a, lacks in zip(archs_of(frame), lacking, strict=True) if lacks}
     by_id = frame.attrs["archs"]
-    found |= {k: by_id[k] for k in estimates(campaign).value if k not in found}
+    found |= {k: by_id[k] for k in guesses.value if k not in found}
     given_up: set[str] = set()
     for split in ("validation", "screen"):
         if split in campaign.data:

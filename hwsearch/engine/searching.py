@@ -13,7 +13,7 @@ import pandas as pd
 from hwsearch.engine.campaign import Campaign
 from hwsearch.engine.limits import tightened, unlikely
 from hwsearch.engine.measuring import find_accuracy, measure_accuracy, measure_latencies
-from hwsearch.engine.screening import candidates, estimates, measure_cheap
+from hwsearch.engine.screening import Estimates, candidates, estimates, measure_cheap
 from hwsearch.engine.steps import feature_matrix
 from hwsearch.engine.tactics import check_tactic, options_of
 from hwsearch.engine.views import View, archs_of, views
@@ -152,7 +152,7 @@ def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = Fal
     """Proposals by front: what a fresh searcher that is told everything asks for, or chooses of what can be completed."""
     out: dict[str, Any] = {}
     taken: set[Architecture] = set()
-    fronts = views(campaign)
+    fronts, guesses = views(campaign), estimates(campaign)
     stage = f"search {r + 1} {'choose' if complete else 'propose'}"
     with campaign.progress.task(stage, len(fronts), "devices") as task:
         notes = []
@@ -161,10 +161,12 @@ def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = Fal
             if r == 0 and not complete and (doubt := unlikely(campaign, view, frame)) is not None:
                 campaign.progress.warn(doubt)
             searcher = _searcher(campaign, view, r, frame)
-            _tell(view, searcher, frame)
+            _tell(view, searcher, frame, guesses)
             share = per_round // len(fronts) + (1 if i < per_round % len(fronts) else 0)
             if complete:
-                asked = searcher.choose([a for a in candidates(campaign, view, frame) if a not in taken], share)
+                asked = searcher.choose(
+                    [a for a in candidates(campaign, view, frame, guesses) if a not in taken], share
+                )
             else:
                 asked = [a for a in searcher.ask(share) if a not in taken]
             info = dict(getattr(searcher, "info", None) or {})
@@ -235,15 +237,17 @@ def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dic
     return {k: v for k, v in options.items() if k in takes}
 
 
-def _tell(view: View, searcher: Any, frame: pd.DataFrame) -> None:
-    """Tell a fresh searcher everything measured and its noise, incomplete rows as well if it learns from them."""
+def _tell(view: View, searcher: Any, frame: pd.DataFrame, guesses: Estimates) -> None:
+    """Tell a fresh searcher everything measured and its noise, incomplete rows as well if it learns from them.
+
+    guesses : hinted to one that screens
+    """
     values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
     usable = ~np.isnan(values)
     rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
     if rows.any():
         archs = archs_of(frame)
         searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], view.noise(frame)[rows])
-    guesses = estimates(view.campaign)
     if searcher.screens and guesses.value:
         column = np.array([o.metric == "accuracy" for o in view.objectives])
         guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)

@@ -112,15 +112,8 @@ class BotorchQnehviSearcher(RoundSearcher):
             _excess(j, o.sign, o.limit.op, o.limit.value) for j, o in enumerate(self.objectives) if o.limit is not None
         ]
         if len(self.objectives) == 1:
-            from botorch.acquisition.objective import GenericMCObjective
-
             return qLogNoisyExpectedImprovement(
-                model,
-                x,
-                sampler=sampler,
-                objective=GenericMCObjective(lambda draws, X=None: draws[..., 0]),
-                constraints=constraints or None,
-                prune_baseline=True,
+                model, x, sampler=sampler, constraints=constraints or None, prune_baseline=True
             )
         reference = -self.costs(reference_point(values, self.objectives)[None, :])[0]
         return qLogNoisyExpectedHypervolumeImprovement(

@@ -38,6 +38,9 @@ HOPE = 2.0
 #: architectures from which a first sample is chosen, and the noise it is planned with, in variances of an objective
 POOL, PLANNED_NOISE = 800, 0.02
 
+#: k architectures to their costs (k, m) and violations of the limits (k,)
+Scorer = Callable[[Rows], tuple[FloatArray, FloatArray]]
+
 
 class PlumbSearcher(Searcher):
     """Bayesian multi-objective search with structured Gaussian processes.
@@ -155,9 +158,7 @@ class PlumbSearcher(Searcher):
             told, new = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
             at = places[told]
             values, noise = values.copy(), noise.copy()
-            blank = np.isnan(values[at])
-            values[at] = np.where(blank, self._hinted.values[told], values[at])
-            noise[at] = np.where(blank, self._hinted.noise[told], noise[at])
+            values[at], noise[at] = _filled(values[at], noise[at], self._hinted, told)
             rows = np.concatenate([rows, self._hinted.rows_at(new)])
             values = np.concatenate([values, self._hinted.values[new]])
             noise = np.concatenate([noise, self._hinted.noise[new]])
@@ -209,9 +210,7 @@ class PlumbSearcher(Searcher):
             )
         places = self._hinted.find(rows)
         there = np.flatnonzero(places >= 0)
-        former = np.isnan(told[there])
-        told[there] = np.where(former, self._hinted.values[places[there]], told[there])
-        spread[there] = np.where(former, self._hinted.noise[places[there]], spread[there])
+        told[there], spread[there] = _filled(told[there], spread[there], self._hinted, places[there])
         self._hinted.put(rows, told, spread)
 
     def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
@@ -245,9 +244,7 @@ class PlumbSearcher(Searcher):
             return rows
         beliefs = self._beliefs.single()
         every = Rows(beliefs, rows)
-        views = (beliefs.mean, lambda rows: beliefs.bound(rows, -HOPE))
-        best = [leading(*self._score(beliefs, view)(every), n) for view in views]
-        return rows[np.union1d(*best)]
+        return rows[np.union1d(*(leading(*view(every), n) for view in self._mean_and_hope(beliefs)))]
 
     def _fewest(self) -> int:
         """Complete measurements that it takes to predict."""
@@ -293,7 +290,7 @@ class PlumbSearcher(Searcher):
             self._everything = rows, self._beliefs.structure.features(rows, np.float32)
         return self._everything
 
-    def _score(self, beliefs: Beliefs, view: View) -> Callable[[Rows], tuple[FloatArray, FloatArray]]:
+    def _score(self, beliefs: Beliefs, view: View) -> Scorer:
         """A view's costs and violations of the limits, in which a limit asked for with confidence has its margin."""
 
         def score(rows: Rows) -> tuple[FloatArray, FloatArray]:
@@ -303,11 +300,14 @@ class PlumbSearcher(Searcher):
 
         return score
 
+    def _mean_and_hope(self, beliefs: Beliefs) -> tuple[Scorer, Scorer]:
+        """By the posterior's mean, and by an optimistic bound."""
+        return self._score(beliefs, beliefs.mean), self._score(beliefs, lambda rows: beliefs.bound(rows, -HOPE))
+
     def _candidates(self, busy: IntArray) -> tuple[IntArray, int]:
         """Promising rows that are neither told nor busy, and how many were predicted."""
         beliefs = self._beliefs.single()
-        mean = self._score(beliefs, beliefs.mean)
-        hope = self._score(beliefs, lambda rows: beliefs.bound(rows, -HOPE))
+        mean, hope = self._mean_and_hope(beliefs)
         if self.space.cardinality <= WHOLE:
             every = Rows(beliefs, *self._all())
             rows = self._fresh(every.rows, *mean(every), busy, 4 * SHORTLIST)
@@ -423,6 +423,12 @@ class PlumbSearcher(Searcher):
         if "hints" in extra:
             rows, values, noise = map(unpacked, extra["hints"])
             self._hinted.put(self._checked(rows), *self._with_noise(values, noise, len(rows)))
+
+
+def _filled(values: FloatArray, noise: FloatArray, hints: Archive, places: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
+    blank = np.isnan(values)
+    return np.where(blank, hints.values[places], values), np.where(blank, hints.noise[places], noise)
 
 
 class _Plan:

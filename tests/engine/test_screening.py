@@ -63,7 +63,12 @@ def test_few_images_first_and_all_of_the_chosen(boards) -> None:
     screened = evaluated(campaign, "screen")
     assert len(screened) >= 10 and len(evaluated(campaign) - before) == 4
     assert set(screening.estimates(campaign).value) == screened - evaluated(campaign)
-    left = {a.id for a in screening.candidates(campaign, views(campaign)[0], views(campaign)[0].frame())}
+    left = {
+        a.id
+        for a in screening.candidates(
+            campaign, views(campaign)[0], views(campaign)[0].frame(), screening.estimates(campaign)
+        )
+    }
     assert screened - evaluated(campaign) <= left and not left & evaluated(campaign)
 
 
@@ -143,12 +148,12 @@ def test_candidates_not_worth_it_end_the_search_unmeasured(boards) -> None:
 def test_what_fails_is_not_chosen_again(boards, monkeypatch) -> None:
     campaign = begun(boards, screen=2, rounds=1)
     view = views(campaign)[0]
-    arch = screening.candidates(campaign, view, view.frame())[0]
+    arch = screening.candidates(campaign, view, view.frame(), screening.estimates(campaign))[0]
     failed = measuring.accuracy_row(
         campaign, arch, None, "validation", "search", "2025-01-01T00:00:00+00:00", failure="x"
     )
     campaign.store.add([failed] * measuring.MAX_FAILURES)
-    assert arch not in screening.candidates(campaign, view, view.frame())
+    assert arch not in screening.candidates(campaign, view, view.frame(), screening.estimates(campaign))
 
 
 def test_one_subnet_for_all_devices(boards) -> None:
