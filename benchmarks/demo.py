@@ -21,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hwsearch.engine import Campaign
-from hwsearch.engine.measuring import find_accuracy, find_latency, measure_accuracy, measure_latency
-from hwsearch.engine.steps import profile_set
-from hwsearch.front import hypervolume, reference_point
-from hwsearch.objective import Objective
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy
+from hwsearch.campaigns.jobs.latency import measure_latency
+from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.steps.profile import profile_set
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import hypervolume, reference_point
 
 OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
 

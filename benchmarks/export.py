@@ -43,8 +43,8 @@ import onnxruntime
 import torch
 from torch import nn
 
-from hwsearch.export import INPUT, OUTPUT, lower, run_onnx, serialise, torch_export
-from hwsearch.report.style import BLUE, ORANGE, RED, new_figure, save, style
+from hwsearch.exporters import INPUT, OUTPUT, lower, run_onnx, serialise, torch_export
+from hwsearch.reporting.style import BLUE, ORANGE, RED, new_figure, save, style
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet, catalogue, checkpoint
 from hwsearch.testing.weights import seeded_weights

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.engine.fleet import kept
+from hwsearch.campaigns.jobs.lease import kept
 from hwsearch.store import Measurement, NewJob, Queue, Store, worker_name
 
 LEASE_S = 3.0

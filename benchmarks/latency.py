@@ -45,10 +45,10 @@ from hwsearch.devices import (
     combine,
     create_runtime,
 )
-from hwsearch.devices.protocol import unsettled
-from hwsearch.devices.worker import pack, run_job
-from hwsearch.export import lower
-from hwsearch.report.style import new_figure, save, style
+from hwsearch.devices.fleet.worker import pack, run_job
+from hwsearch.devices.timing.estimate import unsettled
+from hwsearch.exporters import lower
+from hwsearch.reporting.style import new_figure, save, style
 from hwsearch.supernets import catalogue
 
 DEVICE = Device("bench")

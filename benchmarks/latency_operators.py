@@ -25,12 +25,13 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
-from hwsearch.devices.onnxruntime import OnnxRuntime
-from hwsearch.engine import operators as table_of
-from hwsearch.engine.operators import FITTED, agreement, choose, count, covering, sums, uncovered
-from hwsearch.export import lower
-from hwsearch.report.operators import operators_figure
-from hwsearch.report.style import save
+from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+from hwsearch.devices.timing.covering import FITTED, choose, count, covering, uncovered
+from hwsearch.devices.timing.operator_profile import measure as measure_operators
+from hwsearch.devices.timing.operator_sums import agreement, sums
+from hwsearch.exporters import lower
+from hwsearch.reporting.operators import operators_figure
+from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
 
@@ -97,7 +98,7 @@ def measured(quick: bool, say: Callable[[str], None]) -> tuple[dict, pd.DataFram
     asked = table.union(*outside.values())
     chosen = choose(inside | outside, asked, times=1 if quick else 2)
     started = time.monotonic()
-    session = table_of.measure(
+    session = measure_operators(
         space.runtime,
         [partial(space.work, by_id[i]) for i in chosen],
         partial(space.work, reference),

@@ -29,8 +29,8 @@ from benchmarks.search_plots import AT, curves, plot, plot_attainment
 from benchmarks.search_runs import KNOWN, OURS, Cell, Record, bests, run_all
 from benchmarks.search_tasks import DATASETS, NB201_DEVICES, OFA_DEVICES, Best, FloatArray, IntArray, Task, load
 from hwsearch.errors import HwsearchError
-from hwsearch.front import non_dominated
-from hwsearch.search import find, tactics
+from hwsearch.objectives.pareto import non_dominated
+from hwsearch.searchers import find, tactics
 
 MULTI = (
     "default",

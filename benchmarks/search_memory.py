@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsearch.search import create
+from hwsearch.searchers import create
 from hwsearch.spaces import Choice, SearchSpace, When
 
 OBJECTIVES = ("max accuracy", "min latency_ms")

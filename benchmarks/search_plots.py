@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks.search_runs import ATTAINED, OURS
 from benchmarks.search_tasks import Best, FloatArray, load
-from hwsearch.front import attainment
-from hwsearch.objective import Objective
-from hwsearch.report.style import DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, INK, new_figure, save, style
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import attainment
+from hwsearch.reporting.style import DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, INK, new_figure, save, style
 
 #: evaluations at which figures are given
 AT = (25, 50, 75, 100, 150, 200, 300, 600, 1000)

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_runs import BATCH, OURS, START
-from hwsearch.engine import Campaign
-from hwsearch.engine.measuring import find_accuracy, find_latency, measure_accuracy, measure_latency
-from hwsearch.front import hypervolume, non_dominated, reference_point
-from hwsearch.objective import Objective
-from hwsearch.search import create
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy
+from hwsearch.campaigns.jobs.latency import measure_latency
+from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import hypervolume, non_dominated, reference_point
+from hwsearch.searchers import create
 from hwsearch.spaces import Architecture
 
 OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.search import Searcher, create
+from hwsearch.searchers import Searcher, create
 from hwsearch.testing.searchers import TWO, large_space, values_of
 
 TACTICS = ("default", "nsga2", "optuna-tpe", "weaknas")

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_tasks import Best, FloatArray, Task, best_known, load, ordinal_sum
-from hwsearch.front import non_dominated
-from hwsearch.search import create, find
+from hwsearch.objectives.pareto import non_dominated
+from hwsearch.searchers import create, find
 
 OURS = "default"
 #: the default tactic's own sizes of its first sample and of a batch; the rivals' own are theirs whatever the ask
@@ -31,7 +31,7 @@ RIVAL_BATCH = 10
 FIRST = {"weaknas": 10, "linas": 50, "nsga2": 50, "nsga3": 50, "unsga3": 50, "age-moea": 50, "ctaea": 50, "moead": 50}
 #: what a run's code can be in, and packages whose own files only pass names on
 PROJECT = ("hwsearch", "predictors", "benchmarks", "latency_tables")
-PACKAGES = ("hwsearch", "hwsearch.search", "benchmarks")
+PACKAGES = ("hwsearch", "hwsearch.searchers", "benchmarks")
 #: how many of our architectures are kept, for `new_device`
 KNOWN = 300
 #: after how many evaluations the front is kept

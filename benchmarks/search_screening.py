@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch import engine
-from hwsearch.config import parse_config
-from hwsearch.engine import Campaign
-from hwsearch.engine.measuring import find_accuracy, find_latency
-from hwsearch.front import hypervolume, reference_point
-from hwsearch.objective import Objective
+from hwsearch import campaigns
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.loading import parse_config
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import hypervolume, reference_point
 
 OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
 FEW = 250
@@ -65,7 +65,7 @@ def campaign(folder: Path, form: str, seed: int, rounds: int) -> dict[str, np.nd
     data = tomllib.loads(CONFIG)
     data["search"] |= {**FORMS[form], "seed": seed, "rounds": rounds}
     opened = Campaign.open(parse_config(data, "the benchmark"), folder=folder / f"{form}-{seed}")
-    for step in (engine.profile, engine.evaluate, engine.search):
+    for step in (campaigns.profile, campaigns.evaluate, campaigns.search):
         step(opened)
     splits = [s for s in ("screen", "validation") if s in opened.data]
     found = {s: find_accuracy(opened, s, "search") for s in splits}

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 import latency_tables
-from hwsearch.front import cost_hypervolume, non_dominated
-from hwsearch.objective import Objective, signs
-from hwsearch.search.evolution import Mating, evolve, row_keys
+from hwsearch.objectives.objective import Objective, signs
+from hwsearch.objectives.pareto import cost_hypervolume, non_dominated
+from hwsearch.searchers.evolutionary.evolution import Mating, evolve, row_keys
 from hwsearch.spaces import SearchSpace, TableSpace
 from hwsearch.spaces import load as load_space
 from hwsearch.spaces.nasbench201 import cell_rows
@@ -196,7 +196,7 @@ def ordinal_sum(space: SearchSpace, rows: IntArray) -> FloatArray:
 @cache
 def ofa_space() -> SearchSpace:
     """Kernel sizes, expansions and depths, without the input size."""
-    from hwsearch.supernets.ofa import ofa_mobilenetv3
+    from hwsearch.supernets.families.ofa import ofa_mobilenetv3
 
     choices = [c for c in ofa_mobilenetv3(1.0).search_space().choices if c.name != "r"]
     return SearchSpace(f"ofa-mobilenetv3-w1.0-{SIDE}px", choices)
@@ -205,8 +205,8 @@ def ofa_space() -> SearchSpace:
 @cache
 def ofa_costs() -> Callable[[IntArray], FloatArray]:
     """Rows to the supernet's cost features (n, columns) at the accuracies' input size."""
-    from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
-    from hwsearch.supernets.ofa import ofa_mobilenetv3
+    from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+    from hwsearch.supernets.families.ofa import ofa_mobilenetv3
 
     net = ElasticMobileNetV3(ofa_mobilenetv3(1.0))
     whole = net.space

@@ -115,7 +115,7 @@ def ofa(name: str, subnets: int) -> dict[str, Any]:
 
 @torch.no_grad()
 def attentivenas(subnets: int) -> dict[str, Any]:
-    from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig
+    from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig
 
     golden = np.load(ROOT / "tests" / "supernets" / "golden" / "attentivenas.npz")
     sides = (64, 72)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from hwsearch import search
+from hwsearch import searchers
 from hwsearch.spaces import Choice, SearchSpace
 
 space = SearchSpace(
     "toy", [Choice("depth", (1, 2, 3, 4)), *(Choice(f"width[{i}]", (16, 32, 48, 64)) for i in range(6))]
 )
-searcher = search.create("default", space, ["max accuracy", "min latency_ms"], seed=0)
+searcher = searchers.create("default", space, ["max accuracy", "min latency_ms"], seed=0)
 for _ in range(8):
     archs = searcher.ask(10)
     x = space.encode(archs, "ordinal")

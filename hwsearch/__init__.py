@@ -1,8 +1,7 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `run`, `demo`, `profile`, `operators`, `evaluate`, `fit`,
-`search`, `validate`, `front`, `pick`, `export`, `finetune`, `report`, `train`, `doctor`, `supernets`, `devices`,
-`tables`.
+The verbs of the command line are functions here: `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+`devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
 from __future__ import annotations
@@ -11,63 +10,14 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from hwsearch._version import __version__
 
 logging.getLogger("hwsearch").addHandler(logging.NullHandler())
 
-_PLACES = {
-    **dict.fromkeys(
-        ["check", "demo", "evaluate", "finetune", "fit", "operators", "pick", "profile", "run", "validate"],
-        "hwsearch.api",
-    ),
-    "doctor": "hwsearch.inspect",
-    "train": "hwsearch.recipes",
-    "work": "hwsearch.engine.measuring",
-    "cluster": "hwsearch.engine.cluster",
-    "Campaign": "hwsearch.engine",
-    "Architecture": "hwsearch.spaces",
-    "SearchSpace": "hwsearch.spaces",
-    "HwsearchError": "hwsearch.errors",
-}
-#: verbs that share their name with a subpackage, which can be called
-_MODULES = ("devices", "export", "front", "report", "search", "supernets", "tables")
-
-if TYPE_CHECKING:
-    from hwsearch.api import (
-        check,
-        demo,
-        evaluate,
-        export,
-        finetune,
-        fit,
-        front,
-        operators,
-        pick,
-        profile,
-        report,
-        run,
-        search,
-        validate,
-    )
-    from hwsearch.engine import Campaign
-    from hwsearch.engine.cluster import cluster
-    from hwsearch.engine.measuring import work
-    from hwsearch.errors import HwsearchError
-    from hwsearch.inspect import devices, doctor, supernets
-    from hwsearch.recipes import train
-    from hwsearch.spaces import Architecture, SearchSpace
-    from hwsearch.tables import tables
-
-__all__ = [
-    "Architecture",
-    "Campaign",
-    "HwsearchError",
-    "SearchSpace",
-    "__version__",
+_VERBS = (
     "check",
     "cluster",
     "demo",
-    "devices",
     "doctor",
     "evaluate",
     "export",
@@ -80,7 +30,65 @@ __all__ = [
     "report",
     "run",
     "search",
-    "supernets",
+    "tables",
+    "train",
+    "validate",
+    "work",
+)
+_CLASSES = {
+    "Architecture": "hwsearch.spaces",
+    "Campaign": "hwsearch.campaigns",
+    "HwsearchError": "hwsearch.errors",
+    "SearchSpace": "hwsearch.spaces",
+}
+
+if TYPE_CHECKING:
+    from hwsearch.api import (
+        check,
+        cluster,
+        demo,
+        doctor,
+        evaluate,
+        export,
+        finetune,
+        fit,
+        front,
+        operators,
+        pick,
+        profile,
+        report,
+        run,
+        search,
+        tables,
+        train,
+        validate,
+        work,
+    )
+    from hwsearch.campaigns import Campaign
+    from hwsearch.errors import HwsearchError
+    from hwsearch.spaces import Architecture, SearchSpace
+
+__all__ = [
+    "Architecture",
+    "Campaign",
+    "HwsearchError",
+    "SearchSpace",
+    "__version__",
+    "check",
+    "cluster",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "finetune",
+    "fit",
+    "front",
+    "operators",
+    "pick",
+    "profile",
+    "report",
+    "run",
+    "search",
     "tables",
     "train",
     "validate",
@@ -89,10 +97,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"hwsearch.{name}")
-    if name in _PLACES:
-        return getattr(import_module(_PLACES[name]), name)
+    if name in _VERBS:
+        return getattr(import_module("hwsearch.api"), name)
+    if name in _CLASSES:
+        return getattr(import_module(_CLASSES[name]), name)
     raise AttributeError(f"module 'hwsearch' has no attribute {name!r}")
 
 

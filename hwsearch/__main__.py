@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Entry point of ``hwsearch`` and of ``python -m hwsearch``."""
     try:
-        from hwsearch.cli import main as command
+        from hwsearch.cli.main import main as command
     except KeyboardInterrupt:
         sys.stderr.write("interrupted before anything began.\n")
         raise SystemExit(130) from None

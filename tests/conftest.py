@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 os.environ["OMP_NUM_THREADS"] = "1"  # campaigns go by it, here and in subprocesses
 torch.set_num_threads(1)

@@ -15,7 +15,7 @@ ALLOWED = {
     "latency_tables": set(),
     "hwsearch.errors": set(),
     "hwsearch._verbs": set(),
-    "hwsearch.plugins": set(),
+    "hwsearch.registry": set(),
     "hwsearch.objective": set(),
     "hwsearch.config": {"hwsearch.objective"},
     "hwsearch.inputs": set(),
@@ -30,7 +30,7 @@ ALLOWED = {
         "hwsearch.text",
         "hwsearch.translation",
     },
-    "hwsearch.metrics": {"hwsearch.spaces", "hwsearch.supernets"},
+    "hwsearch.objectives.computed": {"hwsearch.spaces", "hwsearch.supernets"},
     "hwsearch.accuracy": {
         "hwsearch.spaces",
         "hwsearch.supernets",
@@ -39,11 +39,11 @@ ALLOWED = {
         "hwsearch.text",
         "hwsearch.translation",
     },
-    "hwsearch.export": {"hwsearch.spaces", "hwsearch.supernets", "hwsearch.inputs"},
-    "hwsearch.devices": {"hwsearch.export", "hwsearch.inputs", "latency_tables", "predictors"},
+    "hwsearch.exporters": {"hwsearch.spaces", "hwsearch.supernets", "hwsearch.inputs"},
+    "hwsearch.devices": {"hwsearch.exporters", "hwsearch.inputs", "latency_tables", "predictors"},
     "hwsearch.store": {"hwsearch.spaces"},
     "hwsearch.front": {"hwsearch.objective"},
-    "hwsearch.search": {"hwsearch.spaces", "hwsearch.objective", "hwsearch.front", "predictors"},
+    "hwsearch.searchers": {"hwsearch.spaces", "hwsearch.objective", "hwsearch.front", "predictors"},
     "hwsearch.training": {
         "hwsearch.spaces",
         "hwsearch.supernets",
@@ -52,20 +52,20 @@ ALLOWED = {
         "hwsearch.translation",
         "hwsearch.accuracy",
     },
-    "hwsearch.report": {"hwsearch.objective", "hwsearch.front", "hwsearch.store"},
+    "hwsearch.reporting": {"hwsearch.objective", "hwsearch.front", "hwsearch.store"},
 }
-EVERYONE = {"hwsearch.errors", "hwsearch._verbs", "hwsearch.plugins"}
+EVERYONE = {"hwsearch.errors", "hwsearch._verbs", "hwsearch.registry"}
 #: what joins the parts, and so may import any of them
 TOP = {
     "hwsearch",
-    "hwsearch.engine",
+    "hwsearch.campaigns",
     "hwsearch.api",
     "hwsearch.__main__",
     "hwsearch.cli",
-    "hwsearch.cli_progress",
+    "hwsearch.cli.progress",
     "hwsearch.inspect",
     "hwsearch.recipes",
-    "hwsearch.tables",
+    "hwsearch.api.tables",
     "hwsearch.testing",
 }
 

@@ -10,9 +10,10 @@ import time
 import pytest
 
 import hwsearch
-from hwsearch.cli import app, main
-from hwsearch.config import load_config
-from hwsearch.export import write_atomic
+from hwsearch.campaigns.loading import load_config
+from hwsearch.cli.app import app
+from hwsearch.cli.main import main
+from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 
 COMMAND = [sys.executable, "-m", "hwsearch.cli"]

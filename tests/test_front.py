@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
 from hwsearch.errors import LimitError, SearchError
-from hwsearch.front import Front, attainment, hypervolume, non_dominated, reference_point
-from hwsearch.objective import Limit, Objective
+from hwsearch.objectives.front import Front
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import attainment, hypervolume, non_dominated, reference_point
 
 FloatArray = NDArray[np.float64]
 POOL = [Objective("accuracy"), Objective("latency_ms", device="cpu"), Objective("macs"), Objective("fairness", "max")]

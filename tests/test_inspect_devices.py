@@ -7,17 +7,17 @@ import onnxruntime
 import pytest
 import torch
 
-from hwsearch import inspect
-from hwsearch.devices import device as device_module
+from hwsearch.api.inspection import _availability, devices
 from hwsearch.devices import runtime_names
+from hwsearch.devices.runtimes import catalogue as runtimes
 
 
 def rows_of(name):
-    return [row for row in inspect.devices() if row["runtime"] == name]
+    return [row for row in devices() if row["runtime"] == name]
 
 
 def test_every_runtime_is_listed():
-    assert {row["runtime"] for row in inspect.devices()} == set(runtime_names())
+    assert {row["runtime"] for row in devices()} == set(runtime_names())
     assert [r["provider"] for r in rows_of("onnxruntime")] == onnxruntime.get_available_providers()
     assert rows_of("torch-cpu")[0]["mode"] == "eager, compiled"
 
@@ -26,7 +26,7 @@ def test_every_runtime_is_listed():
 def test_a_missing_gpu_is_told_in_one_line():
     (row,) = rows_of("cuda")
     assert row["unavailable"].startswith("no CUDA device: ") and "\n" not in row["unavailable"]
-    assert inspect._availability("cuda") == row["unavailable"]
+    assert _availability("cuda") == row["unavailable"]
 
 
 def test_a_runtime_whose_package_is_missing_does_not_spoil_the_list(monkeypatch, tmp_path):
@@ -37,13 +37,13 @@ def test_a_runtime_whose_package_is_missing_does_not_spoil_the_list(monkeypatch,
         EntryPoint("broken", "broken_runtime:Broken", "hwsearch.runtimes"),
         EntryPoint("plain", "plain_runtime:Plain", "hwsearch.runtimes"),
     ]
-    monkeypatch.setattr(device_module, "entry_points", lambda group: points)
-    assert inspect.devices()[0] == {"runtime": "broken", "unavailable": "No module named 'no_such_package'"}
-    assert rows_of("plain") == [{"runtime": "plain"}] and inspect._availability("plain") == "here"
+    monkeypatch.setattr(runtimes, "entry_points", lambda group: points)
+    assert devices()[0] == {"runtime": "broken", "unavailable": "No module named 'no_such_package'"}
+    assert rows_of("plain") == [{"runtime": "plain"}] and _availability("plain") == "here"
     assert rows_of("onnxruntime")
     sys.modules.pop("plain_runtime", None)
 
 
 def test_availability_in_one_line():
-    assert "CPUExecutionProvider" in inspect._availability("onnxruntime")
-    assert inspect._availability("command") == "what options.command reaches"
+    assert "CPUExecutionProvider" in _availability("onnxruntime")
+    assert _availability("command") == "what options.command reaches"

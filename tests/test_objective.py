@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsearch.errors import LimitError
-from hwsearch.objective import DIRECTIONS, UNITS, Limit, Objective, parse_limit, signs
+from hwsearch.objectives.limit import Limit, parse_limit
+from hwsearch.objectives.names import DIRECTIONS, UNITS
+from hwsearch.objectives.objective import Objective, signs
 
 
 @pytest.mark.parametrize(

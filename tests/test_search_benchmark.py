@@ -253,10 +253,17 @@ def test_a_new_device_that_is_a_multiple_of_another_needs_five_latencies() -> No
 
 # ---------------------------------------------------------------------- runs
 def test_a_version_covers_what_a_tactic_imports() -> None:
-    found = sources("hwsearch.search.guided")
-    assert {"hwsearch.search.guided", "hwsearch.search.base", "hwsearch.spaces.space", "hwsearch.front"} <= set(found)
-    assert "hwsearch.search.weaknas" not in found
-    assert {"hwsearch.search.models", "hwsearch.search.rounds"} <= set(sources("hwsearch.search.weaknas"))
+    found = sources("hwsearch.searchers.predicted.guided")
+    assert {
+        "hwsearch.searchers.predicted.guided",
+        "hwsearch.searchers.base",
+        "hwsearch.spaces.space",
+        "hwsearch.front",
+    } <= set(found)
+    assert "hwsearch.searchers.predicted.weaknas" not in found
+    assert {"hwsearch.searchers.predicted.models", "hwsearch.searchers.predicted.rounds"} <= set(
+        sources("hwsearch.searchers.predicted.weaknas")
+    )
     assert "benchmarks.search_tasks" in sources("benchmarks.search_runs")
 
 

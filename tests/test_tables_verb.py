@@ -9,8 +9,8 @@ import pytest
 
 import hwsearch
 import latency_tables
-from hwsearch.cli import main
-from hwsearch.engine import Campaign
+from hwsearch.campaigns import Campaign
+from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, DataError, DeviceError
 
 CONFIG = """

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from hwsearch.errors import DataError
-from hwsearch.inputs import Data
-from hwsearch.text import TextData, TextPreprocess, WordPiece, read_glue
+from hwsearch.tasks.base import Data
+from hwsearch.tasks.text.data import TextData
+from hwsearch.tasks.text.glue import read_glue
+from hwsearch.tasks.text.tokenizer import TextPreprocess, WordPiece
 
 WORDS = """[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! " $ ' ( ) , - . / : ? [ ] ` a b c d e i n o s t u x the of
 a-b film is un ##aff ##able ##s ##ing ##a ##b ##e ##ed naive cafe istanbul strass ##e ##en ss ß 中 国 ᄒ ##ᅡ ##ᆫ σ ##σ

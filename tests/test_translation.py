@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from hwsearch.errors import DataError
-from hwsearch.inputs import Data
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.translation import BOS, EOS, PAD, SPECIALS, UNK, Subwords, TranslationData, Vocabulary, read_translation
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.tasks.base import Data
+from hwsearch.tasks.translation.data import TranslationData
+from hwsearch.tasks.translation.readers import read_translation
+from hwsearch.tasks.translation.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Subwords, Vocabulary
 
 DICTIONARY = "a 90\nb@@ 40\nc 30\nd 9\n# # 2\n"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hwsearch.inputs import Data
+from hwsearch.tasks.base import Data
 
 
 @torch.no_grad()

@@ -1,20 +1,14 @@
 """Target devices: what they are, what runs on them, and how a latency is measured."""
 
-from hwsearch._verbs import make_callable
-from hwsearch.devices.device import (
-    Chain,
-    Device,
-    HostClock,
-    Model,
-    Runtime,
-    Session,
-    Workload,
-    create_runtime,
-    fingerprint,
-    runtime_names,
-)
+from hwsearch.devices.device import Device, fingerprint
 from hwsearch.devices.host import host_facts, load_average, versions
-from hwsearch.devices.protocol import Calibration, Protocol, Sample, Timing, calibrate, combine, measure_group
+from hwsearch.devices.runtimes.base import Chain, HostClock, Model, Runtime, Session, Workload
+from hwsearch.devices.runtimes.catalogue import create_runtime, runtime_names
+from hwsearch.devices.timing.calibration import Calibration, calibrate
+from hwsearch.devices.timing.estimate import Timing, combine
+from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.schedule import measure_group
 
 __all__ = [
     "Calibration",
@@ -38,5 +32,3 @@ __all__ = [
     "runtime_names",
     "versions",
 ]
-
-make_callable(__name__)

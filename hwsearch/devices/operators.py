@@ -18,8 +18,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from hwsearch.devices.device import Model
-from hwsearch.devices.onnxruntime import OnnxRuntime, OnnxSession
+from hwsearch.devices.runtimes.base import Model
+from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime, OnnxSession
 from hwsearch.errors import MeasurementError
 
 FloatArray = NDArray[np.float64]

@@ -1,8 +1,8 @@
 """Search spaces: what can be chosen, and the architectures that choosing gives."""
 
 from hwsearch.spaces.architecture import Architecture
-from hwsearch.spaces.catalogue import load
 from hwsearch.spaces.choice import Choice, When
+from hwsearch.spaces.files import load
 from hwsearch.spaces.space import SearchSpace
 from hwsearch.spaces.table import TableSpace
 

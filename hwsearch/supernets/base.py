@@ -10,9 +10,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from hwsearch.errors import DataError, SupernetError
-from hwsearch.inputs import Data, Input, image
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.space import FloatArray, IntArray
+from hwsearch.tasks.base import Data
+from hwsearch.tasks.inputs import Input, image
 
 
 def with_logs(costs: dict[str, FloatArray]) -> dict[str, FloatArray]:

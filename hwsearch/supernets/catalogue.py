@@ -1,150 +1,16 @@
-"""The catalogue: supernets by name, each with a card.
-
-An entry is a `SupernetEntry`; other packages add theirs with an entry point of group
-``hwsearch.supernets`` that names one.
-"""
+"""The catalogue: supernets by name, each with a card."""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from hwsearch.errors import CheckpointError, HwsearchError, SupernetError, nearest
-from hwsearch.images import Preprocess, read_images
-from hwsearch.inputs import Data
-from hwsearch.plugins import entry_points
-from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
-
-
-class Prepared(Protocol):
-    """How raw data become a network's input: `hwsearch.images.Preprocess`, or a family's own."""
-
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-class Reader(Protocol):
-    """Reads the data of a campaign's configuration."""
-
-    def __call__(
-        self,
-        text: str,
-        preprocess: Any,
-        *,
-        limit: int,
-        classes: tuple[str, ...] | None = None,
-        vocabulary: Path | None = None,
-    ) -> Data:
-        """text : what the configuration says: a folder or file, maybe with ``:split``; limit : most examples"""
-        ...
-
-
-@dataclass(frozen=True)
-class SupernetEntry:
-    """One supernet of the catalogue.
-
-    build : makes the network of the published shape, weights not loaded
-    build_for : makes the network that a file's tensors call for (another number of classes, another vocabulary)
-    weights : the shipped weight file, or None when the user brings one
-    data : gives the shipped examples ``calibration``, ``validation`` and ``test``, or None
-    read : reads the user's data
-    score : what `accuracy` is on this task, and its unit
-    calibrated : whether subnets have batch norms that need calibration data
-    card : further facts: licence, source, how it was trained, published accuracies
-    """
-
-    name: str
-    summary: str
-    build: Callable[[], Supernet]
-    preprocess: Prepared = field(default_factory=Preprocess)
-    weights: Path | None = None
-    data: Callable[[], dict[str, Any]] | None = None
-    build_for: Callable[[Mapping[str, Tensor]], Supernet] | None = None
-    read: Reader = read_images
-    score: tuple[str, str] = ("top-1", "%")
-    calibrated: bool = True
-    card: dict[str, Any] = field(default_factory=dict)
-
-    def load(self, checkpoint: Path | None = None) -> LoadedSupernet:
-        """The supernet with weights: the user's file if given, else the shipped one."""
-        path = checkpoint or self.weights
-        if path is None:
-            raise CheckpointError(
-                f"supernet {self.name!r} ships no weights.",
-                hint=f"Give a checkpoint file; {self.card.get('get', 'see its card')}.",
-            )
-        state = read_state(path)
-        try:
-            with Uninitialised():
-                net = self.build_for(state) if self.build_for else self.build()
-        except CheckpointError as error:
-            raise CheckpointError(f"{str(path)!r}: {error.message}", hint=error.hint) from error
-        except HwsearchError:
-            raise
-        except Exception as error:  # whatever code of the user's raises
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            raise SupernetError(
-                f"supernet {self.name!r} cannot be built: {type(error).__name__}: {error} ({at.filename}, line {at.lineno})."
-            ) from error
-        if not isinstance(net, Supernet):
-            raise SupernetError(f"supernet {self.name!r}: build gives a {type(net).__name__}, not a Supernet.")
-        load_weights(net, state, repr(str(path)), take=True)
-        net.eval()
-        return LoadedSupernet.of(self, net)
-
-    def shape(self, state: Mapping[str, Tensor] | None = None) -> Supernet:
-        """The network that these tensors call for, or the published one, without memory for its weights."""
-        with torch.device("meta"):
-            return self.build_for(state) if self.build_for and state is not None else self.build()
-
-    def full_card(self) -> dict[str, Any]:
-        """All facts, with those that follow from the network itself; no weights are read."""
-        net = self.shape()
-        space = net.space
-        ends = space.to_array([space.smallest(), space.largest()])
-        macs, params = net.macs_array(ends), net.params_array(ends)
-        return {
-            "name": self.name,
-            "summary": self.summary,
-            "subnets": space.cardinality,
-            "genes": len(space.choices),
-            "macs_smallest": int(macs[0]),
-            "macs_largest": int(macs[1]),
-            "params_smallest": int(params[0]),
-            "params_largest": int(params[1]),
-            "classes": net.classes,
-            "weights": "shipped" if self.weights else "bring your own",
-            "preprocess": self.preprocess.to_dict(),
-            **self.card,
-        }
-
-
-@dataclass
-class LoadedSupernet:
-    """A supernet with weights and the entry it came from. digest : of the weights."""
-
-    entry: SupernetEntry
-    net: Supernet
-    digest: str
-
-    @classmethod
-    def of(cls, entry: SupernetEntry, net: Supernet) -> LoadedSupernet:
-        """With the digest of the weights as they are now."""
-        return cls(entry, net, digest(net, net.structure()))
-
-    def balanced_cost(self, rows: np.ndarray) -> np.ndarray:
-        """The cost that balanced sampling spreads over: MACs."""
-        return self.net.macs_array(rows)
+from hwsearch.errors import SupernetError, nearest
+from hwsearch.registry import entry_points
+from hwsearch.supernets.entry import LoadedSupernet, SupernetEntry
 
 
 def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) -> LoadedSupernet:
@@ -206,13 +72,14 @@ def _entry_in_code(name: str) -> SupernetEntry:
 
 
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets import attentivenas, bert, cifar10, hat, ofa, plain, vit
+    from hwsearch.supernets.families import attentivenas, bert, cifar10, ofa, plain, vit
+    from hwsearch.supernets.families.hat import supernet
 
     entries = (
         cifar10.ENTRY,
         *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
         *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
         *(plain.RESNET18, plain.RESNET50, plain.MOBILENET_V2),
-        *(hat.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
+        *(supernet.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
     )
     return {e.name: e for e in entries}

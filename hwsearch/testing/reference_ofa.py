@@ -15,8 +15,8 @@ from torch import nn
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
-from hwsearch.supernets.resnet import ElasticResNet
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.families.resnet import ElasticResNet
 
 
 def load() -> ModuleType:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from hwsearch.devices import Device, Model, Runtime, Workload, create_runtime, fingerprint
 from hwsearch.errors import DeviceError, MeasurementError
-from hwsearch.inputs import image
+from hwsearch.tasks.inputs import image
 
 SHAPE = (3, 8, 8)
 

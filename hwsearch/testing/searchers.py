@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsearch.errors import HwsearchError
-from hwsearch.search.base import Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.spaces import Architecture, Choice, SearchSpace, TableSpace, When
 
 FloatArray = NDArray[np.float64]

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import SpaceError
-from hwsearch.export import lower, verify
+from hwsearch.exporters import lower, verify
 from hwsearch.spaces import Architecture, Choice, SearchSpace
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import compare, load_weights

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from hwsearch.accuracy import ImageData, subnet_accuracy
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
-from hwsearch.training.strategy import Strategy
+from hwsearch.training.strategies.base import Strategy
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsearch.accuracy.bleu import Bleu, corpus_bleu, evaluate_translation, split_compounds
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.translation import SPECIALS, Subwords, TranslationData, Vocabulary
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.tasks.translation.bleu import Bleu, corpus_bleu
+from hwsearch.tasks.translation.data import TranslationData
+from hwsearch.tasks.translation.score import evaluate_translation, split_compounds
+from hwsearch.tasks.translation.vocabulary import SPECIALS, Subwords, Vocabulary
 
 sentence = st.lists(st.sampled_from("abcd"), max_size=9).map(" ".join)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hwsearch.accuracy import ImageData, Preprocess, budget, from_arrays, front_accuracy, race, subnet_accuracy
+from hwsearch.accuracy import ImageData, Preprocess, from_arrays, front_accuracy, race, racing, subnet_accuracy
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 
 def lookup(correct: np.ndarray) -> Callable[[int, np.ndarray], np.ndarray]:
@@ -94,7 +94,7 @@ def test_the_capital_against_a_true_hypothesis_is_a_martingale(shared: float) ->
     costs = np.array([[1.0], [2.0], [3.0]])
     capital = np.empty((runs, 2))
     for seed in range(runs):
-        one = budget._Race(lookup(correct), costs, images, np.random.default_rng(seed), 1e-300, 0.0)
+        one = racing._Race(lookup(correct), costs, images, np.random.default_rng(seed), 1e-300, 0.0)
         one._look(np.flatnonzero(correct[2])[:10])
         one._finish(np.array([0, 1]))
         for k, size in enumerate((18, 5)):
@@ -244,10 +244,10 @@ def test_images_taken_are_those_asked_for_and_are_not_decoded_again(monkeypatch:
 
 def test_a_subnet_is_dropped_when_its_capital_reaches_subnets_over_error() -> None:
     correct = population(np.array([0.9, 0.5, 0.5, 0.5]), 100, np.random.default_rng(0))
-    one = budget._Race(lookup(correct), np.arange(4.0)[:, None], 100, np.random.default_rng(0), 0.1, 0.0)
+    one = racing._Race(lookup(correct), np.arange(4.0)[:, None], 100, np.random.default_rng(0), 0.1, 0.0)
     one._look(np.arange(10))
     one._finish(np.array([0]))
-    one.log_capital[1:] = np.log(np.array([[39.9], [40.1], [80.0]]) / len(budget.DEFICITS))
+    one.log_capital[1:] = np.log(np.array([[39.9], [40.1], [80.0]]) / len(racing.DEFICITS))
     one._drop(np.array([1, 2, 3]), one._needed(np.array([1, 2, 3])))
     assert one.racing.tolist() == [False, True, False, False]
     assert one.covered_by.tolist() == [-1, -1, 0, 0] and one.bound[2:].tolist() == [90.0, 90.0]

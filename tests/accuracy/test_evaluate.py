@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hwsearch.accuracy import Accuracy, ImageData, Preprocess, calibrated_subnet, evaluate, from_arrays, subnet_accuracy
 from hwsearch.errors import MeasurementError
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 PLAIN = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 records = hnp.arrays(np.bool_, st.integers(2, 60))

@@ -276,7 +276,7 @@ def test_images_that_are_not_kept_give_the_same_batches(
     prepare = Preprocess(crop=0.875, base=base)
     kept, streamed = from_folder(pictures, prepare), from_folder(pictures, prepare)
     expected = [*kept.batches(16, 5)]
-    monkeypatch.setattr("hwsearch.images.CACHE_BYTES", 0)
+    monkeypatch.setattr("hwsearch.tasks.images.data.CACHE_BYTES", 0)
     found = [*streamed.batches(16, 5)]
     assert kept._cache and not streamed._cache
     assert [len(y) for _, y in found] == [5, 5, 5, 3]
@@ -287,7 +287,7 @@ def test_images_that_are_not_kept_give_the_same_batches(
 
 def test_the_side_not_used_for_longest_makes_room(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = from_folder(pictures, Preprocess())
-    monkeypatch.setattr("hwsearch.images.CACHE_BYTES", 2 * len(data) * 3 * 16**2)
+    monkeypatch.setattr("hwsearch.tasks.images.data.CACHE_BYTES", 2 * len(data) * 3 * 16**2)
     data.pixels(16), data.pixels(12), data.pixels(16), data.pixels(14)
     assert list(data._cache) == [16, 14] or list(data._cache) == [14]
     assert sum(p.nbytes for p in data._cache.values()) <= 2 * len(data) * 3 * 16**2
@@ -314,7 +314,7 @@ def test_digest_of_a_folder_follows_its_contents(pictures: Path, monkeypatch: py
     assert before == ImageData([*in_memory.images], in_memory.labels, in_memory.classes).digest
     Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(pictures / "a" / "0.png")
     assert read() != before
-    monkeypatch.setattr("hwsearch.images.DIGEST_FILES", 3)  # names and sizes, then
+    monkeypatch.setattr("hwsearch.tasks.images.data.DIGEST_FILES", 3)  # names and sizes, then
     large = read()
     Image.fromarray(np.zeros((30, 24, 3), np.uint8)).save(pictures / "a" / "0.png")
     assert read() != large

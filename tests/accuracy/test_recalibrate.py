@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hwsearch.accuracy import ImageData, Preprocess, calibrated_subnet, from_arrays, recalibrate
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

@@ -12,9 +12,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
-from hwsearch.devices.command import same_provider
+from hwsearch.devices.runtimes.command import same_provider
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
-from hwsearch.inputs import Input, image
+from hwsearch.tasks.inputs import Input, image
 
 ROOT = Path(__file__).parents[2]
 ONNXRUNTIME = f"{sys.executable} {ROOT / 'examples' / 'command_onnxruntime.py'}"

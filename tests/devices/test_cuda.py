@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
-from hwsearch.devices import cuda as module
-from hwsearch.devices.cuda import CudaRuntime, Gpu
+from hwsearch.devices.runtimes import cuda as module
+from hwsearch.devices.runtimes.cuda import CudaRuntime, Gpu
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
-from hwsearch.inputs import image
+from hwsearch.tasks.inputs import image
 
 SHAPE = (3, 8, 8)
 
@@ -102,7 +102,7 @@ def test_what_holds_the_clock_down(make, fake_nvml, caplog, mask, words):
     nvml = fake_nvml()
     session = make(nvml=nvml).load(work())
     nvml.mask = mask
-    with caplog.at_level(logging.WARNING, logger="hwsearch.devices.cuda"):
+    with caplog.at_level(logging.WARNING, logger="hwsearch.devices.runtimes.cuda"):
         session.time(1)
         session.time(1)
     assert session.state == {"sm_clock_mhz": 1500, "temperature_c": 55, "power_mw": 120_000, "throttled": words}

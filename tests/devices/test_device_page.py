@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsearch.config import DeviceConfig
+from hwsearch.campaigns.config import DeviceConfig
 from hwsearch.devices import Device, create_runtime, runtime_names
 from hwsearch.errors import DeviceError, ProviderError
 

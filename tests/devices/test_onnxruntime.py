@@ -19,7 +19,7 @@ from hwsearch.devices import (
     runtime_names,
 )
 from hwsearch.devices.host import usable_cores
-from hwsearch.devices.onnxruntime import provider_name
+from hwsearch.devices.runtimes.onnxruntime import provider_name
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from hwsearch.testing.runtimes import small_onnx
 
@@ -145,7 +145,7 @@ def test_fallback_of_some_nodes_is_told_from_the_profile(monkeypatch, model):
                 event["args"]["provider"] = "OtherExecutionProvider"
         return events
 
-    monkeypatch.setattr("hwsearch.devices.onnxruntime.json.loads", changed)
+    monkeypatch.setattr("hwsearch.devices.runtimes.onnxruntime.json.loads", changed)
     with pytest.raises(ProviderError, match=r"1 of 2 nodes \(Relu\) ran on OtherExecutionProvider"):
         runtime.verify(Workload.of(model, SHAPE))
 

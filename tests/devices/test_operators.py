@@ -10,12 +10,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
 from hwsearch.devices import Device, Workload
-from hwsearch.devices.onnxruntime import OnnxRuntime
 from hwsearch.devices.operators import Node, Signature, kernels, optimised_nodes, profile, signatures
+from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.errors import MeasurementError
-from hwsearch.export import lower
-from hwsearch.inputs import Input
+from hwsearch.exporters import lower
 from hwsearch.supernets import catalogue
+from hwsearch.tasks.inputs import Input
 
 
 def conv_relu(stride: int, names: tuple[str, str] = ("c", "r")):

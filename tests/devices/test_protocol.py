@@ -8,7 +8,12 @@ import pytest
 from scipy import stats
 
 from hwsearch.devices import Calibration, calibrate
-from hwsearch.devices import protocol as p
+from hwsearch.devices.timing import schedule
+from hwsearch.devices.timing.estimate import combine, unsettled
+from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.schedule import measure_group, measure_process
+from hwsearch.devices.timing.statistics import pooled_variance, student, two_way
 from hwsearch.errors import DeviceError, MeasurementError
 
 
@@ -20,7 +25,7 @@ class Host:
         self.rng = np.random.default_rng(seed)
         self.process_sd = process_sd
         self.loads = 0
-        monkeypatch.setattr(p, "time", self)
+        monkeypatch.setattr(schedule, "time", self)
 
     def monotonic(self):
         return self.now / 1e3
@@ -57,14 +62,14 @@ class Fake:
 
 def measure(host, truth, *, calibration=None, seed=0, reference=0.5, **settings):
     """In as many processes as the protocol asks for; in each, every model is better or worse than in the others."""
-    protocol, rng = p.Protocol(**settings), np.random.default_rng(seed)
+    protocol, rng = Protocol(**settings), np.random.default_rng(seed)
     found = []
     for k in range(protocol.processes[1]):
         loads = [host.model(t) for t in truth]
-        found.append(p.measure_process(loads, host.model(reference), protocol, rng))
-        if k + 1 >= protocol.processes[0] and not p.unsettled(p.combine(found, protocol, calibration), protocol):
+        found.append(measure_process(loads, host.model(reference), protocol, rng))
+        if k + 1 >= protocol.processes[0] and not unsettled(combine(found, protocol, calibration), protocol):
             break
-    return p.combine(found, protocol, calibration)
+    return combine(found, protocol, calibration)
 
 
 TRUTH = np.linspace(0.2, 0.6, 30)
@@ -130,9 +135,7 @@ def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, pro
 
 def test_the_calibration_knows_what_varies_between_processes(monkeypatch):
     processes = [
-        p.measure_process(
-            [host.model(t) for t in TRUTH[::4]], host.model(0.5), p.Protocol(), np.random.default_rng(seed)
-        )
+        measure_process([host.model(t) for t in TRUTH[::4]], host.model(0.5), Protocol(), np.random.default_rng(seed))
         for seed in range(60)
         for host in [Host(monkeypatch, seed=seed, process_sd=0.02)]
     ]
@@ -156,7 +159,7 @@ def test_the_baseline_is_that_of_undisturbed_processes():
     assert 0 < found.baseline_sd < 0.03
     assert found.extended([0.49, 0.49, 0.49]).baseline_ms < 0.5
     assert Calibration.from_dict(found.to_dict()) == found
-    one = p.Sample(np.array([0.1, 0.2]), reference=0.51, reference_error=0.01, quiet=0.5)
+    one = Sample(np.array([0.1, 0.2]), reference=0.51, reference_error=0.01, quiet=0.5)
     assert calibrate([[one]]) == Calibration((0.5,))
 
 
@@ -167,33 +170,33 @@ def test_processes_end_when_the_interval_is_narrow_and_go_on_when_not(monkeypatc
     assert host.loads == 4 * (len(TRUTH) + 3)  # three anchors for thirty candidates
     rough = measure(Host(monkeypatch, load_sd=0.1), TRUTH)
     assert all(t.processes == 4 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
-    group = p.measure_group(
-        [Host(monkeypatch).model(0.3)] * 3, Host(monkeypatch).model(0.5), p.Protocol(), np.random.default_rng(0)
+    group = measure_group(
+        [Host(monkeypatch).model(0.3)] * 3, Host(monkeypatch).model(0.5), Protocol(), np.random.default_rng(0)
     )
     assert all(2 <= t.processes <= 4 for t in group)
 
 
 def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
     host = Host(monkeypatch)
-    protocol, rng = p.Protocol(processes=(2, 3)), np.random.default_rng(0)
+    protocol, rng = Protocol(processes=(2, 3)), np.random.default_rng(0)
     loads = [host.model(t) for t in TRUTH]
-    first, second = (p.measure_process(loads, host.model(0.5), protocol, rng) for _ in range(2))
-    third = p.measure_process(loads[:10], host.model(0.5), protocol, rng)
-    timings = p.combine([first, second, [*third, *[None] * 20]], protocol, Calibration((0.5,)))
+    first, second = (measure_process(loads, host.model(0.5), protocol, rng) for _ in range(2))
+    third = measure_process(loads[:10], host.model(0.5), protocol, rng)
+    timings = combine([first, second, [*third, *[None] * 20]], protocol, Calibration((0.5,)))
     assert [t.processes for t in timings] == [3] * 10 + [2] * 20
     assert np.abs([t.value for t in timings] / TRUTH - 1).max() < 0.05
 
 
 def plain_sample(log_ratio):
     one = np.ones(1)
-    return p.Sample(np.exp([log_ratio - 0.001, log_ratio + 0.001]), 1.0, 0.002, 1.0, one, one, one)
+    return Sample(np.exp([log_ratio - 0.001, log_ratio + 0.001]), 1.0, 0.002, 1.0, one, one, one)
 
 
 def test_a_process_of_one_candidate_tells_of_it_and_not_of_all():
     """What deviates there is not taken for the error of the reference: it counts for the value and for its variance."""
     both = [[plain_sample(0.0) for _ in range(6)] for _ in range(2)]
     lone = [plain_sample(0.06), *[None] * 5]
-    found = p.combine([*both, lone], p.Protocol(), Calibration((1.0,)))
+    found = combine([*both, lone], Protocol(), Calibration((1.0,)))
     assert found[0].value == pytest.approx(math.exp(0.02)) and found[1].value == pytest.approx(1.0)
     assert found[0].low < 1.0 and found[0].half_width() > 0.02
 
@@ -201,7 +204,7 @@ def test_a_process_of_one_candidate_tells_of_it_and_not_of_all():
 def test_intervals_of_a_small_group_are_as_honest():
     """Independent normal effects of model and process; processes go on for what is not settled, as in a campaign."""
     rng = np.random.default_rng(0)
-    protocol, scale = p.Protocol(processes=(2, 4)), Calibration((1.0,), 0.01**2, 0.005**2)
+    protocol, scale = Protocol(processes=(2, 4)), Calibration((1.0,), 0.01**2, 0.005**2)
 
     def campaign():
         found, open_ = [], [0, 1, 2, 3]
@@ -209,8 +212,8 @@ def test_intervals_of_a_small_group_are_as_honest():
             reference = rng.normal(0, 0.005)
             row = {i: plain_sample(reference + rng.normal(0, 0.01)) for i in open_}
             found.append([row.get(i) for i in range(4)])
-            timings = p.combine(found, protocol, scale)
-            open_ = p.unsettled(timings, protocol) if len(found) >= 2 else open_
+            timings = combine(found, protocol, scale)
+            open_ = unsettled(timings, protocol) if len(found) >= 2 else open_
             if not open_:
                 break
         return timings
@@ -235,11 +238,11 @@ def test_a_slow_device_gets_fewer_visits_to_each_load_and_keeps_to_its_budget(mo
 
 def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):
     host = Host(monkeypatch)
-    sample = p.measure_process([host.model(0.2)], host.model(0.5), p.Protocol(), np.random.default_rng(0))[0]
+    sample = measure_process([host.model(0.2)], host.model(0.5), Protocol(), np.random.default_rng(0))[0]
     data = json.loads(json.dumps(sample.to_dict()))
-    again = p.Sample.from_dict(data)
+    again = Sample.from_dict(data)
     assert again.to_dict() == sample.to_dict() and np.allclose(again.ratio, sample.ratio, atol=1e-6)
-    assert p.Sample.from_dict({"failure": "gone"}).failure == "gone"
+    assert Sample.from_dict({"failure": "gone"}).failure == "gone"
     for bad in (
         {},
         {**data, "ratio": [0.1, -1.0]},
@@ -250,7 +253,7 @@ def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):
         {**data, "more": 1},
     ):
         with pytest.raises(MeasurementError, match="no sample"):
-            p.Sample.from_dict(bad)
+            Sample.from_dict(bad)
 
 
 def test_every_run_is_counted_and_outliers_stay(monkeypatch):
@@ -285,8 +288,8 @@ def test_a_candidate_that_fails_spoils_nothing(monkeypatch, kind):
         made[-1].answers = (kind,)
         return made[-1]
 
-    timings = p.measure_group(
-        [host.model(0.2), load, host.model(0.4)], host.model(0.5), p.Protocol(), np.random.default_rng(0)
+    timings = measure_group(
+        [host.model(0.2), load, host.model(0.4)], host.model(0.5), Protocol(), np.random.default_rng(0)
     )
     assert timings[1].failure and not math.isfinite(timings[1].value)
     assert str(kind) in timings[1].failure if isinstance(kind, Exception) else "asked for" in timings[1].failure
@@ -300,10 +303,10 @@ def test_a_model_that_cannot_be_loaded_and_a_reference_that_fails(monkeypatch):
     def refuse():
         raise DeviceError("no such operator")
 
-    first, second = p.measure_group([refuse, host.model(0.2)], host.model(0.5), p.Protocol(), np.random.default_rng(0))
+    first, second = measure_group([refuse, host.model(0.2)], host.model(0.5), Protocol(), np.random.default_rng(0))
     assert first.failure == "no such operator" and second.failure is None
     with pytest.raises(DeviceError, match="no such operator"):
-        p.measure_group([host.model(0.2)], refuse, p.Protocol(), np.random.default_rng(0))
+        measure_group([host.model(0.2)], refuse, Protocol(), np.random.default_rng(0))
 
     def broken():
         session = Bad(host, 0.5)
@@ -311,8 +314,8 @@ def test_a_model_that_cannot_be_loaded_and_a_reference_that_fails(monkeypatch):
         return session
 
     with pytest.raises(MeasurementError, match="the reference model failed: 2 runs were asked for"):
-        p.measure_group([host.model(0.2)], broken, p.Protocol(), np.random.default_rng(0))
-    assert p.measure_group([refuse], host.model(0.5), p.Protocol(), np.random.default_rng(0))[0].failure
+        measure_group([host.model(0.2)], broken, Protocol(), np.random.default_rng(0))
+    assert measure_group([refuse], host.model(0.5), Protocol(), np.random.default_rng(0))[0].failure
 
 
 def test_only_one_load_of_each_is_alive(monkeypatch):
@@ -324,7 +327,7 @@ def test_only_one_load_of_each_is_alive(monkeypatch):
         alive.append(Fake(host, 0.3))
         return alive[-1]
 
-    p.measure_group([load], load, p.Protocol(), np.random.default_rng(0))
+    measure_group([load], load, Protocol(), np.random.default_rng(0))
     assert len(alive) > 8 and all(s.closed for s in alive)
 
 
@@ -332,7 +335,7 @@ def test_two_way_finds_effects_and_level():
     rng = np.random.default_rng(0)
     effect, level = rng.normal(0, 1, 12), 0.3 * np.sin(np.arange(600) / 40)
     who = np.concatenate([rng.permutation(12) for _ in range(50)])
-    found, moments = p.two_way(effect[who] + level + rng.normal(0, 0.02, 600), who, 12, 15)
+    found, moments = two_way(effect[who] + level + rng.normal(0, 0.02, 600), who, 12, 15)
     assert np.abs((found - found.mean()) - (effect - effect.mean())).max() < 0.02
     assert np.corrcoef(moments, level)[0, 1] > 0.99
 
@@ -342,16 +345,16 @@ def test_the_pool_knows_how_alike_variances_are(prior, scale):
     """Variances drawn as the model of Smyth (2004) says give its parameters back."""
     rng = np.random.default_rng(1)
     true = scale * prior / rng.chisquare(prior, 20_000)
-    pooled, worth = p.pooled_variance(true * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
+    pooled, worth = pooled_variance(true * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
     assert pooled == pytest.approx(scale, rel=0.03) and worth == pytest.approx(prior, rel=0.2)
-    alike = p.pooled_variance(0.5 * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
+    alike = pooled_variance(0.5 * rng.chisquare(3, 20_000) / 3, np.full(20_000, 3.0))
     assert alike[0] == pytest.approx(0.5, rel=0.03) and alike[1] > 100
-    assert p.pooled_variance(np.array([]), np.array([])) == (0.0, 0.0)
+    assert pooled_variance(np.array([]), np.array([])) == (0.0, 0.0)
 
 
 def test_student_is_scipys():
-    assert p.student(0.95, 7) == pytest.approx(stats.t.ppf(0.975, 7))
-    assert p.student(0.9, math.inf) == pytest.approx(stats.norm.ppf(0.95))
+    assert student(0.95, 7) == pytest.approx(stats.t.ppf(0.975, 7))
+    assert student(0.9, math.inf) == pytest.approx(stats.norm.ppf(0.95))
 
 
 @pytest.mark.parametrize("step", [5_000.0, -5_000.0], ids=["ahead", "back"])
@@ -372,8 +375,8 @@ def test_a_clock_that_steps_is_noticed(monkeypatch, step):
         host.loads += 1
         return Stepping(host, 0.3)
 
-    timings = p.measure_group(
-        [host.model(0.2), load, host.model(0.4)], host.model(0.5), p.Protocol(), np.random.default_rng(0)
+    timings = measure_group(
+        [host.model(0.2), load, host.model(0.4)], host.model(0.5), Protocol(), np.random.default_rng(0)
     )
     assert len(calls) >= 7 and timings[0].value / timings[2].value == pytest.approx(0.5, rel=0.03)
     if step < 0:

@@ -11,8 +11,8 @@ import torch
 
 import latency_tables
 from hwsearch.devices import Device, Workload
-from hwsearch.devices.cuda import CudaRuntime
 from hwsearch.devices.host import usable_cores
+from hwsearch.devices.runtimes.cuda import CudaRuntime
 from hwsearch.testing import RuntimeConformance
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "command_onnxruntime.py"

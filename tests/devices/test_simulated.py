@@ -6,7 +6,7 @@ import pytest
 
 import latency_tables
 from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
-from hwsearch.devices.simulated import SimulatedRuntime
+from hwsearch.devices.runtimes.simulated import SimulatedRuntime
 from hwsearch.errors import DeviceError, MeasurementError
 from latency_tables import Gene, TableSpace
 

@@ -7,9 +7,9 @@ from torch import nn
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
 from hwsearch.devices.host import usable_cores
-from hwsearch.devices.torch_cpu import Part, compile_alone, using_threads
+from hwsearch.devices.runtimes.torch_cpu import Part, compile_alone, using_threads
 from hwsearch.errors import DeviceError, MeasurementError
-from hwsearch.inputs import Input, image
+from hwsearch.tasks.inputs import Input, image
 
 SHAPE = (3, 8, 8)
 

@@ -18,10 +18,11 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from hwsearch.devices import Device, Protocol, Sample, Workload, worker
-from hwsearch.devices.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
+from hwsearch.devices import Device, Protocol, Sample, Workload
+from hwsearch.devices.fleet import worker
+from hwsearch.devices.fleet.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
-from hwsearch.inputs import Input
+from hwsearch.tasks.inputs import Input
 
 QUICK = Protocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
 
@@ -72,9 +73,7 @@ def test_a_fresh_process_measures() -> None:
 
 
 def test_it_needs_no_torch() -> None:
-    code = (
-        "import sys, hwsearch.devices.worker; print([m for m in ('torch', 'pandas', 'sqlalchemy') if m in sys.modules])"
-    )
+    code = "import sys, hwsearch.devices.fleet.worker; print([m for m in ('torch', 'pandas', 'sqlalchemy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 

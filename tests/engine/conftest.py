@@ -10,9 +10,10 @@ import pytest
 
 import hwsearch
 from hwsearch.accuracy import Accuracy
-from hwsearch.config import parse_config
-from hwsearch.devices.worker import check_answer
-from hwsearch.engine import Campaign, measuring
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs import accuracy
+from hwsearch.campaigns.loading import parse_config
+from hwsearch.devices.fleet.worker import check_answer
 from hwsearch.spaces import Architecture
 
 SMALL = """
@@ -203,6 +204,6 @@ def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
 
     place = tmp_path_factory.mktemp("boards")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "ready_subnet", ready)
-        patch.setattr(measuring, "assess", scored)
+        patch.setattr(accuracy, "ready_subnet", ready)
+        patch.setattr(accuracy, "assess", scored)
         yield make

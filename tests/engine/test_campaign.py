@@ -15,13 +15,16 @@ import pytest
 
 import hwsearch
 from hwsearch.accuracy import calibrated_subnet
-from hwsearch.config import ProtocolConfig, load_config, parse_config
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.config import ProtocolConfig
+from hwsearch.campaigns.jobs import accuracy
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded
+from hwsearch.campaigns.loading import load_config, parse_config
+from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.devices import Protocol
-from hwsearch.engine import Campaign, measuring, steps
-from hwsearch.engine.measuring import recorded
 from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
-from hwsearch.front import non_dominated
-from hwsearch.report import ReportData
+from hwsearch.objectives.pareto import non_dominated
+from hwsearch.reporting import ReportData
 from hwsearch.store import Store
 
 
@@ -101,7 +104,7 @@ def test_pick_meets_its_limit_and_says_what_is_reachable(finished, tmp_path):
 
 def test_profile_set_is_stable_and_holds_the_extremes(finished):
     campaign = Campaign.open(finished[0])
-    first, second = steps.profile_set(campaign), steps.profile_set(campaign)
+    first, second = profile_set(campaign), profile_set(campaign)
     assert first == second
     every, evaluated, random = first
     assert campaign.space.smallest() in evaluated and campaign.space.largest() in evaluated
@@ -131,7 +134,7 @@ def test_another_supernet_in_the_folder_is_refused(finished, small_config, tmp_p
 def test_steps_out_of_order_say_which_is_missing(small_config, tmp_path):
     folder = tmp_path / "c"
     campaign = Campaign.open(small_config, folder=folder)
-    for step, text in ((hwsearch.fit, "evaluate"), (hwsearch.search, "evaluate"), (hwsearch.report, "validate")):
+    for step, text in ((hwsearch.fit, "evaluate"), (hwsearch.searchers, "evaluate"), (hwsearch.reporting, "validate")):
         with pytest.raises(CampaignError, match=text):
             step(campaign)
     with pytest.raises(CampaignError, match="not a campaign"):
@@ -274,14 +277,14 @@ def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, mo
     campaign = Campaign.open(parse_config(data, "test"), folder=tmp_path)
     arch = campaign.space.sample(1, np.random.default_rng(0))[0]
     seen = []
-    assess = measuring.assess
+    assess = accuracy.assess
     monkeypatch.setattr(
-        measuring, "assess", lambda net, data, *a, **k: seen.append(len(data)) or assess(net, data, *a, **k)
+        accuracy, "assess", lambda net, data, *a, **k: seen.append(len(data)) or assess(net, data, *a, **k)
     )
-    measuring.measure_accuracy(campaign, [arch], split="screen")
-    in_parts = measuring.measure_accuracy(campaign, [arch])[arch.id]
+    measure_accuracy(campaign, [arch], split="screen")
+    in_parts = measure_accuracy(campaign, [arch])[arch.id]
     assert seen == [20, 60]
-    at_once = measuring.measure_accuracy(campaign, [arch], purpose="other")[arch.id]
+    at_once = measure_accuracy(campaign, [arch], purpose="other")[arch.id]
     assert seen == [20, 60, 80]
     assert (recorded(campaign, in_parts).correct == recorded(campaign, at_once).correct).all()
     assert in_parts.value == at_once.value and in_parts.details == at_once.details

@@ -16,10 +16,11 @@ from onnx import TensorProto, helper
 pytest.importorskip("distributed")
 
 from hwsearch.devices import Device, Protocol, Workload
-from hwsearch.devices.worker import WorkerError, pack
-from hwsearch.engine import cluster as c
+from hwsearch.devices.fleet.certificates import make_certificates, security
+from hwsearch.devices.fleet.dask import Cluster
+from hwsearch.devices.fleet.worker import WorkerError, pack
 from hwsearch.errors import DeviceError
-from hwsearch.inputs import Input
+from hwsearch.tasks.inputs import Input
 
 
 def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
@@ -30,22 +31,22 @@ def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
         ("tls://x:1", "needs certificates"),
     ):
         with pytest.raises(DeviceError, match=said):
-            c.security(address, None)
+            security(address, None)
     with pytest.raises(DeviceError, match="not encrypted"):
-        c.security("tcp://10.0.0.1:8786", None, insecure=True)
+        security("tcp://10.0.0.1:8786", None, insecure=True)
     with pytest.raises(DeviceError, match=r"no 'ca\.pem'"):
-        c.security("tls://x:1", tmp_path)
+        security("tls://x:1", tmp_path)
 
 
 def test_keys_are_private_and_are_not_overwritten(tmp_path):
-    files = c.make_certificates(tmp_path / "certs")
+    files = make_certificates(tmp_path / "certs")
     assert all(f.stat().st_mode & 0o077 == 0 for f in files if "key" in f.name)
     with pytest.raises(DeviceError, match=r"holds 'ca\.pem' already"):
-        c.make_certificates(tmp_path / "certs")
+        make_certificates(tmp_path / "certs")
 
 
 def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
-    c.make_certificates(tmp_path / "certs")
+    make_certificates(tmp_path / "certs")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         address = f"tls://127.0.0.1:{s.getsockname()[1]}"
@@ -59,7 +60,7 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
             stack.callback(process.wait)
             stack.callback(process.kill)
             time.sleep(0.2)
-        cluster = c.Cluster(address, str(tmp_path / "certs"))
+        cluster = Cluster(address, str(tmp_path / "certs"))
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))
         assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwsearch import engine
-from hwsearch.engine import searching
-from hwsearch.engine.earlier import Earlier
-from hwsearch.engine.measuring import find_latency
-from hwsearch.engine.tactics import check_tactic
-from hwsearch.engine.views import views
+from hwsearch import campaigns
+from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.steps import search
+from hwsearch.campaigns.tactic import check_tactic
+from hwsearch.campaigns.view import views
+from hwsearch.campaigns.warm_start import Earlier
 from hwsearch.errors import CampaignError
 
 
@@ -18,8 +18,8 @@ from hwsearch.errors import CampaignError
 def before(boards):
     """A campaign that has been profiled and evaluated."""
     campaign = boards("before", noise=0.01)
-    engine.profile(campaign)
-    engine.evaluate(campaign)
+    campaigns.profile(campaign)
+    campaigns.evaluate(campaign)
     return campaign
 
 
@@ -29,7 +29,7 @@ def test_foretells_what_was_measured(boards, before) -> None:
     assert sorted(earlier.names) == ["accuracy of before", "latency_ms on one of before", "latency_ms on two of before"]
     rows = campaign.space.sample_array(40, np.random.default_rng(7))
     archs = campaign.space.from_array(rows)
-    found = engine.measuring.measure_latencies(campaign, campaign.targets.values(), archs)
+    found = campaigns.measuring.measure_latencies(campaign, campaign.targets.values(), archs)
     columns = earlier(rows)
     for name, device in (("latency_ms on one of before", "one"), ("latency_ms on two of before", "two")):
         measured = np.log([found[device][a.id].value for a in archs])
@@ -55,14 +55,14 @@ def test_of_another_supernet_by_the_costs_that_both_have(boards, before, monkeyp
 
 def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypatch) -> None:
     campaign = boards(search={"earlier": [str(before.folder)]})
-    engine.profile(campaign)
-    engine.evaluate(campaign)
+    campaigns.profile(campaign)
+    campaigns.evaluate(campaign)
     view = views(campaign)[0]
     given = {}
-    monkeypatch.setattr(searching, "create", lambda *args, **options: given.update(options))
-    searching._searcher(campaign, view, 0, view.frame())
+    monkeypatch.setattr(search, "create", lambda *args, **options: given.update(options))
+    search._searcher(campaign, view, 0, view.frame())
     assert given["earlier"] is campaign.earlier
-    assert str(before.folder) in searching._state_name(campaign)
+    assert str(before.folder) in search._state_name(campaign)
     other = boards(search={"earlier": [str(before.folder)], "tactic": "nsga2"})
     with pytest.raises(CampaignError, match="'nsga2' cannot learn from earlier campaigns"):
         check_tactic(other)
@@ -70,9 +70,9 @@ def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypat
 
 def test_a_search_runs_on_it(boards, before) -> None:
     campaign = boards(search={"earlier": [str(before.folder)]})
-    engine.profile(campaign)
-    engine.evaluate(campaign)
-    assert engine.search(campaign)["measured"].all()
+    campaigns.profile(campaign)
+    campaigns.evaluate(campaign)
+    assert campaigns.search(campaign)["measured"].all()
 
 
 def test_bad_folders(boards, tmp_path) -> None:

@@ -25,27 +25,31 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import hwsearch
-from hwsearch.cli import main
-from hwsearch.engine import Campaign
-from hwsearch.engine.measuring import ready_subnet
-from hwsearch.images import ImageData
-from hwsearch.inputs import Data
-from hwsearch.report import ReportData
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs.workloads import ready_subnet
+from hwsearch.cli.main import main
+from hwsearch.reporting import ReportData
 from hwsearch.store import Store
-from hwsearch.supernets import attentivenas, bert, catalogue, hat, ofa, plain, vit
-from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared import Depth, Width
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, Stage
-from hwsearch.supernets.plain import BasicBlock, PlainSupernet, ResNet
-from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.declared.module import Depth, Width
+from hwsearch.supernets.entry import SupernetEntry
+from hwsearch.supernets.families import attentivenas, bert, ofa, plain, vit
+from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.families.hat import supernet
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.mobilenetv3.config import Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.families.plain import BasicBlock, PlainSupernet, ResNet
+from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.tasks.base import Data
+from hwsearch.tasks.images.data import ImageData
+from hwsearch.tasks.text.data import TextData
+from hwsearch.tasks.translation.data import TranslationData
+from hwsearch.tasks.translation.vocabulary import EOS, PAD, SPECIALS
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.text import TextData
-from hwsearch.translation import EOS, PAD, SPECIALS, TranslationData
 
 CLASSES = ("circles", "dots", "stripes")
 SETTINGS = """
@@ -266,7 +270,7 @@ def plain_resnet() -> Supernet:
 PROXYLESS = resized(ofa.PROXYLESS, proxylessnas)
 RESNET50D = resized(ofa.RESNET50D, resnet)
 ALPHANET = resized(attentivenas.ALPHANET, attentive)
-HAT = resized(hat.ENTRY, transformer)
+HAT = resized(supernet.ENTRY, transformer)
 
 FAMILIES = [
     Family(ofa.W10, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
@@ -441,7 +445,7 @@ OWN = """
 from torch import nn
 from hwsearch.images import Preprocess
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared import Kernel, Width, elastic
+from hwsearch.supernets.declared.module import Kernel, Width, elastic
 
 
 def build():

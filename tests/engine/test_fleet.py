@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs import latency, worker
+from hwsearch.campaigns.jobs.job import halves, latency_job
+from hwsearch.campaigns.jobs.latency import _Order, measure_latencies, measure_latency
+from hwsearch.campaigns.jobs.worker import Hands, work
+from hwsearch.campaigns.known import find_latency
 from hwsearch.devices import Calibration
-from hwsearch.devices.worker import WorkerError, check_answer
-from hwsearch.engine import Campaign
-from hwsearch.engine import measuring as m
+from hwsearch.devices.fleet.worker import WorkerError, check_answer
 from hwsearch.errors import DeviceError
 from hwsearch.store import Queue
 
@@ -60,12 +64,12 @@ def archs(campaign):
 def test_one_poisonous_model_is_found_and_the_others_are_measured(campaign, archs):
     target = campaign.target("one")
     target.executor = Device(poison=[archs[5].id])
-    found = m.measure_latency(campaign, target, archs)
+    found = measure_latency(campaign, target, archs)
     assert set(found) == {a.id for a in archs} - {archs[5].id}
     failed = campaign.store.failures(metric="latency_ms")
     assert {f.arch_id for f in failed} == {archs[5].id} and "SIGSEGV" in failed[0].failure
     calls = target.executor.calls
-    m.measure_latency(campaign, target, archs)  # it is left alone from now on
+    measure_latency(campaign, target, archs)  # it is left alone from now on
     assert target.executor.calls == calls
 
 
@@ -73,28 +77,28 @@ def test_a_crash_that_does_not_repeat_costs_one_attempt(campaign, archs):
     target = campaign.target("one")
     target.executor = Device(first=WorkerError("hung"))
     assert (
-        len(m.measure_latency(campaign, target, archs)) == 8 and target.executor.calls == 3
+        len(measure_latency(campaign, target, archs)) == 8 and target.executor.calls == 3
     )  # one in vain, two processes
     assert not campaign.store.failures()
 
 
 def test_a_device_that_disappears_keeps_what_is_measured_and_the_other_device_goes_on(campaign, archs, monkeypatch):
-    monkeypatch.setattr(m, "group_size", lambda *_: 3)
+    monkeypatch.setattr(latency, "group_size", lambda *_: 3)
     campaign.target("one").executor = Device(dies_at=3)
     campaign.target("four").executor = Device()
     with pytest.raises(DeviceError, match=r"'one' is lost.*no route to the board.*same command again"):
-        m.measure_latencies(campaign, campaign.targets.values(), archs)
-    assert len(m.find_latency(campaign, campaign.target("one"), "search")) == 3
-    assert len(m.find_latency(campaign, campaign.target("four"), "search")) == 8
+        measure_latencies(campaign, campaign.targets.values(), archs)
+    assert len(find_latency(campaign, campaign.target("one"), "search")) == 3
+    assert len(find_latency(campaign, campaign.target("four"), "search")) == 8
     campaign.target("one").executor = Device()
-    assert len(m.measure_latency(campaign, campaign.target("one"), archs)) == 8
+    assert len(measure_latency(campaign, campaign.target("one"), archs)) == 8
 
 
 def test_ctrl_c_gives_the_job_back(campaign, archs):
     target = campaign.target("one")
     target.executor = Device(first=KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        m.measure_latency(campaign, target, archs)
+        measure_latency(campaign, target, archs)
     (job,) = Queue(campaign.store).find()
     assert (job.status, job.attempts) == ("queued", 0)
 
@@ -103,11 +107,11 @@ def test_a_further_worker_does_queued_jobs_and_a_second_campaign_measures_nothin
     target = campaign.target("one")
     target.executor = Device()
     campaign.store.add_architectures(archs)
-    Queue(campaign.store).submit([m.latency_job(campaign, target, archs, campaign.protocol, "search")])
-    assert m.work(campaign, ["one"]) == {"one": 1} and m.work(campaign, ["one"]) == {"one": 0}
+    Queue(campaign.store).submit([latency_job(campaign, target, archs, campaign.protocol, "search")])
+    assert work(campaign, ["one"]) == {"one": 1} and work(campaign, ["one"]) == {"one": 0}
     other = Campaign.open(small_config, folder=campaign.folder)
     other.target("one").executor = Device()
-    assert len(m.measure_latency(other, other.target("one"), archs)) == 8
+    assert len(measure_latency(other, other.target("one"), archs)) == 8
     assert other.target("one").executor.calls == 0
 
 
@@ -115,14 +119,14 @@ def test_a_device_is_calibrated_once_and_its_groups_are_brought_to_that(campaign
     fresh = Campaign.open(small_config, folder=tmp_path / "fresh")
     target = fresh.target("one")
     target.executor = Device()
-    found = m.measure_latency(fresh, target, archs)
+    found = measure_latency(fresh, target, archs)
     assert target.executor.calls == fresh.protocol.calibrate + 2
     assert all(v.value == pytest.approx(2.0, rel=1e-3) and v.details["baseline_ms"] == 1.0 for v in found.values())
     again = Campaign.open(small_config, folder=tmp_path / "fresh")
     again.target("one").executor = other = Device()
-    m.measure_latency(again, again.target("one"), fresh.space.sample(3, fresh.rng("more")))
+    measure_latency(again, again.target("one"), fresh.space.sample(3, fresh.rng("more")))
     assert other.calls == 2  # the scale is known
-    final = m.measure_latency(again, again.target("one"), archs[:3], purpose="validate")
+    final = measure_latency(again, again.target("one"), archs[:3], purpose="validate")
     assert other.calls == 2 + fresh.protocol.calibrate + 2 and len(final) == 3
 
 
@@ -144,7 +148,7 @@ class Slower(Device):
 def test_a_group_whose_reference_moved_is_measured_again_once(campaign, archs, slow, calls, moved):
     target = campaign.target("one")
     target.executor = Slower(slow)
-    found = m.measure_latency(campaign, target, archs)
+    found = measure_latency(campaign, target, archs)
     assert target.executor.calls == calls and len(found) == 8
     assert all(v.details["moved"] is moved for v in found.values())
     assert all(v.value == pytest.approx(2.0, rel=1e-3) for v in found.values())
@@ -161,7 +165,7 @@ def test_one_model_that_fails_in_a_process_is_a_recorded_failure(campaign, archs
 
     target = campaign.target("one")
     target.executor = Failing()
-    assert set(m.measure_latency(campaign, target, archs)) == {a.id for a in archs} - {archs[2].id}
+    assert set(measure_latency(campaign, target, archs)) == {a.id for a in archs} - {archs[2].id}
     assert "NaN" in campaign.store.failures(metric="latency_ms")[0].failure
 
 
@@ -171,7 +175,7 @@ class Clocked(Device):
     def __init__(self, monkeypatch, seconds, **known):
         super().__init__(**known)
         self.now, self.seconds, self.limits = 0.0, seconds, []
-        monkeypatch.setattr(m, "time", self)
+        monkeypatch.setattr(worker, "time", self)
 
     def monotonic(self):
         return self.now
@@ -187,7 +191,7 @@ class Clocked(Device):
 
 def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, monkeypatch):
     protocol = replace(campaign.protocol, processes=(2, 4))
-    job = m.latency_job(campaign, campaign.target("one"), archs, protocol, "search")
+    job = latency_job(campaign, campaign.target("one"), archs, protocol, "search")
     once = 60 + 2 * protocol.budget_s + 2 * len(archs)
     assert job.deadline_s == 4 * once
 
@@ -197,7 +201,7 @@ def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, mon
         payload = {**job.payload, "deadline_s": deadline_s}
         limit = deadline_s or job.deadline_s
         queue.submit([replace(job, key=f"{deadline_s}-{seconds}", payload=payload, deadline_s=limit)])
-        hands = m.Hands(campaign, [target])
+        hands = Hands(campaign, [target])
         return hands._measured(target, hands.take(), [a.id for a in archs], [a.to_dict() for a in archs], None)
 
     timings, _, _ = measured(None, 10.0)
@@ -216,24 +220,24 @@ def test_a_calibration_does_not_rest_on_a_few_of_many_processes(campaign, archs,
     target = fresh.target("one")
     target.executor = Device(dies_at=3)
     with pytest.raises(DeviceError, match=r"cannot be calibrated; 2 of 7 processes could: no route"):
-        m.measure_latency(fresh, target, archs)
+        measure_latency(fresh, target, archs)
     assert target.executor.calls == 7
     target.executor = Device(dies_at=1)
     with pytest.raises(DeviceError, match="0 of 3 processes could"):
-        m.measure_latency(fresh, target, archs)
+        measure_latency(fresh, target, archs)
     target.executor = Device()
-    assert len(m.measure_latency(fresh, target, archs)) == 8  # nothing was kept of that
+    assert len(measure_latency(fresh, target, archs)) == 8  # nothing was kept of that
 
 
 def test_parts_of_parts_are_waited_for(campaign, archs):
     queue, target = Queue(campaign.store), campaign.target("one")
     campaign.store.add_architectures(archs)
-    queue.submit([m.latency_job(campaign, target, archs, campaign.protocol, "search")])
+    queue.submit([latency_job(campaign, target, archs, campaign.protocol, "search")])
     key = {queue.find()[0].key}
     for _ in range(3):  # the whole, its halves
         job = queue.claim("other", [target.fingerprint])
-        assert queue.split(job, m.halves(job), "crash")
-    rows = m._Order(campaign, target, archs, "search")._with_parts(key)
+        assert queue.split(job, halves(job), "crash")
+    rows = _Order(campaign, target, archs, "search")._with_parts(key)
     assert len(key) == len(rows) == 7 and sum(r.status == "queued" for r in rows) == 4
 
 
@@ -241,5 +245,5 @@ def test_a_group_that_moved_after_a_crash_is_measured_again_all_the_same(campaig
     target = campaign.target("one")
     target.executor = device = Slower(3)
     device.first = WorkerError("hung")
-    found = m.measure_latency(campaign, target, archs)
+    found = measure_latency(campaign, target, archs)
     assert device.calls == 5 and not any(v.details["moved"] for v in found.values())

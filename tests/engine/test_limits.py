@@ -11,14 +11,18 @@ import pytest
 from scipy import stats
 
 import hwsearch
-from hwsearch.engine import limits
-from hwsearch.engine.limits import bounds, check_limits, surely_met
-from hwsearch.engine.results import choose, final_frame
-from hwsearch.engine.steps import evaluate, fit, predict, profile
-from hwsearch.engine.validating import validate
-from hwsearch.engine.views import View, device_view, views
+from hwsearch.campaigns.chance import NEAREST, bounds, chance, surely_met, tightened, unlikely
+from hwsearch.campaigns.steps import check_limits as limits_step
+from hwsearch.campaigns.steps.check_limits import check_limits
+from hwsearch.campaigns.steps.fit import fit, predict
+from hwsearch.campaigns.steps.fronts import final_frame
+from hwsearch.campaigns.steps.pick import choose
+from hwsearch.campaigns.steps.profile import evaluate, profile
+from hwsearch.campaigns.steps.validate import validate
+from hwsearch.campaigns.view import View, device_view, views
 from hwsearch.errors import ConfigError, LimitError
-from hwsearch.objective import Limit, Objective
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
 
 ACCURACY, LATENCY = {"metric": "accuracy"}, {"metric": "latency"}
 
@@ -75,7 +79,7 @@ def test_bounds_are_the_quantiles_of_what_a_repeated_campaign_finds() -> None:
         np.testing.assert_allclose(bounds(view, frame, column, at_most, 0.99), [expected, 3.0])
     np.testing.assert_allclose(bounds(view, frame, "accuracy", Limit(">=", 1.0), 0.95), [79.0, 68.0], rtol=1e-4)
     np.testing.assert_allclose(bounds(view, frame, "macs", at_most, 0.99), [5.0, 6.0])
-    room = limits.chance(view, frame.iloc[:1], "latency_ms", Limit("<=", 2.1))
+    room = chance(view, frame.iloc[:1], "latency_ms", Limit("<=", 2.1))
     assert room == pytest.approx(stats.norm.cdf(2.1, loc=2.0, scale=0.2 / stats.norm.ppf(0.975)))
 
 
@@ -131,8 +135,8 @@ def test_a_tactic_that_knows_no_confidence_gets_a_tighter_limit(boards, fitted) 
         fit(campaign)
     view = views(campaign)[0]
     frame = view.frame()
-    (tight,) = [limits.tightened(campaign, view, frame, o) for o in view.resolved(frame) if o.limit]
-    near = frame.iloc[np.argsort(np.abs(frame["latency_ms"] - 1.5).to_numpy())[: limits.NEAREST]]
+    (tight,) = [tightened(campaign, view, frame, o) for o in view.resolved(frame) if o.limit]
+    near = frame.iloc[np.argsort(np.abs(frame["latency_ms"] - 1.5).to_numpy())[:NEAREST]]
     if fitted:
         archs = [a for i in near["arch_id"] for a in campaign.store.architectures(campaign.space) if a.id == i]
         wide = predict(campaign, "latency_ms", "one", archs, 0.8)
@@ -187,7 +191,7 @@ def test_limits_out_of_reach_are_told_by_the_ends(boards, monkeypatch, first, se
         objectives.append(LATENCY)
     campaign = boards(objective=objectives)
     ends = lambda campaign, target, o: dict(zip(("smallest", "largest"), ENDS[o.metric], strict=True))  # noqa: E731
-    monkeypatch.setattr(limits, "_ends", ends)
+    monkeypatch.setattr(limits_step, "_ends", ends)
     if says is None:
         check_limits(campaign, campaign.target("one"))
     else:
@@ -197,7 +201,7 @@ def test_limits_out_of_reach_are_told_by_the_ends(boards, monkeypatch, first, se
 
 def test_a_share_of_a_largest_subnet_that_fails_is_no_limit(boards, monkeypatch) -> None:
     campaign = boards(objective=[ACCURACY, LATENCY | {"limit": "<= 60 %"}])
-    monkeypatch.setattr(limits, "_ends", lambda *_: {"smallest": 1.0})
+    monkeypatch.setattr(limits_step, "_ends", lambda *_: {"smallest": 1.0})
     with pytest.raises(LimitError, match="share of the largest subnet's, which could not be measured"):
         check_limits(campaign, campaign.target("one"))
 
@@ -215,6 +219,6 @@ def test_limits_that_no_subnet_seems_to_meet_together_are_told_before_the_search
     for accuracy, latency, told in ((60, 1.01 * ends[1], False), (87, 1.1 * ends[0], True)):
         again = boards(campaign.folder.name, noise=0.005, objective=limits_of(accuracy, latency))
         view = device_view(again, again.target("one"))
-        said = limits.unlikely(again, view, view.frame())
+        said = unlikely(again, view, view.frame())
         assert (said is not None) == told
         assert not told or ("accuracy >= 87 and latency_ms <= " in said and "together" in said)

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch.engine import validating
-from hwsearch.engine.measuring import find_latency
-from hwsearch.engine.membership import dominance, membership
-from hwsearch.engine.pooling import own_error, pool, repeated
-from hwsearch.engine.results import final_frame
-from hwsearch.engine.steps import evaluate, profile
-from hwsearch.engine.validating import validate
-from hwsearch.engine.views import View, views
-from hwsearch.objective import Objective
+from hwsearch.campaigns.intervals import own_error, pool, repeated
+from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.membership import dominance, membership
+from hwsearch.campaigns.steps import validate as validate_step
+from hwsearch.campaigns.steps.fronts import final_frame
+from hwsearch.campaigns.steps.profile import evaluate, profile
+from hwsearch.campaigns.steps.validate import validate
+from hwsearch.campaigns.view import View, views
+from hwsearch.objectives.objective import Objective
 from hwsearch.store import Measurement
 
 
@@ -34,7 +34,7 @@ def loops(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("m", [1, 2, 3])
 def test_dominance_is_the_definition_counted(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hwsearch.engine.membership.BLOCK", 300)  # several blocks
+    monkeypatch.setattr("hwsearch.campaigns.membership.BLOCK", 300)  # several blocks
     costs = np.random.default_rng(m).integers(0, 4, (23, 9, m)).astype(float)
     for found, expected in zip(dominance(costs), loops(costs), strict=True):
         np.testing.assert_allclose(found, expected)
@@ -162,7 +162,7 @@ def test_scores_are_not_repeated_and_their_sampling_error_is_told(settled) -> No
     found = membership(campaign, view, frame)
     # the probability on new data, by resampling images with replacement, as a reference
     from hwsearch.accuracy import Accuracy
-    from hwsearch.engine.measuring import find_accuracy
+    from hwsearch.campaigns.known import find_accuracy
 
     known = find_accuracy(campaign, "test", "validate")
     bits = np.stack([Accuracy.unpack(known[i].record, 400).correct for i in frame["arch_id"]])
@@ -177,7 +177,7 @@ def test_scores_are_not_repeated_and_their_sampling_error_is_told(settled) -> No
 def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatch) -> None:
     whole, _ = settled
     campaign = prepared(boards, validate={"rounds": 4})
-    real, calls = validating.measure_latencies, []
+    real, calls = validate.measure_latencies, []
 
     def stop(*args, **kwargs):
         calls.append(kwargs["purpose"])
@@ -185,7 +185,7 @@ def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatc
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(validating, "measure_latencies", stop)
+    monkeypatch.setattr(validate_step, "measure_latencies", stop)
     with pytest.raises(KeyboardInterrupt):
         validate(campaign)
     monkeypatch.undo()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import hwsearch
-from hwsearch.engine.measuring import find_accuracy, measure_accuracy
-from hwsearch.engine.racing import race_accuracy
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy
+from hwsearch.campaigns.known import find_accuracy
+from hwsearch.campaigns.steps.race import race_accuracy
 from hwsearch.errors import CampaignError
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement

@@ -7,15 +7,20 @@ import tomllib
 import numpy as np
 import pytest
 
-from hwsearch import engine
+from hwsearch import campaigns
 from hwsearch.accuracy import Accuracy
-from hwsearch.config import parse_config
-from hwsearch.engine import Campaign, measuring, screening
-from hwsearch.engine.measuring import find_accuracy, find_latency
-from hwsearch.engine.tactics import check_tactic
-from hwsearch.engine.views import archs_of, views
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.frames import archs_of
+from hwsearch.campaigns.jobs import accuracy
+from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
+from hwsearch.campaigns.jobs.latency import measure_latencies
+from hwsearch.campaigns.known import MAX_FAILURES, find_accuracy, find_latency
+from hwsearch.campaigns.loading import parse_config
+from hwsearch.campaigns.steps import screen
+from hwsearch.campaigns.tactic import check_tactic
+from hwsearch.campaigns.view import views
 from hwsearch.errors import CampaignError, ConfigError, DataError
-from hwsearch.search.plumb import PlumbSearcher
+from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 
 from .conftest import SMALL
 
@@ -23,8 +28,8 @@ from .conftest import SMALL
 def begun(boards, objective: list | None = None, **search) -> Campaign:
     changes = {"objective": objective} if objective else {}
     campaign = boards(search={"rounds": 1, "per_round": 4, "stop_gain": 0, **search}, **changes)
-    engine.profile(campaign)
-    engine.evaluate(campaign)
+    campaigns.profile(campaign)
+    campaigns.evaluate(campaign)
     return campaign
 
 
@@ -39,18 +44,18 @@ def timed(campaign: Campaign) -> set[str]:
 def test_latency_first_and_accuracy_of_the_chosen(boards) -> None:
     campaign = begun(boards, screen=3)
     before = timed(campaign), evaluated(campaign)
-    table = engine.search(campaign)
+    table = campaigns.search(campaign)
     assert table["screened"].tolist() == [6, 6] and table["proposed"].tolist() == [2, 2]
     assert table["measured"].all()
     assert len(timed(campaign) - before[0]) >= 10  # both devices may propose the same
     assert len(evaluated(campaign) - before[1]) == 4
-    assert engine.search(campaign).equals(table)
+    assert campaigns.search(campaign).equals(table)
 
 
 def test_accuracy_first_and_latency_of_the_chosen(boards) -> None:
     campaign = begun(boards, screen=3, screen_with=["accuracy"])
     before = timed(campaign), evaluated(campaign)
-    engine.search(campaign)
+    campaigns.search(campaign)
     assert len(evaluated(campaign) - before[1]) >= 10
     # what was timed in the profile and not evaluated may be chosen, too
     assert len(timed(campaign) - before[0]) <= 4
@@ -59,15 +64,13 @@ def test_accuracy_first_and_latency_of_the_chosen(boards) -> None:
 def test_few_images_first_and_all_of_the_chosen(boards) -> None:
     campaign = begun(boards, screen=3, screen_with=["latency", "accuracy"], screen_images=30)
     before = evaluated(campaign)
-    engine.search(campaign)
+    campaigns.search(campaign)
     screened = evaluated(campaign, "screen")
     assert len(screened) >= 10 and len(evaluated(campaign) - before) == 4
-    assert set(screening.estimates(campaign).value) == screened - evaluated(campaign)
+    assert set(screen.estimates(campaign).value) == screened - evaluated(campaign)
     left = {
         a.id
-        for a in screening.candidates(
-            campaign, views(campaign)[0], views(campaign)[0].frame(), screening.estimates(campaign)
-        )
+        for a in screen.candidates(campaign, views(campaign)[0], views(campaign)[0].frame(), screen.estimates(campaign))
     }
     assert screened - evaluated(campaign) <= left and not left & evaluated(campaign)
 
@@ -84,15 +87,15 @@ def test_estimates_are_as_far_off_as_they_say(boards, monkeypatch) -> None:
 
     archs = campaign.space.sample(120, np.random.default_rng(1))
     full = {a.id: answers(a) for a in archs}
-    monkeypatch.setattr(screening, "recorded", lambda campaign, m: full[m.arch_id])
+    monkeypatch.setattr(screen, "recorded", lambda campaign, m: full[m.arch_id])
 
     def row(arch, score, split):
-        return measuring.accuracy_row(campaign, arch, score, split, "search", "2025-01-01T00:00:00+00:00")
+        return accuracy_row(campaign, arch, score, split, "search", "2025-01-01T00:00:00+00:00")
 
     known = {a.id: row(a, full[a.id], "validation") for a in archs[:30]}
     few = {a.id: row(a, full[a.id].head(40), "screen") for a in archs}
-    monkeypatch.setattr(screening, "find_accuracy", lambda c, split, purpose: few if split == "screen" else known)
-    found = screening.estimates(campaign)
+    monkeypatch.setattr(screen, "find_accuracy", lambda c, split, purpose: few if split == "screen" else known)
+    found = screen.estimates(campaign)
     assert set(found.value) == {a.id for a in archs[30:]}
     off = np.array([full[k].value - v for k, v in found.value.items()])
     assert abs(off.mean()) < 2 * found.error / np.sqrt(30)
@@ -103,7 +106,7 @@ def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
     """Interrupted at each accuracy and each choice in turn, it ends with what an uninterrupted search measures."""
     options = {"screen": 3, "screen_with": ["latency", "accuracy"], "screen_images": 30, "rounds": 2}
     whole = begun(boards, **options)
-    engine.search(whole)
+    campaigns.search(whole)
     campaign = begun(boards, **options)
     calls, limit = 0, 0
 
@@ -118,13 +121,13 @@ def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(measuring, "assess", interrupting(measuring.assess))
+        patch.setattr(accuracy, "assess", interrupting(accuracy.assess))
         patch.setattr(PlumbSearcher, "choose", interrupting(PlumbSearcher.choose))
         stops = 0
         while True:
             calls, limit = 0, 3
             try:
-                engine.search(campaign)
+                campaigns.search(campaign)
                 break
             except KeyboardInterrupt:
                 stops += 1
@@ -136,28 +139,26 @@ def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
 
 def test_candidates_not_worth_it_end_the_search_unmeasured(boards) -> None:
     campaign = begun(boards, screen=2, stop_gain=0.99, rounds=4)
-    engine.measuring.measure_accuracy(campaign, campaign.space.sample(20, np.random.default_rng(0)))
-    engine.measuring.measure_latencies(campaign, campaign.targets.values(), list(archs_of(views(campaign)[0].frame())))
+    measure_accuracy(campaign, campaign.space.sample(20, np.random.default_rng(0)))
+    measure_latencies(campaign, campaign.targets.values(), list(archs_of(views(campaign)[0].frame())))
     before = timed(campaign)
-    table = engine.search(campaign)
+    table = campaigns.search(campaign)
     assert table["screened"].tolist() == [4, 4] and table["proposed"].tolist() == [0, 0]
     assert not table["measured"].any() and timed(campaign) == before
-    assert "after 0 of 4 rounds" in engine.searching.how_it_ended(campaign)
+    assert "after 0 of 4 rounds" in campaigns.searching.how_it_ended(campaign)
 
 
 def test_what_fails_is_not_chosen_again(boards, monkeypatch) -> None:
     campaign = begun(boards, screen=2, rounds=1)
     view = views(campaign)[0]
-    arch = screening.candidates(campaign, view, view.frame(), screening.estimates(campaign))[0]
-    failed = measuring.accuracy_row(
-        campaign, arch, None, "validation", "search", "2025-01-01T00:00:00+00:00", failure="x"
-    )
-    campaign.store.add([failed] * measuring.MAX_FAILURES)
-    assert arch not in screening.candidates(campaign, view, view.frame(), screening.estimates(campaign))
+    arch = screen.candidates(campaign, view, view.frame(), screen.estimates(campaign))[0]
+    failed = accuracy_row(campaign, arch, None, "validation", "search", "2025-01-01T00:00:00+00:00", failure="x")
+    campaign.store.add([failed] * MAX_FAILURES)
+    assert arch not in screen.candidates(campaign, view, view.frame(), screen.estimates(campaign))
 
 
 def test_one_subnet_for_all_devices(boards) -> None:
-    table = engine.search(begun(boards, screen=2, serve="worst"))
+    table = campaigns.search(begun(boards, screen=2, serve="worst"))
     assert table["screened"].tolist() == [8] and table["proposed"].tolist() == [4]
 
 
@@ -181,7 +182,7 @@ def test_senseless_settings_are_refused(search, said) -> None:
 def test_as_many_images_as_there_are_is_refused(boards) -> None:
     campaign = boards(search={"screen": 2, "screen_with": ["accuracy"], "screen_images": 80})
     with pytest.raises(DataError, match="screen_images = 80, but there are 80"):
-        engine.check(campaign)
+        campaigns.check(campaign)
 
 
 def test_a_tactic_that_cannot_is_refused_at_once(boards) -> None:
@@ -214,5 +215,5 @@ def test_few_images_are_enough_to_screen_accuracy_alone(boards) -> None:
     search = {"screen": 3, "screen_with": ["accuracy"], "screen_images": 30}
     campaign = begun(boards, objective=objectives, **search)
     before = evaluated(campaign)
-    assert engine.search(campaign)["proposed"].tolist() == [2, 2]
+    assert campaigns.search(campaign)["proposed"].tolist() == [2, 2]
     assert len(evaluated(campaign) - before) == 4

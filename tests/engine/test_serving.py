@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 import hwsearch
-from hwsearch import engine
-from hwsearch.cli import main
-from hwsearch.engine import searching, tactics
-from hwsearch.engine.results import final_frame
-from hwsearch.engine.views import ALL, joint_view, shares, views
+from hwsearch import campaigns
+from hwsearch.campaigns import tactic
+from hwsearch.campaigns.frames import shares
+from hwsearch.campaigns.steps import search
+from hwsearch.campaigns.steps.fronts import final_frame
+from hwsearch.campaigns.view import ALL, joint_view, views
+from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, ConfigError, LimitError
-from hwsearch.front import Front
-from hwsearch.search.random_search import RandomSearcher
+from hwsearch.objectives.front import Front
+from hwsearch.searchers.random import RandomSearcher
 
 ACCURACY, LATENCY = {"metric": "accuracy"}, {"metric": "latency"}
-BEFORE = (engine.profile, engine.evaluate)
+BEFORE = (campaigns.profile, campaigns.evaluate)
 
 
 def test_shares_by_hand() -> None:
@@ -53,7 +55,7 @@ def measured(boards):
         key = json.dumps(options)
         if key not in known:
             known[key] = boards(noise=0.01, search={"rounds": 0}, validate={"rounds": 0, "candidates": 20}, **options)
-            for step in (*BEFORE, engine.validate):
+            for step in (*BEFORE, campaigns.validate):
                 step(known[key])
         return known[key]
 
@@ -147,8 +149,8 @@ class Recorder(RandomSearcher):
 @pytest.fixture
 def recorded(monkeypatch):
     Recorder.made, Recorder.gains = [], []
-    monkeypatch.setattr(tactics, "find", lambda name: Recorder)
-    monkeypatch.setattr(searching, "create", lambda name, *a, **k: Recorder(*a, **k))
+    monkeypatch.setattr(tactic, "find", lambda name: Recorder)
+    monkeypatch.setattr(search, "create", lambda name, *a, **k: Recorder(*a, **k))
     return Recorder
 
 
@@ -166,7 +168,7 @@ def test_the_search_for_all_devices_is_told_the_scalarised_objective(boards, rec
     devices[1]["weight"] = 3.0
     objectives = [ACCURACY, LATENCY | {"limit": "<= 90 %", "probability": 0.8}, {"metric": "macs"}]
     campaign = ready(boards, objective=objectives, search=search, device=devices)
-    table = engine.search(campaign)
+    table = campaigns.search(campaign)
     assert table["device"].tolist() == [ALL] * 2 and table["proposed"].tolist() == [3, 3]
     names = {"worst": ["latency_share_worst"], "weighted": ["latency_share_weighted", "latency_share_worst"]}[form]
     for searcher in recorded.made:
@@ -183,33 +185,33 @@ def test_the_search_for_all_devices_is_told_the_scalarised_objective(boards, rec
         one, two = (latest[p, arch.id] / s for p, s in zip(prints, scale, strict=True))
         assert value[1] == pytest.approx(max(one, two) if form == "worst" else (one + 3 * two) / 4)
         assert frame.loc[arch.id, "macs"] == value[-1]
-    engine.validate(campaign)
+    campaigns.validate(campaign)
     assert len(hwsearch.front(campaign, serve=form)) > 1 and len(hwsearch.front(campaign, "one")) > 1
 
 
 def test_the_search_ends_when_no_front_gains_enough(boards, recorded) -> None:
     recorded.gains = [0.5, 0.001, 0.001, 0.001, 0.0, 0.0]
     campaign = ready(boards, folder="stop", search={"rounds": 4, "per_round": 4, "stop_gain": 0.01})
-    table = engine.search(campaign)
+    table = campaigns.search(campaign)
     assert table["round"].tolist() == [1, 1, 2, 2] and table["measured"].tolist() == [True, True, False, False]
     assert table["expected_gain"].tolist() == [0.5, 0.001, 0.001, 0.001]
-    assert "after 1 of 4 rounds" in searching.how_it_ended(campaign)
-    assert "one 0.1 %, two 0.1 %" in searching.how_it_ended(campaign)
+    assert "after 1 of 4 rounds" in search.how_it_ended(campaign)
+    assert "one 0.1 %, two 0.1 %" in search.how_it_ended(campaign)
     count = len(campaign.store.frame())
-    assert len(engine.search(campaign)) == 4 and len(campaign.store.frame()) == count and len(recorded.made) == 4
+    assert len(campaigns.search(campaign)) == 4 and len(campaign.store.frame()) == count and len(recorded.made) == 4
     # with a smaller bound the same proposals are measured, and it goes on
     finer = boards("stop", noise=0.01, search={"rounds": 4, "per_round": 4, "stop_gain": 0.0005})
-    table = engine.search(finer)
+    table = campaigns.search(finer)
     assert table["measured"].tolist() == [True] * 4 + [False] * 2 and len(recorded.made) == 6
 
 
 def test_without_an_estimate_or_with_stop_gain_0_all_rounds_are_made(boards, recorded) -> None:
     campaign = ready(boards, search={"rounds": 2, "per_round": 2})
-    assert engine.search(campaign)["measured"].all()
+    assert campaigns.search(campaign)["measured"].all()
     recorded.gains = [0.0] * 9
     campaign = ready(boards, search={"rounds": 2, "per_round": 2, "stop_gain": 0})
-    assert engine.search(campaign)["measured"].tolist() == [True] * 4
-    assert searching.how_it_ended(campaign) == "all 2 rounds"
+    assert campaigns.search(campaign)["measured"].tolist() == [True] * 4
+    assert search.how_it_ended(campaign) == "all 2 rounds"
 
 
 def test_a_reference_and_the_knee_bound_the_search(boards, recorded, monkeypatch) -> None:
@@ -220,33 +222,33 @@ def test_a_reference_and_the_knee_bound_the_search(boards, recorded, monkeypatch
         boards(search=search | {"reference": {"latency_ms@onne": 1.4}})
     with pytest.raises(ConfigError, match="needs reference"):
         boards(search=search | {"reference": None})
-    engine.search(campaign)
+    campaigns.search(campaign)
     assert [s.aspired for s in recorded.made] == [{"accuracy": 75.0, "latency_ms@one": 1.4}, {"accuracy": 75.0}]
 
     class Plain(Recorder):
         def __init__(self, space, objectives, seed=0):
             super().__init__(space, objectives, seed)
 
-    monkeypatch.setattr(tactics, "find", lambda name: Plain)
-    monkeypatch.setattr(searching, "create", lambda name, *a, **k: Plain(*a, **k))
+    monkeypatch.setattr(tactic, "find", lambda name: Plain)
+    monkeypatch.setattr(search, "create", lambda name, *a, **k: Plain(*a, **k))
     view = views(campaign)[0]
-    searching._searcher(campaign, view, 0, view.frame())
+    search._searcher(campaign, view, 0, view.frame())
     assert {o.name: str(o.limit) for o in recorded.made[-1].objectives} == {
         "accuracy": ">= 75",
         "latency_ms@one": "<= 1.4",
     }
     preferred = campaign.config.search.model_copy(update={"prefer": "knee", "reference": None})
     campaign.config = campaign.config.model_copy(update={"search": preferred})
-    searching._searcher(campaign, view, 0, view.frame())
+    search._searcher(campaign, view, 0, view.frame())
     expected = Front.of(view.frame(), list(view.objectives)).aspiration("knee")
     assert {o.name: o.limit.value for o in recorded.made[-1].objectives} == expected
 
 
 def test_the_whole_line_for_all_devices_shows_them_in_the_report(measured, monkeypatch) -> None:
     campaign = measured()
-    engine.fit(campaign)
-    from hwsearch.engine.reporting import report_data
-    from hwsearch.report import render
+    campaigns.fit(campaign)
+    from hwsearch.campaigns.steps.report_data import report_data
+    from hwsearch.reporting import render
 
     data = report_data(campaign, [])
     assert {row["label"] for row in data.serving} and all(set(row["latency"]) == {"one", "two"} for row in data.serving)
@@ -287,9 +289,9 @@ def test_the_tactic_is_told_how_well_each_value_is_known(boards, form, monkeypat
     monkeypatch.setattr(
         RandomSearcher, "tell", lambda self, archs, values, noise=None: told.append((self, archs, noise))
     )
-    monkeypatch.setattr(tactics, "find", lambda name: RandomSearcher)
-    monkeypatch.setattr(searching, "create", lambda name, *args, **options: RandomSearcher(*args, **options))
-    proposed = searching._propose(campaign, 0, 2)
+    monkeypatch.setattr(tactic, "find", lambda name: RandomSearcher)
+    monkeypatch.setattr(search, "create", lambda name, *args, **options: RandomSearcher(*args, **options))
+    proposed = search._propose(campaign, 0, 2)
     assert set(proposed) == ({"one", "two"} if form == "each" else {ALL})
     rng, rows = np.random.default_rng(0), campaign.store.frame(metric="latency_ms", purpose="search")
     for (_, archs, noise), view in zip(told, views(campaign), strict=True):

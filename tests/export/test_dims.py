@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsearch.export.dims import Atom, Dim, NoRule, broadcast, same
+from hwsearch.exporters.onnx.dims import Atom, Dim, NoRule, broadcast, same
 
 A, B = (Dim.of(Atom(name, (name, 0))) for name in "ab")
 #: operands with their values where a is 6 and b is 35

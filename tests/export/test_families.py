@@ -13,22 +13,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from hwsearch.export import run_onnx, torch_export
-from hwsearch.export.lower import by_rules
-from hwsearch.inputs import Input
+from hwsearch.exporters import run_onnx, torch_export
+from hwsearch.exporters.onnx.lower import by_rules
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet
-from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.declared import Depth, Kernel, Width, elastic
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
-from hwsearch.supernets.plain import MobileNetV2, PlainSupernet, mobilenet_v2_declaration, resnet18
-from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.declared.module import Depth, Kernel, Width, elastic
+from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.families.plain import MobileNetV2, PlainSupernet, mobilenet_v2_declaration, resnet18
+from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.tasks.inputs import Input
+from hwsearch.tasks.translation.vocabulary import PAD
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.translation import PAD
 
 
 def mobilenetv3() -> Supernet:

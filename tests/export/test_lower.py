@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from hwsearch.errors import ExportError
-from hwsearch.export import INPUT, lower, run_onnx, serialise, torch_export, verify, write_bundle
-from hwsearch.export.lower import by_rules
-from hwsearch.supernets.cifar10 import CONFIG
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, init_weights
+from hwsearch.exporters import INPUT, lower, run_onnx, serialise, torch_export, verify, write_bundle
+from hwsearch.exporters.onnx.lower import by_rules
+from hwsearch.supernets.families.cifar10 import CONFIG
+from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 
 def randomised(net: nn.Module, seed: int = 0) -> nn.Module:

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hwsearch.export import lower, run_onnx, torch_export
-from hwsearch.export.dims import NoRule
-from hwsearch.export.lower import by_rules
-from hwsearch.inputs import Input
+from hwsearch.exporters import lower, run_onnx, torch_export
+from hwsearch.exporters.onnx.dims import NoRule
+from hwsearch.exporters.onnx.lower import by_rules
+from hwsearch.tasks.inputs import Input
 
 #: an image, tokens and a sequence of vectors, of variable length
 IMAGE = (Input("image", (4, 9, 10)),)

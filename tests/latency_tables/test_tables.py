@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import latency_tables
-from hwsearch.supernets.ofa import ofa_mobilenetv3
+from hwsearch.supernets.families.ofa import ofa_mobilenetv3
 from latency_tables import Gene, TableError, TableSpace, toml
 
 SPACE = TableSpace("toy", (Gene("d", (1, 2)), Gene("k[0]", (3, 5)), Gene("k[1]", (3, 5), (), ("d", (2,)))))

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch.objective import Limit, Objective
-from hwsearch.report import DeviceReport, ReportData
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
+from hwsearch.reporting import DeviceReport, ReportData
 
 STAGES, DEEPEST = 4, 3
 

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from hwsearch.errors import DataError
-from hwsearch.objective import Limit, Objective
-from hwsearch.report import DeviceReport, ReportData
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
+from hwsearch.reporting import DeviceReport, ReportData
 
 Make = Callable[..., ReportData]
 

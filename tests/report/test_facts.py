@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from hwsearch.objective import Limit, Objective
-from hwsearch.report import DeviceReport, ReportData
-from hwsearch.report.facts import headline, kendall, largest, limits, measured, named_points, pretty_label
-from hwsearch.report.labels import place
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
+from hwsearch.reporting import DeviceReport, ReportData
+from hwsearch.reporting.facts import headline, kendall, largest, limits, measured, named_points, pretty_label
+from hwsearch.reporting.labels import place
 
 Make = Callable[..., ReportData]
 

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from hwsearch.report import DeviceReport, ReportData, make_all, save_all
-from hwsearch.report.figures import devices_figure, front_figure, hypervolume_figure, predicted_figure, slugs
-from hwsearch.report.style import RC, THEME
+from hwsearch.reporting import DeviceReport, ReportData, make_all, save_all
+from hwsearch.reporting.figures import devices_figure, front_figure, hypervolume_figure, predicted_figure, slugs
+from hwsearch.reporting.style import RC, THEME
 
 Make = Callable[..., ReportData]
 

@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from hwsearch.report import DeviceReport
-from hwsearch.report.choices import choices_figure
-from hwsearch.report.genes import TITLES, describe, layout, split
+from hwsearch.reporting import DeviceReport
+from hwsearch.reporting.choices import choices_figure
+from hwsearch.reporting.genes import TITLES, describe, layout, split
 from hwsearch.spaces import SearchSpace
-from hwsearch.supernets.attentivenas import AttentiveNASConfig
-from hwsearch.supernets.hat import HatConfig
-from hwsearch.supernets.mobilenetv3 import MobileNetV3Config
-from hwsearch.supernets.ofa import ofa_proxylessnas
-from hwsearch.supernets.resnet import ResNetConfig
+from hwsearch.supernets.families.attentivenas import AttentiveNASConfig
+from hwsearch.supernets.families.hat.supernet import HatConfig
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config
+from hwsearch.supernets.families.ofa import ofa_proxylessnas
+from hwsearch.supernets.families.resnet import ResNetConfig
 
 
 def test_stages_agree_with_the_supernet(ofa_config: MobileNetV3Config) -> None:

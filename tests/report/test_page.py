@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch.report import DeviceReport, ReportData, render, write_page
-from hwsearch.report.chart import latency_places
+from hwsearch.reporting import DeviceReport, ReportData, render, write_page
+from hwsearch.reporting.chart import latency_places
 
 Make = Callable[..., ReportData]
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hwsearch.errors import DataError
-from hwsearch.report import DeviceReport, ReportData, render, save_all
+from hwsearch.reporting import DeviceReport, ReportData, render, save_all
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "line", "circle", "rect", "path", "use", "polyline", "polygon"}
 
@@ -96,7 +96,7 @@ def page(data: ReportData, tmp_path) -> str:
 
 
 def save_all_figures(data: ReportData):
-    from hwsearch.report import make_all
+    from hwsearch.reporting import make_all
 
     return make_all(data)
 

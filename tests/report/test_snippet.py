@@ -13,9 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from hwsearch.images import Preprocess
-from hwsearch.report import ReportData
-from hwsearch.report.snippet import run_lines, side_of
+from hwsearch.reporting import ReportData
+from hwsearch.reporting.snippet import run_lines, side_of
+from hwsearch.tasks.images.preprocess import Preprocess
 
 
 def _identity(path: Path, side: int) -> None:

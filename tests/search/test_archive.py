@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hwsearch.search.archive import Archive, packed, unpacked
+from hwsearch.searchers.archive import Archive, packed, unpacked
 
 SIZES = np.array([3, 4])
 ENTRY = st.tuples(st.tuples(st.integers(0, 2), st.integers(-1, 3)), st.tuples(st.floats(), st.floats()))

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from hwsearch.errors import HwsearchError, SearchError, SpaceError
-from hwsearch.search import Searcher, create
-from hwsearch.search.archive import packed, unpacked
+from hwsearch.searchers import Searcher, create
+from hwsearch.searchers.archive import packed, unpacked
 from hwsearch.testing.searchers import TWO, large_space, small_space, values_of
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-import hwsearch.search as search
+import hwsearch.searchers as search
 from hwsearch.errors import HwsearchError, LimitError, SearchError
-from hwsearch.objective import Limit, Objective
-from hwsearch.search.base import Searcher
-from hwsearch.search.plumb import PlumbSearcher
-from hwsearch.search.random_search import RandomSearcher
+from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.base import Searcher
+from hwsearch.searchers.bayesian.plumb import PlumbSearcher
+from hwsearch.searchers.random import RandomSearcher
 from hwsearch.testing.searchers import ONE, TWO, flat_space, small_space
 
 
@@ -40,8 +41,8 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     points = EntryPoints(
         [
-            EntryPoint("mine", "hwsearch.search.random_search:RandomSearcher", search.GROUP),
-            EntryPoint("broken", "hwsearch.search:create", search.GROUP),
+            EntryPoint("mine", "hwsearch.searchers.random:RandomSearcher", search.GROUP),
+            EntryPoint("broken", "hwsearch.searchers:create", search.GROUP),
         ]
     )
     monkeypatch.setattr(search, "entry_points", lambda **wanted: points.select(**wanted))

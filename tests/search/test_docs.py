@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch import search
+from hwsearch import searchers
 from hwsearch.spaces import Architecture
 from hwsearch.testing.searchers import flat_space
 
@@ -42,9 +42,9 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_every_tactic_is_in_the_table_with_its_class_and_options() -> None:
     lines = re.findall(r"^\| `([\w-]+)` \| `([\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
-    assert [name for name, _, _ in lines] == sorted(search.BUILT_IN)
+    assert [name for name, _, _ in lines] == sorted(searchers.BUILT_IN)
     for name, path, options in lines:
-        cls = search.find(name)
+        cls = searchers.find(name)
         assert path == f"{cls.__module__}.{cls.__name__}"
         own = [p for p in signature(cls).parameters.values() if p.name not in ("space", "objectives", "seed")]
         shown = [f'`{p.name}="{p.default}"`' if isinstance(p.default, str) else f"`{p.name}={p.default}`" for p in own]
@@ -54,4 +54,4 @@ def test_every_tactic_is_in_the_table_with_its_class_and_options() -> None:
 def test_every_tactic_is_described() -> None:
     prose = PAGE[PAGE.index("## Which tactic") : PAGE.index("## Classes and options")]
     described = set(re.findall(r"`([\w-]+)`", prose))
-    assert set(search.BUILT_IN) - set(search.ALIASES.values()) <= described
+    assert set(searchers.BUILT_IN) - set(searchers.ALIASES.values()) <= described

@@ -12,8 +12,8 @@ from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from hwsearch.search import evolution
-from hwsearch.search.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
+from hwsearch.searchers.evolutionary import evolution
+from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
 from hwsearch.spaces import SearchSpace
 from hwsearch.testing.searchers import large_space, small_space
 

@@ -1,4 +1,4 @@
-"""The lazy greedy batch against the plain greedy batch computed with `hwsearch.front.hypervolume`."""
+"""The lazy greedy batch against the plain greedy batch computed with `hwsearch.objectives.pareto.hypervolume`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsearch.front import cost_hypervolume, hypervolume
-from hwsearch.objective import Objective
-from hwsearch.search.gain import expected_batch, greedy_batch, improvements
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import cost_hypervolume, hypervolume
+from hwsearch.searchers.bayesian.gain import expected_batch, greedy_batch, improvements
 
 FloatArray = NDArray[np.float64]
 

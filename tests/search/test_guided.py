@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hwsearch.errors import PredictorError
-from hwsearch.front import hypervolume, reference_point
-from hwsearch.search import create
-from hwsearch.search.guided import GuidedSearcher
-from hwsearch.search.surrogate import Surrogate
+from hwsearch.objectives.pareto import hypervolume, reference_point
+from hwsearch.searchers import create
+from hwsearch.searchers.predicted.guided import GuidedSearcher
+from hwsearch.searchers.predicted.surrogate import Surrogate
 from hwsearch.testing.searchers import THREE, TWO, large_space, small_space, values_of
 from predictors import CrossValidatedPredictor, RidgePredictor
 from predictors.metrics import scores

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsearch.front import hypervolume, non_dominated, reference_point
-from hwsearch.search import Searcher, create
+from hwsearch.objectives.pareto import hypervolume, non_dominated, reference_point
+from hwsearch.searchers import Searcher, create
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.testing.searchers import TWO, large_space, values_of
 

@@ -13,10 +13,10 @@ import pytest
 from optuna.trial import TrialState
 
 from hwsearch.errors import SearchError
-from hwsearch.front import hypervolume, reference_point
-from hwsearch.search import create
-from hwsearch.search.optuna_base import OptunaSearcher
-from hwsearch.search.optuna_storage import write_study
+from hwsearch.objectives.pareto import hypervolume, reference_point
+from hwsearch.searchers import create
+from hwsearch.searchers.optuna.base import OptunaSearcher
+from hwsearch.searchers.optuna.storage import write_study
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.testing.searchers import ONE, TWO, large_space, small_space, values_of
 

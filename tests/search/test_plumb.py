@@ -9,9 +9,9 @@ import pytest
 
 from hwsearch import spaces
 from hwsearch.errors import SearchError
-from hwsearch.front import hypervolume
-from hwsearch.search import Searcher, create
-from hwsearch.search.plumb import PlumbSearcher
+from hwsearch.objectives.pareto import hypervolume
+from hwsearch.searchers import Searcher, create
+from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice
 from hwsearch.spaces.space import FloatArray

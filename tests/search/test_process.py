@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from hwsearch import spaces
-from hwsearch.objective import Objective
-from hwsearch.search import process as module
-from hwsearch.search.beliefs import Beliefs, Rows
-from hwsearch.search.process import Process
-from hwsearch.search.structure import Structure
-from hwsearch.search.warp import Warp, warps
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.bayesian import process as module
+from hwsearch.searchers.bayesian.posterior import Beliefs, Rows
+from hwsearch.searchers.bayesian.process import Process
+from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.warp import Warp, warps
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
 

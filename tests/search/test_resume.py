@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks import search_resume
-from hwsearch.search import create
+from hwsearch.searchers import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks and kills")
 

@@ -13,11 +13,11 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 
 from hwsearch.errors import SearchError
-from hwsearch.search import create
-from hwsearch.search.agemoea import geometric_survivors
-from hwsearch.search.gaussian import GaussianProcess
-from hwsearch.search.models import ALPHAS, RidgeOrSvr
-from hwsearch.search.qnehvi import QnehviSearcher
+from hwsearch.searchers import create
+from hwsearch.searchers.bayesian.gaussian import GaussianProcess
+from hwsearch.searchers.bayesian.qnehvi import QnehviSearcher
+from hwsearch.searchers.evolutionary.agemoea import geometric_survivors
+from hwsearch.searchers.predicted.models import ALPHAS, RidgeOrSvr
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.testing.searchers import ONE, TWO, large_space, small_space, table_space, values_of
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hwsearch.search import Searcher, create
-from hwsearch.search.random_search import RandomSearcher
+from hwsearch.searchers import Searcher, create
+from hwsearch.searchers.random import RandomSearcher
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.testing import SearcherConformance
 from predictors import RidgePredictor

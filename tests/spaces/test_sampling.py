@@ -8,7 +8,8 @@ import torch
 from scipy import stats
 
 from hwsearch.spaces import Choice, SearchSpace, When
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -16,8 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import CheckpointError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.supernets.attention import ElasticEncoder, heads_of, scaled_choices
-from hwsearch.supernets.bert import ElasticBertConfig
+from hwsearch.supernets.families.bert import ElasticBertConfig
+from hwsearch.supernets.layers.attention import ElasticEncoder, heads_of, scaled_choices
 
 
 @pytest.fixture(params=["small_bert", "small_vit"])

@@ -19,20 +19,25 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 
-from hwsearch.cli import main
+from hwsearch.cli.main import main
 from hwsearch.errors import CheckpointError
-from hwsearch.images import ImageData, Preprocess, read_images
-from hwsearch.supernets import attentivenas, bert, catalogue, hat, ofa, vit
-from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, Stage
-from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.entry import SupernetEntry
+from hwsearch.supernets.families import attentivenas, bert, ofa, vit
+from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.families.hat import supernet
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.mobilenetv3.config import Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.tasks.images.data import ImageData
+from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.readers import read_images
+from hwsearch.tasks.translation.vocabulary import SPECIALS
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.translation import SPECIALS
 
 State = dict[str, torch.Tensor]
 TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", ".")
@@ -99,7 +104,7 @@ ENTRIES = {
         resized(ofa.PROXYLESS, proxylessnas),
         resized(ofa.RESNET50D, resnet),
         resized(attentivenas.ATTENTIVENAS, attentive),
-        resized(hat.ENTRY, transformer),
+        resized(supernet.ENTRY, transformer),
         bert.ENTRY,
         vit.B16,
     )
@@ -324,7 +329,7 @@ def told(states, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         built_in = catalogue._built_in()
         monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, **ENTRIES})
         monkeypatch.setattr("hwsearch.engine.campaign.usable_cores", lambda: 1)
-        monkeypatch.setattr("hwsearch.cli.err", Console(stderr=True, width=1000))
+        monkeypatch.setattr("hwsearch.cli.render.err", Console(stderr=True, width=1000))
         suffix = ".safetensors" if name.startswith(("bert", "vit")) else ".pth"
         path = checkpoint or written(states[name], tmp_path / f"weights{suffix}")
         lines = "\n".join(f'{k} = "{v}"' for k, v in data.items())

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 
 from hwsearch.errors import CheckpointError
 from hwsearch.spaces import Architecture
-from hwsearch.supernets.bert import BASE, ENTRY, ElasticBert, ElasticBertConfig
 from hwsearch.supernets.checkpoint import load_weights
+from hwsearch.supernets.families.bert import BASE, ENTRY, ElasticBert, ElasticBertConfig
 
 
 @pytest.fixture(scope="module")

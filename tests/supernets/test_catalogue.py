@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import hwsearch
+from hwsearch import api
 from hwsearch.errors import SupernetError
 from hwsearch.supernets import catalogue
 
 OWN = """
 from torch import nn
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared import Width, elastic
+from hwsearch.supernets.declared.module import Width, elastic
 
 
 def build():
@@ -29,7 +29,7 @@ ENTRY = SupernetEntry("mine", "a small network", build)
 
 @pytest.mark.parametrize("name", catalogue.names())
 def test_every_card_is_full_and_plain(name: str) -> None:
-    card = hwsearch.supernets("show", name)
+    card = api.supernets("show", name)
     assert json.loads(json.dumps(card)) == card
     assert card["subnets"] > 1000 and 0 < card["macs_smallest"] < card["macs_largest"]
     assert 0 < card["params_smallest"] < card["params_largest"]

@@ -8,14 +8,15 @@ from torch import Tensor
 
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet
-from hwsearch.supernets.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
-from hwsearch.supernets.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.declared import Depth, Kernel, Width, elastic
-from hwsearch.supernets.hat import HatConfig, HatTransformer
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage
-from hwsearch.supernets.plain import BasicBlock, ResNet
-from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.declared.module import Depth, Kernel, Width, elastic
+from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
+from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.families.plain import BasicBlock, ResNet
+from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
 from hwsearch.testing import SupernetConformance
 
 

@@ -19,15 +19,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError, SpaceError, SupernetError
-from hwsearch.images import Preprocess, from_arrays
 from hwsearch.spaces import Architecture, SearchSpace, When
-from hwsearch.supernets import elastic as layers
 from hwsearch.supernets.checkpoint import digest, load_weights
-from hwsearch.supernets.declared import Depth, ElasticModule, Kernel, Width, elastic
-from hwsearch.supernets.plain import MobileNetV2, mobilenet_v2_declaration, resnet18, resnet50
+from hwsearch.supernets.declared.module import Depth, ElasticModule, Kernel, Width, elastic
+from hwsearch.supernets.families.plain import MobileNetV2, mobilenet_v2_declaration, resnet18, resnet50
+from hwsearch.supernets.layers.containers import ElasticModuleList, ElasticSequential
+from hwsearch.supernets.layers.ordering import sort_by_importance
+from hwsearch.supernets.layers.wrapped import ELASTIC, ElasticBatchNorm2d
+from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.readers import from_arrays
 
 Randomise = Callable[..., None]
-ELASTIC_TYPES = (*layers.ELASTIC.values(), layers.ElasticSequential, layers.ElasticModuleList)
+ELASTIC_TYPES = (*ELASTIC.values(), ElasticSequential, ElasticModuleList)
 
 
 class Gate(nn.Module):
@@ -419,7 +422,7 @@ def test_the_smallest_subnet_is_extracted_when_it_is_declared(monkeypatch: pytes
     def broken(layer: nn.Module, inputs: int) -> nn.Module:
         raise RuntimeError("no such slice")
 
-    monkeypatch.setattr(layers.ElasticBatchNorm2d, "static", broken)
+    monkeypatch.setattr(ElasticBatchNorm2d, "static", broken)
     with pytest.raises(SupernetError, match="the smallest subnet cannot be extracted: no such slice"):
         elastic(resnet18(width=8), {"layer1.0.conv1": HALF}, input_shape=(3, 32, 32))
 
@@ -616,7 +619,7 @@ def test_each_option_of_a_layer_is_kept(source: nn.Module, shape: tuple[int, ...
     """The elastic layer, the static one, and for convolutions the zero-padded weights that torch is given."""
     if getattr(source, "running_mean", source) is not None:
         randomise(source)
-    layer: Any = layers.ELASTIC[type(source)](copy.deepcopy(source).eval())
+    layer: Any = ELASTIC[type(source)](copy.deepcopy(source).eval())
     chosen = {"outputs": 4} if isinstance(source, nn.Linear) else {}
     if isinstance(source, nn.Conv2d):
         chosen = {"outputs": 6 if source.groups > 1 else 4, "crop": 1}
@@ -677,7 +680,7 @@ def test_sorting_keeps_the_function_and_gives_small_subnets_what_matters(
 def test_sorting_keeps_the_channels_of_a_group_norm_together() -> None:
     weight = torch.tensor([[1.0, 1, 5, 0, 2, 2]])
     names = torch.arange(6.0)
-    order = layers.sort_by_importance([(names, 0)], [(weight, 1)], block=2)
+    order = sort_by_importance([(names, 0)], [(weight, 1)], block=2)
     assert order.tolist() == [2, 3, 4, 5, 0, 1] and names.tolist() == [2, 3, 4, 5, 0, 1]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import digest
-from hwsearch.supernets.declared import Depth, Width, elastic
+from hwsearch.supernets.declared.module import Depth, Width, elastic
 
 SHAPE = (3, 16, 16)
 CUT = {"c1": Width((0.5, 1.0), divisor=4)}

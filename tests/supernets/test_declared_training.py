@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from hwsearch.accuracy import subnet_accuracy
-from hwsearch.supernets.cifar10 import images
-from hwsearch.supernets.declared import elastic
+from hwsearch.supernets.declared.module import elastic
+from hwsearch.supernets.families.cifar10 import images
 
 
 @pytest.fixture(scope="module")

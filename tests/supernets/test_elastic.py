@@ -8,13 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hwsearch.supernets.elastic import (
-    ElasticBatchNorm,
-    ElasticConv,
-    ElasticDepthwise,
-    ElasticSqueezeExcite,
-    make_divisible,
-)
+from hwsearch.supernets.layers.conv import ElasticConv
+from hwsearch.supernets.layers.depthwise import ElasticDepthwise
+from hwsearch.supernets.layers.naming import make_divisible
+from hwsearch.supernets.layers.norm import ElasticBatchNorm
+from hwsearch.supernets.layers.squeeze_excite import ElasticSqueezeExcite
 
 Randomise = Callable[..., None]
 

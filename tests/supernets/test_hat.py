@@ -35,11 +35,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from hwsearch.errors import CheckpointError, MeasurementError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.beam import Hypothesis, translate
 from hwsearch.supernets.checkpoint import load_weights, read_state
-from hwsearch.supernets.hat import EMBEDDINGS, ENTRY, HatConfig, HatTransformer, build_for
-from hwsearch.supernets.hat_subnet import HatSubnet
-from hwsearch.translation import EOS, PAD
+from hwsearch.supernets.families.hat.subnet import HatSubnet
+from hwsearch.supernets.families.hat.supernet import EMBEDDINGS, ENTRY, HatConfig, HatTransformer, build_for
+from hwsearch.tasks.translation.beam import Hypothesis, translate
+from hwsearch.tasks.translation.vocabulary import EOS, PAD
 
 CONFIG = HatConfig(
     "small-hat",

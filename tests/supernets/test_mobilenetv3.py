@@ -18,7 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage, init_weights
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import CheckpointError
-from hwsearch.supernets import plain
-from hwsearch.supernets.catalogue import SupernetEntry
 from hwsearch.supernets.checkpoint import load_weights, read_state, save_weights
+from hwsearch.supernets.entry import SupernetEntry
+from hwsearch.supernets.families import plain
 
 #: tensors of the state dict, first 16 digits of the SHA-256 of its lines "name shape", parameters: all of torchvision
 #: 0.28.0; and multiply-accumulates for one image of 224×224 as the papers and torchvision's model cards give them (10⁹)
@@ -29,7 +29,7 @@ TORCHVISION: dict[str, tuple[Callable[..., nn.Module], int, str, int, float]] = 
     "resnet152": (plain.resnet152, 932, "685c66205bc823aa", 60_192_808, 11.514),
     "mobilenet_v2": (plain.MobileNetV2, 314, "37bbbce8932fd0c4", 3_504_872, 0.301),
 }
-lowering = import_module("hwsearch.export.lower")
+lowering = import_module("hwsearch.exporters.onnx.lower")
 ENTRIES = {"resnet18": plain.RESNET18, "resnet50": plain.RESNET50, "mobilenet-v2": plain.MOBILENET_V2}
 
 

@@ -8,9 +8,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import SpaceError
-from hwsearch.export import lower, verify
+from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
 from hwsearch.testing.weights import seeded_weights
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets.checkpoint import load_weights
-from hwsearch.supernets.vit import B16, B16_HALF, ElasticViT, ElasticViTConfig, at_grid
+from hwsearch.supernets.families.vit import B16, B16_HALF, ElasticViT, ElasticViTConfig, at_grid
 
 SMALL_TIMM = ElasticViTConfig(
     name="x", classes=5, hidden=24, head_size=8, layers=(4,), heads=(3,), ffn=(48,), patch=4, resolutions=(20,)

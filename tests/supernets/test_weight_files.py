@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import hwsearch
+from hwsearch import api
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import load_weights, read_state
@@ -36,7 +36,7 @@ def file(state: dict[str, torch.Tensor], tmp_path: Path) -> Path:
 
 
 def test_check_knows_the_file(file: Path) -> None:
-    found = hwsearch.supernets("check", file)
+    found = api.supernets("check", file)
     assert found["fits"] == [NAME] and found["loads"] and not found["not_finite"]
     assert found["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert (found["tensors"], found["bytes"]) == (475, file.stat().st_size)
@@ -47,7 +47,7 @@ def test_check_recognises_the_published_file(file: Path, monkeypatch: pytest.Mon
     """By git's blob id, which is what is known of it."""
     blob = subprocess.run(["git", "hash-object", str(file)], capture_output=True, text=True, check=True).stdout.strip()
     monkeypatch.setitem(catalogue.entry(NAME).card, "git_blob_sha1", blob)
-    assert hwsearch.supernets("check", file)["published_file"] == NAME
+    assert api.supernets("check", file)["published_file"] == NAME
 
 
 def test_check_names_everything_that_is_wrong(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_check_names_everything_that_is_wrong(state: dict[str, torch.Tensor], tm
     broken = {k: v for k, v in state.items() if k not in names[:9]}
     broken |= {f"more.{i}": torch.zeros(2) for i in range(7)} | {names[10]: torch.zeros(3, 3)}
     torch.save(broken, tmp_path / "x.pth")
-    found = hwsearch.supernets("check", tmp_path / "x.pth")
+    found = api.supernets("check", tmp_path / "x.pth")
     assert not found["fits"] and not found["loads"]
     closest = found["closest"]
     assert closest["name"] == NAME and closest["missing"] == names[:9]
@@ -74,7 +74,7 @@ def test_command_exits_1_where_a_file_does_not_load(state: dict[str, torch.Tenso
 
 
 def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tensor]) -> None:
-    result = hwsearch.supernets("convert", file)
+    result = api.supernets("convert", file)
     path = Path(result["file"])
     assert path.name == "ofa_mbv3_d234_e346_k357_w1.0.safetensors" and result["fits"] == [NAME]
     with safe_open(path, "pt") as opened:
@@ -83,14 +83,14 @@ def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tenso
     assert set(converted) == set(state) and all(torch.equal(v, state[k]) for k, v in converted.items())
     assert catalogue.entry(NAME).load(path).digest == catalogue.entry(NAME).load(file).digest
     with pytest.raises(CheckpointError, match="exists"):
-        hwsearch.supernets("convert", file)
+        api.supernets("convert", file)
 
 
 def test_wrong_actions_are_told() -> None:
     with pytest.raises(SupernetError, match="not one of: list"):
-        hwsearch.supernets("chek", "x")
+        api.supernets("chek", "x")
     with pytest.raises(SupernetError, match="no supernet 'chek'"):
-        hwsearch.supernets("chek")
+        api.supernets("chek")
 
 
 def test_what_is_loaded_is_the_networks_own() -> None:
@@ -109,14 +109,14 @@ def test_what_is_loaded_is_the_networks_own() -> None:
 
 
 def test_the_kind_of_file_is_seen_from_its_contents(file: Path, tmp_path: Path) -> None:
-    converted = Path(hwsearch.supernets("convert", file)["file"])
+    converted = Path(api.supernets("convert", file)["file"])
     renamed = converted.rename(tmp_path / "x.pth")
-    assert hwsearch.supernets("check", renamed)["loads"]
+    assert api.supernets("check", renamed)["loads"]
 
 
 def test_integers_are_no_weights(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     torch.save({k: v.to(torch.int8) for k, v in state.items()}, tmp_path / "x.pth")
-    assert not hwsearch.supernets("check", tmp_path / "x.pth")["loads"]
+    assert not api.supernets("check", tmp_path / "x.pth")["loads"]
     with pytest.raises(CheckpointError, match="holds int8, expected real numbers"):
         catalogue.entry(NAME).load(tmp_path / "x.pth")
 
@@ -124,6 +124,6 @@ def test_integers_are_no_weights(state: dict[str, torch.Tensor], tmp_path: Path)
 def test_a_file_that_cannot_be_written_is_told(file: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(CheckpointError, match="cannot write"):
-        hwsearch.supernets("convert", file, output=tmp_path / "taken" / "x.safetensors")
-    made = hwsearch.supernets("convert", file, output=tmp_path / "new" / "x.safetensors")
+        api.supernets("convert", file, output=tmp_path / "taken" / "x.safetensors")
+    made = api.supernets("convert", file, output=tmp_path / "new" / "x.safetensors")
     assert Path(made["file"]).stat().st_mode & 0o444 == 0o444

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from hwsearch.accuracy import ImageData, Preprocess, from_arrays
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3, MobileNetV3Config, Stage, init_weights
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 CLASSES = ("red", "green", "blue")
 

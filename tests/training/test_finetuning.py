@@ -14,11 +14,13 @@ from torch import nn
 import hwsearch
 from hwsearch.accuracy import Preprocess, calibrated_subnet, evaluate, from_arrays, recalibrate
 from hwsearch.errors import CampaignError, TrainingError
-from hwsearch.images import ImageData, from_folder
-from hwsearch.supernets.cifar10 import ENTRY, images
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.cifar10 import ENTRY, images
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images.data import ImageData
+from hwsearch.tasks.images.readers import from_folder
+from hwsearch.tasks.text.data import TextData
+from hwsearch.tasks.text.tokenizer import WordPiece
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.text import TextData, WordPiece
 from hwsearch.training import FinetuneConfig, finetune
 
 
@@ -52,7 +54,7 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
     small_supernet: ElasticMobileNetV3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dropout included; stopped in the middle of a step, too."""
-    monkeypatch.setattr("hwsearch.training.finetuning.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("hwsearch.training.finetune.CHECKPOINT_SECONDS", 0.0)
     train, config = coloured(100, 0), FinetuneConfig(steps=14, batch=24, lr=0.05)
 
     def fresh() -> nn.Module:
@@ -147,7 +149,7 @@ def test_what_judges_is_not_learnt_from(
         seen.append(data)
         return finetune(net, data, *arguments, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("hwsearch.engine.finetuning.finetune", note)
+    monkeypatch.setattr("hwsearch.campaigns.steps.finetune.finetune", note)
     hwsearch.finetune(opened, "smallest", data=f"{shipped}:test", steps=1)
     assert len(seen[0]) == len(images()["test"]) - 200 and "200 of 3,000 examples" in caplog.text
     judges = {*opened.data["test"].images, *opened.data["validation"].images}

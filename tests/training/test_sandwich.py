@@ -15,9 +15,9 @@ from torch import Tensor
 
 from hwsearch.accuracy import ImageData
 from hwsearch.spaces import Architecture
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.training import Sandwich
-from hwsearch.training.sandwich import resize
+from hwsearch.training.strategies.sandwich import resize
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from torch import Tensor
 from hwsearch.accuracy import ImageData, Preprocess, from_arrays, subnet_accuracy
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.mobilenetv3 import ElasticMobileNetV3
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 
 MakeNet = Callable[..., ElasticMobileNetV3]

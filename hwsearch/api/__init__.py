@@ -1,0 +1,93 @@
+"""The verbs of the command line, as functions of the same names.
+
+Each is imported when it is first used. All but `devices` and `supernets`, which are also names of subpackages, are
+functions of `hwsearch` itself, too.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+#: where each verb is defined
+PLACES = {
+    "check": "hwsearch.api.campaign",
+    "cluster": "hwsearch.devices.fleet.dask",
+    "demo": "hwsearch.api.campaign",
+    "devices": "hwsearch.api.inspection",
+    "doctor": "hwsearch.api.inspection",
+    "evaluate": "hwsearch.api.campaign",
+    "export": "hwsearch.api.campaign",
+    "finetune": "hwsearch.api.campaign",
+    "fit": "hwsearch.api.campaign",
+    "front": "hwsearch.api.campaign",
+    "operators": "hwsearch.api.campaign",
+    "pick": "hwsearch.api.campaign",
+    "profile": "hwsearch.api.campaign",
+    "report": "hwsearch.api.campaign",
+    "run": "hwsearch.api.campaign",
+    "search": "hwsearch.api.campaign",
+    "supernets": "hwsearch.api.catalogue",
+    "tables": "hwsearch.api.tables",
+    "train": "hwsearch.api.training",
+    "validate": "hwsearch.api.campaign",
+    "work": "hwsearch.campaigns.jobs.worker",
+}
+
+if TYPE_CHECKING:
+    from hwsearch.api.campaign import (
+        check,
+        demo,
+        evaluate,
+        export,
+        finetune,
+        fit,
+        front,
+        operators,
+        pick,
+        profile,
+        report,
+        run,
+        search,
+        validate,
+    )
+    from hwsearch.api.catalogue import supernets
+    from hwsearch.api.inspection import devices, doctor
+    from hwsearch.api.tables import tables
+    from hwsearch.api.training import train
+    from hwsearch.campaigns.jobs.worker import work
+    from hwsearch.devices.fleet.dask import cluster
+
+__all__ = [
+    "check",
+    "cluster",
+    "demo",
+    "devices",
+    "doctor",
+    "evaluate",
+    "export",
+    "finetune",
+    "fit",
+    "front",
+    "operators",
+    "pick",
+    "profile",
+    "report",
+    "run",
+    "search",
+    "supernets",
+    "tables",
+    "train",
+    "validate",
+    "work",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
+    raise AttributeError(f"module 'hwsearch.api' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,133 @@
+"""Looking around: what this machine offers, how noisy it is, which supernets there are."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hwsearch.errors import CheckpointError, SupernetError
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.checkpoint import Fit, compare, not_finite, read_state, write_safetensors
+
+ACTIONS = ("list", "show", "check", "convert")
+
+
+#: endings of weight files that `convert` replaces
+WEIGHT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".tar"}
+
+
+def supernets(
+    action: str = "list", name: Path | str | None = None, *, output: Path | str | None = None
+) -> list[dict[str, Any]] | dict[str, Any]:
+    """The catalogue, and weight files.
+
+    ``list`` : one line a supernet; ``show NAME`` (or the name alone) : its card; ``check FILE`` : what a weight file is,
+    whether it loads, what is missing; ``convert FILE`` : the same weights as safetensors, at `output` or beside it
+    """
+    if action not in ACTIONS and name is None:
+        action, name = "show", action
+    if action == "list":
+        rows = []
+        for known in catalogue.names():
+            card = catalogue.entry(known).full_card()
+            rows.append(
+                {k: card[k] for k in ("name", "summary", "subnets", "macs_smallest", "macs_largest", "weights")}
+            )
+        return rows
+    if action not in ACTIONS or name is None:
+        raise SupernetError(f"supernets {action!r} is not one of: list, show NAME, check FILE, convert FILE.")
+    if action == "show":
+        return catalogue.entry(str(name)).full_card()
+    return check_file(name) if action == "check" else convert_file(name, output)
+
+
+def check_file(path: Path | str) -> dict[str, Any]:
+    """What a weight file is: tensors, weights, checksums; which supernets of the catalogue it loads into.
+
+    Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
+    and ``otherwise`` says of every supernet why not.
+    """
+    path = Path(path)
+    state = read_state(path)
+    fits, reasons, closest = _compare_all(state)
+    bad = not_finite(state)
+    blob = _digest(path, "sha1", f"blob {path.stat().st_size}\0".encode())
+    published = [n for n in fits if catalogue.entry(n).card.get("git_blob_sha1") == blob]
+    found = {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": _digest(path, "sha256"),
+        "tensors": len(state),
+        "weights": int(sum(v.numel() for v in state.values())),
+        "types": sorted({str(v.dtype).removeprefix("torch.") for v in state.values()}),
+        "not_finite": bad,
+        "fits": fits,
+        "loads": bool(fits) and not bad,
+        "published_file": published[0] if published else None,
+    }
+    if not fits:
+        found["otherwise"] = reasons
+    if not fits and closest is not None:
+        share, name, fit = closest
+        found["closest"] = {
+            "name": name,
+            "share": round(share, 3),
+            "missing": fit.missing,
+            "unknown": fit.extra,
+            "of another shape": fit.shapes,
+        }
+    return found
+
+
+def _compare_all(state: dict[str, Tensor]) -> tuple[list[str], dict[str, str], tuple[float, str, Fit] | None]:
+    """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
+    fits: list[str] = []
+    reasons: dict[str, str] = {}
+    closest: tuple[float, str, Fit] | None = None
+    for name in catalogue.names():
+        try:
+            fit = compare(catalogue.entry(name).shape(state), state)
+        except (CheckpointError, SupernetError) as error:
+            reasons[name] = str(error)
+            continue
+        if fit.complete:
+            fits.append(name)
+            continue
+        reasons[name] = f"{fit}. {fit.hint}"
+        if fit.share > 0 and (closest is None or fit.share > closest[0]):
+            closest = (fit.share, name, fit)
+    return fits, reasons, closest
+
+
+def _digest(path: Path, kind: str, before: bytes = b"") -> str:
+    h = hashlib.new(kind, before)
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            h.update(block)
+    return h.hexdigest()
+
+
+def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str, Any]:
+    """Write the weights of a file as safetensors: only tensors, under today's names where it is of the catalogue.
+
+    Raises `CheckpointError` where the file cannot be read safely, or the output exists.
+    """
+    path = Path(path)
+    state = read_state(path)
+    name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
+    place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
+    if place.exists():
+        raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
+    fits = _compare_all(state)[0]
+    if fits:
+        net = catalogue.entry(fits[0]).shape(state)
+        renamed = net.rename(state)
+        once = {v.data_ptr(): k for k, v in reversed(renamed.items())}  # of shared tensors the first name
+        alone = {k: v for k, v in renamed.items() if once[v.data_ptr()] == k or v.numel() < 2}
+        state = alone if compare(net, alone).complete else renamed
+    metadata = {"source": path.name, "source_sha256": _digest(path, "sha256"), "fits": ", ".join(fits)}
+    write_safetensors(state, place, metadata)
+    return {"file": str(place), "bytes": place.stat().st_size, "sha256": _digest(place, "sha256"), "fits": fits}

@@ -1,0 +1,188 @@
+"""The verb `tables`: latency tables listed, shown, taken in, written from a campaign, and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import latency_tables
+from hwsearch.campaigns import Campaign
+from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
+from hwsearch.spaces import SearchSpace
+from hwsearch.store import Measurement
+from latency_tables import Gene, TableError, TableSpace
+
+ACTIONS = ("list", "show", "import", "export", "verify")
+#: where tables of one's own go
+OWN = Path("latency_tables")
+
+
+def tables(
+    action: str = "list",
+    name: str | Path | None = None,
+    *,
+    folder: Path | str | None = None,
+    description: Path | str | None = None,
+    device: str | None = None,
+    purpose: str = "search",
+    licence: str = "not stated",
+) -> Any:
+    """Latency tables, shipped or in `folder`.
+
+    ``list`` : one line a table
+    ``show DEVICE/TABLE`` : its description, faults and quantiles (ms); ``show DEVICE`` : what is said of the device
+    ``import FILE`` : the tables that a CSV or parquet file holds, as the TOML file `description` says
+    (see `latency_tables.importing`), into `folder` (default ./latency_tables)
+    ``export CAMPAIGN`` : the latencies measured on one `device` of a campaign, for ``search`` or ``validate``
+    ``verify [DEVICE]`` : every table checked
+
+    Raises `DataError` for a table that is not sound.
+    """
+    place = Path(folder) if folder is not None else None
+    try:
+        if action == "list":
+            return _list(place)
+        if action == "verify":
+            return latency_tables.verify(place, str(name) if name is not None else None)
+        if action not in ACTIONS:
+            raise DataError(f"tables {action!r} is no action.", hint=nearest(action, ACTIONS))
+        if name is None:
+            raise DataError(f"tables {action} needs a name.", hint="See 'hwsearch tables --help'.")
+        if action == "show":
+            return _show(str(name), place)
+        if action == "import":
+            if description is None:
+                raise DataError(
+                    "an import needs a description of the file: space, unit, source, licence, columns.",
+                    hint="Give --description FILE.toml.",
+                )
+            return latency_tables.import_file(Path(name), Path(description), place or OWN)
+        return export_table(Campaign.open(name), device, place or OWN, purpose=purpose, licence=licence)
+    except TableError as error:
+        raise DataError(str(error)) from error
+
+
+def _list(folder: Path | None) -> list[dict[str, Any]]:
+    rows = []
+    for device in latency_tables.devices(folder):
+        about = latency_tables.show(device, folder)
+        for table in about.get("tables", {}):
+            facts = latency_tables.table_facts(device, table, folder)
+            rows.append(
+                {
+                    "table": f"{device}/{table}",
+                    "hardware": about.get("hardware"),
+                    "batch": about.get("batch"),
+                    **{k: facts[k] for k in ("space", "rows", "measured", "licence")},
+                }
+            )
+    return rows
+
+
+def _show(name: str, folder: Path | None) -> dict[str, Any]:
+    device, slash, table = name.partition("/")
+    about = latency_tables.show(device, folder)
+    if not slash:
+        return about
+    facts = latency_tables.table_facts(device, table, folder)
+    latency = latency_tables.load(device, table, folder)["latency_ms"]
+    quantiles = {f"{100 * q:g} %": round(float(latency.quantile(q)), 6) for q in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)}
+    head = {k: v for k, v in about.items() if k != "tables"}
+    return {**head, **facts, "distinct_values": int(latency.nunique()), "latency_ms": quantiles}
+
+
+def export_table(
+    campaign: Campaign, device: str | None, folder: Path, *, purpose: str = "search", licence: str = "not stated"
+) -> dict[str, Any]:
+    """Write what a campaign measured on a device as a table; returns {device, table, rows, folder}.
+
+    Values, interval ends and repeats are those of the store to the last digit.
+    Raises `DeviceError` when the store has no such device, `CampaignError` when nothing was measured on it.
+    """
+    fingerprint, name, facts = _device(campaign, device)
+    rows = _measured(campaign, fingerprint, purpose)
+    space = table_space(campaign.space)
+    archs = {a.id: a.to_dict() for a in campaign.store.architectures(campaign.space)}
+    frame = pd.DataFrame([[archs[m.arch_id].get(n) for n in space.names] for m in rows], columns=space.names)
+    genes, faults = space.typed(frame)
+    if faults:
+        raise TableError(f"the store's architectures do not fit space {space.name!r}:", faults)
+    columns: dict[str, Callable[[Measurement], Any]] = {
+        "latency_ms": lambda m: m.value,
+        "low_ms": lambda m: m.low,
+        "high_ms": lambda m: m.high,
+        "repeats": lambda m: m.repeats,
+        "measured_at": lambda m: m.ended_at,
+    }
+    kinds = {"repeats": "Int64", "measured_at": "string"}
+    measured = pd.DataFrame(
+        {k: pd.Series([f(m) for m in rows], dtype=kinds.get(k, "float64")) for k, f in columns.items()}
+    )
+    simulated = bool(facts.get("simulated"))
+    host = facts.get("host") or {}
+    about = {
+        "name": name,
+        "hardware": str(facts.get("hardware") or host.get("cpu") or "not stated"),
+        "runtime": str(facts.get("runtime", "not stated")),
+        "batch": int(facts.get("batch", 1)),
+        "unit": "ms",
+        "fingerprint": fingerprint,
+        "facts": facts,
+    }
+    said = {
+        "statistic": "mean over processes of block medians, brought to the undisturbed device",
+        "protocol": rows[0].protocol,
+        "measured": "model" if simulated else "whole network",
+        "source": f"measured with hwsearch on supernet {campaign.config.supernet.name}, weights {campaign.loaded.digest}",
+        "licence": licence,
+        "note": f"purpose {purpose}" + ("; simulated, not a measurement of hardware" if simulated else ""),
+    }
+    latency_tables.write(folder, about, space.name, pd.concat([genes, measured], axis=1), space, said)
+    latency_tables.load(name, space.name, folder)
+    return {"device": name, "table": space.name, "rows": len(rows), "folder": str(folder)}
+
+
+def table_space(space: SearchSpace) -> TableSpace:
+    """A search space as a table declares it."""
+    genes = [
+        Gene(c.name, tuple(c.values), (), (c.when.name, tuple(c.when.values)) if c.when else None)
+        for c in space.choices
+    ]
+    return TableSpace(space.name, tuple(genes), "a search space of hwsearch", "")
+
+
+def _device(campaign: Campaign, device: str | None) -> tuple[str, str, dict[str, Any]]:
+    """(fingerprint, name, facts) of the device that is asked for, as the store knows it."""
+    known = campaign.store.devices()
+    names = sorted({name for name, _ in known.values()})
+    if device is None and len(names) == 1:
+        device = names[0]
+    found = [(fp, name, facts) for fp, (name, facts) in known.items() if device in (name, fp)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DeviceError(
+            f"{len(found)} devices were called {device!r}, with different facts.",
+            hint=f"Say which, by fingerprint: {', '.join(fp for fp, *_ in found)}.",
+        )
+    if device is None:
+        raise DeviceError(f"this store has {len(names)} devices.", hint=f"Say which: {', '.join(names) or 'none yet'}.")
+    raise DeviceError(f"nothing was measured on a device {device!r}.", hint=nearest(device, names))
+
+
+def _measured(campaign: Campaign, fingerprint: str, purpose: str) -> list[Measurement]:
+    rows = campaign.store.find(
+        metric="latency_ms", subject=fingerprint, purpose=purpose, supernet=campaign.loaded.digest
+    )
+    protocols = {m.protocol for m in rows}
+    if len(protocols) > 1:
+        wanted = campaign.final_protocol if purpose == "validate" else campaign.protocol
+        rows = [m for m in rows if m.protocol == wanted.key]
+    if not rows:
+        raise CampaignError(
+            f"no latency for purpose {purpose!r} was measured on this device.", hint="Run 'hwsearch profile' first."
+        )
+    return rows

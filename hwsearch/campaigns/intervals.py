@@ -1,0 +1,77 @@
+"""Several measurements of the same thing on a device, as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from hwsearch.devices.timing.statistics import student
+from hwsearch.store import Measurement
+
+FINAL = "validate"
+
+
+def is_final(purpose: str) -> bool:
+    """Whether it is a final measurement: the first (``validate``) or one of a further round (``validate:2``, …)."""
+    return purpose.partition(":")[0] == FINAL
+
+
+def repeated(n: int) -> str:
+    """The purpose of the n-th final measurement of a subnet, from 1."""
+    return FINAL if n == 1 else f"{FINAL}:{n}"
+
+
+def own_error(low: float, high: float, confidence: float) -> float:
+    """The standard error of the logarithm of a measured value, from its interval.
+
+    The interval is where a repeated campaign finds the value, whose variance is twice that of the value itself.
+    """
+    return math.log(high / low) / 2 / student(confidence, math.inf) / math.sqrt(2)
+
+
+def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
+    """One measurement from several of the same subnet, metric, device and protocol, oldest first.
+
+    Logarithms are weighted by the number of processes they rest on, and not by their intervals, whose own error would make
+    the common one too narrow. Where the values differ by more than their intervals explain, it is made wider by the root of
+    chi-square over its degrees of freedom (Birge 1932, doi 10.1103/PhysRev.40.207). Values without intervals are averaged.
+    `details` are the first one's, with the sums of what is counted and the worst of what is a warning.
+    """
+    if len(rows) == 1:
+        return rows[0]
+    first, last = rows[0], rows[-1]
+    common: dict[str, Any] = {"repeats": sum(m.repeats for m in rows), "ended_at": max(m.ended_at for m in rows)}
+    values = [float(m.value) for m in rows if m.value is not None]
+    ends = [(m.low, m.high) for m in rows if m.low is not None and m.high is not None and m.low > 0]
+    if len(ends) < len(rows) or min(values) <= 0:
+        return replace(first, value=fmean(values), details={**first.details, "rounds": len(rows)}, **common)
+    logs = np.log(values)
+    error = np.array([max(own_error(low, high, confidence), 1e-9) for low, high in ends])
+    processes = np.array([float(m.details.get("processes") or 1) for m in rows])
+    weight = processes / processes.sum()
+    centre = float(weight @ logs)
+    scatter = float((((logs - centre) / error) ** 2).sum() / (len(rows) - 1))
+    own = math.sqrt(float((weight * error) @ (weight * error)) * max(1.0, scatter))
+    wide = own * math.sqrt(2) * student(confidence, math.inf)
+    value = math.exp(centre)
+    details = {**first.details, "rounds": len(rows)}
+    if "precision_pct" in first.details:
+        precision = weight * np.array([float(m.details["precision_pct"]) for m in rows])
+        details |= {
+            "precision_pct": round(math.sqrt(float(precision @ precision) * max(1.0, scatter)), 3),
+            "processes": int(processes.sum()),
+            "converged": any(m.details["converged"] for m in rows),
+            "drift_pct": max((float(m.details["drift_pct"]) for m in rows), key=abs),
+            "moved": any(m.details.get("moved") for m in rows),
+            "throttled": sum(int(m.details.get("throttled") or 0) for m in rows),
+            "loads": sum(int(m.details["loads"]) for m in rows),
+        }
+    low, high = value * math.exp(-wide), value * math.exp(wide)
+    return replace(
+        first, value=value, low=low, high=high, spread=(high - low) / 2, details=details, run=last.run, **common
+    )

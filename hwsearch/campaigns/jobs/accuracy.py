@@ -1,0 +1,123 @@
+"""Measuring subnets: what the store has is taken from it, what it lacks is measured and kept at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hwsearch.accuracy import Z90, Score, assess, unpack
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.workloads import ready_subnet
+from hwsearch.campaigns.known import accuracy_protocol, failed_too_often, find_accuracy
+from hwsearch.errors import MeasurementError
+from hwsearch.spaces import Architecture
+from hwsearch.store import Measurement, utc_now
+
+
+def measure_accuracy(
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    *,
+    split: str = "validation",
+    purpose: str = "search",
+    stage: str = "evaluate",
+) -> dict[str, Measurement]:
+    """The score of every architecture on the data of `split`; each is stored as soon as it is known.
+
+    What a subnet has answered of the validation examples in a screening is not asked again.
+    """
+    known = find_accuracy(campaign, split, purpose)
+    begun = find_accuracy(campaign, "screen", purpose) if split == "validation" and "screen" in campaign.data else {}
+    subject = campaign.example_subject(split)
+    given_up = failed_too_often(campaign, "accuracy", subject)
+    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
+    data = campaign.data[split]
+    campaign.store.add_architectures(archs)
+    with campaign.progress.task(stage, len(archs), "subnets") as task:
+        task.update(len(archs) - len(todo))
+        for i, arch in enumerate(todo):
+            started = utc_now()
+            value: Score | None = None
+            failure = None
+            try:
+                size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
+                left = campaign.unscreened if arch.id in begun else data
+                value = assess(ready_subnet(campaign, arch), left, size, batch=batch)
+                if arch.id in begun:
+                    value = recorded(campaign, begun[arch.id]).joined(value)
+            except MeasurementError as error:
+                failure = str(error)
+                campaign.progress.warn(f"subnet {arch.id}: {failure}")
+            row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
+            campaign.store.add([row])
+            if value:
+                known[arch.id] = row
+            task.update(len(archs) - len(todo) + i + 1)
+        task.note(
+            f"{len(data):,} examples each"
+            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
+        )
+    return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def recorded(campaign: Campaign, m: Measurement) -> Score:
+    """A measured score with what each example contributed."""
+    return unpack(campaign.loaded.entry.score[0], m.record or b"", int(m.details["images"]))
+
+
+def accuracy_row(
+    campaign: Campaign,
+    arch: Architecture,
+    score: Score | None,
+    split: str,
+    purpose: str,
+    started: str,
+    *,
+    failure: str | None = None,
+    weights: str | None = None,
+) -> Measurement:
+    """A score, or the failure to get one, as the store keeps it; weights: their digest, where not the supernet's."""
+    kind, unit = campaign.loaded.entry.score
+    value, error = (score.value, score.standard_error) if score else (None, None)
+    half = Z90 * error if error is not None else None
+    return Measurement(
+        arch_id=arch.id,
+        metric="accuracy",
+        subject=campaign.example_subject(split),
+        protocol=accuracy_protocol(campaign),
+        purpose=purpose,
+        value=value,
+        unit=unit,
+        spread=half,
+        low=value - half if value is not None and half is not None else None,
+        high=value + half if value is not None and half is not None else None,
+        repeats=1,
+        failure=failure,
+        details={"images": len(campaign.data[split]), "score": kind, "split": split, "standard_error": error},
+        record=score.pack() if score else None,
+        started_at=started,
+        ended_at=utc_now(),
+        supernet=weights or campaign.loaded.digest,
+    )
+
+
+def doubts(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
+    """What makes these scores of subnets look as if weights and data did not belong together."""
+    found = [m for m in scores if m.value is not None]
+    if not found:
+        return []
+    (kind, unit), classes = campaign.loaded.entry.score, campaign.data["test"].classes
+    best = max(found, key=lambda m: m.value or 0.0)
+    value, error = float(best.value or 0.0), float(best.details["standard_error"])
+    words = f"{kind} {value:.1f}{f' {unit}' if unit else ''}"
+    if len(found) > 1 and len({m.value for m in found}) == 1:
+        return [f"all {len(found)} evaluated subnets have the same {words}: there is nothing to choose by."]
+    if classes and value - Z90 * error <= 100 / len(classes):
+        least = f"guessing among {len(classes)} classes: the order of the classes may differ, or"
+    elif not classes and value < 1:
+        least = "nothing:"
+    else:
+        return []
+    return [
+        f"the best of {len(found)} evaluated subnets has {words}, which is not clearly better than {least} "
+        "weights and data may not belong together."
+    ]

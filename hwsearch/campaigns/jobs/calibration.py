@@ -1,0 +1,82 @@
+"""Measuring subnets: what the store has is taken from it, what it lacks is measured and kept at once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.intervals import FINAL, is_final
+from hwsearch.campaigns.jobs.job import _process_s
+from hwsearch.campaigns.jobs.workloads import _BUILDING, _packed, job_head
+from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.target import Target
+from hwsearch.devices import Calibration, Sample, calibrate
+from hwsearch.errors import DeviceError, MeasurementError
+
+
+def calibration(campaign: Campaign, target: Target, purpose: str) -> Calibration:
+    """What latencies on a device are brought to, measured when first needed: several processes time the same few models.
+
+    For ``validate`` it is made anew: from as many processes again and from every group timed before, which makes it
+    better known; all final latencies share it.
+    """
+    purpose = FINAL if is_final(purpose) else purpose
+    place = f"calibration:{target.fingerprint}:{campaign.loaded.digest}:{purpose}"
+    found = campaign.store.get_state(place, 1)
+    if found is None:
+        made = _calibrate(campaign, target, purpose)
+        if purpose == FINAL:
+            rows = find_latency(campaign, target, "search").values()
+            made = made.extended(sorted({float(m.details["quiet_ms"]) for m in rows if "quiet_ms" in m.details}))
+        campaign.store.put_state(place, made.to_dict())
+        found = campaign.store.get_state(place, 1)  # another worker may have been faster
+        assert found is not None
+    return Calibration.from_dict(found)
+
+
+def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
+    protocol = campaign.protocol
+    short = replace(protocol, visits=4)
+    probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
+    files: dict[str, bytes] = {}
+    with _BUILDING:
+        entries = [_packed(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
+        reference = _packed(campaign, target, campaign.reference, len(probes), False, files)
+    spec = job_head(campaign, target, "measure") | {
+        "protocol": asdict(short),
+        "metrics": [],
+        "workloads": entries,
+        "reference": reference,
+    }
+    found: list[list[Sample]] = []
+    failure, tried = "nothing was timed.", 0
+    deadline_s = campaign.config.fleet.deadline_s or _process_s(protocol, len(probes))
+    wanted = -(-protocol.calibrate // 2)  # all that is measured later rests on it, so not on a few of many
+    with campaign.progress.task(f"calibrate {target.name}", protocol.calibrate, "processes") as task:
+        for k in range(protocol.calibrate):
+            if k - len(found) > protocol.calibrate - wanted or (not found and k == 3):
+                break
+            tried = k + 1
+            seed = [campaign.config.search.seed, k, *purpose.encode()]
+            try:
+                answer = target.executor.run(spec | {"seed": seed}, files, deadline_s)
+            except (DeviceError, MeasurementError) as error:
+                failure = str(error)
+                continue
+            samples = [Sample.from_dict(r["sample"]) for r in answer["rows"]]
+            failed = [s.failure for s in samples if s.failure is not None]
+            if failed:
+                failure = failed[0]
+            else:
+                found.append(samples)
+            task.update(k + 1)
+        if len(found) < wanted:
+            raise DeviceError(
+                f"device {target.name!r} cannot be calibrated; {len(found)} of {tried} processes could: {failure}",
+                hint="Put the device right, and give the same command again.",
+            )
+        made = calibrate(found)
+        task.note(f"reference {made.baseline_ms:.4g} ms ±{100 * 2 * made.baseline_sd:.1f} %")
+    return made

@@ -1,0 +1,135 @@
+"""The campaign's configuration: one TOML file, every key checked, errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hwsearch.campaigns.config import (
+    CampaignConfig,
+    DataConfig,
+    DeviceConfig,
+    FleetConfig,
+    ObjectiveConfig,
+    ProfileConfig,
+    ProtocolConfig,
+    SearchConfig,
+    SupernetConfig,
+    ValidateConfig,
+)
+from hwsearch.errors import ConfigError, nearest
+
+
+def load_config(path: Path) -> CampaignConfig:
+    """The configuration in a TOML file; `ConfigError` names file, line, key and the nearest right one."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{str(path)!r} is not UTF-8 text: {error}.") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}.") from error
+    return parse_config(data, str(path), text)
+
+
+def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignConfig:
+    """A configuration from plain data; `text` is the TOML it came from, to find line numbers in."""
+    try:
+        return CampaignConfig.model_validate(data)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            where = _place(problem["loc"])
+            line = find_line(text, problem["loc"])
+            at = f"{source}, line {line}" if line else source
+            if problem["type"] == "extra_forbidden":
+                known = _known_keys(problem["loc"])
+                lines.append(f"{at}: unknown key {where!r}. {nearest(str(problem['loc'][-1]), known)}")
+            else:
+                message = problem["msg"].removeprefix("Value error, ")
+                value = problem.get("input")
+                shown = f" = {value!r}" if isinstance(value, (str, int, float, bool)) else ""
+                message = (message[0].lower() + message[1:]).rstrip(".")
+                stop = "" if message.endswith("?") else "."
+                lines.append(f"{at}: {where or 'the configuration'}{shown}: {message}{stop}")
+        raise ConfigError("\n".join(lines)) from None
+
+
+def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
+    """The same campaign from any folder: what names a file relative to the current one is made absolute."""
+
+    def place(text: str | None) -> str | None:
+        return str(Path(text).absolute()) if text else text
+
+    named, s = config.supernet.name, config.supernet
+    name = str(Path(named).absolute()) if ".py:" in named else named
+    data = config.data.model_copy(
+        update={k: place(getattr(config.data, k)) for k in ("calibration", "validation", "test", "vocabulary")}
+    )
+    return config.model_copy(
+        update={
+            "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
+            "data": data,
+            "search": config.search.model_copy(
+                update={"earlier": [str(Path(f).absolute()) for f in config.search.earlier]}
+            ),
+            "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
+            "store": config.store if config.store and "://" in config.store else place(config.store),
+        }
+    )
+
+
+def find_line(text: str, loc: tuple[int | str, ...]) -> int | None:
+    """The line (from 1) of a key in TOML text, by its path; None when it is not there."""
+    if not loc:
+        return None
+    table = str(loc[0])
+    index = next((p for p in loc if isinstance(p, int)), None)
+    key = next((str(p) for p in reversed(loc) if isinstance(p, str)), table)
+    header = re.compile(rf"^\s*\[\[?\s*{re.escape(table)}\s*(\..*)?\]\]?\s*(#.*)?$")
+    anything = re.compile(r"^\s*\[")
+    pair = re.compile(rf"^\s*\"?{re.escape(key)}\"?\s*=")
+    seen, inside, start = -1, table == key or len(loc) == 1, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header.match(line):
+            seen += 1
+            inside = index is None or seen == index
+            if inside and start is None:
+                start = number
+            continue
+        if anything.match(line):
+            inside = False
+        if inside and pair.match(line):
+            return number
+    return start
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    out = ""
+    for part in loc:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    parts: dict[str, type[BaseModel]] = {
+        "supernet": SupernetConfig,
+        "data": DataConfig,
+        "device": DeviceConfig,
+        "objective": ObjectiveConfig,
+        "protocol": ProtocolConfig,
+        "profile": ProfileConfig,
+        "search": SearchConfig,
+        "validate": ValidateConfig,
+        "fleet": FleetConfig,
+    }
+    model: type[BaseModel] = parts.get(str(loc[0]), CampaignConfig) if len(loc) > 1 else CampaignConfig
+    return [f.alias or n for n, f in model.model_fields.items()]

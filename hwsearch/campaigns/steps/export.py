@@ -1,0 +1,57 @@
+"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.steps.bundle import export_model
+from hwsearch.campaigns.steps.fronts import find_arch
+from hwsearch.campaigns.steps.pick import picks
+from hwsearch.campaigns.view import device_view
+
+
+def export(
+    campaign: Campaign,
+    arch_id: str | None = None,
+    device: str | None = None,
+    *,
+    output: Path | None = None,
+    batch: int | None = None,
+) -> list[dict[str, Any]]:
+    """ONNX files with cards: of one subnet, or of every pick of one or all devices, under ``models/<device>/``."""
+    if arch_id is not None:
+        arch = find_arch(campaign, arch_id)
+        path = output or campaign.folder / "models" / f"{arch.id}.onnx"
+        return [export_model(campaign, arch, path, batch=batch) | {"path": str(path)}]
+    targets = [campaign.target(device)] if device else list(campaign.targets.values())
+    chosen = [(t, p) for t in targets for p in picks(campaign, device_view(campaign, t))]
+    cards = []
+    with campaign.progress.task("export", len(chosen), "models") as task:
+        for i, (target, p) in enumerate(chosen):
+            path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
+            card_path = path.with_suffix(".json")
+            if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
+                card = json.loads(card_path.read_text(encoding="utf-8"))
+            else:
+                card = export_model(campaign, p.arch, path, batch=batch)
+            cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
+            task.update(i + 1)
+        task.note(
+            f"{len(cards)} ONNX files, equal to torch to {max(c['difference_from_torch'] for c in cards):.0e}"
+            if cards
+            else "no picks"
+        )
+    return cards
+
+
+def _card_is_current(campaign: Campaign, card_path: Path) -> bool:
+    try:
+        card = json.loads(card_path.read_text(encoding="utf-8"))
+        whole = [(card_path.with_name(f["file"])).stat().st_size == f["bytes"] for f in card["files"]]
+    except (OSError, json.JSONDecodeError, KeyError):
+        return False
+    same = card.get("supernet", {}).get("weights") == campaign.loaded.digest and all(whole)
+    return bool(same and set(card.get("latency", {})) == set(campaign.targets))

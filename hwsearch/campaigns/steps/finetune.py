@@ -1,0 +1,118 @@
+"""Fine-tuning a measured subnet: trained on data that judge nothing, judged again, handed over with its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwsearch.accuracy import Z90, assess, recalibrate
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.accuracy import accuracy_row
+from hwsearch.campaigns.jobs.workloads import ready_subnet
+from hwsearch.campaigns.steps.bundle import export_model
+from hwsearch.campaigns.steps.fronts import find_arch
+from hwsearch.errors import CampaignError, DataError
+from hwsearch.store import utc_now
+from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.tasks.base import Data
+from hwsearch.training.finetune import FinetuneConfig, finetune
+
+#: more examples than any data set has
+ALL = 10**9
+
+
+def finetune_subnet(
+    campaign: Campaign,
+    arch_id: str,
+    config: FinetuneConfig,
+    *,
+    data: str | None = None,
+    output: Path | None = None,
+) -> dict[str, Any]:
+    """Train one subnet for some steps, recalibrate its batch norms, measure its score again, export it.
+
+    data : where to learn from, as in a configuration's ``[data]``; the calibration data where there are some.
+        Examples that are also validation or test data are left out
+    output : the ONNX file; ``models/finetuned/<id>.onnx`` of the campaign where none is given. Weights
+        (``.safetensors``) and card (``.json``) lie beside it.
+    Returns scores before and after, their paired difference with its standard error, and the files.
+    """
+    entry, net = campaign.loaded.entry, campaign.loaded.net
+    if output is not None and output.suffix != ".onnx":
+        raise CampaignError(f"{str(output)!r} does not end in .onnx.")
+    arch = find_arch(campaign, arch_id)
+    size = net.input_size(arch)
+    examples = _training_data(campaign, data)
+    campaign.store.add_architectures([arch])
+    subnet = ready_subnet(campaign, arch)
+    test, batch = campaign.data["test"], campaign.config.data.batch
+    before = assess(subnet, test, size, batch=batch)
+    checkpoint = campaign.folder / "finetuning" / f"{arch.id}.pt"
+    with campaign.progress.task(f"finetune {arch.id}", config.steps, "steps") as task:
+        report = finetune(
+            subnet,
+            examples,
+            size,
+            config,
+            progress=lambda done, _: task.update(done),
+            checkpoint=checkpoint,
+        )
+        losses = report["losses"]
+        task.note(f"loss {losses[0]:.3f} → {losses[-1]:.3f}")
+    if "calibration" in campaign.data:
+        recalibrate(subnet, campaign.data["calibration"], size, batch=batch)
+    started = utc_now()
+    after = assess(subnet.eval(), test, size, batch=batch)
+    gain, error = after.difference(before)
+    subnet_digest = digest(subnet)
+    campaign.store.add([accuracy_row(campaign, arch, after, "test", "finetuned", started, weights=subnet_digest)])
+    place = output or campaign.folder / "models" / "finetuned" / f"{arch.id}.onnx"
+    told = {k: v for k, v in report.items() if k != "losses"}
+    told |= {"loss_first": round(losses[0], 4), "loss_last": round(losses[-1], 4), "weights": subnet_digest}
+    told |= {"before": round(before.value, 3), "gain": round(gain, 3), "gain_standard_error": round(error, 3)}
+    card = export_model(campaign, arch, place, trained=(subnet, after, told))
+    weights = place.with_suffix(".safetensors")
+    save_weights(subnet, weights, {"supernet": entry.name, "arch_id": arch.id, "digest": subnet_digest})
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "arch_id": arch.id,
+        "score": entry.score[0],
+        "unit": entry.score[1],
+        "before": before.value,
+        "after": after.value,
+        "gain": gain,
+        "gain_low": gain - Z90 * error,
+        "gain_high": gain + Z90 * error,
+        "examples": after.n,
+        **{k: report[k] for k in ("steps", "batch", "lr")},
+        "path": str(place),
+        "weights": str(weights),
+        "sha256": card["sha256"],
+    }
+
+
+def _training_data(campaign: Campaign, path: str | None) -> Data:
+    """What to learn from, without the examples that judge."""
+    entry, config = campaign.loaded.entry, campaign.config.data
+    if path is None:
+        if "calibration" not in campaign.data:
+            raise CampaignError(f"supernet {entry.name!r} has no calibration data to learn from.", hint="Give --data.")
+        found = campaign.data["calibration"]
+    else:
+        classes = campaign.data["test"].classes or None
+        vocabulary = Path(config.vocabulary) if config.vocabulary else None
+        found = entry.read(path, entry.preprocess, limit=ALL, classes=classes, vocabulary=vocabulary)
+        campaign.loaded.net.check_data(found, "training")
+    try:
+        rest = found.without([campaign.data[split] for split in ("validation", "test")])
+    except DataError as error:  # none is left
+        raise CampaignError(
+            f"all {len(found):,} examples of {found.name!r} also judge the subnets: there is nothing to learn from.",
+            hint="Give other data.",
+        ) from error
+    if len(rest) < len(found):
+        campaign.progress.warn(
+            f"{len(found) - len(rest):,} of {len(found):,} examples of {found.name!r} also judge the subnets: "
+            "they are not learnt from."
+        )
+    return rest

@@ -1,0 +1,113 @@
+"""Candidates race on the test images: only those that may be on a front are evaluated on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hwsearch.accuracy import Accuracy, front_accuracy
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
+from hwsearch.campaigns.known import find_accuracy
+from hwsearch.errors import CampaignError
+from hwsearch.objectives.computed import computed_metric
+from hwsearch.spaces import Architecture
+from hwsearch.spaces.space import FloatArray
+from hwsearch.store import Measurement, utc_now
+from hwsearch.tasks.images.data import ImageData
+
+
+def race_accuracy(
+    campaign: Campaign, archs: Sequence[Architecture], latencies: Mapping[str, Mapping[str, Measurement]]
+) -> None:
+    """Top-1 on all test images of the candidates that may be on the front of some device; the others are dropped.
+
+    latencies : by device and architecture id. A candidate is dropped when another, not worse in any objective on any
+        device, is more accurate with confidence (`hwsearch.accuracy.race`), so each device's own front keeps its members
+    Each finished candidate is stored at once, like all evaluations; the dropped ones in the store's state at the end.
+    Neither is raced again.
+    """
+    config, entry = campaign.config.validate_, campaign.loaded.entry
+    test, calibration = campaign.data["test"], campaign.data.get("calibration")
+    if not isinstance(test, ImageData) or not isinstance(calibration, ImageData | None):
+        raise CampaignError(
+            f"[validate] race_error is for networks of images; {entry.name!r} is none.",
+            hint="Remove it: all candidates are evaluated then.",
+        )
+    known = find_accuracy(campaign, "test", "validate")
+    everywhere = [a for a in archs if all(a.id in found for found in latencies.values())]
+    if len(everywhere) < len(archs):  # what one device could not run cannot be compared on it
+        measure_accuracy(campaign, [a for a in archs if a not in everywhere], split="test", purpose="validate")
+    archs = everywhere
+    if not archs:
+        return
+    costs = _costs(campaign, archs, latencies)
+    key = json.dumps([campaign.example_subject("test"), campaign.loaded.digest, [a.id for a in archs], costs.tolist(),
+                      config.race_error, config.race_tolerance])  # fmt: skip
+    state = f"race:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    if campaign.store.get_state(state):
+        return
+    records = {
+        i: Accuracy.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
+    }
+    answers = {i: np.zeros(len(test), dtype=bool) for i in range(len(archs)) if i not in records}
+    counts = dict.fromkeys(answers, 0)
+    started = utc_now()
+    with campaign.progress.task("validate race", len(answers) * len(test), "images") as task:
+
+        def note(i: int, index: np.ndarray, correct: np.ndarray) -> None:
+            answers[i][index] = correct
+            counts[i] += len(index)
+            if counts[i] == len(test):
+                score = Accuracy(answers[i])
+                campaign.store.add([accuracy_row(campaign, archs[i], score, "test", "validate", started)])
+            task.update(sum(counts.values()))
+
+        result = front_accuracy(
+            campaign.loaded.net,
+            archs,
+            costs,
+            calibration,
+            test,
+            rng=campaign.rng("race"),
+            error=config.race_error or 0.05,
+            tolerance=config.race_tolerance,
+            batch=campaign.config.data.batch,
+            known=records,
+            answered=note,
+        )
+        task.update(len(answers) * len(test))
+        campaign.store.add(
+            [
+                accuracy_row(campaign, archs[i], None, "test", "validate", started, failure=text)
+                for i, text in result.failures.items()
+            ]
+        )
+        seen = sum(counts.values())
+        dropped = {
+            archs[i].id: {"top1_at_most": float(result.bound[i]), "images": int(result.seen[i])}
+            for i in np.flatnonzero(result.covered_by >= 0)
+        }
+        spent = {"images": seen, "of": len(answers) * len(test), "error": result.error, "tolerance": result.tolerance}
+        campaign.store.put_state(state, {"dropped": dropped, **spent})
+        share = f"{seen:,} of {len(answers) * len(test):,} images" if answers else "all were known"
+        task.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+
+
+def _costs(
+    campaign: Campaign, archs: Sequence[Architecture], latencies: Mapping[str, Mapping[str, Measurement]]
+) -> FloatArray:
+    """(n, k): latency on every device and each other objective but accuracy, all to be minimised."""
+    columns = [[float(found[a.id].value or 0.0) for a in archs] for found in latencies.values()]
+    rows = campaign.space.to_array(archs)
+    others = {o.metric: o.sign for t in campaign.targets for o in campaign.objectives(t)}
+    for metric, sign in others.items():
+        if metric not in ("accuracy", "latency_ms"):
+            columns.append(list(sign * computed_metric(metric).compute(campaign.loaded.net, rows)))
+    return np.array(columns, dtype=np.float64).T
+
+
+__all__ = ["race_accuracy"]

@@ -1,0 +1,49 @@
+"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+import hwsearch.cli.campaigns
+import hwsearch.cli.catalogue
+import hwsearch.cli.results  # noqa: F401 - they register their commands
+from hwsearch.cli.app import app
+from hwsearch.cli.render import _fail, err
+from hwsearch.errors import HwsearchError
+
+
+def main() -> None:
+    """Entry point: typed errors become one sentence and exit code 1, Ctrl-C becomes 130."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\..*")
+    as_json = "--json" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+        if code == 130:  # typer's answer to Ctrl-C
+            raise KeyboardInterrupt
+        if isinstance(code, int) and code:
+            raise SystemExit(code)
+    except HwsearchError as error:
+        _fail(error.to_dict(), str(error), as_json)
+        raise SystemExit(1) from None
+    except typer.Exit as done:
+        raise SystemExit(done.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
+        err.print(
+            "interrupted; everything measured so far is kept: the same command goes on from here.", highlight=False
+        )
+        raise SystemExit(130) from None
+    except typer.BadParameter as error:
+        error.show()
+        raise SystemExit(2) from None
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
+            error.show()
+            raise SystemExit(getattr(error, "exit_code", 2)) from None
+        if isinstance(error, OSError):
+            place = f" {error.filename!r}" if error.filename else ""
+            _fail({"error": "OSError", "message": str(error)}, f"{error.strerror or error}{place}.", as_json)
+            raise SystemExit(1) from None
+        raise

@@ -1,0 +1,104 @@
+"""Progress on stderr: one bar a step with time left on a terminal, one line a step elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from hwsearch.campaigns.progress import LoggedProgress, Task
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn(" {task.description:<26}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
+class _ConsoleTask:
+    def __init__(self, bars: Progress | None, key: TaskID | None, total: float, unit: str, logged: Task) -> None:
+        self.bars, self.key, self.total, self.unit, self.logged = bars, key, total, unit, logged
+        self.text = ""
+
+    def update(self, done: float) -> None:
+        self.logged.update(done)
+        if self.bars is not None and self.key is not None:
+            self.bars.update(self.key, completed=done, count=f"{int(done)}/{int(self.total)} {self.unit}")
+
+    def note(self, text: str) -> None:
+        self.text = text
+        self.logged.note(text)
+
+
+class ConsoleProgress:
+    """Draws steps on a console; everything also goes to the log."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._log = LoggedProgress()
+
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
+        started = time.monotonic()
+        bars = _bars(self.console) if self.console.is_terminal else None
+        with self._log.task(name, total, unit) as logged:
+            if bars is not None:
+                with bars:
+                    key = bars.add_task(escape(name), total=total or 1, count=f"0/{int(total)} {unit}")
+                    task = _ConsoleTask(bars, key, total, unit, logged)
+                    yield task
+            else:
+                task = _ConsoleTask(None, None, total, unit, logged)
+                yield task
+        seconds = int(time.monotonic() - started)
+        note = task.text or f"{int(total)} {unit}"
+        self.console.print(f" {escape(name):<26} {escape(note)}   {seconds // 60}:{seconds % 60:02d}", highlight=False)
+
+    def warn(self, text: str) -> None:
+        self._log.warn(text)
+        self.console.print(f" [yellow]note:[/yellow] {escape(text)}", highlight=False)
+
+
+class TrainingBar:
+    """Steps, images a second, losses, and the accuracies of the last epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bars = _bars(console) if console.is_terminal else None
+        self.key: TaskID | None = None
+        self.epochs = 0
+
+    def __enter__(self) -> Self:
+        if self.bars is not None:
+            self.bars.start()
+            self.key = self.bars.add_task("train", total=1, count="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+
+    def update(self, status: dict[str, Any]) -> None:
+        if self.bars is not None and self.key is not None:
+            loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
+            self.bars.update(
+                self.key,
+                completed=status["step"],
+                total=status["steps"],
+                count=f"{status['images_per_s']:.0f} images/s · {loss}",
+            )
+        if len(status["history"]) > self.epochs:
+            self.epochs = len(status["history"])
+            row = status["history"][-1]
+            self.console.print(" " + " · ".join(f"{k} {v}" for k, v in row.items()), highlight=False)

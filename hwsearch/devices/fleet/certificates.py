@@ -1,0 +1,141 @@
+"""Devices of other hosts, through Dask workers that offer them as resources; the extra ``cluster``."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hwsearch.errors import DeviceError
+
+try:
+    from distributed.security import Security
+except ImportError as missing:
+    raise DeviceError("devices of other hosts need Dask.", hint="pip install 'hwsearch[cluster]'") from missing
+
+CA, CERTIFICATE, KEY, CA_KEY = "ca.pem", "host.pem", "host-key.pem", "ca-key.pem"
+
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
+
+
+# ---------------------------------------------------------------------- certificates
+def make_certificates(
+    folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1"), *, days: int = 365
+) -> list[Path]:
+    """Write a certificate authority and one host certificate with its key into a folder; returns the files.
+
+    hosts : names and addresses the certificate is for. Raises `DeviceError` where certificates lie already.
+    Copy ``ca.pem``, ``host.pem`` and ``host-key.pem`` to every host; ``ca-key.pem`` stays, or is deleted.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    taken = [n for n in (CA, CA_KEY, CERTIFICATE, KEY) if (folder / n).exists()]
+    if taken:
+        raise DeviceError(f"{str(folder)!r} holds {taken[0]!r} already.", hint="Name another folder, or remove it.")
+    start = datetime.now(UTC) - timedelta(minutes=5)
+
+    def named(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def begun(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        made = x509.CertificateBuilder().subject_name(named(subject)).issuer_name(named(issuer)).public_key(key)
+        made = made.serial_number(x509.random_serial_number())
+        return made.not_valid_before(start).not_valid_after(start + timedelta(days=days))
+
+    ca_key, host_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    usage = dict.fromkeys(
+        (
+            "digital_signature",
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+            "key_cert_sign",
+            "crl_sign",
+        ),
+        False,
+    )
+    signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    ca = (
+        begun("hwsearch cluster CA", "hwsearch cluster CA", ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**{**usage, "key_cert_sign": True, "crl_sign": True}), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    host = (
+        begun("hwsearch cluster host", "hwsearch cluster CA", host_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**{**usage, "digital_signature": True}), critical=True)
+        .add_extension(signer, critical=False)
+        .add_extension(x509.SubjectAlternativeName([_san(h) for h in hosts]), critical=False)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+        )
+        .sign(ca_key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    contents = {
+        CA: ca.public_bytes(pem),
+        CA_KEY: ca_key.private_bytes(pem, form, plain),
+        CERTIFICATE: host.public_bytes(pem),
+        KEY: host_key.private_bytes(pem, form, plain),
+    }
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, content in contents.items():
+        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if "key" in name else 0o644)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+    return [folder / name for name in contents]
+
+
+def _san(host: str) -> Any:
+    from cryptography import x509
+
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def security(address: str, certificates: str | Path | None, *, insecure: bool = False) -> Security:
+    """Dask's security settings for an address; `DeviceError` for plain TCP that is not of this host or not asked for."""
+    kind, _, rest = address.partition("://")
+    host = rest.rpartition(":")[0] or rest
+    if kind == "tcp":
+        if host not in _LOCAL:
+            raise DeviceError(
+                f"{address!r} is not encrypted, and anybody who reaches it could run code there.",
+                hint="Use tls:// with certificates: 'hwsearch cluster certs FOLDER'.",
+            )
+        if not insecure:
+            raise DeviceError(
+                f"{address!r} is not encrypted.", hint="Use tls://, or say insecure = true for this host alone."
+            )
+        return Security(require_encryption=False)
+    if kind != "tls":
+        raise DeviceError(f"{address!r} is no address of a scheduler.", hint="Write tls://HOST:8786.")
+    if certificates is None:
+        raise DeviceError(f"{address!r} needs certificates.", hint="Make them with 'hwsearch cluster certs FOLDER'.")
+    folder = Path(certificates)
+    for name in (CA, CERTIFICATE, KEY):
+        if not (folder / name).exists():
+            raise DeviceError(
+                f"{str(folder)!r} has no {name!r}.", hint="Make certificates with 'hwsearch cluster certs FOLDER'."
+            )
+    own = {"cert": str(folder / CERTIFICATE), "key": str(folder / KEY)}
+    return Security(
+        require_encryption=True,
+        tls_ca_file=str(folder / CA),
+        **{f"tls_{role}_{k}": v for role in ("client", "worker", "scheduler") for k, v in own.items()},
+    )

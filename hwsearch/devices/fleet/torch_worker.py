@@ -1,0 +1,46 @@
+"""The measuring process of runtimes that take torch modules: it builds the subnets itself, from the catalogue.
+
+``python -m hwsearch.devices.fleet.torch_worker``; all else is `hwsearch.devices.fleet.worker`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from safetensors.torch import load
+
+from hwsearch.devices import Model, Workload
+from hwsearch.devices.fleet.worker import main
+from hwsearch.errors import DeviceError
+from hwsearch.supernets.catalogue import load_supernet
+from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.entry import LoadedSupernet
+
+MODULE = "hwsearch.devices.fleet.torch_worker"
+
+
+@cache
+def _supernet(name: str, checkpoint: str | None, sort: bool) -> LoadedSupernet:
+    return load_supernet(name, checkpoint, sort)
+
+
+def build(job: Mapping[str, Any], entered: Mapping[str, Any], files: Mapping[str, bytes]) -> Workload:
+    """The torch workload of an architecture; with the weights that came along, where there are some."""
+    s = job["supernet"]
+    loaded = _supernet(s["name"], s["checkpoint"], s["sort"])
+    if loaded.digest != s["digest"]:
+        raise DeviceError(
+            f"supernet {s['name']!r} has other weights here than in the campaign.", hint="Copy the checkpoint file."
+        )
+    arch = loaded.net.space.architecture(entered["genes"])
+    net = cut(loaded.net, arch)
+    if entered.get("weights"):
+        net.load_state_dict(load(files[entered["weights"]]))
+    parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in loaded.net.parts(arch, net))
+    return Workload(parts, arch.id, arch.to_dict())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(build))

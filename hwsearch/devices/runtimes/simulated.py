@@ -1,0 +1,252 @@
+"""A device made from a latency table: its latencies with noise, drift and spikes of a given size.
+
+For tests, demonstrations and work at scale. What it gives is no measurement of any hardware: its facts hold
+``simulated = true`` and the table it stands on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import latency_tables
+from hwsearch.devices.device import Device
+from hwsearch.devices.runtimes.base import Form, Workload
+from hwsearch.errors import DeviceError, MeasurementError, nearest
+
+#: what `device.options` may hold, with defaults
+DEFAULTS: dict[str, bool | int | float | str] = {
+    "table": "",
+    "interpolate": True,
+    "noise": 0.0,
+    "drift": 0.0,
+    "drift_period_s": 60.0,
+    "spikes": 0.0,
+    "wait": False,
+    "seed": 0,
+}
+#: a table with fewer rows is not interpolated
+FEWEST = 10
+#: runs whose noise is drawn at once
+BLOCK = 256
+
+
+class SimulatedRuntime:
+    """Latencies of a table.
+
+    Options: ``table`` : ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``
+    ``interpolate`` : fit what the table lacks (ridge on one-hot genes), else `MeasurementError`
+    ``noise`` : standard deviation of the logarithm of one run
+    ``drift``, ``drift_period_s`` : the device gets slower and faster by that share, as a sine over its own clock
+    ``spikes`` : share of runs that take 2 times as long or more
+    ``wait`` : `time` lasts as long as it says; otherwise no time passes
+    ``seed`` : of noise and spikes; they depend on it, on the architecture and on the how-manieth run of it this is
+
+    The device's clock is the sum of all latencies it has given, so drift reaches all its sessions alike.
+    """
+
+    form: ClassVar[Form] = "genes"
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.options = _options(device)
+        self._folder, self._name, self._table = _place(device, str(self.options["table"]))
+        try:
+            self._facts = latency_tables.table_facts(self._name, self._table, self._folder)
+            self._about = latency_tables.show(self._name, self._folder)
+            self._space = latency_tables.load_space(self._facts["space"], self._folder)
+            frame = latency_tables.load(self._name, self._table, self._folder)
+        except latency_tables.TableError as error:
+            raise DeviceError(f"device {device.name!r} stands on a table that cannot be used: {error}") from error
+        batch = self._about.get("batch", 1)
+        if device.batch not in (1, batch):
+            raise DeviceError(
+                f"device {device.name!r} asks for batch {device.batch}, its table is of batch {batch}.",
+                hint="Leave batch out, or take another table.",
+            )
+        if not self._space.identifies:
+            raise DeviceError(
+                f"device {device.name!r}: rows of space {self._space.name!r} do not say which network they are of.",
+                hint="Take a table of architectures.",
+            )
+        genes = frame[self._space.names]
+        self._known = dict(
+            zip(map(_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
+        )
+        self._fit: _Interpolator | None = None
+        if self.options["interpolate"] and len(frame) >= FEWEST:
+            content = (str(self._facts["sha256"]), self._facts.get("architectures_sha256"))
+            if content not in _FITS:
+                _FITS[content] = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
+            self._fit = _FITS[content]
+        self.clock_s = 0.0
+        self._runs: dict[str, int] = {}
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "runtime": "simulated",
+            "simulated": True,
+            "batch": self._about.get("batch", 1),
+            "hardware": f"simulated: {self._about['hardware']}",
+            "table": f"{self._name}/{self._table}",
+            "table_sha256": self._facts["sha256"],
+            "architectures_sha256": self._facts.get("architectures_sha256"),
+            "table_rows": len(self._known),
+            "table_measured": self._facts["measured"],
+            "table_source": self._facts["source"],
+            "interpolator": self._fit.facts() if self._fit else None,
+            "options": {k: v for k, v in self.options.items() if k != "table"},
+        }
+
+    def latency(self, genes: Mapping[str, int | float | str]) -> tuple[float, bool]:
+        """(ms without noise, whether it is interpolated) of an architecture.
+
+        Raises `DeviceError` for genes of another space and `MeasurementError` for what is not in the table and may
+        not be interpolated.
+        """
+        try:
+            row = self._space.genes_of(genes)
+        except latency_tables.TableError as error:
+            raise DeviceError(
+                f"device {self.device.name!r} stands on table {self._name}/{self._table}, which is of another space "
+                f"than the supernet: {error}",
+                hint="Take a table of this supernet's space; 'hwsearch tables list' shows them.",
+            ) from error
+        if row in self._known:
+            return self._known[row], False
+        if self._fit is None:
+            why = "interpolate is off" if not self.options["interpolate"] else f"it has fewer than {FEWEST} rows"
+            raise MeasurementError(
+                f"device {self.device.name!r}: table {self._name}/{self._table} has no such architecture, and {why}.",
+                hint="Search among the table's architectures, or set interpolate = true.",
+            )
+        return self._fit(row), True
+
+    def load(self, workload: Workload) -> SimulatedSession:
+        ms, interpolated = self.latency(workload.genes)
+        return SimulatedSession(self, workload.arch_id or repr(sorted(workload.genes.items())), ms, interpolated)
+
+    def verify(self, workload: Workload) -> dict[str, int]:
+        self.latency(workload.genes)
+        return {"simulated": 1}
+
+    def next_run(self, arch: str) -> int:
+        """The number of this architecture's next run on this device, from 0."""
+        n = self._runs.get(arch, 0)
+        self._runs[arch] = n + 1
+        return n
+
+    def drift(self) -> float:
+        """By how much the device is slower now."""
+        size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
+        return 1 + size * math.sin(2 * math.pi * self.clock_s / period)
+
+
+class SimulatedSession:
+    """One architecture. interpolated : whether its latency is a fit and not a row of the table."""
+
+    def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:
+        self._runtime, self._arch, self._ms = runtime, arch, ms
+        self.interpolated = interpolated
+        self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
+        self._block: tuple[int, NDArray[np.float64]] = (-1, np.ones(0))
+
+    def time(self, runs: int) -> list[float]:
+        device, wait = self._runtime, bool(self._runtime.options["wait"])
+        times = []
+        for _ in range(runs):
+            ms = self._ms * device.drift() * self._factor(device.next_run(self._arch))
+            device.clock_s += ms / 1e3
+            times.append(ms)
+        if wait:
+            time.sleep(sum(times) / 1e3)
+        return times
+
+    def _factor(self, run: int) -> float:
+        """Noise and spike of a run."""
+        block, place = divmod(run, BLOCK)
+        if block != self._block[0]:
+            options = self._runtime.options
+            rng = np.random.default_rng([int(options["seed"]), self._seed, block])
+            factors = np.exp(float(options["noise"]) * rng.standard_normal(BLOCK))
+            spiked = rng.random(BLOCK) < float(options["spikes"])
+            self._block = block, np.where(spiked, factors * (2 + rng.exponential(size=BLOCK)), factors)
+        return float(self._block[1][place])
+
+    def close(self) -> None:
+        return None
+
+
+class _Interpolator:
+    """Ridge on one-hot genes, on latency or its logarithm, whichever has the smaller cross-validated error."""
+
+    def __init__(self, genes: pd.DataFrame, latency: NDArray[np.float64]) -> None:
+        from predictors import CrossValidatedPredictor, RidgePredictor
+
+        self._values = [sorted(genes[c].dropna().unique()) for c in genes]
+        candidates = {n: RidgePredictor(log_target=n == "ridge-log", refit_alpha=False) for n in ("ridge", "ridge-log")}
+        rows = [_key(r) for r in genes.itertuples(index=False)]
+        self._predictor = CrossValidatedPredictor(candidates).fit(self._encode(rows), latency)
+
+    def _encode(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
+        """One column a value of each gene: (n, values)."""
+        columns = list(zip(*rows, strict=True))
+        hot = [[[v == u for u in values] for v in c] for c, values in zip(columns, self._values, strict=True)]
+        return np.concatenate([np.array(h, dtype=np.float64).reshape(len(rows), -1) for h in hot], axis=1)
+
+    def __call__(self, row: tuple[Any, ...]) -> float:
+        value = float(self._predictor.predict(self._encode([row]))[0])
+        if not value > 0:
+            raise MeasurementError(f"the table's interpolator gives {value:g} ms for an architecture.")
+        return value
+
+    def facts(self) -> dict[str, Any]:
+        best = self._predictor.best_
+        errors = self._predictor.scores_[best]
+        return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}
+
+
+#: of a process, by the digests of a table and its architectures; a fit takes seconds
+_FITS: dict[tuple[str, str | None], _Interpolator] = {}
+
+
+def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(None if pd.isna(v) else v for v in row)
+
+
+def _options(device: Device) -> dict[str, bool | int | float | str]:
+    for name, value in device.options.items():
+        if name not in DEFAULTS:
+            raise DeviceError(f"device {device.name!r} has an unknown option {name!r}.", hint=nearest(name, DEFAULTS))
+        kind = type(DEFAULTS[name])
+        if isinstance(value, bool) != (kind is bool) or not isinstance(value, (int, float) if kind is float else kind):
+            raise DeviceError(f"device {device.name!r}: option {name} = {value!r} is not a {kind.__name__}.")
+    options = {**DEFAULTS, **device.options}
+    ranges = {"noise": (0, 2), "drift": (0, 0.95), "spikes": (0, 1), "seed": (0, 2**63), "drift_period_s": (1e-9, 1e12)}
+    for name, (low, high) in ranges.items():
+        if not low <= float(options[name]) <= high:
+            raise DeviceError(
+                f"device {device.name!r}: option {name} = {options[name]!r} is not in {low:g} to {high:g}."
+            )
+    return options
+
+
+def _place(device: Device, table: str) -> tuple[Path | None, str, str]:
+    """(folder, device, table) that an option ``table`` means; the folder is None for the shipped ones."""
+    path = Path(table)
+    if len(path.parts) < 2:
+        raise DeviceError(
+            f"device {device.name!r}: option table = {table!r} names no table.",
+            hint="Give DEVICE/TABLE such as 'v100-b64/ofa-mobilenetv3', or FOLDER/DEVICE/TABLE.",
+        )
+    if len(path.parts) == 2 and not (path.parent / "device.toml").is_file():
+        return None, path.parent.name, path.name
+    return path.parent.parent, path.parent.name, path.name

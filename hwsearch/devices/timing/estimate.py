@@ -1,0 +1,197 @@
+"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hwsearch.devices.timing.calibration import Calibration
+from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.statistics import FloatArray, moderated, pooled_variance, student
+
+#: fewest candidates by which a process is seen to shift them all alike
+SHARED = 3
+
+
+#: fewest candidates that tell how much a model differs from process to process
+MANY = 8
+
+
+#: degrees of freedom that a calibration's variances count for
+CALIBRATED = 7.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the processes found of one candidate; milliseconds.
+
+    value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
+    confidence, on the same calibration; precision : half the interval of this measurement alone, as a share
+    loads : latency of each load, the host's speed divided out; raw : block medians as timed
+    failure : why there is no value
+    """
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    precision: float = math.nan
+    processes: int = 0
+    loads: FloatArray = field(default_factory=lambda: np.empty(0))
+    raw: FloatArray = field(default_factory=lambda: np.empty(0))
+    minima: FloatArray = field(default_factory=lambda: np.empty(0))
+    runs: FloatArray = field(default_factory=lambda: np.empty(0))
+    baseline: float = math.nan
+    reference: float = math.nan
+    quiet: float = math.nan
+    moved: bool = False
+    throttled: int = 0
+    failure: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def half_width(self) -> float:
+        """Half the interval, as a share of the value."""
+        return max(self.high - self.value, self.value - self.low) / self.value
+
+    def summary(self, half_width: float) -> dict[str, Any]:
+        """Every kept number of this measurement, rounded to nanoseconds."""
+        r = self.runs
+        ns = lambda v: round(float(v), 6)  # noqa: E731
+        return {
+            "min": ns(r.min()),
+            "p50": ns(np.median(r)),
+            "p90": ns(np.quantile(r, 0.9)),
+            "mean": ns(r.mean()),
+            "sd": ns(r.std(ddof=1)) if len(r) > 1 else 0.0,
+            "mad": ns(np.median(np.abs(r - np.median(r)))),
+            "fastest_quarter": ns(np.quantile(self.minima, 0.25)),
+            "runs": len(r),
+            "visits": len(self.raw),
+            "loads": len(self.loads),
+            "processes": self.processes,
+            "outliers": int((r > np.median(r) * 1.5).sum()),
+            "precision_pct": round(100 * self.precision, 3),
+            "reference_ms": ns(self.reference),
+            "baseline_ms": ns(self.baseline),
+            "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
+            "quiet_ms": ns(self.quiet),
+            "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
+            "moved": self.moved,
+            "converged": bool(self.precision <= half_width),
+            "throttled": self.throttled,
+        }
+
+
+def unsettled(timings: Sequence[Timing], protocol: Protocol) -> list[int]:
+    """Which timings are not as precise yet as the protocol asks; failures are settled."""
+    return [i for i, t in enumerate(timings) if t.failure is None and not t.precision <= protocol.half_width]
+
+
+def combine(
+    samples: Sequence[Sequence[Sample | None]], protocol: Protocol, calibration: Calibration | None = None
+) -> list[Timing]:
+    """Timings from what several processes found of the same candidates; a candidate that failed in one has failed.
+
+    samples : (processes, candidates); a process may lack candidates that were settled before: then it has None there
+    calibration : to whose baseline values are brought; None takes the quietest process's own
+    """
+    if not samples:
+        return []
+    n = len(samples[0])
+    rows = [[(k, s) for k, row in enumerate(samples) if (s := row[i]) is not None] for i in range(n)]
+    failures = [next((s.failure for _, s in row if s.failure is not None), None) for row in rows]
+    good = [i for i in range(n) if failures[i] is None]
+    if not good:
+        return [Timing(failure=f) for f in failures]
+    y = np.full((len(samples), n), np.nan)
+    within = np.full((len(samples), n), np.nan)
+    for i in good:
+        for k, s in rows[i]:
+            logs = np.log(s.ratio)
+            y[k, i] = logs.mean()
+            within[k, i] = logs.var(ddof=1) / len(logs) if len(logs) > 1 else np.nan
+    first: dict[int, Sample] = {}
+    for i in good:
+        for k, s in rows[i]:
+            first.setdefault(k, s)
+    cal = calibration or Calibration((min(s.quiet for s in first.values()),))
+    shift = _shifts(y[:, good])
+    level = y - shift[:, None]
+    count = (~np.isnan(y)).sum(axis=0)
+    centre = np.array([np.nanmean(level[:, i]) if count[i] else np.nan for i in range(n)])
+    there = (~np.isnan(y)).sum(axis=1)
+    shifted = there >= SHARED
+    taken = np.where(shifted, there / np.maximum(there - 1, 1), 1.0)  # a shift takes its part of each deviation away
+    own = np.array(
+        [
+            np.nansum(taken * (level[:, i] - centre[i]) ** 2) / (count[i] - 1) if count[i] > 1 else np.nan
+            for i in range(n)
+        ]
+    )
+    pooled, prior = pooled_variance(own[good], (count[good] - 1).astype(float))
+    known = float((count[good] - 1).sum())  # what is drawn to the pool is not better known than the pool is
+    loads = float(np.nanmean(within)) if not np.isnan(within).all() else 0.0
+    if prior == 0.0:  # too few candidates to learn from: what the calibration says of processes, and the loads
+        pooled, prior, known = max(cal.process_var + loads, 0.0), CALIBRATED, math.inf
+    # the reference is a model as the candidates are: where they are many, it differs from process to process as they do
+    errors = [s.reference_error**2 for s in first.values()]
+    reference = pooled if len(good) >= MANY else max(cal.group_var + float(np.mean(errors)), 0.0)
+    seen = int(shifted.sum())
+    if seen > 1:
+        observed = float(shift[shifted].var(ddof=1))
+        reference = (CALIBRATED * reference + (seen - 1) * observed) / (CALIBRATED + seen - 1)
+    out = []
+    for i in range(n):
+        if failures[i] is not None:
+            out.append(Timing(failure=failures[i]))
+            continue
+        k = int(count[i])
+        spread, freedom = moderated(float(own[i]), k - 1, pooled, prior)
+        t = student(protocol.confidence, max(min(freedom, known), 1.0))
+        wide = t * math.sqrt(2 * (spread + reference) / k)
+        value = math.exp(float(centre[i])) * cal.baseline_ms
+        parts = [s for _, s in rows[i]]
+        quiet = float(np.median([s.quiet for s in parts]))
+        out.append(
+            Timing(
+                value=value,
+                low=value * math.exp(-wide),
+                high=value * math.exp(wide),
+                precision=math.expm1(t * math.sqrt(spread / k)),
+                processes=k,
+                loads=np.concatenate([s.ratio for s in parts]) * cal.baseline_ms,
+                raw=np.concatenate([s.raw for s in parts]),
+                minima=np.concatenate([s.minima for s in parts]),
+                runs=np.concatenate([s.runs for s in parts]),
+                baseline=cal.baseline_ms,
+                reference=float(np.median([s.reference for s in parts])),
+                quiet=quiet,
+                moved=abs(math.log(quiet / cal.baseline_ms)) > math.log1p(protocol.moved),
+                throttled=sum(s.throttled for s in parts),
+            )
+        )
+    return out
+
+
+def _shifts(y: FloatArray) -> FloatArray:
+    """(processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
+
+    y : (processes, candidates) logarithms, NaN where a process lacks a candidate. A process of one or two candidates tells
+    nothing of what is common to them, and is taken as it is: its shift would be their own deviation.
+    """
+    there = (~np.isnan(y)).sum(axis=1) >= SHARED
+    shift = np.zeros(len(y))
+    if there.sum() < 2:
+        return shift
+    for _ in range(5):
+        left = y - np.nanmean(y - shift[:, None], axis=0)
+        shift[there] = np.nanmedian(left[there], axis=1)
+        shift[there] -= shift[there].mean()
+    return shift

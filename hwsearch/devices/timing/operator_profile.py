@@ -1,0 +1,115 @@
+"""Operator tables: which kernels a search space can ask for, what each takes, and whether their sum is the whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsearch.devices import Workload
+from hwsearch.devices.operators import Profile, Signature, profile
+from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+from hwsearch.devices.timing.schedule import QUIET
+from hwsearch.devices.timing.statistics import two_way
+
+FloatArray = NDArray[np.float64]
+
+
+Tick = Callable[[float], None]
+
+
+#: how operators are measured, as the store names it
+PROTOCOL = "profile1: starts, 4 rounds x 50 runs"
+
+
+ROUNDS, RUNS = 4, 50
+
+
+#: rounds have one visit to the reference for so many others
+REFERENCE_EACH = 8
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What one signature takes, in ms, less what the profiler adds; never below zero.
+
+    low, high : quartiles over visits; visits : profiles in which it occurred
+    """
+
+    signature: Signature
+    ms: float
+    low: float
+    high: float
+    visits: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """Operators by signature id, measured together; reference_ms : the reference on the quiet host, under the profiler.
+
+    profiler_ms : what the profiler adds to each kernel
+    """
+
+    operators: dict[str, Operator]
+    reference_ms: float
+    profiler_ms: float
+
+
+def measure(
+    runtime: OnnxRuntime,
+    works: Sequence[Callable[[], Workload]],
+    reference: Callable[[], Workload],
+    rng: np.random.Generator,
+    *,
+    rounds: int = ROUNDS,
+    runs: int = RUNS,
+    reference_ms: float | None = None,
+    tick: Tick | None = None,
+) -> Session:
+    """Profile all workloads in interleaved rounds, the reference among them, and take the host's speed out.
+
+    The speed at each visit is what the logarithms of the profiles' totals say, each less its workload's own (`two_way`);
+    times are those at the quiet level. What the profiler adds to a kernel is measured, not fitted: the profiled inference
+    less the plain one, which is run in turn with it, over the number of kernels.
+    reference_ms : of an earlier session of this device, to whose speed all are brought
+    """
+    order = [
+        i
+        for _ in range(rounds)
+        for place, i in enumerate(rng.permutation(len(works)))
+        for i in ([len(works), i] if place % REFERENCE_EACH == 0 else [i])
+    ]
+    visits: list[list[tuple[Profile, int]]] = []
+    for done, i in enumerate(order):
+        work = (works[i] if i < len(works) else reference)()
+        visits.append([(profile(runtime, m, runs=runs), m.runs) for m in work.parts])
+        if tick is not None:
+            tick((done + 1) / len(order))
+    totals = np.array([sum(times * float(p.kernel_ms.sum()) for p, times in parts) for parts in visits])
+    effects, level = two_way(np.log(totals), np.array(order), len(works) + 1, 2 * REFERENCE_EACH + 1)
+    quiet = float(np.exp(effects[-1] + np.quantile(level, QUIET)))
+    speed = np.exp(level - np.quantile(level, QUIET)) * quiet / (reference_ms or quiet)
+    added = [
+        (float(p.kernel_ms.sum()) - p.whole_ms) / len(p.kernels) / s
+        for parts, s in zip(visits, speed, strict=True)
+        for p, _ in parts
+    ]
+    profiler = float(np.median(added))
+    seen: dict[str, Signature] = {}
+    times: dict[str, list[float]] = defaultdict(list)
+    for parts, s in zip(visits, speed, strict=True):
+        own: dict[str, list[float]] = defaultdict(list)
+        for p, _ in parts:
+            for kernel, ms in zip(p.kernels, p.kernel_ms, strict=True):
+                seen[kernel.signature.id] = kernel.signature
+                own[kernel.signature.id].append(float(ms) / s)
+        for k, values in own.items():
+            times[k].append(float(np.mean(values)))
+    operators = {}
+    for k, values in times.items():
+        low, middle, high = np.maximum(np.quantile(values, [0.25, 0.5, 0.75]) - profiler, 0.0)
+        operators[k] = Operator(seen[k], float(middle), float(low), float(high), len(values))
+    return Session(operators, quiet, profiler)

@@ -1,0 +1,210 @@
+"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hwsearch.devices.host import throttled
+from hwsearch.devices.runtimes.base import Session
+from hwsearch.devices.timing.calibration import Calibration
+from hwsearch.devices.timing.estimate import Timing, combine, unsettled
+from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.statistics import _load_effects, two_way
+from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
+
+#: loads a workload afresh
+Load = Callable[[], Session]
+
+
+#: share of the blocks in which the host is called quiet
+QUIET = 0.05
+
+
+# ---------------------------------------------------------------------- measuring
+class _Candidate:
+    """One model of a group: its loader, and every block that was timed."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.session: Session | None = None
+        self.runs_per_block = 1
+        self.blocks: list[tuple[int, int, list[float]]] = []  # (place in time, load, milliseconds)
+        self.failure: str | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.failure = str(error)
+        self.close()
+
+    def close(self) -> None:
+        if self.session is not None:
+            self.session.close()
+            self.session = None
+
+    def timed(self, runs: int) -> list[float]:
+        assert self.session is not None
+        times = self.session.time(runs)
+        if len(times) != runs or not all(math.isfinite(t) and t > 0 for t in times):
+            raise MeasurementError(
+                f"{runs} runs were asked for and the device answered {times[:5]}{' …' if len(times) > 5 else ''} ms.",
+                hint="Times must be as many as asked for, finite and positive.",
+            )
+        return times
+
+    def warm_up(self, p: Protocol) -> None:
+        """Load and run until three blocks in a row agree to 2 %, or the time for it is over."""
+        self.session = self.load()
+        best = min(self.timed(2))
+        runs = max(p.block_runs, math.ceil(p.block_ms / best))
+        spent, last = 0.0, [math.inf, 0.0]
+        while spent < p.warmup_ms:
+            times = self.timed(runs)
+            spent += sum(times)
+            last.append(float(np.median(times)))
+            if max(last[-3:]) <= 1.02 * min(last[-3:]):
+                break
+        self.runs_per_block = runs
+
+
+def anchors(candidates: int) -> int:
+    """How many loads of the reference take part in a group."""
+    return max(2, round(candidates / 10))
+
+
+def measure_process(
+    loads: Sequence[Load],
+    reference: Load,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    *,
+    tick: Callable[[float], None] | None = None,
+) -> list[Sample]:
+    """What this process finds of all candidates, measured together; one that fails has a `failure` and spoils nothing.
+
+    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
+    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
+    tick : told the share of the work done, after each round
+
+    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
+    """
+    p = protocol
+    candidates = [_Candidate(load) for load in loads]
+    fixed = [_Candidate(reference) for _ in range(anchors(len(loads)))]
+    quota, started, place = throttled(), time.monotonic(), 0
+    for load in range(p.loads):
+        alive = _load_all([*(c for c in candidates if c.failure is None), *fixed], fixed, p, rng)
+        for visit in range(p.visits):
+            for i in rng.permutation(len(alive)):
+                place = _visit(alive[i], place, load, fixed)
+            alive = [c for c in alive if c.session is not None]
+            if tick is not None:
+                tick((load * p.visits + visit + 1) / (p.loads * p.visits))
+            if time.monotonic() - started > p.budget_s * (load + 1) / p.loads:
+                break
+        for c in alive:
+            c.close()
+        if time.monotonic() - started > p.budget_s:
+            break
+    now = throttled()
+    cut = now - quota if now is not None and quota is not None else 0
+    return [replace(s, throttled=cut) for s in _samples([*candidates, *fixed], len(fixed))]
+
+
+def measure_group(
+    loads: Sequence[Load],
+    reference: Load,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    *,
+    calibration: Calibration | None = None,
+    tick: Callable[[float], None] | None = None,
+) -> list[Timing]:
+    """Measure all candidates in this process alone, as often as the protocol asks for processes; one `Timing` each.
+
+    Arguments and errors: see `measure_process`; calibration : to whose baseline values are brought, None takes this
+    group's own quiet level.
+    """
+    p = protocol
+    found: list[list[Sample]] = []
+    for k in range(p.processes[1]):
+        share = (lambda x, k=k: tick(min(1.0, (k + x) / p.processes[0]))) if tick is not None else None
+        found.append(measure_process(loads, reference, p, rng, tick=share))
+        if k + 1 >= p.processes[0] and not unsettled(combine(found, p, calibration), p):
+            break
+    return combine(found, p, calibration)
+
+
+def _load_all(
+    wanted: list[_Candidate], anchors: list[_Candidate], p: Protocol, rng: np.random.Generator
+) -> list[_Candidate]:
+    """Load and warm up in random order; those that can be run."""
+    for i in rng.permutation(len(wanted)):
+        _attempt(wanted[i], lambda c=wanted[i]: c.warm_up(p), anchors)  # type: ignore[misc]
+    return [c for c in wanted if c.session is not None]
+
+
+def _visit(c: _Candidate, place: int, load: int, anchors: list[_Candidate]) -> int:
+    """Time one block; returns the next place in time."""
+    if c.session is None:
+        return place
+    times = _attempt(c, lambda: c.timed(c.runs_per_block), anchors)
+    if times is None:
+        return place
+    c.blocks.append((place, load, times))
+    return place + 1
+
+
+def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) -> Any:
+    try:
+        return call()
+    except (HwsearchError, OSError) as error:
+        if c in anchors:
+            for other in anchors:
+                other.close()
+            if isinstance(error, DeviceError):
+                raise
+            raise MeasurementError(
+                f"the reference model failed: {error}", hint="Without it nothing can be compared; check the device."
+            ) from error
+        c.fail(error)
+        return None
+
+
+def _samples(everyone: list[_Candidate], n_anchors: int) -> list[Sample]:
+    """Samples of all but the last `n_anchors`, which are loads of the reference."""
+    n = len(everyone) - n_anchors
+    blocks = sorted(
+        (place, i, load, float(np.median(times)))
+        for i, c in enumerate(everyone)
+        if c.failure is None
+        for place, load, times in c.blocks
+    )
+    if not blocks:
+        return [Sample(failure=c.failure or "no block was timed.") for c in everyone[:n]]
+    who = np.array([b[1] for b in blocks])
+    when = np.array([b[2] for b in blocks])
+    y = np.log([b[3] for b in blocks])
+    label = np.minimum(who, n)  # the anchors are one model: they share one effect
+    _, level = two_way(y, label, n + 1, window=max(15, len(set(who.tolist()))))
+    left = y - level
+    loads = [_load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
+    anchor = np.concatenate(loads[n:])
+    effect = float(anchor.mean())
+    error = float(anchor.std(ddof=1) / math.sqrt(len(anchor)))
+    reference = math.exp(effect + float(np.median(level)))
+    quiet = math.exp(effect + float(np.quantile(level, QUIET)))
+    out = []
+    for c, found in zip(everyone[:n], loads[:n], strict=True):
+        if c.failure is not None:
+            out.append(Sample(failure=c.failure))
+            continue
+        times = [b[2] for b in c.blocks]
+        raw, minima = np.array([np.median(x) for x in times]), np.array([min(x) for x in times])
+        out.append(Sample(np.exp(found - effect), reference, error, quiet, raw, minima, np.concatenate(times)))
+    return out

@@ -1,0 +1,88 @@
+"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+FloatArray = NDArray[np.float64]
+
+
+# ---------------------------------------------------------------------- estimating
+def two_way(
+    y: FloatArray, who: NDArray[np.int64], n: int, window: int, *, rounds: int = 4
+) -> tuple[FloatArray, FloatArray]:
+    """(effect of each candidate (n,), level of the host at each block (m,)) of logarithms y (m,) in the order of time.
+
+    The host's level is the running median, over `window` blocks, of what the candidates' effects leave; the effects are
+    medians of what the level leaves; both are improved in turn (a median polish, Tukey 1977, along time).
+    """
+    effects = np.array([np.median(y[who == i]) if (who == i).any() else np.nan for i in range(n)])
+    level = np.zeros(len(y))
+    for _ in range(rounds):
+        level = _running_median(y - effects[who], window)
+        left = y - level
+        effects = np.array([np.median(left[who == i]) if (who == i).any() else np.nan for i in range(n)])
+    return effects, level
+
+
+def _running_median(values: FloatArray, window: int) -> FloatArray:
+    half = min(window // 2, len(values) - 1)
+    if half < 1:
+        return np.full(len(values), np.median(values))
+    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+
+
+def pooled_variance(own: FloatArray, freedom: FloatArray) -> tuple[float, float]:
+    """(common variance, how many degrees of freedom it is worth to one candidate) of sample variances (n,).
+
+    The empirical Bayes estimate of Smyth (2004, doi 10.2202/1544-6115.1027): the more alike the candidates' variances are
+    beyond what chance makes them differ, the more each is drawn to the common one; infinite when chance explains all.
+    """
+    use = (freedom > 0) & (own > 0)
+    if use.sum() < 3:
+        s, d = own[use], freedom[use]
+        return (float((s * d).sum() / d.sum()) if len(d) else 0.0), 0.0
+    half = freedom[use] / 2
+    e = np.log(own[use]) - special.digamma(half) + np.log(half)
+    excess = float(e.var(ddof=1) - special.polygamma(1, half).mean())
+    if excess <= 1e-3:
+        return float(np.exp(e.mean())), math.inf
+    prior = 2 * _inverse_trigamma(excess)
+    return float(np.exp(e.mean() + special.digamma(prior / 2) - math.log(prior / 2))), prior
+
+
+def _inverse_trigamma(y: float) -> float:
+    x = 0.5 + 1 / y
+    for _ in range(50):  # Newton on 1/trigamma, which is nearly linear
+        value = float(special.polygamma(1, x))
+        step = value * (1 - value / y) / float(special.polygamma(2, x))
+        x += step
+        if abs(step) < 1e-8 * x:
+            break
+    return x
+
+
+def moderated(own: float, freedom: float, pooled: float, prior: float) -> tuple[float, float]:
+    """(variance, degrees of freedom) of one candidate, drawn to the pooled variance as far as that is worth."""
+    if math.isinf(prior):
+        return pooled, math.inf
+    if freedom < 1:
+        return pooled, prior
+    return (prior * pooled + freedom * own) / (prior + freedom), prior + freedom
+
+
+def student(confidence: float, freedom: float) -> float:
+    """The two-sided quantile of Student's t; of the normal distribution when `freedom` is infinite."""
+    return float(
+        special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else special.stdtrit(freedom, (1 + confidence) / 2)
+    )
+
+
+def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
+    """Median of what is left of each load's blocks, in the order of the loads."""
+    return np.array([np.median(left[when == k]) for k in np.unique(when)])

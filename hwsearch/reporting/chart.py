@@ -1,0 +1,229 @@
+"""Geometry of the page's hand-made front: plain marks in pixels, for the template to draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from hwsearch.objectives.objective import Objective
+from hwsearch.reporting.data import DeviceReport
+from hwsearch.reporting.facts import Z90, limits, measured, named_points
+from hwsearch.reporting.genes import Layout, describe, layout
+from hwsearch.reporting.labels import nearest, place
+from hwsearch.reporting.words import axis_label, decimals, finite, interval, percent, plus_minus, scaled
+
+#: latency spans wider than this ratio get a logarithmic axis
+LOG_RATIO = 25.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One subnet: place, half-bars (NaN-free, zero when unknown), and its words, first line the name."""
+
+    x: float
+    y: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+    words: tuple[str, ...]
+    picked: bool = False
+
+
+@dataclass(frozen=True)
+class Name:
+    """A picked point's ring and its lines of text at (x, y), anchored ``start`` or ``end``, with a leader or none."""
+
+    ring: tuple[float, float]
+    lines: tuple[tuple[float, float, str, str], ...]
+    anchor: str
+    leader: tuple[float, float] | None
+
+
+@dataclass
+class Chart:
+    """One drawing of a front; all places in pixels of its view box."""
+
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    narrow: bool
+    x_title: str
+    y_title: str
+    x_ticks: list[tuple[float, str]] = field(default_factory=list)
+    y_ticks: list[tuple[float, str]] = field(default_factory=list)
+    stairs: str = ""
+    cloud: list[Mark] = field(default_factory=list)
+    random: list[Mark] = field(default_factory=list)
+    front: list[Mark] = field(default_factory=list)
+    names: list[Name] = field(default_factory=list)
+    limits: list[tuple[str, float, str]] = field(default_factory=list)
+
+
+class _Axis:
+    """Maps values to pixels, linearly or logarithmically."""
+
+    def __init__(self, low: float, high: float, start: float, stop: float, log: bool = False) -> None:
+        self.log = log
+        a, b = (math.log(low), math.log(high)) if log else (low, high)
+        pad = 0.05 * (b - a) or 0.05 * abs(a) or 1.0
+        self.a, self.b, self.start, self.stop = a - pad, b + pad, start, stop
+
+    def __call__(self, value: float) -> float:
+        v = math.log(value) if self.log else value
+        return round(self.start + (v - self.a) / (self.b - self.a) * (self.stop - self.start), 1)
+
+    def ticks(self, count: int) -> list[tuple[float, str]]:
+        if self.log:
+            values = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(math.exp(self.a), math.exp(self.b))
+            inside = [float(v) for v in values if self.a <= math.log(v) <= self.b]
+            return [(self(v), f"{v:g}") for v in inside]
+        steps = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(self.a, self.b)
+        inside = [float(v) for v in steps if self.a <= v <= self.b]
+        places = max((len(f"{v:.6f}".rstrip("0").split(".")[1]) for v in inside), default=0)
+        return [(self(v), f"{v:.{places}f}") for v in inside]
+
+
+def point_words(row: Any, title: str, metric: str, confidence: float, places: int, plan: Layout) -> tuple[str, ...]:
+    """Name, numbers with intervals and architecture of one measured subnet."""
+    spread = interval(row.latency_low, row.latency_high, places)
+    latency = f"latency {row.latency_ms:.{places}f} ms" + (f" ({100 * confidence:.0f} %: {spread})" if spread else "")
+    images = "test" if row.role == "validated" else "validation"
+    words = [title, f"{metric} {plus_minus(row.accuracy, row.accuracy_se)}{percent(metric)}, {images} data"]
+    words.append(latency)
+    if finite(row.macs):
+        words.append(f"{scaled(row.macs)} MACs" + (f", {scaled(row.params)} weights" if finite(row.params) else ""))
+    if row.genes:
+        words.append(describe(row.genes, plan))
+    return tuple(words)
+
+
+def build(
+    device: DeviceReport, objectives: Sequence[Objective], metric: str, *, width: int, height: int, narrow: bool
+) -> Chart:
+    """The chart of one device's front. width, height : of the view box, pixels."""
+    chart = Chart(
+        width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
+        f"latency on {device.name} (ms)", axis_label(metric),
+    )  # fmt: skip
+    cloud, random, front = measured(device), device.random_points.dropna(), device.front
+    bounds = limits(device, objectives, metric)
+    xs = np.concatenate([
+        cloud["latency_ms"], random["latency_ms"], front["latency_ms"], front["latency_low"], front["latency_high"],
+        [b.value for b in bounds if b.metric == "latency_ms"],
+    ])  # fmt: skip
+    half = Z90 * front["accuracy_se"].fillna(0.0)
+    ys = np.concatenate([
+        cloud["accuracy"], random["accuracy"], front["accuracy"] - half, front["accuracy"] + half,
+        [b.value for b in bounds if b.metric == "accuracy"],
+    ])  # fmt: skip
+    xs, ys = xs[np.isfinite(xs)], ys[np.isfinite(ys)]
+    if not (len(xs) and len(ys)):
+        return chart
+    log = bool(xs.min() > 0 and xs.max() / xs.min() > LOG_RATIO)
+    x = _Axis(float(xs.min()), float(xs.max()), chart.left, chart.right, log)
+    y = _Axis(float(ys.min()), float(ys.max()), chart.bottom, chart.top)
+    chart.x_ticks, chart.y_ticks = x.ticks(5 if narrow else 9), y.ticks(6 if narrow else 8)
+
+    places = latency_places(device)
+    plan = layout([*device.points["genes"], *front["genes"]])
+    on_front = set(front["arch_id"])
+    names = {a: p for p in named_points(device) for a in [p.arch_id]}
+    roles = {
+        "profile": "profiled",
+        "search": "found by the search",
+        "random": "drawn at random",
+        "validated": "validated",
+    }
+    for row in cloud.itertuples():
+        if row.arch_id not in on_front and row.role != "random":
+            title = f"{row.arch_id}, {roles[row.role]}, not on the front"
+            words = point_words(row, title, metric, device.confidence, places, plan)
+            chart.cloud.append(_mark(row, x, y, words, bars=False))
+    for row in random.itertuples():
+        words = (
+            "random subnet",
+            f"{metric} {row.accuracy:.1f}{percent(metric)}, validation data",
+            f"latency {row.latency_ms:.{places}f} ms",
+        )
+        chart.random.append(_mark(row, x, y, words, bars=False))
+    for i, row in enumerate(front.itertuples(), 1):
+        named = names.get(row.arch_id)
+        title = (
+            f"{named.letters}: {', '.join(named.labels)}, {row.arch_id}"
+            if named
+            else f"{row.arch_id}, point {i} of the front"
+        )
+        words = point_words(row, title, metric, device.confidence, places, plan)
+        chart.front.append(replace(_mark(row, x, y, words), picked=named is not None))
+    chart.stairs = _stairs(chart)
+    for b in bounds:
+        chart.limits.append(("x", x(b.value), b.text) if b.metric == "latency_ms" else ("y", y(b.value), b.text))
+    _add_names(chart, [(x(p.latency_ms), y(p.accuracy), p.letters, p.labels) for p in names.values()])
+    return chart
+
+
+def latency_places(device: DeviceReport) -> int:
+    """Decimals of this device's latencies, from the width of the front's intervals."""
+    frame = device.front if len(device.front) else measured(device)
+    return decimals((frame["latency_high"] - frame["latency_low"]) / 2, frame["latency_ms"])
+
+
+def _mark(row: Any, x: _Axis, y: _Axis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
+    latency, accuracy = float(row.latency_ms), float(row.accuracy)
+    px, py = x(latency), y(accuracy)
+    left, right, top, bottom = px, px, py, py
+    if bars:
+        low, high, se = (float(getattr(row, k)) for k in ("latency_low", "latency_high", "accuracy_se"))
+        left, right = (x(low) if finite(low) else px), (x(high) if finite(high) else px)
+        if finite(se):
+            top, bottom = y(accuracy + Z90 * se), y(accuracy - Z90 * se)
+    return Mark(px, py, left, right, top, bottom, words)
+
+
+def _stairs(chart: Chart) -> str:
+    """SVG path of the front's staircase, on to the right edge."""
+    if not chart.front:
+        return ""
+    first, *rest = chart.front
+    return f"M{first.x} {first.y}" + "".join(f"H{m.x}V{m.y}" for m in rest) + f"H{chart.right}"
+
+
+def _occupied(chart: Chart) -> list[tuple[float, float]]:
+    """Places that names should leave free: marks, samples of the bars and of the limits."""
+    spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]
+    spots += [(m.x, float(y)) for m in chart.front for y in np.linspace(m.top, m.bottom, 7)]
+    for axis, at, _ in chart.limits:
+        if axis == "x":
+            spots += [(at, float(y)) for y in np.linspace(chart.top, chart.bottom, 30)]
+        else:
+            spots += [(float(x), at) for x in np.linspace(chart.left, chart.right, 30)]
+    return spots
+
+
+def _add_names(chart: Chart, points: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> None:
+    entries = []
+    for px, py, letters, labels in points:
+        if chart.narrow:
+            lines = [(letters, "")]
+        else:
+            lines = [(k, w if len(w) <= 42 else w[:41] + "…") for k, w in zip(letters.split(", "), labels, strict=True)]
+        entries.append(((px, py), lines))
+    sizes = [(max(12.0 + 7.0 * len(a + b) for a, b in lines), 17.0 * len(lines)) for _, lines in entries]
+    spots = np.array(_occupied(chart)).reshape(-1, 2)
+    box = (chart.left + 2, chart.top, chart.right, chart.bottom - 2)
+    for (ring, lines), label in zip(entries, place([e[0] for e in entries], sizes, spots, box), strict=True):
+        before = label.left + label.width / 2 < ring[0] - 4
+        tx = label.left + (label.width - 2 if before else 2)
+        text = tuple((round(tx, 1), round(label.top + 13 + 17 * k, 1), a, b) for k, (a, b) in enumerate(lines))
+        leader = nearest(label, ring) if label.leader else None
+        end = (round(leader[0], 1), round(leader[1], 1)) if leader else None
+        chart.names.append(Name(ring, text, "end" if before else "start", end))

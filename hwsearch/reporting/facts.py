@@ -1,0 +1,159 @@
+"""What the numbers say: the largest subnet, the knee, limits, and the one sentence a device."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwsearch.objectives.objective import Objective
+from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.words import finite, percent
+
+#: half width, in standard errors, of an interval that covers 90 % of a normal distribution
+Z90 = 1.6449
+
+
+def measured(device: DeviceReport) -> pd.DataFrame:
+    """The points that have both accuracy and latency, each subnet once: its validation, or what came last before it."""
+    p = device.points
+    p = p[np.isfinite(p["accuracy"]) & np.isfinite(p["latency_ms"])]
+    order = np.argsort(p["role"].to_numpy() == "validated", kind="stable")
+    last = p.iloc[order].drop_duplicates("arch_id", keep="last").index
+    return p[p.index.isin(last)]
+
+
+def largest(device: DeviceReport) -> pd.Series | None:
+    """The measured point with the most MACs; None when no point has MACs."""
+    p = measured(device)
+    p = p[np.isfinite(p["macs"])]
+    if p.empty:
+        return None
+    return p.iloc[int(np.argmax(p["macs"].to_numpy()))]
+
+
+@dataclass(frozen=True)
+class AxisLimit:
+    """A limit on one axis of the front: ``latency_ms`` or ``accuracy``, absolute."""
+
+    metric: str
+    value: float
+    text: str
+
+
+def limits(device: DeviceReport, objectives: Sequence[Objective], metric: str = "top-1") -> list[AxisLimit]:
+    """The limits that hold on this device and have an axis; a share of the largest becomes absolute."""
+    found = []
+    top = largest(device)
+    for o in objectives:
+        if o.limit is None or o.device not in (None, device.name) or o.metric not in ("latency_ms", "accuracy"):
+            continue
+        if o.limit.relative and top is None:
+            continue
+        bound = o.limit.resolve(float(top[o.metric]) if top is not None else None)
+        unit = " ms" if o.metric == "latency_ms" else percent(metric)
+        sign = "≤" if bound.op == "<=" else "≥"
+        note = f" ({100 * o.limit.value:g} % of the largest)" if o.limit.relative else ""
+        found.append(AxisLimit(o.metric, bound.value, f"limit {sign} {bound.value:.3g}{unit}{note}"))
+    return found
+
+
+def pick_letters(device: DeviceReport) -> list[str]:
+    """A, B, …, Z, AA, …: the short names of the picks, in order."""
+    letters = string.ascii_uppercase
+    return [(letters[i // 26 - 1] if i >= 26 else "") + letters[i % 26] for i in range(len(device.picks))]
+
+
+@dataclass(frozen=True)
+class NamedPoint:
+    """One architecture that one or several picks chose."""
+
+    arch_id: str
+    letters: str
+    labels: tuple[str, ...]
+    latency_ms: float
+    accuracy: float
+
+
+def named_points(device: DeviceReport) -> list[NamedPoint]:
+    """The picked architectures, each once, with all their names; those without numbers are left out."""
+    grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for letter, pick in zip(pick_letters(device), device.picks, strict=True):
+        grouped.setdefault(str(pick.get("arch_id")), []).append((letter, pick))
+    points = []
+    for arch_id, entries in grouped.items():
+        first = entries[0][1]
+        if finite(first.get("latency_ms")) and finite(first.get("accuracy")):
+            names = tuple(pretty_label(str(p.get("label", ""))) for _, p in entries)
+            letters = ", ".join(letter for letter, _ in entries)
+            points.append(NamedPoint(arch_id, letters, names, float(first["latency_ms"]), float(first["accuracy"])))
+    return points
+
+
+def pretty_label(text: str) -> str:
+    """``latency_ms <= 0.5`` → ``latency ≤ 0.5 ms``; other labels as they are."""
+    match = re.fullmatch(r"\s*(\w+?)_(ms|mib|mj)\s*(<=|>=)\s*([\d.eE+-]+)\s*", text)
+    if match:
+        unit = {"ms": "ms", "mib": "MiB", "mj": "mJ"}[match[2]]
+        return f"{match[1].replace('_', ' ')} {_sign(match[3])} {match[4]} {unit}"
+    return text.replace("<=", "≤").replace(">=", "≥")
+
+
+def _sign(op: str) -> str:
+    return "≤" if op == "<=" else "≥"
+
+
+def knee(device: DeviceReport) -> dict[str, Any] | None:
+    """The pick whose label says knee."""
+    return next((p for p in device.picks if "knee" in str(p.get("label", "")).lower()), None)
+
+
+def headline(device: DeviceReport, report: ReportData) -> str:
+    """What follows "On DEVICE, ": how many points, and what the knee costs and gives against the largest."""
+    n = len(device.front)
+    if n == 0:
+        return "no subnet was validated yet."
+    count = f"{n} measured subnets are Pareto-optimal" if n > 1 else "one measured subnet is Pareto-optimal"
+    tail = _against_largest(device, report)
+    return f"{count}; {tail}." if tail else f"{count}."
+
+
+def _against_largest(device: DeviceReport, report: ReportData) -> str:
+    pick, top = knee(device), largest(device)
+    if pick is None or top is None or not (finite(pick.get("accuracy")) and finite(pick.get("latency_ms"))):
+        return ""
+    card = report.supernet.get("macs_range") or (None, None)
+    whole = finite(card[1]) and float(top["macs"]) >= 0.999 * float(card[1])
+    name = "the largest" if whole else "the largest that was measured"
+    if str(pick.get("arch_id")) == top["arch_id"]:
+        return f"the knee is {name} itself"
+    ratio = float(top["latency_ms"]) / float(pick["latency_ms"])
+    low = float(top["latency_low"]) / _number(pick.get("latency_high"))
+    high = float(top["latency_high"]) / _number(pick.get("latency_low"))
+    span = f" ({low:.1f}–{high:.1f})" if math.isfinite(low) and math.isfinite(high) else ""
+    faster = f"is {ratio:.1f}×{span} faster than {name}"
+    if top["role"] != "validated":
+        return f"the knee {faster}"  # the largest's accuracy is on validation images: no difference to tell
+    loss = float(top["accuracy"]) - float(pick["accuracy"])
+    error = math.hypot(float(top["accuracy_se"]), _number(pick.get("accuracy_se")))
+    verb = "loses" if loss >= 0 else "gains"
+    spread = f" ± {error:.1f}" if math.isfinite(error) else ""
+    return f"the knee {verb} {abs(loss):.1f}{spread} points of {report.metric} and {faster}"
+
+
+def _number(value: Any) -> float:
+    return float(value) if finite(value) else math.nan
+
+
+def kendall(x: Any, y: Any) -> float:
+    """Kendall's tau-b (Kendall, 1945) of two arrays (n,); NaN when one of them does not vary."""
+    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    sa, sb = (np.sign(np.subtract.outer(v, v))[np.triu_indices(len(v), 1)] for v in (a, b))
+    scale = math.sqrt(float((sa**2).sum()) * float((sb**2).sum()))
+    return float((sa * sb).sum()) / scale if scale else math.nan

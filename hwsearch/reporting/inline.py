@@ -1,0 +1,53 @@
+"""Matplotlib figures as SVG inside a page: no outside reference, no clashing id, colours that follow the theme."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from hwsearch.reporting.style import THEME, style
+
+_HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"(?P<box>[^\"]+)\"[^>]*>", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_EMPTY = re.compile(r"<(\w+)([^<>]*?)/>")
+
+
+def inline_svg(figure: Figure, key: str, description: str) -> Markup:
+    """The figure as one ``<svg>`` element.
+
+    key : prefix that keeps ids apart on one page (letters, digits, dashes); description : read out instead of the drawing
+    """
+    stream = io.StringIO()
+    with style():
+        figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
+    text = stream.getvalue()
+    head = _HEAD.match(text)
+    assert head is not None  # matplotlib always writes one
+    body = text[head.end() :]
+    body = _COMMENT.sub("", _METADATA.sub("", body))
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', body)
+    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{key}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", body)
+    body = _COLOUR.sub(_variable, body)
+    body = _EMPTY.sub(r"<\1\2></\1>", body)
+    body = re.sub(r"\n\s*", "\n", body)
+    width = float(head["box"].split()[2])
+    label = escape(description)
+    return Markup(
+        f'<svg viewBox="{head["box"]}" style="max-width: {width * 1.42:.0f}px" role="img" aria-label="{label}">{body.strip()}'
+    )
+
+
+def _variable(match: re.Match[str]) -> str:
+    known = THEME.get(match[0])
+    return f"var(--{known[0]})" if known else match[0]
+
+
+def theme_css(dark: bool) -> str:
+    """CSS custom properties of the palette, for light or dark paper."""
+    return " ".join(f"--{name}: {night if dark else day};" for day, (name, night) in THEME.items())

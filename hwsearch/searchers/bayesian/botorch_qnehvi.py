@@ -1,0 +1,127 @@
+"""BoTorch's batches by expected hypervolume improvement, as a rival made by others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from hwsearch.errors import SearchError
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import reference_point
+from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch.searchers.bayesian.parego import MOST
+from hwsearch.searchers.predicted.rounds import RoundSearcher
+from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import distinct
+
+#: measured architectures whose neighbours are candidates
+PARENTS = 10
+
+
+class BotorchQnehviSearcher(RoundSearcher):
+    """Noisy expected hypervolume improvement (Daulton, Balandat, Bakshy 2021, arXiv 2105.08195) as BoTorch implements it,
+    with its logarithm (Ament et al. 2023, arXiv 2310.20708), and of one objective noisy expected improvement.
+
+    BoTorch's own Gaussian processes on the space's encoding, fitted anew for each round with its defaults; the batch is
+    chosen one by one from a pool: neighbours of the best measured, the rest uniform. Limits are outcome constraints.
+
+    start : uniform first sample; pool : candidates a round; draws : posterior draws
+
+    Raises SearchError without the package botorch.
+    """
+
+    name: ClassVar[str] = "botorch-qnehvi"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Iterable[Objective | str],
+        seed: int = 0,
+        *,
+        start: int = 20,
+        pool: int = 500,
+        draws: int = 64,
+    ) -> None:
+        super().__init__(space, objectives, seed, start, 1, pool=pool, draws=draws)
+        if pool < 2 or draws < 1:
+            raise SearchError(f"pool={pool} and draws={draws} do not work.", hint="Use at least 2 and 1.")
+        if find_spec("botorch") is None:
+            raise SearchError(
+                "botorch-qnehvi needs the package botorch, which is not installed.",
+                hint="pip install 'hwsearch[botorch]', or use 'qnehvi'.",
+            )
+        self._pool, self._draws = pool, draws
+
+    def _next_round(self, n: int) -> IntArray:
+        from botorch.optim import optimize_acqf_discrete
+
+        complete = np.flatnonzero(~np.isnan(self.values).any(axis=1))
+        if len(complete) > MOST:
+            complete = np.sort(complete[self._ranking(self.values[complete], MOST)])
+        rows, values = self.rows[complete], self.values[complete]
+        candidates = self._candidates(rows, values, n)
+        if len(candidates) <= n:
+            return candidates
+        points = torch.from_numpy(np.asarray(self.space.encode_array(candidates), dtype=np.float64))
+        seed = self._seed()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            with warnings.catch_warnings():  # a constant objective is no news
+                warnings.simplefilter("ignore")
+                acquisition = self._acquisition(rows, values, seed)
+            found, _ = optimize_acqf_discrete(acquisition, q=n, choices=points, max_batch_size=256, unique=True)
+        place = {row.tobytes(): i for i, row in enumerate(points.numpy())}
+        return candidates[[place[row.tobytes()] for row in found.numpy()]]
+
+    def _candidates(self, rows: IntArray, values: FloatArray, n: int) -> IntArray:
+        """New rows (at least n, if there are so many), half of them neighbours of the best measured."""
+        wanted = max(self._pool, 2 * n)
+        near = [self.space.neighbours_array(row) for row in rows[self._ranking(values, PARENTS)]]
+        near_rows = distinct(np.concatenate(near))
+        near_rows = self.rng.permutation(near_rows[self._is_new(near_rows)])[: wanted // 2]
+        uniform = self.space.collect_array(
+            wanted - len(near_rows),
+            lambda m: self.space.sample_array(m, self.rng),
+            self.is_known_array,
+        )
+        return distinct(np.concatenate([near_rows, uniform]))
+
+    def _acquisition(self, rows: IntArray, values: FloatArray, seed: int) -> Any:
+        """BoTorch's acquisition function on the measured rows; every objective is maximised."""
+        from botorch import fit_gpytorch_mll
+        from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+        from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+        from botorch.models import ModelListGP, SingleTaskGP
+        from botorch.models.transforms import Standardize
+        from botorch.sampling import SobolQMCNormalSampler
+        from gpytorch.mlls import SumMarginalLogLikelihood
+
+        x = torch.from_numpy(np.asarray(self.space.encode_array(rows), dtype=np.float64))
+        gains = torch.from_numpy(-self.costs(values))
+        model = ModelListGP(
+            *(SingleTaskGP(x, column[:, None], outcome_transform=Standardize(m=1)) for column in gains.unbind(1))
+        )
+        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
+        sampler = SobolQMCNormalSampler(torch.Size([self._draws]), seed=seed)
+        constraints = [
+            _excess(j, o.sign, o.limit.op, o.limit.value) for j, o in enumerate(self.objectives) if o.limit is not None
+        ]
+        if len(self.objectives) == 1:
+            return qLogNoisyExpectedImprovement(
+                model, x, sampler=sampler, constraints=constraints or None, prune_baseline=True
+            )
+        reference = -self.costs(reference_point(values, self.objectives)[None, :])[0]
+        return qLogNoisyExpectedHypervolumeImprovement(
+            model, reference.tolist(), x, sampler=sampler, constraints=constraints or None, prune_baseline=True
+        )
+
+
+def _excess(column: int, sign: float, op: str, limit: float) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Draws (..., m) of gains, minus the costs, to what is above 0 where the limit is not met."""
+    turn = 1.0 if op == "<=" else -1.0
+    return lambda draws: turn * (-sign * draws[..., column] - limit)

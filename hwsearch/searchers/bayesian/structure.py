@@ -1,0 +1,267 @@
+"""What architectures of a space have in common, as the parts of a kernel: genes, places, counts, slots, descriptors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch.spaces import SearchSpace
+
+#: blocks of features by name, (n, columns) each
+Features = dict[str, FloatArray]
+#: effects of genes of one kind that are this many places apart are correlated by 1/e
+REACH = 2.0
+#: scales of the kernels that decay with the share of genes that differ
+SCALES = {"near": 0.5, "far": 2.0}
+_NUMBERED = re.compile(r"(.*)\[(\d+)\]")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A part that is linear in a block of features: effects with prior covariance map @ map.T.
+
+    block : which features; map : (columns of the block, q)
+    """
+
+    name: str
+    block: str
+    map: FloatArray
+
+
+@dataclass(frozen=True)
+class Curved:
+    """A part that is not linear: ``rbf`` exp(-d²/scale), ``rough`` exp(-d/scale), ``pairs`` (x·y)², of a block of inputs."""
+
+    name: str
+    block: str
+    kind: str
+    scale: float = 1.0
+
+
+class Structure:
+    """The features of a space's architectures and the parts of a kernel on them.
+
+    known : rows (n, genes) to (n, columns), what is known of architectures without measuring: costs, predictions of
+        other devices, facts of the space
+    earlier : the same of what was measured before elsewhere, whose weight is found for itself
+    sample : rows (n, genes) by which features are centred and parts brought to unit variance
+
+    Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
+    Genes of two kinds at one place make a slot.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        sample: IntArray,
+        known: Callable[[IntArray], FloatArray] | None = None,
+        earlier: Callable[[IntArray], FloatArray] | None = None,
+    ) -> None:
+        self.space = space
+        self._facts = {name: f for name, f in (("known", known), ("earlier", earlier)) if f is not None}
+        self._index()
+        self.linear = self._gene_parts() + self._slot_parts()
+        self.curved = [
+            Curved("genes near", "genes", "rbf", SCALES["near"]),
+            Curved("genes far", "genes", "rbf", SCALES["far"]),
+            Curved("genes rough", "genes", "rough"),
+            Curved("pairs", "genes", "pairs"),
+        ]
+        if self._counts.shape[1] < self._counts.shape[0]:
+            self.curved.append(Curved("counts curved", "counts", "rbf", 0.1))
+        raw = self._raw(sample)
+        self._centre = {name: block.mean(axis=0) for name, block in raw.items()}
+        self._spread = {}
+        for name in self._facts:
+            spread = raw[name].std(axis=0)
+            self._spread[name] = np.where(spread > 1e-9 * (1 + np.abs(self._centre[name])), spread, np.inf)
+            self.linear.append(Linear(name, name, np.eye(raw[name].shape[1])))
+            self.curved.append(Curved(f"{name} curved", name, "rbf", 2.0))
+        self.scale: dict[str, float] = {}
+        features = self.features(sample)
+        self._normalise(features)
+
+    # ------------------------------------------------------------------ construction
+    def _index(self) -> None:
+        space = self.space
+        kinds, places = [], []
+        for choice in space.choices:
+            match = _NUMBERED.fullmatch(choice.name)
+            kinds.append(match[1] if match else repr(choice.values))
+            places.append(int(match[2]) if match else 0)
+        self._gene_kind, self._gene_place = kinds, np.array(places)
+        gene, value = space.columns
+        keys = [(kinds[g], v) for g, v in zip(gene.tolist(), value.tolist(), strict=True)]
+        self._counts = _membership(keys)
+
+    def _gene_parts(self) -> list[Linear]:
+        """Effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
+        (gene, value), sizes = self.space.columns, self.space.sizes
+        columns, genes = len(gene), len(sizes)
+        parts = [Linear("values", "values", np.eye(columns))]
+        on = np.zeros((columns, genes))
+        on[np.arange(columns), gene] = 1.0
+        if (self.space.canonical(np.zeros((1, genes), dtype=np.int64)) < 0).any():
+            parts.append(Linear("switched on", "values", on))
+        trend = on * ((value + 1) / sizes[gene])[:, None]
+        trend[:, [not c.ordinal for c in self.space.choices]] = 0.0
+        if trend.any():
+            parts.append(Linear("trends", "values", trend))
+        if self._counts.shape[1] < columns:
+            parts.append(Linear("counts", "values", self._counts))
+            distance = np.abs(self._gene_place[:, None] - self._gene_place)
+            if distance.any():
+                kinds = np.array(self._gene_kind)
+                near = _root((kinds[:, None] == kinds) * np.exp(-distance / REACH))
+                alike = (self._counts @ self._counts.T) * np.exp(-distance[np.ix_(gene, gene)] / REACH)
+                parts.append(Linear("values alike", "values", _root(alike)))
+                if trend.any():
+                    parts.append(Linear("trends alike", "values", trend @ near))
+        return parts
+
+    def _slot_parts(self) -> list[Linear]:
+        """Effects of the pairs of values of two genes in one slot: free, alike at near places, the same at all."""
+        by_kind: dict[str, dict[int, int]] = {}
+        for g, (kind, place) in enumerate(zip(self._gene_kind, self._gene_place.tolist(), strict=True)):
+            by_kind.setdefault(kind, {})[place] = g
+        slots: list[tuple[str, int, int, int, int, int]] = []
+        for one, two in combinations(by_kind, 2):
+            a, b = by_kind[one], by_kind[two]
+            if len(a) > 1 and set(a) == set(b):
+                slots += [
+                    (f"{one} {two}", place, a[place], b[place], i, j)
+                    for place in sorted(a)
+                    for i in range(self.space.sizes[a[place]])
+                    for j in range(self.space.sizes[b[place]])
+                ]
+        # the two columns of the one-hot encoding
+        genes, values = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
+        self._slots = np.concatenate([[0], np.cumsum(self.space.sizes)])[genes] + values
+        if not slots:
+            return []
+        counts = _membership([(slot[0], slot[4], slot[5]) for slot in slots])
+        place = np.array([slot[1] for slot in slots])
+        alike = (counts @ counts.T) * np.exp(-np.abs(place[:, None] - place) / REACH)
+        return [
+            Linear("slots", "slots", np.eye(len(slots))),
+            Linear("slots alike", "slots", _root(alike)),
+            Linear("slot counts", "slots", counts),
+        ]
+
+    def _normalise(self, features: Features) -> None:
+        """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
+        for part in self.linear:
+            z = features[part.block] @ part.map
+            self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
+        for curved, matrix in zip(self.curved, self.curves(features, features), strict=True):
+            self.scale[curved.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
+        self.linear = [part for part in self.linear if self.scale[part.name]]
+        self.curved = [part for part in self.curved if self.scale[part.name]]
+
+    @property
+    def names(self) -> list[str]:
+        """The parts, linear ones first."""
+        return [part.name for part in self.linear] + [part.name for part in self.curved]
+
+    # ------------------------------------------------------------------ features
+    def _raw(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
+        gene, value = self.space.columns
+        onehot = rows[:, gene] == value
+        out = {"values": onehot.astype(precision)}
+        if self._slots.size:
+            one, two = self._slots
+            out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
+        for name, describe in self._facts.items():
+            out[name] = np.asarray(describe(rows), dtype=np.float64).reshape(len(rows), -1)
+        return out
+
+    def features(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
+        """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``, ``earlier``; ``genes``, ``counts``."""
+        out = self._raw(rows, precision)
+        genes = math.sqrt(len(self.space.sizes))
+        out["genes"] = out["values"] * precision(1.0 / genes)
+        out["counts"] = out["values"] @ (self._counts / genes**2).astype(precision)
+        out["values"] = out["values"] - self._centre["values"].astype(precision)
+        if "slots" in out:
+            out["slots"] -= self._centre["slots"].astype(precision)
+        for name in self._facts:
+            scaled = (out[name] - self._centre[name]) / self._spread[name] / math.sqrt(out[name].shape[1])
+            out[name] = scaled.astype(precision)
+        return out
+
+    # ------------------------------------------------------------------ kernels
+    @staticmethod
+    def _products(a: Features, b: Features, block: str) -> tuple[FloatArray, FloatArray]:
+        """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
+        x, y = a[block], b[block]
+        inner = x @ y.T
+        square = inner * inner.dtype.type(-2.0)
+        square += (x**2).sum(axis=1)[:, None]
+        square += (y**2).sum(axis=1)
+        return inner, np.maximum(square, 0.0, out=square)
+
+    @staticmethod
+    def _curve(part: Curved, inner: FloatArray, square: FloatArray, out: FloatArray) -> None:
+        """A curved part's kernel (n, k), not scaled."""
+        if part.kind == "pairs":
+            np.multiply(inner, inner, out=out)
+            return
+        exponent = np.sqrt(square, out=out) if part.kind == "rough" else square
+        np.multiply(exponent, out.dtype.type(-1.0 / part.scale), out=out)
+        np.exp(out, out=out)
+
+    def curves(self, a: Features, b: Features) -> FloatArray:
+        """The kernels (curved parts, n, k), not scaled."""
+        shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
+        out = np.empty((len(self.curved), len(a["genes"]), len(b["genes"])), dtype=a["genes"].dtype)
+        for part, kernel in zip(self.curved, out, strict=True):
+            self._curve(part, *shared[part.block], kernel)
+        return out
+
+    def stack(self, a: Features, b: Features) -> FloatArray:
+        """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
+        return np.array(list(self._kernels(a, b)))
+
+    def average(self, features: Features) -> FloatArray:
+        """The mean of the parts' scaled kernels (n, n)."""
+        total = np.zeros((len(features["genes"]),) * 2)
+        for kernel in self._kernels(features, features):
+            total += kernel
+        return total / len(self.names)
+
+    def _kernels(self, a: Features, b: Features) -> Iterator[FloatArray]:
+        for part in self.linear:
+            yield self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T
+        for curved, curve in zip(self.curved, self.curves(a, b), strict=True):
+            yield self.scale[curved.name] * curve
+
+    def own_curves(self, features: Features) -> FloatArray:
+        """The curved kernels of each row with itself (curved parts, n), not scaled."""
+        out = np.empty((len(self.curved), len(features["genes"])), dtype=features["genes"].dtype)
+        for own, part in zip(out, self.curved, strict=True):
+            own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
+        return out
+
+
+def _membership(keys: Sequence[Hashable]) -> FloatArray:
+    """(n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
+    place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
+    out = np.zeros((len(keys), len(place)))
+    out[np.arange(len(keys)), [place[key] for key in keys]] = 1.0
+    return out
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """A matrix whose product with its transpose is the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _inverse(variance: float) -> float:
+    return 1.0 / variance if variance > 1e-10 else 0.0

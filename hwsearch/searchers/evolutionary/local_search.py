@@ -1,0 +1,72 @@
+"""Local search: measure all neighbours of the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwsearch.errors import SearchError
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.base import IntArray, Searcher
+from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
+from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import RowSet
+
+
+class LocalSearchSearcher(Searcher):
+    """Local search (White, Nolen, Savani 2020, arXiv 2005.02960).
+
+    From the best of a first sample to its best neighbour, and so on; where no neighbour is better, it starts again
+    from a new sample. With several objectives it goes from the members of the run's front, the least crowded first.
+    Failed measurements are never gone from; limits rank first.
+
+    start : uniform architectures at the beginning of a run
+    """
+
+    name: ClassVar[str] = "local-search"
+
+    def __init__(
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, start: int = 10
+    ) -> None:
+        super().__init__(space, objectives, seed, start=start)
+        if start < 1:
+            raise SearchError(f"start={start} gives nothing to start from.", hint="Use at least 1.")
+        self._start = start
+        self._since = 0  # position in `evaluated` where the present run began
+        self._left = start  # how many of its first sample have not been asked
+
+    def _propose(self, n: int) -> IntArray:
+        first = self._sample(min(n, self._left))
+        if len(first) == n:
+            return first
+        near = self._near(n - len(first))
+        missing = n - len(first) - len(near)
+        if missing and not self._pending:  # a local optimum: every neighbour is known
+            self._since, self._left = len(self._told), self._start
+            return np.concatenate([first, near, self._sample(min(missing, self._start))])
+        return np.concatenate([first, near])
+
+    def _sample(self, n: int) -> IntArray:
+        self._left -= n
+        return self.space.sample_array(n, self.rng)
+
+    def _near(self, n: int) -> IntArray:
+        """Unknown neighbours of the run's best, in random order; of as many front members as n needs."""
+        rows, values = self.rows_at(slice(self._since, None)), self.values[self._since :]
+        found = RowSet(self.space.sizes)
+        rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))
+        best = [i for i in np.lexsort((-crowding, rank)) if rank[i] == rank.min() and not np.isnan(values[i]).any()]
+        for i in best:
+            near = self.rng.permutation(self.space.neighbours_array(rows[i]))
+            found.add(near[~self.is_known_array(near)])
+            if len(found) >= n:
+                break
+        return found.rows[:n].astype(np.int64)
+
+    def _extra_state(self) -> dict[str, Any]:
+        return {"since": self._since, "left": self._left}
+
+    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+        self._since, self._left = int(extra["since"]), int(extra["left"])

@@ -1,0 +1,95 @@
+"""Optuna's CMA-ES, for one objective on ordinal genes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+import optuna
+from optuna.distributions import IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler
+from optuna.trial import TrialState
+
+from hwsearch.errors import SearchError
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch.searchers.optuna.base import OptunaSearcher
+from hwsearch.spaces import SearchSpace
+
+
+class OptunaCmaesSearcher(OptunaSearcher):
+    """CMA-ES (Hansen and Ostermeier 2001; integers by a margin: Hamano et al. 2022, arXiv 2205.13482) as Optuna
+    implements it. Genes are integers, in their order; the search is rebuilt from what was told for each ask.
+
+    start : how many architectures are sampled uniformly first
+
+    The objective's limit is met by what is good, and so needs no care; one against the objective's direction would.
+    Raises SearchError for that, for several objectives, for genes that are not ordinal or have a condition, and without
+    the package cmaes.
+    """
+
+    name: ClassVar[str] = "optuna-cmaes"
+
+    def __init__(
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, start: int = 10
+    ) -> None:
+        super().__init__(space, objectives, seed, start=start)
+        if len(self.objectives) > 1:
+            raise SearchError(
+                f"CMA-ES takes one objective, not {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
+            )
+        limit = self.objectives[0].limit
+        if limit is not None and (limit.op == "<=") != (self.objectives[0].direction == "min"):
+            raise SearchError(
+                f"CMA-ES takes no limit against the direction: {self._objective_texts()[0]}.", hint="Use 'optuna-tpe'."
+            )
+        unfit = [c.name for c in space.choices if not c.ordinal or c.when is not None]
+        if unfit:
+            raise SearchError(
+                f"CMA-ES needs ordinal genes without conditions, and {unfit[0]!r} is none.",
+                hint="Use 'optuna-tpe' or 'regularised-evolution'.",
+            )
+        if find_spec("cmaes") is None:
+            raise SearchError(
+                "CMA-ES needs the package cmaes, which is not installed.", hint="pip install 'hwsearch[cmaes]'"
+            )
+        self._start = start
+        self._distributions = {c.name: IntDistribution(0, len(c.values) - 1) for c in space.choices}
+        varied = [i for i in range(len(space.choices)) if space.sizes[i] > 1]
+        self._varied = np.array(
+            sorted(varied, key=lambda i: space.names[i]), dtype=np.int64
+        )  # what Optuna searches over, in its order
+        self._size = 4 + int(3 * math.log(max(len(self._varied), 1)))
+
+    def _constraints(self, values: FloatArray) -> dict[str, float] | None:
+        return None  # the sampler would warn that it does not use them
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        return CmaEsSampler(
+            seed=seed,
+            n_startup_trials=self._start,
+            warn_independent_sampling=False,
+            with_margin=True,
+            popsize=self._size,
+        )
+
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+        """The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the
+        optimiser after the one before: a further ask, given up again, makes Optuna work it out.
+        """
+        generation, place = divmod(completed - self._start, self._size)
+        if generation < 0 or running:
+            return {}
+        attrs: dict[str, Any] = {
+            "cmawm:generation": generation,
+            "x_for_tell": (row / np.maximum(self.space.sizes - 1, 1))[self._varied].tolist(),
+        }
+        if generation > 0 and place == 0:
+            trial = study.ask()
+            noted = study.get_trials(deepcopy=False)[trial.number].system_attrs
+            attrs |= {key: value for key, value in noted.items() if key.startswith("cmawm:optimizer")}
+            study.tell(trial, state=TrialState.FAIL)
+        return attrs

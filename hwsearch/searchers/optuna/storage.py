@@ -1,0 +1,79 @@
+"""A campaign as an Optuna study, for Optuna's dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from hwsearch.errors import SearchError
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.base import FloatArray, Searcher
+from hwsearch.searchers.optuna.base import quiet
+from hwsearch.spaces import Architecture, SearchSpace
+
+
+def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
+    """As `write_measured`, of what `searcher`, of any tactic, was told."""
+    archs, values = searcher.evaluated
+    return write_measured(searcher.space, searcher.objectives, archs, values, storage, study_name, tactic=searcher.name)
+
+
+def write_measured(
+    space: SearchSpace,
+    objectives: Sequence[Objective],
+    archs: Sequence[Architecture],
+    values: FloatArray,
+    storage: str,
+    study_name: str,
+    **attributes: str,
+) -> int:
+    """Add architectures with their values (n, m) to a study in an Optuna storage; returns how many trials were added.
+
+    storage : a storage URL such as "sqlite:///runs/mine/optuna.db"; `optuna-dashboard URL` then shows the study
+    study_name : made if it does not exist
+    attributes : further user attributes of the trials
+
+    Parameters are the active genes with their values; each trial has the architecture's id as the user attribute
+    `arch_id`, and architectures that the study has are not added again, so that it can be brought up to date. Failed
+    measurements are failed trials. Raises SearchError when the study has other objectives or the storage cannot
+    be used.
+    """
+    directions = ["maximize" if o.direction == "max" else "minimize" for o in objectives]
+    names = [o.name for o in objectives]
+    try:
+        with quiet():
+            study = optuna.create_study(
+                storage=storage, study_name=study_name, directions=directions, load_if_exists=True
+            )
+            if [d.name.lower() for d in study.directions] != directions or study.metric_names not in (None, names):
+                raise SearchError(
+                    f"the study {study_name!r} in {storage!r} has other objectives than {', '.join(names)}.",
+                    hint="Choose another study name.",
+                )
+            if study.metric_names is None:
+                study.set_metric_names(names)
+            there = {t.user_attrs.get("arch_id") for t in study.get_trials(deepcopy=False)}
+            values_of = {c.name: CategoricalDistribution(c.values) for c in space.choices}
+            added = []
+            for arch, row in zip(archs, values, strict=True):
+                if arch.id in there:
+                    continue
+                failed = bool(np.isnan(row).any())
+                added.append(
+                    create_trial(
+                        state=TrialState.FAIL if failed else TrialState.COMPLETE,
+                        values=None if failed else [float(v) for v in row],
+                        params=arch.to_dict(),
+                        distributions={name: values_of[name] for name in arch},
+                        user_attrs={"arch_id": arch.id, **attributes},
+                    )
+                )
+            study.add_trials(added)
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
+        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+    return len(added)

@@ -1,0 +1,74 @@
+"""Elastic layers: one full-size weight, of which each call uses a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ElasticDepthwise(nn.Module):
+    """Depth-wise convolution with elastic channels and elastic kernel.
+
+    A smaller kernel is the centre of the next larger one times a learned matrix, shared over the
+    channels: 7 → 5 → 3, always along the whole chain. In the state dict the matrices stand beside
+    the convolution, as in the reference; files that name them below it load as well.
+
+    transform : False where a smaller kernel is the plain centre (BigNAS; Yu et al., 2020, arXiv 2003.11142)
+    """
+
+    def __init__(self, max_channels: int, kernels: Sequence[int], stride: int, *, transform: bool = True) -> None:
+        super().__init__()
+        self.kernels = sorted(kernels)
+        self.stride = stride
+        largest = self.kernels[-1]
+        self.conv = nn.Conv2d(
+            max_channels, max_channels, largest, stride, largest // 2, groups=max_channels, bias=False
+        )
+        self._matrices: list[str] = []
+        for small, large in zip(self.kernels[:-1], self.kernels[1:], strict=True) if transform else ():
+            self._matrices.append(f"{large}to{small}_matrix")
+            self.conv.register_parameter(self._matrices[-1], nn.Parameter(torch.eye(small**2)))
+        self.register_state_dict_post_hook(_matrices_beside)
+        self.register_load_state_dict_pre_hook(_matrices_below)
+
+    def weight(self, channels: int, kernel: int) -> Tensor:
+        """The (channels, 1, kernel, kernel) weight of a subnet."""
+        weight = self.conv.weight[:channels]
+        for i in range(len(self.kernels) - 1, 0, -1):
+            large, small = self.kernels[i], self.kernels[i - 1]
+            if kernel >= large:
+                break
+            start = large // 2 - small // 2
+            centre = weight[:, :, start : start + small, start : start + small]
+            if not self._matrices:
+                weight = centre
+                continue
+            matrix = self.conv.get_parameter(f"{large}to{small}_matrix")
+            weight = F.linear(centre.reshape(-1, small**2), matrix).view(channels, 1, small, small)
+        return weight
+
+    def forward(self, x_NCHW: Tensor, kernel: int) -> Tensor:
+        channels = x_NCHW.shape[1]
+        return F.conv2d(x_NCHW, self.weight(channels, kernel), None, self.stride, kernel // 2, 1, channels)
+
+    def static(self, channels: int, kernel: int) -> nn.Conv2d:
+        """A plain depth-wise convolution with a copy of the slice, transformed to `kernel`."""
+        conv = nn.Conv2d(channels, channels, kernel, self.stride, kernel // 2, groups=channels, bias=False)
+        with torch.no_grad():
+            conv.weight.copy_(self.weight(channels, kernel))
+        return conv
+
+
+def _matrices_beside(layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name in cast(ElasticDepthwise, layer)._matrices:
+        state[f"{prefix}{name}"] = state.pop(f"{prefix}conv.{name}")
+
+
+def _matrices_below(layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    for name in cast(ElasticDepthwise, layer)._matrices:
+        if f"{prefix}{name}" in state:
+            state[f"{prefix}conv.{name}"] = state.pop(f"{prefix}{name}")

@@ -1,0 +1,210 @@
+"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from hwsearch.errors import DataError
+from hwsearch.tasks.images.preprocess import Preprocess
+
+#: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
+CACHE_BYTES = 2 * 2**30
+
+
+#: a folder's digest is that of its files' contents up to so many files, of their names and sizes beyond
+DIGEST_FILES = 10_000
+
+
+class Files(Sequence[bytes]):
+    """Contents of files, read when they are asked for.
+
+    root : the folder that names are relative to in the digest
+    """
+
+    def __init__(self, paths: Sequence[Path], root: Path) -> None:
+        self.paths, self.root = paths, root
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, i: int) -> bytes: ...
+    @overload
+    def __getitem__(self, i: slice) -> Files: ...
+    def __getitem__(self, i: int | slice) -> bytes | Files:
+        if isinstance(i, slice):
+            return Files(self.paths[i], self.root)
+        try:
+            return self.paths[i].read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read image {str(self.paths[i])!r}: {error.strerror}.") from error
+
+    def take(self, indices: NDArray[np.int64]) -> Files:
+        return Files([self.paths[i] for i in indices], self.root)
+
+    def update(self, h: Any) -> None:
+        """Add what identifies the files to a hash."""
+        for path in self.paths:
+            if len(self.paths) <= DIGEST_FILES:
+                h.update(path.read_bytes())
+            else:
+                h.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}".encode())
+
+
+@dataclass
+class ImageData:
+    """Labelled images, decoded on demand; pixels are kept for each side length as far as memory is meant to go.
+
+    images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
+    labels : (N,) int64 class indices
+    classes : names of the classes
+    names : where each image came from, for messages; empty where they have no names
+    """
+
+    images: Sequence[bytes | NDArray[np.uint8]]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    preprocess: Preprocess = field(default_factory=Preprocess)
+    name: str = "images"
+    names: Sequence[str] = ()
+    _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    #: the set that these were taken from, and their places in it
+    _source: tuple[ImageData, NDArray[np.int64]] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.labels = np.asarray(self.labels, dtype=np.int64)
+        if not len(self.images):
+            raise DataError(f"data set {self.name!r} has no images.")
+        if len(self.images) != len(self.labels):
+            raise DataError(f"data set {self.name!r} has {len(self.images)} images but {len(self.labels)} labels.")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            wrong = int(self.labels.min() if self.labels.min() < 0 else self.labels.max())
+            raise DataError(f"data set {self.name!r} has label {wrong}, but {len(self.classes)} classes.")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def head(self, n: int) -> ImageData:
+        """The first n images (all, if there are fewer)."""
+        return ImageData(self.images[:n], self.labels[:n], self.classes, self.preprocess, self.name, self.names[:n])
+
+    def slice(self, start: int, stop: int) -> ImageData:
+        part = slice(start, stop)
+        names = self.names[part]
+        return ImageData(self.images[part], self.labels[part], self.classes, self.preprocess, self.name, names)
+
+    def take(self, indices: NDArray[np.int64]) -> ImageData:
+        """The images at `indices`, in that order; what is decoded here already is not decoded again."""
+        images = self.images.take(indices) if isinstance(self.images, Files) else [self.images[i] for i in indices]
+        names = [self.names[i] for i in indices] if self.names else ()
+        part = ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names)
+        part._source = (self, indices)
+        return part
+
+    def without(self, others: Sequence[Any]) -> ImageData:
+        """The images whose encoded contents are in none of the others; files are read only where sizes are equal."""
+        known: dict[int, set[bytes]] = {}
+        for other in others:
+            for i in range(len(other)) if isinstance(other, ImageData) else ():
+                known.setdefault(other._size(i), set()).add(other._key(i))
+        kept = [i for i in range(len(self)) if (size := self._size(i)) not in known or self._key(i) not in known[size]]
+        return self.take(np.array(kept, np.int64))
+
+    def _size(self, i: int) -> int:
+        if isinstance(self.images, Files):
+            return self.images.paths[i].stat().st_size
+        item = self.images[i]
+        return len(item) if isinstance(item, bytes) else item.nbytes
+
+    def _key(self, i: int) -> bytes:
+        item = self.images[i]
+        return hashlib.sha256(item if isinstance(item, bytes) else item.tobytes()).digest()
+
+    def _decode(self, i: int) -> Image.Image:
+        item = self.images[i]
+        if isinstance(item, np.ndarray):
+            return Image.fromarray(item)
+        try:
+            image = Image.open(io.BytesIO(item))
+            image.load()
+            return image
+        except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …
+            which = repr(self.names[i]) if self.names else str(i)
+            why = "it is not an image" if isinstance(error, UnidentifiedImageError) else error
+            raise DataError(f"image {which} of {self.name!r} cannot be decoded: {why}.") from error
+
+    def pixels(self, side: int) -> NDArray[np.uint8]:
+        """All images at one side length: uint8 (N, side, side, 3); kept for the next call, as `CACHE_BYTES` allows."""
+        if side in self._cache:
+            self._cache[side] = self._cache.pop(side)  # the latest stands last
+            return self._cache[side]
+        if self._source is not None and side in self._source[0]._cache:
+            found = self._source[0]._cache[side][self._source[1]]
+        else:
+            found = np.concatenate([*self._decoded(side, 256)])
+        if found.nbytes <= CACHE_BYTES:
+            while self._cache and found.nbytes + sum(p.nbytes for p in self._cache.values()) > CACHE_BYTES:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[side] = found
+        return found
+
+    def keep(self, side: int) -> None:
+        """Decode all images for networks of that side, where there is room to keep them."""
+        at = self.preprocess.base or side
+        if len(self) * 3 * at**2 <= CACHE_BYTES:
+            self.pixels(at)
+
+    def _decoded(self, side: int, batch: int) -> Iterator[NDArray[np.uint8]]:
+        """Pixels in batches, decoded by as many threads as there are cores, one batch ahead."""
+        one = lambda i: self.preprocess.pixels(self._decode(i), side)  # noqa: E731
+        parts = [range(start, min(start + batch, len(self))) for start in range(0, len(self), batch)]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            ahead = [pool.submit(one, i) for i in parts[0]]
+            for following in [*parts[1:], range(0)]:
+                waiting, ahead = ahead, [pool.submit(one, i) for i in following]
+                try:
+                    yield np.stack([w.result() for w in waiting])
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+
+    def batches(self, side: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, y): normalised float32 (b, 3, side, side) and int64 (b,), in order, the last batch maybe smaller."""
+        at = self.preprocess.base or side
+        self.keep(side)
+        if at in self._cache:
+            pixels = self._cache[at]
+            parts: Iterable[NDArray[np.uint8]] = (pixels[i : i + batch] for i in range(0, len(self), batch))
+        else:
+            parts = self._decoded(at, batch)
+        done = 0
+        for part in parts:
+            labels = self.labels[done : done + len(part)]
+            done += len(part)
+            yield self.preprocess.tensor(part, side), torch.from_numpy(labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hex digits that change when an image or a label does (of very many files: a name, a size or a label)."""
+        h = hashlib.sha256(self.labels.tobytes())
+        if isinstance(self.images, Files):
+            self.images.update(h)
+        else:
+            for item in self.images:
+                h.update(item if isinstance(item, bytes) else item.tobytes())
+        return h.hexdigest()[:12]

@@ -1,0 +1,74 @@
+"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from hwsearch.errors import DataError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How an image becomes a network's input.
+
+    mean, std : per channel, in units of 1 (pixel / 255)
+    crop : share of the shorter side that the centre crop keeps (1.0: none; ImageNet's habit: 0.875)
+    base : the centre crop has this side; a network of another one gets it resized, bicubic, after normalising
+        (BigNAS, AttentiveNAS). None: the crop has the network's side
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    crop: float = 1.0
+    base: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= 1:
+            raise DataError(f"crop {self.crop} is not a share of the image, above 0 and at most 1.")
+        if self.base is not None and self.base < 1:
+            raise DataError(f"base {self.base} is not a side in pixels.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise DataError(f"mean {self.mean} and std {self.std} must be three numbers each, std above 0.")
+
+    def pixels(self, image: Image.Image, side: int) -> NDArray[np.uint8]:
+        """The (side, side, 3) uint8 pixels of one image."""
+        image = image.convert("RGB")
+        short, shorter = math.ceil(side / self.crop), min(image.size)
+        size = (short * image.width // shorter, short * image.height // shorter)  # as torchvision rounds
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        left, top = round((image.width - side) / 2), round((image.height - side) / 2)
+        if image.size != (side, side):
+            image = image.crop((left, top, left + side, top + side))
+        return np.array(image)
+
+    def normalise(self, pixels_NHWC: NDArray[np.uint8] | Tensor) -> Tensor:
+        """Float32 (N, 3, H, W), channels last in memory, of uint8 (N, H, W, 3) pixels."""
+        x = torch.as_tensor(np.ascontiguousarray(pixels_NHWC) if isinstance(pixels_NHWC, np.ndarray) else pixels_NHWC)
+        mean, std = torch.tensor(self.mean) * 255, torch.tensor(self.std) * 255
+        return ((x.float() - mean) / std).permute(0, 3, 1, 2)
+
+    def tensor(self, pixels_NHWC: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
+        """As `normalise`, at the network's side where `base` is another."""
+        x = self.normalise(pixels_NHWC)
+        return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "resize": "Pillow bilinear",
+            "crop": self.crop,
+            **({"base": self.base, "then": "bicubic to the side"} if self.base else {}),
+            "scale": "pixel / 255",
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "layout": "NCHW, RGB",
+        }

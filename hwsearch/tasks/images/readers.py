@@ -1,0 +1,128 @@
+"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hwsearch.errors import DataError, nearest
+from hwsearch.tasks.images.data import Files, ImageData
+from hwsearch.tasks.images.preprocess import Preprocess
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"}
+
+
+def from_arrays(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    preprocess: Preprocess,
+    name: str = "arrays",
+) -> ImageData:
+    """Images from a uint8 array (N, H, W, 3)."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+        raise DataError(f"{name!r}: expected uint8 images (N, H, W, 3), found {images.dtype} {images.shape}.")
+    return ImageData(list(images), labels, tuple(classes), preprocess, name)
+
+
+def from_parquet(
+    path: Path, preprocess: Preprocess, *, split: str | None = None, classes: Sequence[str] | None = None
+) -> ImageData:
+    """Images from a parquet file with a column of encoded bytes (``jpeg``, ``png`` or ``image``) and ``label``.
+
+    split : keep the rows whose ``split`` column has this value
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}.")
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises many kinds
+        raise DataError(f"{str(path)!r} is not a readable parquet file: {error}.") from error
+    column = next((c for c in ("jpeg", "png", "image") if c in frame.columns), None)
+    if column is None or "label" not in frame.columns:
+        raise DataError(
+            f"{str(path)!r} has columns {', '.join(map(str, frame.columns))}; "
+            "expected 'label' and one of jpeg, png, image."
+        )
+    if split is not None:
+        if "split" not in frame.columns:
+            raise DataError(f"{str(path)!r} has no column 'split', but split {split!r} was asked for.")
+        known = sorted(frame["split"].astype(str).unique())
+        frame = frame[frame["split"].astype(str) == split]
+        if frame.empty:
+            raise DataError(f"{str(path)!r} has no split {split!r}.", hint=nearest(split, known))
+    if frame.empty:
+        raise DataError(f"{str(path)!r} has no rows.")
+    images = [v.get("bytes") if isinstance(v, dict) else v for v in frame[column]]
+    if not all(isinstance(v, bytes) for v in images):
+        raise DataError(f"{str(path)!r}: column {column!r} holds something other than encoded images.")
+    if not pd.api.types.is_integer_dtype(frame["label"]) or frame["label"].isna().any():
+        raise DataError(f"{str(path)!r}: column 'label' holds something other than class indices.")
+    labels = frame["label"].to_numpy(dtype=np.int64)
+    names = tuple(classes) if classes else tuple(str(i) for i in range(int(labels.max()) + 1))
+    return ImageData(
+        [bytes(v) for v in images if v is not None],
+        labels,
+        names,
+        preprocess,
+        f"{path.name}{':' + split if split else ''}",
+    )
+
+
+def from_folder(
+    path: Path, preprocess: Preprocess, *, limit: int | None = None, seed: int = 0, classes: Sequence[str] | None = None
+) -> ImageData:
+    """Images from one folder a class (torchvision's ImageFolder layout), in a fixed random order.
+
+    classes : the expected class folders; a missing one is an error
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"there is no folder {str(path)!r}.")
+    found = sorted(p.name for p in path.iterdir() if p.is_dir())
+    if not found:
+        raise DataError(f"{str(path)!r} has no class folders.", hint="Expected one folder a class, with images in it.")
+    names = tuple(classes) if classes else tuple(found)
+    missing = sorted(set(names) - set(found))
+    if missing:
+        raise DataError(
+            f"{str(path)!r} lacks the class folders {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.",
+            hint=f"Expected a folder for each of the {len(names)} classes.",
+        )
+    files = [
+        (p, label)
+        for label, name in enumerate(names)
+        for p in sorted((path / name).rglob("*"))
+        if p.suffix.lower() in IMAGE_SUFFIXES
+    ]
+    empty = sorted(set(range(len(names))) - {label for _, label in files})
+    if empty:
+        raise DataError(f"{str(path)!r}: no images in class folder {names[empty[0]]!r}.")
+    order = np.random.default_rng(seed).permutation(len(files))[:limit]
+    paths = [files[i][0] for i in order]
+    labels = np.array([files[i][1] for i in order], dtype=np.int64)
+    return ImageData(Files(paths, path), labels, names, preprocess, path.name, [str(p) for p in paths])
+
+
+def read_images(
+    text: str,
+    preprocess: Preprocess,
+    *,
+    limit: int,
+    classes: tuple[str, ...] | None = None,
+    vocabulary: Path | None = None,
+) -> ImageData:
+    """Images as a configuration names them: ``file.parquet``, ``file.parquet:split``, or a folder of class folders."""
+    if vocabulary is not None:
+        raise DataError(f"images need no vocabulary, but {str(vocabulary)!r} was given.")
+    name, _, split = text.rpartition(":") if ".parquet:" in text else (text, "", "")
+    path = Path(name)
+    if path.suffix == ".parquet":
+        return from_parquet(path, preprocess, split=split or None, classes=classes).head(limit)
+    return from_folder(path, preprocess, limit=limit, classes=classes)

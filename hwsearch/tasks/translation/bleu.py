@@ -1,0 +1,107 @@
+"""BLEU of translations with its standard error, kept sentence by sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsearch.errors import MeasurementError
+from hwsearch.spaces.space import FloatArray, IntArray
+
+ORDERS = 4
+
+
+RESAMPLES = 1000
+
+
+#: columns of a record: matches and totals of n-grams by order, length of the translation and of its reference
+COLUMNS = 2 * ORDERS + 2
+
+
+@dataclass(frozen=True)
+class Bleu:
+    """BLEU of one subnet on one data set.
+
+    statistics : (n, 10) int64, a row a sentence in the data set's order: n-grams that match the reference, for n = 1 … 4;
+        n-grams in all, for n = 1 … 4; tokens of the translation; tokens of the reference
+    """
+
+    statistics: IntArray
+
+    @classmethod
+    def of(cls, translations: Sequence[str], references: Sequence[str]) -> Bleu:
+        """Of tokenised sentences, one reference each; raises `MeasurementError` where sacrebleu is not installed."""
+        try:
+            from sacrebleu.metrics.bleu import BLEU
+        except ImportError as error:
+            raise MeasurementError(
+                "BLEU needs sacrebleu, which is not installed.", hint='pip install "hwsearch[translation]"'
+            ) from error
+        metric = BLEU(tokenize="none", effective_order=True)
+        rows = []
+        for translation, reference in zip(translations, references, strict=True):
+            s = metric.sentence_score(translation, [reference])
+            rows.append([*s.counts, *s.totals, s.sys_len, s.ref_len])
+        return cls(np.array(rows, dtype=np.int64).reshape(-1, COLUMNS))
+
+    @property
+    def n(self) -> int:
+        return len(self.statistics)
+
+    @property
+    def value(self) -> float:
+        """BLEU of the corpus, 0 to 100."""
+        return float(corpus_bleu(self.statistics.sum(0)[None])[0])
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `value` over the choice of sentences, by bootstrap with a fixed seed."""
+        return float(self._resampled().std(ddof=1))
+
+    def difference(self, other: Bleu) -> tuple[float, float]:
+        """(mine − other's, standard error), paired over the sentences of both."""
+        if self.n != other.n:
+            raise MeasurementError(f"BLEU of {self.n} and of {other.n} sentences cannot be paired.")
+        return self.value - other.value, float((self._resampled() - other._resampled()).std(ddof=1))
+
+    def _resampled(self) -> FloatArray:
+        """BLEU of `RESAMPLES` corpora drawn with replacement, the same draws for all records of n sentences."""
+        draws = np.random.default_rng(0).multinomial(self.n, np.full(self.n, 1 / self.n), size=RESAMPLES)
+        return corpus_bleu(draws @ self.statistics)
+
+    def pack(self) -> bytes:
+        """The per-sentence record as little-endian uint16, as sentences have fewer than 65,536 tokens."""
+        return self.statistics.astype("<u2").tobytes()
+
+    def head(self, n: int) -> Bleu:
+        """That of the first n sentences."""
+        return Bleu(self.statistics[:n])
+
+    def joined(self, other: Bleu) -> Bleu:
+        """That of these sentences and the other's after them."""
+        return Bleu(np.concatenate([self.statistics, other.statistics]))
+
+    @classmethod
+    def unpack(cls, data: bytes, n: int) -> Bleu:
+        """The record of n sentences; raises `MeasurementError` if `data` is not as long as that needs."""
+        if len(data) != 2 * COLUMNS * n:
+            raise MeasurementError(f"a record of {len(data)} bytes cannot be one of {n} sentences.")
+        return cls(np.frombuffer(data, dtype="<u2").astype(np.int64).reshape(n, COLUMNS))
+
+
+def corpus_bleu(sums: IntArray) -> FloatArray:
+    """BLEU (k,) of k corpora from the sums (k, 10) of their sentences' statistics.
+
+    An order without a match counts as half a match, the next such order as a quarter, and so on (sacrebleu's ``exp``
+    smoothing); without any match, or without n-grams of an order, BLEU is 0.
+    """
+    sums = np.asarray(sums, dtype=np.float64)
+    matches, totals, ours, theirs = sums[:, :ORDERS], sums[:, ORDERS : 2 * ORDERS], sums[:, -2], sums[:, -1]
+    valid = matches.any(axis=1) & totals.all(axis=1)
+    none = matches == 0
+    smoothed = np.where(none, 0.5 ** np.cumsum(none, axis=1), matches)
+    logs = np.log(100 * smoothed / np.maximum(totals, 1)).sum(axis=1) / ORDERS
+    brevity = np.minimum(0, 1 - theirs / np.maximum(ours, 1))
+    return np.where(valid, np.exp(brevity) * np.exp(logs), 0.0)

@@ -1,0 +1,108 @@
+"""Sentence pairs for translation: fairseq's dictionaries, text split into subwords, padded batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hwsearch.errors import DataError
+from hwsearch.tasks.translation.vocabulary import PAD, Subwords, Vocabulary
+
+
+@dataclass
+class TranslationData:
+    """Sentence pairs of one split.
+
+    sources, targets : ids of each sentence, ``</s>`` at the end
+    references : the targets as words, for BLEU
+    classes : none, as outputs are tokens of the vocabulary
+    """
+
+    sources: Sequence[NDArray[np.int64]]
+    targets: Sequence[NDArray[np.int64]]
+    references: tuple[str, ...]
+    vocabulary: Vocabulary
+    preprocess: Subwords = field(default_factory=Subwords)
+    name: str = "sentences"
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not len(self.sources):
+            raise DataError(f"data set {self.name!r} has no sentences.")
+        if not len(self.sources) == len(self.targets) == len(self.references):
+            raise DataError(
+                f"data set {self.name!r} has {len(self.sources)} sources, {len(self.targets)} targets "
+                f"and {len(self.references)} references."
+            )
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def head(self, n: int) -> TranslationData:
+        """The first n pairs (all, if there are fewer)."""
+        return TranslationData(
+            self.sources[:n], self.targets[:n], self.references[:n], self.vocabulary, self.preprocess, self.name
+        )
+
+    def take(self, indices: NDArray[np.int64]) -> TranslationData:
+        """The pairs at `indices`, in that order."""
+        sources, targets = ([part[i] for i in indices] for part in (self.sources, self.targets))
+        references = tuple(self.references[i] for i in indices)
+        return TranslationData(sources, targets, references, self.vocabulary, self.preprocess, self.name)
+
+    def without(self, others: Sequence[Any]) -> TranslationData:
+        """The pairs whose source is in none of the others."""
+        known = {s.tobytes() for o in others if isinstance(o, TranslationData) for s in o.sources}
+        return self.take(np.array([i for i, s in enumerate(self.sources) if s.tobytes() not in known], np.int64))
+
+    @property
+    def digest(self) -> str:
+        """Twelve hex digits that change when a sentence does."""
+        h = hashlib.sha256("\n".join(self.references).encode())
+        for ids in (*self.sources, *self.targets):
+            h.update(ids.tobytes())
+        return h.hexdigest()[:12]
+
+    def batches(self, size: int, batch: int) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """((source (n, S), previous (n, T)), target (n, T)), int64, in order, the last batch maybe smaller.
+
+        Each batch is as long as its longest sentences; nothing is cut, whatever `size` is. `previous` is `target`
+        with ``</s>`` moved to the front.
+        """
+        for start in range(0, len(self), batch):
+            sources, targets = self.sources[start : start + batch], self.targets[start : start + batch]
+            previous = [np.roll(ids, 1) for ids in targets]
+            yield (padded(sources, left=True), padded(previous)), padded(targets)
+
+    def check(self, tokens: int, positions: int) -> None:
+        """Raises `DataError` unless a network of that many tokens and positions can take these sentences."""
+        if len(self.vocabulary) != tokens:
+            raise DataError(
+                f"the dictionary of {self.name!r} has {len(self.vocabulary)} tokens, "
+                f"but the network's embedding has {tokens}.",
+                hint="Give the dict.txt that the network was trained with.",
+            )
+        for side, sentences in (("source", self.sources), ("target", self.targets)):
+            long = [len(ids) for ids in sentences if len(ids) > positions]
+            if long:
+                raise DataError(
+                    f"the longest {side} of {self.name!r} has {max(long)} tokens, but the network has {positions} "
+                    f"positions: {len(long)} of {len(sentences)} sentences do not fit.",
+                    hint="Leave these pairs out.",
+                )
+
+
+def padded(sentences: Sequence[NDArray[np.int64]], *, left: bool = False) -> Tensor:
+    """Sentences as one int64 tensor (n, longest), padded on the right, or on the left."""
+    longest = max(len(ids) for ids in sentences)
+    out = torch.full((len(sentences), longest), PAD)
+    for row, ids in zip(out, sentences, strict=True):
+        row[longest - len(ids) if left else 0 :][: len(ids)] = torch.from_numpy(ids)
+    return out

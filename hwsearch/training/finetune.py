@@ -1,0 +1,179 @@
+"""Fine-tuning of one extracted subnet: what weight sharing cost it, some steps of training give back.
+
+A subnet inherits weights that were trained for all subnets together. Once-for-All (Cai et al., 2020, arXiv
+1908.09791) gains 0.5 to 2 points by fine-tuning its picks; a subnet cut from a plain network needs it to work at all.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hwsearch.errors import TrainingError
+from hwsearch.supernets.checkpoint import digest
+from hwsearch.tasks.base import Data
+from hwsearch.tasks.images.data import ImageData
+from hwsearch.tasks.translation.vocabulary import PAD
+
+#: a checkpoint is written that often
+CHECKPOINT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Hyper-parameters of a fine-tuning.
+
+    steps, batch : optimiser steps, and examples in each
+    lr : peak learning rate after a linear warm-up, then cosine to zero; None takes 0.01 for networks with batch norms
+        (SGD with Nesterov momentum) and 5e-5 for others (AdamW)
+    label_smoothing : share of the target given to all classes
+    flip : images are mirrored at random
+    """
+
+    steps: int = 200
+    batch: int = 64
+    lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup: float = 0.1
+    label_smoothing: float = 0.0
+    clip: float = 5.0
+    flip: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2:
+            raise TrainingError(f"{self.steps} steps of {self.batch} examples: at least 1 of 2 are needed.")
+        if self.lr is not None and not 0 < self.lr < 10:
+            raise TrainingError(f"lr {self.lr} is not a learning rate, above 0 and below 10.")
+
+
+def finetune(
+    net: nn.Module,
+    data: Data,
+    size: int,
+    config: FinetuneConfig,
+    *,
+    progress: Callable[[int, float], None] | None = None,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train a static network on labelled examples, in place; batch norms end with the statistics of training.
+
+    data : examples it may learn from, never those that judge it; size : pixels of a side, or tokens
+    progress : told (steps done, mean loss of late) after each step
+    checkpoint : a file that keeps the state after a step every `CHECKPOINT_SECONDS` and at the end; the same call on
+        the same weights and data goes on from it, to the same weights. Whoever keeps the result removes it
+    Returns the settings, all losses, and the examples seen. Deterministic in the seed, dropout included.
+    Raises `TrainingError` where the loss is not finite, or the data do not fill a batch.
+    """
+    if len(data) < config.batch:
+        raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
+    if isinstance(data, ImageData):
+        data.keep(size)
+    convolutional = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    optimiser = _optimiser(net, config, convolutional)
+    peak = optimiser.param_groups[0]["lr"]
+    training = net.training
+    stamp = {"settings": asdict(config), "data": data.digest, "size": size, "start": digest(net)}
+    losses = _resume(checkpoint, net, optimiser, stamp) if checkpoint else []
+    kept = time.monotonic()
+    order: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+    per_epoch = len(data) // config.batch
+    net.train()
+    try:
+        for step in range(len(losses), config.steps):
+            epoch, place = divmod(step, per_epoch)
+            if order[0] != epoch:
+                order = (epoch, np.random.default_rng([config.seed, epoch]).permutation(len(data)))
+            x, y = _batch(data.take(order[1][place * config.batch : (place + 1) * config.batch]), size, config, step)
+            for group in optimiser.param_groups:
+                group["lr"] = peak * _schedule(step, config)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(config.seed * 1_000_003 + step)  # for dropout
+                logits = net(x) if isinstance(x, Tensor) else net(*x)
+            loss = F.cross_entropy(
+                logits.flatten(0, -2),
+                y.flatten(),
+                ignore_index=PAD if y.ndim > 1 else -100,
+                label_smoothing=config.label_smoothing,
+            )
+            if not math.isfinite(float(loss.detach())):
+                raise TrainingError(f"the loss at step {step} is {float(loss.detach())}.", hint="Lower lr.")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(net.parameters(), config.clip)
+            optimiser.step()
+            losses.append(float(loss.detach()))
+            if checkpoint and (len(losses) == config.steps or time.monotonic() - kept >= CHECKPOINT_SECONDS):
+                _keep(checkpoint, net, optimiser, stamp, losses)
+                kept = time.monotonic()
+            if progress is not None:
+                progress(step + 1, float(np.mean(losses[-20:])))
+    finally:
+        net.train(training)
+    return {**asdict(config), "lr": peak, "losses": losses, "examples": len(losses) * config.batch, "data": data.name}
+
+
+def _keep(
+    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any], losses: list[float]
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {**stamp, "losses": losses, "net": net.state_dict(), "optimiser": optimiser.state_dict()}
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any]) -> list[float]:
+    """The losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
+    if not path.exists():
+        return []
+    try:
+        state = torch.load(path, weights_only=True)
+        if any(state[k] != v for k, v in stamp.items()):
+            return []
+        net.load_state_dict(state["net"])
+        optimiser.load_state_dict(state["optimiser"])
+        return [float(v) for v in state["losses"]]
+    except Exception as error:  # torch raises many kinds
+        raise TrainingError(
+            f"the checkpoint {str(path)!r} cannot be used: {error}.", hint="Remove it to start anew."
+        ) from error
+
+
+def _optimiser(net: nn.Module, config: FinetuneConfig, convolutional: bool) -> torch.optim.Optimizer:
+    """SGD for networks with batch norms, AdamW for others; only matrices and kernels decay."""
+    decayed = [p for p in net.parameters() if p.ndim > 1]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay if convolutional else 0.01},
+        {"params": [p for p in net.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if convolutional:
+        return torch.optim.SGD(groups, lr=config.lr or 0.01, momentum=config.momentum, nesterov=True)
+    return torch.optim.AdamW(groups, lr=config.lr or 5e-5)
+
+
+def _schedule(step: int, config: FinetuneConfig) -> float:
+    warm = max(1, round(config.warmup * config.steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
+
+
+def _batch(examples: Data, size: int, config: FinetuneConfig, step: int) -> tuple[Tensor | tuple[Tensor, ...], Tensor]:
+    """Inputs and targets of one step; images are mirrored at random."""
+    x, y = next(iter(examples.batches(size, config.batch)))
+    if isinstance(x, Tensor) and config.flip:
+        mirrored = torch.from_numpy(np.random.default_rng([config.seed, step, 1]).random(len(x)) < 0.5)
+        x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
+    return x, y
