@@ -20,19 +20,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 import latency_tables
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import cost_hypervolume, non_dominated
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, row_keys
 from hwsearch.spaces import SearchSpace, TableSpace
 from hwsearch.spaces import load as load_space
 from hwsearch.spaces.nasbench201 import cell_rows
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 DATA = Path(__file__).parent / "data"
 OFA_DEVICES = ("v100-b64", "2080ti-b1", "titan-rtx-b32", "v100-b1")

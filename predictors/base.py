@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from predictors._typing import FloatArray
 from predictors.conformal import plus_bounds, quantile_rank, rows_needed
 from predictors.errors import PredictorError, TooFewRowsError
 
 logger = logging.getLogger("predictors")
 logger.addHandler(logging.NullHandler())
 
-Floats = NDArray[np.float64]
 BLOCK = 2048  # rows of X at a time when an interval needs an array (rows, n)
 
 #: classes that `predictors.save` and `predictors.load` know, by name
@@ -42,23 +42,23 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     minimum_rows: ClassVar[int] = 2
     _learned: ClassVar[tuple[str, ...]] = ()
 
-    residuals_: Floats
+    residuals_: FloatArray
     n_features_in_: int
 
     # ------------------------------------------------------------------ for subclasses
     @abstractmethod
-    def _fit(self, X: Floats, y: Floats) -> None:
+    def _fit(self, X: FloatArray, y: FloatArray) -> None:
         """Learn from X (n, columns) and y (n,), which is log(y) with a log target."""
 
     @abstractmethod
-    def _mean(self, X: Floats) -> Floats:
+    def _mean(self, X: FloatArray) -> FloatArray:
         """Predictions (m,) in the target's scale (log with a log target)."""
 
     @abstractmethod
-    def _held_out(self, X: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
         """Predictions (m, k), in the target's scale, by models without one of k groups each; group (n,) of the rows."""
 
-    def _mean_std(self, X: Floats) -> tuple[Floats, Floats]:
+    def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Prediction and deviation (m,), (m,): size of the out-of-fold residuals and spread of the held-out models.
 
         The two overlap a little, so the deviation errs on the large side.
@@ -111,7 +111,7 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return np.exp(mean), np.exp(mean + variance / 2) * np.sqrt(np.expm1(variance))
         return mean, std
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[Floats, Floats]:
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
         """(lower, upper), each (m,): intervals meant to hold a new measurement with probability `coverage`.
 
         Jackknife+ or CV+ (Barber et al. 2021, arXiv 1905.02928; see `predictors.conformal`), widened where needed

@@ -9,7 +9,8 @@ import xgboost as xgb
 from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
-from predictors.base import BasePredictor, Floats, register
+from predictors._typing import FloatArray
+from predictors.base import BasePredictor, register
 from predictors.errors import PredictorError
 
 
@@ -60,7 +61,7 @@ class XGBoostPredictor(BasePredictor):
         self.seed = seed
         self.n_jobs = n_jobs
 
-    def _fit(self, X: Floats, y: Floats) -> None:
+    def _fit(self, X: FloatArray, y: FloatArray) -> None:
         if self.interval_folds != 0 and self.interval_folds < 2:
             raise PredictorError(f"interval_folds {self.interval_folds!r} is not 0 or at least 2.", hint="Use 5.")
         n = len(y)
@@ -80,7 +81,7 @@ class XGBoostPredictor(BasePredictor):
             self.group_[outside] = fold
             self.residuals_[outside] = y[outside] - self._run(booster, X[outside])
 
-    def _train(self, X: Floats, target: Floats) -> xgb.Booster:
+    def _train(self, X: FloatArray, target: FloatArray) -> xgb.Booster:
         settings: dict[str, Any] = {
             "objective": "reg:squarederror",
             "tree_method": "hist",
@@ -102,16 +103,16 @@ class XGBoostPredictor(BasePredictor):
             reason = str(error).splitlines()[0]
             raise PredictorError(f"XGBoost refused its settings: {reason}", hint="Check the values given.") from error
 
-    def _run(self, booster: xgb.Booster, X: Floats) -> Floats:
+    def _run(self, booster: xgb.Booster, X: FloatArray) -> FloatArray:
         """Predictions (m,) of one booster in the target's scale."""
         raw = booster.predict(xgb.DMatrix(X, nthread=self.n_jobs))
-        values: Floats = raw.astype(np.float64) * self.scale_ + self.mean_
+        values: FloatArray = raw.astype(np.float64) * self.scale_ + self.mean_
         return values
 
-    def _mean(self, X: Floats) -> Floats:
+    def _mean(self, X: FloatArray) -> FloatArray:
         return self._run(self.booster_, X)
 
-    def _held_out(self, X: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
         if not self.fold_boosters_:
             raise PredictorError(
                 "this XGBoostPredictor was fitted with interval_folds=0 and knows no intervals.",

@@ -10,9 +10,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors._typing import FloatArray
 from predictors.errors import PredictorError
-
-Floats = NDArray[np.float64]
 
 
 def quantile_rank(n: int, coverage: float) -> int:
@@ -35,7 +34,9 @@ def rows_needed(coverage: float) -> int:
     return n
 
 
-def plus_bounds(held_out: Floats, group: NDArray[np.intp], residuals: Floats, coverage: float) -> tuple[Floats, Floats]:
+def plus_bounds(
+    held_out: FloatArray, group: NDArray[np.intp], residuals: FloatArray, coverage: float
+) -> tuple[FloatArray, FloatArray]:
     """CV+ bounds (m,), (m,) for m new points; the jackknife+ when each row is its own group.
 
     held_out : (m, k) prediction for each new point by the model fitted without group j of the rows

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.base import BasePredictor, Floats, register
+from predictors._typing import FloatArray
+from predictors.base import BasePredictor, register
 from predictors.errors import PredictorError
 
 #: strengths tried when none is given; features have unit variance, so the squared singular values are of order n
@@ -42,7 +43,7 @@ class RidgePredictor(BasePredictor):
     )  # fmt: skip
 
     alpha_: float
-    coef_: Floats
+    coef_: FloatArray
     intercept_: float
     noise_: float
     loo_rmse_: float
@@ -53,7 +54,7 @@ class RidgePredictor(BasePredictor):
         self.log_target = log_target
         self.refit_alpha = refit_alpha
 
-    def _fit(self, X: Floats, y: Floats) -> None:
+    def _fit(self, X: FloatArray, y: FloatArray) -> None:
         alphas = self._alphas()
         n = len(y)
         self.kept_ = (np.ptp(X, axis=0) > 0) & (X.std(axis=0) > 1e-12 * np.abs(X).max(axis=0))
@@ -90,23 +91,23 @@ class RidgePredictor(BasePredictor):
         self.held_out_weights_ = shrunk * (along - left * self.residuals_[:, None])
         self.held_out_intercepts_ = centre - self.residuals_ / n
 
-    def _alphas(self) -> Floats:
+    def _alphas(self) -> FloatArray:
         if self.alpha is None:
             return ALPHAS
         if not isinstance(self.alpha, Real) or not 0 < self.alpha < np.inf:
             raise PredictorError(f"alpha {self.alpha!r} is not a positive number.", hint="Use None to have it chosen.")
         return np.array([float(self.alpha)])
 
-    def _standard(self, X: Floats) -> Floats:
+    def _standard(self, X: FloatArray) -> FloatArray:
         """The features that vary, each with mean 0 and variance 1 over the rows of the fit."""
-        standard: Floats = (X[:, self.kept_] - self.mean_) / self.scale_
+        standard: FloatArray = (X[:, self.kept_] - self.mean_) / self.scale_
         return standard
 
-    def _mean(self, X: Floats) -> Floats:
-        mean: Floats = X @ self.coef_ + self.intercept_
+    def _mean(self, X: FloatArray) -> FloatArray:
+        mean: FloatArray = X @ self.coef_ + self.intercept_
         return mean
 
-    def _mean_std(self, X: Floats) -> tuple[Floats, Floats]:
+    def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         standard = self._standard(X)
         along = standard @ self.components_.T
         # directions the rows of the fit do not span keep their prior variance, noise^2 / alpha
@@ -114,12 +115,14 @@ class RidgePredictor(BasePredictor):
         leverage = 1.0 / len(self.residuals_) + along**2 @ self.shrink_ + beyond
         return self._mean(X), self.noise_ * np.sqrt(1.0 + leverage)
 
-    def _held_out(self, X: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
         along = self._standard(X) @ self.components_.T
         return along @ self.held_out_weights_.T + self.held_out_intercepts_, np.arange(len(self.residuals_))
 
 
-def _alpha_without_each(left: Floats, keep: Floats, residuals: Floats, spare: Floats) -> NDArray[np.intp]:
+def _alpha_without_each(
+    left: FloatArray, keep: FloatArray, residuals: FloatArray, spare: FloatArray
+) -> NDArray[np.intp]:
     """For each row (n,) the index of the strength that leave-one-out would choose without that row.
 
     left : (n, r) left singular vectors; keep : (r, grid) kept share of each direction

@@ -11,7 +11,8 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.parallel import Parallel, delayed
 
-from predictors.base import BasePredictor, Floats, register
+from predictors._typing import FloatArray
+from predictors.base import BasePredictor, register
 from predictors.boosting import XGBoostPredictor
 from predictors.errors import PredictorError
 from predictors.metrics import SCORES, scores
@@ -61,7 +62,7 @@ class CrossValidatedPredictor(BasePredictor):
     best_estimator_: Any
     fold_estimators_: list[Any]
     group_: NDArray[np.intp]
-    oof_predictions_: Floats
+    oof_predictions_: FloatArray
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class CrossValidatedPredictor(BasePredictor):
         self.seed = seed
         self.n_jobs = n_jobs
 
-    def _fit(self, X: Floats, y: Floats) -> None:
+    def _fit(self, X: FloatArray, y: FloatArray) -> None:
         candidates = default_candidates(bool(y.min() > 0), self.seed) if self.candidates is None else self.candidates
         if not candidates:
             raise PredictorError("there is no candidate to choose from.", hint="Use candidates=None for the defaults.")
@@ -114,19 +115,19 @@ class CrossValidatedPredictor(BasePredictor):
     def _log(self) -> bool:
         return bool(getattr(self.best_estimator_, "log_target", False))
 
-    def _scaled(self, values: Floats) -> Floats:
+    def _scaled(self, values: FloatArray) -> FloatArray:
         return np.log(values) if self._log() else values
 
-    def _mean(self, X: Floats) -> Floats:
+    def _mean(self, X: FloatArray) -> FloatArray:
         best = self.best_estimator_
         return best._mean(X) if isinstance(best, BasePredictor) else self._scaled(best.predict(X))
 
-    def _mean_std(self, X: Floats) -> tuple[Floats, Floats]:
+    def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         if isinstance(self.best_estimator_, RidgePredictor):
             return self.best_estimator_._mean_std(X)
         return super()._mean_std(X)
 
-    def _held_out(self, X: Floats) -> tuple[Floats, NDArray[np.intp]]:
+    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
         return np.column_stack([self._scaled(model.predict(X)) for model in self.fold_estimators_]), self.group_
 
 
@@ -143,7 +144,7 @@ def choose(table: Mapping[str, Mapping[str, float]]) -> str:
     return max(tied, key=lambda name: np.nan_to_num(usable[name]["spearman"], nan=-np.inf))
 
 
-def _fit_one(candidate: Any, X: Floats, y: Floats, rows: NDArray[np.intp]) -> Any:
+def _fit_one(candidate: Any, X: FloatArray, y: FloatArray, rows: NDArray[np.intp]) -> Any:
     model = clone(candidate)
     if isinstance(model, RidgePredictor):
         model.set_params(refit_alpha=False)  # a fold's model only predicts

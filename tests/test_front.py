@@ -7,16 +7,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import LimitError, SearchError
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import attainment, hypervolume, non_dominated, reference_point
 
-FloatArray = NDArray[np.float64]
 POOL = [Objective("accuracy"), Objective("latency_ms", device="cpu"), Objective("macs"), Objective("fairness", "max")]
 
 

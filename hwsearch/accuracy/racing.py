@@ -46,17 +46,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.accuracy.evaluate import calibrated_subnet, evaluate
 from hwsearch.errors import DataError, MeasurementError
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet
 from hwsearch.tasks.images.data import ImageData
 
-BoolArray = NDArray[np.bool_]
 #: which images (b,) of the data set a subnet, by its index, answers right: bool (b,)
 Evaluate = Callable[[int, IntArray], BoolArray]
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
+from hwsearch._typing import FloatArray
 from hwsearch.accuracy import Z90
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.frames import WEIGHTED, WORST, archs_of
@@ -22,7 +23,6 @@ from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray
 
 #: measured subnets nearest to a limit whose intervals tell how uncertain values are there
 NEAREST = 20

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import find_accuracy, find_metric
 from hwsearch.campaigns.target import Target
 from hwsearch.objectives.computed import computed_metrics
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray
 
 WORST, WEIGHTED = "latency_share_worst", "latency_share_weighted"
 

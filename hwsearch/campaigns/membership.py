@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.accuracy import Accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import find_accuracy
 from hwsearch.campaigns.view import View
-from hwsearch.spaces.space import FloatArray
 
 #: drawn truths
 DRAWS = 2000

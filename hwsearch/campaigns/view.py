@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.frames import WEIGHTED, WORST, largest_values, measured_frame, shares
 from hwsearch.campaigns.intervals import own_error
@@ -16,7 +17,6 @@ from hwsearch.errors import CampaignError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.names import DEVICE_METRICS, metric_name
 from hwsearch.objectives.objective import Objective
-from hwsearch.spaces.space import FloatArray
 
 #: the name of the view of one subnet for all devices
 ALL = "all devices"

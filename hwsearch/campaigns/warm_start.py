@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import CONFIG_FILE, Campaign
 from hwsearch.campaigns.loading import load_config
 from hwsearch.errors import CampaignError
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.store import Store
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.catalogue import load_supernet

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.devices.runtimes.base import Model
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime, OnnxSession
 from hwsearch.errors import MeasurementError
 
-FloatArray = NDArray[np.float64]
 Event = Mapping[str, Any]
 
 

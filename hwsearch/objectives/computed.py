@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.registry import entry_points
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet
 
 

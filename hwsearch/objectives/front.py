@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import LimitError, SearchError, nearest
 from hwsearch.objectives.limit import Limit, parse_limit
 from hwsearch.objectives.names import metric_name
 from hwsearch.objectives.objective import Objective, signs
-from hwsearch.objectives.pareto import FloatArray, as_values, hypervolume, non_dominated
+from hwsearch.objectives.pareto import as_values, hypervolume, non_dominated
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

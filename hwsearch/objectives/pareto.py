@@ -9,10 +9,9 @@ import moocore
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective, signs
-
-FloatArray = NDArray[np.float64]
 
 
 def as_values(values: ArrayLike, objectives: Sequence[Objective]) -> FloatArray:

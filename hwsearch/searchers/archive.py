@@ -9,11 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.spaces.rows import RowSet, with_room
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 class Archive:

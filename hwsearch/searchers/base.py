@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective, signs
@@ -19,9 +20,6 @@ from hwsearch.searchers.options import check_options
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.rows import RowSet, blocks
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 #: maps index arrays (n, genes) to a number an architecture (n,)
 RowFunction = Callable[[IntArray], FloatArray]
 

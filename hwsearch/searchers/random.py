@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from hwsearch._typing import IntArray
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import IntArray, RowFunction, Searcher
+from hwsearch.searchers.base import RowFunction, Searcher
 from hwsearch.spaces import SearchSpace
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, nearest
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice
-from hwsearch.spaces.space import FloatArray, IntArray, SearchSpace
+from hwsearch.spaces.space import SearchSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 CONVOLUTIONS = (2, 3)

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+from hwsearch._typing import BoolArray, IntArray
 
 #: 2^64 over the golden ratio: spreads keys over the high bits (Knuth, The Art of Computer Programming 3, 6.4)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

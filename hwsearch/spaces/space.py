@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, UnknownArchitectureGene, nearest
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
 from hwsearch.spaces.rows import RowSet, distinct
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 #: maps an index array (n, genes) to a cost an architecture (n,)
 Cost = Callable[[IntArray], FloatArray]
 

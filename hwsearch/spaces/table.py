@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import SpaceError
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
 from hwsearch.spaces.rows import distinct
-from hwsearch.spaces.space import Cost, IntArray, SearchSpace
+from hwsearch.spaces.space import Cost, SearchSpace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import DataError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.tasks.base import Data
 from hwsearch.tasks.inputs import Input, image
 

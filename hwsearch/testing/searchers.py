@@ -16,13 +16,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import HwsearchError
 from hwsearch.searchers.base import Searcher
 from hwsearch.spaces import Architecture, Choice, SearchSpace, TableSpace, When
 
-FloatArray = NDArray[np.float64]
 FOUR = ("max accuracy", "min latency_ms", "min params", "min macs")
 ONE, TWO, THREE = FOUR[:1], FOUR[:2], FOUR[:3]
 

@@ -12,12 +12,11 @@ from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 from pymoo.operators.survival.rank_and_crowding.metrics import get_crowding_function
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
+from hwsearch._typing import FloatArray
 from hwsearch.searchers.evolutionary import evolution
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
 from hwsearch.spaces import SearchSpace
 from hwsearch.testing.searchers import large_space, small_space
-
-FloatArray = NDArray[np.float64]
 
 
 def pymoo_survivors(costs: FloatArray, violation: FloatArray, n: int) -> tuple[set[int], dict[int, float]]:

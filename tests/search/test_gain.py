@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume, hypervolume
 from hwsearch.searchers.bayesian.gain import expected_batch, greedy_batch, improvements
-
-FloatArray = NDArray[np.float64]
 
 
 def plain(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError
 from hwsearch.objectives.pareto import hypervolume, reference_point
 from hwsearch.searchers import create
@@ -17,8 +17,6 @@ from hwsearch.testing.searchers import THREE, TWO, large_space, small_space, val
 from predictors import CrossValidatedPredictor, RidgePredictor
 from predictors.metrics import scores
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 QUICK: dict[str, Any] = {"inner_evaluations": 3000, "population": 100, "make_predictor": lambda seed: RidgePredictor()}
 
 

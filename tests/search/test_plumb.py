@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from hwsearch import spaces
+from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.pareto import hypervolume
 from hwsearch.searchers import Searcher, create
 from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice
-from hwsearch.spaces.space import FloatArray
 
 SMALL = {"inner_evaluations": 2000, "population": 60}
 

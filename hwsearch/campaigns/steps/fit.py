@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import find_accuracy, find_metric
 from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.errors import CampaignError, PredictorError
 from hwsearch.reporting.words import number
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray, IntArray
 from predictors import CrossValidatedPredictor, scores
 from predictors import PredictorError as PredictorRefusal
 from predictors import load as load_predictor

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hwsearch._typing import FloatArray
 from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
@@ -15,7 +16,6 @@ from hwsearch.campaigns.known import find_accuracy
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray
 from hwsearch.store import Measurement, utc_now
 from hwsearch.tasks.images.data import ImageData
 

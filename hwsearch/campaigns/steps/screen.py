@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.frames import archs_of
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded
@@ -16,7 +17,6 @@ from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import failed_too_often, find_accuracy
 from hwsearch.campaigns.view import View
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray
 from hwsearch.store import Measurement
 
 #: how many pairs the error that sampling alone would have is worth

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.sample import Sample
-from hwsearch.devices.timing.statistics import FloatArray
 
 
 @dataclass(frozen=True)

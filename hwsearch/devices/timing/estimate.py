@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.calibration import Calibration
 from hwsearch.devices.timing.protocol import Protocol
 from hwsearch.devices.timing.sample import Sample
-from hwsearch.devices.timing.statistics import FloatArray, moderated, pooled_variance, student
+from hwsearch.devices.timing.statistics import moderated, pooled_variance, student
 
 #: fewest candidates by which a process is seen to shift them all alike
 SHARED = 3

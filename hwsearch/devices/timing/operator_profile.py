@@ -7,16 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsearch.devices import Workload
 from hwsearch.devices.operators import Profile, Signature, profile
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.devices.timing.schedule import QUIET
 from hwsearch.devices.timing.statistics import two_way
-
-FloatArray = NDArray[np.float64]
-
 
 Tick = Callable[[float], None]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.covering import FITTED
-from hwsearch.devices.timing.operator_profile import FloatArray
 
 
 # ---------------------------------------------------------------------- sums and wholes

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.devices.timing.statistics import FloatArray
+from hwsearch._typing import FloatArray
 from hwsearch.errors import MeasurementError
 
 

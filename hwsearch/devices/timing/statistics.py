@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-FloatArray = NDArray[np.float64]
+from hwsearch._typing import FloatArray
 
 
 # ---------------------------------------------------------------------- estimating

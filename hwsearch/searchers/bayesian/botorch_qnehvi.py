@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import reference_point
-from hwsearch.searchers.base import FloatArray, IntArray
 from hwsearch.searchers.bayesian.parego import MOST
 from hwsearch.searchers.predicted.rounds import RoundSearcher
 from hwsearch.spaces import SearchSpace

@@ -7,10 +7,9 @@ import heapq
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.objectives.pareto import cost_hypervolume, reference_point
 from hwsearch.searchers.base import Searcher
-
-FloatArray = NDArray[np.float64]
 
 
 def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:

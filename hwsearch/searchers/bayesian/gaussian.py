@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from hwsearch._typing import FloatArray
+
 #: length scales in units of the median distance, and noise variances in units of the signal's
 LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 NOISES = np.logspace(-5, 0, 11)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import ndtr
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray
 from hwsearch.searchers.bayesian.gaussian import GaussianProcess
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve
 from hwsearch.searchers.evolutionary.population import unit_costs

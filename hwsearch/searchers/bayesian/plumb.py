@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import cost_hypervolume
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.base import BoolArray, FloatArray, IntArray, RowFunction, Searcher, by_id, natural
+from hwsearch.searchers.base import RowFunction, Searcher, by_id, natural
 from hwsearch.searchers.bayesian.gain import expected_batch, search_reference
 from hwsearch.searchers.bayesian.posterior import Beliefs, Rows, View
 from hwsearch.searchers.bayesian.structure import Features, Structure

@@ -7,9 +7,10 @@ from copy import copy
 
 import numpy as np
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
-from hwsearch.searchers.base import BoolArray, FloatArray, IntArray, RowFunction
+from hwsearch.searchers.base import RowFunction
 from hwsearch.searchers.bayesian.process import Process
 from hwsearch.searchers.bayesian.structure import Features, Structure
 from hwsearch.searchers.evolutionary.evolution import leading

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from hwsearch.searchers.base import BoolArray, FloatArray, IntArray
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.searchers.bayesian.structure import Features, Structure
 from hwsearch.searchers.bayesian.warp import warps
 

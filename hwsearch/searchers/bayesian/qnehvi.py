@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume, non_dominated, reference_point
-from hwsearch.searchers.base import FloatArray, IntArray
 from hwsearch.searchers.bayesian.gaussian import GaussianProcess
 from hwsearch.searchers.bayesian.parego import MOST
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import SearchSpace
 
 #: blocks of features by name, (n, columns) each

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.searchers.evolutionary.evolution import survive
 from hwsearch.searchers.evolutionary.population import PopulationSearcher, unit_costs
 

@@ -9,7 +9,7 @@ import numpy as np
 from pymoo.algorithms.moo.ctaea import CADASurvival
 from pymoo.core.population import Population
 
-from hwsearch.searchers.base import IntArray
+from hwsearch._typing import IntArray
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding, survive
 from hwsearch.searchers.evolutionary.population import PopulationSearcher, directions, unit_costs
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 
 import moocore
 import numpy as np
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet
 from hwsearch.spaces.rows import row_keys as row_keys
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 #: maps rows (n, genes) to costs (n, m), smaller is better, and violations of the limits (n,), 0 is none
 Score = Callable[[IntArray], tuple[FloatArray, FloatArray]]
 

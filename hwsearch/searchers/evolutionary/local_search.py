@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import IntArray, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray, RowFunction
+from hwsearch.searchers.base import RowFunction
 from hwsearch.searchers.evolutionary.population import PopulationSearcher, directions, unit_costs
 from hwsearch.spaces import SearchSpace
 

@@ -9,7 +9,7 @@ from pymoo.algorithms.moo.nsga3 import ReferenceDirectionSurvival
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 
-from hwsearch.searchers.base import FloatArray, IntArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding, survive
 from hwsearch.searchers.evolutionary.population import PopulationSearcher, directions, unit_costs
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from pymoo.util.ref_dirs import get_reference_directions
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray, RowFunction, Searcher
+from hwsearch.searchers.base import RowFunction, Searcher
 from hwsearch.searchers.evolutionary.evolution import Mating, rank_and_crowding
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet

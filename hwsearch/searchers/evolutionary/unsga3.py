@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from pymoo.algorithms.moo.nsga3 import associate_to_niches
 
-from hwsearch.searchers.base import IntArray
+from hwsearch._typing import IntArray
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
 from hwsearch.searchers.evolutionary.nsga3 import Nsga3Searcher
 from hwsearch.searchers.evolutionary.population import directions, unit_costs

@@ -15,9 +15,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet
 

@@ -13,9 +13,9 @@ from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.trial import TrialState
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray
 from hwsearch.searchers.optuna.base import OptunaSearcher
 from hwsearch.spaces import SearchSpace
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler
 
+from hwsearch._typing import IntArray
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import IntArray
 from hwsearch.searchers.optuna.base import OptunaSearcher
 from hwsearch.spaces import SearchSpace
 

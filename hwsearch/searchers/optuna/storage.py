@@ -10,9 +10,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.optuna.base import quiet
 from hwsearch.spaces import Architecture, SearchSpace
 

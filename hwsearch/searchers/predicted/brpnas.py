@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import IntArray
 from hwsearch.searchers.predicted.models import KINDS
 from hwsearch.searchers.predicted.rounds import Models, RoundSearcher
 from hwsearch.spaces import SearchSpace

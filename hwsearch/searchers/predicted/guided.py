@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
-from hwsearch.searchers.base import FloatArray, IntArray, RowFunction, Searcher
+from hwsearch.searchers.base import RowFunction, Searcher
 from hwsearch.searchers.bayesian.gain import greedy_batch, search_reference
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
 from hwsearch.searchers.predicted.surrogate import MakePredictor, Surrogate, default_predictor

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve
 from hwsearch.searchers.predicted.models import RidgeOrSvr
 from hwsearch.searchers.predicted.rounds import RoundSearcher

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError, nearest
 
-FloatArray = NDArray[np.float64]
 KINDS = ("xgboost", "mlp", "small-mlp", "forest", "ridge-or-svr")
 #: ridge strengths and SVR costs that LINAS's predictor chooses from; it goes through the latter one by one, to 100
 ALPHAS = np.arange(1, 101) / 10

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import BoolArray, FloatArray, IntArray, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
 from hwsearch.searchers.predicted.models import Model, make_model
 from hwsearch.spaces import SearchSpace

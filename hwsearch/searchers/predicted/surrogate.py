@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError, nearest
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import FloatArray, IntArray, RowFunction
+from hwsearch.searchers.base import RowFunction
 
 #: the scores that `Surrogate.scores` reports for each objective
 SCORES = ("mae", "mape", "spearman", "kendall")

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsearch._typing import BoolArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import BoolArray, IntArray, RowFunction
+from hwsearch.searchers.base import RowFunction
 from hwsearch.searchers.predicted.models import KINDS
 from hwsearch.searchers.predicted.rounds import Models, RoundSearcher
 from hwsearch.spaces import SearchSpace

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.declared.channel_groups import Trace, on_meta, trace
 from hwsearch.supernets.declared.declaration import (

@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError
 from hwsearch.spaces import Architecture, Choice, SearchSpace
 from hwsearch.spaces.choice import Value
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.blocks import ConvNorm

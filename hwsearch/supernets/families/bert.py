@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import CheckpointError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Part
 from hwsearch.supernets.checkpoint import shape_of
 from hwsearch.supernets.entry import SupernetEntry

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.layers.containers import GlobalAveragePool, Named
 from hwsearch.supernets.layers.conv import ElasticClassifier, ElasticConv

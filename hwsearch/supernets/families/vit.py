@@ -21,9 +21,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.checkpoint import shape_of
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.layers.attention import (

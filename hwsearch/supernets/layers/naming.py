@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 from torch import Tensor
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import CheckpointError
-from hwsearch.spaces.space import FloatArray
 
 
 def make_divisible(value: float, divisor: int = 8, minimum: int | None = None) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import MeasurementError
-from hwsearch.spaces.space import FloatArray, IntArray
 
 ORDERS = 4
 

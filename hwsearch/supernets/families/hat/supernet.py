@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import CheckpointError, DataError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Part, Supernet, with_logs
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.hat.subnet import (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from hwsearch.spaces.space import FloatArray
+from hwsearch._typing import FloatArray
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config, Stage
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticConv

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture
-from hwsearch.spaces.space import FloatArray, IntArray
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.families.mobilenetv3.blocks import (
     ACTIVATIONS,
