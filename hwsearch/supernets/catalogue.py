@@ -72,14 +72,13 @@ def _entry_in_code(name: str) -> SupernetEntry:
 
 
 def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets.families import attentivenas, bert, cifar10, ofa, plain, vit
-    from hwsearch.supernets.families.hat import supernet
+    from hwsearch.supernets.families import attentivenas, bert, cifar10, hat, ofa, plain, vit
 
     entries = (
         cifar10.ENTRY,
         *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
         *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
         *(plain.RESNET18, plain.RESNET50, plain.MOBILENET_V2),
-        *(supernet.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
+        *(hat.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
     )
     return {e.name: e for e in entries}

@@ -16,7 +16,7 @@ from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 
 
 def load() -> ModuleType:

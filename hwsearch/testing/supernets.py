@@ -21,7 +21,8 @@ from hwsearch.errors import SpaceError
 from hwsearch.exporters import lower, verify
 from hwsearch.spaces import Architecture, Choice, SearchSpace
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import compare, load_weights
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.matching import compare
 from hwsearch.testing.weights import seeded_weights
 
 

@@ -18,15 +18,23 @@ from hwsearch.exporters.onnx.lower import by_rules
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.declared.module import Depth, Kernel, Width, elastic
-from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
-from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.declared.declaration import Depth, KernelSize, Width
+from hwsearch.supernets.declared.elastic import elastic
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.bert.supernet import ElasticBert
+from hwsearch.supernets.families.hat.config import HatConfig
+from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.plain import MobileNetV2, PlainSupernet, mobilenet_v2_declaration, resnet18
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.plain.mobilenet_v2 import MobileNetV2
+from hwsearch.supernets.families.plain.resnet import resnet18
+from hwsearch.supernets.families.plain.supernet import PlainSupernet, mobilenet_v2_declaration
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.tasks.inputs import Input
 from hwsearch.tasks.translation.vocabulary import PAD
 from hwsearch.testing.weights import seeded_weights
@@ -81,7 +89,7 @@ def declared() -> Supernet:
     declaration = {
         "layer*.*.conv1": Width((0.5, 0.75, 1.0)),
         "layer[34]": Depth((1, 2)),
-        "conv1": Kernel((3, 5, 7)),
+        "conv1": KernelSize((3, 5, 7)),
     }
     return elastic(resnet18(4, width=16), declaration, name="declared", resolutions=(32, 48))
 

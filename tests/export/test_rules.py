@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsearch.exporters import lower, run_onnx, torch_export
-from hwsearch.exporters.onnx.dims import NoRule
+from hwsearch.exporters.onnx.dims import NoRuleError
 from hwsearch.exporters.onnx.lower import by_rules
 from hwsearch.tasks.inputs import Input
 
@@ -170,7 +170,7 @@ UNKNOWN: dict[str, tuple[tuple[Input, ...], Callable[..., Any]]] = {
 def test_what_has_no_rule_goes_through_torchs_exporter(name: str) -> None:
     inputs, function = UNKNOWN[name]
     net = Call(function).eval()
-    with pytest.raises(NoRule):
+    with pytest.raises(NoRuleError):
         model_of(net, inputs)
     model = model_of(net, inputs, lower)
     assert model.producer_name == "pytorch"
@@ -192,7 +192,7 @@ def test_what_has_no_rule_goes_through_torchs_exporter(name: str) -> None:
 )
 def test_what_depends_on_numbers_is_not_followed(function: Callable[..., Any]) -> None:
     """A trace would freeze what this input, or this length, happened to choose."""
-    with pytest.raises(NoRule):
+    with pytest.raises(NoRuleError):
         by_rules(Call(function).eval(), VECTORS)
 
 

@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import CheckpointError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.supernets.families.bert import ElasticBertConfig
-from hwsearch.supernets.layers.attention import ElasticEncoder, heads_of, scaled_choices
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.encoder.config import published_heads, scaled_choices
+from hwsearch.supernets.families.encoder.supernet import ElasticEncoder
 
 
 @pytest.fixture(params=["small_bert", "small_vit"])
@@ -229,7 +230,7 @@ def test_choices_scale_with_the_network(
 
 def test_unknown_shapes_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"width 100, for which.*\n?.*128"):
-        heads_of(100, {128: 2})
+        published_heads(100, {128: 2})
     for wrong in ((4, 2), (2, 2), (0, 2), ()):
         with pytest.raises(SupernetError, match="'x': heads"):
             ElasticBertConfig(name="x", heads=wrong)

@@ -15,8 +15,9 @@ from hwsearch.accuracy import Preprocess, from_arrays, recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import load_weights
-from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
 from hwsearch.testing.weights import seeded_weights
 
 #: computed with the authors' classes (github.com/facebookresearch/AttentiveNAS, get_active_subnet) in float64:
@@ -114,7 +115,7 @@ def test_a_file_in_the_authors_layout_loads(small: AttentiveNAS, tmp_path: Path)
     state = {f"module.{k}": v for k, v in small.state_dict().items()}
     extra = {f"module.first_conv.bn.bn_tracking.{i}.running_mean": torch.zeros(8) for i in (0, 1)}
     torch.save({"state_dict": {**state, **extra}, "epoch": 3, "optimizer": {"lr": 0.1}}, tmp_path / "a.pth.tar")
-    from hwsearch.supernets.checkpoint import read_state
+    from hwsearch.supernets.checkpoint.reading import read_state
 
     other = AttentiveNAS(replace(small.config, name="other"))
     load_weights(other, read_state(tmp_path / "a.pth.tar"), "a.pth.tar")

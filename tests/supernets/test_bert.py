@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 
 from hwsearch.errors import CheckpointError
 from hwsearch.spaces import Architecture
-from hwsearch.supernets.checkpoint import load_weights
-from hwsearch.supernets.families.bert import BASE, ENTRY, ElasticBert, ElasticBertConfig
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.families.bert.config import BASE, ElasticBertConfig
+from hwsearch.supernets.families.bert.entries import ENTRY
+from hwsearch.supernets.families.bert.supernet import ElasticBert
 
 
 @pytest.fixture(scope="module")

@@ -20,17 +20,23 @@ from torch.utils.flop_counter import FlopCounterMode
 from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace, When
-from hwsearch.supernets.checkpoint import digest, load_weights
-from hwsearch.supernets.declared.module import Depth, ElasticModule, Kernel, Width, elastic
-from hwsearch.supernets.families.plain import MobileNetV2, mobilenet_v2_declaration, resnet18, resnet50
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.writing import digest
+from hwsearch.supernets.declared import ElasticModule
+from hwsearch.supernets.declared.declaration import Depth, KernelSize, Width
+from hwsearch.supernets.declared.elastic import elastic
+from hwsearch.supernets.families.plain.mobilenet_v2 import MobileNetV2
+from hwsearch.supernets.families.plain.resnet import resnet18, resnet50
+from hwsearch.supernets.families.plain.supernet import mobilenet_v2_declaration
 from hwsearch.supernets.layers.containers import ElasticModuleList, ElasticSequential
 from hwsearch.supernets.layers.ordering import sort_by_importance
-from hwsearch.supernets.layers.wrapped import ELASTIC, ElasticBatchNorm2d
+from hwsearch.supernets.layers.sliced.kinds import SLICED
+from hwsearch.supernets.layers.sliced.norm import SlicedBatchNorm2d
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_arrays
 
 Randomise = Callable[..., None]
-ELASTIC_TYPES = (*ELASTIC.values(), ElasticSequential, ElasticModuleList)
+ELASTIC_TYPES = (*SLICED.values(), ElasticSequential, ElasticModuleList)
 
 
 class Gate(nn.Module):
@@ -94,12 +100,12 @@ ODD = {
     "stem.0": Width((0.25, 0.5, 1.0), divisor=4),
     "blocks": Depth((1, 3)),
     "blocks.*.up": Width((0.25, 1.0)),
-    "blocks.*.dw": Kernel((1, 3, 5)),
-    "wide.0": [Width((0.5, 0.75, 1.0)), Kernel((1, 3))],
+    "blocks.*.dw": KernelSize((1, 3, 5)),
+    "wide.0": [Width((0.5, 0.75, 1.0)), KernelSize((1, 3))],
     "gate.squeeze": Width((0.5, 1.0)),
     "hidden": Width((0.5, 1.0)),
 }
-RESNET18 = {"layer*.*.conv1": Width((0.25, 0.5, 1.0)), "layer[1-4]": Depth((1, 2)), "conv1": Kernel((3, 5, 7))}
+RESNET18 = {"layer*.*.conv1": Width((0.25, 0.5, 1.0)), "layer[1-4]": Depth((1, 2)), "conv1": KernelSize((3, 5, 7))}
 RESNET50 = {
     "layer*.*.conv[12]": Width((0.5, 1.0)),
     "layer2": Depth((1, 2, 4)),
@@ -383,7 +389,7 @@ def test_nested_depths_are_conditional_on_each_other(randomise: Randomise) -> No
         "1": Depth((1, 2)),
         "1.*.body": Depth((1, 3)),
         "1.*.up": Width((0.5, 1.0)),
-        "1.*.body.2": Kernel((1, 3)),
+        "1.*.body.2": KernelSize((1, 3)),
     }
     net = elastic(model, declaration, input_shape=(3, 8, 8)).eval()
     when = {c.name: c.when for c in net.space.choices}
@@ -422,7 +428,7 @@ def test_the_smallest_subnet_is_extracted_when_it_is_declared(monkeypatch: pytes
     def broken(layer: nn.Module, inputs: int) -> nn.Module:
         raise RuntimeError("no such slice")
 
-    monkeypatch.setattr(ElasticBatchNorm2d, "static", broken)
+    monkeypatch.setattr(SlicedBatchNorm2d, "static", broken)
     with pytest.raises(SupernetError, match="the smallest subnet cannot be extracted: no such slice"):
         elastic(resnet18(width=8), {"layer1.0.conv1": HALF}, input_shape=(3, 32, 32))
 
@@ -470,7 +476,7 @@ def test_what_a_loop_does_to_a_blocks_output_goes_with_the_block(step: Any, rand
         lambda conv: prune.l1_unstructured(conv, "bias", 0.5),
     ],
 )
-@pytest.mark.parametrize("declared", [{"0": Width((0.5, 1))}, {"1": Width((0.5, 1))}, {"1": Kernel((1, 3))}])
+@pytest.mark.parametrize("declared", [{"0": Width((0.5, 1))}, {"1": Width((0.5, 1))}, {"1": KernelSize((1, 3))}])
 def test_a_weight_that_is_computed_is_refused_by_name(computed: Any, declared: Any) -> None:
     """Be it declared itself or read what is cut."""
     conv = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
@@ -483,7 +489,7 @@ def test_a_weight_that_is_computed_is_refused_by_name(computed: Any, declared: A
 def test_a_weight_that_is_computed_may_stand_where_nothing_is_cut(computed: Any) -> None:
     conv = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 16, 3, padding=1)
     model = nn.Sequential(conv[0], computed(conv[1]), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)).eval()
-    net = elastic(model, {"0": Kernel((1, 3))}, input_shape=(3, 6, 6))
+    net = elastic(model, {"0": KernelSize((1, 3))}, input_shape=(3, 6, 6))
     for arch in net.space.enumerate():
         net.activate(arch)
         with torch.no_grad():
@@ -619,7 +625,7 @@ def test_each_option_of_a_layer_is_kept(source: nn.Module, shape: tuple[int, ...
     """The elastic layer, the static one, and for convolutions the zero-padded weights that torch is given."""
     if getattr(source, "running_mean", source) is not None:
         randomise(source)
-    layer: Any = ELASTIC[type(source)](copy.deepcopy(source).eval())
+    layer: Any = SLICED[type(source)](copy.deepcopy(source).eval())
     chosen = {"outputs": 4} if isinstance(source, nn.Linear) else {}
     if isinstance(source, nn.Conv2d):
         chosen = {"outputs": 6 if source.groups > 1 else 4, "crop": 1}
@@ -939,16 +945,20 @@ DECLARATIONS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
         {"a": Depth((1, 2)), "b": Depth((1, 2)), "a.1.up": HALF},
         r"'width\[a.1.up\]' is the width of 'a.1.up', 'b.1.up', which depend on different depths",
     ),
-    "kernel too large": (lambda: resnet18(width=8), {"conv1": Kernel((3, 9))}, "'conv1' has a kernel of 7×7.*9×9"),
-    "kernel of other parity": (lambda: resnet18(width=8), {"conv1": Kernel((4, 7))}, "'conv1': a kernel of 4 is not"),
+    "kernel too large": (lambda: resnet18(width=8), {"conv1": KernelSize((3, 9))}, "'conv1' has a kernel of 7×7.*9×9"),
+    "kernel of other parity": (
+        lambda: resnet18(width=8),
+        {"conv1": KernelSize((4, 7))},
+        "'conv1': a kernel of 4 is not",
+    ),
     "kernel without padding": (
         lambda: stages(nn.Conv2d(3, 4, 3)),
-        {"0.0": Kernel((1, 3))},
+        {"0.0": KernelSize((1, 3))},
         "'0.0': a kernel of 1 would change the output's size",
     ),
     "two kernels": (
         lambda: resnet18(width=8),
-        {"conv1": Kernel((3, 7)), "conv?": Kernel((5, 7))},
+        {"conv1": KernelSize((3, 7)), "conv?": KernelSize((5, 7))},
         r"'conv1' has two different declarations, kernels \(3, 7\) and \(5, 7\)",
     ),
     "tied but different": (
@@ -983,7 +993,7 @@ def test_a_declaration_that_fits_nothing_says_what_is_wrong(case: str) -> None:
         (lambda: Width(()), "Width takes one or more numbers, not \\(\\)"),
         (lambda: Width(0.5), "Width takes one or more numbers, not 0.5"),
         (lambda: Depth((1, 2.5)), "Depth takes one or more whole numbers"),
-        (lambda: Kernel("35"), "Kernel takes one or more whole numbers, not '35'"),
+        (lambda: KernelSize("35"), "Kernel takes one or more whole numbers, not '35'"),
         (lambda: Width((0.0, 1.0)), "shares lie above 0"),
         (lambda: Width((0.5, 0.75)), "the largest is 1.0"),
         (lambda: Width((0.5, 1.5)), "the largest is 1.0"),
@@ -991,7 +1001,7 @@ def test_a_declaration_that_fits_nothing_says_what_is_wrong(case: str) -> None:
         (lambda: Depth((0, 1)), "at least one child is kept"),
         (lambda: Depth((1, 2), children=range(0, 4, 2)), "a range without gaps"),
         (lambda: Depth((1, 2), children=(4, 5)), "a range without gaps"),  # type: ignore[arg-type]
-        (lambda: Kernel((0, 3)), "a side of at least 1"),
+        (lambda: KernelSize((0, 3)), "a side of at least 1"),
     ],
 )
 def test_choices_that_make_no_sense_are_refused(wrong: Callable[[], object], message: str) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import digest
-from hwsearch.supernets.declared.module import Depth, Width, elastic
+from hwsearch.supernets.checkpoint.writing import digest
+from hwsearch.supernets.declared.declaration import Depth, Width
+from hwsearch.supernets.declared.elastic import elastic
 
 SHAPE = (3, 16, 16)
 CUT = {"c1": Width((0.5, 1.0), divisor=4)}

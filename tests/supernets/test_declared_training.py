@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from hwsearch.accuracy import subnet_accuracy
-from hwsearch.supernets.declared.module import elastic
+from hwsearch.supernets.declared.elastic import elastic
 from hwsearch.supernets.families.cifar10 import images
 
 

@@ -35,9 +35,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from hwsearch.errors import CheckpointError, MeasurementError, SpaceError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.checkpoint import load_weights, read_state
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.reading import read_state
+from hwsearch.supernets.families.hat.config import HatConfig
+from hwsearch.supernets.families.hat.entries import ENTRY, build_for
 from hwsearch.supernets.families.hat.subnet import HatSubnet
-from hwsearch.supernets.families.hat.supernet import EMBEDDINGS, ENTRY, HatConfig, HatTransformer, build_for
+from hwsearch.supernets.families.hat.supernet import HatTransformer
+from hwsearch.supernets.families.hat.weights import EMBEDDINGS
 from hwsearch.tasks.translation.beam import Hypothesis, translate
 from hwsearch.tasks.translation.vocabulary import EOS, PAD
 

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hwsearch.errors import CheckpointError
-from hwsearch.supernets.checkpoint import load_weights, read_state, save_weights
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.reading import read_state
+from hwsearch.supernets.checkpoint.writing import save_weights
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families import plain
 

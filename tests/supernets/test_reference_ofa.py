@@ -17,7 +17,7 @@ from torch import nn
 from hwsearch.accuracy import Preprocess, from_arrays, recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.supernets import Supernet, catalogue
-from hwsearch.supernets.families.resnet import ElasticResNet
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.testing import reference_ofa
 from hwsearch.testing.weights import seeded_weights
 

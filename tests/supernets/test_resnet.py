@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from hwsearch.errors import SpaceError
 from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.testing.weights import seeded_weights
 
 

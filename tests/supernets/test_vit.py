@@ -15,8 +15,11 @@ import torch
 from safetensors.torch import save_file
 
 from hwsearch.errors import CheckpointError, SupernetError
-from hwsearch.supernets.checkpoint import load_weights
-from hwsearch.supernets.families.vit import B16, B16_HALF, ElasticViT, ElasticViTConfig, at_grid
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.entries import B16, B16_HALF
+from hwsearch.supernets.families.vit.subnet import at_grid
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 
 SMALL_TIMM = ElasticViTConfig(
     name="x", classes=5, hidden=24, head_size=8, layers=(4,), heads=(3,), ffn=(48,), patch=4, resolutions=(20,)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 
-class NoRule(Exception):
+class NoRuleError(Exception):
     """What the rules of `hwsearch.exporters` cannot express."""
 
 
@@ -31,7 +31,7 @@ class Dim(torch.SymInt):
     """A polynomial in atoms with whole coefficients, which torch's own functions accept as a size.
 
     It has no number: where a network's code asks for one, or for the outcome of a comparison that depends on it,
-    `NoRule` is raised, so that nothing in a model can depend on the size it was lowered with.
+    `NoRuleError` is raised, so that nothing in a model can depend on the size it was lowered with.
     """
 
     def __init__(self, terms: Terms) -> None:  # the base class wants a node of torch's own tracer
@@ -82,30 +82,30 @@ class Dim(torch.SymInt):
     def _over(self, other: Dim) -> Any:
         """The quotient of exact division by a product."""
         if len(other.terms) > 1:
-            raise NoRule(f"division of sizes {self} and {other}")
+            raise NoRuleError(f"division of sizes {self} and {other}")
         ((divisor, factor),) = other.terms.items()
         result: Terms = {}
         for key, value in self.terms.items():
             left = list(key)
             for atom in divisor:
                 if atom not in left:
-                    raise NoRule(f"division of sizes {self} and {other}")
+                    raise NoRuleError(f"division of sizes {self} and {other}")
                 left.remove(atom)
             if value % factor:
-                raise NoRule(f"division of sizes {self} and {other}")
+                raise NoRuleError(f"division of sizes {self} and {other}")
             result[tuple(left)] = value // factor
         return Dim._size(result)
 
     def __mod__(self, other: Any) -> Any:
         rest = self.terms.get((), 0)
         if not isinstance(other, int) or any(v % other for k, v in self.terms.items() if k):
-            raise NoRule(f"{self} % {other}")
+            raise NoRuleError(f"{self} % {other}")
         return rest % other
 
     def _minus(self, other: Any) -> int:
         difference = self - other
         if isinstance(difference, Dim):
-            raise NoRule(f"a comparison of {self} and {other}")
+            raise NoRuleError(f"a comparison of {self} and {other}")
         return int(difference)
 
     def __eq__(self, other: object) -> Any:
@@ -130,7 +130,7 @@ class Dim(torch.SymInt):
         return hash(frozenset(self.terms.items()))
 
     def _number(self, *_: Any) -> Any:
-        raise NoRule(f"the number of {self}")
+        raise NoRuleError(f"the number of {self}")
 
     __bool__ = __int__ = __index__ = __float__ = __round__ = _number
     __truediv__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __pow__ = __rpow__ = _number

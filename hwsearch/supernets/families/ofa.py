@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsearch.supernets.checkpoint import rows_of
+from hwsearch.supernets.checkpoint.reading import rows_of
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.tasks.images.preprocess import Preprocess
 

@@ -9,16 +9,6 @@ from typing import Any
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Choice, SearchSpace, When
 
-#: layer names of static and of elastic layers in the authors' files, tried in this order
-SPELLINGS = (
-    (".bn.bn.", ".bn."),
-    (".conv.conv.weight", ".conv.weight"),
-    (".linear.linear.", ".linear."),
-    (".linear.", ".linear.linear."),
-    ("bn.", "bn.bn."),
-    ("conv.weight", "conv.conv.weight"),
-)
-
 
 @dataclass(frozen=True)
 class Stage:
