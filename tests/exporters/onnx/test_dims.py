@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsearch.exporters.onnx.dims import Atom, Dim, NoRuleError, broadcast, same
@@ -38,6 +38,7 @@ expressions = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(expressions, st.integers(1, 9))
 def test_sizes_calculate_as_integers_do(pair: tuple[Any, int], divisor: int) -> None:
     size, number = pair

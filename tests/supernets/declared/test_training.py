@@ -18,7 +18,7 @@ from hwsearch.supernets.families.cifar10 import images
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    path = Path(__file__).parents[2] / "examples" / "elastic_resnet18.py"
+    path = Path(__file__).parents[3] / "examples" / "elastic_resnet18.py"
     spec = spec_from_file_location("elastic_resnet18", path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
