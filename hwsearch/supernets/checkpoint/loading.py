@@ -1,4 +1,4 @@
-"""Weight files: safetensors, or torch files read with ``weights_only=True``; never a pickle with code in it."""
+"""Load weights into supernets, and extract subnets without drawing random weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import init
 from torch.overrides import TorchFunctionMode
+from typing_extensions import override
 
 from hwsearch.errors import CheckpointError
 from hwsearch.spaces import Architecture
@@ -16,10 +17,11 @@ from hwsearch.supernets.checkpoint.matching import abridged, compare, not_finite
 
 
 class Uninitialised(TorchFunctionMode):
-    """Within it new layers draw no random weights: all of them are about to be loaded."""
+    """Context manager: new layers draw no random weights, because all of them are about to be loaded."""
 
     DRAWS = frozenset({Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_})
 
+    @override
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in self.DRAWS:
@@ -30,17 +32,44 @@ class Uninitialised(TorchFunctionMode):
 
 
 def cut(net: Supernet, arch: Architecture) -> nn.Module:
-    """The static subnet in evaluation mode; its new layers draw no random weights before they get theirs."""
+    """Extract a static subnet in evaluation mode, without drawing random weights for its layers first.
+
+    Parameters
+    ----------
+    net : Supernet
+        The supernet.
+    arch : Architecture
+        Architecture of its space.
+
+    Returns
+    -------
+    nn.Module
+        The subnet, with weights of its own.
+    """
     with Uninitialised():
         return net.subnet(arch).eval()
 
 
 def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str, *, take: bool = False) -> None:
-    """Copy weights into a supernet; every tensor must be there, of the right shape, and finite.
+    """Load weights into a supernet; every tensor must be there, of the right shape, and finite.
 
-    take : the tensors become the network's own without a copy; nobody else may use them afterwards
     Names become the supernet's own first (`compare`). Half-precision tensors are widened.
-    Raises `CheckpointError` that names what is missing, unknown or of another shape.
+
+    Parameters
+    ----------
+    net : Supernet
+        The supernet, which is changed.
+    state : mapping
+        Name → tensor.
+    source : str
+        Where the tensors come from, for error messages.
+    take : bool, default False
+        Whether the tensors become the network's own without a copy; nothing else may use them afterwards.
+
+    Raises
+    ------
+    CheckpointError
+        If tensors are missing, unknown, of another shape, or not finite.
     """
     fit = compare(net, state)
     if not fit.complete:

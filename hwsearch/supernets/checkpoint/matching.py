@@ -1,4 +1,4 @@
-"""Weight files: safetensors, or torch files read with ``weights_only=True``; never a pickle with code in it."""
+"""Compare the tensors of a weight file with those of a network."""
 
 from __future__ import annotations
 
@@ -13,10 +13,20 @@ from hwsearch.supernets.base import Supernet
 
 @dataclass(frozen=True)
 class Fit:
-    """How a file's tensors compare with those of a network.
+    """Result of comparing a file's tensors with those of a network.
 
-    missing, extra : names; shapes : sentences
-    named : share of the network's tensors that the file has; share : of those of the right shape
+    Attributes
+    ----------
+    missing : list of str
+        Names that the file lacks.
+    extra : list of str
+        Names that the network lacks.
+    shapes : list of str
+        A sentence for each tensor of another shape or type.
+    named : float
+        Share of the network's tensors that the file has, in [0, 1].
+    share : float
+        Share of those that also have the right shape, in [0, 1].
     """
 
     missing: list[str]
@@ -27,11 +37,17 @@ class Fit:
 
     @property
     def complete(self) -> bool:
+        """Whether the file fits without exception."""
         return not (self.missing or self.extra or self.shapes)
 
     @property
     def hint(self) -> str:
-        """What kind of file it may be."""
+        """
+
+        Attributes
+        ----------
+        guess of what kind of file it is, for error messages.
+        """
         return "It is a file of another family." if self.named < 0.5 else "It is a file of another width or version."
 
     def __str__(self) -> str:
@@ -40,10 +56,22 @@ class Fit:
 
 
 def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
-    """Names and shapes of a file's tensors against a network's, which may lie on the meta device.
+    """Compare names and shapes of a file's tensors with those of a network.
 
     Names that the authors' files spell differently become the network's own first; ``num_batches_tracked`` may be
     missing.
+
+    Parameters
+    ----------
+    net : Supernet
+        The network, which may lie on the meta device.
+    state : mapping
+        Name → tensor in the file.
+
+    Returns
+    -------
+    Fit
+        What is missing, unknown or of another shape.
     """
     state, own = net.rename(state), net.state_dict()
     missing = [k for k in own if k not in state and not k.endswith("num_batches_tracked")]
@@ -63,9 +91,37 @@ def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
 
 
 def not_finite(state: Mapping[str, Tensor]) -> list[str]:
-    """Names of the tensors that hold NaN or infinity."""
+    """Find tensors that hold NaN or infinity.
+
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor.
+
+    Returns
+    -------
+    list of str
+        Their names.
+    """
     return [k for k, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
 
 
 def abridged(names: list[str]) -> str:
+    """Join the first names of a list, for error messages.
+
+    Parameters
+    ----------
+    names : list of str
+        The names.
+
+    Returns
+    -------
+    str
+        The first three, and an ellipsis if there are more.
+
+    Examples
+    --------
+    >>> abridged(["a", "b", "c", "d"])
+    'a, b, c …'
+    """
     return ", ".join(names[:3]) + (" …" if len(names) > 3 else "")

@@ -1,4 +1,4 @@
-"""Weight files: safetensors, or torch files read with ``weights_only=True``; never a pickle with code in it."""
+"""Read weight files: safetensors, or torch files with ``weights_only=True``; never a pickle with code in it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,22 @@ HARMLESS: list[Any] = [
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a weight file; wrappers and a leading ``module.`` are taken off.
+    """Read the named tensors of a weight file; wrappers and a leading ``module.`` are taken off.
 
-    Raises `CheckpointError` for a missing, truncated or unsafe file.
+    Parameters
+    ----------
+    path : Path
+        A safetensors or torch file.
+
+    Returns
+    -------
+    dict
+        Name → tensor, on the CPU.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, truncated, no weight file, or holds more than tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -93,9 +106,28 @@ def _no_weights(path: Path) -> bool:
 
 
 def shape_of(state: Mapping[str, Tensor], name: str, axes: int, expected: str) -> tuple[int, ...]:
-    """The shape of a file's tensor, from which a network's is read.
+    """Look up the shape of a file's tensor, from which a network's shape is read.
 
-    Raises `CheckpointError` where it is missing or has another number of axes; expected: what kind of file it should be
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor.
+    name : str
+        Name of the tensor.
+    axes : int
+        Number of axes that it should have.
+    expected : str
+        What kind of file it should be, for the error's hint.
+
+    Returns
+    -------
+    tuple of int
+        The shape.
+
+    Raises
+    ------
+    CheckpointError
+        If the tensor is missing or has another number of axes.
     """
     if name not in state:
         raise CheckpointError(f"the weights lack {name!r}.", hint=expected)
@@ -105,5 +137,20 @@ def shape_of(state: Mapping[str, Tensor], name: str, axes: int, expected: str) -
 
 
 def rows_of(state: Mapping[str, Tensor], names: Iterable[str], default: int) -> int:
-    """Length of the first of these tensors that a file holds (the bias of its classifier, say), else `default`."""
+    """Look up the length of the first tensor that a file holds, such as the bias of its classifier.
+
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor.
+    names : iterable of str
+        Names to try, in order.
+    default : int
+        Result if the file holds none of them.
+
+    Returns
+    -------
+    int
+        Length of the first axis.
+    """
     return next((int(state[n].shape[0]) for n in names if n in state and state[n].ndim), default)

@@ -1,4 +1,4 @@
-"""Weight files: safetensors, or torch files read with ``weights_only=True``; never a pickle with code in it."""
+"""Write weight files, and compute digests of weights."""
 
 from __future__ import annotations
 
@@ -15,9 +15,21 @@ from hwsearch.errors import CheckpointError
 
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
-    """Write named tensors, whole or not at all; tensors that share memory are written each.
+    """Write named tensors as safetensors, whole or not at all; tensors that share memory are written each.
 
-    Raises `CheckpointError` where the file cannot be written.
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor.
+    path : Path
+        The file; missing folders are made.
+    metadata : mapping
+        Texts for the file's header.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -33,13 +45,46 @@ def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping
 
 
 def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a network's weights and statistics as safetensors (without ``num_batches_tracked``)."""
+    """Write a network's weights and statistics as safetensors, without ``num_batches_tracked``.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    path : Path
+        The file.
+    metadata : mapping
+        Texts for the file's header.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be written.
+    """
     state = {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
     write_safetensors(state, path, metadata)
 
 
 def digest(net: nn.Module, structure: str = "") -> str:
-    """Twelve hex digits of a network's weights, and of what else tells it apart: equal digests, equal supernets."""
+    """Compute a digest of a network's weights and structure: equal digests, equal supernets.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    structure : str, default ""
+        What else tells the network apart (`Supernet.structure`).
+
+    Returns
+    -------
+    str
+        Twelve hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest(nn.ReLU()) == digest(nn.ReLU(), "other")
+    False
+    """
     h = hashlib.sha256(structure.encode())
     for name, value in net.state_dict().items():
         if not name.endswith("num_batches_tracked"):

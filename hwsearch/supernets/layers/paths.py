@@ -1,4 +1,4 @@
-"""Elastic transformer encoders: layers, heads of a layer and units of its feed-forward part can be chosen."""
+"""Modules under dotted names."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from torch import nn
 
 
 def register_at(root: nn.Module, path: str, module: nn.Module) -> None:
-    """Register `module` below `root` under a dotted name; the modules between only give the name."""
+    """Register a module below another under a dotted name; the modules between only give the name.
+
+    Parameters
+    ----------
+    root : nn.Module
+        Module that is changed.
+    path : str
+        Dotted name.
+    module : nn.Module
+        Module to register.
+
+    Examples
+    --------
+    >>> net = nn.Module()
+    >>> register_at(net, "encoder.layer", nn.ReLU())
+    >>> [name for name, _ in net.named_modules()]
+    ['', 'encoder', 'encoder.layer']
+    """
     *parents, name = path.split(".")
     for parent in parents:
         if not hasattr(root, parent):

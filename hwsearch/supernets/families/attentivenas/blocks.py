@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3 with elastic widths: BigNAS, AttentiveNAS, AlphaNet."""
+"""Inverted residual blocks with elastic widths and a shortcut everywhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.families.attentivenas.config import WideStage
 from hwsearch.supernets.layers.containers import Named
@@ -20,7 +21,25 @@ from hwsearch.supernets.layers.squeeze_excite import ElasticSqueezeExcite
 
 @dataclass(frozen=True)
 class WideBlockPlan:
-    """One block of one architecture, all sizes resolved; side: of its input, in pixels."""
+    """One block of one architecture, all sizes resolved.
+
+    Attributes
+    ----------
+    index : int
+        Index of the block in the largest network.
+    inputs : int
+        Input channels.
+    middle : int
+        Channels after the expansion.
+    outputs : int
+        Output channels.
+    kernel : int
+        Side of the depth-wise kernel.
+    stride : int
+        Stride.
+    side : int
+        Side of its input in pixels.
+    """
 
     index: int
     inputs: int
@@ -40,6 +59,17 @@ class ElasticWideBlock(nn.Module):
     """Inverted residual block with every width elastic and a shortcut everywhere.
 
     The shortcut pools where the block strides and has a 1×1 convolution where the widths differ.
+
+    Parameters
+    ----------
+    stage : WideStage
+        Stage of the block.
+    inputs : int
+        Input channels at full size.
+    stride : int
+        Stride.
+    eps : float
+        Added to the variance in batch norms.
     """
 
     def __init__(self, stage: WideStage, inputs: int, stride: int, eps: float) -> None:
@@ -61,6 +91,20 @@ class ElasticWideBlock(nn.Module):
         self.shortcut = Named(conv=ElasticConv(inputs, outputs))
 
     def forward(self, x_NCHW: Tensor, plan: WideBlockPlan) -> Tensor:
+        """Run the block as one architecture has it.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, inputs, H, W).
+        plan : WideBlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, outputs, H', W').
+        """
         layers, y = self.mobile_inverted_conv, x_NCHW
         if self.expands:
             y = F.silu(layers.inverted_bottleneck.bn(layers.inverted_bottleneck.conv(y, plan.middle)))
@@ -75,7 +119,18 @@ class ElasticWideBlock(nn.Module):
         return x_NCHW + y
 
     def static(self, plan: WideBlockPlan) -> WideBlock:
-        """The static block of `plan` with copies of the sliced weights."""
+        """Extract the static block of a plan, with copies of the sliced weights.
+
+        Parameters
+        ----------
+        plan : WideBlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        WideBlock
+            The block.
+        """
         layers, m = self.mobile_inverted_conv, plan.middle
         expand = layers.inverted_bottleneck if self.expands else None
         depth, project = layers.depth_conv, layers.point_linear
@@ -94,7 +149,21 @@ class ElasticWideBlock(nn.Module):
 
 
 class WideBlock(nn.Module):
-    """The static inverted residual block of an extracted subnet."""
+    """Inverted residual block of an extracted subnet.
+
+    Parameters
+    ----------
+    expand : tuple of (nn.Conv2d, nn.BatchNorm2d) or None
+        Expansion, or None without one.
+    depth : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Depth-wise convolution.
+    squeeze_excite : nn.Module or None
+        Squeeze-and-excitation, or None without it.
+    project : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Projection.
+    shortcut : sequence of nn.Module
+        Layers of the shortcut; none for the input itself.
+    """
 
     def __init__(
         self,
@@ -112,5 +181,6 @@ class WideBlock(nn.Module):
         self.body = nn.Sequential(*layers, *project)
         self.shortcut = nn.Sequential(*shortcut) if shortcut else nn.Identity()
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         return self.shortcut(x_NCHW) + self.body(x_NCHW)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3 with elastic widths: BigNAS, AttentiveNAS, AlphaNet."""
+"""The shape of BigNAS-like supernets with elastic widths, and their search space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ from hwsearch.spaces import Choice, SearchSpace
 
 @dataclass(frozen=True)
 class WideStage:
-    """Choices of one stage, equal for all its blocks; stride of the first block; squeeze-excitation."""
+    """Choices of one stage, equal for all its blocks.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Output channels.
+    depths : tuple of int
+        Numbers of blocks.
+    expansions : tuple of int
+        Middle channels by input channels.
+    stride : int
+        Stride of the first block.
+    se : bool
+        Whether blocks have squeeze-and-excitation.
+    kernels : tuple of int
+        Sides of depth-wise kernels.
+    """
 
     widths: tuple[int, ...]
     depths: tuple[int, ...]
@@ -22,7 +38,27 @@ class WideStage:
 
 @dataclass(frozen=True)
 class AttentiveNASConfig:
-    """All that fixes the shape of the supernet; the defaults are the published one."""
+    """All that fixes the shape of the supernet; the defaults are the published one.
+
+    Attributes
+    ----------
+    name : str
+        Name of the search space.
+    stem : tuple of int
+        Channels of the stem.
+    stages : tuple of WideStage
+        Stages in order.
+    mix : tuple of int
+        Channels of the feature mix.
+    head_expansion : int
+        Channels before the pool by output channels of the last stage.
+    classes : int
+        Number of classes.
+    resolutions : tuple of int
+        Side of the input in pixels.
+    bn_eps : float
+        Added to the variance in batch norms.
+    """
 
     name: str = "attentivenas"
     stem: tuple[int, ...] = (16, 24)
@@ -42,7 +78,13 @@ class AttentiveNASConfig:
     bn_eps: float = 1e-5
 
     def options(self) -> dict[str, tuple[int, ...]]:
-        """Every choice, genes and fixed ones, by name."""
+        """List every choice by name, also those of one value, which are no genes.
+
+        Returns
+        -------
+        dict
+            Name → values.
+        """
         last = len(self.stages) + 1
         found = {"r": self.resolutions, "w[0]": self.stem}
         found |= {f"w[{s + 1}]": stage.widths for s, stage in enumerate(self.stages)}
@@ -52,10 +94,23 @@ class AttentiveNASConfig:
         return found
 
     def search_space(self) -> SearchSpace:
+        """Build the search space: genes ``r``, ``w[…]``, ``d[s]``, ``ks[s]`` and ``e[s]`` with more than one value.
+
+        Returns
+        -------
+        SearchSpace
+            The space.
+        """
         return SearchSpace(self.name, [Choice(n, values) for n, values in self.options().items() if len(values) > 1])
 
     def positions(self) -> Iterator[tuple[int, int, int]]:
-        """(block, stage, place in it) of every block of the largest network."""
+        """Iterate over the blocks of the largest network.
+
+        Yields
+        ------
+        tuple of (int, int, int)
+            Block, stage, and place in the stage.
+        """
         i = 0
         for s, stage in enumerate(self.stages):
             for j in range(max(stage.depths)):

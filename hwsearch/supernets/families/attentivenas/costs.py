@@ -1,4 +1,4 @@
-"""Costs of subnets, vectorised over architectures."""
+"""Costs of AttentiveNAS subnets, vectorised over architectures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3 with elastic widths: BigNAS, AttentiveNAS, AlphaNet."""
+"""Catalogue entries of AttentiveNAS and AlphaNet."""
 
 from __future__ import annotations
 

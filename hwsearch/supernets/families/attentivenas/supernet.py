@@ -1,4 +1,10 @@
-"""Elastic MobileNetV3 with elastic widths: BigNAS, AttentiveNAS, AlphaNet."""
+"""Elastic MobileNetV3 with elastic widths: BigNAS, AttentiveNAS, AlphaNet.
+
+State-dict names are those of the authors' files. Genes: ``r`` (input side in pixels), ``w[0]`` (stem), ``w[s + 1]``
+(output channels of stage s), the last ``w`` (feature mix), ``d[s]``, ``ks[s]`` and ``e[s]`` (depth, kernel and
+expansion, one for all blocks of a stage); what has one value only is no gene. The stored batch-norm statistics mean
+nothing: a subnet must be recalibrated.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError
@@ -24,7 +31,19 @@ from hwsearch.supernets.layers.norm import ElasticBatchNorm
 
 
 class AttentiveNAS(Supernet):
-    """The weight-sharing supernet. See `AttentiveNASConfig` for its shape and `space` for its genes."""
+    """The weight-sharing supernet of AttentiveNAS and AlphaNet.
+
+    Parameters
+    ----------
+    config : AttentiveNASConfig
+        Shape and elastic choices; `space` has its genes.
+
+    References
+    ----------
+    Yu et al., 2020, BigNAS, arXiv 2003.11142.
+    Wang et al., 2021, AttentiveNAS, arXiv 2011.09011.
+    Wang et al., 2021, AlphaNet, arXiv 2102.07954.
+    """
 
     def __init__(self, config: AttentiveNASConfig) -> None:
         super().__init__()
@@ -51,7 +70,27 @@ class AttentiveNAS(Supernet):
         return int(value)
 
     def plan(self, arch: Architecture) -> tuple[int, list[WideBlockPlan], int]:
-        """(stem channels, blocks, feature-mix channels) of `arch`, all sizes resolved."""
+        """Resolve all sizes of an architecture.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of this space.
+
+        Returns
+        -------
+        stem : int
+            Channels of the stem.
+        blocks : list of WideBlockPlan
+            Blocks in order.
+        mix : int
+            Channels of the feature mix.
+
+        Raises
+        ------
+        SpaceError
+            If the architecture is of another space.
+        """
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         c = self.config
@@ -67,13 +106,16 @@ class AttentiveNAS(Supernet):
             inputs, side = outputs, -(-side // stride)
         return stem, plans, value(f"w[{len(c.stages) + 1}]")
 
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, int, int]:
         side = self._value(arch, "r")
         return (3, side, side)
 
+    @override
     def activate(self, arch: Architecture) -> None:
         self._active = self.plan(arch)
 
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
         stem, plans, mix = self._active
         x = F.silu(self.first_conv.bn(self.first_conv.conv(inputs[0], stem)))
@@ -84,6 +126,7 @@ class AttentiveNAS(Supernet):
         x = F.silu(feature_mix.conv(x.mean((2, 3), keepdim=True), mix))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
+    @override
     def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
         stem, plans, mix = self.plan(arch)
         first, final = self.first_conv, self.last_conv.final_expand_layer
@@ -98,8 +141,20 @@ class AttentiveNAS(Supernet):
         return MobileNetV3Subnet(entry, blocks, head, self.classifier.linear.static(mix)).train(self.training)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Leaves out the statistics of the largest and the smallest network that the authors' files hold besides."""
+        """Leave out the statistics of the largest and the smallest network that the authors' files also hold.
+
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor in the file.
+
+        Returns
+        -------
+        dict
+            Name in this network → tensor.
+        """
         return {k: v for k, v in state.items() if ".bn_tracking." not in k}
 
+    @override
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         return network_costs(self.config, self.space, rows)

@@ -1,4 +1,4 @@
-"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen."""
+"""The shape of an elastic BERT, and how it is read from a file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,18 @@ EXPECTED = "A BertForSequenceClassification of Hugging Face is expected."
 class ElasticBertConfig(EncoderConfig):
     """All that fixes the shape of the supernet; its defaults are those of BERT base.
 
-    vocabulary, positions, types : rows of the three embeddings
-    tokens : length of the sequences that are timed, counted and judged; longer ones are cut
+    Further fields are those of `EncoderConfig`.
+
+    Attributes
+    ----------
+    vocabulary : int
+        Rows of the word embedding.
+    positions : int
+        Rows of the position embedding.
+    types : int
+        Rows of the token-type embedding.
+    tokens : int
+        Length of the sequences that are timed, counted and evaluated; longer ones are cut.
     """
 
     classes: int = 2
@@ -38,7 +48,23 @@ class ElasticBertConfig(EncoderConfig):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor]) -> ElasticBertConfig:
-        """The configuration that a file's tensors call for; raises `CheckpointError` where they are another model's."""
+        """Read the configuration from a file's tensors.
+
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor.
+
+        Returns
+        -------
+        ElasticBertConfig
+            Configuration of the network that they fit.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of another kind of model, or of a regression.
+        """
         state = own_names(state)
         shape = lambda name, axes: shape_of(state, name, axes, EXPECTED)  # noqa: E731
         vocabulary, hidden = shape("bert.embeddings.word_embeddings.weight", 2)

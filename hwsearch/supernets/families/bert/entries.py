@@ -1,4 +1,4 @@
-"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen."""
+"""Catalogue entry of BERT base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen."""
+"""Names of tensors in BERT files of different ages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from torch import Tensor
 
 
 def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under today's names: older files say gamma and beta, and keep the numbers of the positions."""
+    """Rename tensors of older files, which say gamma and beta and keep the numbers of the positions.
+
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor in the file.
+
+    Returns
+    -------
+    dict
+        Name of today → tensor.
+    """
     renamed = {}
     for name, value in state.items():
         if name != "bert.embeddings.position_ids":

@@ -1,4 +1,4 @@
-"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen."""
+"""The static subnet of BERT: embeddings, encoder layers, pooler, classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ MASKED = -10000.0
 
 
 class BertEmbeddings(nn.Module):
-    """Word, position and type embeddings, added and normalised."""
+    """Word, position and type embeddings, added and normalised.
+
+    Parameters
+    ----------
+    config : ElasticBertConfig
+        Shape of the supernet.
+    """
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__()
@@ -24,13 +30,43 @@ class BertEmbeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(config.hidden, eps=config.norm_eps)
 
     def forward(self, input_ids_NT: Tensor, token_type_ids_NT: Tensor) -> Tensor:
+        """Embed tokens.
+
+        Parameters
+        ----------
+        input_ids_NT : Tensor
+            Numbers of words, of shape (N, T).
+        token_type_ids_NT : Tensor
+            Numbers of token types, of shape (N, T).
+
+        Returns
+        -------
+        Tensor
+            Embeddings of shape (N, T, hidden).
+        """
         positions = self.position_embeddings.weight[: input_ids_NT.shape[1]]
         x = self.word_embeddings(input_ids_NT) + self.token_type_embeddings(token_type_ids_NT) + positions
         return self.LayerNorm(x)  # type: ignore[no-any-return]
 
 
 class BertSubnet(nn.Module):
-    """A plain static subnet; no reference to the supernet."""
+    """
+
+    Parameters
+    ----------
+    embeddings : BertEmbeddings
+        Embeddings.
+    layers : sequence of EncoderLayer
+        Encoder layers in order.
+    pooler : nn.Linear
+        Layer on the first token.
+    classifier : nn.Linear
+        Last layer.
+
+    Attributes
+    ----------
+    plain static subnet; it has no reference to the supernet.
+    """
 
     def __init__(
         self, embeddings: BertEmbeddings, layers: Sequence[EncoderLayer], pooler: nn.Linear, classifier: nn.Linear
@@ -43,6 +79,22 @@ class BertSubnet(nn.Module):
         self.classifier = classifier
 
     def forward(self, input_ids_NT: Tensor, attention_mask_NT: Tensor, token_type_ids_NT: Tensor) -> Tensor:
+        """Compute logits of sequences.
+
+        Parameters
+        ----------
+        input_ids_NT : Tensor
+            Numbers of words, of shape (N, T).
+        attention_mask_NT : Tensor
+            1 for a token, 0 for padding; of shape (N, T).
+        token_type_ids_NT : Tensor
+            Numbers of token types, of shape (N, T).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         x = self.embeddings(input_ids_NT, token_type_ids_NT)
         bias = mask_bias(attention_mask_NT)
         for layer in self.layers:
@@ -51,5 +103,16 @@ class BertSubnet(nn.Module):
 
 
 def mask_bias(attention_mask_NT: Tensor) -> Tensor:
-    """(N, 1, 1, T): 0 for tokens, `MASKED` for padding."""
+    """Compute what is added to attention scores: 0 for tokens, `MASKED` for padding.
+
+    Parameters
+    ----------
+    attention_mask_NT : Tensor
+        1 for a token, 0 for padding; of shape (N, T).
+
+    Returns
+    -------
+    Tensor
+        Bias of shape (N, 1, 1, T).
+    """
     return ((1.0 - attention_mask_NT.float()) * MASKED)[:, None, None, :]

@@ -1,4 +1,8 @@
-"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen."""
+"""Elastic BERT for sequence classification: layers, heads and feed-forward units can be chosen.
+
+State-dict names are those of Hugging Face's ``BertForSequenceClassification``. Genes: ``layers``, and for layer i =
+0, 1, … ``heads[i]`` and ``ffn[i]``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import Architecture, SearchSpace
@@ -27,7 +32,17 @@ NAMES = LayerNames("attention.self", "attention.output.LayerNorm", "output.Layer
 
 
 class ElasticBert(ElasticEncoder):
-    """The weight-sharing supernet. See `ElasticBertConfig` for its shape and `space` for its genes."""
+    """The weight-sharing BERT supernet, with the search space of DyNAS-T (Intel, Apache-2.0).
+
+    Parameters
+    ----------
+    config : ElasticBertConfig
+        Shape and elastic choices; `space` has its genes.
+
+    References
+    ----------
+    Devlin, Chang, Lee, Toutanova, 2019, BERT, arXiv 1810.04805.
+    """
 
     config: ElasticBertConfig
 
@@ -41,17 +56,31 @@ class ElasticBert(ElasticEncoder):
         self._active: list[EncoderLayerPlan] = self.plan(self.space.largest())
 
     @property
+    @override
     def encoder_layers(self) -> Sequence[ElasticEncoderLayer]:
         return cast("Sequence[ElasticEncoderLayer]", self.get_submodule("bert.encoder.layer"))
 
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, ...]:
         return (self.config.tokens,)
 
+    @override
     def activate(self, arch: Architecture) -> None:
         self._active = self.plan(arch)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Logits (N, classes); inputs: input_ids, attention_mask (1: a token, 0: padding), token_type_ids, (N, T) each."""
+        """Compute logits of the active architecture.
+
+        Parameters
+        ----------
+        *inputs : Tensor
+            input_ids, attention_mask (1: a token, 0: padding) and token_type_ids, of shape (N, T) each.
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         input_ids, attention_mask, token_type_ids = inputs
         x = self.get_submodule("bert.embeddings")(input_ids, token_type_ids)
         bias = mask_bias(attention_mask)
@@ -60,6 +89,7 @@ class ElasticBert(ElasticEncoder):
         pooled = torch.tanh(self.get_submodule("bert.pooler.dense")(x[:, 0]))
         return self.classifier(pooled)  # type: ignore[no-any-return]
 
+    @override
     def subnet(self, arch: Architecture) -> BertSubnet:
         layers = [layer.extract(plan) for layer, plan in zip(self.encoder_layers, self.plan(arch), strict=False)]
         embeddings, pooler = (self.get_submodule(n) for n in ("bert.embeddings", "bert.pooler.dense"))
@@ -71,6 +101,7 @@ class ElasticBert(ElasticEncoder):
         )
         return net.train(self.training)
 
+    @override
     def parts(self, arch: Architecture, net: nn.Module) -> list[Part]:
         c = self.config
         inputs = (
@@ -80,17 +111,21 @@ class ElasticBert(ElasticEncoder):
         )
         return [Part("", net, inputs, output_axes=({0: "batch"},))]
 
+    @override
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return own_names(state)
 
+    @override
     def check_data(self, data: Data, split: str) -> None:
         super().check_data(data, split)
         if isinstance(data, TextData):
             data.check_vocabulary(self.config.vocabulary)
 
+    @override
     def tokens_array(self, rows: IntArray) -> IntArray:
         return np.full(len(rows), self.config.tokens, np.int64)
 
+    @override
     def outer_costs(self, tokens: IntArray) -> dict[str, FloatArray]:
         c = self.config
         macs = c.hidden * (c.hidden + c.classes)

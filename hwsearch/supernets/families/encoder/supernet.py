@@ -1,4 +1,4 @@
-"""Elastic transformer encoders: layers, heads of a layer and units of its feed-forward part can be chosen."""
+"""The common part of elastic transformer encoders: plans, sorting and costs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError
@@ -16,7 +17,19 @@ from hwsearch.supernets.families.encoder.layers import ElasticEncoderLayer, Enco
 
 
 class ElasticEncoder(Supernet):
-    """What the encoder families share: genes, plans, sorting and costs."""
+    """
+
+    Parameters
+    ----------
+    config : EncoderConfig
+        Shape and elastic choices.
+    space : SearchSpace
+        Search space with the genes of `EncoderConfig.choices`, and maybe others.
+
+    Attributes
+    ----------
+    supernet whose main part is a transformer encoder with elastic layers, heads and units.
+    """
 
     config: EncoderConfig
 
@@ -31,14 +44,52 @@ class ElasticEncoder(Supernet):
 
     @abstractmethod
     def tokens_array(self, rows: IntArray) -> IntArray:
-        """Tokens (n,) that pass through the encoder; rows: (n, genes)."""
+        """Count the tokens that pass through the encoder.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Architectures in canonical form, of shape (n, genes).
+
+        Returns
+        -------
+        ndarray
+            Numbers of tokens, of shape (n,).
+        """
 
     @abstractmethod
     def outer_costs(self, tokens: IntArray) -> dict[str, FloatArray]:
-        """``macs``, ``params`` and ``activations`` (n,) of all but the layers; tokens: (n,)."""
+        """Compute costs of everything but the layers.
+
+        Parameters
+        ----------
+        tokens : ndarray
+            Numbers of tokens, of shape (n,).
+
+        Returns
+        -------
+        dict
+            ``macs``, ``params`` and ``activations``; (n,) each.
+        """
 
     def plan(self, arch: Architecture) -> list[EncoderLayerPlan]:
-        """Sizes of the layers of `arch`; raises `SpaceError` for another space's architecture."""
+        """Resolve the sizes of the layers of an architecture.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of this space.
+
+        Returns
+        -------
+        list of EncoderLayerPlan
+            Layers in order.
+
+        Raises
+        ------
+        SpaceError
+            If the architecture is of another space.
+        """
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         return [
@@ -47,10 +98,10 @@ class ElasticEncoder(Supernet):
         ]
 
     def sort_channels(self) -> None:
-        """Reorder heads and units in place, so that subnets keep those that weigh most; the full net stays the same.
+        """Sort heads and units by importance, so that subnets keep those that matter most; in place.
 
-        Importance is the L1 norm of the columns that read a head or a unit (as Once-for-All sorts channels: Cai et
-        al., 2020, arXiv 1908.09791).
+        The full network computes the same. Importance is the L1 norm of the columns that read a head or a unit, as
+        Once-for-All sorts channels (Cai et al., 2020, arXiv 1908.09791).
         """
         for layer in self.encoder_layers:
             layer.sort_channels()
@@ -84,13 +135,35 @@ class ElasticEncoder(Supernet):
         }
 
     def macs_array(self, rows: IntArray) -> FloatArray:
-        """Multiply-accumulates of convolutions, linears and attention products for one input; rows: (n, genes)."""
+        """Count multiply-accumulates of convolutions, linears and attention products for one input.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Architectures, of shape (n, genes).
+
+        Returns
+        -------
+        ndarray
+            MACs, of shape (n,).
+        """
         return self._costs(rows)["macs"]
 
+    @override
     def params_array(self, rows: IntArray) -> FloatArray:
         return self._costs(rows)["params"]
 
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
-        """MACs, whole and of attention and feed-forward parts, params, layers, and the elements that matrix products
-        write (``activations``); (n,) each, of rows (n, genes)."""
+        """Compute MACs (whole, of attention, of feed-forward parts), parameters, layers, and elements that matrix products write (``activations``).
+
+        Parameters
+        ----------
+        rows : ndarray
+            Architectures, of shape (n, genes).
+
+        Returns
+        -------
+        dict
+            Features by name; (n,) each.
+        """
         return with_logs(self._costs(rows))

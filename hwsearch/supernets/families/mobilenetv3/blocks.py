@@ -1,10 +1,11 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""Inverted residual blocks, elastic and static."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config, Stage
 from hwsearch.supernets.layers.containers import Named
@@ -25,7 +26,23 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class ElasticInvertedResidual(nn.Module):
-    """Inverted residual block with elastic expansion and kernel: expand, depth-wise, SE, project."""
+    """Inverted residual block with elastic expansion and kernel: expand, depth-wise, squeeze-and-excite, project.
+
+    Parameters
+    ----------
+    config : MobileNetV3Config
+        Shape of the supernet.
+    stage : Stage
+        Stage of the block.
+    inputs : int
+        Input channels.
+    stride : int
+        Stride.
+
+    References
+    ----------
+    Sandler et al., 2018, MobileNetV2, arXiv 1801.04381.
+    """
 
     def __init__(self, config: MobileNetV3Config, stage: Stage, inputs: int, stride: int) -> None:
         super().__init__()
@@ -42,6 +59,20 @@ class ElasticInvertedResidual(nn.Module):
         self.act = ACTIVATIONS[stage.act]()
 
     def forward(self, x_NCHW: Tensor, plan: BlockPlan) -> Tensor:
+        """Run the block as one architecture has it.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, inputs, H, W).
+        plan : BlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, outputs, H', W').
+        """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         y: Tensor = self.act(expand.bn(expand.conv(x_NCHW, plan.middle)))
         y = self.act(depth.bn(depth.conv(y, plan.kernel)))
@@ -51,7 +82,7 @@ class ElasticInvertedResidual(nn.Module):
         return x_NCHW + y if plan.residual else y
 
     def sort_channels(self) -> None:
-        """Put the middle channels, and those inside the squeeze-excitation, in order of importance; in place."""
+        """Sort the middle channels, and those inside the squeeze-and-excitation, by importance; in place."""
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         slots = [(expand.conv.conv.weight, 0), *norm_slots(expand.bn)]
         slots += [(depth.conv.conv.weight, 0), *norm_slots(depth.bn), (project.conv.conv.weight, 1)]
@@ -64,7 +95,18 @@ class ElasticInvertedResidual(nn.Module):
             sort_by_importance(inner, [(gate.weight, 1)])
 
     def static(self, plan: BlockPlan) -> StaticInvertedResidual:
-        """The static block of `plan` with copies of the sliced weights."""
+        """Extract the static block of a plan, with copies of the sliced weights.
+
+        Parameters
+        ----------
+        plan : BlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        StaticInvertedResidual
+            The block.
+        """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         se = depth.se.static(plan.middle) if plan.se else nn.Identity()
         return StaticInvertedResidual(
@@ -77,7 +119,21 @@ class ElasticInvertedResidual(nn.Module):
 
 
 class StaticInvertedResidual(nn.Module):
-    """The static inverted residual block of an extracted subnet."""
+    """Inverted residual block of an extracted subnet.
+
+    Parameters
+    ----------
+    plan : BlockPlan
+        Sizes of the block.
+    expand : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Expansion.
+    depth : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Depth-wise convolution.
+    squeeze_excite : nn.Module
+        Squeeze-and-excitation, or an identity.
+    project : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Projection.
+    """
 
     def __init__(
         self, plan: BlockPlan, expand: ConvNorm, depth: ConvNorm, squeeze_excite: nn.Module, project: ConvNorm
@@ -91,6 +147,7 @@ class StaticInvertedResidual(nn.Module):
         self.project, self.project_bn = project
         self.residual = plan.residual
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         y = self.act1(self.expand_bn(self.expand(x_NCHW)))
         y = self.se(self.act2(self.depth_bn(self.depth(y))))

@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""Costs of MobileNetV3 subnets, vectorised over architectures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,38 @@ from hwsearch.supernets.layers.naming import make_divisible
 
 
 def middle_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
+    """Compute the channels after the expansion.
+
+    Parameters
+    ----------
+    inputs : int
+        Input channels of the block.
+    expansions : sequence of float
+        Expansion factors.
+
+    Returns
+    -------
+    ndarray
+        Channels, of shape (expansions,).
+    """
     return np.array([make_divisible(round(inputs * float(e)), 8) for e in expansions], dtype=np.float64)
 
 
 def squeeze_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
+    """Compute the channels inside the squeeze-and-excitation.
+
+    Parameters
+    ----------
+    inputs : int
+        Input channels of the block.
+    expansions : sequence of float
+        Expansion factors.
+
+    Returns
+    -------
+    ndarray
+        Channels, of shape (expansions,).
+    """
     return np.array([make_divisible(int(m) // 4) for m in middle_widths(inputs, expansions)], dtype=np.float64)
 
 

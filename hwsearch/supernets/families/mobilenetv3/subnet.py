@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""The static subnet of MobileNetV3 families."""
 
 from __future__ import annotations
 
@@ -9,7 +9,23 @@ from torch import Tensor, nn
 
 
 class MobileNetV3Subnet(nn.Module):
-    """A plain static subnet: stem, blocks, head; no reference to the supernet."""
+    """
+
+    Parameters
+    ----------
+    stem : nn.Sequential
+        Layers before the blocks.
+    blocks : sequence of nn.Module
+        Blocks in order.
+    head : nn.Sequential
+        Layers behind the blocks, pool included.
+    classifier : nn.Linear
+        Last layer.
+
+    Attributes
+    ----------
+    plain static subnet: stem, blocks, head, classifier; it has no reference to the supernet.
+    """
 
     def __init__(self, stem: nn.Sequential, blocks: Sequence[nn.Module], head: nn.Sequential, classifier: nn.Linear):
         super().__init__()
@@ -19,5 +35,17 @@ class MobileNetV3Subnet(nn.Module):
         self.classifier = classifier
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Compute logits of images.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, H, W).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         x = self.head(self.blocks(self.stem(x_NCHW)))
         return self.classifier(torch.flatten(x, 1))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""Elastic MobileNetV3: kernel, expansion and depth can be chosen for each block or stage, and the resolution."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, SupernetError
@@ -33,7 +34,23 @@ SPELLINGS = (
 
 
 class ElasticMobileNetV3(Supernet):
-    """The weight-sharing supernet. See `MobileNetV3Config` for its shape and `space` for its genes."""
+    """The weight-sharing MobileNetV3 supernet of Once-for-All.
+
+    Parameters
+    ----------
+    config : MobileNetV3Config
+        Shape and elastic choices; `space` has its genes.
+
+    Raises
+    ------
+    SupernetError
+        If an activation is unknown, or a stage is deeper than the deepest of the configuration's depths.
+
+    References
+    ----------
+    Cai, Gan, Wang, Zhang, Han, 2020, Once-for-All, arXiv 1908.09791.
+    Howard et al., 2019, Searching for MobileNetV3, arXiv 1905.02244.
+    """
 
     def __init__(self, config: MobileNetV3Config) -> None:
         super().__init__()
@@ -78,7 +95,23 @@ class ElasticMobileNetV3(Supernet):
 
     # ------------------------------------------------------------------ one architecture, resolved
     def plan(self, arch: Architecture) -> Iterator[BlockPlan]:
-        """The blocks of `arch` in order, all sizes resolved; raises `SpaceError` for another space's architecture."""
+        """Resolve the sizes of all blocks of an architecture.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of this space.
+
+        Yields
+        ------
+        BlockPlan
+            Blocks in order.
+
+        Raises
+        ------
+        SpaceError
+            If the architecture is of another space.
+        """
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         c = self.config
@@ -93,18 +126,34 @@ class ElasticMobileNetV3(Supernet):
                 )
                 inputs = stage.width
 
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, int, int]:
         side = arch.integer("r")
         return (3, side, side)
 
+    @override
     def activate(self, arch: Architecture) -> None:
         self._active = list(self.plan(arch))
 
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.forward_plan(inputs[0], self._active)
 
     def forward_plan(self, x_NCHW: Tensor, plans: Sequence[BlockPlan]) -> Tensor:
-        """Logits (N, classes) with the weights that `plans` share."""
+        """Compute logits with the shared weights, for given blocks.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, H, W).
+        plans : sequence of BlockPlan
+            Blocks in order.
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         stem: Any = self.first_conv
         first: Any = self.blocks[0].conv
         x = self.stem_act(stem.bn(stem.conv(x_NCHW)))
@@ -122,6 +171,7 @@ class ElasticMobileNetV3(Supernet):
             x = self.head_act(mix.conv(x.mean((2, 3), keepdim=True)))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
+    @override
     def subnet(self, arch: Architecture) -> MobileNetV3Subnet:
         c = self.config
         act = lambda name: ACTIVATIONS[name]()  # noqa: E731
@@ -143,16 +193,27 @@ class ElasticMobileNetV3(Supernet):
         return net.train(self.training)
 
     def sort_channels(self) -> None:
-        """Put every block's middle channels in order of importance, so that smaller expansions keep the best of them.
+        """Sort every block's middle channels by importance, so that smaller expansions keep the best of them; in place.
 
-        In place; the largest subnet computes the same, up to rounding. Once-for-All does so before it trains with
-        elastic expansion (Cai et al., 2020, arXiv 1908.09791); its published weights are sorted already.
+        The largest subnet computes the same, up to rounding. Once-for-All does so before it trains with elastic
+        expansion; its published weights are sorted already.
         """
         for block in self.blocks[1:]:
             block.sort_channels()  # type: ignore[operator]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of the authors' older files (``mobile_inverted_conv``; single or doubled layer names) to today's."""
+        """Rename tensors of the authors' older files (``mobile_inverted_conv``; single or doubled layer names).
+
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor in the file.
+
+        Returns
+        -------
+        dict
+            Name in this network → tensor.
+        """
 
         def spellings(name: str) -> Iterator[str]:
             name = name.replace(".mobile_inverted_conv.", ".conv.")
@@ -169,11 +230,14 @@ class ElasticMobileNetV3(Supernet):
     def _costs(self, rows: IntArray) -> dict[str, FloatArray]:
         return network_costs(self.config, self.space, self._block_costs, rows)
 
+    @override
     def macs_array(self, rows: IntArray) -> FloatArray:
         return self._costs(rows)["macs"]
 
+    @override
     def params_array(self, rows: IntArray) -> FloatArray:
         return self._costs(rows)["params"]
 
+    @override
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         return with_logs(self._costs(rows))

@@ -1,4 +1,4 @@
-"""Plain ResNets and MobileNetV2, as they are trained everywhere, and as search spaces."""
+"""Catalogue entries of plain ResNets and MobileNetV2, whose torchvision files load unchanged."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Plain ResNets and MobileNetV2, as they are trained everywhere, and as search spaces."""
+"""MobileNetV2 with torchvision's state-dict names."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.families.plain.init import init_convolutions
 from hwsearch.supernets.layers.naming import make_divisible
@@ -27,7 +28,19 @@ def _conv_bn_act(inputs: int, outputs: int, kernel: int, stride: int = 1, groups
 
 
 class InvertedResidual(nn.Module):
-    """1×1 expansion, 3×3 depth-wise and 1×1 projecting convolutions; a residual where the shape stays."""
+    """1×1 expansion, 3×3 depth-wise and 1×1 projecting convolutions; a residual where the shape stays.
+
+    Parameters
+    ----------
+    inputs : int
+        Input channels.
+    outputs : int
+        Output channels.
+    stride : int
+        Stride.
+    expansion : int
+        Middle channels by input channels.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -38,13 +51,26 @@ class InvertedResidual(nn.Module):
         self.conv = nn.Sequential(*layers)
         self.residual = stride == 1 and inputs == outputs
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         y: Tensor = self.conv(x_NCHW)
         return x_NCHW + y if self.residual else y
 
 
 class MobileNetV2(nn.Module):
-    """Stem, inverted residuals, last convolution, pool, classifier. width : multiplier of all channels"""
+    """MobileNetV2: stem, inverted residuals, last convolution, pool, classifier.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : float, default 1.0
+        Multiplier of all channels.
+
+    References
+    ----------
+    Sandler et al., 2018, MobileNetV2, arXiv 1801.04381.
+    """
 
     def __init__(self, classes: int = 1000, width: float = 1.0) -> None:
         super().__init__()
@@ -63,4 +89,16 @@ class MobileNetV2(nn.Module):
         init_convolutions(self)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Compute logits of images.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, H, W).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         return self.classifier(torch.flatten(self.avgpool(self.features(x_NCHW)), 1))  # type: ignore[no-any-return]

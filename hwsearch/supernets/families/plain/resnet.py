@@ -1,16 +1,27 @@
-"""Plain ResNets and MobileNetV2, as they are trained everywhere, and as search spaces."""
+"""ResNets with torchvision's state-dict names; bottlenecks stride in their 3×3 convolution."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.families.plain.init import init_convolutions
 
 
 # ---------------------------------------------------------------------- ResNet
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a residual."""
+    """Two 3×3 convolutions and a residual.
+
+    Parameters
+    ----------
+    inputs : int
+        Input channels.
+    width : int
+        Channels of both convolutions.
+    stride : int
+        Stride of the first.
+    """
 
     expansion = 1
 
@@ -23,6 +34,7 @@ class BasicBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.downsample = _shortcut(inputs, width, stride)
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x_NCHW)))
         y = self.bn2(self.conv2(y))
@@ -30,7 +42,17 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1 convolutions and a residual; the output is four times as wide as the middle."""
+    """1×1, 3×3, 1×1 convolutions and a residual; the output is four times as wide as the middle.
+
+    Parameters
+    ----------
+    inputs : int
+        Input channels.
+    width : int
+        Middle channels.
+    stride : int
+        Stride of the 3×3 convolution.
+    """
 
     expansion = 4
 
@@ -46,6 +68,7 @@ class Bottleneck(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(inputs, outputs, stride)
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x_NCHW)))
         y = self.relu(self.bn2(self.conv2(y)))
@@ -60,9 +83,22 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 class ResNet(nn.Module):
-    """Stem, four stages of residual blocks, pool, classifier.
+    """ResNet: stem, four stages of residual blocks, pool, classifier.
 
-    depths : blocks of each stage; width : channels of the stem and of the first stage's blocks, 64 as published
+    Parameters
+    ----------
+    block : type
+        `BasicBlock` or `Bottleneck`.
+    depths : tuple of int
+        Blocks of each stage.
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem and of the first stage's blocks.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, 2015, Deep Residual Learning, arXiv 1512.03385.
     """
 
     layer1: nn.Sequential
@@ -95,26 +131,108 @@ class ResNet(nn.Module):
         init_convolutions(self)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Compute logits of images.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, H, W).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         x = self.maxpool(self.relu(self.bn1(self.conv1(x_NCHW))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))  # type: ignore[no-any-return]
 
 
 def resnet18(classes: int = 1000, width: int = 64) -> ResNet:
+    """Build a ResNet-18.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem.
+
+    Returns
+    -------
+    ResNet
+        The network, with random weights.
+    """
     return ResNet(BasicBlock, (2, 2, 2, 2), classes, width)
 
 
 def resnet34(classes: int = 1000, width: int = 64) -> ResNet:
+    """Build a ResNet-34.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem.
+
+    Returns
+    -------
+    ResNet
+        The network, with random weights.
+    """
     return ResNet(BasicBlock, (3, 4, 6, 3), classes, width)
 
 
 def resnet50(classes: int = 1000, width: int = 64) -> ResNet:
+    """Build a ResNet-50.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem.
+
+    Returns
+    -------
+    ResNet
+        The network, with random weights.
+    """
     return ResNet(Bottleneck, (3, 4, 6, 3), classes, width)
 
 
 def resnet101(classes: int = 1000, width: int = 64) -> ResNet:
+    """Build a ResNet-101.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem.
+
+    Returns
+    -------
+    ResNet
+        The network, with random weights.
+    """
     return ResNet(Bottleneck, (3, 4, 23, 3), classes, width)
 
 
 def resnet152(classes: int = 1000, width: int = 64) -> ResNet:
+    """Build a ResNet-152.
+
+    Parameters
+    ----------
+    classes : int, default 1000
+        Number of classes.
+    width : int, default 64
+        Channels of the stem.
+
+    Returns
+    -------
+    ResNet
+        The network, with random weights.
+    """
     return ResNet(Bottleneck, (3, 8, 36, 3), classes, width)

@@ -1,4 +1,4 @@
-"""Plain ResNets and MobileNetV2, as they are trained everywhere, and as search spaces."""
+"""Plain networks as search spaces: declarations, and channels sorted when a plain file is loaded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.declared.declaration import Declaration, Depth, Width
 from hwsearch.supernets.declared.module import ElasticModule
@@ -20,10 +21,21 @@ RESOLUTIONS = tuple(range(128, 225, 16))
 
 
 class PlainSupernet(ElasticModule):
-    """A declared plain network whose channels are sorted when a plain file is loaded.
+    """
 
-    A file saved by this class says so in the tensor ``importance_sorted``: its slices were trained as they are, and
-    loading leaves them in their order.
+    Parameters
+    ----------
+    model : nn.Module
+        The largest network.
+    declaration : mapping
+        What may vary, as of `hwsearch.supernets.declared.elastic`.
+    **options : object
+        Keyword arguments of `ElasticModule`.
+
+    Attributes
+    ----------
+    declared plain network whose channels are sorted by importance when a plain file is loaded.
+    file saved by this class says so in the tensor ``importance_sorted``: its slices were trained as they are, and loading leaves them in their order.
     """
 
     importance_sorted: Tensor
@@ -32,9 +44,11 @@ class PlainSupernet(ElasticModule):
         super().__init__(model, declaration, **options)
         self.register_buffer("importance_sorted", torch.tensor(True))
 
+    @override
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"importance_sorted": torch.tensor(False), **state}
 
+    @override
     def after_loading(self) -> None:
         if not self.importance_sorted:
             self.sort_channels()
@@ -42,13 +56,32 @@ class PlainSupernet(ElasticModule):
 
 
 def resnet_declaration(depths: tuple[int, int, int, int], expansion: int) -> dict[str, Any]:
-    """Widths inside every block, and up to two blocks less in each stage."""
+    """Declare widths inside every block, and up to two blocks less in each stage.
+
+    Parameters
+    ----------
+    depths : tuple of int
+        Blocks of each stage.
+    expansion : int
+        Output by middle channels: 1 for basic blocks, 4 for bottlenecks.
+
+    Returns
+    -------
+    dict
+        The declaration.
+    """
     widths = {f"layer*.*.conv{i}": Width(SHARES) for i in ((1,) if expansion == 1 else (1, 2))}
     return widths | {f"layer{s}": Depth(tuple(range(max(1, d - 2), d + 1))) for s, d in enumerate(depths, 1)}
 
 
 def mobilenet_v2_declaration() -> dict[str, Any]:
-    """Expanded widths of every block with an expansion, and one block to all of each stage of several blocks."""
+    """Declare expanded widths, and one block to all in each stage of several blocks.
+
+    Returns
+    -------
+    dict
+        The declaration.
+    """
     declared: dict[str, Any] = {f"features.{i}.conv.0.0": Width(SHARES) for i in range(2, 18)}
     depths, first = [], 1
     for _, _, blocks, _ in MOBILENET_V2_STAGES:

@@ -1,4 +1,4 @@
-"""Elastic ResNet-50-D: width, expansion, depth and resolution can be chosen."""
+"""The shape of an elastic ResNet-50-D, and its search space."""
 
 from __future__ import annotations
 
@@ -13,8 +13,30 @@ from hwsearch.supernets.layers.naming import make_divisible
 class ResNetConfig:
     """All that fixes the shape of the supernet; the defaults are the published one.
 
-    widths, blocks, strides : of each stage: output channels at multiplier 1, fewest blocks, stride of the first
-    multipliers, expansions, extra, resolutions : the choices; `extra` blocks beyond the fewest of a stage
+    Attributes
+    ----------
+    name : str
+        Name of the search space.
+    stem : int
+        Channels of the stem at multiplier 1.
+    widths : tuple of int
+        Output channels of each stage at multiplier 1.
+    blocks : tuple of int
+        Fewest blocks of each stage.
+    strides : tuple of int
+        Stride of the first block of each stage.
+    classes : int
+        Number of classes.
+    multipliers : tuple of float
+        Elastic choice: width multipliers.
+    expansions : tuple of float
+        Elastic choice: middle channels by output channels of a block.
+    extra : tuple of int
+        Elastic choice: blocks of a stage beyond its fewest.
+    resolutions : tuple of int
+        Elastic choice: side of the input in pixels.
+    bn_eps : float
+        Added to the variance in batch norms.
     """
 
     name: str = "ofa-resnet50d"
@@ -35,20 +57,50 @@ class ResNetConfig:
         return (make_divisible(self.stem) // 2, self.stem, *self.widths)
 
     def channels(self, place: int, multiplier: float) -> int:
-        """Channels at a place of `bases`; the first stem is half of the second's, rounded twice."""
+        """Compute the channels at a place; the first stem has half of the second's, rounded twice.
+
+        Parameters
+        ----------
+        place : int
+            Index in `bases`.
+        multiplier : float
+            Width multiplier.
+
+        Returns
+        -------
+        int
+            Channels.
+        """
         if place == 0:
             return make_divisible(make_divisible(self.stem * multiplier) // 2)
         return make_divisible(self.bases[place] * multiplier)
 
     def multipliers_of(self, place: int) -> tuple[float, ...]:
-        """Multipliers that give different channels there (the first of equal ones)."""
+        """List the multipliers that give different channels at a place.
+
+        Parameters
+        ----------
+        place : int
+            Index in `bases`.
+
+        Returns
+        -------
+        tuple of float
+            Multipliers, the first of those with equal channels.
+        """
         first: dict[int, float] = {}
         for m in self.multipliers:
             first.setdefault(self.channels(place, m), m)
         return tuple(first.values())
 
     def positions(self) -> Iterator[tuple[int, int, int]]:
-        """(block, stage, place in it) of every block of the largest network."""
+        """Iterate over the blocks of the largest network.
+
+        Yields
+        ------
+        tuple of (int, int, int)
+            Block, stage, and place in the stage.
+        """
         i = 0
         for s, fewest in enumerate(self.blocks):
             for j in range(fewest + max(self.extra)):
@@ -56,6 +108,13 @@ class ResNetConfig:
                 i += 1
 
     def search_space(self) -> SearchSpace:
+        """Build the search space: genes ``r``, ``d[…]``, ``w[…]``, and ``e[i]`` of block i.
+
+        Returns
+        -------
+        SearchSpace
+            The space.
+        """
         choices = [Choice("r", self.resolutions), Choice("d[0]", (0, max(self.extra)))]
         choices += [Choice(f"d[{s + 1}]", self.extra) for s in range(len(self.widths))]
         choices += [Choice(f"w[{p}]", self.multipliers_of(p)) for p in range(len(self.bases))]

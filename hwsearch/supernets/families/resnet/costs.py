@@ -1,4 +1,4 @@
-"""Costs of subnets, vectorised over architectures."""
+"""Costs of ResNet-50-D subnets, vectorised over architectures."""
 
 from __future__ import annotations
 

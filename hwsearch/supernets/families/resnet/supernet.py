@@ -1,4 +1,12 @@
-"""Elastic ResNet-50-D: width, expansion, depth and resolution can be chosen."""
+"""Elastic ResNet-50-D: width, expansion, depth and resolution can be chosen.
+
+Family of Once-for-All (Cai, Gan, Wang, Zhang, Han, 2020, arXiv 1908.09791) on the bottleneck blocks of ResNet (He et
+al., 2015, arXiv 1512.03385) with the stem and the pooled shortcuts of ResNet-D (He et al., 2018, arXiv 1812.01187).
+State-dict names are those of the reference implementation. Genes: ``r`` (input side in pixels), ``d[0]`` (0: the
+stem's residual is left out, 2: kept), ``d[s + 1]`` (blocks of stage s beyond its fewest), ``w[0]`` and ``w[1]``
+(width multipliers of the stem), ``w[s + 2]`` (of stage s), and for block i over all stages ``e[i]`` (middle width as
+a share of the output width).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +14,7 @@ from collections.abc import Mapping
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError
@@ -30,7 +39,13 @@ SPELLINGS = ((".linear.", ".linear.linear."), ("bn.", "bn.bn."), ("conv.weight",
 
 
 class ElasticResNet(Supernet):
-    """The weight-sharing supernet. See `ResNetConfig` for its shape and `space` for its genes."""
+    """The weight-sharing ResNet-50-D supernet of Once-for-All.
+
+    Parameters
+    ----------
+    config : ResNetConfig
+        Shape and elastic choices; `space` has its genes.
+    """
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
@@ -56,7 +71,25 @@ class ElasticResNet(Supernet):
         self._active = self.plan(self.space.largest())
 
     def plan(self, arch: Architecture) -> tuple[tuple[int, int, bool], list[BottleneckPlan]]:
-        """((stem channels, stem output, stem residual kept), blocks) of `arch`, all sizes resolved."""
+        """Resolve all sizes of an architecture.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of this space.
+
+        Returns
+        -------
+        stem : tuple of (int, int, bool)
+            Channels of the stem, of its output, and whether its residual is kept.
+        blocks : list of BottleneckPlan
+            Blocks in order.
+
+        Raises
+        ------
+        SpaceError
+            If the architecture is of another space.
+        """
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         c = self.config
@@ -71,12 +104,15 @@ class ElasticResNet(Supernet):
             inputs = outputs
         return (width[0], width[1], arch.integer("d[0]") > 0), plans
 
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, int, int]:
         return (3, arch.integer("r"), arch.integer("r"))
 
+    @override
     def activate(self, arch: Architecture) -> None:
         self._active = self.plan(arch)
 
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
         (stem, wide, residual), plans = self._active
         entry, middle, last = self.input_stem
@@ -89,6 +125,7 @@ class ElasticResNet(Supernet):
             x = self.blocks[plan.index](x, plan)
         return self.classifier.linear(x.mean((2, 3)))  # type: ignore[no-any-return]
 
+    @override
     def subnet(self, arch: Architecture) -> ResNetSubnet:
         (stem, wide, residual), plans = self.plan(arch)
         entry, middle, last = self.input_stem
@@ -101,13 +138,25 @@ class ElasticResNet(Supernet):
         return ResNetSubnet(nn.Sequential(*layers), blocks, classifier).train(self.training)
 
     def sort_channels(self) -> None:
-        """Put every block's middle channels in order of importance; in place, as `ElasticMobileNetV3.sort_channels`."""
+        """Sort every block's middle channels by importance; in place, as `ElasticMobileNetV3.sort_channels`."""
         for block in self.blocks:
             block.sort_channels()  # type: ignore[operator]
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of static layers, which the authors' first files have, to those of elastic ones."""
+        """Rename tensors of the authors' first files, which have the names of static layers.
+
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor in the file.
+
+        Returns
+        -------
+        dict
+            Name in this network → tensor.
+        """
         return renamed(state, self.state_dict(), lambda name: (name.replace(a, b) for a, b in SPELLINGS if a in name))
 
+    @override
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         return network_costs(self.config, self.space, rows)

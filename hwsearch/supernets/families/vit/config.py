@@ -1,4 +1,4 @@
-"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen."""
+"""The shape of an elastic vision transformer, and how it is read from a file."""
 
 from __future__ import annotations
 
@@ -25,9 +25,16 @@ EXPECTED = "A ViTForImageClassification of Hugging Face, or a ViT of torchvision
 class ElasticViTConfig(EncoderConfig):
     """All that fixes the shape of the supernet; its defaults are those of ViT-B/16.
 
-    norm_eps : 1e-6 in the paper's, torchvision's and timm's code, 1e-12 in Hugging Face's
-    patch : side of a patch in pixels
-    resolutions : sides in pixels; the position embeddings are those of the largest
+    Further fields are those of `EncoderConfig`.
+
+    Attributes
+    ----------
+    norm_eps : float
+        1e-6 in the paper's, torchvision's and timm's code, 1e-12 in Hugging Face's.
+    patch : int
+        Side of a patch in pixels.
+    resolutions : tuple of int
+        Elastic choice: sides in pixels; the position embeddings are those of the largest.
     """
 
     classes: int = 1000
@@ -43,9 +50,24 @@ class ElasticViTConfig(EncoderConfig):
 
     @classmethod
     def of(cls, state: Mapping[str, Tensor], name: str) -> ElasticViTConfig:
-        """The configuration that a file's tensors call for; raises `CheckpointError` where they are another model's.
+        """Read the configuration from a file's tensors.
 
-        name : of the space where the shape is that of ViT-B/16 at 224 pixels
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor.
+        name : str
+            Name of the space where the shape is that of ViT-B/16 at 224 pixels.
+
+        Returns
+        -------
+        ElasticViTConfig
+            Configuration of the network that they fit.
+
+        Raises
+        ------
+        CheckpointError
+            If they are of another kind of model.
         """
         hugging_face = any(n.startswith("vit.") for n in state)
         state = own_names(state)

@@ -1,4 +1,4 @@
-"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen."""
+"""Catalogue entries of ViT-B/16 for two conventions of preprocessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen."""
+"""Names of tensors in ViT files of torchvision, timm and Hugging Face."""
 
 from __future__ import annotations
 
@@ -25,7 +25,18 @@ SPELLINGS = (
 
 
 def own_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under Hugging Face's names, from its files, torchvision's or timm's; an unused pooler is left out."""
+    """Rename tensors of torchvision's or timm's files to Hugging Face's names; an unused pooler is left out.
+
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor in the file.
+
+    Returns
+    -------
+    dict
+        Name in this network → tensor; joint projections are split into query, key and value.
+    """
     renamed: dict[str, Tensor] = {}
     for name, value in state.items():
         if name.startswith("vit.pooler."):

@@ -1,4 +1,4 @@
-"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen."""
+"""The static subnet of ViT: patch embedding, encoder layers, classifier."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from hwsearch.supernets.families.encoder.layers import EncoderLayer
 
 
 def at_grid(positions_1TC: Tensor, grid: int) -> Tensor:
-    """Position embeddings (1, 1 + grid², C): that of the class token, and the others interpolated to another grid."""
+    """Interpolate position embeddings to another grid of patches, bicubic, corners not aligned.
+
+    Parameters
+    ----------
+    positions_1TC : Tensor
+        Embeddings of the class token and of a square grid, of shape (1, 1 + side², C).
+    grid : int
+        Patches along a side.
+
+    Returns
+    -------
+    Tensor
+        Embeddings of shape (1, 1 + grid², C).
+    """
     own = isqrt(positions_1TC.shape[1] - 1)
     if own == grid:
         return positions_1TC
@@ -23,13 +36,50 @@ def at_grid(positions_1TC: Tensor, grid: int) -> Tensor:
 
 
 def embed(x_NCHW: Tensor, patches: nn.Module, class_token: Tensor, positions_1TC: Tensor) -> Tensor:
-    """(N, 1 + patches, C): the class token and the patches' projections, with their positions added."""
+    """Embed images: the class token and the patches' projections, with their positions added.
+
+    Parameters
+    ----------
+    x_NCHW : Tensor
+        Images of shape (N, 3, H, W).
+    patches : nn.Module
+        Convolution that projects patches.
+    class_token : Tensor
+        Token of shape (1, 1, C).
+    positions_1TC : Tensor
+        Position embeddings of shape (1, 1 + patches, C).
+
+    Returns
+    -------
+    Tensor
+        Tokens of shape (N, 1 + patches, C).
+    """
     x = patches(x_NCHW).flatten(2).transpose(1, 2)
     return torch.cat([class_token.expand(x.shape[0], -1, -1), x], dim=1) + positions_1TC
 
 
 class ViTSubnet(nn.Module):
-    """A plain static subnet; no reference to the supernet."""
+    """
+
+    Parameters
+    ----------
+    patches : nn.Conv2d
+        Convolution that projects patches.
+    class_token : Tensor
+        Token of shape (1, 1, C).
+    positions_1TC : Tensor
+        Position embeddings of its resolution.
+    layers : sequence of EncoderLayer
+        Encoder layers in order.
+    norm : nn.LayerNorm
+        Norm behind them.
+    classifier : nn.Linear
+        Last layer.
+
+    Attributes
+    ----------
+    plain static subnet; it has no reference to the supernet.
+    """
 
     def __init__(
         self,
@@ -49,6 +99,18 @@ class ViTSubnet(nn.Module):
         self.classifier = classifier
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Compute logits of images.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, r, r).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         x = embed(x_NCHW, self.patches, self.class_token, self.positions)
         for layer in self.layers:
             x = layer(x)

@@ -1,4 +1,10 @@
-"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen."""
+"""Elastic vision transformer: layers, heads, feed-forward units and resolution can be chosen.
+
+At another resolution the grid of position embeddings is interpolated (section 3.2 of the paper), as Hugging Face's
+``interpolate_pos_encoding`` does. State-dict names are those of Hugging Face's ``ViTForImageClassification``; files
+of torchvision and timm are renamed. Genes: ``r`` (input side in pixels), ``layers``, and for layer i = 0, 1, …
+``heads[i]`` and ``ffn[i]``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +15,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import Architecture, Choice, SearchSpace
@@ -23,7 +30,17 @@ NAMES = LayerNames("attention.attention", "layernorm_before", "layernorm_after")
 
 
 class ElasticViT(ElasticEncoder):
-    """The weight-sharing supernet. See `ElasticViTConfig` for its shape and `space` for its genes."""
+    """The weight-sharing ViT supernet, with the choices of layers, heads and units of DyNAS-T (Intel, Apache-2.0).
+
+    Parameters
+    ----------
+    config : ElasticViTConfig
+        Shape and elastic choices; `space` has its genes.
+
+    References
+    ----------
+    Dosovitskiy et al., 2021, An Image is Worth 16x16 Words, arXiv 2010.11929.
+    """
 
     config: ElasticViTConfig
 
@@ -44,13 +61,16 @@ class ElasticViT(ElasticEncoder):
         self.activate(self.space.largest())
 
     @property
+    @override
     def encoder_layers(self) -> Sequence[ElasticEncoderLayer]:
         return cast("Sequence[ElasticEncoderLayer]", self.get_submodule("vit.encoder.layer"))
 
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, ...]:
         side = arch.integer("r")
         return (3, side, side)
 
+    @override
     def activate(self, arch: Architecture) -> None:
         self._active: list[EncoderLayerPlan] = self.plan(arch)
 
@@ -63,8 +83,8 @@ class ElasticViT(ElasticEncoder):
             embeddings.get_parameter("position_embeddings"),
         )
 
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Logits (N, classes) of images (N, 3, r, r)."""
         (x_NCHW,) = inputs
         patches, class_token, positions = self._embedding()
         x = embed(x_NCHW, patches, class_token, at_grid(positions, x_NCHW.shape[2] // self.config.patch))
@@ -73,6 +93,7 @@ class ElasticViT(ElasticEncoder):
         return self.classifier(self.get_submodule("vit.layernorm")(x[:, 0]))  # type: ignore[no-any-return]
 
     @torch.no_grad()
+    @override
     def subnet(self, arch: Architecture) -> ViTSubnet:
         layers = [layer.extract(plan) for layer, plan in zip(self.encoder_layers, self.plan(arch), strict=False)]
         patches, class_token, positions = self._embedding()
@@ -86,13 +107,16 @@ class ElasticViT(ElasticEncoder):
         )
         return net.train(self.training)
 
+    @override
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"norm_eps": torch.tensor(self.config.norm_eps, dtype=torch.float64), **own_names(state)}
 
+    @override
     def tokens_array(self, rows: IntArray) -> IntArray:
         sides = np.array(self.config.resolutions)[rows[:, self.space.names.index("r")]]
         return (sides // self.config.patch) ** 2 + 1
 
+    @override
     def outer_costs(self, tokens: IntArray) -> dict[str, FloatArray]:
         c = self.config
         pixels, head = 3 * c.patch**2, c.hidden * c.classes

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Convolution that uses the first channels and the centre of its kernel."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.layers.sliced.tensors import Axes, adopt_tensors, leading
 
 
 class SlicedConv2d(nn.Conv2d):
-    """Convolution with the parameters of `source`: its first rows, the input columns that it sees, its kernel's centre.
+    """Convolution with the parameters of another: its first rows, the input columns that it sees, its kernel's centre.
 
-    outputs : rows in use; a depth-wise convolution has as many as it sees inputs
-    crop : weights cut from each side of the kernel; the padding shrinks by as much, so the output keeps its size
+    Parameters
+    ----------
+    source : nn.Conv2d
+        Convolution whose parameters it shares.
+
+    Attributes
+    ----------
+    outputs : int
+        Output channels in use; a depth-wise convolution has as many as its input.
+    crop : int
+        Weights cut from each side of the kernel; the padding shrinks with it, so the output keeps its size.
     """
 
     def __init__(self, source: nn.Conv2d) -> None:
@@ -26,14 +36,35 @@ class SlicedConv2d(nn.Conv2d):
 
     @property
     def depthwise(self) -> bool:
+        """Whether each channel has one filter of its own."""
         return is_depthwise(self)
 
     @property
     def axes(self) -> Axes:
+        """For each tensor, the part that its axes play: "out", "in" or None."""
         return {"weight": ("out", None if self.depthwise else "in"), "bias": ("out",)}
 
     def sliced(self, inputs: int, outputs: int, crop: int) -> tuple[Tensor, Tensor | None, dict[str, Any]]:
-        """Weight, bias, and the padding and groups that go with them."""
+        """Slice the weight and bias of a subnet.
+
+        Parameters
+        ----------
+        inputs : int
+            Input channels.
+        outputs : int
+            Output channels.
+        crop : int
+            Weights cut from each side of the kernel.
+
+        Returns
+        -------
+        weight : Tensor
+            View of the weight.
+        bias : Tensor or None
+            View of the bias.
+        options : dict
+            The ``padding`` and ``groups`` that go with them.
+        """
         outputs = inputs if self.depthwise else outputs
         weight = self.weight[:outputs] if self.depthwise else self.weight[:outputs, :inputs]
         padding: Any = self.padding
@@ -44,19 +75,46 @@ class SlicedConv2d(nn.Conv2d):
         options = {"padding": padding, "groups": inputs if self.depthwise else self.groups}
         return weight, leading(self.bias, outputs), options
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         weight, bias, options = self.sliced(input.shape[1], self.outputs, self.crop)
         return F.conv2d(input, weight, bias, self.stride, dilation=self.dilation, **options)
 
     def static(self, inputs: int, outputs: int | None = None, crop: int = 0) -> nn.Conv2d:
-        """A plain convolution of that size (None: all outputs), with a copy of the weights."""
+        """Extract a plain convolution with a copy of the slice.
+
+        Parameters
+        ----------
+        inputs : int
+            Input channels.
+        outputs : int, optional
+            Output channels; by default all.
+        crop : int, default 0
+            Weights cut from each side of the kernel.
+
+        Returns
+        -------
+        nn.Conv2d
+            The convolution.
+        """
         weight, bias, options = self.sliced(inputs, outputs or self.out_channels, crop)
         plain = nn.Conv2d(inputs, len(weight), weight.shape[2:], **_conv_options(self) | options)  # type: ignore[arg-type]
         return adopt_tensors(plain, self, weight=weight, bias=bias)  # type: ignore[no-any-return]
 
 
 def is_depthwise(conv: nn.Conv2d) -> bool:
-    """Whether each channel has one filter of its own."""
+    """Tell whether each channel of a convolution has one filter of its own.
+
+    Parameters
+    ----------
+    conv : nn.Conv2d
+        The convolution.
+
+    Returns
+    -------
+    bool
+        True for as many groups as input and output channels, more than one.
+    """
     return conv.groups > 1 and conv.groups == conv.in_channels == conv.out_channels
 
 

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Plain layers that a declaration can cut, and the sliced layers that take their place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Linear layer that uses the first features."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.layers.sliced.tensors import Axes, adopt_tensors, leading
 
 
 class SlicedLinear(nn.Linear):
-    """Linear layer with the parameters of `source`: its first `outputs` rows, and the input columns that it sees."""
+    """Linear layer with the parameters of another: its first rows, and the input columns that it sees.
+
+    Parameters
+    ----------
+    source : nn.Linear
+        Layer whose parameters it shares.
+
+    Attributes
+    ----------
+    outputs : int
+        Output features in use.
+    """
 
     axes: ClassVar[Axes] = {"weight": ("out", "in"), "bias": ("out",)}
 
@@ -21,11 +33,25 @@ class SlicedLinear(nn.Linear):
         self.outputs = source.out_features
         self.train(source.training)
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight[: self.outputs, : input.shape[-1]], leading(self.bias, self.outputs))
 
     def static(self, inputs: int, outputs: int | None = None) -> nn.Linear:
-        """A plain linear layer of that size (None: all outputs), with a copy of the weights."""
+        """Extract a plain linear layer with a copy of the slice.
+
+        Parameters
+        ----------
+        inputs : int
+            Input features.
+        outputs : int, optional
+            Output features; by default all.
+
+        Returns
+        -------
+        nn.Linear
+            The layer.
+        """
         outputs = outputs or self.out_features
         weight, bias = self.weight[:outputs, :inputs], leading(self.bias, outputs)
         plain = nn.Linear(inputs, outputs, bias is not None, device="meta")

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Normalisation layers that use the first channels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.layers.sliced.tensors import Axes, adopt_tensors, leading
 
@@ -23,6 +24,7 @@ class _SlicedBatchNorm(nn.modules.batchnorm._BatchNorm):
             setattr(self, name, getattr(source, name))
         self.train(source.training)
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         mean, var, weight, bias = (leading(getattr(self, n), input.shape[1]) for n in _NORM_TENSORS)
         momentum = self.momentum
@@ -33,7 +35,18 @@ class _SlicedBatchNorm(nn.modules.batchnorm._BatchNorm):
         return F.batch_norm(input, mean, var, weight, bias, training, momentum or 0.0, self.eps)
 
     def static(self, inputs: int) -> nn.Module:
-        """A plain batch norm of so many channels, with copies."""
+        """Extract a plain batch norm with copies of the slices.
+
+        Parameters
+        ----------
+        inputs : int
+            Channels.
+
+        Returns
+        -------
+        nn.Module
+            The norm.
+        """
         options = (self.eps, self.momentum, self.affine, self.track_running_stats)
         plain = self.kind(inputs, *options, device="meta")
         count = self.num_batches_tracked
@@ -43,15 +56,37 @@ class _SlicedBatchNorm(nn.modules.batchnorm._BatchNorm):
 
 
 class SlicedBatchNorm1d(_SlicedBatchNorm, nn.BatchNorm1d):
+    """Batch normalisation of vectors, over the channels that it sees.
+
+    Parameters
+    ----------
+    source : nn.BatchNorm1d
+        Norm whose parameters and statistics it shares.
+    """
+
     kind = nn.BatchNorm1d
 
 
 class SlicedBatchNorm2d(_SlicedBatchNorm, nn.BatchNorm2d):
+    """Batch normalisation of images, over the channels that it sees.
+
+    Parameters
+    ----------
+    source : nn.BatchNorm2d
+        Norm whose parameters and statistics it shares.
+    """
+
     kind = nn.BatchNorm2d
 
 
 class SlicedLayerNorm(nn.LayerNorm):
-    """Layer normalisation over as many of the last axis as it sees, with the parameters of `source`."""
+    """Layer normalisation over as many of the last axis's features as it sees.
+
+    Parameters
+    ----------
+    source : nn.LayerNorm
+        Norm whose parameters it shares.
+    """
 
     axes: ClassVar[Axes] = {"weight": ("out",), "bias": ("out",)}
 
@@ -61,18 +96,36 @@ class SlicedLayerNorm(nn.LayerNorm):
         self.weight, self.bias = source.weight, source.bias
         self.train(source.training)
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         n = input.shape[-1]
         return F.layer_norm(input, (n,), leading(self.weight, n), leading(self.bias, n), self.eps)
 
     def static(self, inputs: int) -> nn.LayerNorm:
-        """A plain layer norm of so many features, with copies."""
+        """Extract a plain layer norm with copies of the slices.
+
+        Parameters
+        ----------
+        inputs : int
+            Features.
+
+        Returns
+        -------
+        nn.LayerNorm
+            The norm.
+        """
         plain = nn.LayerNorm(inputs, self.eps, self.elementwise_affine, self.bias is not None, device="meta")
         return adopt_tensors(plain, self, weight=leading(self.weight, inputs), bias=leading(self.bias, inputs))
 
 
 class SlicedGroupNorm(nn.GroupNorm):
-    """Group normalisation of the channels that it sees, with the parameters of `source`; groups keep their size."""
+    """Group normalisation of the channels that it sees; groups keep their size.
+
+    Parameters
+    ----------
+    source : nn.GroupNorm
+        Norm whose parameters it shares.
+    """
 
     axes: ClassVar[Axes] = {"weight": ("out",), "bias": ("out",)}
 
@@ -83,14 +136,27 @@ class SlicedGroupNorm(nn.GroupNorm):
 
     @property
     def group_size(self) -> int:
+        """Channels of a group."""
         return self.num_channels // self.num_groups
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         n = input.shape[1]
         return F.group_norm(input, n // self.group_size, leading(self.weight, n), leading(self.bias, n), self.eps)
 
     def static(self, inputs: int) -> nn.GroupNorm:
-        """A plain group norm of so many channels, with copies."""
+        """Extract a plain group norm with copies of the slices.
+
+        Parameters
+        ----------
+        inputs : int
+            Channels, a multiple of `group_size`.
+
+        Returns
+        -------
+        nn.GroupNorm
+            The norm.
+        """
         plain = nn.GroupNorm(inputs // self.group_size, inputs, self.eps, self.affine, device="meta")
         return adopt_tensors(plain, self, weight=leading(self.weight, inputs), bias=leading(self.bias, inputs))
 

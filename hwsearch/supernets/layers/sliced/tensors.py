@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Slices and copies of the tensors of a layer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,40 @@ Axes = dict[str, tuple[str | None, ...]]
 
 
 def leading(tensor: Tensor | None, n: int) -> Tensor | None:
+    """Slice the first entries of a tensor that may be missing.
+
+    Parameters
+    ----------
+    tensor : Tensor or None
+        The tensor.
+    n : int
+        Number of entries along the first axis.
+
+    Returns
+    -------
+    Tensor or None
+        View of them, or None.
+    """
     return None if tensor is None else tensor[:n]
 
 
 def adopt_tensors(plain: Any, source: nn.Module, **tensors: Tensor | None) -> Any:
-    """`plain` with copies of these tensors (None: without it), parameters and mode like those of `source`."""
+    """Give a plain layer copies of tensors, with gradients, mode and kind as in the source; changes `plain`.
+
+    Parameters
+    ----------
+    plain : nn.Module
+        Layer to fill.
+    source : nn.Module
+        Layer whose attributes of the same names tell which are parameters.
+    **tensors : Tensor or None
+        Values by attribute; None removes the tensor.
+
+    Returns
+    -------
+    nn.Module
+        `plain`.
+    """
     for name, tensor in tensors.items():
         value: Any = None if tensor is None else tensor.detach().clone()
         if isinstance(parameter := getattr(source, name), nn.Parameter):
