@@ -56,7 +56,7 @@ def _add_constant(graph: Graph, hint: str, value: Tensor) -> str:
 
 
 def _replace(graph: Graph, name: str, value: Tensor, uses: Counter[str]) -> str:
-    """The name of a changed constant: its own, unless others use what it was."""
+    """Store a changed constant under its own name, unless others use what it was."""
     if uses[name] > 1 or name not in graph.constants:
         return _add_constant(graph, name, value)
     graph.constants[name] = value

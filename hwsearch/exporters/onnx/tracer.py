@@ -243,7 +243,7 @@ class OnnxTracer(TorchFunctionMode):
         return parts[0] if len(parts) == 1 else self.graph.emit("Concat", parts, axis=0)[0]
 
     def _size(self, size: Dim) -> str:
-        """The name of a list of one variable size."""
+        """Write one variable size as a list of length 1."""
         total = ""
         for atoms, factor in size.terms.items():
             parts = [self._atom(a) for a in atoms]

@@ -84,6 +84,7 @@ class TracedTensor(Tensor):
     recorder: Recorder
 
     def __new__(cls, recorder: Recorder, name: str, shape: Sequence[Size], dtype: torch.dtype) -> TracedTensor:
+        """Make a tensor without numbers; torch's own constructor would want some."""
         self: TracedTensor = Tensor._make_subclass(cls, NOTHING)
         self.recorder, self.name, self.shape, self.dtype = recorder, name, tuple(shape), dtype
         return self
@@ -95,7 +96,7 @@ class TracedTensor(Tensor):
     def __torch_function__(
         cls, function: Argument, types: Argument, args: Argument = (), kwargs: Argument = None
     ) -> Argument:
-        """What rules themselves do with tensors; the network's own calls come through the tracer."""
+        """Record what rules themselves do with tensors; the network's own calls come through the tracer."""
         first = next((x for x in args if isinstance(x, TracedTensor)), None)
         if first is None:
             raise NoRuleError(f"torch's {function.__name__!r} of tensors in a list")

@@ -42,12 +42,7 @@ class Fit:
 
     @property
     def hint(self) -> str:
-        """
-
-        Attributes
-        ----------
-        guess of what kind of file it is, for error messages.
-        """
+        """A guess of what kind of file it is, for error messages."""
         return "It is a file of another family." if self.named < 0.5 else "It is a file of another width or version."
 
     def __str__(self) -> str:

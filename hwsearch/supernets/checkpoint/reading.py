@@ -81,13 +81,13 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def _refused(error: Exception) -> str:
-    """The name that torch would not load, or what else it said."""
+    """Find the name that torch would not load, or what else it said."""
     named = re.search(r"GLOBAL ([\w.]+)", str(error))
     return named[1] if named else _first_sentence(error)
 
 
 def _first_sentence(error: Exception) -> str:
-    """The first sentence of a message, without its full stop; torch's go on for paragraphs."""
+    """Cut a message to its first sentence, without its full stop; torch's go on for paragraphs."""
     return (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0].rstrip(".")
 
 

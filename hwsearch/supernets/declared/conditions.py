@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""Conditions under which a module of a declared network is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ Conditions = tuple[tuple[str, int], ...]
 
 
 def conditions_of(spans: Iterable[DepthSpan], name: str) -> Conditions:
-    """The conditions under which the module or weight of that name is there."""
+    """Find the conditions under which a module or weight is there.
+
+    Parameters
+    ----------
+    spans : iterable of DepthSpan
+        Declared depths, outer ones first.
+    name : str
+        Name of the module or weight.
+
+    Returns
+    -------
+    tuple of (str, int)
+        Gene and index of its first value for which the module is there, from the outermost.
+    """
     conditions = []
     for span in spans:
         for position in range(span.first, span.last + 1):
@@ -24,7 +37,25 @@ def conditions_of(spans: Iterable[DepthSpan], name: str) -> Conditions:
 
 
 def weakest_conditions(gates: Mapping[str, Conditions], gene: str) -> Conditions:
-    """The condition that holds whenever one of the layers is there."""
+    """Find the condition that holds whenever one of several layers is there.
+
+    Parameters
+    ----------
+    gates : mapping
+        Layer → its conditions.
+    gene : str
+        Gene of their common width, for the error message.
+
+    Returns
+    -------
+    tuple of (str, int)
+        The weakest of the conditions.
+
+    Raises
+    ------
+    SupernetError
+        If the layers depend on different depths.
+    """
     for gate in gates.values():
         if all(all(any(g == h and k >= j for h, k in other) for g, j in gate) for other in gates.values()):
             return gate

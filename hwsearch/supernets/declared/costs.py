@@ -99,25 +99,25 @@ class NetworkCosts:
             self._params.add(conditions_of(spans, name), factors, elements / self._whole(factors))
 
     def _whole(self, factors: Iterable[str]) -> float:
-        """The product of the genes' amounts at full size."""
+        """Multiply the genes' amounts at full size."""
         return math.prod(float(self._amounts[f][-1]) for f in factors)
 
     def _factors(self, layer: str, roles: tuple[str | None, ...]) -> tuple[str, ...]:
-        """The genes that a tensor's size is proportional to."""
+        """List the genes that a tensor's size is proportional to."""
         ins, out = self._axes[layer]
         genes = [ins if role == "in" else out for role in roles if role]
         kernel = [f"kernel[{layer}]"] if layer in self._kernels and len(roles) > 1 else []
         return tuple(g for g in (*genes, *kernel) if g)
 
     def _stage(self, scope: str) -> str:
-        """Where costs are summed by stage: the outermost declared depth, or the network's child."""
+        """Name the stage of a scope: the outermost declared depth, or the network's child."""
         for span in self._spans:
             if any(is_inside(scope, span.child(p)) for p in range(span.first, span.last + 1)):
                 return span.label
         return scope.partition(".")[0] or "forward"
 
     def _sum(self, costs: CostTable, space: SearchSpace, rows: IntArray) -> FloatArray:
-        """The sum of all terms for canonical rows (n, genes)."""
+        """Sum all terms for canonical rows (n, genes)."""
         column = {n: rows[:, i] for i, n in enumerate(space.names)}
         total = np.zeros(len(rows))
         for (when, factors), amount in costs.terms.items():

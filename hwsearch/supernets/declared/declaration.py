@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""What may vary in a network: widths, depths and kernel sizes, declared by the names of its modules."""
 
 from __future__ import annotations
 
@@ -14,9 +14,24 @@ from hwsearch.supernets.layers.naming import make_divisible
 
 @dataclass(frozen=True)
 class Width:
-    """Output channels of a convolution or linear layer, as shares of all; 1.0 is one of them.
+    """Output channels of a convolution or linear layer, as shares of all.
 
-    divisor : channels are rounded to a multiple of it; shares that round to the same number are one choice
+    Parameters
+    ----------
+    shares : tuple of float
+        Shares in (0, 1]; 1.0 is one of them.
+    divisor : int, default 8
+        Channels are rounded to a multiple of it; shares that round to the same number are one choice.
+
+    Raises
+    ------
+    SupernetError
+        If shares or divisor are out of range.
+
+    Examples
+    --------
+    >>> Width((0.25, 0.5, 1.0)).choices(64)
+    {0.25: 16, 0.5: 32, 1.0: 64}
     """
 
     shares: tuple[float, ...]
@@ -28,16 +43,42 @@ class Width:
             raise SupernetError(f"{self}: shares lie above 0, the largest is 1.0, and the divisor is at least 1.")
 
     def choices(self, full: int) -> dict[float, int]:
-        """Share → channels, of `full` channels; of shares with the same channels the largest."""
+        """Convert shares to channels.
+
+        Parameters
+        ----------
+        full : int
+            Channels of the largest network.
+
+        Returns
+        -------
+        dict
+            Share → channels; of shares with the same channels the largest.
+        """
         channels = {s: full if s == 1 else min(full, make_divisible(s * full, self.divisor)) for s in self.shares}
         return {s: n for n, s in {n: s for s, n in channels.items()}.items()}
 
 
 @dataclass(frozen=True)
 class Depth:
-    """How many children of an nn.Sequential or nn.ModuleList are kept, the first ones; all is one of the values.
+    """How many children of an `nn.Sequential` or `nn.ModuleList` are kept, the first ones.
 
-    children : positions of consecutive children among which that holds, where it is not all of them
+    Parameters
+    ----------
+    values : tuple of int
+        Numbers of children; all of them is one.
+    children : range, optional
+        Positions of consecutive children among which that holds; by default all.
+
+    Raises
+    ------
+    SupernetError
+        If no child would be kept, or the children have gaps.
+
+    Examples
+    --------
+    >>> Depth((3, 1, 2)).values
+    (1, 2, 3)
     """
 
     values: tuple[int, ...]
@@ -52,7 +93,23 @@ class Depth:
 
 @dataclass(frozen=True)
 class KernelSize:
-    """Sides of a convolution's kernel: the centre of the stored one, which is the largest; the padding follows."""
+    """Sides of a convolution's kernel: the centre of the stored one, which is the largest; the padding follows.
+
+    Parameters
+    ----------
+    values : tuple of int
+        Sides.
+
+    Raises
+    ------
+    SupernetError
+        If a side is not positive.
+
+    Examples
+    --------
+    >>> KernelSize((7, 3, 5)).values
+    (3, 5, 7)
+    """
 
     values: tuple[int, ...]
 
@@ -77,7 +134,7 @@ KINDS: dict[type[Declared], tuple[type[nn.Module], ...]] = {
 
 
 def _ascending(declared: Declared, values: Any) -> tuple[Any, ...]:
-    """The distinct values in order; `SupernetError` where they are not numbers (whole ones, but for shares)."""
+    """Sort the distinct values; raise `SupernetError` where they are not numbers (whole ones, but for shares)."""
     kind: Any = (int, float) if isinstance(declared, Width) else int
     if not isinstance(values, Iterable) or not (found := list(values)) or not all(isinstance(v, kind) for v in found):
         numbers = "numbers" if isinstance(declared, Width) else "whole numbers"

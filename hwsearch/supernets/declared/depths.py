@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""Declared depths: which children of a container may be left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,21 @@ MaybeNode = Any
 
 @dataclass(frozen=True)
 class DepthSpan:
-    """Children of a container of which the first are kept. first, last : positions, both included"""
+    """Consecutive children of a container, of which the first are kept.
+
+    Attributes
+    ----------
+    path : str
+        Name of the container.
+    first : int
+        Position of the first child.
+    last : int
+        Position of the last child, included.
+    values : tuple of int
+        Numbers of children that may be kept.
+    names : tuple of str
+        Names of all children of the container.
+    """
 
     path: str
     first: int
@@ -35,20 +49,64 @@ class DepthSpan:
 
     @property
     def gene(self) -> str:
+        """Name of the gene."""
         return f"depth[{self.label}]"
 
     def child(self, position: int) -> str:
+        """Name a child by its position.
+
+        Parameters
+        ----------
+        position : int
+            Position in the container.
+
+        Returns
+        -------
+        str
+            Full name.
+        """
         return f"{self.path}.{self.names[position]}".removeprefix(".")
 
     def kept(self, depth: int) -> tuple[int, ...]:
-        """Positions of all children of the container that stay."""
+        """List the children of the container that stay.
+
+        Parameters
+        ----------
+        depth : int
+            Number of children of the span that are kept.
+
+        Returns
+        -------
+        tuple of int
+            Positions, also of children outside the span.
+        """
         return tuple(i for i in range(len(self.names)) if not self.first + depth <= i <= self.last)
 
 
 def declared_depths(
     found: NetworkTrace, modules: Mapping[str, nn.Module], matched: Sequence[Matched]
 ) -> list[DepthSpan]:
-    """The declared depths, outer ones first; the outputs between which they choose become tied."""
+    """Find the declared depths of a network and tie the outputs between which they choose.
+
+    Parameters
+    ----------
+    found : NetworkTrace
+        The trace; its groups are changed.
+    modules : mapping
+        Name → module.
+    matched : sequence of (str, Declared)
+        Result of `match_modules`.
+
+    Returns
+    -------
+    list of DepthSpan
+        Depths, outer ones first.
+
+    Raises
+    ------
+    SupernetError
+        If a depth does not fit its container, or its children are no chain.
+    """
     spans: list[DepthSpan] = []
     for path, choice in matched:
         if not isinstance(choice, Depth):

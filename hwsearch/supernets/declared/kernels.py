@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""Declared kernel sizes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,27 @@ from hwsearch.supernets.declared.matching import Matched, called_layer
 def declared_kernels(
     found: NetworkTrace, modules: Mapping[str, nn.Module], matched: Sequence[Matched]
 ) -> dict[str, tuple[int, ...]]:
-    """Convolution → sides of its kernel."""
+    """Find the declared kernel sizes of a network.
+
+    Parameters
+    ----------
+    found : NetworkTrace
+        The trace.
+    modules : mapping
+        Name → module.
+    matched : sequence of (str, Declared)
+        Result of `match_modules`.
+
+    Returns
+    -------
+    dict
+        Convolution → sides of its kernel.
+
+    Raises
+    ------
+    SupernetError
+        If sides do not fit the stored kernel or its padding.
+    """
     sides: dict[str, tuple[int, ...]] = {}
     for name, choice in matched:
         if not isinstance(choice, KernelSize):

@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""Match the names and patterns of a declaration with the modules of a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,25 @@ Matched = tuple[str, Declared]
 
 
 def match_modules(modules: Mapping[str, nn.Module], declaration: Declaration) -> list[Matched]:
-    """(module, what may vary in it), in the order of the network's modules."""
+    """Match a declaration with the modules of a network.
+
+    Parameters
+    ----------
+    modules : mapping
+        Name → module.
+    declaration : mapping
+        Name or pattern → what may vary.
+
+    Returns
+    -------
+    list of (str, Declared)
+        Module and what may vary in it, in the order of the network's modules.
+
+    Raises
+    ------
+    SupernetError
+        If a pattern fits no module, or none of the right kind.
+    """
     matched: list[Matched] = []
     for pattern, declared in declaration.items():
         names = [n for n in modules if _fits(pattern.split("."), n.split("."))]
@@ -47,6 +65,27 @@ def _fits(pattern: Sequence[str], name: Sequence[str]) -> bool:
 
 
 def called_layer(found: NetworkTrace, modules: Mapping[str, nn.Module], name: str) -> nn.Module:
+    """Look up a layer that is to be cut.
+
+    Parameters
+    ----------
+    found : NetworkTrace
+        The trace.
+    modules : mapping
+        Name → module.
+    name : str
+        Name of the layer.
+
+    Returns
+    -------
+    nn.Module
+        The layer.
+
+    Raises
+    ------
+    SupernetError
+        If its weight is computed from others, or the network's forward does not call it.
+    """
     if is_computed(modules[name]):
         raise SupernetError(f"{name!r} cannot be elastic: {computed_weight_reason(name)}.")
     if name not in found.axes:
@@ -56,4 +95,23 @@ def called_layer(found: NetworkTrace, modules: Mapping[str, nn.Module], name: st
 
 
 def is_inside(name: str, module: str) -> bool:
+    """Tell whether a module or weight lies inside a module, or is it.
+
+    Parameters
+    ----------
+    name : str
+        Name of a module or weight.
+    module : str
+        Name of a module.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+
+    Examples
+    --------
+    >>> is_inside("layer1.0.conv1", "layer1"), is_inside("layer10", "layer1")
+    (True, False)
+    """
     return name == module or name.startswith(f"{module}.")

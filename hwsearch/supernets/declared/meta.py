@@ -1,4 +1,4 @@
-"""Which widths of a network are one width: axes of tensors that have to be cut together, found in its torch.fx trace."""
+"""Copies without storage, and layers whose weights are computed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,52 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def on_meta(module: Net) -> Net:
-    """A copy without storage, in evaluation mode."""
+    """Copy a module without storage, in evaluation mode.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module.
+
+    Returns
+    -------
+    nn.Module
+        Copy on the meta device.
+    """
     memo: dict[int, Any] = {id(p): nn.Parameter(p.to("meta"), p.requires_grad) for p in module.parameters()}
     memo |= {id(b): b.to("meta") for b in module.buffers()}
     return copy.deepcopy(module, memo).eval()
 
 
 def is_computed(module: nn.Module) -> bool:
-    """Whether a layer's weight or bias is no parameter of its own but computed from others, as by `spectral_norm`."""
+    """Tell whether a layer's weight or bias is computed from other tensors, as by `spectral_norm`.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The layer.
+
+    Returns
+    -------
+    bool
+        Whether it is a layer that could be cut if its tensors were parameters of its own.
+    """
     return isinstance(module, tuple(SLICED)) and not {"weight", "bias"} <= module._parameters.keys()
 
 
 def computed_weight_reason(name: str) -> str:
-    """What stands in the way of a layer for which `is_computed` holds, and what to do."""
+    """Explain why a layer with computed weights cannot be cut, and what to do.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer.
+
+    Returns
+    -------
+    str
+        Part of an error message.
+    """
     return (
         f"a weight of {name!r} is computed from other tensors (spectral_norm, weight_norm, pruning or another "
         "parametrization), which has to be removed first"

@@ -1,4 +1,4 @@
-"""Any network as a supernet: its own module stays as it is, a short declaration says what may vary."""
+"""The supernet of a declared network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,33 @@ from hwsearch.supernets.layers.sliced.norm import SlicedGroupNorm
 
 
 class ElasticModule(Supernet):
-    """A weight-sharing supernet of a declared network; see `elastic`. Its state dict has the network's own names."""
+    """A weight-sharing supernet of a declared network; its state dict has the network's own names.
+
+    Made by `hwsearch.supernets.declared.elastic`, which also proves it.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The largest network; it is copied, not changed.
+    declaration : mapping
+        Names of modules → what may vary.
+    input_shape : tuple of int, default (3, 224, 224)
+        Shape of one input, without the batch axis.
+    name : str, optional
+        Name of the search space; by default the model's class.
+    resolutions : sequence of int, optional
+        Sides of square images among which gene ``r`` chooses.
+
+    Raises
+    ------
+    SupernetError
+        If the declaration fits no module or cannot be carried out.
+
+    References
+    ----------
+    Cai, Gan, Wang, Zhang, Han, 2020, Once-for-All, arXiv 1908.09791.
+    Yu et al., 2019, Slimmable Neural Networks, arXiv 1812.08928.
+    """
 
     def __init__(
         self,
@@ -79,7 +105,7 @@ class ElasticModule(Supernet):
 
     # ------------------------------------------------------------------ building
     def _elastic_copy(self, model: nn.Module, modules: Mapping[str, nn.Module]) -> nn.Module:
-        """A copy of the model in which elastic layers and containers have taken the place of plain ones."""
+        """Copy the model, with elastic layers and containers in the place of plain ones."""
         memo: dict[int, Any] = {}
         for name, axes in self._axes.items():
             if any(axes) or name in self._kernels:
@@ -98,7 +124,7 @@ class ElasticModule(Supernet):
         return _swapped(copied, swap)
 
     def _check_names(self, model: nn.Module) -> None:
-        """What is cut has one name: a weight that stands in two places would be cut in one of them."""
+        """Refuse weights of two names that would be cut under one of them only."""
         first: dict[int, str] = {}
         for name, parameter in model.named_parameters(remove_duplicate=False):
             other = first.setdefault(id(parameter), name)
@@ -128,6 +154,7 @@ class ElasticModule(Supernet):
         return SearchSpace(name, choices)
 
     # ------------------------------------------------------------------ the contract of a supernet
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int, ...]:
         if not self.sides:
             return self._shape
@@ -135,19 +162,25 @@ class ElasticModule(Supernet):
         return (self._shape[0], side, side)
 
     def structure(self) -> str:
-        """The traced program of the largest and of the smallest subnet, and the choices."""
+        """Write the traced programs of the largest and the smallest subnet, and the choices.
+
+        Returns
+        -------
+        str
+            Equal for networks with equal code.
+        """
         subnets = [self.subnet(a) for a in (self.space.largest(), self.space.smallest())]
         programs = [f"{fx.symbolic_trace(s).code}{s!r}" for s in subnets]
         return "\n".join([*programs, self.space.to_json()])
 
     def _genes(self, arch: Architecture) -> dict[str, Any]:
-        """All genes of `arch`; inactive ones at their largest value."""
+        """List all genes of `arch`; inactive ones at their largest value."""
         if arch.space_name != self.space.name or not set(arch) <= set(self.space.names):
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         return {c.name: arch[c.name] if c.name in arch else c.values[-1] for c in self.space.choices}
 
     def _chosen(self, name: str, genes: Mapping[str, Any]) -> dict[str, int]:
-        """Outputs in use and crop of an elastic layer."""
+        """Choose the outputs in use and the crop of an elastic layer."""
         layer, out, chosen = self._layers[name], self._axes[name][1], {}
         if out and has_own_width(layer):
             chosen["outputs"] = self._counts[out][genes[out]]
@@ -156,10 +189,11 @@ class ElasticModule(Supernet):
         return chosen
 
     def _kept(self, path: str, genes: Mapping[str, Any]) -> tuple[int, ...]:
-        """Positions of the children of a container that stay."""
+        """List the positions of the children of a container that stay."""
         spans = [s for s in self._spans if s.path == path]
         return tuple(sorted(set.intersection(*(set(s.kept(genes[s.gene])) for s in spans))))
 
+    @override
     def activate(self, arch: Architecture) -> None:
         genes = self._genes(arch)
         for name, layer in self._layers.items():
@@ -168,9 +202,11 @@ class ElasticModule(Supernet):
         for path, container in self._containers.items():
             container.kept = self._kept(path, genes)
 
+    @override
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.model(*inputs)  # type: ignore[no-any-return]
 
+    @override
     def subnet(self, arch: Architecture) -> nn.Module:
         genes = self._genes(arch)
         memo: dict[int, Any] = {}
@@ -191,10 +227,10 @@ class ElasticModule(Supernet):
         return _swapped(net, lambda m: m.static(stay[id(m)]) if id(m) in stay else m)  # type: ignore[operator]
 
     def sort_channels(self) -> None:
-        """Put the channels of every elastic width in order of importance; the largest subnet computes the same.
+        """Sort the channels of every elastic width by importance; in place, the largest subnet computes the same.
 
-        See `hwsearch.supernets.layers.ordering.sort_by_importance`. For weights that were trained without weight sharing:
-        slices of a trained supernet already are what they were trained to be.
+        For weights that were trained without weight sharing: slices of a trained supernet already are what they were
+        trained to be. See `hwsearch.supernets.layers.ordering.sort_by_importance`.
         """
         for gene in self._counts:
             slots, consumers, block = [], [], 1
@@ -230,7 +266,7 @@ def _owner(parameter: str) -> str:
 
 
 def _swapped(module: nn.Module, swap: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    """`module` after `swap` of all its modules, children first."""
+    """Apply `swap` to a module and all below it, children first."""
     for name, child in module._modules.items():
         if child is not None:
             module._modules[name] = _swapped(child, swap)

@@ -17,11 +17,23 @@ from hwsearch.supernets.seeded import seeded_weights
 
 
 def prove(net: Supernet, model: nn.Module) -> None:
-    """Run the supernet on random weights and inputs, and refuse it where it is not what it should be.
+    """Run a supernet on random weights and inputs, and refuse it where it does not compute what it should.
 
-    What a network's code does with a layer besides calling it (reading its weight or its sizes, keeping it in a list of
-    its own, hooks) is not in the trace; here it shows. The largest subnet must be the given network, also with sorted
-    channels; activated supernet and extracted subnet must agree; the smallest must run in training mode.
+    What a network's code does with a layer besides calling it (reading its weight or its sizes, keeping it in a list
+    of its own, hooks) is not in the trace; here it shows. The largest subnet must be the given network, also with
+    sorted channels; activated supernet and extracted subnet must agree; the smallest must run in training mode.
+
+    Parameters
+    ----------
+    net : Supernet
+        The supernet; it is copied, not changed.
+    model : nn.Module
+        The network that it was made of. Nothing is checked if it lies on the meta device.
+
+    Raises
+    ------
+    SupernetError
+        If a subnet does not run, or outputs differ by more than 0.1 % of the largest.
     """
     if any(v.is_meta for v in (*model.parameters(), *model.buffers())):
         return

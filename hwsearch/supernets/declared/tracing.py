@@ -1,4 +1,4 @@
-"""Which widths of a network are one width: axes of tensors that have to be cut together, found in its torch.fx trace."""
+"""Trace a network by torch.fx, and run the trace on tensors without storage for shapes and costs."""
 
 from __future__ import annotations
 
@@ -71,11 +71,24 @@ class _Shapes(fx.Interpreter):
 
 
 def trace_network(model: nn.Module, shapes: Sequence[Sequence[int]]) -> NetworkTrace:
-    """NetworkTrace a network and find which of its axes are tied.
+    """Trace a network and find which of its axes are tied.
 
-    model : takes one tensor (further arguments of its forward keep their defaults), gives one tensor
-    shapes : of one input without the batch axis, one for each resolution; widths are those of the first
-    Raises `SupernetError` when the network cannot be traced or does not run on one of the shapes.
+    Parameters
+    ----------
+    model : nn.Module
+        Takes one tensor (further arguments of its forward keep their defaults), gives one tensor.
+    shapes : sequence of sequence of int
+        Shapes of one input without the batch axis, one for each resolution; widths are those of the first.
+
+    Returns
+    -------
+    NetworkTrace
+        Axes, groups and costs.
+
+    Raises
+    ------
+    SupernetError
+        If the network cannot be traced or does not run on one of the shapes.
     """
     what, tracer = type(model).__name__, _Tracer()
     defaults = {

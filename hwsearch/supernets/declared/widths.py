@@ -1,4 +1,4 @@
-"""What may vary in a network, declared by the names of its modules, and what a declaration means for one network."""
+"""Declared widths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,29 @@ from hwsearch.supernets.layers.sliced.conv import is_depthwise
 def declared_widths(
     found: NetworkTrace, modules: Mapping[str, nn.Module], matched: Sequence[Matched]
 ) -> tuple[dict[int, str], dict[str, dict[float, int]]]:
-    """Root of a tied axis → gene; gene → {share: channels}."""
+    """Find the declared widths of a network.
+
+    Parameters
+    ----------
+    found : NetworkTrace
+        The trace.
+    modules : mapping
+        Name → module.
+    matched : sequence of (str, Declared)
+        Result of `match_modules`.
+
+    Returns
+    -------
+    genes : dict
+        Root of a group of axes → gene.
+    counts : dict
+        Gene → {share: channels}.
+
+    Raises
+    ------
+    SupernetError
+        If a width cannot be cut, or coupled layers are declared differently.
+    """
     genes: dict[int, str] = {}
     counts: dict[str, dict[float, int]] = {}
     first: dict[int, tuple[str, Width]] = {}
@@ -56,5 +78,16 @@ def _check_groups(
 
 
 def has_own_width(module: nn.Module) -> bool:
-    """Whether a layer's output width is its own, not that of its input."""
+    """Tell whether a layer's output width is its own, not that of its input.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The layer.
+
+    Returns
+    -------
+    bool
+        True for linear layers and for convolutions that are not depth-wise.
+    """
     return isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and not is_depthwise(module))

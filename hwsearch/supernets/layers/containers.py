@@ -19,16 +19,12 @@ class GlobalAveragePool(nn.Module):
 
 
 class Named(nn.Module):
-    """
+    """A container that only gives its children the names of the reference implementation.
 
     Parameters
     ----------
     **children : nn.Module
         Children by name; they are attributes of the container.
-
-    Attributes
-    ----------
-    container that only gives its children the names of the reference implementation.
     """
 
     def __init__(self, **children: nn.Module) -> None:

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 class ElasticDepthwise(nn.Module):
     """Depth-wise convolution with elastic channels and elastic kernel.
 
+    A smaller kernel is the centre of the next larger one times a learned matrix, shared over the channels: 7 → 5 → 3,
+    always along the whole chain (Once-for-All). In the state dict the matrices stand beside the convolution, as in
+    the reference; files that name them below it load as well.
+
     Parameters
     ----------
     max_channels : int
@@ -23,10 +27,6 @@ class ElasticDepthwise(nn.Module):
         Stride along both axes.
     transform : bool, default True
         Whether smaller kernels are transformed; if False they are the plain centre, as in BigNAS.
-
-    Attributes
-    ----------
-    smaller kernel is the centre of the next larger one times a learned matrix, shared over the channels: 7 → 5 → 3, always along the whole chain (Once-for-All). In the state dict the matrices stand beside the convolution, as in the reference; files that name them below it load as well.
 
     References
     ----------

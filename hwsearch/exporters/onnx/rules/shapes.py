@@ -41,7 +41,7 @@ def _reshape(tracer: OnnxTracer, x: Argument, *shape: Argument, **named: Argumen
 
 
 def _inferred(shape: Sequence[Size], others: list[Size]) -> Size:
-    """The size that is left, given all others."""
+    """Infer the one size that is left open from all others."""
     have = list(shape)
     left = []
     for size in others:

@@ -50,7 +50,7 @@ class BertEmbeddings(nn.Module):
 
 
 class BertSubnet(nn.Module):
-    """
+    """A plain static subnet; it has no reference to the supernet.
 
     Parameters
     ----------
@@ -62,10 +62,6 @@ class BertSubnet(nn.Module):
         Layer on the first token.
     classifier : nn.Linear
         Last layer.
-
-    Attributes
-    ----------
-    plain static subnet; it has no reference to the supernet.
     """
 
     def __init__(

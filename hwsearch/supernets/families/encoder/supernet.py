@@ -17,7 +17,7 @@ from hwsearch.supernets.families.encoder.layers import ElasticEncoderLayer, Enco
 
 
 class ElasticEncoder(Supernet):
-    """
+    """A supernet whose main part is a transformer encoder with elastic layers, heads and units.
 
     Parameters
     ----------
@@ -25,10 +25,6 @@ class ElasticEncoder(Supernet):
         Shape and elastic choices.
     space : SearchSpace
         Search space with the genes of `EncoderConfig.choices`, and maybe others.
-
-    Attributes
-    ----------
-    supernet whose main part is a transformer encoder with elastic layers, heads and units.
     """
 
     config: EncoderConfig

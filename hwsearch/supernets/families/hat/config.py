@@ -1,4 +1,4 @@
-"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose."""
+"""The shape of a HAT supernet, and its search space."""
 
 from __future__ import annotations
 
@@ -12,10 +12,34 @@ from hwsearch.spaces import Choice, SearchSpace, When
 class HatConfig:
     """All that fixes the shape of the supernet; by default that of WMT'14 En-De, ``space0``.
 
-    embeds, decoder_layers, ffns, heads, memories : the elastic choices; the encoder's depth is none
-    qkv : width of queries, keys and values, the same in all subnets: heads share it out
-    positions : tokens that a sentence may have
-    source_tokens, target_tokens : of the sentence pair that costs are counted for, and that is timed
+    The encoder's depth is no choice.
+
+    Attributes
+    ----------
+    name : str
+        Name of the search space.
+    vocabulary : int
+        Tokens of the vocabulary.
+    embeds : tuple of int
+        Elastic choice: width of tokens, of encoder and decoder.
+    qkv : int
+        Width of queries, keys and values, the same in all subnets; heads share it out.
+    encoder_layers : int
+        Layers of the encoder.
+    decoder_layers : tuple of int
+        Elastic choice: layers of the decoder.
+    ffns : tuple of int
+        Elastic choice: feed-forward units of a layer.
+    heads : tuple of int
+        Elastic choice: heads of an attention.
+    memories : tuple of int
+        Elastic choice: encoder layers that a decoder layer attends to, as of `memory_outputs`.
+    positions : int
+        Most tokens of a sentence.
+    source_tokens : int
+        Source length of the sentence pair that is timed and for which costs are counted.
+    target_tokens : int
+        Target length of that pair.
     """
 
     name: str = "hat-wmt14-ende"
@@ -39,6 +63,13 @@ class HatConfig:
             raise SupernetError(f"memory {max(self.memories)} needs more than {self.encoder_layers} encoder layers.")
 
     def search_space(self) -> SearchSpace:
+        """Build the search space: genes ``encoder.…`` and ``decoder.…`` for widths, depth and each layer.
+
+        Returns
+        -------
+        SearchSpace
+            The space.
+        """
         depths = self.decoder_layers
         choices = [Choice(f"{side}.embed", self.embeds) for side in ("encoder", "decoder")]
         choices.append(Choice("decoder.layers", depths))
@@ -58,5 +89,21 @@ class HatConfig:
 
 
 def memory_outputs(memory: int) -> int:
-    """How many encoder outputs a decoder layer with that ``memory`` gene attends to."""
+    """Decode the gene ``memory``: how many encoder outputs a decoder layer attends to.
+
+    Parameters
+    ----------
+    memory : int
+        -1 (the last encoder layer's output), 1 (the second last's as well) or 2 (the third last's as well).
+
+    Returns
+    -------
+    int
+        Number of outputs.
+
+    Examples
+    --------
+    >>> [memory_outputs(m) for m in (-1, 1, 2)]
+    [1, 2, 3]
+    """
     return 1 if memory == -1 else memory + 1

@@ -1,4 +1,4 @@
-"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose."""
+"""Costs of HAT subnets, vectorised over architectures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,40 @@ from hwsearch.supernets.families.hat.config import HatConfig, memory_outputs
 
 
 def attention_params(width: FloatArray, memory_width: FloatArray, qkv: int) -> FloatArray:
+    """Count the parameters of an attention.
+
+    Parameters
+    ----------
+    width : ndarray
+        Width of the attending tokens, of shape (n,).
+    memory_width : ndarray
+        Width of the tokens attended to, of shape (n,).
+    qkv : int
+        Width of queries, of keys and of values.
+
+    Returns
+    -------
+    ndarray
+        Number of parameters, of shape (n,).
+    """
     return 2 * width * qkv + 2 * memory_width * qkv + 3 * qkv + width
 
 
 def ffn_params(width: FloatArray, ffn: FloatArray) -> FloatArray:
+    """Count the parameters of a feed-forward network.
+
+    Parameters
+    ----------
+    width : ndarray
+        Width of a token, of shape (n,).
+    ffn : ndarray
+        Units, of shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Number of parameters, of shape (n,).
+    """
     return 2 * width * ffn + ffn + width
 
 

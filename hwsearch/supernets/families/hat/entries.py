@@ -1,4 +1,4 @@
-"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose."""
+"""Catalogue entry of HAT for WMT'14 English-German."""
 
 from __future__ import annotations
 
@@ -17,7 +17,23 @@ from hwsearch.tasks.translation.vocabulary import Subwords
 
 
 def build_for(state: Mapping[str, Tensor]) -> HatTransformer:
-    """The WMT'14 En-De supernet with the vocabulary of a file's embedding."""
+    """Build the WMT'14 En-De supernet with the vocabulary of a file's embedding.
+
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor in the file.
+
+    Returns
+    -------
+    HatTransformer
+        The supernet, weights not loaded.
+
+    Raises
+    ------
+    CheckpointError
+        If the file has no embedding.
+    """
     embedding = next((state[k] for k in EMBEDDINGS if k in state), None)
     if embedding is None or embedding.ndim != 2:
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The static subnet of HAT: a plain encoder-decoder Transformer, and the two models that deploy it."""
+"""The two model files that deploy a HAT subnet: encoder and decoder step."""
 
 from __future__ import annotations
 
@@ -13,24 +13,64 @@ from hwsearch.tasks.translation.vocabulary import SPECIALS
 
 
 class EncoderPart(nn.Module):
-    """What runs once a sentence: source (N, S) → the keys and values of `HatSubnet.encode`."""
+    """The model that runs once a sentence.
+
+    Parameters
+    ----------
+    net : HatSubnet
+        The subnet.
+    """
 
     def __init__(self, net: HatSubnet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, source_NS: Tensor) -> tuple[Tensor, ...]:
+        """Compute what `HatSubnet.encode` gives.
+
+        Parameters
+        ----------
+        source_NS : Tensor
+            Source tokens of shape (N, S).
+
+        Returns
+        -------
+        tuple of Tensor
+            Keys and values.
+        """
         return tuple(self.net.encode(source_NS))
 
 
 class StepPart(nn.Module):
-    """What runs once a token: (token (N, 1), source (N, S), *memory, *past) → (logits (N, V), *present)."""
+    """The model that runs once a token.
+
+    Parameters
+    ----------
+    net : HatSubnet
+        The subnet.
+    """
 
     def __init__(self, net: HatSubnet) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, token_N1: Tensor, source_NS: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """Compute what `HatSubnet.step` gives.
+
+        Parameters
+        ----------
+        token_N1 : Tensor
+            Last tokens, of shape (N, 1).
+        source_NS : Tensor
+            Source tokens of shape (N, S).
+        *state : Tensor
+            Encoder-decoder keys and values, then self-attention keys and values.
+
+        Returns
+        -------
+        tuple of Tensor
+            Logits of shape (N, V), then self-attention keys and values.
+        """
         half = len(state) // 2
         logits, present = self.net.step(token_N1, source_NS, state[:half], state[half:])
         return (logits, *present)

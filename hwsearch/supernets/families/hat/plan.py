@@ -1,4 +1,4 @@
-"""The static subnet of HAT: a plain encoder-decoder Transformer, and the two models that deploy it."""
+"""Resolved sizes of one HAT architecture."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HatLayerPlan:
-    """One layer, all sizes resolved. memory : encoder outputs that a decoder layer attends to (0 in the encoder)."""
+    """Sizes of one layer.
+
+    Attributes
+    ----------
+    ffn : int
+        Feed-forward units.
+    heads : int
+        Heads of self-attention.
+    cross_heads : int
+        Heads of encoder-decoder attention; 0 in the encoder.
+    memory : int
+        Encoder outputs that a decoder layer attends to; 0 in the encoder.
+    """
 
     ffn: int
     heads: int
@@ -17,9 +29,24 @@ class HatLayerPlan:
 
 @dataclass(frozen=True)
 class HatPlan:
-    """One architecture, all sizes resolved.
+    """Sizes of one architecture.
 
-    qkv : width of queries, of keys and of values; positions : tokens that a sentence may have
+    Attributes
+    ----------
+    vocabulary : int
+        Tokens of the vocabulary.
+    encoder_embed : int
+        Width of the encoder's tokens.
+    decoder_embed : int
+        Width of the decoder's tokens.
+    qkv : int
+        Width of queries, of keys and of values.
+    positions : int
+        Most tokens of a sentence.
+    encoder : tuple of HatLayerPlan
+        Encoder layers in order.
+    decoder : tuple of HatLayerPlan
+        Decoder layers in order.
     """
 
     vocabulary: int

@@ -1,4 +1,7 @@
-"""The static subnet of HAT: a plain encoder-decoder Transformer, and the two models that deploy it."""
+"""Encoder and decoder of HAT subnets.
+
+Keys and values are flat lists, ``[keys of layer 0, values of layer 0, keys of layer 1, …]``, each (N, H, time, D).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,13 @@ from hwsearch.supernets.families.hat.positions import padding_mask, position_ind
 
 
 class HatEncoder(nn.Module):
-    """Embedding, positions and layers of the encoder."""
+    """Embedding, positions and layers of the encoder.
+
+    Parameters
+    ----------
+    plan : HatPlan
+        Sizes of the subnet.
+    """
 
     positions: Tensor
 
@@ -27,7 +36,18 @@ class HatEncoder(nn.Module):
         self.scale = math.sqrt(plan.encoder_embed)
 
     def forward(self, source_NS: Tensor) -> list[Tensor]:
-        """The outputs (N, S, C) of all layers, the last layer's first."""
+        """Encode source sentences.
+
+        Parameters
+        ----------
+        source_NS : Tensor
+            Tokens of shape (N, S).
+
+        Returns
+        -------
+        list of Tensor
+            Outputs (N, S, C) of all layers, the last layer's first.
+        """
         x = self.embed(source_NS) * self.scale + F.embedding(position_indices(source_NS), self.positions)
         masked, outputs = padding_mask(source_NS), []
         for layer in self.layers:
@@ -39,8 +59,13 @@ class HatEncoder(nn.Module):
 class HatDecoder(nn.Module):
     """Embedding, positions and layers of the decoder.
 
-    The embedding is the output layer as well. It is kept as (C, V), a column a token: so both uses share one table in a
-    model file, and the output layer, which is much of a step, reads it in the order that is quick.
+    The embedding is the output layer as well. It is kept as (C, V), a column a token: so both uses share one table in
+    a model file, and the output layer, which is much of a step, reads it in the order that is quick.
+
+    Parameters
+    ----------
+    plan : HatPlan
+        Sizes of the subnet.
     """
 
     positions: Tensor
@@ -55,12 +80,34 @@ class HatDecoder(nn.Module):
         self.scale = math.sqrt(plan.decoder_embed)
 
     def embedded(self, tokens_NT: Tensor) -> Tensor:
-        """(N, T, C), without positions."""
+        """Embed tokens, without positions.
+
+        Parameters
+        ----------
+        tokens_NT : Tensor
+            Tokens of shape (N, T).
+
+        Returns
+        -------
+        Tensor
+            Of shape (N, T, C).
+        """
         columns = self.embed.index_select(1, tokens_NT.flatten())
         return columns.t().reshape(tokens_NT.shape[0], -1, self.embed.shape[0]) * self.scale
 
     def memory(self, outputs: Sequence[Tensor]) -> list[Tensor]:
-        """Keys and values of all layers for encoder outputs (the last layer's first)."""
+        """Project encoder outputs to keys and values of all layers.
+
+        Parameters
+        ----------
+        outputs : sequence of Tensor
+            Encoder outputs, the last layer's first.
+
+        Returns
+        -------
+        list of Tensor
+            Keys and values.
+        """
         flat: list[Tensor] = []
         for layer in self.layers:
             assert isinstance(layer, HatDecoderLayer)
@@ -76,7 +123,30 @@ class HatDecoder(nn.Module):
         padding_N11S: Tensor,
         beam: int = 1,
     ) -> tuple[Tensor, list[Tensor]]:
-        """The last layer's output (N, T, C), and all self-attention keys and values; beam : as in `CrossAttention`."""
+        """Run all layers on new tokens.
+
+        Parameters
+        ----------
+        x_NTC : Tensor
+            Embedded tokens of shape (N, T, C).
+        future : Tensor or None
+            True where a token may not look at a later one.
+        past : sequence of Tensor
+            Self-attention keys and values of the tokens before; empty at first.
+        memory : sequence of Tensor
+            Encoder-decoder keys and values.
+        padding_N11S : Tensor
+            True where the source is padding.
+        beam : int, default 1
+            As of `CrossAttention`.
+
+        Returns
+        -------
+        output : Tensor
+            The last layer's, of shape (N, T, C).
+        present : list of Tensor
+            All self-attention keys and values.
+        """
         present: list[Tensor] = []
         x = x_NTC
         for i, layer in enumerate(self.layers):

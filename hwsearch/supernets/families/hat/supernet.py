@@ -1,4 +1,10 @@
-"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose."""
+"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose.
+
+State-dict names are those of the authors' files. Genes: ``encoder.embed``, ``decoder.embed`` (widths),
+``decoder.layers``, and for each layer i ``encoder.ffn[i]``, ``encoder.heads[i]``, ``decoder.ffn[i]``,
+``decoder.heads[i]``, ``decoder.cross_heads[i]`` and ``decoder.memory[i]``: whether the layer attends to the output of
+the last encoder layer (-1), of the second last as well (1), or of the third last as well (2).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import CheckpointError, DataError, SpaceError
@@ -28,10 +35,19 @@ from hwsearch.tasks.translation.data import TranslationData
 
 
 class HatTransformer(Supernet):
-    """The weight-sharing supernet. See `HatConfig` for its shape and `space` for its genes.
+    """The weight-sharing Transformer supernet of HAT.
 
     A subnet takes the first entries of each weight, along the widths that its genes set. Its forward pass is that of
-    `HatSubnet`, here with slices of the shared weights. Dropout is no part of it.
+    `HatSubnet`, here with slices of the shared weights; dropout is left out.
+
+    Parameters
+    ----------
+    config : HatConfig
+        Shape and elastic choices; `space` has its genes.
+
+    References
+    ----------
+    Wang, Wu, Liu, Cai, Zhu, Gan, Han, 2020, Hardware-Aware Transformers, arXiv 2005.14187.
     """
 
     positions: Tensor
@@ -51,7 +67,23 @@ class HatTransformer(Supernet):
 
     # ------------------------------------------------------------------ one architecture, resolved
     def plan(self, arch: Architecture) -> HatPlan:
-        """The layers of `arch`, all sizes resolved; raises `SpaceError` for another space's architecture."""
+        """Resolve the sizes of all layers of an architecture.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of this space.
+
+        Returns
+        -------
+        HatPlan
+            The sizes.
+
+        Raises
+        ------
+        SpaceError
+            If the architecture is of another space.
+        """
         if arch.space_name != self.space.name:
             raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
         c, gene = self.config, arch.integer
@@ -75,15 +107,26 @@ class HatTransformer(Supernet):
             ),
         )
 
+    @override
     def activate(self, arch: Architecture) -> None:
         plan = self.plan(arch)
         with torch.device("meta"):  # shapes only: each pass brings its own weights
             self._active = (plan, HatSubnet(plan))
 
     def forward(self, source_NS: Tensor, previous_NT: Tensor) -> Tensor:  # type: ignore[override]
-        """Logits (N, T, V) of the active architecture, with the true tokens before each given; padding is masked.
+        """Compute logits of the active architecture with the true tokens before each given; padding is masked.
 
-        source : int64, padded on the left; previous : int64, ``</s>`` and then all tokens but the last
+        Parameters
+        ----------
+        source_NS : Tensor
+            int64 source tokens, padded on the left, of shape (N, S).
+        previous_NT : Tensor
+            int64, ``</s>`` and then all target tokens but the last, of shape (N, T).
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, T, V).
         """
         plan, net = self._active
         logits: Tensor = functional_call(
@@ -91,6 +134,7 @@ class HatTransformer(Supernet):
         )
         return logits
 
+    @override
     def subnet(self, arch: Architecture) -> HatSubnet:
         plan = self.plan(arch)
         with torch.device("meta"):
@@ -102,16 +146,31 @@ class HatTransformer(Supernet):
         net.load_state_dict(own, assign=True)
         return net.train(self.training)
 
+    @override
     def check_data(self, data: Data, split: str) -> None:
         if not isinstance(data, TranslationData):
             raise DataError(f"the {split} data {data.name!r} are no translations.")
         data.check(self.config.vocabulary, self.config.positions)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Without what fairseq writes beside the weights: version marks, and a place holder for positions.
+        """Leave out what fairseq writes beside the weights: version marks, and a place holder for positions.
 
-        The embedding, which fairseq writes twice, may stand there once (safetensors keep no tensor twice); raises
-        `CheckpointError` for a file with two different ones.
+        The embedding, which fairseq writes twice, may stand there once (safetensors keep no tensor twice).
+
+        Parameters
+        ----------
+        state : mapping
+            Name → tensor in the file.
+
+        Returns
+        -------
+        dict
+            Name in this network → tensor.
+
+        Raises
+        ------
+        CheckpointError
+            If encoder and decoder have different embeddings.
         """
         marks = (".version", ".embed_positions._float_tensor")
         renamed = {k: v for k, v in state.items() if not k.endswith(marks)}
@@ -125,15 +184,24 @@ class HatTransformer(Supernet):
         return renamed
 
     # ------------------------------------------------------------------ deployment
+    @override
     def input_shape(self, arch: Architecture) -> tuple[int]:
         return (self.config.source_tokens,)
 
     def parts(self, arch: Architecture, net: nn.Module) -> list[Part]:
-        """Two models: ``encoder`` runs once a sentence, ``decoder-step`` once a token.
+        """Describe the two model files that deploy a subnet (`hwsearch.supernets.families.hat.parts`).
 
-        The encoder gives the keys and values that the decoder's layers attend to. The step takes a token, the source
-        (for its padding), those keys and values, and its own of the tokens before, which are empty at first; it gives
-        logits and its own keys and values for the next step. It is timed half-way through a sentence.
+        Parameters
+        ----------
+        arch : Architecture
+            Architecture of the subnet.
+        net : HatSubnet
+            The subnet.
+
+        Returns
+        -------
+        list of Part
+            Encoder and decoder step.
         """
         assert isinstance(net, HatSubnet)
         return deployed_parts(self.config, self.plan(arch), net)
@@ -143,20 +211,41 @@ class HatTransformer(Supernet):
         return network_costs(self.config, self.space, rows)
 
     def macs_array(self, rows: IntArray) -> FloatArray:
-        """Multiply-accumulates of linears and of attention's two products, for one sentence pair; rows: (n, genes).
+        """Count multiply-accumulates of linears and of attention's two products, for one sentence pair.
 
-        Of `HatConfig.source_tokens` source and `target_tokens` target tokens, all target tokens in one pass with
-        nothing before them cached. The output layer is counted; the authors' figures leave it out.
+        The pair has `HatConfig.source_tokens` and `HatConfig.target_tokens`; all target tokens run in one pass with
+        nothing cached. The output layer is counted; the authors' figures leave it out.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Architectures, of shape (n, genes).
+
+        Returns
+        -------
+        ndarray
+            MACs, of shape (n,).
         """
         return self._costs(rows)["macs"]
 
     def params_array(self, rows: IntArray) -> FloatArray:
-        """Number of weights of the extracted subnets; rows: (n, genes).
+        """Count the parameters of the extracted subnets.
 
-        The two model files that deploy a subnet have an embedding each, so both are counted; the authors' figures leave
-        the embedding out.
+        The two model files that deploy a subnet have an embedding each, so both are counted; the authors' figures
+        leave the embedding out.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Architectures, of shape (n, genes).
+
+        Returns
+        -------
+        ndarray
+            Number of parameters, of shape (n,).
         """
         return self._costs(rows)["params"]
 
+    @override
     def cost_features(self, rows: IntArray) -> dict[str, FloatArray]:
         return with_logs(self._costs(rows))

@@ -1,4 +1,4 @@
-"""HAT: the elastic Transformer for translation, with widths, depth, heads and encoder-decoder attention to choose."""
+"""The shared weights of HAT at full size, under the names of the authors' files, and their slices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ EMBEDDINGS = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 
 
 class AttentionWeights(nn.Module):
-    """Weights of attention: rows of the input projection are queries, keys, values; no gene cuts them."""
+    """Weights of one attention: rows of the input projection are queries, keys, values; no gene cuts them.
+
+    Parameters
+    ----------
+    embed : int
+        Width of a token at full size.
+    qkv : int
+        Width of queries, of keys and of values.
+    """
 
     def __init__(self, embed: int, qkv: int) -> None:
         super().__init__()
@@ -27,7 +35,15 @@ class AttentionWeights(nn.Module):
 
 
 class LayerWeights(nn.Module):
-    """Weights of one encoder or decoder layer, at full size."""
+    """Weights of one encoder or decoder layer at full size.
+
+    Parameters
+    ----------
+    c : HatConfig
+        Shape of the supernet.
+    cross : bool
+        Whether it has encoder-decoder attention.
+    """
 
     def __init__(self, c: HatConfig, *, cross: bool) -> None:
         super().__init__()
@@ -43,7 +59,19 @@ class LayerWeights(nn.Module):
 
 
 class SideWeights(nn.Module):
-    """The embedding, which both sides share, and the layers of one side."""
+    """The embedding, which both sides share, and the layers of one side.
+
+    Parameters
+    ----------
+    c : HatConfig
+        Shape of the supernet.
+    embed_tokens : nn.Embedding
+        The embedding.
+    layers : int
+        Number of layers.
+    cross : bool
+        Whether they have encoder-decoder attention.
+    """
 
     def __init__(self, c: HatConfig, embed_tokens: nn.Embedding, layers: int, *, cross: bool) -> None:
         super().__init__()
@@ -54,7 +82,24 @@ class SideWeights(nn.Module):
 def first_parameters(
     name: str, full: nn.Linear | nn.LayerNorm, outputs: int, inputs: int | None = None
 ) -> Iterator[tuple[str, Tensor]]:
-    """Weight and bias of a subnet's layer: the first outputs, and the first inputs where a gene cuts them."""
+    """Slice weight and bias of a subnet's layer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layer in the subnet.
+    full : nn.Linear or nn.LayerNorm
+        Layer at full size.
+    outputs : int
+        Outputs, the first ones.
+    inputs : int, optional
+        Inputs, the first ones, where a gene cuts them.
+
+    Yields
+    ------
+    tuple of (str, Tensor)
+        Name of the parameter, and a view.
+    """
     weight = full.weight[:outputs]
     yield f"{name}.weight", weight if inputs is None else weight[:, :inputs]
     yield f"{name}.bias", full.bias[:outputs]

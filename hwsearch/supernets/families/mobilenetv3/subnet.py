@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class MobileNetV3Subnet(nn.Module):
-    """
+    """A plain static subnet: stem, blocks, head, classifier; it has no reference to the supernet.
 
     Parameters
     ----------
@@ -21,10 +21,6 @@ class MobileNetV3Subnet(nn.Module):
         Layers behind the blocks, pool included.
     classifier : nn.Linear
         Last layer.
-
-    Attributes
-    ----------
-    plain static subnet: stem, blocks, head, classifier; it has no reference to the supernet.
     """
 
     def __init__(self, stem: nn.Sequential, blocks: Sequence[nn.Module], head: nn.Sequential, classifier: nn.Linear):

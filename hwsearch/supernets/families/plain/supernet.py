@@ -21,7 +21,10 @@ RESOLUTIONS = tuple(range(128, 225, 16))
 
 
 class PlainSupernet(ElasticModule):
-    """
+    """A declared plain network whose channels are sorted by importance when a plain file is loaded.
+
+    A file saved by this class says so in the tensor ``importance_sorted``: its slices were trained as they are, and
+    loading leaves them in their order.
 
     Parameters
     ----------
@@ -31,11 +34,6 @@ class PlainSupernet(ElasticModule):
         What may vary, as of `hwsearch.supernets.declared.elastic`.
     **options : object
         Keyword arguments of `ElasticModule`.
-
-    Attributes
-    ----------
-    declared plain network whose channels are sorted by importance when a plain file is loaded.
-    file saved by this class says so in the tensor ``importance_sorted``: its slices were trained as they are, and loading leaves them in their order.
     """
 
     importance_sorted: Tensor

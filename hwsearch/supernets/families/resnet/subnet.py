@@ -12,7 +12,7 @@ from hwsearch.supernets.layers.containers import GlobalAveragePool
 
 
 class ResNetSubnet(nn.Module):
-    """
+    """A plain static subnet: stem, blocks, pool, classifier; it has no reference to the supernet.
 
     Parameters
     ----------
@@ -22,10 +22,6 @@ class ResNetSubnet(nn.Module):
         Blocks in order.
     classifier : nn.Linear
         Last layer.
-
-    Attributes
-    ----------
-    plain static subnet: stem, blocks, pool, classifier; it has no reference to the supernet.
     """
 
     def __init__(self, stem: nn.Sequential, blocks: Sequence[StaticBottleneck], classifier: nn.Linear) -> None:

@@ -59,7 +59,7 @@ def embed(x_NCHW: Tensor, patches: nn.Module, class_token: Tensor, positions_1TC
 
 
 class ViTSubnet(nn.Module):
-    """
+    """A plain static subnet; it has no reference to the supernet.
 
     Parameters
     ----------
@@ -75,10 +75,6 @@ class ViTSubnet(nn.Module):
         Norm behind them.
     classifier : nn.Linear
         Last layer.
-
-    Attributes
-    ----------
-    plain static subnet; it has no reference to the supernet.
     """
 
     def __init__(

@@ -75,7 +75,7 @@ class ElasticViT(ElasticEncoder):
         self._active: list[EncoderLayerPlan] = self.plan(arch)
 
     def _embedding(self) -> tuple[nn.Module, Tensor, Tensor]:
-        """The patches' projection, the class token and the position embeddings."""
+        """Look up the patches' projection, the class token and the position embeddings."""
         embeddings = self.get_submodule("vit.embeddings")
         return (
             embeddings.get_submodule("patch_embeddings.projection"),
