@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import Fit, compare, not_finite, read_state, write_safetensors
+from hwsearch.supernets.checkpoint import CheckpointMatch, compare, not_finite, read_state, write_safetensors
 
 ACTIONS = ("list", "show", "check", "convert")
 
@@ -122,11 +122,13 @@ def check_file(path: Path | str) -> dict[str, Any]:
     return found
 
 
-def _compare_all(state: dict[str, Tensor]) -> tuple[list[str], dict[str, str], tuple[float, str, Fit] | None]:
+def _compare_all(
+    state: dict[str, Tensor],
+) -> tuple[list[str], dict[str, str], tuple[float, str, CheckpointMatch] | None]:
     """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
-    closest: tuple[float, str, Fit] | None = None
+    closest: tuple[float, str, CheckpointMatch] | None = None
     for name in catalogue.names():
         try:
             fit = compare(catalogue.entry(name).shape(state), state)

@@ -31,7 +31,7 @@ class Uninitialised(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def cut(net: Supernet, arch: Architecture) -> nn.Module:
+def extract_subnet(net: Supernet, arch: Architecture) -> nn.Module:
     """Extract a static subnet in evaluation mode, without drawing random weights for its layers first.
 
     Parameters

@@ -12,7 +12,7 @@ from hwsearch.supernets.base import Supernet
 
 
 @dataclass(frozen=True)
-class Fit:
+class CheckpointMatch:
     """Result of comparing a file's tensors with those of a network.
 
     Attributes
@@ -50,7 +50,7 @@ class Fit:
         return "tensors " + "; ".join(f"{len(v)} {k} ({abridged(v)})" for k, v in lists.items() if v)
 
 
-def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
+def compare(net: Supernet, state: Mapping[str, Tensor]) -> CheckpointMatch:
     """Compare names and shapes of a file's tensors with those of a network.
 
     Names that the authors' files spell differently become the network's own first; ``num_batches_tracked`` may be
@@ -65,7 +65,7 @@ def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
 
     Returns
     -------
-    Fit
+    CheckpointMatch
         What is missing, unknown or of another shape.
     """
     state, own = net.rename(state), net.state_dict()
@@ -82,7 +82,7 @@ def compare(net: Supernet, state: Mapping[str, Tensor]) -> Fit:
     ]
     count = max(1, len(own))
     named, share = 1 - len(missing) / count, 1 - (len(missing) + len(shapes)) / count
-    return Fit(missing, [k for k in state if k not in own], shapes, named, share)
+    return CheckpointMatch(missing, [k for k in state if k not in own], shapes, named, share)
 
 
 def not_finite(state: Mapping[str, Tensor]) -> list[str]:

@@ -44,7 +44,7 @@ def match_modules(modules: Mapping[str, nn.Module], declaration: Declaration) ->
         for choice in declared if isinstance(declared, (tuple, list)) else (declared,):
             kinds = KINDS.get(type(choice))
             if kinds is None:
-                raise SupernetError(f"{pattern!r}: {choice!r} is none of Width, Depth, KernelSize.")
+                raise SupernetError(f"{pattern!r}: {choice!r} is not a Width, Depth or KernelSize.")
             fitting = [n for n in names if isinstance(modules[n], kinds)]
             if not fitting:
                 raise SupernetError(
@@ -90,7 +90,7 @@ def called_layer(found: NetworkTrace, modules: Mapping[str, nn.Module], name: st
         raise SupernetError(f"{name!r} cannot be elastic: {computed_weight_reason(name)}.")
     if name not in found.axes:
         kind = f"{type(modules[name]).__module__}.{type(modules[name]).__name__}"
-        raise SupernetError(f"{name!r} ({kind}) is no plain layer of torch.nn that the network's forward calls.")
+        raise SupernetError(f"{name!r} ({kind}) is not a plain torch.nn layer that the network's forward calls.")
     return modules[name]
 
 

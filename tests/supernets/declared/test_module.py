@@ -894,8 +894,8 @@ DECLARATIONS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
         "'layer1.0.bn1', of type BatchNorm2d, but Width is for Conv2d and Linear",
     ),
     "depth of a block": (lambda: resnet18(width=8), {"layer1.0": Depth((1, 2))}, "type BasicBlock, but Depth is for"),
-    "no choice": (lambda: resnet18(width=8), {"layer1": (1, 2)}, "1 is none of Width, Depth, KernelSize"),
-    "a number": (lambda: resnet18(width=8), {"layer1": 2}, "2 is none of Width, Depth, KernelSize"),
+    "no choice": (lambda: resnet18(width=8), {"layer1": (1, 2)}, "1 is not a Width, Depth or KernelSize"),
+    "a number": (lambda: resnet18(width=8), {"layer1": 2}, "2 is not a Width, Depth or KernelSize"),
     "empty": (lambda: resnet18(width=8), {}, "the declaration is empty"),
     "deeper than it is": (
         lambda: resnet18(width=8),
@@ -975,7 +975,7 @@ DECLARATIONS: dict[str, tuple[Callable[[], nn.Module], dict[str, Any], str]] = {
     "not called": (
         lambda: Small(lambda n, x: pooled(n, x), unused=nn.Linear(8, 8)),
         {"unused": HALF},
-        r"'unused' \(torch.nn.modules.linear.Linear\) is no plain layer of torch.nn that the network's forward calls",
+        r"'unused' \(torch.nn.modules.linear.Linear\) is not a plain torch.nn layer that the network's forward calls",
     ),
 }
 

@@ -149,7 +149,7 @@ class HatTransformer(Supernet):
     @override
     def check_data(self, data: Data, split: str) -> None:
         if not isinstance(data, TranslationData):
-            raise DataError(f"the {split} data {data.name!r} are no translations.")
+            raise DataError(f"the {split} data {data.name!r} are not translations.")
         data.check(self.config.vocabulary, self.config.positions)
 
     def rename(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
