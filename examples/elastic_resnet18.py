@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from hwsearch.accuracy import ImageData, subnet_accuracy
-from hwsearch.supernets.declared.module import Depth, ElasticModule, Width, elastic
+from hwsearch.supernets.declared import Depth, ElasticModule, Width, elastic
 from hwsearch.supernets.families.cifar10 import images
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 

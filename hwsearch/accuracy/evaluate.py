@@ -10,7 +10,7 @@ from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.checkpoint import extract_subnet
 from hwsearch.supernets.families.hat.subnet import HatSubnet
 from hwsearch.tasks.base import Data
 from hwsearch.tasks.score import Accuracy, Score
@@ -54,7 +54,7 @@ def calibrated_subnet(
 
     calibration : None where a family has no batch norms
     """
-    net = cut(supernet, arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = extract_subnet(supernet, arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if calibration is not None:
         recalibrate(net, calibration, supernet.input_size(arch), batch=batch)
     return net.eval()  # type: ignore[no-any-return]

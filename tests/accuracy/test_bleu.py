@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.hat import HatConfig, HatTransformer
 from hwsearch.tasks.translation.bleu import Bleu, corpus_bleu
 from hwsearch.tasks.translation.data import TranslationData
 from hwsearch.tasks.translation.score import evaluate_translation, split_compounds

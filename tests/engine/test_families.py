@@ -32,13 +32,12 @@ from hwsearch.reporting import ReportData
 from hwsearch.store import Store
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.declared.module import Depth, Width
+from hwsearch.supernets.declared import Depth, Width
 from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.families import attentivenas, bert, ofa, plain, vit
+from hwsearch.supernets.families import attentivenas, bert, hat, ofa, plain, vit
 from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
 from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat import supernet
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.hat import HatConfig, HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.families.plain import BasicBlock, PlainSupernet, ResNet
@@ -270,7 +269,7 @@ def plain_resnet() -> Supernet:
 PROXYLESS = resized(ofa.PROXYLESS, proxylessnas)
 RESNET50D = resized(ofa.RESNET50D, resnet)
 ALPHANET = resized(attentivenas.ALPHANET, attentive)
-HAT = resized(supernet.ENTRY, transformer)
+HAT = resized(hat.ENTRY, transformer)
 
 FAMILIES = [
     Family(ofa.W10, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
@@ -445,13 +444,13 @@ OWN = """
 from torch import nn
 from hwsearch.images import Preprocess
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared.module import Kernel, Width, elastic
+from hwsearch.supernets.declared import KernelSize, Width, elastic
 
 
 def build():
     layers = [nn.Conv2d(3, 16, 5, 2, 2), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1), nn.BatchNorm2d(24)]
     net = nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 3))
-    declared = {"0": [Width((0.5, 0.75, 1.0)), Kernel((3, 5))], "3": Width((0.25, 0.5, 1.0))}
+    declared = {"0": [Width((0.5, 0.75, 1.0)), KernelSize((3, 5))], "3": Width((0.25, 0.5, 1.0))}
     return elastic(net, declared, name="mine", resolutions=(24, 32))
 
 

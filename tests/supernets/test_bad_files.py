@@ -24,15 +24,19 @@ from hwsearch.errors import CheckpointError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.families import attentivenas, bert, ofa, vit
-from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
-from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat import supernet
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families import attentivenas, bert, hat, ofa, vit
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.bert.supernet import ElasticBert
+from hwsearch.supernets.families.hat.config import HatConfig
+from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import read_images
@@ -104,7 +108,7 @@ ENTRIES = {
         resized(ofa.PROXYLESS, proxylessnas),
         resized(ofa.RESNET50D, resnet),
         resized(attentivenas.ATTENTIVENAS, attentive),
-        resized(supernet.ENTRY, transformer),
+        resized(hat.ENTRY, transformer),
         bert.ENTRY,
         vit.B16,
     )

@@ -45,8 +45,13 @@ CONFIG = MobileNetV3Config(
 
 @cache
 def images() -> dict[str, ImageData]:
-    """The shipped images: 1,000 of the training set for calibration; of the test set 2,000 for the
-    search's validation and 3,000 others for the report's test."""
+    """Read the shipped CIFAR-10 images: 1,000 of the training set for calibration, 2,000 and 3,000 others of the test set for validation and test.
+
+    Returns
+    -------
+    dict
+        ``calibration``, ``validation`` and ``test`` → `ImageData`.
+    """
     path = FOLDER / "cifar10-images.parquet"
     return {s: from_parquet(path, PREPROCESS, split=s, classes=CLASSES) for s in ("calibration", "validation", "test")}
 

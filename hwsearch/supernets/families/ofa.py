@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsearch.supernets.checkpoint import rows_of
+from hwsearch.supernets.checkpoint.reading import rows_of
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.tasks.images.preprocess import Preprocess
 
@@ -22,7 +23,23 @@ CLASSIFIER = ("classifier.linear.bias", "classifier.linear.linear.bias")
 
 
 def ofa_mobilenetv3(width: float) -> MobileNetV3Config:
-    """The published shape at a width multiplier (1.0 or 1.2)."""
+    """Build the published MobileNetV3 configuration of Once-for-All.
+
+    Parameters
+    ----------
+    width : float
+        Width multiplier, 1.0 or 1.2.
+
+    Returns
+    -------
+    MobileNetV3Config
+        The configuration.
+
+    Examples
+    --------
+    >>> ofa_mobilenetv3(1.2).mix_width
+    1536
+    """
     w = lambda c: make_divisible(c * width)  # noqa: E731
     stages = (
         Stage(w(24), 2, "relu", False),
@@ -37,7 +54,18 @@ def ofa_mobilenetv3(width: float) -> MobileNetV3Config:
 
 
 def ofa_proxylessnas(width: float) -> MobileNetV3Config:
-    """The published shape at a width multiplier (1.3)."""
+    """Build the published ProxylessNAS configuration of Once-for-All.
+
+    Parameters
+    ----------
+    width : float
+        Width multiplier, 1.3.
+
+    Returns
+    -------
+    MobileNetV3Config
+        The configuration.
+    """
     w = lambda c: make_divisible(c * width)  # noqa: E731
     stages = (
         *(Stage(w(c), stride, "relu6", False) for c, stride in ((24, 2), (40, 2), (80, 2), (96, 1), (192, 2))),
