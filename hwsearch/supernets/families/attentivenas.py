@@ -33,6 +33,7 @@ from hwsearch.supernets.layers.naming import make_divisible, make_divisible_arra
 from hwsearch.supernets.layers.norm import ElasticBatchNorm
 from hwsearch.supernets.layers.squeeze_excite import ElasticSqueezeExcite
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 
 @dataclass(frozen=True)
@@ -324,7 +325,7 @@ def _entry(name: str, title: str, file: str, paper: str, top1: dict[str, float])
         summary=f"{title}, ImageNet, 192–288 px",
         build=lambda: _build(name),
         build_for=lambda state: _build(name, state),
-        preprocess=Preprocess(crop=0.875, base=224),
+        task=ImageTask(Preprocess(crop=0.875, base=224)),
         card={
             "paper": paper,
             "code_licence": "CC-BY-NC-4.0 (the authors' code; this is an implementation of its own)",

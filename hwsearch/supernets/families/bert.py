@@ -34,11 +34,10 @@ from hwsearch.supernets.layers.attention import (
     place,
     scaled_choices,
 )
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input
 from hwsearch.tasks.text.data import TextData
-from hwsearch.tasks.text.glue import read_glue
-from hwsearch.tasks.text.tokenizer import TextPreprocess
+from hwsearch.tasks.text.task import TextTask
 
 #: heads by width: BERT base and large; the smaller ones of Turc et al. (2019, arXiv 1908.08962); MiniLM (Wang et al.,
 #: 2020, arXiv 2002.10957), whose heads are 32 wide
@@ -225,9 +224,7 @@ ENTRY = SupernetEntry(
     summary="BERT base, sentence classification (SST-2), 128 tokens",
     build=lambda: ElasticBert(BASE),
     build_for=lambda state: ElasticBert(ElasticBertConfig.of(state)),
-    preprocess=TextPreprocess(),
-    read=read_glue,
-    score=("accuracy", "%"),
+    task=TextTask(),
     calibrated=False,
     card={
         "paper": "Devlin et al., 2019, arXiv 1810.04805; search space of DyNAS-T (Intel)",

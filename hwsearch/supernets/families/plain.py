@@ -19,6 +19,7 @@ from hwsearch.supernets.declared.module import Declaration, Depth, ElasticModule
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 
 # ---------------------------------------------------------------------- ResNet
@@ -259,7 +260,7 @@ def _entry(
         summary=f"{title} with elastic widths and depths, ImageNet, {RESOLUTIONS[0]}–{RESOLUTIONS[-1]} px",
         build=build,
         build_for=build_for,
-        preprocess=Preprocess(crop=0.875),
+        task=ImageTask(Preprocess(crop=0.875)),
         card={
             "paper": paper,
             "code_licence": "BSD-3-Clause (torchvision)",

@@ -39,6 +39,7 @@ from hwsearch.supernets.layers.attention import (
     scaled_choices,
 )
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 #: heads by width: DeiT tiny and small (Touvron et al., 2021, arXiv 2012.12877), ViT base, large and huge
 HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
@@ -266,7 +267,7 @@ def _entry(name: str, summary: str, preprocess: Preprocess, get: str) -> Superne
         summary=summary,
         build=lambda: ElasticViT(ElasticViTConfig(name=name)),
         build_for=lambda state: ElasticViT(ElasticViTConfig.of(state, name)),
-        preprocess=preprocess,
+        task=ImageTask(preprocess),
         calibrated=False,
         card={
             "paper": "Dosovitskiy et al., 2021, arXiv 2010.11929; search space of DyNAS-T (Intel)",

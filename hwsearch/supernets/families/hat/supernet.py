@@ -32,10 +32,10 @@ from hwsearch.supernets.families.hat.subnet import (
     position_rows,
     sinusoids,
 )
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input
 from hwsearch.tasks.translation.data import TranslationData
-from hwsearch.tasks.translation.readers import read_translation
+from hwsearch.tasks.translation.task import TranslationTask
 from hwsearch.tasks.translation.vocabulary import SPECIALS, Subwords
 
 #: one tensor under two names
@@ -385,9 +385,7 @@ ENTRY = SupernetEntry(
     summary="HAT Transformer, WMT'14 English-German, space0",
     build=lambda: HatTransformer(HatConfig()),
     build_for=build_for,
-    preprocess=Subwords("en", "de"),
-    read=read_translation,
-    score=("BLEU", ""),
+    task=TranslationTask(Subwords("en", "de")),
     calibrated=False,
     card={
         "paper": "Wang et al., 2020, arXiv 2005.14187",
