@@ -43,7 +43,7 @@ from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.families.plain import BasicBlock, PlainSupernet, ResNet
 from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.translation.data import TranslationData
@@ -314,7 +314,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         if family.steps:
             part = re.search(r'(?:calibration|validation) = "(.*)"', data)
             assert part is not None
-            teach(net, family.entry.read(part[1], family.entry.preprocess, limit=24), family.steps)
+            teach(net, family.entry.find_task().read(part[1], limit=24), family.steps)
         state = {k: v.detach().clone() for k, v in net.state_dict().items()}
         change(state)
         family.write(state, tmp_path / family.file)
@@ -375,7 +375,8 @@ def test_the_whole_line(family: Family, start: Callable[..., Path], command: Cal
     result = hwsearch.run(config, folder=folder)
     assert result["measured"] >= 2 * 8 + 2 * 2
 
-    kind, unit = family.entry.score
+    task = family.entry.find_task()
+    kind, unit = task.score_name, task.score_unit
     page = (folder / "report.html").read_text()
     assert f"{kind}, test data{' (%)' if unit else ''}" in page
     table = pd.read_csv(folder / "front.csv")

@@ -38,8 +38,7 @@ from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.supernets.families.vit.config import ElasticViTConfig
 from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.images.preprocess import Preprocess
-from hwsearch.tasks.images.readers import read_images
+from hwsearch.tasks.images.task import ImageTask
 from hwsearch.tasks.translation.vocabulary import SPECIALS
 from hwsearch.testing.weights import seeded_weights
 
@@ -423,7 +422,7 @@ def test_a_cut_image_is_named(name: str, share: float, folders, told) -> None:
 
 
 def test_images_keep_their_names(folders) -> None:
-    data = read_images(str(folders["test"]), Preprocess(), limit=14)
+    data = ImageTask().read(str(folders["test"]), limit=14)
     shown = [Path(n).read_bytes() for n in data.names]
     assert shown == list(data.images) and len(shown) == 14
     assert data.head(4).names == data.names[:4] and data.slice(3, 9).names == data.names[3:9]

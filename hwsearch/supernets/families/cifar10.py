@@ -16,6 +16,7 @@ from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_parquet
+from hwsearch.tasks.images.task import ImageTask
 
 FOLDER = Path(__file__).parents[1] / "embedded"
 
@@ -65,7 +66,7 @@ ENTRY = SupernetEntry(
     name=CONFIG.name,
     summary="Elastic MobileNetV3 for CIFAR-10, 20–32 px, shipped with weights and images",
     build=lambda: ElasticMobileNetV3(CONFIG),
-    preprocess=PREPROCESS,
+    task=ImageTask(PREPROCESS),
     weights=FOLDER / "cifar10-mbv3.safetensors",
     data=images,
     card=dict(_card()),

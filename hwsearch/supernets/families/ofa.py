@@ -17,6 +17,7 @@ from hwsearch.supernets.families.resnet.config import ResNetConfig
 from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 #: what the classifier's bias is called in the authors' files
 CLASSIFIER = ("classifier.linear.bias", "classifier.linear.linear.bias")
@@ -93,7 +94,7 @@ def _entry(
         summary=f"Once-for-All {title}, ImageNet, 128–224 px",
         build=lambda: ElasticMobileNetV3(config),
         build_for=lambda state: ElasticMobileNetV3(replace(config, classes=rows_of(state, CLASSIFIER, config.classes))),
-        preprocess=Preprocess(crop=0.875),
+        task=ImageTask(Preprocess(crop=0.875)),
         card={
             "paper": "Cai et al., 2020, arXiv 1908.09791",
             "code_licence": "MIT",
@@ -134,7 +135,7 @@ RESNET50D = SupernetEntry(
     summary="Once-for-All ResNet-50-D, ImageNet, 128–224 px",
     build=lambda: ElasticResNet(ResNetConfig()),
     build_for=lambda state: ElasticResNet(ResNetConfig(classes=rows_of(state, CLASSIFIER, 1000))),
-    preprocess=Preprocess(crop=0.875),
+    task=ImageTask(Preprocess(crop=0.875)),
     card={
         "paper": "Cai et al., 2020, arXiv 1908.09791",
         "code_licence": "MIT",

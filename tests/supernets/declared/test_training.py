@@ -11,9 +11,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from hwsearch.accuracy import subnet_accuracy
+from hwsearch.accuracy import subnet_score
 from hwsearch.supernets.declared.elastic import elastic
 from hwsearch.supernets.families.cifar10 import images
+from hwsearch.tasks.images import ImageTask
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,9 @@ def test_a_few_seconds_of_training_teach_all_subnets(example: ModuleType) -> Non
     net = elastic(example.ResNet18(width=8), example.DECLARATION, input_shape=(3, 32, 32), resolutions=(24, 32))
     ends = (net.space.smallest(), net.space.largest())
     calibration, test = images()["calibration"].head(500), images()["test"].head(1000)
-    untrained = [subnet_accuracy(net, arch, calibration, test).top1 for arch in ends]
+    untrained = [subnet_score(ImageTask(), net, arch, calibration, test).value for arch in ends]
     example.train(net, 4)
-    trained = [subnet_accuracy(net, arch, calibration, test).top1 for arch in ends]
+    trained = [subnet_score(ImageTask(), net, arch, calibration, test).value for arch in ends]
     assert max(untrained) < 20 and min(trained) > 25
 
 

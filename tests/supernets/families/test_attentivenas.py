@@ -11,13 +11,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hwsearch.accuracy import Preprocess, from_arrays, recalibrate
+from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint.loading import load_weights
 from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
 from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
+from hwsearch.tasks.images import Preprocess, from_arrays
 from hwsearch.testing.weights import seeded_weights
 
 #: computed with the authors' classes (github.com/facebookresearch/AttentiveNAS, get_active_subnet) in float64:

@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from hwsearch.accuracy import Preprocess, from_arrays, recalibrate
+from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.supernets import Supernet, catalogue
 from hwsearch.supernets.families.resnet.supernet import ElasticResNet
+from hwsearch.tasks.images import Preprocess, from_arrays
 from hwsearch.testing import reference_ofa
 from hwsearch.testing.weights import seeded_weights
 

@@ -10,6 +10,7 @@ from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig
 from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 
 def _build(name: str, state: Mapping[str, Tensor] | None = None) -> AttentiveNAS:
@@ -23,7 +24,7 @@ def _entry(name: str, title: str, file: str, paper: str, top1: dict[str, float])
         summary=f"{title}, ImageNet, 192–288 px",
         build=lambda: _build(name),
         build_for=lambda state: _build(name, state),
-        preprocess=Preprocess(crop=0.875, base=224),
+        task=ImageTask(Preprocess(crop=0.875, base=224)),
         card={
             "paper": paper,
             "code_licence": "CC-BY-NC-4.0 (the authors' code; this is an implementation of its own)",

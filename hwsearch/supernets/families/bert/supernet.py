@@ -24,7 +24,7 @@ from hwsearch.supernets.families.bert.subnet import BertEmbeddings, BertSubnet, 
 from hwsearch.supernets.families.encoder.layers import ElasticEncoderLayer, EncoderLayerPlan, LayerNames
 from hwsearch.supernets.families.encoder.supernet import ElasticEncoder
 from hwsearch.supernets.layers.paths import register_at
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input
 from hwsearch.tasks.text.data import TextData
 

@@ -12,7 +12,7 @@ from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.hat.config import HatConfig
 from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.supernets.families.hat.weights import EMBEDDINGS
-from hwsearch.tasks.translation.readers import read_translation
+from hwsearch.tasks.translation.task import TranslationTask
 from hwsearch.tasks.translation.vocabulary import Subwords
 
 
@@ -47,9 +47,7 @@ ENTRY = SupernetEntry(
     summary="HAT Transformer, WMT'14 English-German, space0",
     build=lambda: HatTransformer(HatConfig()),
     build_for=build_for,
-    preprocess=Subwords("en", "de"),
-    read=read_translation,
-    score=("BLEU", ""),
+    task=TranslationTask(Subwords("en", "de")),
     calibrated=False,
     card={
         "paper": "Wang et al., 2020, arXiv 2005.14187",

@@ -30,7 +30,7 @@ from hwsearch.supernets.families.hat.weights import (
     SideWeights,
     sliced_weights,
 )
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.translation.data import TranslationData
 
 

@@ -18,6 +18,7 @@ from hwsearch.supernets.families.plain.supernet import (
     resnet_declaration,
 )
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 
 def _entry(
@@ -37,7 +38,7 @@ def _entry(
         summary=f"{title} with elastic widths and depths, ImageNet, {RESOLUTIONS[0]}–{RESOLUTIONS[-1]} px",
         build=build,
         build_for=build_for,
-        preprocess=Preprocess(crop=0.875),
+        task=ImageTask(Preprocess(crop=0.875)),
         card={
             "paper": paper,
             "code_licence": "BSD-3-Clause (torchvision)",

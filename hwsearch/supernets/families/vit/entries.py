@@ -6,6 +6,7 @@ from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.vit.config import ElasticViTConfig
 from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 
 def _entry(name: str, summary: str, preprocess: Preprocess, get: str) -> SupernetEntry:
@@ -14,7 +15,7 @@ def _entry(name: str, summary: str, preprocess: Preprocess, get: str) -> Superne
         summary=summary,
         build=lambda: ElasticViT(ElasticViTConfig(name=name)),
         build_for=lambda state: ElasticViT(ElasticViTConfig.of(state, name)),
-        preprocess=preprocess,
+        task=ImageTask(preprocess),
         calibrated=False,
         card={
             "paper": "Dosovitskiy et al., 2021, arXiv 2010.11929; search space of DyNAS-T (Intel)",
