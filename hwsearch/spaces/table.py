@@ -13,7 +13,8 @@ from hwsearch.errors import SpaceError
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
 from hwsearch.spaces.rows import distinct
-from hwsearch.spaces.space import Cost, SearchSpace
+from hwsearch.spaces.sampling import Cost, spread_over_cost
+from hwsearch.spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ class TableSpace(SearchSpace):
                 hint="Give at least one row, with one value index for each choice.",
             )
         table = self.canonical(table)
-        self._check_rows(table)
+        self.check_rows(table)
         table = distinct(table)
         table.flags.writeable = False
         self.table: IntArray = table
@@ -138,7 +139,7 @@ class TableSpace(SearchSpace):
         if len(pool) > few:
             pool = np.concatenate([self._ends(), pool[np.sort(rng.choice(len(pool), few, replace=False))]])
             pool = np.unique(pool, axis=0)
-        return self._spread(pool, self._ends(), n, rng, cost)
+        return spread_over_cost(pool, self._ends(), n, rng, cost)
 
     # ------------------------------------------------------------------ variation
     def project(self, rows: IntArray, rng: np.random.Generator, *, other_than: IntArray | None = None) -> IntArray:

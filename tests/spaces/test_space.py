@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsearch.errors import SpaceError
-from hwsearch.spaces import Architecture, Choice, SearchSpace, When
+from hwsearch.spaces import Architecture, Choice, SearchSpace, When, from_json
 
 Genes = dict[str, int | str]
 
@@ -78,7 +78,7 @@ def test_smallest_and_largest_take_the_ends(space: SearchSpace) -> None:
 
 @given(spaces())
 def test_a_space_survives_json(space: SearchSpace) -> None:
-    again = SearchSpace.from_json(space.to_json())
+    again = from_json(space.to_json())
     assert again == space and hash(again) == hash(space)
     assert again.cardinality == space.cardinality
     assert list(again.enumerate()) == list(space.enumerate())
