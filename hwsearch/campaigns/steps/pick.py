@@ -16,7 +16,8 @@ from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import _view, final_frame, find_arch
 from hwsearch.campaigns.view import View, joint_view
 from hwsearch.errors import LimitError
-from hwsearch.objectives.front import Front, LimitLike, unreachable
+from hwsearch.objectives.front import Front, LimitLike
+from hwsearch.objectives.limit import unreachable_error
 from hwsearch.spaces import Architecture
 
 #: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
@@ -81,7 +82,7 @@ def choose(
     searched = view.frame()
     whole = Front(frame, view.front_objectives)
     largest = largest_values(campaign, searched)
-    parsed = [whole.limit(limit, largest) for limit in limits]
+    parsed = [whole.resolve_limit(limit, largest) for limit in limits]
     met: list[str] = []
     left = np.ones(len(frame), dtype=bool)
     for column, limit in parsed:
@@ -94,7 +95,7 @@ def choose(
         kept = left & surely_met(bounded, limit, before + (bounded - value))
         said = f"{column} {limit} with probability {wanted:g}"
         if not kept.any():
-            raise unreachable(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
+            raise unreachable_error(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
         left = kept
         met.append(said)
     found = Front.of(frame[left].reset_index(drop=True), view.front_objectives)
