@@ -29,7 +29,7 @@ from hwsearch.devices.timing.covering import FITTED, choose, count, covering, un
 from hwsearch.devices.timing.operator_profile import measure as measure_operators
 from hwsearch.devices.timing.operator_sums import agreement, sums
 from hwsearch.exporters import lower
-from hwsearch.reporting.operators import operators_figure
+from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
