@@ -26,7 +26,7 @@ from hwsearch.devices.timing.operator_profile import PROTOCOL, ROUNDS, RUNS, mea
 from hwsearch.devices.timing.operator_sums import agreement, sums
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.objectives.computed import computed_metrics
-from hwsearch.reporting.operators import operators_figure
+from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement

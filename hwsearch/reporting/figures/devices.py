@@ -14,7 +14,23 @@ from hwsearch.reporting.words import axis_label, finite
 
 @styled
 def devices_figure(report: ReportData, *, narrow: bool = False) -> Figure:
-    """Left: each front, latency relative to that device's fastest front point. Right: hypervolume kept by other picks."""
+    """Draw the devices side by side.
+
+    Left: each front, latency relative to that device's fastest front point. Right: the share of hypervolume that the
+    picks of other devices keep.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    narrow : bool
+        Whether to draw for a phone's width.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
     rows = max(len(report.devices), 2)
     side = 1.15 + 0.42 * rows
     if narrow:
@@ -49,7 +65,7 @@ def _fronts(ax: Axes, report: ReportData) -> None:
 
 
 def _kept(ax: Axes, report: ReportData) -> None:
-    """A matrix in words and tints: rows are where models run, columns where they were searched."""
+    """Draw a matrix in words and tints: rows are where models run, columns where they were searched."""
     names = [d.name for d in report.devices]
     n = len(names)
     ax.set_title("Hypervolume kept")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
@@ -102,12 +102,14 @@ def test_picks_of_one_subnet_share_a_name(make_report: Make) -> None:
     assert pretty_label("latency_ms <= 0.5") == "latency ≤ 0.5 ms"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=30))
 def test_kendall_is_scipy_s(pairs: list[tuple[int, int]]) -> None:
     x, y = np.array(pairs, dtype=float).T
     assert kendall(x, y) == pytest.approx(kendalltau(x, y).statistic, abs=1e-12, nan_ok=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(120, 880), st.floats(120, 480)), min_size=1, max_size=5), st.integers(0, 99))
 def test_names_do_not_overlap_and_stay_inside(anchors: list[tuple[float, float]], seed: int) -> None:
     obstacles = np.random.default_rng(seed).uniform((0, 0), (1000, 600), (40, 2))

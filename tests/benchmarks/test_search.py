@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import search, search_plots, search_runs
+from benchmarks import search, search_figures, search_plots, search_runs
 from benchmarks.search_runs import Cell, Record, accuracy_at_limit, sources, volumes
 from benchmarks.search_tasks import (
     Best,
@@ -181,7 +181,7 @@ def test_long_searches_find_the_exact_front() -> None:
 @pytest.mark.parametrize("wrong", [["--tactic", "weaknass"], ["--task", "ofa/v100-b65"], ["--task", "nb202/pixel3"]])
 def test_unknown_names_are_refused(wrong: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        search.main([*wrong, "--folder", str(tmp_path)])
+        search.BENCHMARK.main([*wrong, "--folder", str(tmp_path)])
     assert wrong[1] in capsys.readouterr().err
 
 
@@ -193,7 +193,7 @@ def test_figures_of_one_objective() -> None:
         {"query": 50, "accuracy": [4.0] * 49 + [9.0], **times},
     ]
     best = Best(np.zeros((1, 6), dtype=np.int64), np.array([[9.0]]), 9.0)
-    figures = search.one_objective({"x": entries}, best, 100)["x"]
+    figures = search_figures.one_objective({"x": entries}, best, 100)["x"]
     assert figures["found"] == pytest.approx(2 / 3)
     assert figures["queries_mean"] == pytest.approx((3 + 100 + 50) / 3, abs=0.01)
     assert figures["queries_mean_when_found"] == 26.5
@@ -215,19 +215,19 @@ def test_figures_and_summary_of_two_objectives() -> None:
 
     best = Best(np.zeros((1, 6), dtype=np.int64), np.zeros((1, 2)), 2.0)
     found = {"default": entries(1 / 100, 300), "weaknas": entries(1 / 2000, 1000), "linas": entries(1 / 500, 300)}
-    figures = search.two_objectives(found, best)
+    figures = search_figures.two_objectives(found, best)
     assert figures["default"]["share"]["75"] == [0.75] * 3
     assert figures["default"]["reaches"] == {"weaknas@1000": 50, "linas@250": 50}
     assert figures["weaknas"]["reaches"]["weaknas@1000"] == 1000
     assert figures["linas"]["accuracy_at_limit"]["25"] == [None] * 3
-    told = search.summary({"ofa/a": figures, "nb201/b": figures}, {})
+    told = search_figures.summary({"ofa/a": figures, "nb201/b": figures}, {})
     assert told["weaknas1000_ratio"] == 20.0
     assert told["linas250_evals"] == 50.0
     assert (told["hv100"], told["hv150"], told["hv300"]) == (1.0, 1.0, 1.0)
     assert told["inner_evals_per_s"] == 200
     assert told["nb201_query_ratio"] is None
-    short = search.two_objectives({"default": entries(1 / 100, 90), "weaknas": entries(1 / 2000, 90)}, best)
-    assert search.summary({"ofa/a": short}, {})["weaknas1000_ratio"] is None
+    short = search_figures.two_objectives({"default": entries(1 / 100, 90), "weaknas": entries(1 / 2000, 90)}, best)
+    assert search_figures.summary({"ofa/a": short}, {})["weaknas1000_ratio"] is None
 
 
 def test_a_new_device_that_is_a_multiple_of_another_needs_five_latencies() -> None:
@@ -246,7 +246,7 @@ def test_a_new_device_that_is_a_multiple_of_another_needs_five_latencies() -> No
         return Task("x", task.space, task.objectives, true, quiet, reference, task.limit)
 
     target = scaled(3.0)
-    shares = search.new_device(target, [scaled(1.0), scaled(2.0)], rows, best_known(target), seed=0)
+    shares = search_figures.new_device(target, [scaled(1.0), scaled(2.0)], rows, best_known(target), seed=0)
     assert shares["5"] == pytest.approx(shares["all"])
     assert shares["10"] == pytest.approx(shares["all"])
 
@@ -258,7 +258,7 @@ def test_a_version_covers_what_a_tactic_imports() -> None:
         "hwsearch.searchers.predicted.guided",
         "hwsearch.searchers.base",
         "hwsearch.spaces.space",
-        "hwsearch.front",
+        "hwsearch.objectives.pareto",
     } <= set(found)
     assert "hwsearch.searchers.predicted.weaknas" not in found
     assert {"hwsearch.searchers.predicted.models", "hwsearch.searchers.predicted.rounds"} <= set(
@@ -275,7 +275,7 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = [*ARGUMENTS, "--processes", "1", "--json", "--folder", str(tmp_path)]
-    search.main(arguments)
+    search.BENCHMARK.main(arguments)
     first = json.loads(capsys.readouterr().out)
     assert set(first["tasks"]) == {"nb201/pixel3#200", "nb201/gold-6226#200", "nb201-exact/cifar10#200"}
     for task in first["tasks"].values():
@@ -306,7 +306,7 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
         return run(cell)
 
     monkeypatch.setattr(search_runs, "run", counted)
-    search.main(arguments)
+    search.BENCHMARK.main(arguments)
     again = json.loads(capsys.readouterr().out)
     assert len(ran) == 6
     for out in (first, again):
@@ -316,7 +316,7 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
                     del figures[clock]
     assert again["tasks"] == first["tasks"]
 
-    search.main([a for a in arguments if a != "--json"])
+    search.BENCHMARK.main([a for a in arguments if a != "--json"])
     text = capsys.readouterr().out
     assert len(ran) == 6
     assert "nb201-exact/cifar10#200" in text

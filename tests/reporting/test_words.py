@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsearch.reporting import words
 
 
+@settings(deadline=None)
 @given(st.floats(1e-4, 9.9e5), st.integers(2, 5))
 def test_number_is_within_its_digits(x: float, digits: int) -> None:
     shown = words.number(x, digits).replace("\u202f", "")

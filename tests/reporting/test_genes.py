@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hwsearch.reporting import DeviceReport
-from hwsearch.reporting.choices import choices_figure
+from hwsearch.reporting.figures.choices import choices_figure
 from hwsearch.reporting.genes import TITLES, describe, layout, split
 from hwsearch.spaces import SearchSpace
 from hwsearch.supernets.families.attentivenas import AttentiveNASConfig

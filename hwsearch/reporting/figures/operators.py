@@ -18,10 +18,24 @@ FILLS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ""), (RED, "\\\\"), (PURPLE, ""), (
 
 @styled
 def operators_figure(wholes: pd.DataFrame, kinds: pd.DataFrame, said: Mapping[str, Any], device: str) -> Figure:
-    """Left: latency against the sum of operators. Right: milliseconds by kind of operator, fast to slow architectures.
+    """Draw latency against the sum of operators, and milliseconds by kind of operator.
 
-    wholes : columns `latency_ms`, `operator_sum_ms`; kinds : the same rows, a column a kind in ms
-    said : `rank`, `mape_pct`, `offset_ms`, `slope` of the linear correction, `fitted`; None where there were too few wholes
+    Parameters
+    ----------
+    wholes : pandas.DataFrame
+        Columns ``latency_ms`` and ``operator_sum_ms``, one architecture a row.
+    kinds : pandas.DataFrame
+        The same rows, one column a kind of operator, in ms.
+    said : mapping
+        ``rank``, ``mape_pct``, ``offset_ms`` and ``slope`` of the linear correction, and ``fitted``; None
+        where there were too few wholes.
+    device : str
+        Name of the device.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
     """
     figure = new_figure(8.6, 3.3)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.25])

@@ -20,11 +20,23 @@ Genes = Mapping[str, Any]
 
 @styled
 def choices_figure(device: DeviceReport, *, narrow: bool = False) -> Figure:
-    """Genes along the front, fastest to most accurate.
+    """Draw the genes along the front, from the fastest subnet to the most accurate.
 
     Where depth genes tell the stages: one row a kind of gene, one column a stage, dots for the values of the
     stage's blocks (larger: more blocks) and a line for their mean; genes that are not by stage span all columns. Any
     other space: one strip a gene.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+    narrow : bool
+        Whether to draw for a phone's width.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
     """
     archs: list[Genes] = list(device.front["genes"])
     plan = layout([*archs, *device.points["genes"]])
