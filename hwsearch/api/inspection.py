@@ -12,8 +12,8 @@ import torch
 import hwsearch
 from hwsearch.devices import (
     Device,
-    Protocol,
     Session,
+    TimingProtocol,
     Workload,
     create_runtime,
     fingerprint,
@@ -76,7 +76,7 @@ def doctor() -> dict[str, Any]:
     def load() -> Session:
         return runtime.load(workload)
 
-    timings = measure_group([load] * 8, load, Protocol(), np.random.default_rng(0))
+    timings = measure_group([load] * 8, load, TimingProtocol(), np.random.default_rng(0))
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731
     half = max(t.half_width() for t in timings)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hwsearch.devices.timing.protocol import ProcessRange, TimingProtocol
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import parse_limit
 from hwsearch.objectives.names import DEVICE_METRICS, known_metrics, metric_name
@@ -98,32 +99,6 @@ class ObjectiveConfig(_Part):
     def to_objective(self) -> Objective:
         limit = parse_limit(self.limit, self.metric)[1] if self.limit else None
         return Objective(self.metric, self.direction or "", self.device, limit, self.probability)
-
-
-def _fewest_most(value: tuple[int, int]) -> tuple[int, int]:
-    if not 1 <= value[0] <= value[1]:
-        raise ValueError("must be two numbers, at least 1, the first not larger than the second")
-    return value
-
-
-Processes = Annotated[tuple[int, int], AfterValidator(_fewest_most)]
-
-
-class ProtocolConfig(_Part):
-    """How long and how exactly to measure; see docs/measuring.md."""
-
-    processes: Processes = (2, 4)
-    loads: int = Field(2, ge=1)
-    visits: int = Field(6, ge=1)
-    block_runs: int = Field(3, ge=1)
-    block_ms: float = Field(2.0, gt=0)
-    half_width: float = Field(0.01, gt=0, lt=1)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    warmup_ms: float = Field(20.0, gt=0)
-    moved: float = Field(0.1, gt=0)
-    group: int = Field(40, ge=1)
-    budget_s: float = Field(120.0, gt=0)
-    calibrate: int = Field(8, ge=1)
 
 
 class ProfileConfig(_Part):
@@ -219,7 +194,7 @@ class ValidateConfig(_Part):
     candidates: int = Field(24, ge=2)
     race_error: float | None = Field(None, gt=0, lt=0.5)
     race_tolerance: float = Field(0.0, ge=0, le=10)
-    processes: Processes = (4, 8)
+    processes: ProcessRange = (4, 8)
     half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)
     rounds: int = Field(2, ge=0)
@@ -266,7 +241,7 @@ class CampaignConfig(_Part):
         ObjectiveConfig(metric="accuracy"),
         ObjectiveConfig(metric="latency_ms"),
     )
-    protocol: ProtocolConfig = ProtocolConfig()
+    protocol: TimingProtocol = TimingProtocol()
     profile: ProfileConfig = ProfileConfig()
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")

@@ -16,11 +16,11 @@ from hwsearch.campaigns.config import (
     FleetConfig,
     ObjectiveConfig,
     ProfileConfig,
-    ProtocolConfig,
     SearchConfig,
     SupernetConfig,
     ValidateConfig,
 )
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 
 
@@ -125,7 +125,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "data": DataConfig,
         "device": DeviceConfig,
         "objective": ObjectiveConfig,
-        "protocol": ProtocolConfig,
+        "protocol": TimingProtocol,
         "profile": ProfileConfig,
         "search": SearchConfig,
         "validate": ValidateConfig,

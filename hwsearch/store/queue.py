@@ -1,112 +1,29 @@
-"""The queue: work that outlives the process that asked for it, done by whichever process claims it.
-
-A job is leased to one worker for some seconds, which the worker extends while it works. A lease that
-ends without a result puts the job back, so a worker that dies or hangs costs one job's time. The
-result and the end of the job are one transaction, and a measurement has one value at most, so a job
-that was done twice is kept once.
-
-Times are the database server's, or this host's where the database is a file. A clock that steps can
-end a lease early, which costs a repeated job, or make one look longer than it can be, which counts
-as ended; no job is lost by it.
-"""
+"""The queue: work that outlives the process that asked for it, done by whichever process claims it."""
 
 from __future__ import annotations
 
-import hashlib
-import socket
 import time
-import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
 from hwsearch.errors import StoreError
 from hwsearch.store import schema
+from hwsearch.store.job import Job, NewJob, Status
 from hwsearch.store.measurement import Measurement, utc_now
 from hwsearch.store.plain import clean_text, plain
 from hwsearch.store.store import Store
-
-#: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
-Status = Literal["queued", "leased", "done", "failed", "split"]
+from hwsearch.store.worker_names import is_dead
 
 _J = schema.jobs
+
+
 _CHUNK = 500
 
 
-@dataclass(frozen=True)
-class NewJob:
-    """Work to be queued.
-
-    key : names the work by its content; two equal keys are one job
-    kind, device : what a worker must be able to do to claim it
-    deadline_s : one attempt takes at most this long
-    """
-
-    key: str
-    kind: str
-    device: str
-    payload: Mapping[str, Any]
-    deadline_s: float
-    max_attempts: int = 2
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as the store has it; `attempts` counts the one under way."""
-
-    id: int
-    key: str
-    kind: str
-    device: str
-    payload: dict[str, Any]
-    deadline_s: float
-    max_attempts: int
-    status: Status
-    attempts: int
-    worker: str | None
-    failure: str | None
-
-
 _COLUMNS = [_J.c[name] for name in Job.__dataclass_fields__]
-
-
-def worker_name() -> str:
-    """A name for this process that tells, on the same host, whether it still lives."""
-    me = psutil.Process()
-    return f"{_host()}:{me.pid}:{me.create_time():.2f}:{uuid.uuid4().hex[:8]}"
-
-
-@cache
-def _host() -> str:
-    """This boot of this host, as far as process numbers mean the same."""
-    marks = [socket.gethostname(), f"{psutil.boot_time():.0f}"]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            marks.append(Path(path).readlink().name if path.endswith("pid") else Path(path).read_text().strip())
-        except OSError:
-            continue
-    return f"{socket.gethostname()}-{hashlib.sha256('|'.join(marks).encode()).hexdigest()[:8]}"
-
-
-def _is_dead(worker: str) -> bool:
-    """Whether a worker of this host has ended; False for one of another host, which only its lease tells."""
-    words = worker.split(":")
-    if len(words) != 4 or words[0] != _host():
-        return False
-    try:
-        process = psutil.Process(int(words[1]))
-        alive = abs(process.create_time() - float(words[2])) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError):
-        return True
-    except psutil.Error:
-        return False
-    return not alive
 
 
 class Queue:
@@ -300,7 +217,7 @@ class Queue:
         for row in leased:
             # beyond its own length a lease can only end when the clock was set back
             running = row.lease_until is not None and now <= row.lease_until <= now + row.lease_s + 1
-            if running and not _is_dead(row.worker or ""):
+            if running and not is_dead(row.worker or ""):
                 continue
             ended += 1
             where = [_J.c.id == row.id]
@@ -311,8 +228,3 @@ class Queue:
                 values = {"status": "queued", "worker": None, "lease_until": None, "failure": failure}
                 connection.execute(sa.update(_J).where(*where).values(**values))
         return ended
-
-
-def job_key(*parts: Any) -> str:
-    """32 hex digits that name a job by what it is."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -1,14 +1,4 @@
-"""Conformance of device runtimes: subclass, say which device and workload, and let pytest run it.
-
-from hwsearch.testing import RuntimeConformance
-
-class TestMine(RuntimeConformance):
-    def device(self):
-        return Device("mine", "my-runtime")
-
-    changes = ({"threads": 2}, {"options": {"mode": "fast"}})
-    refused = ({"precision": "fp3"},)
-"""
+"""Conformance of device runtimes: subclass, say which device and workload, and let pytest run it."""
 
 from __future__ import annotations
 
@@ -19,66 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
 
 from hwsearch.devices import Device, Model, Runtime, Workload, create_runtime, fingerprint
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.tasks.inputs import image
-
-SHAPE = (3, 8, 8)
-
-
-class SmallNet(nn.Module):
-    """A convolution and a classifier; `factor` scales its logits, NaN spoils them."""
-
-    def __init__(self, factor: float = 1.0) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.classifier = nn.Linear(4, 5)
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.conv(x).relu().mean((2, 3)))
-        return logits * self.factor
-
-
-class RefusedNet(nn.Module):
-    """It cannot run: its classifier takes another number of features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.classifier = nn.Linear(7, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        answer: Tensor = self.classifier(x.mean((2, 3)))
-        return answer
-
-
-def small_onnx(factor: float = 1.0, *, pool: str = "GlobalAveragePool") -> bytes:
-    """A convolution, a rectifier and a pooling with dynamic batch; its output is ``logits``."""
-    rng = np.random.default_rng(0)
-    weights = {
-        "w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
-        "f": np.array(factor, dtype=np.float32),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["image", "w"], ["a"]),
-            helper.make_node("Relu", ["a"], ["b"]),
-            helper.make_node(pool, ["b"], ["c"]),
-            helper.make_node("Mul", ["c", "f"], ["logits"]),
-        ],
-        "small",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *SHAPE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4, 1, 1])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(model.SerializeToString())
+from hwsearch.testing.small_workloads import SHAPE, RefusedNet, SmallNet, small_onnx
 
 
 def _part(factor: float = 1.0, runs: int = 1) -> Model:

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from hwsearch.errors import SpaceError, StoreError
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.store import Measurement, Store
-from hwsearch.store import store as store_module
+from hwsearch.store import Measurement, Store, measurement_table
 from hwsearch.store.table import DTYPES
 
 SPACE = SearchSpace("tiny", [Choice("depth", (1, 2)), Choice("width", (0.5, 1.0)), Choice("act", ("relu", "swish"))])
@@ -121,7 +120,7 @@ def test_run_is_noted_where_a_measurement_has_none(store: Store) -> None:
 def test_filters_combine_and_long_lists_are_cut(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ms = [make(f"{i:02}", float(i), metric=("accuracy", "latency_ms")[i % 2]) for i in range(40)]
     store.add(ms)
-    monkeypatch.setattr(store_module, "CHUNK", 3)
+    monkeypatch.setattr(measurement_table, "CHUNK", 3)
     some, keys = [f"{i:02}" for i in range(30)], [m.key for m in ms[10:]]
     assert store.find(metric="accuracy", arch_ids=some, keys=iter(keys)) == ms[10:30:2]
     assert store.known(m.key for m in ms) == {m.key for m in ms}

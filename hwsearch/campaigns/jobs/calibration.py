@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-
 import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
@@ -13,6 +11,7 @@ from hwsearch.campaigns.jobs.workloads import _BUILDING, _packed, job_head
 from hwsearch.campaigns.known import find_latency
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Calibration, Sample, calibrate
+from hwsearch.devices.fleet.jobs import WorkerJob
 from hwsearch.errors import DeviceError, MeasurementError
 
 
@@ -38,14 +37,15 @@ def calibration(campaign: Campaign, target: Target, purpose: str) -> Calibration
 
 def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
     protocol = campaign.protocol
-    short = replace(protocol, visits=4)
+    short = protocol.model_copy(update={"visits": 4})
     probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
     files: dict[str, bytes] = {}
     with _BUILDING:
         entries = [_packed(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
         reference = _packed(campaign, target, campaign.reference, len(probes), False, files)
-    spec = job_head(campaign, target, "measure") | {
-        "protocol": asdict(short),
+    spec: WorkerJob = {
+        **job_head(campaign, target, "measure"),
+        "protocol": short.model_dump(mode="json"),
         "metrics": [],
         "workloads": entries,
         "reference": reference,
@@ -61,7 +61,7 @@ def _calibrate(campaign: Campaign, target: Target, purpose: str) -> Calibration:
             tried = k + 1
             seed = [campaign.config.search.seed, k, *purpose.encode()]
             try:
-                answer = target.executor.run(spec | {"seed": seed}, files, deadline_s)
+                answer = target.executor.run({**spec, "seed": seed}, files, deadline_s)
             except (DeviceError, MeasurementError) as error:
                 failure = str(error)
                 continue

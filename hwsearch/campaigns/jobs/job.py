@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import MAX_FAILURES
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.worker import protocol_of
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, NewJob
-from hwsearch.store.queue import job_key
+from hwsearch.store.job import job_key
 
 
 def _advance(update: Callable[[float], None], before: float, n: int, share: float) -> None:
@@ -21,7 +19,7 @@ def _advance(update: Callable[[float], None], before: float, n: int, share: floa
 
 
 def latency_job(
-    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: Protocol, purpose: str
+    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: TimingProtocol, purpose: str
 ) -> NewJob:
     """A group of architectures to be measured together on one device; named by all that its result depends on."""
     metrics = [m for m in campaign.device_metrics(target.name) if m != "latency_ms"]
@@ -30,7 +28,7 @@ def latency_job(
         "ids": [a.id for a in group],
         "reference": campaign.reference.to_dict(),
         "purpose": purpose,
-        "protocol": asdict(protocol),
+        "protocol": protocol.model_dump(mode="json"),
         "protocol_key": protocol.key,
         "metrics": metrics,
         "deadline_s": campaign.config.fleet.deadline_s,
@@ -46,7 +44,7 @@ def job_kind(campaign: Campaign) -> str:
     return f"latency:{campaign.loaded.digest}"
 
 
-def _process_s(protocol: Protocol, models: int) -> float:
+def _process_s(protocol: TimingProtocol, models: int) -> float:
     """How long one measuring process may take: twice the protocol's budget, and time to start, load and warm up."""
     return 60 + 2 * protocol.budget_s + 2 * models
 
@@ -55,7 +53,7 @@ def _deadline(payload: Mapping[str, Any]) -> float:
     """What is configured for a whole job, or what its processes may take."""
     if payload["deadline_s"] is not None:
         return float(payload["deadline_s"])
-    protocol = protocol_of(payload["protocol"])
+    protocol = TimingProtocol(**payload["protocol"])
     return protocol.processes[1] * _process_s(protocol, len(payload["ids"]))
 
 

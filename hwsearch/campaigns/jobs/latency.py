@@ -16,8 +16,8 @@ from hwsearch.campaigns.jobs.job import _advance, halves, latency_job
 from hwsearch.campaigns.jobs.worker import Hands
 from hwsearch.campaigns.known import _settled, failed_too_often, find_latency
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.host_lock import quiet_host
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.fleet.host_lock import host_lock
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import DeviceError
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue
@@ -131,14 +131,14 @@ class _Order:
         wanted = {a.id for a in self.archs}
         update(len(self.archs) - len(self.todo))
         if self.todo:
-            with quiet_host(self.target.exclusive):
+            with host_lock(self.target.exclusive):
                 calibration(self.campaign, self.target, self.purpose)
         jobs = self._jobs()
         self.queue.submit(jobs)
         keys = {j.key for j in jobs}
         hands = Hands(self.campaign, [self.target])
         while keys and not self.stop.is_set():
-            with quiet_host(self.target.exclusive):
+            with host_lock(self.target.exclusive):
                 job = hands.take(keys)
                 if job is not None:
                     base = len(wanted & self._known().keys())
@@ -173,7 +173,7 @@ class _Order:
         return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"
 
 
-def group_size(campaign: Campaign, protocol: Protocol) -> int:
+def group_size(campaign: Campaign, protocol: TimingProtocol) -> int:
     """How many subnets are timed together: the protocol's number, or fewer where their sessions would fill the memory.
 
     A session holds a model's weights about twice; all of a group get a third of what is free.

@@ -15,9 +15,11 @@ from hwsearch.campaigns.jobs.workloads import _files_of, packed
 from hwsearch.campaigns.known import _settled
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Sample, Timing, combine
-from hwsearch.devices.fleet.host_lock import quiet_host
-from hwsearch.devices.fleet.worker import WorkerError, protocol_of
-from hwsearch.devices.timing.estimate import unsettled
+from hwsearch.devices.fleet.host_lock import host_lock
+from hwsearch.devices.fleet.jobs import MeasuredRow, WorkerJob, WorkerResponse
+from hwsearch.devices.fleet.responses import WorkerError
+from hwsearch.devices.timing.estimate import not_converged
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.store import Job, Measurement, Queue, worker_name
@@ -96,14 +98,14 @@ class Hands:
         ids: Sequence[str],
         genes: Sequence[Mapping[str, Any]],
         tick: Callable[[float], None] | None,
-    ) -> tuple[dict[str, Timing], dict[str, Mapping[str, Any]], dict[str, Any]]:
+    ) -> tuple[dict[str, Timing], dict[str, MeasuredRow], dict[str, Any]]:
         """By id: timings from as many processes as it takes; answers on further metrics; and what goes with all rows."""
-        protocol = protocol_of(job.payload["protocol"])
+        protocol = TimingProtocol(**job.payload["protocol"])
         scale = calibration(self.campaign, target, job.payload["purpose"])
         spec, files = packed(self.campaign, target, job, genes)
         fewest, most = protocol.processes
         found: list[list[Sample | None]] = []
-        answers: list[dict[str, Any]] = []
+        answers: list[WorkerResponse] = []
         timings: list[Timing] = []
         open_ = set(ids)
         until, longest = time.monotonic() + job.deadline_s, 0.0
@@ -120,7 +122,8 @@ class Hands:
             # a process that hangs must not take the time of all
             limit = left_s if job.payload["deadline_s"] is not None else min(left_s, _process_s(protocol, len(ids)))
             entries = [e for e in spec["workloads"] if e["arch_id"] in open_]
-            part = spec | {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
+            changes = {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
+            part: WorkerJob = {**spec, **changes}  # type: ignore[typeddict-item]
             share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
             answer = target.executor.run(part, _files_of(part, files), limit, share)
             longest = max(longest, time.monotonic() - began)
@@ -128,12 +131,12 @@ class Hands:
             samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
             found.append([samples.get(i) for i in ids])
             timings = combine(found, protocol, scale)
-            left = unsettled(timings, protocol) if k + 1 >= fewest else range(len(ids))
+            left = not_converged(timings, protocol) if k + 1 >= fewest else range(len(ids))
             open_ = {ids[i] for i in left if timings[i].failure is None}
             if not open_:
                 break
         further = {r["arch_id"]: r for r in answers[0]["rows"]}
-        told = {
+        told: dict[str, Any] = {
             "started_at": answers[0]["started_at"],
             "ended_at": answers[-1]["ended_at"],
             "details": {
@@ -157,7 +160,7 @@ class Hands:
         self,
         job: Job,
         timings: Mapping[str, Timing],
-        further: Mapping[str, Mapping[str, Any]],
+        further: Mapping[str, MeasuredRow],
         told: Mapping[str, Any],
     ) -> list[Measurement]:
         common = self._common(job) | {"started_at": told["started_at"], "ended_at": told["ended_at"]}
@@ -227,7 +230,7 @@ def work(campaign: Campaign, devices: Sequence[str] = (), *, wait: bool = False)
     while True:
         idle = True
         for target in targets:
-            with quiet_host(target.exclusive):
+            with host_lock(target.exclusive):
                 job = hands[target.name].take()
                 if job is not None:
                     idle, n = False, len(job.payload["ids"])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 import onnx
 from safetensors.torch import save as safetensors_bytes
@@ -16,7 +15,7 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.intervals import is_final
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Model, Workload
-from hwsearch.devices.fleet.worker import pack
+from hwsearch.devices.fleet.jobs import PackedWorkload, SupernetSpec, WorkerJob, device_job, pack_workload
 from hwsearch.exporters import lower, serialise
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job
@@ -58,7 +57,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
 _BUILDING = threading.Lock()
 
 
-def _files_of(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, bytes]:
+def _files_of(spec: WorkerJob, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files that a job's workloads need."""
     wanted = set()
     for entry in (*spec["workloads"], spec["reference"]):
@@ -68,7 +67,7 @@ def _files_of(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, 
 
 def packed(
     campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+) -> tuple[WorkerJob, dict[str, bytes]]:
     """A job as its measuring process gets it: (JSON, files)."""
     files: dict[str, bytes] = {}
     calibrated = is_final(job.payload["purpose"])
@@ -76,7 +75,8 @@ def packed(
     with _BUILDING:
         entries = [_packed(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
         reference = _packed(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
-    spec = job_head(campaign, target, "measure") | {
+    spec: WorkerJob = {
+        **job_head(campaign, target, "measure"),
         "protocol": job.payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
         "metrics": job.payload["metrics"],
@@ -86,19 +86,24 @@ def packed(
     return spec, files
 
 
-def job_head(campaign: Campaign, target: Target, do: str) -> dict[str, Any]:
+def job_head(campaign: Campaign, target: Target, do: Literal["facts", "verify", "measure"]) -> WorkerJob:
     """What every job tells: what to do, on which device, and of which supernet."""
     s = campaign.config.supernet
-    supernet = {"name": s.name, "checkpoint": s.checkpoint, "sort": s.sort, "digest": campaign.loaded.digest}
-    return {"do": do, "form": target.form, "device": asdict(target.device), "supernet": supernet}
+    supernet: SupernetSpec = {
+        "name": s.name,
+        "checkpoint": s.checkpoint,
+        "sort": s.sort,
+        "digest": campaign.loaded.digest,
+    }
+    return {**device_job(do, target.form, target.device), "supernet": supernet}
 
 
 def _packed(
     campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
-) -> dict[str, Any]:
+) -> PackedWorkload:
     if target.form != "torch":
-        return pack(workload(campaign, target, arch, calibrated=calibrated), number, files)
-    entry: dict[str, Any] = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
+        return pack_workload(workload(campaign, target, arch, calibrated=calibrated), number, files)
+    entry: PackedWorkload = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
     if calibrated:
         entry["weights"] = f"{number}.safetensors"
         state = ready_subnet(campaign, arch).state_dict()

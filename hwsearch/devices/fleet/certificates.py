@@ -124,7 +124,7 @@ def security(address: str, certificates: str | Path | None, *, insecure: bool = 
             )
         return Security(require_encryption=False)
     if kind != "tls":
-        raise DeviceError(f"{address!r} is no address of a scheduler.", hint="Write tls://HOST:8786.")
+        raise DeviceError(f"{address!r} is not an address of a scheduler.", hint="Write tls://HOST:8786.")
     if certificates is None:
         raise DeviceError(f"{address!r} needs certificates.", hint="Make them with 'hwsearch cluster certs FOLDER'.")
     folder = Path(certificates)

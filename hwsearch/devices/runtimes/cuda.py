@@ -6,93 +6,43 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
 
 from hwsearch.devices.device import Device
+from hwsearch.devices.gpu import Gpu
 from hwsearch.devices.host import host_facts, versions
-from hwsearch.devices.meters import Nvml, footprint
+from hwsearch.devices.meters import footprint
 from hwsearch.devices.runtimes.base import Form, Workload
-from hwsearch.devices.runtimes.torch_cpu import DTYPES, Part, cannot_run, chain, check_torch_device, count_operators
+from hwsearch.devices.runtimes.torch_network import (
+    DTYPES,
+    TorchPart,
+    cannot_run,
+    chain,
+    check_torch_device,
+    count_operators,
+)
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
 
 MODES = ("eager", "compiled", "graph")
+
+
 CLOCKS = ("host", "device")
+
+
 DEFAULTS: dict[str, Any] = {"mode": "eager", "clock": "host", "index": 0, "tf32": False, "flush_l2": False}
+
+
 PROVIDERS = ("CPUExecutionProvider", "cuda", "CUDAExecutionProvider")
+
+
 #: calls before anything is timed or captured: cuDNN chooses its algorithms in the first
 WARM_UP = 3
-#: NVML's reasons for a clock lower than asked that make a figure doubtful, in words
-THROTTLES = {
-    "nvmlClocksThrottleReasonSwPowerCap": "power cap",
-    "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
-    "nvmlClocksThrottleReasonSwThermalSlowdown": "too hot",
-    "nvmlClocksThrottleReasonHwThermalSlowdown": "too hot",
-    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "power brake",
-}
+
 
 log = logging.getLogger(__name__)
-
-
-class Gpu:
-    """What the driver tells of one GPU through nvidia-ml-py; None for all that it, or a missing package, does not tell.
-
-    uuid : as torch has it, which counts only the GPUs that this process may see; nvml : the module, for tests
-    """
-
-    def __init__(self, uuid: str, nvml: Any = None) -> None:
-        self.nvml: Any = None
-        self.handle: Any = None
-        with suppress(ImportError):
-            nvml = nvml or import_module("pynvml")
-            with suppress(nvml.NVMLError):
-                nvml.nvmlInit()
-                self.handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
-                self.nvml = nvml
-
-    def _ask(self, name: str, *arguments: Any) -> Any:
-        if self.nvml is None:
-            return None
-        try:
-            answer = getattr(self.nvml, name)(*arguments)
-        except self.nvml.NVMLError:  # not supported on this GPU
-            return None
-        return answer.decode() if isinstance(answer, bytes) else answer
-
-    def _clock(self, name: str, kind: str) -> Any:
-        return self._ask(name, self.handle, getattr(self.nvml, kind)) if self.nvml else None
-
-    def facts(self) -> dict[str, Any]:
-        """Driver, highest clocks, power limit: what a latency depends on and does not change by itself."""
-        return {
-            "driver": self._ask("nvmlSystemGetDriverVersion"),
-            "max_sm_clock_mhz": self._clock("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_SM"),
-            "max_memory_clock_mhz": self._clock("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_MEM"),
-            "power_limit_mw": self._ask("nvmlDeviceGetEnforcedPowerLimit", self.handle),
-        }
-
-    def state(self) -> dict[str, Any]:
-        """Clock, temperature and power now, and what holds the clock down."""
-        mask = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", self.handle)
-        return {
-            "sm_clock_mhz": self._clock("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),
-            "temperature_c": self._clock("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU"),
-            "power_mw": self._ask("nvmlDeviceGetPowerUsage", self.handle),
-            "throttled": self.reasons(mask) if mask is not None else None,
-        }
-
-    def reasons(self, mask: int) -> list[str]:
-        """What holds the clock down, in words."""
-        return sorted({word for name, word in THROTTLES.items() if mask & int(getattr(self.nvml, name))})
-
-    def energy(self) -> Nvml | None:
-        """Its energy counter, where it has one."""
-        with suppress(OSError):
-            return Nvml(self.nvml, self.handle) if self.nvml is not None else None
-        return None
 
 
 class CudaSession:
@@ -224,7 +174,7 @@ class CudaRuntime:
         cuda, mode = self.cuda, self.options["mode"]
         try:
             with self.settings(), torch.inference_mode():
-                parts = [Part(self.device, m, self.place, compiled=mode == "compiled") for m in workload.parts]
+                parts = [TorchPart(self.device, m, self.place, compiled=mode == "compiled") for m in workload.parts]
                 run = chain(parts)
                 stream = cuda.Stream()
                 stream.wait_stream(cuda.current_stream())

@@ -1,8 +1,4 @@
-"""A device made from a latency table: its latencies with noise, drift and spikes of a given size.
-
-For tests, demonstrations and work at scale. What it gives is no measurement of any hardware: its facts hold
-``simulated = true`` and the table it stands on.
-"""
+"""A device made from a latency table: its latencies with noise, drift and spikes of a given size."""
 
 from __future__ import annotations
 
@@ -14,12 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 import latency_tables
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Workload
+from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
 from hwsearch.errors import DeviceError, MeasurementError, nearest
 
 #: what `device.options` may hold, with defaults
@@ -33,8 +29,12 @@ DEFAULTS: dict[str, bool | int | float | str] = {
     "wait": False,
     "seed": 0,
 }
+
+
 #: a table with fewer rows is not interpolated
 FEWEST = 10
+
+
 #: runs whose noise is drawn at once
 BLOCK = 256
 
@@ -79,13 +79,13 @@ class SimulatedRuntime:
             )
         genes = frame[self._space.names]
         self._known = dict(
-            zip(map(_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
+            zip(map(row_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
         )
-        self._fit: _Interpolator | None = None
+        self._fit: TableInterpolator | None = None
         if self.options["interpolate"] and len(frame) >= FEWEST:
             content = (str(self._facts["sha256"]), self._facts.get("architectures_sha256"))
             if content not in _FITS:
-                _FITS[content] = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
+                _FITS[content] = TableInterpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
             self._fit = _FITS[content]
         self.clock_s = 0.0
         self._runs: dict[str, int] = {}
@@ -185,41 +185,8 @@ class SimulatedSession:
         return None
 
 
-class _Interpolator:
-    """Ridge on one-hot genes, on latency or its logarithm, whichever has the smaller cross-validated error."""
-
-    def __init__(self, genes: pd.DataFrame, latency: NDArray[np.float64]) -> None:
-        from predictors import CrossValidatedPredictor, RidgePredictor
-
-        self._values = [sorted(genes[c].dropna().unique()) for c in genes]
-        candidates = {n: RidgePredictor(log_target=n == "ridge-log", refit_alpha=False) for n in ("ridge", "ridge-log")}
-        rows = [_key(r) for r in genes.itertuples(index=False)]
-        self._predictor = CrossValidatedPredictor(candidates).fit(self._encode(rows), latency)
-
-    def _encode(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
-        """One column a value of each gene: (n, values)."""
-        columns = list(zip(*rows, strict=True))
-        hot = [[[v == u for u in values] for v in c] for c, values in zip(columns, self._values, strict=True)]
-        return np.concatenate([np.array(h, dtype=np.float64).reshape(len(rows), -1) for h in hot], axis=1)
-
-    def __call__(self, row: tuple[Any, ...]) -> float:
-        value = float(self._predictor.predict(self._encode([row]))[0])
-        if not value > 0:
-            raise MeasurementError(f"the table's interpolator gives {value:g} ms for an architecture.")
-        return value
-
-    def facts(self) -> dict[str, Any]:
-        best = self._predictor.best_
-        errors = self._predictor.scores_[best]
-        return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}
-
-
 #: of a process, by the digests of a table and its architectures; a fit takes seconds
-_FITS: dict[tuple[str, str | None], _Interpolator] = {}
-
-
-def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(None if pd.isna(v) else v for v in row)
+_FITS: dict[tuple[str, str | None], TableInterpolator] = {}
 
 
 def _options(device: Device) -> dict[str, bool | int | float | str]:

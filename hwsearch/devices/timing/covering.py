@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from hwsearch.devices import Workload
-from hwsearch.devices.operators import Signature, signatures
-from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.spaces import Architecture, SearchSpace
 
-#: most architectures of a covering set, those drawn to see what it has missed, wholes that a correction is fitted on
-COVERING, DRAWN, FITTED = 200, 100, 30
+#: most architectures of a covering set, those drawn to see what it has missed
+COVERING, DRAWN = 200, 100
 
 
 #: values of all genes of a space above which a covering set holds pairs, not triples
@@ -27,7 +24,7 @@ WIDEST = 400
 
 
 # ---------------------------------------------------------------------- what a space can ask for
-def covering(
+def covering_set(
     space: SearchSpace, rng: np.random.Generator, *, limit: int = COVERING, pool: int = 1000
 ) -> list[Architecture]:
     """Architectures that hold, together, the combinations of any three gene values that occur in the space.
@@ -132,13 +129,3 @@ def choose(counts: Mapping[str, Mapping[str, int]], missing: Iterable[str], *, t
             if left.get(s, 0) > 0:
                 left[s] -= 1
     return taken
-
-
-# ---------------------------------------------------------------------- what an operator takes
-def count(runtime: OnnxRuntime, work: Workload) -> Counter[Signature]:
-    """How often one inference executes each signature, over all its parts."""
-    found: Counter[Signature] = Counter()
-    for model in work.parts:
-        for signature, times in signatures(runtime, model).items():
-            found[signature] += times * model.runs
-    return found

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from hwsearch._typing import FloatArray
-from hwsearch.devices.timing.covering import FITTED
+
+#: wholes that a correction is fitted on
+FITTED = 30
 
 
 # ---------------------------------------------------------------------- sums and wholes

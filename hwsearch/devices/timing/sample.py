@@ -51,7 +51,7 @@ class Sample:
             sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
             sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)
         except (KeyError, TypeError, ValueError) as error:
-            raise MeasurementError(f"the answer is no sample of a latency: {error!r}.") from error
+            raise MeasurementError(f"Invalid worker response: not a sample of a latency: {error!r}.") from error
         if not sound:
-            raise MeasurementError("the answer is no sample of a latency: it has numbers that are not positive.")
+            raise MeasurementError("Invalid worker response: latencies must be positive.")
         return sample

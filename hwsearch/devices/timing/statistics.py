@@ -7,12 +7,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+from scipy.ndimage import median_filter
 
 from hwsearch._typing import FloatArray
 
 
 # ---------------------------------------------------------------------- estimating
-def two_way(
+def median_polish(
     y: FloatArray, who: NDArray[np.int64], n: int, window: int, *, rounds: int = 4
 ) -> tuple[FloatArray, FloatArray]:
     """(effect of each candidate (n,), level of the host at each block (m,)) of logarithms y (m,) in the order of time.
@@ -30,11 +31,11 @@ def two_way(
 
 
 def _running_median(values: FloatArray, window: int) -> FloatArray:
+    """(m,) median of each value and its `window // 2` neighbours on both sides; the ends are mirrored."""
     half = min(window // 2, len(values) - 1)
     if half < 1:
         return np.full(len(values), np.median(values))
-    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+    return np.asarray(median_filter(values, size=2 * half + 1, mode="mirror"))
 
 
 def pooled_variance(own: FloatArray, freedom: FloatArray) -> tuple[float, float]:
@@ -83,6 +84,6 @@ def student(confidence: float, freedom: float) -> float:
     )
 
 
-def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
+def load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
     """Median of what is left of each load's blocks, in the order of the loads."""
     return np.array([np.median(left[when == k]) for k in np.unique(when)])

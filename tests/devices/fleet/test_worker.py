@@ -18,13 +18,15 @@ import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from hwsearch.devices import Device, Protocol, Sample, Workload
+from hwsearch.devices import Device, Sample, TimingProtocol, Workload
 from hwsearch.devices.fleet import worker
-from hwsearch.devices.fleet.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
+from hwsearch.devices.fleet.isolation import run_job
+from hwsearch.devices.fleet.jobs import pack_workload, unpack_workload
+from hwsearch.devices.fleet.responses import WorkerError, validate_response
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from hwsearch.tasks.inputs import Input
 
-QUICK = Protocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
+QUICK = TimingProtocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
 
 
 def model(width: int = 4) -> bytes:
@@ -40,12 +42,12 @@ def job(**changes: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job of two models and a reference on onnxruntime."""
     files: dict[str, bytes] = {}
     works = [Workload.of(model(4), [Input("x", (4,))]) for _ in range(3)]
-    entries = [pack(w, i, files) | {"arch_id": f"a{i}"} for i, w in enumerate(works)]
+    entries = [pack_workload(w, i, files) | {"arch_id": f"a{i}"} for i, w in enumerate(works)]
     spec = {
         "do": "measure",
         "form": "onnx",
         "device": asdict(Device("here")),
-        "protocol": asdict(QUICK),
+        "protocol": QUICK.model_dump(mode="json"),
         "seed": [0, 1],
         "metrics": [],
         "workloads": entries[:2],
@@ -81,9 +83,9 @@ def test_what_is_packed_is_unpacked() -> None:
     files: dict[str, bytes] = {}
     inputs = (Input("ids", (5,), 7, 1, ("tokens",), 1), Input("mask", (2, 3), batch_axis=None))
     work = Workload.of(b"model", inputs)
-    entry = json.loads(json.dumps(pack(work, 3, files)))
-    assert unpack(entry, files) == work
-    assert protocol_of(json.loads(json.dumps(asdict(QUICK)))) == QUICK
+    entry = json.loads(json.dumps(pack_workload(work, 3, files)))
+    assert unpack_workload(entry, files) == work
+    assert TimingProtocol(**json.loads(QUICK.model_dump_json())) == QUICK
 
 
 def test_a_model_that_is_refused_does_not_spoil_the_others() -> None:
@@ -117,8 +119,8 @@ def test_facts_and_check_of_a_device() -> None:
         ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL, as the system does when memory runs out"),
         ("sys.exit(3)", "exit code 3"),
         ("pass", "without an answer"),
-        ("print('answer {')", "no JSON"),
-        ("print('answer []')", "no object"),
+        ("print('answer {')", "not JSON"),
+        ("print('answer []')", "not an object"),
     ],
 )
 def test_a_process_that_fails_is_an_error_that_says_how(tmp_path, monkeypatch, body: str, said: str) -> None:
@@ -146,7 +148,7 @@ def test_one_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatch) -> 
 
 def test_it_does_not_outlive_its_parent(tmp_path: Path) -> None:
     read, write = os.pipe()
-    code = "import threading, time; from hwsearch.devices import worker; worker._end_with_parent()"
+    code = "import threading, time; from hwsearch.devices.fleet import worker; worker._end_with_parent()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=read, start_new_session=True)
     os.close(read)
     time.sleep(0.3)
@@ -175,22 +177,22 @@ def good() -> tuple[dict[str, Any], dict[str, Any]]:
 )
 def test_nonsense_in_a_row_is_not_believed(place: str, value: object) -> None:
     spec, answer = good()
-    assert check_answer(spec, answer) is answer
+    assert validate_response(spec, answer) is answer
     answer["rows"][1]["sample"][place] = value
-    with pytest.raises(WorkerError, match="no sample"):
-        check_answer(spec, answer)
+    with pytest.raises(WorkerError, match="Invalid worker response"):
+        validate_response(spec, answer)
     for change in ({"arch_id": "another"}, {"metrics": {"peak_memory_mib": float("nan")}}, {"sample": None}):
         spec, answer = good()
         answer["rows"][1] |= change
         with pytest.raises(WorkerError):
-            check_answer(spec, answer)
+            validate_response(spec, answer)
 
 
 @pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"rows": [1]}])
 def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> None:
     spec, answer = good()
     with pytest.raises(WorkerError):
-        check_answer(spec, answer | change)
+        validate_response(spec, answer | change)
 
 
 class Counting:
@@ -222,7 +224,7 @@ class Counting:
 def test_values_metrics_and_failures_of_known_sessions() -> None:
     runtime = Counting()
     works = [Workload((), str(ms), {"ms": ms}) for ms in (1.0, -1.0, 3.0)]
-    answer = worker.measure(
+    answer = worker.measure_workloads(
         runtime,  # type: ignore[arg-type]
         [lambda w=w: w for w in works],  # type: ignore[misc]
         ["a", "b", "c"],
@@ -240,11 +242,11 @@ def test_values_metrics_and_failures_of_known_sessions() -> None:
 
 def test_what_a_library_prints_is_no_answer(tmp_path, monkeypatch) -> None:
     body = """
-    from hwsearch.devices import worker
+    from hwsearch.devices.fleet import worker
     def do(*_):
         os.write(1, b"answer []")
         return {"facts": {}}
-    worker.do = do
+    worker.perform_job = do
     worker.main()
     """
     spec, files = job(do="facts")

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from hwsearch.devices import (
     Device,
-    Protocol,
+    TimingProtocol,
     Workload,
     create_runtime,
     fingerprint,
@@ -19,9 +19,9 @@ from hwsearch.devices import (
     runtime_names,
 )
 from hwsearch.devices.host import usable_cores
-from hwsearch.devices.runtimes.onnxruntime import provider_name
+from hwsearch.devices.runtimes.onnx_options import provider_name
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
-from hwsearch.testing.runtimes import small_onnx
+from hwsearch.testing.small_workloads import small_onnx
 
 SHAPE = (3, 8, 8)
 
@@ -67,7 +67,7 @@ def test_measures_a_real_model(model):
         return runtime.load(Workload.of(model, SHAPE))
 
     timings = measure_group(
-        [load] * 2, load, Protocol(processes=(1, 1), visits=3, block_ms=0.2), np.random.default_rng(0)
+        [load] * 2, load, TimingProtocol(processes=(1, 1), visits=3, block_ms=0.2), np.random.default_rng(0)
     )
     for t in timings:
         assert t.failure is None and 0 < t.low <= t.value <= t.high
@@ -161,7 +161,7 @@ def test_settings_reach_the_session():
         "session.set_denormal_as_zero": True,
         "session.dynamic_block_base": 4,
     }
-    made = create_runtime(Device("d", options=options))._options()
+    made = create_runtime(Device("d", options=options)).session_options()
     assert (made.intra_op_num_threads, made.inter_op_num_threads) == (1, 2)
     assert made.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL and not made.enable_cpu_mem_arena
     assert made.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

@@ -7,7 +7,7 @@ from torch import nn
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
 from hwsearch.devices.host import usable_cores
-from hwsearch.devices.runtimes.torch_cpu import Part, compile_alone, using_threads
+from hwsearch.devices.runtimes.torch_network import TorchPart, compile_isolated, intra_op_threads
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.tasks.inputs import Input, image
 
@@ -47,7 +47,7 @@ def test_what_holds_while_a_network_runs():
 
 def test_threads_are_given_back_after_an_error():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), using_threads(before + 1):
+    with pytest.raises(KeyError), intra_op_threads(before + 1):
         raise KeyError
     assert torch.get_num_threads() == before
 
@@ -118,7 +118,7 @@ def test_many_networks_of_one_class_are_each_compiled():
         with torch.inference_mode():
             for width in widths:
                 net = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU()).eval()
-                call, x = compile_alone(net), torch.randn(1, *SHAPE)
+                call, x = compile_isolated(net), torch.randn(1, *SHAPE)
                 np.testing.assert_array_equal(call(x), net(x))
                 call(x)
     finally:
@@ -133,7 +133,7 @@ def test_a_compiled_network_agrees_with_the_eager_one():
     device = Device("d", "torch-cpu", options={"mode": "compiled"})
     model = Model(image(SHAPE), module=net)
     with torch.inference_mode():
-        eager, compiled = (Part(device, model, "cpu", compiled=c)() for c in (False, True))
+        eager, compiled = (TorchPart(device, model, "cpu", compiled=c)() for c in (False, True))
     torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
     session = create_runtime(device).load(Workload((model,)))
     assert min(session.time(5)) > 0
