@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binomtest
 
 from hwsearch.devices import Device, Workload
+from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.devices.timing.covering import choose, covering_set, uncovered
 from hwsearch.exporters import lower
