@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from hwsearch.devices.device import Device
+from hwsearch.errors import MeasurementError
 from hwsearch.tasks.inputs import Input, InputsLike, as_inputs
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Session(Protocol):
         ...
 
 
-class HostClock:
+class HostClock(Session):
     """Base of sessions whose inference is a call in this process, timed by this host's clock."""
 
     def run(self) -> None:
@@ -106,6 +107,17 @@ class Chain(HostClock):
     def close(self) -> None:
         for session in self._sessions:
             session.close()
+
+
+def raise_closed() -> None:
+    """Stand in the place of a closed session's inference.
+
+    Raises
+    ------
+    MeasurementError
+        Always.
+    """
+    raise MeasurementError("this session is closed.")
 
 
 class Runtime(Protocol):

@@ -15,7 +15,7 @@ from hwsearch.devices.device import Device
 from hwsearch.devices.gpu import Gpu
 from hwsearch.devices.host import host_facts, versions
 from hwsearch.devices.meters import footprint
-from hwsearch.devices.runtimes.base import Form, Workload
+from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload, raise_closed
 from hwsearch.devices.runtimes.torch_network import (
     DTYPES,
     TorchPart,
@@ -45,7 +45,7 @@ WARM_UP = 3
 log = logging.getLogger(__name__)
 
 
-class CudaSession:
+class CudaSession(Session):
     """A workload on the GPU. `time` ends each run before the next begins.
 
     host_ms, device_ms : what the caller's clock and the GPU's events said of each run of the last `time`
@@ -95,10 +95,10 @@ class CudaSession:
         return list(self.device_ms if runtime.options["clock"] == "device" else self.host_ms)
 
     def close(self) -> None:
-        self._run, self._keep, self._flush = _closed, None, None
+        self._run, self._keep, self._flush = raise_closed, None, None
 
 
-class CudaRuntime:
+class CudaRuntime(Runtime):
     """Runtime ``cuda``: torch on an NVIDIA GPU.
 
     Options: ``mode`` : ``eager``, ``compiled`` (torch.compile of the whole network), ``graph`` (a captured CUDA graph)
@@ -259,7 +259,3 @@ def missing(cuda: Any, index: int) -> str | None:
     if not 0 <= index < cuda.device_count():
         return f"there is no GPU {index}, only {cuda.device_count()}"
     return None
-
-
-def _closed() -> None:
-    raise MeasurementError("this session is closed.")

@@ -16,14 +16,14 @@ import onnxruntime as ort
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores
 from hwsearch.devices.meters import footprint, host_meter
-from hwsearch.devices.runtimes.base import Chain, Form, HostClock, Model, Workload
+from hwsearch.devices.runtimes.base import Chain, Form, HostClock, Model, Runtime, Workload
 from hwsearch.devices.runtimes.onnx_options import CPU, PLACES, STRICT, onnx_options, provider_name, session_options
 from hwsearch.devices.runtimes.onnx_session import BoundSession, OnnxSession
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
 from hwsearch.tasks.inputs import Input
 
 
-class OnnxRuntime:
+class OnnxRuntime(Runtime):
     """Runtime ``onnxruntime``: any execution provider, by its name or its short one (``cuda``).
 
     Threads are set (never left to the machine), execution is sequential, idle workers do not spin: several sessions are

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import latency_tables
 from hwsearch.devices.device import Device
-from hwsearch.devices.runtimes.base import Form, Workload
+from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
 from hwsearch.errors import DeviceError, MeasurementError, nearest
 
@@ -39,7 +39,7 @@ FEWEST = 10
 BLOCK = 256
 
 
-class SimulatedRuntime:
+class SimulatedRuntime(Runtime):
     """Latencies of a table.
 
     Options: ``table`` : ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``
@@ -150,7 +150,7 @@ class SimulatedRuntime:
         return 1 + size * math.sin(2 * math.pi * self.clock_s / period)
 
 
-class SimulatedSession:
+class SimulatedSession(Session):
     """One architecture. interpolated : whether its latency is a fit and not a row of the table."""
 
     def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:

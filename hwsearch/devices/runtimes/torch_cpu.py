@@ -10,7 +10,7 @@ import torch
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores, versions
 from hwsearch.devices.meters import footprint, host_meter
-from hwsearch.devices.runtimes.base import Form, HostClock, Workload
+from hwsearch.devices.runtimes.base import Form, HostClock, Runtime, Workload, raise_closed
 from hwsearch.devices.runtimes.torch_network import (
     DTYPES,
     TorchPart,
@@ -19,7 +19,7 @@ from hwsearch.devices.runtimes.torch_network import (
     count_operators,
     intra_op_threads,
 )
-from hwsearch.errors import DeviceError, MeasurementError
+from hwsearch.errors import DeviceError
 
 MODES = ("eager", "compiled")
 
@@ -42,10 +42,10 @@ class TorchCpuSession(HostClock):
             return super().time(runs)
 
     def close(self) -> None:
-        self._call = _closed
+        self._call = raise_closed
 
 
-class TorchCpuRuntime:
+class TorchCpuRuntime(Runtime):
     """Runtime ``torch-cpu``.
 
     Option ``mode``: ``eager``, or ``compiled`` (torch.compile of the whole network for fixed shapes; needs a C++ compiler).
@@ -99,7 +99,3 @@ class TorchCpuRuntime:
                 "mode": ", ".join(MODES),
             }
         ]
-
-
-def _closed() -> None:
-    raise MeasurementError("this session is closed.")
