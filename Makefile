@@ -12,7 +12,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -
 help:
 	@echo "make demo    find the Pareto-optimal subnets of the embedded supernet on this CPU (minutes)"
 	@echo "make test    run the tests"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: demo, latency, export, fleet, supernets, accuracy_budget, search"
 
@@ -38,6 +38,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"

@@ -10,6 +10,7 @@ import onnxruntime
 import torch
 
 import hwsearch
+from hwsearch._json import JsonObject
 from hwsearch.devices import (
     Device,
     Session,
@@ -31,7 +32,7 @@ from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
 
 
-def devices(source: Any = None) -> list[dict[str, Any]]:
+def devices(source: Any = None) -> list[JsonObject]:
     """What can be a device here; or, given a campaign, its devices with their facts.
 
     One row for each thing that a runtime offers (``runtime``, ``provider`` and what else it takes), or one with
@@ -45,7 +46,7 @@ def devices(source: Any = None) -> list[dict[str, Any]]:
     return [row for name in runtime_names() for row in _offers(name)]
 
 
-def _offers(name: str) -> list[dict[str, Any]]:
+def _offers(name: str) -> list[JsonObject]:
     """What a runtime offers here. One without a classmethod ``offers`` is listed by its name alone."""
     try:
         offers = getattr(runtime_class(Device(name, name)), "offers", None)
@@ -55,7 +56,7 @@ def _offers(name: str) -> list[dict[str, Any]]:
     return [{"runtime": name, **row} for row in rows]
 
 
-def doctor() -> dict[str, Any]:
+def doctor() -> JsonObject:
     """This machine in facts: hardware, versions, providers, and how repeatable a latency is right now.
 
     The noise is measured by an A/A test: one small network entered as eight candidates must get eight equal

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
+from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.spaces import SearchSpace
@@ -65,7 +66,7 @@ def tables(
         raise DataError(str(error)) from error
 
 
-def _list(folder: Path | None) -> list[dict[str, Any]]:
+def _list(folder: Path | None) -> list[JsonObject]:
     rows = []
     for device in latency_tables.devices(folder):
         about = latency_tables.show(device, folder)
@@ -82,7 +83,7 @@ def _list(folder: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _show(name: str, folder: Path | None) -> dict[str, Any]:
+def _show(name: str, folder: Path | None) -> JsonObject:
     device, slash, table = name.partition("/")
     about = latency_tables.show(device, folder)
     if not slash:
@@ -96,7 +97,7 @@ def _show(name: str, folder: Path | None) -> dict[str, Any]:
 
 def export_table(
     campaign: Campaign, device: str | None, folder: Path, *, purpose: str = "search", licence: str = "not stated"
-) -> dict[str, Any]:
+) -> JsonObject:
     """Write what a campaign measured on a device as a table; returns {device, table, rows, folder}.
 
     Values, interval ends and repeats are those of the store to the last digit.
@@ -154,7 +155,7 @@ def table_space(space: SearchSpace) -> TableSpace:
     return TableSpace(space.name, tuple(genes), "a search space of hwsearch", "")
 
 
-def _device(campaign: Campaign, device: str | None) -> tuple[str, str, dict[str, Any]]:
+def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObject]:
     """(fingerprint, name, facts) of the device that is asked for, as the store knows it."""
     known = campaign.store.devices()
     names = sorted({name for name, _ in known.values()})

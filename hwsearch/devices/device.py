@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import DeviceError
 
 
@@ -26,10 +26,10 @@ class Device:
     threads: int = 1
     batch: int = 1
     precision: str = "fp32"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> JsonObject:
         """What the user chose, without the name."""
         return {
             "runtime": self.runtime,
@@ -41,7 +41,7 @@ class Device:
         }
 
 
-def fingerprint(facts: dict[str, Any]) -> str:
+def fingerprint(facts: JsonObject) -> str:
     """Twelve hex digits that change when anything in a device's facts does."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.meters import Nvml
 
 #: NVML's reasons for a clock lower than asked that make a figure doubtful, in words
@@ -46,7 +47,7 @@ class Gpu:
     def _clock(self, name: str, kind: str) -> Any:
         return self._ask(name, self.handle, getattr(self.nvml, kind)) if self.nvml else None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """Driver, highest clocks, power limit: what a latency depends on and does not change by itself."""
         return {
             "driver": self._ask("nvmlSystemGetDriverVersion"),
@@ -55,7 +56,7 @@ class Gpu:
             "power_limit_mw": self._ask("nvmlDeviceGetEnforcedPowerLimit", self.handle),
         }
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> JsonObject:
         """Clock, temperature and power now, and what holds the clock down."""
         mask = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", self.handle)
         return {

@@ -8,13 +8,14 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from hwsearch._json import JsonObject
+
 
 @cache
-def host_facts() -> dict[str, Any]:
+def host_facts() -> JsonObject:
     """CPU model, cores, memory, governor, container quota, operating system; unknown facts are None."""
     return {
         "cpu": cpu_model(),

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import StoreError
 
 #: what to say (problem, what to do) by SQLite's primary result code
@@ -100,7 +101,7 @@ class Database:
             sa.event.listen(self._engine, "connect", self._on_connect)
             sa.event.listen(self._engine, "begin", self._on_begin)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> JsonObject:
         if self.dialect == "sqlite":
             return {"connect_args": {"timeout": self.timeout_s}}
         return {"pool_pre_ping": True}

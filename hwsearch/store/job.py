@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hwsearch._json import JsonObject
+
 #: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
 Status = Literal["queued", "leased", "done", "failed", "split"]
 
@@ -36,7 +38,7 @@ class Job:
     key: str
     kind: str
     device: str
-    payload: dict[str, Any]
+    payload: JsonObject
     deadline_s: float
     max_attempts: int
     status: Status

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 import pandas as pd
 import sqlalchemy as sa
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import nearest
 from hwsearch.store import schema
 from hwsearch.store.connection import Database
@@ -72,7 +73,7 @@ class MeasurementTable:
         max_failures: int | None = None,
     ) -> int:
         """As `add`, as a part of the caller's write transaction."""
-        rows: list[dict[str, Any]] = []
+        rows: list[JsonObject] = []
         settled, failures = self._attempts(connection, {m.key for m in batch})
         for m in batch:
             if m.key in settled or (m.failed and max_failures is not None and failures[m.key] >= max_failures):

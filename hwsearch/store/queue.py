@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
+from hwsearch._json import JsonObject, to_json
 from hwsearch.errors import StoreError
 from hwsearch.store import schema
 from hwsearch.store.job import Job, NewJob, Status
 from hwsearch.store.measurement import Measurement, utc_now
-from hwsearch.store.plain import clean_text, plain
 from hwsearch.store.store import Store
+from hwsearch.store.text import clean_text
 from hwsearch.store.worker_names import is_dead
 
 _J = schema.jobs
@@ -51,7 +51,7 @@ class Queue:
                 "key": job.key,
                 "kind": job.kind,
                 "device": job.device,
-                "payload": plain(job.payload, f"job {job.key!r}"),
+                "payload": to_json(job.payload, f"job {job.key!r}", error=StoreError),
                 "deadline_s": float(job.deadline_s),
                 "max_attempts": int(job.max_attempts),
                 "status": "queued",
@@ -202,7 +202,7 @@ class Queue:
     def _end(
         connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], status: Status, failure: str | None
     ) -> bool:
-        values: dict[str, Any] = {"status": status, "lease_until": None, "finished_at": utc_now()}
+        values: JsonObject = {"status": status, "lease_until": None, "finished_at": utc_now()}
         if failure is not None:
             values["failure"] = clean_text(failure)
         return connection.execute(sa.update(_J).where(*where).values(**values)).rowcount == 1

@@ -8,11 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hwsearch._json import JsonObject, to_json
 from hwsearch.errors import StoreError
 from hwsearch.store import schema
 from hwsearch.store.connection import Database
 from hwsearch.store.measurement import utc_now
-from hwsearch.store.plain import clean_text, plain
+from hwsearch.store.text import clean_text
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Run:
     command: str
     started_at: str
     ended_at: str | None
-    host: dict[str, Any]
+    host: JsonObject
     status: str
 
 
@@ -40,7 +41,7 @@ class RunTable:
 
     def begin_run(self, command: str, host: Mapping[str, Any]) -> int:
         """Note that a command starts on a host; returns the run's id."""
-        row = {"command": clean_text(command), "host": plain(host, "host", nan_to_none=True)}
+        row = {"command": clean_text(command), "host": to_json(host, "host", error=StoreError, nan_to_none=True)}
         with self.database.write() as connection:
             done = connection.execute(sa.insert(schema.runs), {**row, "started_at": utc_now(), "status": "running"})
             assert done.inserted_primary_key is not None
@@ -63,13 +64,17 @@ class RunTable:
     def put_state(self, name: str, document: Mapping[str, Any]) -> int:
         """Keep a JSON document under a name; returns its version, 1 for the first. Older versions stay."""
         table = schema.state
-        row = {"name": name, "document": plain(document, f"state {name!r}"), "written_at": utc_now()}
+        row = {
+            "name": name,
+            "document": to_json(document, f"state {name!r}", error=StoreError),
+            "written_at": utc_now(),
+        }
         with self.database.write() as connection:
             last = connection.scalar(sa.select(sa.func.max(table.c.version)).where(table.c.name == name)) or 0
             connection.execute(sa.insert(table), {**row, "version": last + 1})
         return int(last) + 1
 
-    def get_state(self, name: str, version: int | None = None) -> dict[str, Any] | None:
+    def get_state(self, name: str, version: int | None = None) -> JsonObject | None:
         """The last document under a name, or that of a version; None if there is none."""
         table = schema.state
         query = sa.select(table.c.document).where(table.c.name == name).order_by(table.c.version.desc()).limit(1)

@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hwsearch._json import JsonObject, to_json
 from hwsearch.errors import StoreError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import schema
 from hwsearch.store.connection import Database
 from hwsearch.store.measurement_table import chunks
-from hwsearch.store.plain import plain
 
 
 class SubjectTable:
@@ -70,7 +70,11 @@ class SubjectTable:
 
     def add_device(self, fingerprint: str, name: str, description: Mapping[str, Any]) -> bool:
         """Keep what a device's fingerprint stands for; returns whether it was new (the first wins)."""
-        row = {"fingerprint": fingerprint, "name": name, "description": plain(description, "device", nan_to_none=True)}
+        row = {
+            "fingerprint": fingerprint,
+            "name": name,
+            "description": to_json(description, "device", error=StoreError, nan_to_none=True),
+        }
         table = schema.devices
         with self.database.write() as connection:
             if connection.scalar(sa.select(table.c.name).where(table.c.fingerprint == fingerprint)) is not None:
@@ -78,7 +82,7 @@ class SubjectTable:
             connection.execute(sa.insert(table), row)
         return True
 
-    def devices(self) -> dict[str, tuple[str, dict[str, Any]]]:
+    def devices(self) -> dict[str, tuple[str, JsonObject]]:
         """{fingerprint: (name, description)} of all kept devices."""
         with self.database.read() as connection:
             rows = connection.execute(sa.select(schema.devices).order_by(schema.devices.c.fingerprint)).all()

@@ -308,7 +308,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     def start(family: Family, change: Callable[[State], None] = lambda state: None) -> Path:
         built_in = catalogue._built_in()
         monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, family.entry.name: family.entry})
-        monkeypatch.setattr("hwsearch.engine.campaign.usable_cores", lambda: 1)
+        monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
         data = family.data(tmp_path)
         net = family.net()
         net.load_state_dict(seeded_weights(net.state_dict()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-import hwsearch
+from hwsearch._version import __version__
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import accuracy_protocol
 from hwsearch.campaigns.steps.bundle import example_word
@@ -61,7 +61,7 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
         },
         provenance={
             "versions": {
-                "hwsearch": hwsearch.__version__,
+                "hwsearch": __version__,
                 **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
             },
             "seeds": {"search": campaign.config.search.seed},

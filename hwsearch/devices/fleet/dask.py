@@ -6,8 +6,9 @@ import contextlib
 import json
 import threading
 import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.certificates import security
 from hwsearch.devices.fleet.executors import Executor
@@ -136,7 +137,7 @@ class RemoteRuntime(Runtime):
         self.cluster, self.device = cluster, device
         self.form = runtime_class(device).form  # type: ignore[misc]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         job = device_job("facts", "onnx", self.device)
         return dict(self.cluster.call(self.device.name, job, {}, 120.0)["facts"])
 

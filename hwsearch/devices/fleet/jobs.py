@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, NotRequired, TypedDict
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Model, Workload
 from hwsearch.tasks.inputs import Input
@@ -58,7 +59,7 @@ class PackedPart(TypedDict):
 
     file: str
     runs: int
-    inputs: list[dict[str, Any]]
+    inputs: list[JsonObject]
 
 
 class PackedWorkload(TypedDict):
@@ -109,9 +110,9 @@ class WorkerJob(TypedDict):
 
     do: Literal["facts", "verify", "measure"]
     form: Form
-    device: dict[str, Any]
+    device: JsonObject
     supernet: NotRequired[SupernetSpec]
-    protocol: NotRequired[dict[str, Any]]
+    protocol: NotRequired[JsonObject]
     seed: NotRequired[list[int]]
     metrics: NotRequired[list[str]]
     workloads: NotRequired[list[PackedWorkload]]
@@ -134,7 +135,7 @@ class MeasuredRow(TypedDict):
     """
 
     arch_id: str
-    sample: dict[str, Any]
+    sample: JsonObject
     metrics: NotRequired[dict[str, float]]
     metrics_failure: NotRequired[str]
 
@@ -156,7 +157,7 @@ class WorkerResponse(TypedDict, total=False):
         UTC times, ISO 8601.
     """
 
-    facts: dict[str, Any]
+    facts: JsonObject
     counts: dict[str, int]
     rows: list[MeasuredRow]
     load: list[float | None]
@@ -189,11 +190,11 @@ class LatencyPayload(TypedDict):
         Whether it is a half of a job that crashed.
     """
 
-    archs: list[dict[str, Any]]
+    archs: list[JsonObject]
     ids: list[str]
-    reference: dict[str, Any]
+    reference: JsonObject
     purpose: str
-    protocol: dict[str, Any]
+    protocol: JsonObject
     protocol_key: str
     metrics: list[str]
     deadline_s: float | None

@@ -6,8 +6,9 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.errors import MeasurementError
 from hwsearch.tasks.inputs import Input, InputsLike, as_inputs
@@ -132,7 +133,7 @@ class Runtime(Protocol):
         """Raises `DeviceError` for settings it does not know or cannot meet, `ProviderError` for a missing provider."""
         ...
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         """Everything that makes this device's latency what it is: hardware, versions, settings; JSON-able."""
         ...
 

@@ -13,11 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Model, Runtime, Session, Workload
 from hwsearch.devices.runtimes.command_answer import (
@@ -85,7 +86,7 @@ class CommandRuntime(Runtime):
         self._told_facts: object = None
 
     @override
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         return {**self.device.settings, "program": self._digests, "device": self._hardware}
 
     @cached_property
@@ -96,7 +97,7 @@ class CommandRuntime(Runtime):
         return {p.name: hashlib.sha256(p.read_bytes()).hexdigest()[:12] for p in (program, *scripts)}
 
     @cached_property
-    def _hardware(self) -> dict[str, Any] | None:
+    def _hardware(self) -> JsonObject | None:
         if not self._facts_command:
             return None
         try:
@@ -152,7 +153,7 @@ class CommandRuntime(Runtime):
         return found
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
+    def offers(cls) -> list[JsonObject]:
         """List what this runtime can be asked for on this machine.
 
         Returns
@@ -162,7 +163,7 @@ class CommandRuntime(Runtime):
         """
         return [{"provider": "any", "hardware": "what options.command reaches"}]
 
-    def call(self, words: Sequence[str], values: Mapping[str, object], *, loading: bool = False) -> dict[str, Any]:
+    def call(self, words: Sequence[str], values: Mapping[str, object], *, loading: bool = False) -> JsonObject:
         """Run a command and read the JSON object that it prints last.
 
         Parameters
@@ -198,7 +199,7 @@ class CommandRuntime(Runtime):
             raise kind(command_problem(self.device, filled, how, done.errors), hint="Run it by hand to see why.")
         return parse_answer(self.device, filled, done.out, done.errors)
 
-    def measure(self, values: Mapping[str, object], runs: int, *, loading: bool = False) -> dict[str, Any]:
+    def measure(self, values: Mapping[str, object], runs: int, *, loading: bool = False) -> JsonObject:
         """Ask the command for so many runs of a model.
 
         Parameters
@@ -283,7 +284,7 @@ class _Part:
         ]
         self._inputs.write_text(json.dumps(described))
 
-    def ask(self, runs: int, *, loading: bool = False) -> dict[str, Any]:
+    def ask(self, runs: int, *, loading: bool = False) -> JsonObject:
         """The valid answer to so many runs of this model."""
         values = {"model": self._model, "inputs": self._inputs, "runs": runs}
         return self._runtime.measure(values, runs, loading=loading)

@@ -6,8 +6,9 @@ import json
 import math
 import shlex
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.errors import MeasurementError, ProviderError
 
@@ -15,7 +16,7 @@ from hwsearch.errors import MeasurementError, ProviderError
 TAIL_LINES = 4
 
 
-def parse_answer(device: Device, words: Sequence[str], out: str, errors: str) -> dict[str, Any]:
+def parse_answer(device: Device, words: Sequence[str], out: str, errors: str) -> JsonObject:
     """Read the JSON object on the last line of a command's output.
 
     Parameters
@@ -50,7 +51,7 @@ def parse_answer(device: Device, words: Sequence[str], out: str, errors: str) ->
     return answer
 
 
-def validate_answer(device: Device, words: Sequence[str], answer: dict[str, Any], runs: int) -> dict[str, Any]:
+def validate_answer(device: Device, words: Sequence[str], answer: JsonObject, runs: int) -> JsonObject:
     """Return an answer to a measurement unchanged if it can be true.
 
     Parameters
@@ -98,7 +99,7 @@ def validate_answer(device: Device, words: Sequence[str], answer: dict[str, Any]
     return answer
 
 
-def count_nodes(device: Device, words: Sequence[str], answer: dict[str, Any]) -> dict[str, int]:
+def count_nodes(device: Device, words: Sequence[str], answer: JsonObject) -> dict[str, int]:
     """Count executed nodes by provider, as an answer tells them.
 
     Parameters

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.gpu import Gpu
 from hwsearch.devices.host import host_facts, versions
@@ -32,7 +33,7 @@ MODES = ("eager", "compiled", "graph")
 CLOCKS = ("host", "device")
 
 
-DEFAULTS: dict[str, Any] = {"mode": "eager", "clock": "host", "index": 0, "tf32": False, "flush_l2": False}
+DEFAULTS: JsonObject = {"mode": "eager", "clock": "host", "index": 0, "tf32": False, "flush_l2": False}
 
 
 PROVIDERS = ("CPUExecutionProvider", "cuda", "CUDAExecutionProvider")
@@ -57,7 +58,7 @@ class CudaSession(Session):
         self._flush = runtime.flusher()
         self.host_ms: list[float] = []
         self.device_ms: list[float] = []
-        self.state: dict[str, Any] = {}
+        self.state: JsonObject = {}
         self.throttled: set[str] = set()
 
     def time(self, runs: int) -> list[float]:
@@ -139,7 +140,7 @@ class CudaRuntime(Runtime):
         self._about = self.cuda.get_device_properties(self.index)
         self.gpu = Gpu(str(getattr(self._about, "uuid", "")), nvml)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         about = self._about
         return {
             **self.device.settings,
@@ -233,7 +234,7 @@ class CudaRuntime(Runtime):
             return found | {"peak_memory_mib": (cuda.max_memory_allocated(self.index) - before) / 2**20}
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
+    def offers(cls) -> list[JsonObject]:
         """The GPUs of this machine; raises `DeviceError` that says why there are none."""
         reason = missing(torch.cuda, 0)
         if reason:

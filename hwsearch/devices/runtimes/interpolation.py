@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import MeasurementError
 
 
@@ -34,7 +35,7 @@ class TableInterpolator:
             raise MeasurementError(f"the table's interpolator gives {value:g} ms for an architecture.")
         return value
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         best = self._predictor.best_
         errors = self._predictor.scores_[best]
         return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import onnxruntime as ort
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores
 from hwsearch.devices.meters import footprint, host_meter
@@ -59,7 +60,7 @@ class OnnxRuntime(Runtime):
         binding = self.options.io_binding
         self._binds = self._place is not None if binding is None else bool(binding)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}
         o = self.options
         binding = "InferenceSession.run_with_iobinding, inputs and outputs on the device"
@@ -196,7 +197,7 @@ class OnnxRuntime(Runtime):
         return {"model_size_mib": size, **footprint(lambda: self.load(workload), meter)}
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
+    def offers(cls) -> list[JsonObject]:
         """What this runtime can be asked for here."""
         return [
             {

@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 import latency_tables
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
@@ -90,7 +91,7 @@ class SimulatedRuntime(Runtime):
         self.clock_s = 0.0
         self._runs: dict[str, int] = {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         return {
             "runtime": "simulated",
             "simulated": True,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores, versions
 from hwsearch.devices.meters import footprint, host_meter
@@ -62,7 +63,7 @@ class TorchCpuRuntime(Runtime):
                 f"device {device.name!r} asks for {device.threads} threads; this process may use {usable_cores()} cores."
             )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> JsonObject:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}
         return {
             **self.device.settings,
@@ -89,7 +90,7 @@ class TorchCpuRuntime(Runtime):
         return footprint(lambda: self.load(workload), host_meter())
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
+    def offers(cls) -> list[JsonObject]:
         """What this runtime can be asked for here."""
         return [
             {

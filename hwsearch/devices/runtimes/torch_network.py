@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Model, Workload
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
@@ -28,7 +29,7 @@ _numbers = itertools.count()
 # ---------------------------------------------------------------------- shared by the torch runtimes
 def check_torch_device(
     device: Device, defaults: Mapping[str, Any], modes: tuple[str, ...], providers: tuple[str, ...]
-) -> dict[str, Any]:
+) -> JsonObject:
     """The options of a torch device with defaults; `DeviceError` for what is unknown or of the wrong kind."""
     for name, value in device.options.items():
         if name not in defaults:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.sample import Sample
 
@@ -46,7 +47,7 @@ class Calibration:
         """With the quiet levels of further processes."""
         return replace(self, quiet=(*self.quiet, *quiet))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return {**asdict(self), "quiet": list(self.quiet)}
 
     @classmethod

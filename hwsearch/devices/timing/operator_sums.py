@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 
 #: wholes that a correction is fitted on
@@ -29,7 +29,7 @@ def linear_correction(x: FloatArray, whole: FloatArray, fitted: NDArray[np.int64
     return float(offset), float(slope)
 
 
-def agreement(x: FloatArray, whole: FloatArray, rng: np.random.Generator, *, fitted: int = FITTED) -> dict[str, Any]:
+def agreement(x: FloatArray, whole: FloatArray, rng: np.random.Generator, *, fitted: int = FITTED) -> JsonObject:
     """How well x (n,) tells wholes (n,): Spearman over all; MAPE of the rest after a correction fitted on `fitted` of them.
 
     Half are fitted on where there are fewer than twice as many; None with fewer than six.

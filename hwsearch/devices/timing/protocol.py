@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hwsearch._json import JsonObject
 
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
@@ -76,7 +78,7 @@ class TimingProtocol(BaseModel):
     budget_s: float = Field(120.0, gt=0)
     calibrate: int = Field(8, ge=1)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Describe the protocol for a report.
 
         Returns

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.errors import MeasurementError
 
@@ -32,7 +33,7 @@ class Sample:
     throttled: int = 0
     failure: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """JSON-able; `from_dict` gives an equal one."""
         plain = {
             k: [round(x, 7) for x in v.tolist()] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()

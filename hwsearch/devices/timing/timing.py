@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 
 
@@ -45,7 +45,7 @@ class Timing:
         """Half the interval, as a share of the value."""
         return max(self.high - self.value, self.value - self.low) / self.value
 
-    def summary(self, half_width: float) -> dict[str, Any]:
+    def summary(self, half_width: float) -> JsonObject:
         """Every kept number of this measurement, rounded to nanoseconds."""
         r = self.runs
         ns = lambda v: round(float(v), 6)  # noqa: E731
