@@ -20,9 +20,14 @@ THROTTLES = {
 
 
 class Gpu:
-    """What the driver tells of one GPU through nvidia-ml-py; None for all that it, or a missing package, does not tell.
+    """What the driver tells of one NVIDIA GPU through nvidia-ml-py; None for all that it, or a missing package, does not tell.
 
-    uuid : as torch has it, which counts only the GPUs that this process may see; nvml : the module, for tests
+    Parameters
+    ----------
+    uuid : str
+        As torch has it, which counts only the GPUs that this process may see.
+    nvml : module, optional
+        Stands in for ``pynvml`` in tests.
     """
 
     def __init__(self, uuid: str, nvml: Any = None) -> None:
@@ -48,7 +53,13 @@ class Gpu:
         return self._ask(name, self.handle, getattr(self.nvml, kind)) if self.nvml else None
 
     def facts(self) -> JsonObject:
-        """Driver, highest clocks, power limit: what a latency depends on and does not change by itself."""
+        """Describe what a latency depends on and does not change by itself.
+
+        Returns
+        -------
+        dict
+            Driver, highest clocks (MHz), power limit (mW).
+        """
         return {
             "driver": self._ask("nvmlSystemGetDriverVersion"),
             "max_sm_clock_mhz": self._clock("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_SM"),
@@ -57,7 +68,13 @@ class Gpu:
         }
 
     def state(self) -> JsonObject:
-        """Clock, temperature and power now, and what holds the clock down."""
+        """Describe the GPU at this moment.
+
+        Returns
+        -------
+        dict
+            Clock (MHz), temperature (°C), power (mW), and what holds the clock down.
+        """
         mask = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", self.handle)
         return {
             "sm_clock_mhz": self._clock("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),
@@ -67,11 +84,28 @@ class Gpu:
         }
 
     def reasons(self, mask: int) -> list[str]:
-        """What holds the clock down, in words."""
+        """Say in words what holds the clock down.
+
+        Parameters
+        ----------
+        mask : int
+            NVML's throttle reasons.
+
+        Returns
+        -------
+        list of str
+            In alphabetical order; reasons that make no figure doubtful are left out.
+        """
         return sorted({word for name, word in THROTTLES.items() if mask & int(getattr(self.nvml, name))})
 
     def energy(self) -> Nvml | None:
-        """Its energy counter, where it has one."""
+        """Find the GPU's energy counter.
+
+        Returns
+        -------
+        Nvml or None
+            None where it has none.
+        """
         with suppress(OSError):
             return Nvml(self.nvml, self.handle) if self.nvml is not None else None
         return None

@@ -15,9 +15,16 @@ from typing import Any
 class Signature:
     """What makes two kernels the same work: operator, provider, precision, shapes and attributes.
 
-    op : with its domain where that is not ONNX's own, such as ``com.microsoft.nchwc.Conv``
-    inputs, outputs : shapes as the profile gives them, each ``{dtype: [sizes]}``
-    attributes : of the node in the optimised graph, JSON-able
+    Attributes
+    ----------
+    op : str
+        With its domain where that is not ONNX's own, such as ``com.microsoft.nchwc.Conv``.
+    provider, precision : str
+        Where and in which precision it ran.
+    inputs, outputs : tuple of mapping
+        Shapes as the profile gives them, each ``{dtype: [sizes]}``.
+    attributes : mapping
+        Of the node in the optimised graph; JSON-able.
     """
 
     op: str
@@ -29,6 +36,7 @@ class Signature:
 
     @cached_property
     def canonical(self) -> str:
+        """The signature as JSON with sorted keys; equal signatures have equal texts."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     def __hash__(self) -> int:
@@ -41,7 +49,18 @@ class Signature:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Signature:
-        """Of what `dataclasses.asdict` or JSON made of one."""
+        """Read what `dataclasses.asdict` or JSON made of a signature.
+
+        Parameters
+        ----------
+        data : mapping
+            Its fields.
+
+        Returns
+        -------
+        Signature
+            Equal to the one that was written.
+        """
         return cls(**{**data, "inputs": tuple(data["inputs"]), "outputs": tuple(data["outputs"])})
 
     @property

@@ -28,7 +28,15 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Node:
-    """A node of an optimised graph; op : with its domain where that is not ONNX's own."""
+    """A node of an optimised graph.
+
+    Attributes
+    ----------
+    op : str
+        With its domain where that is not ONNX's own.
+    attributes : mapping
+        JSON-able.
+    """
 
     op: str
     attributes: Mapping[str, Any]
@@ -36,10 +44,20 @@ class Node:
 
 @dataclass(frozen=True)
 class ExecutedKernel:
-    """One node of one model: its signature and, for each profiled run, the microseconds until the next kernel starts.
+    """One executed node of one model.
 
-    That holds the work itself, what the executor does between two nodes, and the profiler's own writing.
-    A profile's durations are cut to whole microseconds; differences of start times are not biased by that.
+    A kernel's time is that until the next kernel starts: it holds the work itself, what the executor does between two nodes,
+    and the profiler's own writing. A profile's durations are cut to whole microseconds; differences of start times are not
+    biased by that.
+
+    Attributes
+    ----------
+    name : str
+        Of the node.
+    signature : Signature
+        Of the work.
+    us : tuple of float
+        Microseconds in each profiled run.
     """
 
     name: str
@@ -51,7 +69,12 @@ class ExecutedKernel:
 class Profile:
     """Kernels of one model in order of execution, and its latency without the profiler, run in turn with it.
 
-    plain_ms : (runs,) of unprofiled inferences
+    Attributes
+    ----------
+    kernels : tuple of ExecutedKernel
+        In order of execution.
+    plain_ms : tuple of float
+        Unprofiled inferences, ms.
     """
 
     kernels: tuple[ExecutedKernel, ...]
@@ -59,20 +82,36 @@ class Profile:
 
     @cached_property
     def kernel_ms(self) -> FloatArray:
-        """(kernels,) mean over the faster half of the runs; their sum is the profiled inference."""
+        """Shape (kernels,): mean over the faster half of the runs, ms; their sum is the profiled inference."""
         us = np.array([k.us for k in self.kernels], float)
         fast = np.argsort(us.sum(axis=0))[: max(1, us.shape[1] // 2)]
         return np.asarray(us[:, fast].mean(axis=1) / 1e3)
 
     @cached_property
     def whole_ms(self) -> float:
-        """Of the unprofiled inference: mean over the faster half of the runs."""
+        """The unprofiled inference, ms: mean over the faster half of the runs."""
         times = np.sort(np.array(self.plain_ms))
         return float(times[: max(1, len(times) // 2)].mean())
 
 
 def optimised_nodes(path: Path) -> dict[str, Node]:
-    """Nodes of an optimised model by name. Raises `MeasurementError` where a name does not tell one node."""
+    """Read the nodes of an optimised model.
+
+    Parameters
+    ----------
+    path : Path
+        The ONNX file that ONNX Runtime wrote.
+
+    Returns
+    -------
+    dict of str to Node
+        By name.
+
+    Raises
+    ------
+    MeasurementError
+        Where a name does not tell one node.
+    """
     graph = onnx.load(str(path), load_external_data=False).graph
     names = Counter(n.name for n in graph.node)
     unclear = sorted(n for n, times in names.items() if times > 1 or not n)
@@ -116,12 +155,29 @@ def _runs(events: Sequence[Event]) -> Iterator[tuple[list[Event], float]]:
 def kernels(
     events: Sequence[Event], nodes: Mapping[str, Node], precision: str = "fp32", *, skip: int = 0
 ) -> tuple[ExecutedKernel, ...]:
-    """Kernels of an ONNX Runtime profile in order of execution; the first `skip` runs are warm-up.
+    """Read the kernels of an ONNX Runtime profile.
 
-    nodes : of the optimised graph, by name
+    Parameters
+    ----------
+    events : sequence of mapping
+        The profile's events.
+    nodes : mapping of str to Node
+        Of the optimised graph, by name.
+    precision : str
+        Of the device.
+    skip : int
+        Runs at the beginning that are warm-up.
 
-    Raises `MeasurementError` where a profile holds no run beyond the warm-up, where its runs are not alike, and where an
-    executed node is not one of the optimised graph: its attributes would be unknown, and different work look the same.
+    Returns
+    -------
+    tuple of ExecutedKernel
+        In order of execution.
+
+    Raises
+    ------
+    MeasurementError
+        Where a profile holds no run beyond the warm-up, where its runs are not alike, and where an executed node is not one
+        of the optimised graph: its attributes would be unknown, and different work look the same.
     """
     runs = list(_runs(events))
     if len(runs) <= skip:
@@ -152,7 +208,24 @@ def _facts(event: Event) -> list[Any]:
 
 
 def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int = 5) -> Profile:
-    """Run one model `runs` times under ONNX Runtime's profiler and as often without it, half before and half after."""
+    """Run a model under ONNX Runtime's profiler and as often without it, half before and half after.
+
+    Parameters
+    ----------
+    runtime : OnnxRuntime
+        The device's runtime.
+    model : Model
+        What is run, with random inputs.
+    runs : int
+        Profiled inferences.
+    warmup : int
+        Inferences before them.
+
+    Returns
+    -------
+    Profile
+        Kernels and unprofiled latencies.
+    """
     with tempfile.TemporaryDirectory() as folder:
         session = _profiled(runtime, model, Path(folder))
         feed = runtime.random_inputs(session, model.inputs)
@@ -167,7 +240,20 @@ def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int =
 
 
 def signatures(runtime: OnnxRuntime, model: Model) -> Counter[Signature]:
-    """How often one inference of a model executes each signature; from one run."""
+    """Count how often one inference of a model executes each signature, from one run.
+
+    Parameters
+    ----------
+    runtime : OnnxRuntime
+        The device's runtime.
+    model : Model
+        What is run.
+
+    Returns
+    -------
+    collections.Counter
+        Of `Signature`.
+    """
     with tempfile.TemporaryDirectory() as folder:
         session = _profiled(runtime, model, Path(folder))
         session.run(None, runtime.random_inputs(session, model.inputs))
@@ -189,7 +275,20 @@ def _read(session: ort.InferenceSession, folder: Path, precision: str, skip: int
 
 
 def count_signatures(runtime: OnnxRuntime, work: Workload) -> Counter[Signature]:
-    """How often one inference executes each signature, over all its parts."""
+    """Count how often one inference of a workload executes each signature, over all its parts.
+
+    Parameters
+    ----------
+    runtime : OnnxRuntime
+        The device's runtime.
+    work : Workload
+        What is run.
+
+    Returns
+    -------
+    collections.Counter
+        Of `Signature`.
+    """
     found: Counter[Signature] = Counter()
     for model in work.parts:
         for signature, times in signatures(runtime, model).items():

@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The estimate of latencies from what several processes found of the same candidates."""
 
 from __future__ import annotations
 
@@ -27,17 +27,45 @@ CALIBRATED = 7.0
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
-    """Which timings are not as precise yet as the protocol asks; failures are settled."""
+    """List the timings that are not yet as precise as the protocol asks.
+
+    Parameters
+    ----------
+    timings : sequence of Timing
+        As `combine` gives them.
+    protocol : TimingProtocol
+        Its `half_width` is asked for.
+
+    Returns
+    -------
+    list of int
+        Their places. Failures are not among them; a precision that is not known is.
+    """
     return [i for i, t in enumerate(timings) if t.failure is None and not t.precision <= protocol.half_width]
 
 
 def combine(
     samples: Sequence[Sequence[Sample | None]], protocol: TimingProtocol, calibration: Calibration | None = None
 ) -> list[Timing]:
-    """Timings from what several processes found of the same candidates; a candidate that failed in one has failed.
+    """Combine what several processes found of the same candidates; a candidate that failed in one has failed.
 
-    samples : (processes, candidates); a process may lack candidates that were settled before: then it has None there
-    calibration : to whose baseline values are brought; None takes the quietest process's own
+    Parameters
+    ----------
+    samples : sequence of sequence of Sample or None
+        Shape (processes, candidates). A process may lack candidates that had converged before: then it has None there.
+    protocol : TimingProtocol
+        Confidence of the intervals, and the drift at which a timing counts as moved.
+    calibration : Calibration, optional
+        To whose baseline values are brought; by default the quietest process's own.
+
+    Returns
+    -------
+    list of Timing
+        One a candidate.
+
+    References
+    ----------
+    Smyth (2004), "Linear models and empirical Bayes methods", doi 10.2202/1544-6115.1027, for the moderated variances.
     """
     if not samples:
         return []

@@ -1,4 +1,4 @@
-"""OperatorLatency tables: which kernels a search space can ask for, what each takes, and whether their sum is the whole."""
+"""What operators take: profiles of many networks in interleaved rounds, with the host's speed and the profiler taken out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,18 @@ REFERENCE_EACH = 8
 
 @dataclass(frozen=True)
 class OperatorLatency:
-    """What one signature takes, in ms, less what the profiler adds; never below zero.
+    """What one signature takes, less what the profiler adds; never below zero.
 
-    low, high : quartiles over visits; visits : profiles in which it occurred
+    Attributes
+    ----------
+    signature : Signature
+        The work.
+    ms : float
+        Median over visits, ms.
+    low, high : float
+        Quartiles over visits, ms.
+    visits : int
+        Profiles in which it occurred.
     """
 
     signature: Signature
@@ -45,9 +54,16 @@ class OperatorLatency:
 
 @dataclass(frozen=True)
 class ProfilingSession:
-    """Operators by signature id, measured together; reference_ms : the reference on the quiet host, under the profiler.
+    """Operators that were measured together.
 
-    profiler_ms : what the profiler adds to each kernel
+    Attributes
+    ----------
+    operators : dict of str to OperatorLatency
+        By signature id.
+    reference_ms : float
+        The reference on the quiet host, under the profiler, ms.
+    profiler_ms : float
+        What the profiler adds to each kernel, ms.
     """
 
     operators: dict[str, OperatorLatency]
@@ -66,12 +82,33 @@ def profile_operators(
     reference_ms: float | None = None,
     tick: Tick | None = None,
 ) -> ProfilingSession:
-    """Profile all workloads in interleaved rounds, the reference among them, and take the host's speed out.
+    """Profile workloads in interleaved rounds, the reference among them, and take the host's speed out.
 
-    The speed at each visit is what the logarithms of the profiles' totals say, each less its workload's own (`median_polish`);
-    times are those at the quiet level. What the profiler adds to a kernel is measured, not fitted: the profiled inference
-    less the plain one, which is run in turn with it, over the number of kernels.
-    reference_ms : of an earlier session of this device, to whose speed all are brought
+    The speed at each visit is what the logarithms of the profiles' totals say, each less its workload's own effect
+    (`median_polish`); times are those at the quiet level. What the profiler adds to a kernel is measured, not fitted: the
+    profiled inference less the plain one, which is run in turn with it, over the number of kernels.
+
+    Parameters
+    ----------
+    runtime : OnnxRuntime
+        The device's runtime.
+    works : sequence of callable
+        Each gives a workload when called.
+    reference : callable
+        Gives the reference workload.
+    rng : numpy.random.Generator
+        Draws the order of each round.
+    rounds, runs : int
+        Visits to each workload, and profiled inferences a visit.
+    reference_ms : float, optional
+        Of an earlier session of this device, to whose speed all are brought.
+    tick : callable, optional
+        Told the share of the work that is done.
+
+    Returns
+    -------
+    ProfilingSession
+        The operators that occurred.
     """
     order = [
         i

@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The order of a measurement in one process: fresh loads, interleaved visits, and what they say of each candidate."""
 
 from __future__ import annotations
 
@@ -74,7 +74,18 @@ class _Candidate:
 
 
 def reference_loads(candidates: int) -> int:
-    """How many loads of the reference take part in a group."""
+    """Return how many loads of the reference take part in a group.
+
+    Parameters
+    ----------
+    candidates : int
+        Size of the group.
+
+    Returns
+    -------
+    int
+        One for ten candidates, and two at least.
+    """
     return max(2, round(candidates / 10))
 
 
@@ -86,13 +97,34 @@ def measure_process(
     *,
     tick: Callable[[float], None] | None = None,
 ) -> list[Sample]:
-    """What this process finds of all candidates, measured together; one that fails has a `failure` and spoils nothing.
+    """Time candidates together in this process.
 
-    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
-    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
-    tick : told the share of the work done, after each round
+    A candidate that fails has a `failure` and spoils nothing.
 
-    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
+    Parameters
+    ----------
+    loads : sequence of callable
+        How each candidate is loaded; it is, several times, so that only one load of each is alive at once.
+    reference : callable
+        How the model is loaded that ties groups and campaigns together; it is several of the candidates.
+    protocol : TimingProtocol
+        How long to measure.
+    rng : numpy.random.Generator
+        Draws the order of loads and visits.
+    tick : callable, optional
+        Told the share of the work that is done, after each round.
+
+    Returns
+    -------
+    list of Sample
+        One a candidate.
+
+    Raises
+    ------
+    DeviceError
+        If the reference cannot be loaded.
+    MeasurementError
+        If the reference fails later.
     """
     p = protocol
     candidates = [_Candidate(load) for load in loads]
@@ -126,10 +158,26 @@ def measure_group(
     calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> list[Timing]:
-    """Measure all candidates in this process alone, as often as the protocol asks for processes; one `Timing` each.
+    """Time candidates in this process alone, as often as the protocol asks for processes.
 
-    Arguments and errors: see `measure_process`; calibration : to whose baseline values are brought, None takes this
-    group's own quiet level.
+    Parameters
+    ----------
+    loads, reference, protocol, rng
+        As in `measure_process`.
+    calibration : Calibration, optional
+        To whose baseline values are brought; by default this group's own quiet level.
+    tick : callable, optional
+        Told the share of the work that is done.
+
+    Returns
+    -------
+    list of Timing
+        One a candidate.
+
+    Raises
+    ------
+    DeviceError, MeasurementError
+        As `measure_process` raises them.
     """
     p = protocol
     found: list[list[Sample]] = []

@@ -13,12 +13,32 @@ from hwsearch._typing import FloatArray
 
 @dataclass(frozen=True)
 class Timing:
-    """What the processes found of one candidate; milliseconds.
+    """What the processes found of one candidate; latencies in milliseconds.
 
-    value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
-    confidence, on the same calibration; precision : half the interval of this measurement alone, as a share
-    loads : latency of each load, the host's speed divided out; raw : block medians as timed
-    failure : why there is no value
+    Attributes
+    ----------
+    value : float
+        The latency on the undisturbed host.
+    low, high : float
+        Where a repeated campaign finds it, with the protocol's confidence, on the same calibration.
+    precision : float
+        Half the interval of this measurement alone, as a share.
+    processes : int
+        In which it was timed.
+    loads : numpy.ndarray
+        Shape (loads,): latency of each load, the host's speed divided out.
+    raw, minima : numpy.ndarray
+        Shape (blocks,): medians and minima of blocks as timed.
+    runs : numpy.ndarray
+        Shape (runs,): single runs as timed.
+    baseline, reference, quiet : float
+        The reference's latency: calibrated, as it was in the median, and at the quiet level.
+    moved : bool
+        Whether the quiet level was further from the baseline than `TimingProtocol.max_drift`.
+    throttled : int
+        How often a CPU quota stopped the processes meanwhile.
+    failure : str or None
+        Why there is no value.
     """
 
     value: float = math.nan
@@ -39,14 +59,32 @@ class Timing:
 
     @property
     def interval(self) -> tuple[float, float]:
+        """Both ends of the interval, (low, high), ms."""
         return self.low, self.high
 
     def half_width(self) -> float:
-        """Half the interval, as a share of the value."""
+        """Return half the interval, as a share of the value.
+
+        Returns
+        -------
+        float
+            The wider half.
+        """
         return max(self.high - self.value, self.value - self.low) / self.value
 
     def summary(self, half_width: float) -> JsonObject:
-        """Every kept number of this measurement, rounded to nanoseconds."""
+        """Summarise every number that is kept of this measurement, rounded to nanoseconds.
+
+        Parameters
+        ----------
+        half_width : float
+            What the protocol asks for; decides ``converged``.
+
+        Returns
+        -------
+        dict
+            As the store keeps it in a measurement's details; times in ms, the rest percents and counts.
+        """
         r = self.runs
         ns = lambda v: round(float(v), 6)  # noqa: E731
         return {
