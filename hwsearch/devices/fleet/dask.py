@@ -8,6 +8,8 @@ import threading
 import time
 from typing import ClassVar
 
+from typing_extensions import override
+
 from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.certificates import security
@@ -31,7 +33,22 @@ PATIENCE_S = 20.0
 
 # ---------------------------------------------------------------------- on this host
 class Cluster:
-    """A campaign's connection to the workers of other hosts."""
+    """A campaign's connection to the workers of other hosts.
+
+    Parameters
+    ----------
+    scheduler : str
+        Address of the Dask scheduler, ``tls://HOST:PORT``.
+    certificates : str or None
+        Folder that `make_certificates` wrote.
+    insecure : bool
+        Allow ``tcp://`` on this host alone.
+
+    Raises
+    ------
+    DeviceError
+        If the scheduler cannot be reached, or the address is not encrypted.
+    """
 
     def __init__(self, scheduler: str, certificates: str | None, *, insecure: bool = False) -> None:
         self.address = scheduler
@@ -46,18 +63,72 @@ class Cluster:
             ) from error
 
     def executor(self, device: str) -> Executor:
+        """Make the executor of a device.
+
+        Parameters
+        ----------
+        device : str
+            Its name, as workers offer it.
+
+        Returns
+        -------
+        Executor
+            Whose jobs go to a worker that offers the device.
+        """
         return RemoteExecutor(self, device)
 
     def runtime(self, device: Device) -> RemoteRuntime:
+        """Make the stand-in for the runtime of a device.
+
+        Parameters
+        ----------
+        device : Device
+            Of another host.
+
+        Returns
+        -------
+        RemoteRuntime
+            Its facts come from there.
+        """
         return RemoteRuntime(self, device)
 
     def offered(self) -> set[str]:
-        """Names of the devices that the workers of this moment offer."""
+        """List the devices that the workers of this moment offer.
+
+        Returns
+        -------
+        set of str
+            Their names.
+        """
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         return {r.partition(":")[2] for w in workers for r in w.get("resources", {}) if r.startswith("device:")}
 
     def call(self, device: str, job: WorkerJob, files: Files, deadline_s: float) -> WorkerResponse:
-        """The checked answer of a worker that offers the device; see `RemoteExecutor.run`."""
+        """Have a worker that offers the device do a job.
+
+        Parameters
+        ----------
+        device : str
+            Its name.
+        job : WorkerJob
+            What to do.
+        files : mapping of str to bytes
+            The files that its workloads name.
+        deadline_s : float
+            The longest it may take, seconds.
+
+        Returns
+        -------
+        WorkerResponse
+            Checked by `validate_response`.
+
+        Raises
+        ------
+        DeviceError
+            If no worker offers the device.
+        WorkerError
+            If the worker was lost, took too long, or the campaign was stopped.
+        """
         self._await(device)
         # a dead worker's task would be given to the next one: the queue counts attempts, so Dask must not
         future = self._client.submit(
@@ -107,16 +178,26 @@ class Cluster:
         self.stopped.set()
 
     def close(self) -> None:
+        """Let all waiting calls end, and close the connection."""
         self.stop()
         self._client.close()
 
 
 class RemoteExecutor(Executor):
-    """Does a device's jobs on a worker that offers it."""
+    """Executor that does a device's jobs on a worker that offers it.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        The connection.
+    device : str
+        Name of the device.
+    """
 
     def __init__(self, cluster: Cluster, device: str) -> None:
         self.cluster, self.device = cluster, device
 
+    @override
     def run(
         self,
         job: WorkerJob,
@@ -124,12 +205,19 @@ class RemoteExecutor(Executor):
         deadline_s: float,
         tick: Tick | None = None,
     ) -> WorkerResponse:
-        """Raises `WorkerError` when worker or process failed, `DeviceError` when nobody offers the device."""
         return self.cluster.call(self.device, job, files, deadline_s)
 
 
 class RemoteRuntime(Runtime):
-    """Stands in for the runtime of a device of another host: its facts come from there, all else is a job."""
+    """Stand-in for the runtime of a device of another host: its facts come from there, all else is a job.
+
+    Parameters
+    ----------
+    cluster : Cluster
+        The connection.
+    device : Device
+        Of another host.
+    """
 
     form: ClassVar[Form]
 
@@ -137,12 +225,15 @@ class RemoteRuntime(Runtime):
         self.cluster, self.device = cluster, device
         self.form = runtime_class(device).form  # type: ignore[misc]
 
+    @override
     def facts(self) -> JsonObject:
         job = device_job("facts", "onnx", self.device)
         return dict(self.cluster.call(self.device.name, job, {}, 120.0)["facts"])
 
+    @override
     def load(self, workload: Workload) -> Session:
         raise DeviceError(f"device {self.device.name!r} is another host's.", hint="Its work goes through jobs.")
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
         raise DeviceError(f"device {self.device.name!r} is another host's.", hint="Its check goes through a job.")

@@ -1,4 +1,4 @@
-"""Run a job in a fresh process."""
+"""Run a job in a fresh process, wait no longer than a deadline, and believe nothing that is not checked."""
 
 from __future__ import annotations
 

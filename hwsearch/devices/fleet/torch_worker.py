@@ -26,7 +26,27 @@ def _supernet(name: str, checkpoint: str | None, sort: bool) -> LoadedSupernet:
 
 
 def build(job: WorkerJob, packed: PackedWorkload, files: Files) -> Workload:
-    """The torch workload of an architecture; with the weights that came along, where there are some."""
+    """Build the torch workload of an architecture, with the weights that came along, where there are some.
+
+    Parameters
+    ----------
+    job : WorkerJob
+        Names the supernet.
+    packed : PackedWorkload
+        Names the architecture, and its weights where they differ from the supernet's.
+    files : mapping of str to bytes
+        The job's files.
+
+    Returns
+    -------
+    Workload
+        Of torch modules.
+
+    Raises
+    ------
+    DeviceError
+        If the supernet has other weights here than in the campaign.
+    """
     s = job["supernet"]
     loaded = _supernet(s["name"], s["checkpoint"], s["sort"])
     if loaded.digest != s["digest"]:

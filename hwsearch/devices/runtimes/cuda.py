@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
+from typing_extensions import override
 
 from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
@@ -47,10 +48,25 @@ log = logging.getLogger(__name__)
 
 
 class CudaSession(Session):
-    """A workload on the GPU. `time` ends each run before the next begins.
+    """A workload on the GPU; `time` ends each run before the next begins.
 
-    host_ms, device_ms : what the caller's clock and the GPU's events said of each run of the last `time`
-    state : the GPU after it, see `Gpu.state`; throttled : all that has held its clock down so far
+    Parameters
+    ----------
+    runtime : CudaRuntime
+        The device's runtime.
+    run : callable
+        One inference.
+    keep : object
+        What must stay alive meanwhile.
+
+    Attributes
+    ----------
+    host_ms, device_ms : list of float
+        What the caller's clock and the GPU's events said of each run of the last `time`.
+    state : dict
+        The GPU after it, see `Gpu.state`.
+    throttled : set of str
+        All that has held its clock down so far.
     """
 
     def __init__(self, runtime: CudaRuntime, run: Callable[[], Any], keep: Any) -> None:
@@ -61,6 +77,7 @@ class CudaSession(Session):
         self.state: JsonObject = {}
         self.throttled: set[str] = set()
 
+    @override
     def time(self, runs: int) -> list[float]:
         runtime, cuda, clock = self._runtime, self._runtime.cuda, time.perf_counter_ns
         self.host_ms, self.device_ms = [], []
@@ -95,23 +112,33 @@ class CudaSession(Session):
             log.warning("device %r: the GPU's clock is held down: %s", runtime.device.name, ", ".join(sorted(new)))
         return list(self.device_ms if runtime.options["clock"] == "device" else self.host_ms)
 
+    @override
     def close(self) -> None:
         self._run, self._keep, self._flush = raise_closed, None, None
 
 
 class CudaRuntime(Runtime):
-    """Runtime ``cuda``: torch on an NVIDIA GPU.
+    """Runtime ``cuda``: torch on an NVIDIA GPU, eager, compiled or as a CUDA graph.
 
-    Options: ``mode`` : ``eager``, ``compiled`` (torch.compile of the whole network), ``graph`` (a captured CUDA graph)
-    ``clock`` : ``host`` is what a caller waits from the call until the result is there, and so what a deployment at batch 1
-    costs; ``device`` is the time between two events on the stream, which leaves the call itself out and flatters small
-    networks
-    ``index`` : of the GPU; ``tf32`` : allowed in fp32; ``flush_l2`` : the cache is written over before each run, as for
-    a network that runs now and then
     Precision: fp32, fp16, bf16 (weights and inputs are converted).
 
-    cuda, nvml : ``torch.cuda`` and ``pynvml`` or what stands for them in tests, and `place`, where tensors lie.
-    Raises `DeviceError` without a GPU.
+    Parameters
+    ----------
+    device : Device
+        Options: ``mode``: ``eager``, ``compiled`` (torch.compile of the whole network), ``graph`` (a captured CUDA graph).
+        ``clock``: ``host`` is what a caller waits from the call until the result is there, and so what a deployment at batch
+        1 costs; ``device`` is the time between two events on the stream, which leaves the call itself out and flatters small
+        networks. ``index``: of the GPU. ``tf32``: allowed in fp32. ``flush_l2``: the cache is written over before each run,
+        as for a network that runs now and then.
+    cuda, nvml : module, optional
+        Stand in for ``torch.cuda`` and ``pynvml`` in tests.
+    place : str, optional
+        Where tensors lie, in tests.
+
+    Raises
+    ------
+    DeviceError
+        Without a GPU, and for settings that it does not know.
     """
 
     form: ClassVar[Form] = "torch"
@@ -140,6 +167,7 @@ class CudaRuntime(Runtime):
         self._about = self.cuda.get_device_properties(self.index)
         self.gpu = Gpu(str(getattr(self._about, "uuid", "")), nvml)
 
+    @override
     def facts(self) -> JsonObject:
         about = self._about
         return {
@@ -158,7 +186,13 @@ class CudaRuntime(Runtime):
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """This GPU and its arithmetic within; what was set before afterwards."""
+        """Context manager: select this GPU and its TF32 setting, restore both on exit.
+
+        Yields
+        ------
+        None
+            With both set.
+        """
         backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
         before = [b.allow_tf32 for b in backends]
         for b in backends:
@@ -170,8 +204,8 @@ class CudaRuntime(Runtime):
             for b, value in zip(backends, before, strict=True):
                 b.allow_tf32 = value
 
+    @override
     def load(self, workload: Workload) -> CudaSession:
-        """All parts as one call; run on a stream beside until warm, and captured for mode ``graph``."""
         cuda, mode = self.cuda, self.options["mode"]
         try:
             with self.settings(), torch.inference_mode():
@@ -203,14 +237,20 @@ class CudaRuntime(Runtime):
         return session
 
     def flusher(self) -> Callable[[], Any] | None:
-        """Writes over the L2 cache, twice its size; None where that is not asked for."""
+        """Make what writes over the L2 cache, with twice its size.
+
+        Returns
+        -------
+        callable or None
+            None where that is not asked for.
+        """
         if not self.options["flush_l2"]:
             return None
         size = 2 * int(getattr(self._about, "L2_cache_size", 0) or 64 * 2**20)
         return torch.empty(size, dtype=torch.int8, device=self.place).zero_
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
-        """Operators by the kind of device that holds their results; `ProviderError` if none is on the GPU."""
         self.load(workload).close()
         with self.settings():
             counts = count_operators(self.device, workload, self.place)
@@ -220,8 +260,18 @@ class CudaRuntime(Runtime):
         return counts
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """``peak_memory_mib`` : what torch takes of the GPU's memory for weights, inputs and activations, at its peak;
-        not the CUDA context and libraries. ``energy_mj`` and ``energy_mj_spread`` : of the whole board, a run.
+        """Measure the GPU memory and energy of a workload.
+
+        Parameters
+        ----------
+        workload : Workload
+            Of torch modules.
+
+        Returns
+        -------
+        dict of str to float
+            ``peak_memory_mib``: what torch takes of the GPU's memory for weights, inputs and activations, at its peak; not the
+            CUDA context and libraries. ``energy_mj`` and ``energy_mj_spread``: of the whole board, a run.
         """
         cuda = self.cuda
         with self.settings():
@@ -235,7 +285,18 @@ class CudaRuntime(Runtime):
 
     @classmethod
     def offers(cls) -> list[JsonObject]:
-        """The GPUs of this machine; raises `DeviceError` that says why there are none."""
+        """List the GPUs of this machine.
+
+        Returns
+        -------
+        list of dict
+            One row a GPU.
+
+        Raises
+        ------
+        DeviceError
+            If there is none; says why.
+        """
         reason = missing(torch.cuda, 0)
         if reason:
             raise DeviceError(f"no CUDA device: {reason}.")
@@ -252,7 +313,20 @@ class CudaRuntime(Runtime):
 
 
 def missing(cuda: Any, index: int) -> str | None:
-    """Why there is no such GPU, in a few words; None if there is one."""
+    """Say why there is no such GPU.
+
+    Parameters
+    ----------
+    cuda : module
+        ``torch.cuda``, or what stands for it.
+    index : int
+        Of the GPU.
+
+    Returns
+    -------
+    str or None
+        A few words; None if there is one.
+    """
     if not cuda.is_available():
         if cuda is torch.cuda and torch.version.cuda is None:
             return f"this torch {torch.__version__} is built without CUDA"

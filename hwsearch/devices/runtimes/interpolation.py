@@ -13,7 +13,15 @@ from hwsearch.errors import MeasurementError
 
 
 class TableInterpolator:
-    """Ridge on one-hot genes, on latency or its logarithm, whichever has the smaller cross-validated error."""
+    """Ridge on one-hot genes, on latency or its logarithm, whichever has the smaller cross-validated error.
+
+    Parameters
+    ----------
+    genes : pandas.DataFrame
+        Shape (n, genes): architectures of the table.
+    latency : numpy.ndarray
+        Shape (n,), ms.
+    """
 
     def __init__(self, genes: pd.DataFrame, latency: NDArray[np.float64]) -> None:
         from predictors import CrossValidatedPredictor, RidgePredictor
@@ -36,10 +44,29 @@ class TableInterpolator:
         return value
 
     def facts(self) -> JsonObject:
+        """Describe the fit.
+
+        Returns
+        -------
+        dict
+            Which of both was chosen, and its cross-validated errors.
+        """
         best = self._predictor.best_
         errors = self._predictor.scores_[best]
         return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}
 
 
 def row_key(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Make a key of an architecture's row.
+
+    Parameters
+    ----------
+    row : tuple
+        Values of genes, missing ones as pandas has them.
+
+    Returns
+    -------
+    tuple
+        With None for missing values.
+    """
     return tuple(None if pd.isna(v) else v for v in row)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime as ort
+from typing_extensions import override
 
 from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
@@ -27,12 +28,22 @@ from hwsearch.tasks.inputs import Input
 class OnnxRuntime(Runtime):
     """Runtime ``onnxruntime``: any execution provider, by its name or its short one (``cuda``).
 
-    Threads are set (never left to the machine), execution is sequential, idle workers do not spin: several sessions are
-    alive at once while candidates are interleaved, and a spinning one would disturb the next. Options, each of which makes
-    another device: ``optimization`` (none, basic, extended, all), ``spinning``, ``parallel`` and ``inter_op_threads``,
-    ``arena``, ``io_binding`` (default: where the provider has a memory of its own), ``allow_cpu_nodes`` (some nodes may
-    run on the CPU, which is recorded), ``provider.KEY`` (of the execution provider) and ``session.KEY`` (session
-    configuration). Precision ``fp16`` converts the model with ONNX Runtime's own tool, inputs and outputs stay fp32.
+    Threads are set (never left to the machine), execution is sequential, idle workers do not spin: several sessions are alive
+    at once while candidates are interleaved, and a spinning one would disturb the next. Precision ``fp16`` converts the model
+    with ONNX Runtime's own tool, inputs and outputs stay fp32.
+
+    Parameters
+    ----------
+    device : Device
+        Its options are those of `OnnxOptions`; each makes another device. Some nodes may run on the CPU with
+        ``allow_cpu_nodes``, which is recorded.
+
+    Raises
+    ------
+    ProviderError
+        If this ONNX Runtime does not offer the provider.
+    DeviceError
+        For an unknown option or precision, and for more threads than there are cores.
     """
 
     form: ClassVar[Form] = "onnx"
@@ -60,6 +71,7 @@ class OnnxRuntime(Runtime):
         binding = self.options.io_binding
         self._binds = self._place is not None if binding is None else bool(binding)
 
+    @override
     def facts(self) -> JsonObject:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}
         o = self.options
@@ -79,11 +91,38 @@ class OnnxRuntime(Runtime):
 
     # ------------------------------------------------------------------ sessions
     def session_options(self) -> ort.SessionOptions:
-        """Make the options of a session on this device; new at each call."""
+        """Make the options of a session on this device.
+
+        Returns
+        -------
+        onnxruntime.SessionOptions
+            New at each call.
+        """
         strict = self.provider != CPU and not self.options.allow_cpu_nodes
         return session_options(self.device, self.options, strict=strict)
 
     def open_session(self, model: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+        """Open a session on this device's provider.
+
+        Parameters
+        ----------
+        model : bytes
+            The serialised ONNX model; it is converted to the device's precision.
+        options : onnxruntime.SessionOptions
+            As `session_options` makes them.
+
+        Returns
+        -------
+        onnxruntime.InferenceSession
+            Whose first provider is the device's.
+
+        Raises
+        ------
+        DeviceError
+            If the model is refused.
+        ProviderError
+            If ONNX Runtime fell back to another provider.
+        """
         providers: list[Any] = [(self.provider, self.options.provider)] if self.options.provider else [self.provider]
         if self.options.allow_cpu_nodes and self.provider != CPU:
             providers.append(CPU)
@@ -111,12 +150,26 @@ class OnnxRuntime(Runtime):
         return bytes(half.SerializeToString())
 
     def random_inputs(self, session: ort.InferenceSession, inputs: Sequence[Input]) -> dict[str, np.ndarray]:
+        """Draw inputs of a session, the same at each call.
+
+        Parameters
+        ----------
+        session : onnxruntime.InferenceSession
+            Names the inputs.
+        inputs : sequence of Input
+            Their shapes and ranges.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray
+            By name, with the device's batch.
+        """
         rng = np.random.default_rng(0)
         values = [i.sample(self.device.batch, rng) for i in inputs]
         return {found.name: value for found, value in zip(session.get_inputs(), values, strict=True)}
 
+    @override
     def load(self, workload: Workload) -> HostClock:
-        """Raises `DeviceError` for a model it refuses, `MeasurementError` for outputs that are not numbers."""
         parts = [(self._load(model), model.runs) for model in workload.parts]
         return parts[0][0] if len(parts) == 1 and parts[0][1] == 1 else Chain(parts)
 
@@ -149,8 +202,8 @@ class OnnxRuntime(Runtime):
                 )
 
     # ------------------------------------------------------------------ what ran where
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
-        """Raises `ProviderError` naming the operators that another provider ran, unless ``allow_cpu_nodes``."""
         counts: Counter[str] = Counter()
         for model in workload.parts:
             counts.update(self._verify(model))
@@ -187,10 +240,20 @@ class OnnxRuntime(Runtime):
         return dict(Counter(provider for provider, _ in ran))
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """``model_size_mib`` of the ONNX files, and what `hwsearch.devices.meters.footprint` meters of this process.
+        """Measure size, memory and energy of a workload.
 
-        The memory and the energy of an accelerator are not among it. ONNX Runtime's Python interface does not tell how
-        large its arena is; the arena is part of ``peak_memory_mib``.
+        The memory and the energy of an accelerator are not among it. ONNX Runtime's Python interface does not tell how large its
+        arena is; the arena is part of ``peak_memory_mib``.
+
+        Parameters
+        ----------
+        workload : Workload
+            The ONNX models of a subnet.
+
+        Returns
+        -------
+        dict of str to float
+            ``model_size_mib`` of the ONNX files, and what `hwsearch.devices.meters.footprint` meters of this process.
         """
         size = sum(len(model.onnx) for model in workload.parts) / 2**20
         meter = host_meter() if self._place is None else None
@@ -198,7 +261,13 @@ class OnnxRuntime(Runtime):
 
     @classmethod
     def offers(cls) -> list[JsonObject]:
-        """What this runtime can be asked for here."""
+        """List what this runtime can be asked for on this machine.
+
+        Returns
+        -------
+        list of dict
+            One row an execution provider.
+        """
         return [
             {
                 "provider": provider,

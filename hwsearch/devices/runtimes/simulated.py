@@ -1,4 +1,8 @@
-"""A device made from a latency table: its latencies with noise, drift and spikes of a given size."""
+"""A device made from a latency table: its latencies with noise, drift and spikes of a given size.
+
+For tests, demonstrations and work at scale. What it gives is no measurement of any hardware: its facts hold
+``simulated = true`` and the table it stands on.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 import latency_tables
 from hwsearch._json import JsonObject
@@ -41,17 +46,24 @@ BLOCK = 256
 
 
 class SimulatedRuntime(Runtime):
-    """Latencies of a table.
-
-    Options: ``table`` : ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``
-    ``interpolate`` : fit what the table lacks (ridge on one-hot genes), else `MeasurementError`
-    ``noise`` : standard deviation of the logarithm of one run
-    ``drift``, ``drift_period_s`` : the device gets slower and faster by that share, as a sine over its own clock
-    ``spikes`` : share of runs that take 2 times as long or more
-    ``wait`` : `time` lasts as long as it says; otherwise no time passes
-    ``seed`` : of noise and spikes; they depend on it, on the architecture and on the how-manieth run of it this is
+    """Runtime ``simulated``: latencies of a table.
 
     The device's clock is the sum of all latencies it has given, so drift reaches all its sessions alike.
+
+    Parameters
+    ----------
+    device : Device
+        Options: ``table``: ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``.
+        ``interpolate``: fit what the table lacks (ridge on one-hot genes), else it is an error. ``noise``: standard deviation
+        of the logarithm of one run. ``drift``, ``drift_period_s``: the device gets slower and faster by that share, as a sine
+        over its own clock. ``spikes``: share of runs that take 2 times as long or more. ``wait``: `time` lasts as long as it
+        says; otherwise no time passes. ``seed``: of noise and spikes; they depend on it, on the architecture and on the
+        number of this run of it.
+
+    Raises
+    ------
+    DeviceError
+        For an unknown option, and for a table that cannot be used.
     """
 
     form: ClassVar[Form] = "genes"
@@ -91,6 +103,7 @@ class SimulatedRuntime(Runtime):
         self.clock_s = 0.0
         self._runs: dict[str, int] = {}
 
+    @override
     def facts(self) -> JsonObject:
         return {
             "runtime": "simulated",
@@ -108,10 +121,26 @@ class SimulatedRuntime(Runtime):
         }
 
     def latency(self, genes: Mapping[str, int | float | str]) -> tuple[float, bool]:
-        """(ms without noise, whether it is interpolated) of an architecture.
+        """Look up or interpolate the latency of an architecture.
 
-        Raises `DeviceError` for genes of another space and `MeasurementError` for what is not in the table and may
-        not be interpolated.
+        Parameters
+        ----------
+        genes : mapping of str to value
+            The architecture.
+
+        Returns
+        -------
+        ms : float
+            Without noise.
+        interpolated : bool
+            Whether it is a fit and not a row of the table.
+
+        Raises
+        ------
+        DeviceError
+            For genes of another space.
+        MeasurementError
+            For what is not in the table and may not be interpolated.
         """
         try:
             row = self._space.genes_of(genes)
@@ -131,28 +160,59 @@ class SimulatedRuntime(Runtime):
             )
         return self._fit(row), True
 
+    @override
     def load(self, workload: Workload) -> SimulatedSession:
         ms, interpolated = self.latency(workload.genes)
         return SimulatedSession(self, workload.arch_id or repr(sorted(workload.genes.items())), ms, interpolated)
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
         self.latency(workload.genes)
         return {"simulated": 1}
 
     def next_run(self, arch: str) -> int:
-        """The number of this architecture's next run on this device, from 0."""
+        """Number the runs of an architecture.
+
+        Parameters
+        ----------
+        arch : str
+            Which architecture.
+
+        Returns
+        -------
+        int
+            The number of its next run on this device, from 0.
+        """
         n = self._runs.get(arch, 0)
         self._runs[arch] = n + 1
         return n
 
     def drift(self) -> float:
-        """By how much the device is slower now."""
+        """Return by how much the device is slower now.
+
+        Returns
+        -------
+        float
+            Factor of the latency; 1 without drift.
+        """
         size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
         return 1 + size * math.sin(2 * math.pi * self.clock_s / period)
 
 
 class SimulatedSession(Session):
-    """One architecture. interpolated : whether its latency is a fit and not a row of the table."""
+    """One architecture on a simulated device.
+
+    Parameters
+    ----------
+    runtime : SimulatedRuntime
+        The device.
+    arch : str
+        Names the architecture; seeds its noise.
+    ms : float
+        Latency without noise.
+    interpolated : bool
+        Whether it is a fit and not a row of the table.
+    """
 
     def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:
         self._runtime, self._arch, self._ms = runtime, arch, ms
@@ -160,6 +220,7 @@ class SimulatedSession(Session):
         self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
         self._block: tuple[int, NDArray[np.float64]] = (-1, np.ones(0))
 
+    @override
     def time(self, runs: int) -> list[float]:
         device, wait = self._runtime, bool(self._runtime.options["wait"])
         times = []
@@ -182,6 +243,7 @@ class SimulatedSession(Session):
             self._block = block, np.where(spiked, factors * (2 + rng.exponential(size=BLOCK)), factors)
         return float(self._block[1][place])
 
+    @override
     def close(self) -> None:
         return None
 

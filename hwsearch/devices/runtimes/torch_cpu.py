@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
+from typing_extensions import override
 
 from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
@@ -30,27 +31,46 @@ PROVIDERS = ("CPUExecutionProvider", "cpu")
 
 
 class TorchCpuSession(HostClock):
-    """A workload with its inputs; the device's number of threads holds while it is timed, and only then."""
+    """A workload with its inputs; the device's number of threads holds while it is timed, and only then.
+
+    Parameters
+    ----------
+    call : callable
+        One inference.
+    threads : int
+        Intra-op threads.
+    """
 
     def __init__(self, call: Callable[[], Any], threads: int) -> None:
         self._call, self._threads = call, threads
 
+    @override
     def run(self) -> None:
         self._call()
 
+    @override
     def time(self, runs: int) -> list[float]:
         with intra_op_threads(self._threads), torch.inference_mode():
             return super().time(runs)
 
+    @override
     def close(self) -> None:
         self._call = raise_closed
 
 
 class TorchCpuRuntime(Runtime):
-    """Runtime ``torch-cpu``.
+    """Runtime ``torch-cpu``: torch on this machine's processor, for comparison with a deployment runtime.
 
-    Option ``mode``: ``eager``, or ``compiled`` (torch.compile of the whole network for fixed shapes; needs a C++ compiler).
-    Precision: fp32, bf16, fp16 (weights and inputs are converted).
+    Parameters
+    ----------
+    device : Device
+        Option ``mode``: ``eager``, or ``compiled`` (torch.compile of the whole network for fixed shapes; needs a C++
+        compiler). Precision: fp32, bf16, fp16 (weights and inputs are converted).
+
+    Raises
+    ------
+    DeviceError
+        For an unknown option or precision, and for more threads than there are cores.
     """
 
     form: ClassVar[Form] = "torch"
@@ -63,6 +83,7 @@ class TorchCpuRuntime(Runtime):
                 f"device {device.name!r} asks for {device.threads} threads; this process may use {usable_cores()} cores."
             )
 
+    @override
     def facts(self) -> JsonObject:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}
         return {
@@ -74,6 +95,7 @@ class TorchCpuRuntime(Runtime):
             "call": "module call in inference mode",
         }
 
+    @override
     def load(self, workload: Workload) -> TorchCpuSession:
         parts = [TorchPart(self.device, model, "cpu", compiled=self._mode == "compiled") for model in workload.parts]
         with intra_op_threads(self.device.threads), torch.inference_mode():
@@ -81,17 +103,35 @@ class TorchCpuRuntime(Runtime):
                 part.check()
         return TorchCpuSession(chain(parts), self.device.threads)
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
         self.load(workload).close()
         return count_operators(self.device, workload, "cpu")
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """See `hwsearch.devices.meters.footprint`."""
+        """Measure memory and energy of a workload in this process.
+
+        Parameters
+        ----------
+        workload : Workload
+            Of torch modules.
+
+        Returns
+        -------
+        dict of str to float
+            See `hwsearch.devices.meters.footprint`.
+        """
         return footprint(lambda: self.load(workload), host_meter())
 
     @classmethod
     def offers(cls) -> list[JsonObject]:
-        """What this runtime can be asked for here."""
+        """List what this runtime can be asked for on this machine.
+
+        Returns
+        -------
+        list of dict
+            One row.
+        """
         return [
             {
                 "provider": "cpu",

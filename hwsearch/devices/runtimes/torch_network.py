@@ -30,7 +30,29 @@ _numbers = itertools.count()
 def check_torch_device(
     device: Device, defaults: Mapping[str, Any], modes: tuple[str, ...], providers: tuple[str, ...]
 ) -> JsonObject:
-    """The options of a torch device with defaults; `DeviceError` for what is unknown or of the wrong kind."""
+    """Check a torch device and complete its options.
+
+    Parameters
+    ----------
+    device : Device
+        Options, precision and provider are checked.
+    defaults : mapping
+        Known options with their defaults.
+    modes, providers : tuple of str
+        Allowed values of option ``mode`` and of the provider.
+
+    Returns
+    -------
+    dict
+        All options.
+
+    Raises
+    ------
+    DeviceError
+        For what is unknown or of the wrong kind.
+    ProviderError
+        For a provider that the runtime does not have.
+    """
     for name, value in device.options.items():
         if name not in defaults:
             raise DeviceError(f"device {device.name!r}: unknown option {name!r}.", hint=nearest(name, defaults))
@@ -56,7 +78,24 @@ def check_torch_device(
 
 
 class TorchPart:
-    """A network of a workload on its device, in the device's precision, with random inputs; the workload's own stays."""
+    """A network of a workload on its device, in the device's precision, with random inputs; the workload's own stays as it is.
+
+    Parameters
+    ----------
+    device : Device
+        Precision and batch.
+    model : Model
+        With a torch module.
+    place : str
+        Where tensors lie: ``cpu`` or ``cuda:0``.
+    compiled : bool
+        Whether the whole network is compiled.
+
+    Raises
+    ------
+    DeviceError
+        If there is no module, or it does not fit on the device.
+    """
 
     def __init__(self, device: Device, model: Model, place: str, *, compiled: bool) -> None:
         if model.module is None:
@@ -78,7 +117,15 @@ class TorchPart:
         return self._call(*self._inputs)
 
     def check(self) -> None:
-        """Run once; `MeasurementError` when outputs are not finite, `DeviceError` when it cannot run."""
+        """Run once and look at the outputs.
+
+        Raises
+        ------
+        DeviceError
+            If the network cannot run.
+        MeasurementError
+            If outputs are not finite.
+        """
         try:
             answer = self()
         except Exception as error:  # torch raises many kinds, and what a network raises is its own
@@ -93,7 +140,18 @@ class TorchPart:
 
 
 def chain(parts: list[TorchPart]) -> Callable[[], Any]:
-    """All parts in order, each its number of times, as one call."""
+    """Join parts to one call.
+
+    Parameters
+    ----------
+    parts : list of TorchPart
+        Run in order, each its number of times.
+
+    Returns
+    -------
+    callable
+        One inference.
+    """
     calls = [part for part in parts for _ in range(part.runs)]
     if len(calls) == 1:
         return calls[0]
@@ -106,11 +164,21 @@ def chain(parts: list[TorchPart]) -> Callable[[], Any]:
 
 
 def compile_isolated(net: nn.Module) -> Callable[..., Any]:
-    """`torch.compile` of a whole network, which shares no cache with other networks.
+    """Compile a whole network so that it shares no cache with other networks.
 
     Torch keeps compiled code by code object and gives up after a few networks of one class, to run the next ones eagerly
     without a word; so each network is called by a function with code of its own. A network that cannot be compiled as one
     graph is an error.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network; its shapes must not change.
+
+    Returns
+    -------
+    callable
+        Called as the network is.
     """
 
     def call(*inputs: Tensor) -> Any:
@@ -123,7 +191,18 @@ def compile_isolated(net: nn.Module) -> Callable[..., Any]:
 
 @contextmanager
 def intra_op_threads(wanted: int) -> Iterator[None]:
-    """Torch's number of threads within."""
+    """Context manager: set torch's intra-op thread count, restore it on exit.
+
+    Parameters
+    ----------
+    wanted : int
+        Threads within.
+
+    Yields
+    ------
+    None
+        With the threads set.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(wanted)
     try:
@@ -148,7 +227,22 @@ class _Counting(TorchDispatchMode):
 
 
 def count_operators(device: Device, workload: Workload, place: str) -> dict[str, int]:
-    """How many operators an eager run dispatches, by the kind of device that holds their results."""
+    """Count how many operators an eager run dispatches, by the kind of device that holds their results.
+
+    Parameters
+    ----------
+    device : Device
+        Precision, batch, threads.
+    workload : Workload
+        Of torch modules.
+    place : str
+        Where tensors lie.
+
+    Returns
+    -------
+    dict of str to int
+        Operators by kind of device.
+    """
     parts = [TorchPart(device, model, place, compiled=False) for model in workload.parts]
     with intra_op_threads(device.threads), torch.no_grad(), _Counting() as counting:
         for part in parts:
@@ -157,7 +251,20 @@ def count_operators(device: Device, workload: Workload, place: str) -> dict[str,
 
 
 def cannot_run(device: Device, error: Exception) -> DeviceError:
-    """Torch's reason, its first line."""
+    """Make the error for a network that torch cannot run.
+
+    Parameters
+    ----------
+    device : Device
+        Named in the message.
+    error : Exception
+        Torch's; the first line of its message is quoted.
+
+    Returns
+    -------
+    DeviceError
+        To be raised; with a hint where memory ran out.
+    """
     text = str(error).strip().splitlines()
     return DeviceError(
         f"device {device.name!r} cannot run the network: {text[0][:300] if text else type(error).__name__}",
