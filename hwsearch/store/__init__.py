@@ -1,4 +1,4 @@
-"""The store: what was measured, kept once and for good."""
+"""The store: what was measured, kept once and for good, and the queue of what is to be measured."""
 
 from hwsearch.store.job import Job, NewJob
 from hwsearch.store.measurement import Measurement, measurement_key, utc_now

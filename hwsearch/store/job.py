@@ -1,4 +1,4 @@
-"""Jobs of the queue."""
+"""Jobs of the queue: what is to be done, by whom it can be, and how far it is."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ Status = Literal["queued", "leased", "done", "failed", "split"]
 class NewJob:
     """Work to be queued.
 
-    key : names the work by its content; two equal keys are one job
-    kind, device : what a worker must be able to do to claim it
-    deadline_s : one attempt takes at most this long
+    Attributes
+    ----------
+    key : str
+        Names the work by its content; two equal keys are one job.
+    kind, device : str
+        What a worker must be able to do to claim it.
+    payload : mapping
+        What the worker needs to know; JSON-able.
+    deadline_s : float
+        One attempt takes at most this long, seconds.
+    max_attempts : int
+        After so many failures it is given up.
     """
 
     key: str
@@ -32,7 +41,23 @@ class NewJob:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the store has it; `attempts` counts the one under way."""
+    """A job as the store has it.
+
+    Attributes
+    ----------
+    id : int
+        Its place in the queue.
+    key, kind, device, payload, deadline_s, max_attempts
+        As in `NewJob`.
+    status : {"queued", "leased", "done", "failed", "split"}
+        The first two are open; ``split`` jobs were replaced by smaller ones.
+    attempts : int
+        Counts the one under way.
+    worker : str or None
+        Who has it leased.
+    failure : str or None
+        How the last attempt failed.
+    """
 
     id: int
     key: str
@@ -48,5 +73,21 @@ class Job:
 
 
 def job_key(*parts: Any) -> str:
-    """32 hex digits that name a job by what it is."""
+    """Name a job by what it is.
+
+    Parameters
+    ----------
+    *parts : object
+        All that its result depends on; their `repr` counts.
+
+    Returns
+    -------
+    str
+        32 hex digits.
+
+    Examples
+    --------
+    >>> job_key("device", 1) == job_key("device", 1) != job_key("device", "1")
+    True
+    """
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -25,7 +25,17 @@ _NAMES = [c.name for c in _FIELDS]
 
 
 class Filters(TypedDict, total=False):
-    """Which measurements: exact matches of their fields, and collections of ids or keys; None means any."""
+    """Which measurements are asked for: exact matches of their fields, and collections of ids or keys; None means any.
+
+    Attributes
+    ----------
+    metric, subject, purpose, protocol, supernet : str or None
+        As in `Measurement`.
+    run : int or None
+        Id of the run that measured it.
+    arch_ids, keys : iterable of str or None
+        Any of these architectures, any of these keys.
+    """
 
     metric: str | None
     subject: str | None
@@ -53,10 +63,28 @@ class MeasurementTable:
     def add(
         self, measurements: Iterable[Measurement], *, run: int | None = None, max_failures: int | None = None
     ) -> int:
-        """Keep measurements in one transaction; returns how many were new.
+        """Keep measurements in one transaction.
 
-        The first value of a key wins and later ones, and later failures, are dropped. Failures before
-        it are all kept, or at most `max_failures` a key. `run` is noted where a measurement has none.
+        The first value of a key wins and later ones, and later failures, are dropped.
+
+        Parameters
+        ----------
+        measurements : iterable of Measurement
+            Values and failures.
+        run : int, optional
+            Noted where a measurement has none.
+        max_failures : int, optional
+            Failures before a value are kept at most so often for a key; by default all.
+
+        Returns
+        -------
+        int
+            How many were new.
+
+        Raises
+        ------
+        StoreError
+            If the database fails; then nothing is kept.
         """
         batch = list(measurements)
         if not batch:
@@ -72,7 +100,22 @@ class MeasurementTable:
         run: int | None = None,
         max_failures: int | None = None,
     ) -> int:
-        """As `add`, as a part of the caller's write transaction."""
+        """Keep measurements as a part of the caller's write transaction; see `add`.
+
+        Parameters
+        ----------
+        connection : sqlalchemy.Connection
+            Of `Database.write`.
+        batch : sequence of Measurement
+            Values and failures.
+        run, max_failures : int, optional
+            As in `add`.
+
+        Returns
+        -------
+        int
+            How many were new.
+        """
         rows: list[JsonObject] = []
         settled, failures = self._attempts(connection, {m.key for m in batch})
         for m in batch:
@@ -105,7 +148,20 @@ class MeasurementTable:
         return settled, failures
 
     def known(self, keys: Iterable[str], *, max_failures: int | None = None) -> set[str]:
-        """Those of `keys` that need no measuring: they have a value, or failed `max_failures` times already."""
+        """Tell which keys need no measuring.
+
+        Parameters
+        ----------
+        keys : iterable of str
+            `Measurement.key`.
+        max_failures : int, optional
+            So many failures are enough; by default only values count.
+
+        Returns
+        -------
+        set of str
+            Those with a value, or with enough failures.
+        """
         wanted = set(keys)
         with self.database.read() as connection:
             settled, failures = self._attempts(connection, wanted)
@@ -114,19 +170,51 @@ class MeasurementTable:
         return settled | {k for k in wanted if failures[k] >= max_failures}
 
     def find(self, **filters: Unpack[Filters]) -> list[Measurement]:
-        """Measured values, oldest first. Filters: see `Filters`."""
+        """Find measured values, oldest first.
+
+        Parameters
+        ----------
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        list of Measurement
+            Without failures.
+        """
         rows = self._rows(_FIELDS, _M.c.value.is_not(None), **filters)
         return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
 
     def failures(self, **filters: Unpack[Filters]) -> list[Measurement]:
-        """Failed attempts, oldest first, also of keys that got a value later. Filters: see `Filters`."""
+        """Find failed attempts, oldest first, also of keys that got a value later.
+
+        Parameters
+        ----------
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        list of Measurement
+            Without values.
+        """
         rows = self._rows(_FIELDS, _M.c.value.is_(None), **filters)
         return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
 
     def frame(self, *, failed: bool = False, **filters: Unpack[Filters]) -> pd.DataFrame:
-        """Measurements as a frame, oldest first, without records; with `failed`, failures too (value NaN).
+        """Read measurements into a frame, oldest first, without records.
 
-        Columns: `hwsearch.store.table.DTYPES`. Filters: see `Filters`.
+        Parameters
+        ----------
+        failed : bool
+            Whether failures are among them, with value NaN.
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: `hwsearch.store.table.DTYPES`.
         """
         condition = sa.true() if failed else _M.c.value.is_not(None)
         return to_frame(self._rows([_M.c[name] for name in DTYPES], condition, **filters))
@@ -154,6 +242,18 @@ class MeasurementTable:
 
 
 def chunks(items: Iterable[str]) -> Iterator[list[str]]:
+    """Cut texts into lists that one statement can hold.
+
+    Parameters
+    ----------
+    items : iterable of str
+        Any number.
+
+    Yields
+    ------
+    list of str
+        At most `CHUNK` each, in alphabetical order.
+    """
     ordered = sorted(items)
     for i in range(0, len(ordered), CHUNK):
         yield ordered[i : i + CHUNK]

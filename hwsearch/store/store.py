@@ -20,17 +20,51 @@ from hwsearch.store.table import write_csv
 class Store(MeasurementTable, SubjectTable, RunTable):
     """Measurements, each kept once and for good, and what is needed to read them.
 
-    Any number of processes may use one store. When `add` has returned, its measurements survive a
-    crash, a kill -9 and a power cut. All methods raise `StoreError` when the database fails."""
+    Any number of processes may use one store. When `add` has returned, its measurements survive a crash, a kill -9 and a power
+    cut. All methods raise `StoreError` when the database fails.
+
+    Parameters
+    ----------
+    database : Database
+        With current tables; `open` sees to that.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from hwsearch.store import Measurement, Store
+    >>> with Store.open(Path(tempfile.mkdtemp()) / "store.sqlite") as store:
+    ...     store.add([Measurement("a1", "latency_ms", "device", "p", "search", 2.5, "ms")])
+    ...     [m.value for m in store.find(metric="latency_ms")]
+    1
+    [2.5]
+    """
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     @classmethod
     def open(cls, target: str | Path, *, create: bool = True, timeout_s: float = 30.0) -> Self:
-        """The store in a SQLite file (a path) or in a database (a URL, ``postgresql+psycopg://HOST/NAME``).
+        """Open the store in a SQLite file or in a database.
 
-        create : make it if it does not exist; timeout_s : wait that long for another writer
+        Parameters
+        ----------
+        target : str or Path
+            A path, or a URL ``postgresql+psycopg://HOST/NAME``.
+        create : bool
+            Make it if it does not exist.
+        timeout_s : float
+            Wait that long for another writer, seconds.
+
+        Returns
+        -------
+        Store
+            With tables of the current version.
+
+        Raises
+        ------
+        StoreError
+            If it does not exist, is another program's, or is newer than this program.
         """
         if not create and "://" not in str(target) and not Path(target).is_file():
             raise StoreError(
@@ -45,6 +79,7 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         return cls(database)
 
     def close(self) -> None:
+        """Close all connections of this process."""
         self.database.close()
 
     def __enter__(self) -> Self:
@@ -59,7 +94,13 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         return f"Store({self.database.label!r})"
 
     def check(self) -> None:
-        """Read the whole SQLite file and raise `StoreError` if any of it is damaged; slow for a large one."""
+        """Read the whole SQLite file; slow for a large one, and nothing for other databases.
+
+        Raises
+        ------
+        StoreError
+            If any of it is damaged.
+        """
         if self.database.dialect != "sqlite":
             return
         with self.database.read() as connection:
@@ -71,9 +112,24 @@ class Store(MeasurementTable, SubjectTable, RunTable):
             )
 
     def export_csv(self, path: str | Path) -> int:
-        """Write all measurements and failures, with genes and device names, to a CSV file; returns the rows.
+        """Write all measurements and failures, with genes and device names, to a CSV file.
 
         Readers see the old file or the whole new one, never a part.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        int
+            Number of rows.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be written.
         """
         frame = self.frame(failed=True)
         with self.database.read() as connection:

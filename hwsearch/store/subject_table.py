@@ -27,7 +27,18 @@ class SubjectTable:
     database: Database
 
     def add_architectures(self, archs: Iterable[Architecture]) -> int:
-        """Keep the genes behind architecture ids; returns how many were new."""
+        """Keep the genes behind architecture ids.
+
+        Parameters
+        ----------
+        archs : iterable of Architecture
+            May be kept already.
+
+        Returns
+        -------
+        int
+            How many were new.
+        """
         rows = {a.id: {"arch_id": a.id, "space": a.space_name, "genes": a.to_dict()} for a in archs}
         table = schema.architectures
         with self.database.write() as connection:
@@ -39,11 +50,45 @@ class SubjectTable:
         return len(rows)
 
     def architectures(self, space: SearchSpace) -> list[Architecture]:
-        """All kept architectures of a space, by id. Raises `SpaceError` if one does not fit the space."""
+        """Read all kept architectures of a space, by id.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            Whose architectures.
+
+        Returns
+        -------
+        list of Architecture
+            In the order of their ids.
+
+        Raises
+        ------
+        SpaceError
+            If one does not fit the space.
+        """
         return self._architectures(space, sa.true())
 
     def architecture(self, space: SearchSpace, arch_id: str) -> Architecture:
-        """The kept architecture with that id."""
+        """Read the kept architecture with an id.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            To which it belongs.
+        arch_id : str
+            `Architecture.id`.
+
+        Returns
+        -------
+        Architecture
+            With its genes.
+
+        Raises
+        ------
+        StoreError
+            If there is none.
+        """
         found = self._architectures(space, schema.architectures.c.arch_id == arch_id)
         if not found:
             raise StoreError(
@@ -69,7 +114,20 @@ class SubjectTable:
         return found
 
     def add_device(self, fingerprint: str, name: str, description: Mapping[str, Any]) -> bool:
-        """Keep what a device's fingerprint stands for; returns whether it was new (the first wins)."""
+        """Keep what a device's fingerprint stands for; the first description wins.
+
+        Parameters
+        ----------
+        fingerprint, name : str
+            Of the device.
+        description : mapping
+            Its facts; JSON-able.
+
+        Returns
+        -------
+        bool
+            Whether it was new.
+        """
         row = {
             "fingerprint": fingerprint,
             "name": name,
@@ -83,7 +141,13 @@ class SubjectTable:
         return True
 
     def devices(self) -> dict[str, tuple[str, JsonObject]]:
-        """{fingerprint: (name, description)} of all kept devices."""
+        """Read all kept devices.
+
+        Returns
+        -------
+        dict of str to (str, dict)
+            Name and description by fingerprint.
+        """
         with self.database.read() as connection:
             rows = connection.execute(sa.select(schema.devices).order_by(schema.devices.c.fingerprint)).all()
         return {row.fingerprint: (row.name, row.description) for row in rows}

@@ -12,7 +12,13 @@ import psutil
 
 
 def worker_name() -> str:
-    """A name for this process that tells, on the same host, whether it still lives."""
+    """Make a name for this process that tells, on the same host, whether it still lives.
+
+    Returns
+    -------
+    str
+        ``HOST:PID:STARTED:RANDOM``; another one at each call.
+    """
     me = psutil.Process()
     return f"{_host()}:{me.pid}:{me.create_time():.2f}:{uuid.uuid4().hex[:8]}"
 
@@ -30,7 +36,18 @@ def _host() -> str:
 
 
 def is_dead(worker: str) -> bool:
-    """Whether a worker of this host has ended; False for one of another host, which only its lease tells."""
+    """Tell whether a worker of this host has ended.
+
+    Parameters
+    ----------
+    worker : str
+        As `worker_name` gives it.
+
+    Returns
+    -------
+    bool
+        False for one of another host, which only its lease tells.
+    """
     words = worker.split(":")
     if len(words) != 4 or words[0] != _host():
         return False
