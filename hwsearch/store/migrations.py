@@ -93,7 +93,7 @@ def prepare(database: Database, *, create: bool = True) -> None:
 
 
 def _version(connection: sa.Connection, database: Database) -> int | None:
-    """The store's version; None for an empty database."""
+    """Read the store's version; None for an empty database."""
     present = set(sa.inspect(connection).get_table_names())
     ours = set(schema.metadata.tables)
     foreign = StoreError(f"store {database.label!r} is another program's database.", hint="Name the store's own file.")

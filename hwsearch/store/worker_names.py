@@ -25,7 +25,7 @@ def worker_name() -> str:
 
 @cache
 def _host() -> str:
-    """This boot of this host, as far as process numbers mean the same."""
+    """Name this boot of this host, as far as process numbers mean the same."""
     marks = [socket.gethostname(), f"{psutil.boot_time():.0f}"]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         try:

@@ -10,7 +10,13 @@ SHAPE = (3, 8, 8)
 
 
 class SmallNet(nn.Module):
-    """A convolution and a classifier; `factor` scales its logits, NaN spoils them."""
+    """A convolution and a classifier.
+
+    Parameters
+    ----------
+    factor : float
+        Scales its logits; NaN spoils them.
+    """
 
     def __init__(self, factor: float = 1.0) -> None:
         super().__init__()
@@ -19,24 +25,61 @@ class SmallNet(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute logits.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Shape (batch, 3, height, width).
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (batch, 5).
+        """
         logits: Tensor = self.classifier(self.conv(x).relu().mean((2, 3)))
         return logits * self.factor
 
 
 class RefusedNet(nn.Module):
-    """It cannot run: its classifier takes another number of features."""
+    """A network that cannot run: its classifier takes another number of features."""
 
     def __init__(self) -> None:
         super().__init__()
         self.classifier = nn.Linear(7, 5)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Fail at the classifier.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Shape (batch, 3, height, width).
+
+        Returns
+        -------
+        torch.Tensor
+            Never.
+        """
         answer: Tensor = self.classifier(x.mean((2, 3)))
         return answer
 
 
 def small_onnx(factor: float = 1.0, *, pool: str = "GlobalAveragePool") -> bytes:
-    """A convolution, a rectifier and a pooling with dynamic batch; its output is ``logits``."""
+    """Make an ONNX model of a convolution, a rectifier and a pooling with dynamic batch; its output is ``logits``.
+
+    Parameters
+    ----------
+    factor : float
+        Scales the output; NaN spoils it.
+    pool : str
+        Operator of the pooling; an unknown one makes a model that is refused.
+
+    Returns
+    -------
+    bytes
+        The serialised model.
+    """
     rng = np.random.default_rng(0)
     weights = {
         "w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),

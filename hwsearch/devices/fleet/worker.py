@@ -179,7 +179,7 @@ def main(build: Builder | None = None) -> int:
 
 
 def _end_with_parent() -> None:
-    """Standard input is a pipe that says nothing more: it ends when the other side does, however that happens."""
+    """End when standard input does: it is a pipe that says nothing more, and ends with the other side however that happens."""
     with contextlib.suppress(OSError):
         while os.read(sys.stdin.fileno(), 4096):
             continue

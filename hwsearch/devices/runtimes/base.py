@@ -197,7 +197,7 @@ class Runtime(Protocol):
     form: ClassVar[Form]
 
     def __init__(self, device: Device) -> None:
-        """Raises `DeviceError` for settings it does not know or cannot meet, `ProviderError` for a missing provider."""
+        """See the class."""
         ...
 
     def facts(self) -> JsonObject:

@@ -285,6 +285,6 @@ class _Part:
         self._inputs.write_text(json.dumps(described))
 
     def ask(self, runs: int, *, loading: bool = False) -> JsonObject:
-        """The valid answer to so many runs of this model."""
+        """Get the valid answer to so many runs of this model."""
         values = {"model": self._model, "inputs": self._inputs, "runs": runs}
         return self._runtime.measure(values, runs, loading=loading)

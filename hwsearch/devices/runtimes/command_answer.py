@@ -246,7 +246,7 @@ def _is_count(value: object) -> bool:
 
 
 def _difference(was: object, now: object) -> str:
-    """The first fact in which two answers differ."""
+    """Name the first fact in which two answers differ."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in [*was, *(k for k in now if k not in was)]:
             if was.get(key) != now.get(key):

@@ -38,6 +38,7 @@ class TableInterpolator:
         return np.concatenate([np.array(h, dtype=np.float64).reshape(len(rows), -1) for h in hot], axis=1)
 
     def __call__(self, row: tuple[Any, ...]) -> float:
+        """Predict the latency of an architecture, ms; `row` is a `row_key`."""
         value = float(self._predictor.predict(self._encode([row]))[0])
         if not value > 0:
             raise MeasurementError(f"the table's interpolator gives {value:g} ms for an architecture.")

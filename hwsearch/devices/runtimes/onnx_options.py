@@ -165,5 +165,5 @@ def session_options(device: Device, options: OnnxOptions, *, strict: bool) -> or
 
 
 def _text(value: object) -> str:
-    """A setting as onnxruntime takes it: all are texts, true and false are 1 and 0."""
+    """Write a setting as onnxruntime takes it: all are texts, true and false are 1 and 0."""
     return str(int(value)) if isinstance(value, bool) else str(value)

@@ -140,7 +140,7 @@ class OnnxRuntime(Runtime):
         return session
 
     def _converted(self, model: bytes) -> bytes:
-        """The model in the device's precision."""
+        """Convert the model to the device's precision."""
         if self.device.precision == "fp32":
             return model
         import onnx
@@ -279,7 +279,7 @@ class OnnxRuntime(Runtime):
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of what onnxruntime says, without its codes."""
+    """Take the first sentence of what onnxruntime says, without its codes."""
     text = " ".join(str(error).split()) or type(error).__name__
     if text.startswith("[ONNXRuntimeError]"):
         text = text.split(" : ", 3)[-1]

@@ -22,6 +22,7 @@ from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
+from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import DeviceError, MeasurementError, nearest
 
 #: what `device.options` may hold, with defaults
@@ -72,13 +73,11 @@ class SimulatedRuntime(Runtime):
         self.device = device
         self.options = _options(device)
         self._folder, self._name, self._table = _place(device, str(self.options["table"]))
-        try:
+        with translated_table_errors(DeviceError, f"device {device.name!r} stands on a table that cannot be used: "):
             self._facts = latency_tables.table_facts(self._name, self._table, self._folder)
             self._about = latency_tables.show(self._name, self._folder)
             self._space = latency_tables.load_space(self._facts["space"], self._folder)
             frame = latency_tables.load(self._name, self._table, self._folder)
-        except latency_tables.TableError as error:
-            raise DeviceError(f"device {device.name!r} stands on a table that cannot be used: {error}") from error
         batch = self._about.get("batch", 1)
         if device.batch not in (1, batch):
             raise DeviceError(
@@ -142,14 +141,10 @@ class SimulatedRuntime(Runtime):
         MeasurementError
             For what is not in the table and may not be interpolated.
         """
-        try:
+        what = f"device {self.device.name!r} stands on table {self._name}/{self._table}, which is of another space"
+        hint = "Take a table of this supernet's space; 'hwsearch tables list' shows them."
+        with translated_table_errors(DeviceError, f"{what} than the supernet: ", hint=hint):
             row = self._space.genes_of(genes)
-        except latency_tables.TableError as error:
-            raise DeviceError(
-                f"device {self.device.name!r} stands on table {self._name}/{self._table}, which is of another space "
-                f"than the supernet: {error}",
-                hint="Take a table of this supernet's space; 'hwsearch tables list' shows them.",
-            ) from error
         if row in self._known:
             return self._known[row], False
         if self._fit is None:
@@ -171,7 +166,7 @@ class SimulatedRuntime(Runtime):
         return {"simulated": 1}
 
     def next_run(self, arch: str) -> int:
-        """Number the runs of an architecture.
+        """Return the number of an architecture's next run.
 
         Parameters
         ----------

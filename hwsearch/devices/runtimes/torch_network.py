@@ -114,6 +114,7 @@ class TorchPart:
         self._call: Callable[..., Any] = compile_isolated(self.net) if compiled else self.net
 
     def __call__(self) -> Any:
+        """Run the network once."""
         return self._call(*self._inputs)
 
     def check(self) -> None:
@@ -281,7 +282,7 @@ def _inputs(model: Model, batch: int, dtype: torch.dtype, place: str) -> tuple[T
 
 
 def _tensors(answer: Any, name: str = "0") -> Iterator[tuple[str, Tensor]]:
-    """The tensors in what a network returns, with names: numbers of a tuple, keys of a mapping."""
+    """Yield the tensors in what a network returns, with names: numbers of a tuple, keys of a mapping."""
     if isinstance(answer, Tensor):
         yield name, answer
     elif isinstance(answer, Mapping):

@@ -146,7 +146,7 @@ def combine(
 
 
 def _shifts(y: FloatArray) -> FloatArray:
-    """(processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
+    """Return (processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
 
     y : (processes, candidates) logarithms, NaN where a process lacks a candidate. A process of one or two candidates tells
     nothing of what is common to them, and is taken as it is: its shift would be their own deviation.

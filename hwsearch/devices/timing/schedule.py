@@ -226,7 +226,7 @@ def _attempt(c: _Candidate, call: Callable[[], Any], references: list[_Candidate
 
 
 def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
-    """Samples of all but the last `n_references`, which are loads of the reference."""
+    """Make samples of all but the last `n_references`, which are loads of the reference."""
     n = len(everyone) - n_references
     blocks = sorted(
         (place, i, load, float(np.median(times)))
