@@ -39,24 +39,25 @@ from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.devices import (
     Calibration,
     Device,
-    Protocol,
     Sample,
     Timing,
+    TimingProtocol,
     Workload,
     calibrate,
     combine,
     create_runtime,
 )
-from hwsearch.devices.fleet.worker import pack, run_job
-from hwsearch.devices.timing.estimate import unsettled
+from hwsearch.devices.fleet.isolation import run_job
+from hwsearch.devices.fleet.jobs import pack_workload
+from hwsearch.devices.timing.estimate import not_converged
 from hwsearch.exporters import lower
 from hwsearch.reporting.style import new_figure, save, style
 from hwsearch.supernets import catalogue
 
 DEVICE = Device("bench")
 #: that of a campaign's final measurements
-PROTOCOL = Protocol(processes=(4, 8), half_width=0.0075)
-QUICK_PROTOCOL = replace(PROTOCOL, processes=(2, 3))
+PROTOCOL = TimingProtocol(processes=(4, 8), half_width=0.0075)
+QUICK_PROTOCOL = PROTOCOL.model_copy(update={"processes": (2, 3)})
 QUICK_SUBNETS = 16
 BUSY = "import numpy as np\na = np.random.rand(1500, 1500)\nwhile True: a = (a + a.T) * .5"
 
@@ -79,27 +80,31 @@ class Bench:
         return replace(Workload.of(bytes(model), shape), arch_id=arch.id)
 
     def process(
-        self, works: Sequence[Workload], protocol: Protocol, seed: int, tick: Callable[[float], None] | None = None
+        self,
+        works: Sequence[Workload],
+        protocol: TimingProtocol,
+        seed: int,
+        tick: Callable[[float], None] | None = None,
     ) -> list[Sample]:
         """What one measuring process finds."""
         files: dict[str, bytes] = {}
-        entries = [pack(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
+        entries = [pack_workload(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
         spec = {
             "do": "measure",
             "form": "onnx",
             "device": asdict(DEVICE),
-            "protocol": asdict(protocol),
+            "protocol": protocol.model_dump(mode="json"),
             "seed": [seed],
             "metrics": [],
             "workloads": entries,
-            "reference": pack(self.reference, len(entries), files),
+            "reference": pack_workload(self.reference, len(entries), files),
         }
         return [Sample.from_dict(r["sample"]) for r in run_job(spec, files, 900, tick=tick)["rows"]]
 
     def job(
         self,
         works: Sequence[Workload],
-        protocol: Protocol,
+        protocol: TimingProtocol,
         calibration: Calibration | None,
         seed: int,
         tick: Callable[[float], None] = lambda share: None,
@@ -115,17 +120,22 @@ class Bench:
             by_place = dict(zip(open_, samples, strict=True))
             found.append([by_place.get(i) for i in range(len(works))])
             if k + 1 >= fewest:
-                open_ = unsettled(combine(found, protocol, calibration), protocol)
+                open_ = not_converged(combine(found, protocol, calibration), protocol)
                 if not open_:
                     break
         return combine(found, protocol, calibration)
 
     def calibration(self, seed: int) -> Calibration:
-        short = replace(PROTOCOL, visits=4)
+        short = PROTOCOL.model_copy(update={"visits": 4})
         return calibrate([self.process(self.probes, short, 1000 * seed + k) for k in range(PROTOCOL.calibrate)])
 
     def campaign(
-        self, works: Sequence[Workload], protocol: Protocol, calibration: Calibration, seed: int, stressed: bool = False
+        self,
+        works: Sequence[Workload],
+        protocol: TimingProtocol,
+        calibration: Calibration,
+        seed: int,
+        stressed: bool = False,
     ) -> list[Timing]:
         """Timings of all works, in groups as a campaign makes them; under load in the second half, if `stressed`."""
         found: list[Timing] = []
@@ -190,7 +200,7 @@ def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict
     ours: dict[int, dict[str, list[float]]] = {}
     trials = 1 if quick else 2
     for level in levels:
-        protocol = replace(final, processes=(level, level))
+        protocol = final.model_copy(update={"processes": (level, level)})
         ours[level] = {"seconds": [], "error": [], "rank": []}
         for trial in range(trials):
             found, began = [], time.monotonic()

@@ -23,11 +23,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.frame import Benchmark, Result, Run
-from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
+from hwsearch.devices import Calibration, Device, TimingProtocol, Workload, create_runtime, measure_group
+from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
-from hwsearch.devices.timing.covering import FITTED, choose, count, covering, uncovered
-from hwsearch.devices.timing.operator_profile import measure as measure_operators
-from hwsearch.devices.timing.operator_sums import agreement, sums
+from hwsearch.devices.timing.covering import choose, covering_set, uncovered
+from hwsearch.devices.timing.operator_profile import profile_operators
+from hwsearch.devices.timing.operator_sums import FITTED, agreement, sums
 from hwsearch.exporters import lower
 from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
@@ -53,14 +54,14 @@ class Space:
 
     def counts(self, archs: list[Architecture]) -> dict[str, dict[str, int]]:
         """Signatures of each architecture by id."""
-        return {a.id: {s.id: n for s, n in count(self.runtime, self.work(a)).items()} for a in archs}
+        return {a.id: {s.id: n for s, n in count_signatures(self.runtime, self.work(a)).items()} for a in archs}
 
     def balanced(self, n: int, seed: int) -> list[Architecture]:
         return self.net.space.sample_balanced(n, np.random.default_rng(seed), self.net.macs_array)
 
     def wholes(self, archs: list[Architecture], reference: Architecture, seed: int) -> np.ndarray:
         """(n,) latencies in ms, in groups drawn at random, all on the first one's calibration."""
-        rng, protocol = np.random.default_rng(seed), Protocol()
+        rng, protocol = np.random.default_rng(seed), TimingProtocol()
         found, scale = np.empty(len(archs)), None
         load = lambda arch: partial(self.runtime.load, self.work(arch))  # noqa: E731
         order = rng.permutation(len(archs))
@@ -80,7 +81,7 @@ def averaged(x: np.ndarray, whole: np.ndarray) -> dict:
 def measured(quick: bool, say: Callable[[str], None]) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     """(figures, wholes, milliseconds by kind)."""
     space, rng, began = Space(), np.random.default_rng(0), time.monotonic()
-    covers = covering(space.net.space, rng, limit=40 if quick else 200)
+    covers = covering_set(space.net.space, rng, limit=40 if quick else 200)
     inside = space.counts(covers)
     table = {s for found in inside.values() for s in found}
     say(f"{len(table)} signatures in {len(covers)} covering architectures")
@@ -97,7 +98,7 @@ def measured(quick: bool, say: Callable[[str], None]) -> tuple[dict, pd.DataFram
     asked = table.union(*outside.values())
     chosen = choose(inside | outside, asked, times=1 if quick else 2)
     started = time.monotonic()
-    session = measure_operators(
+    session = profile_operators(
         space.runtime,
         [partial(space.work, by_id[i]) for i in chosen],
         partial(space.work, reference),

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from hwsearch.devices import (
     Device,
-    Protocol,
+    TimingProtocol,
     Workload,
     create_runtime,
     fingerprint,
@@ -19,9 +19,8 @@ from hwsearch.devices import (
     runtime_names,
 )
 from hwsearch.devices.host import usable_cores
-from hwsearch.devices.runtimes.onnxruntime import provider_name
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
-from hwsearch.testing.runtimes import small_onnx
+from hwsearch.testing.small_workloads import small_onnx
 
 SHAPE = (3, 8, 8)
 
@@ -67,26 +66,11 @@ def test_measures_a_real_model(model):
         return runtime.load(Workload.of(model, SHAPE))
 
     timings = measure_group(
-        [load] * 2, load, Protocol(processes=(1, 1), visits=3, block_ms=0.2), np.random.default_rng(0)
+        [load] * 2, load, TimingProtocol(processes=(1, 1), visits=3, block_ms=0.2), np.random.default_rng(0)
     )
     for t in timings:
         assert t.failure is None and 0 < t.low <= t.value <= t.high
         assert len(t.loads) == 2 and len(t.raw) == 6
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        ({"threads": usable_cores() + 1}, "threads"),
-        ({"precision": "int4"}, "int4"),
-        ({"options": {"spining": True}}, "spinning"),
-        ({"options": {"optimization": "alll"}}, "'all'"),
-        ({"runtime": "onnxruntim"}, "onnxruntime"),
-    ],
-)
-def test_settings_that_cannot_be_met(change, text):
-    with pytest.raises(DeviceError, match=text):
-        create_runtime(dataclasses.replace(Device("d"), **change))
 
 
 def test_a_file_that_is_no_model():
@@ -107,14 +91,6 @@ def test_fingerprint_changes_with_everything_but_the_name():
 # ---------------------------------------------------------------------- providers
 AZURE = "AzureExecutionProvider"  # calls models elsewhere; no node is its, so all of them fall back
 azure = pytest.mark.skipif(AZURE not in onnxruntime.get_available_providers(), reason=f"no {AZURE} here")
-
-
-def test_short_names_of_providers():
-    assert provider_name("cuda") == provider_name("CUDAExecutionProvider") == "CUDAExecutionProvider"
-    assert create_runtime(Device("d", provider="cpu")).facts()["provider"] == "CPUExecutionProvider"
-    for full in onnxruntime.get_all_providers():
-        assert provider_name(full.removesuffix("ExecutionProvider").lower()) == provider_name(full) == full
-    assert provider_name("directml") == "DmlExecutionProvider" and provider_name("hexagon") == "hexagon"
 
 
 @azure
@@ -151,22 +127,6 @@ def test_fallback_of_some_nodes_is_told_from_the_profile(monkeypatch, model):
 
 
 # ---------------------------------------------------------------------- settings
-def test_settings_reach_the_session():
-    options = {
-        "optimization": "extended",
-        "spinning": True,
-        "parallel": True,
-        "inter_op_threads": 2,
-        "arena": False,
-        "session.set_denormal_as_zero": True,
-        "session.dynamic_block_base": 4,
-    }
-    made = create_runtime(Device("d", options=options))._options()
-    assert (made.intra_op_num_threads, made.inter_op_num_threads) == (1, 2)
-    assert made.execution_mode == onnxruntime.ExecutionMode.ORT_PARALLEL and not made.enable_cpu_mem_arena
-    assert made.graph_optimization_level == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    entries = {k: made.get_session_config_entry(k) for k in ("session.intra_op.allow_spinning", *list(options)[-2:])}
-    assert list(entries.values()) == ["1", "1", "4"]
 
 
 def test_options_of_a_provider_reach_the_provider(monkeypatch, model):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save
 
-from hwsearch.devices import Device, Workload
-from hwsearch.devices.operators import Node, Signature, kernels, optimised_nodes, profile, signatures
+from hwsearch.devices import Device, Workload, profiler
+from hwsearch.devices.operators import Signature
+from hwsearch.devices.profiler import Node, count_signatures, kernels, optimised_nodes, profile, signatures
+from hwsearch.devices.runtimes.base import Model
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.errors import MeasurementError
 from hwsearch.exporters import lower
@@ -122,3 +124,10 @@ def test_nodes_that_share_a_name_are_an_error(names, tmp_path):
     save(conv_relu(1, names), str(tmp_path / "m.onnx"))
     with pytest.raises(MeasurementError, match="2 nodes of the optimised model are named"):
         optimised_nodes(tmp_path / "m.onnx")
+
+
+def test_a_part_that_runs_several_times_counts_as_often(monkeypatch):
+    signature = Signature("Mul", "CPU", "fp32", (), (), {})
+    monkeypatch.setattr(profiler, "signatures", lambda runtime, model: {signature: 2})
+    work = Workload((Model(()), Model((), runs=5)))
+    assert count_signatures(None, work) == {signature: 12}

@@ -15,7 +15,7 @@ from hwsearch.devices.host import usable_cores
 from hwsearch.devices.runtimes.cuda import CudaRuntime
 from hwsearch.testing import RuntimeConformance
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "command_onnxruntime.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "command_onnxruntime.py"
 
 
 class TestOnnxRuntime(RuntimeConformance):

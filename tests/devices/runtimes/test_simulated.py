@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import latency_tables
-from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
+from hwsearch.devices import Calibration, Device, TimingProtocol, Workload, create_runtime, measure_group
 from hwsearch.devices.runtimes.simulated import SimulatedRuntime
 from hwsearch.errors import DeviceError, MeasurementError
 from latency_tables import Gene, TableSpace
@@ -93,7 +93,7 @@ def test_the_protocol_takes_drift_and_noise_out_again(folder):
     timings = measure_group(
         loads,
         lambda: runtime.load(work(a=2, b=1)),
-        Protocol(),
+        TimingProtocol(),
         np.random.default_rng(0),
         calibration=Calibration((5.0,)),
     )

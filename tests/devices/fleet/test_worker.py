@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,17 +13,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import psutil
 import pytest
 from onnx import TensorProto, helper
 
-from hwsearch.devices import Device, Protocol, Sample, Workload
+from hwsearch.devices import Device, Sample, TimingProtocol, Workload
 from hwsearch.devices.fleet import worker
-from hwsearch.devices.fleet.worker import WorkerError, check_answer, pack, protocol_of, run_job, unpack
-from hwsearch.errors import DeviceError, MeasurementError, ProviderError
+from hwsearch.devices.fleet.isolation import run_job
+from hwsearch.devices.fleet.jobs import pack_workload
+from hwsearch.errors import MeasurementError
 from hwsearch.tasks.inputs import Input
 
-QUICK = Protocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
+QUICK = TimingProtocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
 
 
 def model(width: int = 4) -> bytes:
@@ -40,12 +39,12 @@ def job(**changes: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
     """A job of two models and a reference on onnxruntime."""
     files: dict[str, bytes] = {}
     works = [Workload.of(model(4), [Input("x", (4,))]) for _ in range(3)]
-    entries = [pack(w, i, files) | {"arch_id": f"a{i}"} for i, w in enumerate(works)]
+    entries = [pack_workload(w, i, files) | {"arch_id": f"a{i}"} for i, w in enumerate(works)]
     spec = {
         "do": "measure",
         "form": "onnx",
         "device": asdict(Device("here")),
-        "protocol": asdict(QUICK),
+        "protocol": QUICK.model_dump(mode="json"),
         "seed": [0, 1],
         "metrics": [],
         "workloads": entries[:2],
@@ -77,31 +76,11 @@ def test_it_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
 
 
-def test_what_is_packed_is_unpacked() -> None:
-    files: dict[str, bytes] = {}
-    inputs = (Input("ids", (5,), 7, 1, ("tokens",), 1), Input("mask", (2, 3), batch_axis=None))
-    work = Workload.of(b"model", inputs)
-    entry = json.loads(json.dumps(pack(work, 3, files)))
-    assert unpack(entry, files) == work
-    assert protocol_of(json.loads(json.dumps(asdict(QUICK)))) == QUICK
-
-
 def test_a_model_that_is_refused_does_not_spoil_the_others() -> None:
     spec, files = job()
     files[spec["workloads"][0]["parts"][0]["file"]] = b"not a model"
     first, second = run_job(spec, files, 60)["rows"]
     assert "cannot load the model" in first["sample"]["failure"] and second["sample"]["quiet"] > 0
-
-
-def test_typed_errors_of_the_device_come_through() -> None:
-    spec, files = job(device=asdict(Device("gone", provider="NopeExecutionProvider")))
-    with pytest.raises(ProviderError, match="NopeExecutionProvider") as caught:
-        run_job(spec, files, 60)
-    assert not isinstance(caught.value, WorkerError) and caught.value.hint
-    spec, files = job()
-    files[spec["reference"]["parts"][0]["file"]] = b"not a model"
-    with pytest.raises(DeviceError, match="cannot load"):
-        run_job(spec, files, 60)
 
 
 def test_facts_and_check_of_a_device() -> None:
@@ -110,87 +89,15 @@ def test_facts_and_check_of_a_device() -> None:
     assert sum(run_job({**spec, "do": "verify"}, files, 60)["counts"].values()) >= 1
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("sys.stderr.write('the board is on fire'); os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV.*on fire"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL, as the system does when memory runs out"),
-        ("sys.exit(3)", "exit code 3"),
-        ("pass", "without an answer"),
-        ("print('answer {')", "no JSON"),
-        ("print('answer []')", "no object"),
-    ],
-)
-def test_a_process_that_fails_is_an_error_that_says_how(tmp_path, monkeypatch, body: str, said: str) -> None:
-    spec, files = job()
-    with pytest.raises(WorkerError, match=said):
-        run_job(spec, files, 60, module=program(tmp_path, monkeypatch, body))
-
-
-def test_one_that_hangs_is_killed_with_all_it_started(tmp_path, monkeypatch) -> None:
-    body = f"""
-    import subprocess
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    pathlib.Path({str(tmp_path)!r}, "pids").write_text(f"{{os.getpid()}} {{child.pid}}")
-    time.sleep(600)
-    """
-    spec, files = job()
-    with pytest.raises(WorkerError, match="did not end within 3 s and was killed"):
-        run_job(spec, files, 3, module=program(tmp_path, monkeypatch, body))
-    for pid in map(int, (tmp_path / "pids").read_text().split()):
-        until = time.monotonic() + 10
-        while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-            assert time.monotonic() < until, f"process {pid} still runs"
-            time.sleep(0.05)
-
-
 def test_it_does_not_outlive_its_parent(tmp_path: Path) -> None:
     read, write = os.pipe()
-    code = "import threading, time; from hwsearch.devices import worker; worker._end_with_parent()"
+    code = "import threading, time; from hwsearch.devices.fleet import worker; worker._end_with_parent()"
     process = subprocess.Popen([sys.executable, "-c", code], stdin=read, start_new_session=True)
     os.close(read)
     time.sleep(0.3)
     assert process.poll() is None
     os.close(write)
     assert process.wait(timeout=30) != 0
-
-
-def good() -> tuple[dict[str, Any], dict[str, Any]]:
-    spec, _ = job()
-    times = {k: [1.0, 1.1] for k in ("ratio", "raw", "minima", "runs")}
-    sample = {**times, "reference": 1.0, "reference_error": 0.01, "quiet": 0.9, "throttled": 0, "failure": None}
-    rows = [{"arch_id": e["arch_id"], "sample": dict(sample)} for e in spec["workloads"]]
-    return spec, {"rows": rows, "load": [0, 0], "started_at": "x", "ended_at": "y"}
-
-
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [
-        *(("quiet", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0)),
-        ("ratio", [0.1, float("nan")]),
-        ("runs", []),
-        ("throttled", 0.5),
-        ("unknown", 1),
-    ],
-)
-def test_nonsense_in_a_row_is_not_believed(place: str, value: object) -> None:
-    spec, answer = good()
-    assert check_answer(spec, answer) is answer
-    answer["rows"][1]["sample"][place] = value
-    with pytest.raises(WorkerError, match="no sample"):
-        check_answer(spec, answer)
-    for change in ({"arch_id": "another"}, {"metrics": {"peak_memory_mib": float("nan")}}, {"sample": None}):
-        spec, answer = good()
-        answer["rows"][1] |= change
-        with pytest.raises(WorkerError):
-            check_answer(spec, answer)
-
-
-@pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"rows": [1]}])
-def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> None:
-    spec, answer = good()
-    with pytest.raises(WorkerError):
-        check_answer(spec, answer | change)
 
 
 class Counting:
@@ -222,7 +129,7 @@ class Counting:
 def test_values_metrics_and_failures_of_known_sessions() -> None:
     runtime = Counting()
     works = [Workload((), str(ms), {"ms": ms}) for ms in (1.0, -1.0, 3.0)]
-    answer = worker.measure(
+    answer = worker.measure_workloads(
         runtime,  # type: ignore[arg-type]
         [lambda w=w: w for w in works],  # type: ignore[misc]
         ["a", "b", "c"],
@@ -240,11 +147,11 @@ def test_values_metrics_and_failures_of_known_sessions() -> None:
 
 def test_what_a_library_prints_is_no_answer(tmp_path, monkeypatch) -> None:
     body = """
-    from hwsearch.devices import worker
+    from hwsearch.devices.fleet import worker
     def do(*_):
         os.write(1, b"answer []")
         return {"facts": {}}
-    worker.do = do
+    worker.perform_job = do
     worker.main()
     """
     spec, files = job(do="facts")

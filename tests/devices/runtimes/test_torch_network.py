@@ -1,3 +1,5 @@
+"""Networks of torch modules on a device."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,8 +8,7 @@ import torch
 from torch import nn
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
-from hwsearch.devices.host import usable_cores
-from hwsearch.devices.runtimes.torch_cpu import Part, compile_alone, using_threads
+from hwsearch.devices.runtimes.torch_network import compile_isolated, intra_op_threads
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.tasks.inputs import Input, image
 
@@ -36,18 +37,9 @@ def work(*modules, inputs=None):
     return Workload(tuple(Model(inputs or image(SHAPE), module=m, runs=r) for m, r in modules))
 
 
-def test_what_holds_while_a_network_runs():
-    net = Watch().train()
-    device = Device("d", "torch-cpu", threads=min(2, usable_cores()), batch=4, precision="bf16")
-    create_runtime(device).load(work((net, 1))).time(2)
-    expected = (device.threads, True, False, torch.bfloat16, (4, *SHAPE))
-    assert len(net.seen) == 3 and set(net.seen) == {expected}
-    assert net.training and net.weight.dtype == torch.float32
-
-
 def test_threads_are_given_back_after_an_error():
     before = torch.get_num_threads()
-    with pytest.raises(KeyError), using_threads(before + 1):
+    with pytest.raises(KeyError), intra_op_threads(before + 1):
         raise KeyError
     assert torch.get_num_threads() == before
 
@@ -90,18 +82,6 @@ def test_operators_are_counted_by_place():
     assert create_runtime(Device("d", "torch-cpu")).verify(work((net, 1), (net, 5))) == {"cpu": 4}
 
 
-def test_onnx_alone_is_refused():
-    with pytest.raises(DeviceError, match="was given none"):
-        create_runtime(Device("d", "torch-cpu")).load(Workload((Model(image(SHAPE), b"onnx"),)))
-
-
-def test_a_closed_session_is_not_timed():
-    session = create_runtime(Device("d", "torch-cpu")).load(work((Watch(), 1)))
-    session.close()
-    with pytest.raises(MeasurementError, match="closed"):
-        session.time(1)
-
-
 def test_many_networks_of_one_class_are_each_compiled():
     """Torch compiles a function anew for a few networks, and then runs the others eagerly without a word."""
     compiled = []
@@ -118,25 +98,13 @@ def test_many_networks_of_one_class_are_each_compiled():
         with torch.inference_mode():
             for width in widths:
                 net = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU()).eval()
-                call, x = compile_alone(net), torch.randn(1, *SHAPE)
+                call, x = compile_isolated(net), torch.randn(1, *SHAPE)
                 np.testing.assert_array_equal(call(x), net(x))
                 call(x)
     finally:
         torch.compile = original
         torch._dynamo.reset()
     assert len(compiled) == len(widths)
-
-
-@pytest.mark.slow
-def test_a_compiled_network_agrees_with_the_eager_one():
-    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3)).eval()
-    device = Device("d", "torch-cpu", options={"mode": "compiled"})
-    model = Model(image(SHAPE), module=net)
-    with torch.inference_mode():
-        eager, compiled = (Part(device, model, "cpu", compiled=c)() for c in (False, True))
-    torch.testing.assert_close(compiled, eager, rtol=1e-4, atol=1e-5)
-    session = create_runtime(device).load(Workload((model,)))
-    assert min(session.time(5)) > 0
 
 
 def test_a_network_that_is_no_single_graph_cannot_be_compiled():

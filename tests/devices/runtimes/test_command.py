@@ -12,11 +12,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
-from hwsearch.devices.runtimes.command import same_provider
+from hwsearch.devices.runtimes.command_answer import same_provider
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from hwsearch.tasks.inputs import Input, image
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ONNXRUNTIME = f"{sys.executable} {ROOT / 'examples' / 'command_onnxruntime.py'}"
 ADB = f"{sys.executable} {ROOT / 'examples' / 'command_adb.py'}"
 SHAPE = (3, 8, 8)

@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from hwsearch.devices import Device, Model, Workload, create_runtime
+from hwsearch.devices import gpu as gpu_module
+from hwsearch.devices.gpu import Gpu
 from hwsearch.devices.runtimes import cuda as module
-from hwsearch.devices.runtimes.cuda import CudaRuntime, Gpu
+from hwsearch.devices.runtimes.cuda import CudaRuntime
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from hwsearch.tasks.inputs import image
 
@@ -85,7 +87,7 @@ def test_without_nvidia_ml_py_or_driver_nothing_is_told(monkeypatch, fake_nvml):
     def no_package(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(module, "import_module", no_package)
+    monkeypatch.setattr(gpu_module, "import_module", no_package)
     gpu = Gpu("uuid")
     assert set(gpu.facts().values()) == {None} and set(gpu.state().values()) == {None} and gpu.energy() is None
 
@@ -109,7 +111,7 @@ def test_what_holds_the_clock_down(make, fake_nvml, caplog, mask, words):
     assert session.throttled == set(words) and len(caplog.records) == bool(words)
 
 
-@pytest.mark.parametrize("name", sorted(module.THROTTLES))
+@pytest.mark.parametrize("name", sorted(gpu_module.THROTTLES))
 def test_the_names_are_nvml_s(name, fake_nvml):
     pynvml = pytest.importorskip("pynvml")
     assert getattr(pynvml, name) == getattr(fake_nvml, name)
