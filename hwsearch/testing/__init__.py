@@ -5,6 +5,7 @@ from __future__ import annotations
 from hwsearch.testing.runtimes import RuntimeConformance
 from hwsearch.testing.searchers import SearcherConformance
 from hwsearch.testing.supernets import SupernetConformance
+from hwsearch.testing.tasks import TaskConformance
 from hwsearch.testing.weights import seeded_weights
 
-__all__ = ["RuntimeConformance", "SearcherConformance", "SupernetConformance", "seeded_weights"]
+__all__ = ["RuntimeConformance", "SearcherConformance", "SupernetConformance", "TaskConformance", "seeded_weights"]
