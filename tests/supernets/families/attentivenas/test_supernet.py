@@ -23,7 +23,7 @@ from hwsearch.testing.weights import seeded_weights
 
 #: computed with the authors' classes (github.com/facebookresearch/AttentiveNAS, get_active_subnet) in float64:
 #: weights are `seeded_weights` of their state dict, inputs normal (seed [7, side]), the first six logits kept
-GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "attentivenas.npz")
+GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "attentivenas.npz")
 SIDES = (64, 72)
 
 

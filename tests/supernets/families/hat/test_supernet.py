@@ -56,7 +56,7 @@ CONFIG = HatConfig(
     source_tokens=9,
     target_tokens=7,
 )
-GOLDEN = Path(__file__).parents[1] / "golden" / "hat.npz"
+GOLDEN = Path(__file__).parents[2] / "golden" / "hat.npz"
 INDEXED = ("encoder.ffn", "encoder.heads", "decoder.ffn", "decoder.heads", "decoder.cross_heads", "decoder.memory")
 #: (beam, length penalty, most tokens) of the hypotheses in the golden file
 SEARCHES = ((1, 0.6, 12), (4, 0.6, 12), (5, 1.0, 20), (5, 0.0, 6))
