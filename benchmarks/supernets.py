@@ -178,8 +178,9 @@ def encoder_genes(found: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, int]
 
 @torch.no_grad()
 def bert(subnets: int) -> dict[str, Any]:
-    from tests.supernets import conftest
     from tests.supernets.test_bert import golden_batch
+
+    from tests.supernets import conftest
 
     net, found = conftest.make_small_bert(), conftest._golden("bert")
     batches = [golden_batch(20), golden_batch(7)]

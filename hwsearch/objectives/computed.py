@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SearchError, nearest
-from hwsearch.registry import entry_points
+from hwsearch.errors import SearchError
+from hwsearch.registry import Registry
 
 
 class Costs(Protocol):
@@ -98,6 +98,15 @@ MODEL_SIZE = ComputedMetric(
 )
 
 
+METRICS: Registry[ComputedMetric] = Registry(
+    "hwsearch.objectives",
+    "metric",
+    SearchError,
+    lambda found: isinstance(found, ComputedMetric),
+    "a ComputedMetric",
+)
+
+
 def computed_metrics() -> dict[str, ComputedMetric]:
     """Collect all computed metrics: the built-in ones and those of installed packages.
 
@@ -108,7 +117,7 @@ def computed_metrics() -> dict[str, ComputedMetric]:
 
     Raises
     ------
-    SearchError
+    PluginError
         If an entry point of group ``hwsearch.objectives`` is not a `ComputedMetric`.
 
     Examples
@@ -117,14 +126,7 @@ def computed_metrics() -> dict[str, ComputedMetric]:
     >>> sorted(computed_metrics())[:3]
     ['macs', 'model_size_mib', 'params']
     """
-    found = {m.name: m for m in (MACS, PARAMS, MODEL_SIZE)}
-    for point in entry_points(group="hwsearch.objectives"):
-        if point.name not in found:
-            metric = point.load()
-            if not isinstance(metric, ComputedMetric):
-                raise SearchError(f"entry point {point.value!r} of metric {point.name!r} is not a ComputedMetric.")
-            found[point.name] = metric
-    return found
+    return {name: METRICS.load(name) for name in METRICS.names()}
 
 
 def computed_metric(name: str) -> ComputedMetric:
@@ -151,7 +153,4 @@ def computed_metric(name: str) -> ComputedMetric:
     >>> computed_metric("model_size_mib").unit
     'MiB of fp32 weights'
     """
-    found = computed_metrics()
-    if name not in found:
-        raise SearchError(f"metric {name!r} is neither measured nor computed.", hint=nearest(name, found))
-    return found[name]
+    return METRICS.load(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsearch.registry import entry_points
+from hwsearch.objectives.computed import computed_metrics
 
 #: directions of the metrics the engine knows; others must say theirs
 DIRECTIONS = {
@@ -48,11 +48,7 @@ def known_metrics() -> dict[str, str]:
     dict of str to {"min", "max"}
         Directions by metric.
     """
-    found = dict(DIRECTIONS)
-    for point in entry_points(group="hwsearch.objectives"):
-        if point.name not in found:
-            found[point.name] = str(point.load().direction)
-    return found
+    return {name: metric.direction for name, metric in computed_metrics().items()} | DIRECTIONS
 
 
 def metric_name(name: str) -> str:

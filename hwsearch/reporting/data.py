@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from hwsearch._json import shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.columns import HYPERVOLUME_COLUMNS, RANDOM_COLUMNS, conform_numbers, conform_points
+from hwsearch.reporting.words import ScoreName
 
 FORMAT = "hwsearch-report-1"
+#: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
+DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
 
 
 @dataclass(eq=False)
@@ -88,7 +90,9 @@ class DeviceReport:
         dict
             Frames as ``columns`` and ``rows``; NaN as None.
         """
-        plain = {k: _plain(getattr(self, k)) for k in ("name", "description", "protocol", "noise", "picks", "cross")}
+        plain = {
+            k: shown_as_json(getattr(self, k)) for k in ("name", "description", "protocol", "noise", "picks", "cross")
+        }
         frames = {k: _table(getattr(self, k)) for k in ("points", "front", "hypervolume", "random_points")}
         return plain | frames
 
@@ -138,7 +142,8 @@ class ReportData:
     devices : list of DeviceReport
         One part a device.
     accuracy_protocol : dict
-        How accuracy was measured; ``metric`` (default ``top-1``) names it.
+        How accuracy was measured; ``metric`` (default ``top-1``) names it, ``unit`` and ``label`` (the
+        name on an axis) go with it.
     provenance : dict
         Versions, seeds, commands (shell lines that repeat the campaign), host.
     warnings : list of str
@@ -179,9 +184,10 @@ class ReportData:
     serving_words: str = ""
 
     @property
-    def metric(self) -> str:
-        """Name of the accuracy, as readers know it."""
-        return str(self.accuracy_protocol.get("metric", "top-1"))
+    def metric(self) -> ScoreName:
+        """Name of the task's score, with its unit."""
+        p = self.accuracy_protocol
+        return ScoreName(*(str(p.get(key, other)) for key, other in DEFAULT_SCORE.items()))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the report by values that JSON knows.
@@ -191,7 +197,7 @@ class ReportData:
         dict
             With ``format``, which names the version of the form.
         """
-        data = {k: _plain(v) for k, v in vars(self).items() if k not in ("objectives", "devices")}
+        data = {k: shown_as_json(v) for k, v in vars(self).items() if k not in ("objectives", "devices")}
         data["objectives"] = [_objective_to_dict(o) for o in self.objectives]
         data["devices"] = [d.to_dict() for d in self.devices]
         return {"format": FORMAT} | data
@@ -312,24 +318,9 @@ def _objective_from_dict(data: Mapping[str, Any]) -> Objective:
     return Objective(data["metric"], data.get("direction") or "", data.get("device"), limit, data.get("probability"))
 
 
-def _plain(value: Any) -> Any:
-    """JSON values: NaN and infinities become null, numpy scalars and arrays become Python's."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
     columns = [str(c) for c in frame.columns]
-    rows = [[_plain(v) for v in row] for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
+    rows = [[shown_as_json(v) for v in row] for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
     return {"columns": columns, "rows": rows}
 
 

@@ -28,24 +28,43 @@ _CAPITALS = {
 }
 
 
-#: scores that are numbers of their own, not percentages
-_UNITLESS = {"BLEU"}
+class ScoreName(str):
+    """The name of a task's score, which knows its unit and its label on an axis.
+
+    Parameters
+    ----------
+    name : str
+        The score's name.
+    unit : str
+        What stands behind a value; empty where the score is a number of its own.
+    label : str
+        The name on an axis; empty: the name.
+    """
+
+    unit: str
+    label: str
+
+    def __new__(cls, name: str, unit: str = "%", label: str = "") -> ScoreName:
+        self = super().__new__(cls, name)
+        self.unit, self.label = unit, label or name
+        return self
 
 
 def percent(metric: str) -> str:
-    """Get what stands behind a value of a score: a blank and ``%``, or nothing.
+    """Get what stands behind a value of a score: a blank and its unit, or nothing.
 
     Parameters
     ----------
     metric : str
-        Name of the score, as in ``ReportData.metric``.
+        Name of the score, as in ``ReportData.metric``; ``%`` is the unit of a plain text.
 
     Returns
     -------
     str
         The text to append.
     """
-    return "" if metric in _UNITLESS else " %"
+    unit = metric.unit if isinstance(metric, ScoreName) else "%"
+    return f" {unit}" if unit else ""
 
 
 def axis_label(metric: str) -> str:
@@ -61,9 +80,9 @@ def axis_label(metric: str) -> str:
     str
         The label, with the unit where there is one.
     """
-    if metric in _UNITLESS:
-        return metric
-    return "accuracy (%)" if metric == "accuracy" else f"{metric} accuracy (%)"
+    label = metric.label if isinstance(metric, ScoreName) else metric
+    unit = percent(metric).strip()
+    return f"{label} ({unit})" if unit else label
 
 
 def finite(value: Any) -> bool:
