@@ -27,7 +27,8 @@ from benchmarks.frame import Benchmark, Result, Run
 from benchmarks.search_figures import new_devices, one_objective, summary, two_objectives
 from benchmarks.search_plots import plot, plot_attainment
 from benchmarks.search_runs import OURS, Cell, Record, bests, run_all
-from benchmarks.search_tasks import DATASETS, NB201_DEVICES, OFA_DEVICES, load
+from benchmarks.search_task import DATASETS, NB201_DEVICES, OFA_DEVICES
+from benchmarks.search_tasks import load
 from benchmarks.search_text import CAVEATS, new_device_table, table
 from hwsearch.errors import HwsearchError
 from hwsearch.searchers import find, tactics

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from benchmarks.search_plots import AT, curves
 from benchmarks.search_runs import OURS, Cell, Record
-from benchmarks.search_tasks import Best, FloatArray, IntArray, Task, load
+from benchmarks.search_task import Best, Task
+from benchmarks.search_tasks import load
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.pareto import non_dominated
 
 #: after how many latencies of a new device its front is judged

@@ -24,7 +24,8 @@ import pandas as pd
 
 from benchmarks.frame import Benchmark, Result, Run, curves
 from benchmarks.search_runs import Cell, Record, run_all
-from benchmarks.search_tasks import DATASETS, load
+from benchmarks.search_task import DATASETS
+from benchmarks.search_tasks import load
 
 QUERIES = 500
 #: by data set: runs, those that found the optimum, mean queries of these, and the mean best accuracy after queries

@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.search_figures import NEW_AT
 from benchmarks.search_plots import AT
 from benchmarks.search_runs import KNOWN
-from benchmarks.search_tasks import Best
+from benchmarks.search_task import Best
 
 
 def table(name: str, task: dict[str, dict[str, Any]], facts: dict[str, float], best: Best) -> str:

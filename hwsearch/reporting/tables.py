@@ -147,7 +147,7 @@ def supernet_line(report: ReportData) -> str:
     Returns
     -------
     str
-        For example ``cifar10-mbv3: 3.2 × 10¹¹ subnets, 1 to 10.4 M MACs, 10 classes``.
+        For example ``cifar10-mbv3: 3.2 × 10¹¹ subnets, 1.00 M to 10.4 M MACs, 10 classes``.
     """
     card = report.supernet
     parts = []

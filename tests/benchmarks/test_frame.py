@@ -16,7 +16,17 @@ import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves, plain
 
 #: modules that are parts of the benchmark `search`, and the frame itself
-PARTS = {"frame", "search_figures", "search_plots", "search_runs", "search_tasks", "search_text"}
+PARTS = {
+    "frame",
+    "search_figures",
+    "search_nb201",
+    "search_ofa",
+    "search_plots",
+    "search_runs",
+    "search_task",
+    "search_tasks",
+    "search_text",
+}
 NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 
 

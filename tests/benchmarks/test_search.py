@@ -14,18 +14,11 @@ from scipy.stats import kstest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import search, search_figures, search_plots, search_runs
+from benchmarks.search_nb201 import nb201, nb201_devices
+from benchmarks.search_ofa import _Macs, ofa_accuracy_rows, ofa_space
 from benchmarks.search_runs import Cell, Record, accuracy_at_limit, sources, volumes
-from benchmarks.search_tasks import (
-    Best,
-    Task,
-    _Macs,
-    best_known,
-    load,
-    nb201,
-    nb201_devices,
-    ofa_accuracy_rows,
-    ofa_space,
-)
+from benchmarks.search_task import Best, Task, best_known
+from benchmarks.search_tasks import load
 from hwsearch.spaces import load as load_space
 from hwsearch.spaces.nasbench201 import cell
 
