@@ -110,7 +110,7 @@ Processes = Annotated[tuple[int, int], AfterValidator(_fewest_most)]
 
 
 class ProtocolConfig(_Part):
-    """How long and how exactly to measure; see docs/measuring.md."""
+    """How long and how exactly to measure; see docs/concepts/timing.md."""
 
     processes: Processes = (2, 4)
     loads: int = Field(2, ge=1)
@@ -228,7 +228,7 @@ class ValidateConfig(_Part):
 
 
 class FleetConfig(_Part):
-    """Who measures; see docs/fleet.md.
+    """Who measures; see docs/how-to/fleet.md.
 
     isolation : each job in a fresh process, which may crash or hang without harm
     deadline_s : a job takes at most this long, all its measuring processes together; None: what the protocol's budget

@@ -13,7 +13,7 @@ from hwsearch.devices import Device, create_runtime, runtime_names
 from hwsearch.errors import DeviceError, ProviderError
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "device.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "how-to" / "device.md").read_text(), re.DOTALL)
 #: what a machine may lack without the example being wrong
 ELSEWHERE = ("does not offer", "asks for a CUDA GPU", "no executable", "this process may use")
 

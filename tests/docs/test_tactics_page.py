@@ -15,7 +15,7 @@ from hwsearch import searchers
 from hwsearch.spaces import Architecture
 from hwsearch.testing.searchers import flat_space
 
-PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "tactics.md").read_text(encoding="utf-8")
 
 
 def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
