@@ -14,9 +14,10 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import find_accuracy, find_metric
 from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.errors import CampaignError, PredictorError
+from hwsearch.registry import entry_points
 from hwsearch.reporting.words import number
 from hwsearch.spaces import Architecture
-from predictors import CrossValidatedPredictor, scores
+from predictors import BasePredictor, CrossValidatedPredictor, default_candidates, scores
 from predictors import PredictorError as PredictorRefusal
 from predictors import load as load_predictor
 from predictors import save as save_predictor
@@ -25,6 +26,37 @@ from predictors import save as save_predictor
 def feature_matrix(campaign: Campaign, rows: IntArray) -> FloatArray:
     """Features (n, columns) of rows (n, genes) for the predictors."""
     return campaign.loaded.net.features_array(rows)[0]
+
+
+def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
+    """Return the predictors that cross-validation chooses from, by name.
+
+    Those of `predictors.default_candidates`, then those of installed plug-ins: an entry point of the group
+    ``hwsearch.predictors`` is a function of `positive` and `seed` that returns a fresh, registered predictor.
+
+    Parameters
+    ----------
+    positive : bool
+        Whether all targets are positive, so that their logarithm can be learnt.
+    seed : int
+        The seed of predictors that are random.
+
+    Returns
+    -------
+    dict of str to BasePredictor
+        Unfitted predictors.
+
+    Raises
+    ------
+    PredictorError
+        If a name is taken twice.
+    """
+    found: dict[str, BasePredictor] = dict(default_candidates(positive, seed))
+    for point in entry_points(group="hwsearch.predictors"):
+        if point.name in found:
+            raise PredictorError(f"two predictors are named {point.name!r}: rename the entry point {point.value!r}.")
+        found[point.name] = point.load()(positive, seed)
+    return found
 
 
 @contextmanager
@@ -67,7 +99,8 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
             y = np.array([values[k] for k in ids])
             with _predictor_errors(f"the predictor of {metric}{f' on {device}' if device else ''} cannot be fitted"):
-                predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
+                seed = campaign.config.search.seed
+                predictor = CrossValidatedPredictor(candidates(bool(y.min() > 0), seed), seed=seed).fit(X, y)
                 save_predictor(predictor, predictor_path(campaign, metric, device))
             row = {
                 "metric": metric,
@@ -102,6 +135,8 @@ def predict(
     if not path.exists():
         raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
     X = feature_matrix(campaign, campaign.space.to_array(archs))
+    for point in entry_points(group="hwsearch.predictors"):
+        point.load()  # registers the classes that the file may name
     with _predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
         predictor = load_predictor(path)
         low, high = predictor.predict_interval(X, coverage)
