@@ -1,7 +1,7 @@
 """Write the generated parts of the reference: configuration keys and options of search tactics.
 
-    python docs/generate.py           # writes them
-    python docs/generate.py --check   # exits with 1 if a page is not what would be written
+python docs/generate.py           # writes them
+python docs/generate.py --check   # exits with 1 if a page is not what would be written
 """
 
 from __future__ import annotations

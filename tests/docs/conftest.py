@@ -22,7 +22,7 @@ from .pages import ROOT, blocks, commands
 
 #: what a page's configuration is run with; all that a reader sees beside these keys stays as it is
 SMALL: dict[str, dict[str, Any]] = {
-    "data": {"calibration_images": 60, "validation_images": 80, "test_images": 90, "batch": 60},
+    "data": {"calibration_images": 30, "validation_images": 40, "test_images": 60, "batch": 60},
     "protocol": {
         "processes": [2, 2],
         "loads": 1,
@@ -31,9 +31,9 @@ SMALL: dict[str, dict[str, Any]] = {
         "block_ms": 0.2,
         "block_runs": 2,
     },
-    "profile": {"latency": 14, "accuracy": 10, "random": 3},
-    "search": {"rounds": 1, "per_round": 4, "inner_evaluations": 400},
-    "validate": {"candidates": 5, "processes": [2, 2], "rounds": 0},
+    "profile": {"latency": 10, "accuracy": 9, "random": 2},
+    "search": {"rounds": 1, "per_round": 3, "inner_evaluations": 400},
+    "validate": {"candidates": 4, "processes": [2, 2], "rounds": 0},
     "fleet": {"isolation": False},
 }
 

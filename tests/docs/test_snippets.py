@@ -23,10 +23,10 @@ from .pages import DOCS, ROOT, Block, blocks, commands, pages
 
 ALL = [(page, block) for page in pages() for block in blocks(page)]
 #: languages that are checked here or run elsewhere; anything else is a mistake of the author's
-LANGUAGES = {"python", "toml", "bash", "console", "json"}
+LANGUAGES = {"python", "toml", "bash", "console", "json", "text"}
 #: pages whose Python is run by another test of this folder
-RUN = {"tutorials", "plugins", "concepts"}
-RUN_FILES = {"tactics.md", "supernet.md", "tables.md", "device.md", "README.md"}
+RUN = {"tutorials", "plugins", "concepts", "gallery"}
+RUN_FILES = {"tactics.md", "tables.md", "README.md"}
 #: keys that tell what a TOML block is, where it is no part of a campaign's configuration
 PLUGIN, RECIPE, TABLE = "project", "stage", "genes"
 

@@ -35,7 +35,10 @@ def test_a_phone_through_a_command(run_page: Run) -> None:
 
 def test_compare_tactics(run_page: Run) -> None:
     names = run_page(TUTORIALS / "compare-tactics.md")
-    assert {t: [v.shape for v in r] for t, r in names["runs"].items()} == {"random": [(24, 2)] * 2, "nsga2": [(24, 2)] * 2}
+    assert {t: [v.shape for v in r] for t, r in names["runs"].items()} == {
+        "random": [(24, 2)] * 2,
+        "nsga2": [(24, 2)] * 2,
+    }
     assert np.isfinite(names["surface"]).all() and Path("attainment.png").stat().st_size > 0
 
 
@@ -43,10 +46,13 @@ def test_three_devices(run_page: Run) -> None:
     names = run_page(TUTORIALS / "three-devices.md")
     shares = names["frame"].filter(like="latency_share").to_numpy()
     assert (shares > 0).all()
-    cards = [json.loads(p.read_text()) for p in Path().glob("model.json")]
-    assert cards and cards[0]["sha256"]
+    assert json.loads(Path("model.json").read_text())["sha256"]
+    run_page(DOCS / "gallery" / "index.md", names)
+    assert Path("mine.png").stat().st_size > 0
 
 
 def test_every_tutorial_is_run() -> None:
-    run = {name.replace("_", "-") for name in ("first_front", "own_network", "phone", "compare_tactics", "three_devices")}
+    run = {
+        name.replace("_", "-") for name in ("first_front", "own_network", "phone", "compare_tactics", "three_devices")
+    }
     assert {p.stem for p in TUTORIALS.glob("*.md")} == run | {"index"}
