@@ -6,13 +6,13 @@ STAMP  := $(VENV)/.installed
 # processes that share the tests: one a usable core, at most 8
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -gt 8 ] && n=8; echo $$n)
 
-.PHONY: demo test test-slow test-gpu lint docs clean help
+.PHONY: demo test test-slow test-gpu lint docs mutants clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    find the Pareto-optimal subnets of the embedded supernet on this CPU (minutes)"
 	@echo "make test    run the tests"
-	@echo "make lint    ruff and mypy"
+	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: demo, latency, export, fleet, supernets, accuracy_budget, search"
 
@@ -38,10 +38,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	$(BIN)/mkdocs build --strict
+
+mutants: $(STAMP)
+	$(BIN)/python -m benchmarks.mutants
 
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$* --json

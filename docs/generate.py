@@ -101,7 +101,7 @@ def configuration() -> str:
 def options_table() -> str:
     """The table of tactics, their classes and options."""
     rows = ["| tactic | class | options |", "|---|---|---|"]
-    for name in sorted(searchers.BUILT_IN):
+    for name in sorted(set(searchers.tactics()) - {"default"}):
         cls = searchers.find(name)
         rows.append(f"| `{name}` | `{cls.__module__}.{cls.__name__}` | {', '.join(_options(cls))} |")
     return "\n".join(rows)

@@ -25,6 +25,10 @@ class HwsearchError(Exception):
         return {"error": type(self).__name__, "message": self.message, "hint": self.hint}
 
 
+class PluginError(HwsearchError):
+    """A plug-in's name is taken twice, or what its entry point names cannot be imported or is not of its kind."""
+
+
 class ConfigError(HwsearchError):
     """A configuration file is not readable, has an unknown key, or a value of the wrong kind."""
 

@@ -9,7 +9,6 @@ import torch
 
 from hwsearch.api.inspection import _availability, devices
 from hwsearch.devices import runtime_names
-from hwsearch.devices.runtimes import catalogue as runtimes
 
 
 def rows_of(name):
@@ -31,14 +30,16 @@ def test_a_missing_gpu_is_told_in_one_line():
 
 def test_a_runtime_whose_package_is_missing_does_not_spoil_the_list(monkeypatch, tmp_path):
     (tmp_path / "broken_runtime.py").write_text("import no_such_package\n")
-    (tmp_path / "plain_runtime.py").write_text("class Plain: ...\n")
+    (tmp_path / "plain_runtime.py").write_text("class Plain:\n    form = 'onnx'\n")
     monkeypatch.syspath_prepend(tmp_path)
     points = [
         EntryPoint("broken", "broken_runtime:Broken", "hwsearch.runtimes"),
         EntryPoint("plain", "plain_runtime:Plain", "hwsearch.runtimes"),
+        EntryPoint("onnxruntime", "hwsearch.devices.runtimes.onnxruntime:OnnxRuntime", "hwsearch.runtimes"),
     ]
-    monkeypatch.setattr(runtimes, "entry_points", lambda group: points)
-    assert devices()[0] == {"runtime": "broken", "unavailable": "No module named 'no_such_package'"}
+    monkeypatch.setattr("hwsearch.registry.entry_points", lambda group: points)
+    (broken,) = rows_of("broken")
+    assert "No module named 'no_such_package'" in broken["unavailable"]
     assert rows_of("plain") == [{"runtime": "plain"}] and _availability("plain") == "here"
     assert rows_of("onnxruntime")
     sys.modules.pop("plain_runtime", None)

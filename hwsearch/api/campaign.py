@@ -18,7 +18,7 @@ from hwsearch.campaigns.steps.report import build_report
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError, TrainingError
 from hwsearch.objectives.front import Front
-from hwsearch.training import FinetuneConfig
+from hwsearch.training.finetune import FinetuneConfig
 
 Source = Campaign | Path | str
 

@@ -31,7 +31,7 @@ from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import load_supernet
 from hwsearch.supernets.entry import LoadedSupernet
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 
 if TYPE_CHECKING:
     from hwsearch.campaigns.warm_start import Earlier
@@ -217,7 +217,7 @@ class Campaign:
             limit = int(getattr(c, f"{split}_images"))
             path = getattr(c, split)
             if path:
-                found[split] = entry.read(path, entry.preprocess, limit=limit, classes=classes, vocabulary=vocabulary)
+                found[split] = self.loaded.task.read(path, limit=limit, classes=classes, vocabulary=vocabulary)
             elif split in shipped:
                 found[split] = shipped[split].head(limit)
             else:
@@ -245,7 +245,7 @@ class Campaign:
 
     def example_subject(self, split: str) -> str:
         """What an accuracy depends on besides subnet and weights: the data, their order of classes, their preparation."""
-        prepared = [self.loaded.entry.preprocess.to_dict(), list(self.data[split].classes)]
+        prepared = [self.loaded.task.preprocess.to_dict(), list(self.data[split].classes)]
         how = hashlib.sha256(json.dumps(prepared, sort_keys=True).encode()).hexdigest()[:8]
         return "+".join([*(self.data[s].digest for s in ("calibration", split) if s in self.data), how])
 

@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hwsearch._typing import FloatArray
-from hwsearch.accuracy import Accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import find_accuracy
 from hwsearch.campaigns.view import View
@@ -90,12 +89,12 @@ def resampled_scores(campaign: Campaign, ids: Sequence[str], size: int, rng: np.
     Rubin 1981); where only a standard error is known, normal and independent.
     """
     known = find_accuracy(campaign, "test", "validate")
-    rows = [known[i] for i in ids]
-    if campaign.loaded.entry.score[0] != "top-1" or any(m.record is None for m in rows):
+    rows, task = [known[i] for i in ids], campaign.loaded.task
+    if not task.counts_correct or any(m.record is None for m in rows):
         centre = np.array([float(m.value or 0.0) for m in rows])
         error = np.array([float(m.details["standard_error"]) for m in rows])
         return np.asarray(centre + error * rng.standard_normal((size, len(rows))))
-    correct = np.stack([Accuracy.unpack(m.record or b"", int(m.details["images"])).correct for m in rows], axis=1)
+    correct = np.stack([task.unpack(m.record or b"", int(m.details["images"])).correct for m in rows], axis=1)
     plain = correct.astype(np.float32)
     found = []
     for start in range(0, size, 100):  # weights of 100 draws at a time: images may be many

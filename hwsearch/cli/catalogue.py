@@ -115,9 +115,11 @@ def train(
     with TrainingBar(err) as bar:
         card = hwsearch.train(recipe, data, folder, progress=bar.update)
     if not _emit(card, as_json):
+        score = card["score"]
         for name in ("smallest", "largest"):
+            value, error = card[name][score["field"]], f"±{card[name]['standard_error']} {score['unit']}".rstrip()
             out.print(
-                f"{name}: top-1 {card[name]['top1_percent']} ±{card[name]['standard_error']} %, {card[name]['macs'] / 1e6:.2f} M MACs",
+                f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
                 highlight=False,
             )
 

@@ -96,7 +96,7 @@ class TrainingBar:
                 self.key,
                 completed=status["step"],
                 total=status["steps"],
-                count=f"{status['images_per_s']:.0f} images/s · {loss}",
+                count=f"{status['examples_per_s']:.0f} {status['examples']}/s · {loss}",
             )
         if len(status["history"]) > self.epochs:
             self.epochs = len(status["history"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,30 +10,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hwsearch._json import shown_as_json
+
 out = Console()
 
 
 err = Console(stderr=True)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return [_plain(r) for r in value.to_dict(orient="records")]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
-
-
 def _emit(value: Any, as_json: bool) -> bool:
     """Print as JSON if asked; returns whether it did."""
     if as_json:
-        sys.stdout.write(json.dumps(_plain(value), indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(shown_as_json(value), indent=1, ensure_ascii=False) + "\n")
     return as_json
 
 

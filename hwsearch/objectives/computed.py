@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SearchError, nearest
-from hwsearch.registry import entry_points
+from hwsearch.errors import SearchError
+from hwsearch.registry import Registry
 from hwsearch.supernets.base import Supernet
 
 
@@ -31,20 +31,47 @@ MODEL_SIZE = ComputedMetric(
 )
 
 
+METRICS: Registry[ComputedMetric] = Registry(
+    "hwsearch.objectives",
+    "metric",
+    SearchError,
+    lambda found: isinstance(found, ComputedMetric),
+    "a ComputedMetric",
+)
+
+
 def computed_metrics() -> dict[str, ComputedMetric]:
-    """All computed metrics by name."""
-    found = {m.name: m for m in (MACS, PARAMS, MODEL_SIZE)}
-    for point in entry_points(group="hwsearch.objectives"):
-        if point.name not in found:
-            metric = point.load()
-            if not isinstance(metric, ComputedMetric):
-                raise SearchError(f"entry point {point.value!r} of metric {point.name!r} is not a ComputedMetric.")
-            found[point.name] = metric
-    return found
+    """Return all computed metrics by name.
+
+    Returns
+    -------
+    dict of str to ComputedMetric
+        This package's and those of installed plug-ins.
+    """
+    return {name: METRICS.load(name) for name in METRICS.names()}
 
 
 def computed_metric(name: str) -> ComputedMetric:
-    found = computed_metrics()
-    if name not in found:
-        raise SearchError(f"metric {name!r} is neither measured nor computed.", hint=nearest(name, found))
-    return found[name]
+    """Return the computed metric of a name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``macs``.
+
+    Returns
+    -------
+    ComputedMetric
+        Its unit, direction and function.
+
+    Raises
+    ------
+    SearchError
+        When there is none of that name.
+
+    Examples
+    --------
+    >>> computed_metric("macs").unit
+    'multiply-accumulates'
+    """
+    return METRICS.load(name)

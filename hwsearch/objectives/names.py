@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsearch.registry import entry_points
+from hwsearch.objectives.computed import computed_metrics
 
 #: directions of the metrics the engine knows; others must say theirs
 DIRECTIONS = {
@@ -40,11 +40,7 @@ ALIASES |= {"peak_memory": "peak_memory_mib", "energy": "energy_mj"}
 
 def known_metrics() -> dict[str, str]:
     """Direction by name of every metric: the built-in ones and those of entry points (`hwsearch.objectives`)."""
-    found = dict(DIRECTIONS)
-    for point in entry_points(group="hwsearch.objectives"):
-        if point.name not in found:
-            found[point.name] = str(point.load().direction)
-    return found
+    return {name: metric.direction for name, metric in computed_metrics().items()} | DIRECTIONS
 
 
 def metric_name(name: str) -> str:

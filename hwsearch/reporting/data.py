@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsearch._json import shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
+from hwsearch.reporting.words import ScoreName
 
 FORMAT = "hwsearch-report-1"
+#: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
+DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
 ROLES = ("profile", "search", "random", "validated")
 
 #: columns of `DeviceReport.points` and `.front`, with their kind; the first five must be given
@@ -134,7 +138,9 @@ class DeviceReport:
         return float(self.protocol.get("confidence", 0.9))
 
     def to_dict(self) -> dict[str, Any]:
-        plain = {k: _plain(getattr(self, k)) for k in ("name", "description", "protocol", "noise", "picks", "cross")}
+        plain = {
+            k: shown_as_json(getattr(self, k)) for k in ("name", "description", "protocol", "noise", "picks", "cross")
+        }
         frames = {k: _table(getattr(self, k)) for k in ("points", "front", "hypervolume", "random_points")}
         return plain | frames
 
@@ -152,7 +158,8 @@ class ReportData:
     created : UTC, ISO 8601
     supernet : card with name, subnets (count), macs_range [low, high], classes, licence, training,
         preprocess {mean, std, crop}, side (where subnets have no resolution gene)
-    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it.
+    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it,
+        ``unit`` and ``label`` (the name on an axis) go with it
     provenance : versions, seeds, commands (list of shell lines that repeat the campaign), host
     predictors : dicts with metric, device, model, n_train, n_test, mae (in the metric's unit), mape (percent),
         spearman, kendall, coverage, nominal_coverage (shares)
@@ -177,12 +184,13 @@ class ReportData:
     serving_words: str = ""
 
     @property
-    def metric(self) -> str:
-        """The name of the accuracy, as readers know it."""
-        return str(self.accuracy_protocol.get("metric", "top-1"))
+    def metric(self) -> ScoreName:
+        """The name of the task's score, with its unit."""
+        p = self.accuracy_protocol
+        return ScoreName(*(str(p.get(key, other)) for key, other in DEFAULT_SCORE.items()))
 
     def to_dict(self) -> dict[str, Any]:
-        data = {k: _plain(v) for k, v in vars(self).items() if k not in ("objectives", "devices")}
+        data = {k: shown_as_json(v) for k, v in vars(self).items() if k not in ("objectives", "devices")}
         data["objectives"] = [_objective_to_dict(o) for o in self.objectives]
         data["devices"] = [d.to_dict() for d in self.devices]
         return {"format": FORMAT} | data
@@ -238,24 +246,9 @@ def _objective_from_dict(data: Mapping[str, Any]) -> Objective:
     return Objective(data["metric"], data.get("direction") or "", data.get("device"), limit, data.get("probability"))
 
 
-def _plain(value: Any) -> Any:
-    """JSON values: NaN and infinities become null, numpy scalars and arrays become Python's."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
 def _table(frame: pd.DataFrame) -> dict[str, Any]:
     columns = [str(c) for c in frame.columns]
-    rows = [[_plain(v) for v in row] for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
+    rows = [[shown_as_json(v) for v in row] for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
     return {"columns": columns, "rows": rows}
 
 

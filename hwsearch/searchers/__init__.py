@@ -3,79 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
-from hwsearch.errors import SearchError, nearest
+from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.registry import entry_points
+from hwsearch.registry import Registry
 from hwsearch.searchers.base import Searcher
 from hwsearch.spaces import SearchSpace
 
-__all__ = ["Searcher", "create", "tactics"]
+__all__ = ["TACTICS", "Searcher", "create", "find", "tactics"]
 
-GROUP = "hwsearch.searchers"
-#: other names of tactics
-ALIASES = {"default": "plumb"}
-#: this package's own tactics, for a source tree that is not installed
-BUILT_IN = {
-    "age-moea": "hwsearch.searchers.evolutionary.agemoea:AgeMoeaSearcher",
-    "balanced-random": "hwsearch.searchers.balanced_random:BalancedRandomSearcher",
-    "bananas": "hwsearch.searchers.predicted.bananas:BananasSearcher",
-    "botorch-qnehvi": "hwsearch.searchers.bayesian.botorch_qnehvi:BotorchQnehviSearcher",
-    "brp-nas": "hwsearch.searchers.predicted.brpnas:BrpNasSearcher",
-    "ctaea": "hwsearch.searchers.evolutionary.ctaea:CTaeaSearcher",
-    "guided": "hwsearch.searchers.predicted.guided:GuidedSearcher",
-    "linas": "hwsearch.searchers.predicted.linas:LinasSearcher",
-    "local-search": "hwsearch.searchers.evolutionary.local_search:LocalSearchSearcher",
-    "moead": "hwsearch.searchers.evolutionary.moead:MoeadSearcher",
-    "nsga2": "hwsearch.searchers.evolutionary.nsga2:Nsga2Searcher",
-    "nsga3": "hwsearch.searchers.evolutionary.nsga3:Nsga3Searcher",
-    "optuna-cmaes": "hwsearch.searchers.optuna.cmaes:OptunaCmaesSearcher",
-    "optuna-gp": "hwsearch.searchers.optuna.gp:OptunaGpSearcher",
-    "optuna-nsga2": "hwsearch.searchers.optuna.nsga2:OptunaNsga2Searcher",
-    "optuna-nsga3": "hwsearch.searchers.optuna.nsga3:OptunaNsga3Searcher",
-    "optuna-tpe": "hwsearch.searchers.optuna.tpe:OptunaTpeSearcher",
-    "parego": "hwsearch.searchers.bayesian.parego:ParegoSearcher",
-    "plumb": "hwsearch.searchers.bayesian.plumb:PlumbSearcher",
-    "qnehvi": "hwsearch.searchers.bayesian.qnehvi:QnehviSearcher",
-    "random": "hwsearch.searchers.random:RandomSearcher",
-    "regularised-evolution": "hwsearch.searchers.evolutionary.regularised_evolution:RegularisedEvolutionSearcher",
-    "unsga3": "hwsearch.searchers.evolutionary.unsga3:UNsga3Searcher",
-    "weaknas": "hwsearch.searchers.predicted.weaknas:WeakNasSearcher",
-}
+TACTICS: Registry[type[Searcher]] = Registry(
+    "hwsearch.searchers",
+    "search tactic",
+    SearchError,
+    lambda found: isinstance(found, type) and issubclass(found, Searcher),
+    "a Searcher class",
+)
 
 
 def tactics() -> list[str]:
-    """The names that `create` knows: this package's and those of installed plug-ins."""
-    return sorted({*BUILT_IN, *ALIASES, *(e.name for e in entry_points(group=GROUP))})
+    """Return the names that `create` knows: this package's tactics and those of installed plug-ins.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
+    return TACTICS.names()
 
 
 def find(name: str) -> type[Searcher]:
-    """The class of a tactic; entry points of the group `hwsearch.searchers` first, then the built-in ones.
+    """Return the class of a tactic.
 
-    Raises SearchError for an unknown name and for an entry point that is not a `Searcher`.
+    Parameters
+    ----------
+    name : str
+        One of `tactics`.
+
+    Returns
+    -------
+    type of Searcher
+        Not yet created.
+
+    Raises
+    ------
+    SearchError
+        For an unknown name.
     """
-    for entry in entry_points(group=GROUP):
-        if entry.name != name:
-            continue
-        found = entry.load()
-        if not (isinstance(found, type) and issubclass(found, Searcher)):
-            raise SearchError(f"entry point {name!r} of {GROUP!r} gives {found!r}, which is not a Searcher class.")
-        return found
-    target = BUILT_IN.get(ALIASES.get(name, name))
-    if target is None:
-        raise SearchError(f"there is no search tactic {name!r}.", hint=nearest(name, tactics()))
-    module, _, attribute = target.partition(":")
-    loaded: type[Searcher] = getattr(import_module(module), attribute)
-    return loaded
+    return TACTICS.load(name)
 
 
 def create(
     name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
 ) -> Searcher:
-    """A searcher of tactic `name` ("default" is "plumb"); `options` are those of its class.
+    """Create a searcher of the tactic of that name.
 
-    Raises SearchError for an unknown tactic or option, and for a value that an option does not take.
+    Parameters
+    ----------
+    name : str
+        One of `tactics`; ``default`` is the tactic ``plumb``.
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        Such as ``"max accuracy"``, ``"min latency_ms"``, ``"latency_ms <= 2"``.
+    seed : int, default 0
+        All randomness comes from it.
+    **options
+        Those of the tactic's class.
+
+    Returns
+    -------
+    Searcher
+        Driven by `Searcher.ask` and `Searcher.tell`.
+
+    Raises
+    ------
+    SearchError
+        For an unknown tactic or option, and for a value that an option does not take.
+
+    Examples
+    --------
+    >>> from hwsearch import spaces
+    >>> searcher = create("nsga2", spaces.load("nas-bench-201"), ["max accuracy", "min latency_ms"], seed=1)
+    >>> len(searcher.ask(4))
+    4
     """
     return find(name)(space, objectives, seed, **options)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from hwsearch._json import to_json
 from hwsearch.errors import StoreError
-from hwsearch.store.plain import clean_text, plain
+from hwsearch.store.text import clean_text
 
 
 def utc_now() -> str:
@@ -97,7 +98,9 @@ class Measurement:
         if not isinstance(self.record, (bytes, type(None))):
             raise StoreError(f"{self._what}: record is a {type(self.record).__name__}.", hint="Give bytes.")
         object.__setattr__(self, "repeats", int(self.repeats))
-        object.__setattr__(self, "details", plain(self.details, f"{self._what}: details", nan_to_none=True))
+        object.__setattr__(
+            self, "details", to_json(self.details, f"{self._what}: details", error=StoreError, nan_to_none=True)
+        )
         for name in ("started_at", "ended_at"):
             object.__setattr__(self, name, self._moment(name))
 

@@ -26,11 +26,12 @@ from typing import Any, Literal
 import psutil
 import sqlalchemy as sa
 
+from hwsearch._json import to_json
 from hwsearch.errors import StoreError
 from hwsearch.store import schema
 from hwsearch.store.measurement import Measurement, utc_now
-from hwsearch.store.plain import clean_text, plain
 from hwsearch.store.store import Store
+from hwsearch.store.text import clean_text
 
 #: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
 Status = Literal["queued", "leased", "done", "failed", "split"]
@@ -134,7 +135,7 @@ class Queue:
                 "key": job.key,
                 "kind": job.kind,
                 "device": job.device,
-                "payload": plain(job.payload, f"job {job.key!r}"),
+                "payload": to_json(job.payload, f"job {job.key!r}", error=StoreError),
                 "deadline_s": float(job.deadline_s),
                 "max_attempts": int(job.max_attempts),
                 "status": "queued",

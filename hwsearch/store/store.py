@@ -12,13 +12,14 @@ from typing import Any, Self, TypedDict, Unpack
 import pandas as pd
 import sqlalchemy as sa
 
+from hwsearch._json import to_json
 from hwsearch.errors import StoreError, nearest
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import migrations, schema
 from hwsearch.store.connection import Database
 from hwsearch.store.measurement import Measurement, utc_now
-from hwsearch.store.plain import clean_text, plain
 from hwsearch.store.table import DTYPES, to_frame, write_csv
+from hwsearch.store.text import clean_text
 
 #: texts of one IN clause; databases limit the parameters of a statement
 CHUNK = 5000
@@ -255,7 +256,11 @@ class Store:
 
     def add_device(self, fingerprint: str, name: str, description: Mapping[str, Any]) -> bool:
         """Keep what a device's fingerprint stands for; returns whether it was new (the first wins)."""
-        row = {"fingerprint": fingerprint, "name": name, "description": plain(description, "device", nan_to_none=True)}
+        row = {
+            "fingerprint": fingerprint,
+            "name": name,
+            "description": to_json(description, "device", error=StoreError, nan_to_none=True),
+        }
         table = schema.devices
         with self.database.write() as connection:
             if connection.scalar(sa.select(table.c.name).where(table.c.fingerprint == fingerprint)) is not None:
@@ -272,7 +277,7 @@ class Store:
     # ------------------------------------------------------------------ runs and state
     def begin_run(self, command: str, host: Mapping[str, Any]) -> int:
         """Note that a command starts on a host; returns the run's id."""
-        row = {"command": clean_text(command), "host": plain(host, "host", nan_to_none=True)}
+        row = {"command": clean_text(command), "host": to_json(host, "host", error=StoreError, nan_to_none=True)}
         with self.database.write() as connection:
             done = connection.execute(sa.insert(schema.runs), {**row, "started_at": utc_now(), "status": "running"})
             assert done.inserted_primary_key is not None
@@ -295,7 +300,11 @@ class Store:
     def put_state(self, name: str, document: Mapping[str, Any]) -> int:
         """Keep a JSON document under a name; returns its version, 1 for the first. Older versions stay."""
         table = schema.state
-        row = {"name": name, "document": plain(document, f"state {name!r}"), "written_at": utc_now()}
+        row = {
+            "name": name,
+            "document": to_json(document, f"state {name!r}", error=StoreError),
+            "written_at": utc_now(),
+        }
         with self.database.write() as connection:
             last = connection.scalar(sa.select(sa.func.max(table.c.version)).where(table.c.name == name)) or 0
             connection.execute(sa.insert(table), {**row, "version": last + 1})

@@ -9,8 +9,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from hwsearch.errors import SupernetError, nearest
-from hwsearch.registry import entry_points
+from hwsearch.registry import Registry
 from hwsearch.supernets.entry import LoadedSupernet, SupernetEntry
+
+SUPERNETS: Registry[SupernetEntry] = Registry(
+    "hwsearch.supernets",
+    "supernet",
+    SupernetError,
+    lambda found: isinstance(found, SupernetEntry),
+    "a SupernetEntry",
+)
 
 
 def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) -> LoadedSupernet:
@@ -24,7 +32,7 @@ def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) 
 
 def names() -> list[str]:
     """Names of all supernets that can be loaded, ours and those of installed packages."""
-    return sorted({*_built_in(), *(p.name for p in entry_points(group="hwsearch.supernets"))})
+    return SUPERNETS.names()
 
 
 def entry(name: str) -> SupernetEntry:
@@ -34,16 +42,7 @@ def entry(name: str) -> SupernetEntry:
     """
     if ":" in name:
         return _entry_in_code(name)
-    built_in = _built_in()
-    if name in built_in:
-        return built_in[name]
-    for point in entry_points(group="hwsearch.supernets"):
-        if point.name == name:
-            found = point.load()
-            if not isinstance(found, SupernetEntry):
-                raise SupernetError(f"entry point {point.value!r} of supernet {name!r} is not a SupernetEntry.")
-            return found
-    raise SupernetError(f"there is no supernet {name!r}.", hint=nearest(name, names()))
+    return SUPERNETS.load(name)
 
 
 def _entry_in_code(name: str) -> SupernetEntry:
@@ -69,17 +68,3 @@ def _entry_in_code(name: str) -> SupernetEntry:
             f"supernet {name!r}: {place!r} has no SupernetEntry {attribute!r}.", hint=nearest(attribute, entries)
         )
     return found
-
-
-def _built_in() -> dict[str, SupernetEntry]:
-    from hwsearch.supernets.families import attentivenas, bert, cifar10, ofa, plain, vit
-    from hwsearch.supernets.families.hat import supernet
-
-    entries = (
-        cifar10.ENTRY,
-        *(ofa.W10, ofa.W12, ofa.PROXYLESS, ofa.RESNET50D),
-        *(attentivenas.ATTENTIVENAS, attentivenas.ALPHANET),
-        *(plain.RESNET18, plain.RESNET50, plain.MOBILENET_V2),
-        *(supernet.ENTRY, bert.ENTRY, vit.B16, vit.B16_HALF),
-    )
-    return {e.name: e for e in entries}

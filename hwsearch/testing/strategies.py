@@ -13,6 +13,8 @@ from torch import Tensor
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.base import Task
+from hwsearch.tasks.images import ImageTask
 from hwsearch.testing.weights import seeded_weights
 from hwsearch.training import Strategy
 
@@ -79,6 +81,16 @@ class StrategyConformance:
         """
         return small_supernet()
 
+    def task(self) -> Task:
+        """Make the task of the network; override it together with `supernet` and `batch`.
+
+        Returns
+        -------
+        Task
+            Classification of images by default.
+        """
+        return ImageTask()
+
     def batch(self) -> tuple[Tensor, Tensor]:
         """Make the batch that every test trains on.
 
@@ -95,7 +107,7 @@ class StrategyConformance:
 
     def _step(self, net: Supernet, strategy: Strategy, progress: float = 0.5, seed: int = 0) -> dict[str, float]:
         net.zero_grad(set_to_none=True)
-        return strategy.step(net, *self.batch(), progress, np.random.default_rng(seed))
+        return strategy.step(net, self.task(), *self.batch(), progress, np.random.default_rng(seed))
 
     def test_losses_are_named_finite_numbers(self) -> None:
         """A step returns at least one loss, at any time of the run."""
@@ -127,7 +139,7 @@ class StrategyConformance:
         strategy = self.make()
         self._step(net, strategy)
         once = {n: p.grad.clone() for n, p in net.named_parameters() if p.grad is not None}
-        strategy.step(net, *self.batch(), 0.5, np.random.default_rng(0))
+        strategy.step(net, self.task(), *self.batch(), 0.5, np.random.default_rng(0))
         for name, parameter in net.named_parameters():
             if name in once:
                 assert parameter.grad is not None
@@ -155,7 +167,7 @@ class StrategyConformance:
         net = self.supernet()
         images, labels = self.batch()
         before = images.clone(), labels.clone()
-        self.make().step(net, images, labels, 0.5, np.random.default_rng(0))
+        self.make().step(net, self.task(), images, labels, 0.5, np.random.default_rng(0))
         assert torch.equal(images, before[0]) and torch.equal(labels, before[1])
 
     def test_it_learns(self) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hwsearch.errors import ConfigError, TrainingError, nearest
-from hwsearch.registry import entry_points
-from hwsearch.training import Sandwich, Strategy
+from hwsearch.training import Strategy
+from hwsearch.training.strategies import STRATEGIES
 
 #: random subnets whose accuracy is on the card
 CARD_SUBNETS = 20
@@ -49,13 +49,8 @@ def _keys(data: dict[str, Any], known: set[str], source: str | Path) -> None:
 
 def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
     """A training strategy by name (entry points of group ``hwsearch.strategies``)."""
-    known: dict[str, Any] = {"sandwich": Sandwich}
-    known |= {p.name: p for p in entry_points(group="hwsearch.strategies") if p.name not in known}
-    if name not in known:
-        raise TrainingError(f"there is no training strategy {name!r}.", hint=nearest(name, known))
-    kind = known[name]
-    kind = kind.load() if hasattr(kind, "load") and not isinstance(kind, type) else kind
+    kind = STRATEGIES.load(name)
     try:
-        return kind(**options)  # type: ignore[no-any-return]
+        return kind(**options)
     except TypeError as error:
         raise TrainingError(f"strategy {name!r} does not take these options: {error}.") from error

@@ -15,6 +15,7 @@ from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.loading import parse_config
 from hwsearch.devices.fleet.worker import check_answer
 from hwsearch.spaces import Architecture
+from hwsearch.tasks.images import ImageTask
 
 SMALL = """
 [supernet]
@@ -173,7 +174,7 @@ def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
     def ready(campaign: Campaign, arch: Architecture) -> Architecture:
         return arch
 
-    def scored(arch: Architecture, data, size, *, batch) -> Accuracy:
+    def scored(task: ImageTask, arch: Architecture, data, size, *, batch) -> Accuracy:
         chance = 0.9 - 0.3 * np.exp(-macs(arch) / 4e6)
         places = np.random.default_rng([int(arch.id, 16), len(data)]).permutation(len(data))
         return Accuracy(places < round(chance * len(data)))
@@ -205,5 +206,5 @@ def boards(tmp_path_factory) -> Iterator[Callable[..., Campaign]]:
     place = tmp_path_factory.mktemp("boards")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accuracy, "ready_subnet", ready)
-        patch.setattr(accuracy, "assess", scored)
+        patch.setattr(ImageTask, "evaluate", scored)
         yield make

@@ -17,7 +17,6 @@ import hwsearch
 from hwsearch.accuracy import calibrated_subnet
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.config import ProtocolConfig
-from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded
 from hwsearch.campaigns.loading import load_config, parse_config
 from hwsearch.campaigns.steps.profile import profile_set
@@ -26,6 +25,7 @@ from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.reporting import ReportData
 from hwsearch.store import Store
+from hwsearch.tasks.images import ImageTask
 
 
 def test_the_whole_line_leaves_all_its_files(finished):
@@ -277,9 +277,11 @@ def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, mo
     campaign = Campaign.open(parse_config(data, "test"), folder=tmp_path)
     arch = campaign.space.sample(1, np.random.default_rng(0))[0]
     seen = []
-    assess = accuracy.assess
+    evaluate = ImageTask.evaluate
     monkeypatch.setattr(
-        accuracy, "assess", lambda net, data, *a, **k: seen.append(len(data)) or assess(net, data, *a, **k)
+        ImageTask,
+        "evaluate",
+        lambda task, net, data, *a, **k: seen.append(len(data)) or evaluate(task, net, data, *a, **k),
     )
     measure_accuracy(campaign, [arch], split="screen")
     in_parts = measure_accuracy(campaign, [arch])[arch.id]

@@ -32,19 +32,18 @@ from hwsearch.reporting import ReportData
 from hwsearch.store import Store
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.declared.module import Depth, Width
+from hwsearch.supernets.declared import Depth, Width
 from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.families import attentivenas, bert, ofa, plain, vit
+from hwsearch.supernets.families import attentivenas, bert, hat, ofa, plain, vit
 from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
 from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat import supernet
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.hat import HatConfig, HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.families.plain import BasicBlock, PlainSupernet, ResNet
 from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
 from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.translation.data import TranslationData
@@ -270,7 +269,7 @@ def plain_resnet() -> Supernet:
 PROXYLESS = resized(ofa.PROXYLESS, proxylessnas)
 RESNET50D = resized(ofa.RESNET50D, resnet)
 ALPHANET = resized(attentivenas.ALPHANET, attentive)
-HAT = resized(supernet.ENTRY, transformer)
+HAT = resized(hat.ENTRY, transformer)
 
 FAMILIES = [
     Family(ofa.W10, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
@@ -308,14 +307,14 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     def start(family: Family, change: Callable[[State], None] = lambda state: None) -> Path:
         built_in = catalogue._built_in()
         monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, family.entry.name: family.entry})
-        monkeypatch.setattr("hwsearch.engine.campaign.usable_cores", lambda: 1)
+        monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
         data = family.data(tmp_path)
         net = family.net()
         net.load_state_dict(seeded_weights(net.state_dict()))
         if family.steps:
             part = re.search(r'(?:calibration|validation) = "(.*)"', data)
             assert part is not None
-            teach(net, family.entry.read(part[1], family.entry.preprocess, limit=24), family.steps)
+            teach(net, family.entry.find_task().read(part[1], limit=24), family.steps)
         state = {k: v.detach().clone() for k, v in net.state_dict().items()}
         change(state)
         family.write(state, tmp_path / family.file)
@@ -376,7 +375,8 @@ def test_the_whole_line(family: Family, start: Callable[..., Path], command: Cal
     result = hwsearch.run(config, folder=folder)
     assert result["measured"] >= 2 * 8 + 2 * 2
 
-    kind, unit = family.entry.score
+    task = family.entry.find_task()
+    kind, unit = task.score_name, task.score_unit
     page = (folder / "report.html").read_text()
     assert f"{kind}, test data{' (%)' if unit else ''}" in page
     table = pd.read_csv(folder / "front.csv")
@@ -445,13 +445,13 @@ OWN = """
 from torch import nn
 from hwsearch.images import Preprocess
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared.module import Kernel, Width, elastic
+from hwsearch.supernets.declared import KernelSize, Width, elastic
 
 
 def build():
     layers = [nn.Conv2d(3, 16, 5, 2, 2), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 24, 3, 2, 1), nn.BatchNorm2d(24)]
     net = nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 3))
-    declared = {"0": [Width((0.5, 0.75, 1.0)), Kernel((3, 5))], "3": Width((0.25, 0.5, 1.0))}
+    declared = {"0": [Width((0.5, 0.75, 1.0)), KernelSize((3, 5))], "3": Width((0.25, 0.5, 1.0))}
     return elastic(net, declared, name="mine", resolutions=(24, 32))
 
 

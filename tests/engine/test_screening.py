@@ -11,7 +11,6 @@ from hwsearch import campaigns
 from hwsearch.accuracy import Accuracy
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.frames import archs_of
-from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import MAX_FAILURES, find_accuracy, find_latency
@@ -21,6 +20,7 @@ from hwsearch.campaigns.tactic import check_tactic
 from hwsearch.campaigns.view import views
 from hwsearch.errors import CampaignError, ConfigError, DataError
 from hwsearch.searchers.bayesian.plumb import PlumbSearcher
+from hwsearch.tasks.images import ImageTask
 
 from .conftest import SMALL
 
@@ -121,7 +121,7 @@ def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(accuracy, "assess", interrupting(accuracy.assess))
+        patch.setattr(ImageTask, "evaluate", interrupting(ImageTask.evaluate))
         patch.setattr(PlumbSearcher, "choose", interrupting(PlumbSearcher.choose))
         stops = 0
         while True:

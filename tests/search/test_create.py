@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.metadata import EntryPoint, EntryPoints
+from importlib.metadata import EntryPoint
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hwsearch.searchers as search
-from hwsearch.errors import HwsearchError, LimitError, SearchError
+from hwsearch.errors import HwsearchError, LimitError, PluginError, SearchError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
@@ -19,10 +19,14 @@ from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.searchers.random import RandomSearcher
 from hwsearch.testing.searchers import ONE, TWO, flat_space, small_space
 
+GROUP = search.TACTICS.group
+#: all tactics but the second name of one
+OURS = [name for name in search.tactics() if name != "default"]
+
 
 def test_every_tactic_is_a_searcher_with_its_own_name() -> None:
     assert {"default", "guided", "nsga2", "optuna-nsga2", "optuna-tpe", "random"} <= set(search.tactics())
-    for name in set(search.BUILT_IN) - {"optuna-cmaes"}:  # which takes one objective
+    for name in set(OURS) - {"optuna-cmaes"}:  # which takes one objective
         searcher = search.create(name, small_space(), TWO)
         assert isinstance(searcher, Searcher) and searcher.name == name
 
@@ -39,16 +43,14 @@ def test_unknown_names_are_answered_with_the_nearest() -> None:
 
 
 def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    points = EntryPoints(
-        [
-            EntryPoint("mine", "hwsearch.searchers.random:RandomSearcher", search.GROUP),
-            EntryPoint("broken", "hwsearch.searchers:create", search.GROUP),
-        ]
+    points = (
+        EntryPoint("mine", "hwsearch.searchers.random:RandomSearcher", GROUP),
+        EntryPoint("broken", "hwsearch.searchers:create", GROUP),
     )
-    monkeypatch.setattr(search, "entry_points", lambda **wanted: points.select(**wanted))
+    monkeypatch.setattr("hwsearch.registry.entry_points", lambda group: points)
     assert "mine" in search.tactics()
     assert isinstance(search.create("mine", small_space(), TWO), RandomSearcher)
-    with pytest.raises(SearchError, match="not a Searcher"):
+    with pytest.raises(PluginError, match="not a Searcher"):
         search.create("broken", small_space(), TWO)
 
 
@@ -82,15 +84,15 @@ def test_senseless_options_are_refused(name: str, options: dict[str, Any]) -> No
 
 def test_the_entry_points_are_the_built_in_tactics() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    aliases = {name: search.BUILT_IN[of] for name, of in search.ALIASES.items()}
-    assert project["entry-points"][search.GROUP] == search.BUILT_IN | aliases
+    entries = project["entry-points"][GROUP]
+    assert sorted(entries) == search.tactics() and entries["default"] == entries["plumb"]
 
 
 def numeric_options() -> list[tuple[str, str, str]]:
     """(tactic, option, annotation) of every option that is a number."""
     return [
         (name, option, str(p.annotation))
-        for name in search.BUILT_IN
+        for name in OURS
         for option, p in signature(search.find(name)).parameters.items()
         if str(p.annotation).partition(" ")[0] in ("int", "float") and option != "seed"
     ]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwsearch._json import to_json
 from hwsearch.errors import StoreError
 from hwsearch.store import Measurement, measurement_key, utc_now
-from hwsearch.store.plain import plain
 
 
 def make(**changes: Any) -> Measurement:
@@ -92,4 +92,4 @@ def test_times_are_kept_as_utc_text_that_sorts() -> None:
 
 
 def test_plain_keeps_what_is_not_finite_where_it_may() -> None:
-    assert repr(plain([float("nan"), float("inf")], "x")) == "[nan, inf]"
+    assert repr(to_json([float("nan"), float("inf")], "x")) == "[nan, inf]"

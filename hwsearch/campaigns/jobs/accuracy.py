@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hwsearch.accuracy import Z90, Score, assess, unpack
+from hwsearch.accuracy import Z90, Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.known import accuracy_protocol, failed_too_often, find_accuracy
@@ -41,7 +41,7 @@ def measure_accuracy(
             try:
                 size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
                 left = campaign.unscreened if arch.id in begun else data
-                value = assess(ready_subnet(campaign, arch), left, size, batch=batch)
+                value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
                 if arch.id in begun:
                     value = recorded(campaign, begun[arch.id]).joined(value)
             except MeasurementError as error:
@@ -61,7 +61,7 @@ def measure_accuracy(
 
 def recorded(campaign: Campaign, m: Measurement) -> Score:
     """A measured score with what each example contributed."""
-    return unpack(campaign.loaded.entry.score[0], m.record or b"", int(m.details["images"]))
+    return campaign.loaded.task.unpack(m.record or b"", int(m.details["images"]))
 
 
 def accuracy_row(
@@ -76,7 +76,7 @@ def accuracy_row(
     weights: str | None = None,
 ) -> Measurement:
     """A score, or the failure to get one, as the store keeps it; weights: their digest, where not the supernet's."""
-    kind, unit = campaign.loaded.entry.score
+    task = campaign.loaded.task
     value, error = (score.value, score.standard_error) if score else (None, None)
     half = Z90 * error if error is not None else None
     return Measurement(
@@ -86,13 +86,18 @@ def accuracy_row(
         protocol=accuracy_protocol(campaign),
         purpose=purpose,
         value=value,
-        unit=unit,
+        unit=task.score_unit,
         spread=half,
         low=value - half if value is not None and half is not None else None,
         high=value + half if value is not None and half is not None else None,
         repeats=1,
         failure=failure,
-        details={"images": len(campaign.data[split]), "score": kind, "split": split, "standard_error": error},
+        details={
+            "images": len(campaign.data[split]),
+            "score": task.score_name,
+            "split": split,
+            "standard_error": error,
+        },
         record=score.pack() if score else None,
         started_at=started,
         ended_at=utc_now(),
@@ -105,17 +110,14 @@ def doubts(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
     found = [m for m in scores if m.value is not None]
     if not found:
         return []
-    (kind, unit), classes = campaign.loaded.entry.score, campaign.data["test"].classes
+    task = campaign.loaded.task
     best = max(found, key=lambda m: m.value or 0.0)
     value, error = float(best.value or 0.0), float(best.details["standard_error"])
-    words = f"{kind} {value:.1f}{f' {unit}' if unit else ''}"
+    words = f"{task.score_name} {value:.1f}{f' {task.score_unit}' if task.score_unit else ''}"
     if len(found) > 1 and len({m.value for m in found}) == 1:
         return [f"all {len(found)} evaluated subnets have the same {words}: there is nothing to choose by."]
-    if classes and value - Z90 * error <= 100 / len(classes):
-        least = f"guessing among {len(classes)} classes: the order of the classes may differ, or"
-    elif not classes and value < 1:
-        least = "nothing:"
-    else:
+    least = task.no_better_than(value, error, campaign.data["test"])
+    if least is None:
         return []
     return [
         f"the best of {len(found)} evaluated subnets has {words}, which is not clearly better than {least} "

@@ -21,7 +21,7 @@ from hwsearch.exporters import lower, serialise
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.checkpoint import extract_subnet
 
 
 def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
@@ -46,7 +46,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
     form = target.form
     if form == "genes":
         return Workload((), arch.id, arch.to_dict())
-    subnet = ready_subnet(campaign, arch) if calibrated else cut(campaign.loaded.net, arch)
+    subnet = ready_subnet(campaign, arch) if calibrated else extract_subnet(campaign.loaded.net, arch)
     if form == "torch":
         parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
     else:

@@ -10,7 +10,7 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from hwsearch.accuracy import Score, assess
+from hwsearch.accuracy import Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import recorded
 from hwsearch.campaigns.jobs.workloads import models, ready_subnet
@@ -20,9 +20,6 @@ from hwsearch.exporters.onnx.lower import OPSET
 from hwsearch.spaces import Architecture
 from hwsearch.store import utc_now
 from hwsearch.supernets.base import Part
-from hwsearch.tasks.base import Data
-from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.translation.data import TranslationData
 
 
 # ---------------------------------------------------------------------- export
@@ -38,7 +35,7 @@ def export_model(
 
     trained : the subnet with weights of its own, its score on the test data, and what the card says of the training
     """
-    entry = campaign.loaded.entry
+    entry, task = campaign.loaded.entry, campaign.loaded.task
     net = trained[0] if trained else ready_subnet(campaign, arch)
     size = campaign.loaded.net.input_size(arch)
     parts = models(campaign, arch, net, batch=batch)
@@ -51,7 +48,7 @@ def export_model(
     elif test is not None and test.record is not None:
         accuracy = recorded(campaign, test)
     else:
-        accuracy = assess(net, campaign.data["test"], size, batch=campaign.config.data.batch)
+        accuracy = task.evaluate(net, campaign.data["test"], size, batch=campaign.config.data.batch)
     latencies = {}
     for target in campaign.targets.values():
         m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(
@@ -72,15 +69,14 @@ def export_model(
                 "fingerprint": target.fingerprint,
                 "measured_at": m.ended_at,
             }
-    examples = example_word(campaign)
     card = {
         "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
         "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
         **({"finetuned": trained[2]} if trained else {}),
         "accuracy": {
-            "top1_percent" if entry.score[0] == "top-1" else entry.score[0].lower(): round(accuracy.value, 3),
+            task.score_field: round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
-            examples: accuracy.n,
+            task.examples: accuracy.n,
             "data": campaign.data["test"].name,
             "subject": campaign.example_subject("test"),
         },
@@ -89,7 +85,7 @@ def export_model(
         "params": campaign.loaded.net.params(arch),
         "input": {
             **_only_input(parts, batch),
-            "preprocess": {**_size(campaign.data["test"], size), **entry.preprocess.to_dict()},
+            "preprocess": {**task.describe_size(size), **task.preprocess.to_dict()},
         },
         "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
         "opset": OPSET,
@@ -97,18 +93,6 @@ def export_model(
         "written_at": utc_now(),
     }
     return write_bundle(path, parts, card)
-
-
-def example_word(campaign: Campaign) -> str:
-    """What an example of the campaign's data is called, in the plural."""
-    return "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
-
-
-def _size(data: Data, size: int) -> dict[str, int]:
-    """The size that inputs are brought to; sentences to translate stay as long as they are."""
-    if isinstance(data, ImageData):
-        return {"side": size}
-    return {} if isinstance(data, TranslationData) else {"tokens": size}
 
 
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:

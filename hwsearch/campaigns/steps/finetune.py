@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsearch.accuracy import Z90, assess, recalibrate
+from hwsearch.accuracy import Z90, recalibrate
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import accuracy_row
 from hwsearch.campaigns.jobs.workloads import ready_subnet
@@ -14,11 +14,8 @@ from hwsearch.campaigns.steps.fronts import find_arch
 from hwsearch.errors import CampaignError, DataError
 from hwsearch.store import utc_now
 from hwsearch.supernets.checkpoint import digest, save_weights
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.training.finetune import FinetuneConfig, finetune
-
-#: more examples than any data set has
-ALL = 10**9
 
 
 def finetune_subnet(
@@ -37,7 +34,7 @@ def finetune_subnet(
         (``.safetensors``) and card (``.json``) lie beside it.
     Returns scores before and after, their paired difference with its standard error, and the files.
     """
-    entry, net = campaign.loaded.entry, campaign.loaded.net
+    entry, net, judge = campaign.loaded.entry, campaign.loaded.net, campaign.loaded.task
     if output is not None and output.suffix != ".onnx":
         raise CampaignError(f"{str(output)!r} does not end in .onnx.")
     arch = find_arch(campaign, arch_id)
@@ -46,10 +43,11 @@ def finetune_subnet(
     campaign.store.add_architectures([arch])
     subnet = ready_subnet(campaign, arch)
     test, batch = campaign.data["test"], campaign.config.data.batch
-    before = assess(subnet, test, size, batch=batch)
+    before = judge.evaluate(subnet, test, size, batch=batch)
     checkpoint = campaign.folder / "finetuning" / f"{arch.id}.pt"
     with campaign.progress.task(f"finetune {arch.id}", config.steps, "steps") as task:
         report = finetune(
+            judge,
             subnet,
             examples,
             size,
@@ -62,7 +60,7 @@ def finetune_subnet(
     if "calibration" in campaign.data:
         recalibrate(subnet, campaign.data["calibration"], size, batch=batch)
     started = utc_now()
-    after = assess(subnet.eval(), test, size, batch=batch)
+    after = judge.evaluate(subnet.eval(), test, size, batch=batch)
     gain, error = after.difference(before)
     subnet_digest = digest(subnet)
     campaign.store.add([accuracy_row(campaign, arch, after, "test", "finetuned", started, weights=subnet_digest)])
@@ -76,8 +74,8 @@ def finetune_subnet(
     checkpoint.unlink(missing_ok=True)
     return {
         "arch_id": arch.id,
-        "score": entry.score[0],
-        "unit": entry.score[1],
+        "score": judge.score_name,
+        "unit": judge.score_unit,
         "before": before.value,
         "after": after.value,
         "gain": gain,
@@ -101,7 +99,7 @@ def _training_data(campaign: Campaign, path: str | None) -> Data:
     else:
         classes = campaign.data["test"].classes or None
         vocabulary = Path(config.vocabulary) if config.vocabulary else None
-        found = entry.read(path, entry.preprocess, limit=ALL, classes=classes, vocabulary=vocabulary)
+        found = campaign.loaded.task.read(path, limit=NO_LIMIT, classes=classes, vocabulary=vocabulary)
         campaign.loaded.net.check_data(found, "training")
     try:
         rest = found.without([campaign.data[split] for split in ("validation", "test")])

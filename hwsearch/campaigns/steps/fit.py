@@ -86,7 +86,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             values = {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None}
             jobs.append((metric, target.name, values))
     out = []
-    kind, unit = campaign.loaded.entry.score
+    judge = campaign.loaded.task
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
         for i, (metric, device, values) in enumerate(jobs):
@@ -111,7 +111,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             }
             out.append(row)
             notes.append(
-                f"{kind} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {'pt' if unit else kind}"
+                f"{judge.score_name} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {judge.difference_unit}"
                 if metric == "accuracy"
                 else f"{device}{'' if metric == 'latency_ms' else f' {metric}'} MAPE {row['mape']:.1f} %"
             )

@@ -19,9 +19,6 @@ from hwsearch.errors import LimitError
 from hwsearch.objectives.front import Front, LimitLike, unreachable
 from hwsearch.spaces import Architecture
 
-#: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
-NEAR_LARGEST = 1.0
-
 
 @dataclass(frozen=True)
 class Pick:
@@ -62,8 +59,8 @@ def pick(
         "met_with": chances,
         "arch_id": arch.id,
         "genes": arch.to_dict(),
-        "score": campaign.loaded.entry.score[0],
-        "score_unit": campaign.loaded.entry.score[1],
+        "score": campaign.loaded.task.score_name,
+        "score_unit": campaign.loaded.task.score_unit,
         "confidence": campaign.final_protocol.confidence,
         **_numbers(row),
     }
@@ -149,10 +146,10 @@ def picks(campaign: Campaign, view: View) -> list[Pick]:
     cost = next((o.name for o in found.objectives if o.name in (WORST, WEIGHTED)), "latency_ms")
     if "accuracy" in frame and cost in frame:
         best = frame["accuracy"].max()
-        near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values(cost)
+        task = campaign.loaded.task
+        near = frame[frame["accuracy"] >= best - task.small_difference].sort_values(cost)
         add("most accurate", dict(frame.sort_values("accuracy").iloc[-1]))
-        kind, unit = campaign.loaded.entry.score
-        add(f"fastest within {NEAR_LARGEST:g} {'pt' if unit else kind} of the most accurate", dict(near.iloc[0]))
+        add(f"fastest within {task.small_difference:g} {task.difference_unit} of the most accurate", dict(near.iloc[0]))
     add("knee", dict(found.knee()))
     return chosen
 

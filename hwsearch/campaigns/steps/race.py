@@ -17,7 +17,6 @@ from hwsearch.errors import CampaignError
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
-from hwsearch.tasks.images.data import ImageData
 
 
 def race_accuracy(
@@ -31,10 +30,11 @@ def race_accuracy(
     Neither is raced again.
     """
     config, entry = campaign.config.validate_, campaign.loaded.entry
+    task = campaign.loaded.task
     test, calibration = campaign.data["test"], campaign.data.get("calibration")
-    if not isinstance(test, ImageData) or not isinstance(calibration, ImageData | None):
+    if not task.counts_correct:
         raise CampaignError(
-            f"[validate] race_error is for networks of images; {entry.name!r} is none.",
+            f"[validate] race_error needs a score that counts right answers; {task.score_name} of {entry.name!r} does not.",
             hint="Remove it: all candidates are evaluated then.",
         )
     known = find_accuracy(campaign, "test", "validate")
@@ -51,12 +51,12 @@ def race_accuracy(
     if campaign.store.get_state(state):
         return
     records = {
-        i: Accuracy.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
+        i: task.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
     }
     answers = {i: np.zeros(len(test), dtype=bool) for i in range(len(archs)) if i not in records}
     counts = dict.fromkeys(answers, 0)
     started = utc_now()
-    with campaign.progress.task("validate race", len(answers) * len(test), "images") as task:
+    with campaign.progress.task("validate race", len(answers) * len(test), task.examples) as bar:
 
         def note(i: int, index: np.ndarray, correct: np.ndarray) -> None:
             answers[i][index] = correct
@@ -64,9 +64,10 @@ def race_accuracy(
             if counts[i] == len(test):
                 score = Accuracy(answers[i])
                 campaign.store.add([accuracy_row(campaign, archs[i], score, "test", "validate", started)])
-            task.update(sum(counts.values()))
+            bar.update(sum(counts.values()))
 
         result = front_accuracy(
+            task,
             campaign.loaded.net,
             archs,
             costs,
@@ -79,7 +80,7 @@ def race_accuracy(
             known=records,
             answered=note,
         )
-        task.update(len(answers) * len(test))
+        bar.update(len(answers) * len(test))
         campaign.store.add(
             [
                 accuracy_row(campaign, archs[i], None, "test", "validate", started, failure=text)
@@ -93,8 +94,8 @@ def race_accuracy(
         }
         spent = {"images": seen, "of": len(answers) * len(test), "error": result.error, "tolerance": result.tolerance}
         campaign.store.put_state(state, {"dropped": dropped, **spent})
-        share = f"{seen:,} of {len(answers) * len(test):,} images" if answers else "all were known"
-        task.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+        share = f"{seen:,} of {len(answers) * len(test):,} {task.examples}" if answers else "all were known"
+        bar.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
 
 
 def _costs(

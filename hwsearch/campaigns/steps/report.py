@@ -65,8 +65,8 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
     return {
         "report": str(page),
         "front": str(tables[0]),
-        "score": campaign.loaded.entry.score[0],
-        "score_unit": campaign.loaded.entry.score[1],
+        "score": campaign.loaded.task.score_name,
+        "score_unit": campaign.loaded.task.score_unit,
         "confidence": campaign.final_protocol.confidence,
         "models": [c["path"] for c in cards],
         "plots": [str(p) for p in plots],

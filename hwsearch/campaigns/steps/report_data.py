@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-import hwsearch
+from hwsearch._version import __version__
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import accuracy_protocol
-from hwsearch.campaigns.steps.bundle import example_word
 from hwsearch.campaigns.steps.fronts import front_frame
 from hwsearch.campaigns.steps.report_devices import _device, _predictors
 from hwsearch.campaigns.steps.report_serving import _serving_words, serving
@@ -25,14 +24,14 @@ from hwsearch.store import utc_now
 
 def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
     """Everything the page and the figures show."""
-    entry = campaign.loaded.entry
+    entry, task = campaign.loaded.entry, campaign.loaded.task
     net, space, classes = campaign.loaded.net, campaign.space, campaign.data["test"].classes
     macs = net.macs_array(space.to_array([space.smallest(), space.largest()]))
     devices = [_device(campaign, t, [c for c in cards if c["device"] == t.name]) for t in campaign.targets.values()]
     for device in devices:
         device.cross = _cross(campaign, device.name)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
-    examples = example_word(campaign)
+    examples = task.examples
     source = campaign.folder.as_posix()
     return ReportData(
         title=f"Pareto-optimal subnets of {entry.name}",
@@ -45,23 +44,24 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
             **({"classes": len(classes)} if classes else {}),
             "licence": entry.card.get("licence", entry.card.get("weights_licence")),
             "training": entry.card.get("training_summary"),
-            "preprocess": entry.preprocess.to_dict(),
+            "preprocess": task.preprocess.to_dict(),
         },
         objectives=list(dict.fromkeys(objectives)),
         devices=devices,
         accuracy_protocol={
-            "metric": entry.score[0],
-            "unit": entry.score[1],
+            "metric": task.score_name,
+            "label": task.score_label,
+            "unit": task.score_unit,
             "search": f"{len(campaign.data['validation']):,} validation {examples}",
             "final": f"{len(campaign.data['test']):,} test {examples} that the search never saw",
             "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
             if "calibration" in campaign.data
             else "none: the family has no batch norms",
-            "spread": f"± is one {'bootstrap' if entry.score[0] == 'BLEU' else 'binomial'} standard error",
+            "spread": f"± is one {task.standard_error_kind} standard error",
         },
         provenance={
             "versions": {
-                "hwsearch": hwsearch.__version__,
+                "hwsearch": __version__,
                 **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
             },
             "seeds": {"search": campaign.config.search.seed},

@@ -6,7 +6,6 @@ from hwsearch.accuracy import Z90
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import doubts, recorded
 from hwsearch.campaigns.known import find_accuracy, find_latency
-from hwsearch.campaigns.steps.bundle import example_word
 from hwsearch.campaigns.steps.fronts import MEMBERSHIP
 from hwsearch.campaigns.view import views
 
@@ -70,6 +69,6 @@ def _warnings(campaign: Campaign) -> list[str]:
         gap, se = pair[0].difference(pair[1])
         if gap < Z90 * se:
             found.append(
-                f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same {example_word(campaign)}."
+                f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: {gap:.2f} ± {Z90 * se:.2f} points on the same {campaign.loaded.task.examples}."
             )
     return found

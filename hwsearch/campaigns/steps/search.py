@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsearch._json import shown_as_json
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.chance import tightened, unlikely
 from hwsearch.campaigns.frames import archs_of
@@ -176,7 +177,7 @@ def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = Fal
             if not complete and len(asked) < share:  # another device proposed the same
                 asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
             taken.update(asked)
-            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
+            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": shown_as_json(info)}
             if info.get("expected_gain") is not None:
                 notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
             task.update(i + 1)
@@ -256,13 +257,3 @@ def _tell(view: View, searcher: Any, frame: pd.DataFrame, guesses: Estimates) ->
         guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
         by_id = frame.attrs["archs"]
         searcher.hint([by_id[i] for i in guesses.value], guessed, np.full_like(guessed, guesses.error))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value

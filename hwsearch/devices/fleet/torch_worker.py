@@ -15,7 +15,7 @@ from hwsearch.devices import Model, Workload
 from hwsearch.devices.fleet.worker import main
 from hwsearch.errors import DeviceError
 from hwsearch.supernets.catalogue import load_supernet
-from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.checkpoint import extract_subnet
 from hwsearch.supernets.entry import LoadedSupernet
 
 MODULE = "hwsearch.devices.fleet.torch_worker"
@@ -35,7 +35,7 @@ def build(job: Mapping[str, Any], entered: Mapping[str, Any], files: Mapping[str
             f"supernet {s['name']!r} has other weights here than in the campaign.", hint="Copy the checkpoint file."
         )
     arch = loaded.net.space.architecture(entered["genes"])
-    net = cut(loaded.net, arch)
+    net = extract_subnet(loaded.net, arch)
     if entered.get("weights"):
         net.load_state_dict(load(files[entered["weights"]]))
     parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in loaded.net.parts(arch, net))

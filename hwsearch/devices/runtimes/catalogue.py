@@ -1,32 +1,69 @@
-"""A device: all that makes a latency what it is, and the runtimes that can measure on one."""
+"""Runtimes by name: what can measure on a device."""
 
 from __future__ import annotations
 
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Runtime
-from hwsearch.errors import DeviceError, nearest
-from hwsearch.registry import entry_points
+from hwsearch.errors import DeviceError
+from hwsearch.registry import Registry
+
+RUNTIMES: Registry[type[Runtime]] = Registry(
+    "hwsearch.runtimes",
+    "runtime",
+    DeviceError,
+    lambda found: isinstance(found, type) and hasattr(found, "form"),
+    "a Runtime class",
+)
 
 
 def runtime_names() -> list[str]:
-    return sorted({"onnxruntime", *(p.name for p in entry_points(group="hwsearch.runtimes"))})
+    """Return the names of all runtimes, this package's and those of installed plug-ins.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
+    return RUNTIMES.names()
 
 
 def runtime_class(device: Device) -> type[Runtime]:
-    """The class of the runtime a device names; `DeviceError` when there is none of that name."""
-    for point in entry_points(group="hwsearch.runtimes"):
-        if point.name == device.runtime:
-            return point.load()  # type: ignore[no-any-return]
-    if device.runtime == "onnxruntime":
-        from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+    """Return the class of the runtime that a device names.
 
-        return OnnxRuntime
-    raise DeviceError(
-        f"device {device.name!r} asks for runtime {device.runtime!r}, which is not installed.",
-        hint=nearest(device.runtime, runtime_names()),
-    )
+    Parameters
+    ----------
+    device : Device
+        Its `runtime` is the name.
+
+    Returns
+    -------
+    type of Runtime
+        Not yet created.
+
+    Raises
+    ------
+    DeviceError
+        When there is none of that name.
+    """
+    return RUNTIMES.load(device.runtime, where=f"device {device.name!r}")
 
 
 def create_runtime(device: Device) -> Runtime:
-    """The runtime a device names; `DeviceError` when there is none of that name."""
+    """Create the runtime that a device names.
+
+    Parameters
+    ----------
+    device : Device
+        Name of the runtime, and its settings.
+
+    Returns
+    -------
+    Runtime
+        Ready to load workloads.
+
+    Raises
+    ------
+    DeviceError
+        When there is no runtime of that name, or for settings that it cannot meet.
+    """
     return runtime_class(device)(device)

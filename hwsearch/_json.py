@@ -1,0 +1,99 @@
+"""JSON, once: the type of what it can hold, and values brought to it.
+
+Two questions are asked of a value. What is *kept* (measurements, states) must come back as it was, so `to_json` refuses what
+JSON would change. What is *shown* (the ``--json`` of a command, a page's data) must never fail, so `shown_as_json` writes what
+JSON lacks as its nearest form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+#: what JSON holds
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+#: an object whose values are looked at one by one by whoever knows its keys
+JsonObject: TypeAlias = dict[str, Any]
+
+
+def to_json(value: object, where: str, *, error: type[Exception] = TypeError, nan_to_none: bool = False) -> Any:
+    """Return `value` made of what JSON holds, or refuse what would not come back equal.
+
+    Parameters
+    ----------
+    value : object
+        Numbers (numpy's too), texts, lists, tuples, arrays and mappings with text keys, nested as they like.
+    where : str
+        Name of the value, for the message.
+    error : type of Exception, default TypeError
+        Raised with one text.
+    nan_to_none : bool, default False
+        Write numbers that are not finite as None.
+
+    Returns
+    -------
+    None, bool, int, float, str, list or dict
+        numpy scalars and arrays become Python numbers and lists, tuples become lists.
+
+    Raises
+    ------
+    error
+        For a value of another type, and for keys that are not text, which JSON would change without a word.
+
+    Examples
+    --------
+    >>> to_json({"kernel": np.int64(5), "shape": (3, 32)}, "facts")
+    {'kernel': 5, 'shape': [3, 32]}
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return None if nan_to_none and not math.isfinite(value) else float(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise error(f"{where} has the key {key!r}, which is not text. Use str keys.")
+        return {k: to_json(v, f"{where}[{k!r}]", error=error, nan_to_none=nan_to_none) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v, f"{where}[{i}]", error=error, nan_to_none=nan_to_none) for i, v in enumerate(value)]
+    raise error(f"{where} is a {type(value).__name__}, which JSON cannot hold. Use numbers, text, lists and dicts.")
+
+
+def shown_as_json(value: object) -> Any:
+    """Return `value` as JSON that shows it, whatever it is.
+
+    Parameters
+    ----------
+    value : object
+        Anything; a pandas DataFrame becomes a list of its rows.
+
+    Returns
+    -------
+    None, bool, int, float, str, list or dict
+        Numbers that are not finite become None, keys and values of other types their text.
+
+    Examples
+    --------
+    >>> shown_as_json({"front": [np.float64(1.5), float("nan")], 3: None})
+    {'front': [1.5, None], '3': None}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): shown_as_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [shown_as_json(v) for v in value]
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return [shown_as_json(r) for r in value.to_dict(orient="records")]
+    if isinstance(value, np.ndarray):
+        return shown_as_json(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
