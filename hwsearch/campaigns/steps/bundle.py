@@ -1,4 +1,4 @@
-"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+"""Write a subnet as ONNX files with a card."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from hwsearch.accuracy import Score
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import recorded
-from hwsearch.campaigns.jobs.workloads import models, ready_subnet
-from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.jobs.accuracy import recorded_score
+from hwsearch.campaigns.jobs.workloads import onnx_models, ready_subnet
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.split import Split
 from hwsearch.exporters import verify, write_bundle
 from hwsearch.exporters.onnx.lower import OPSET
 from hwsearch.spaces import Architecture
@@ -22,38 +24,59 @@ from hwsearch.store import utc_now
 from hwsearch.supernets.base import Part
 
 
-# ---------------------------------------------------------------------- export
 def export_model(
     campaign: Campaign,
     arch: Architecture,
     path: Path,
+    known: Known,
     *,
     batch: int | None = None,
     trained: tuple[nn.Module, Score, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Write the ONNX file of a subnet and its card; checked against torch on real data. Returns the card.
+    """Write the ONNX file of a subnet and its card; the model is compared with torch on real data.
 
-    trained : the subnet with weights of its own, its score on the test data, and what the card says of the training
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    arch : Architecture
+        The subnet.
+    path : pathlib.Path
+        The ONNX file; the card lies beside it.
+    known : Known
+        What the store holds of the subnet.
+    batch : int, optional
+        A fixed batch size; dynamic by default.
+    trained : tuple, optional
+        The subnet with weights of its own, its score on the test data, and what the card says of the training.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ExportError
+        If the subnet cannot be lowered, or the model disagrees with torch.
     """
     entry, task = campaign.loaded.entry, campaign.loaded.task
     net = trained[0] if trained else ready_subnet(campaign, arch)
     size = campaign.loaded.net.input_size(arch)
-    parts = models(campaign, arch, net, batch=batch)
+    parts = onnx_models(campaign, arch, net, batch=batch)
     difference = max(
         verify(model, part.net, *_sample(campaign, part, len(parts), size, batch)) for part, model in parts
     )
-    test = find_accuracy(campaign, "test", "validate").get(arch.id)
+    test = known.accuracy(Split.TEST, VALIDATE).get(arch.id)
     if trained:
         accuracy = trained[1]
     elif test is not None and test.record is not None:
-        accuracy = recorded(campaign, test)
+        accuracy = recorded_score(campaign, test)
     else:
-        accuracy = task.evaluate(net, campaign.data["test"], size, batch=campaign.config.data.batch)
+        accuracy = task.evaluate(net, campaign.data[Split.TEST], size, batch=campaign.config.data.batch)
     latencies = {}
     for target in campaign.targets.values():
-        m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(
-            arch.id
-        )
+        m = known.latency(target.name, VALIDATE).get(arch.id) or known.latency(target.name).get(arch.id)
         if m is not None:
             latencies[target.name] = {
                 "latency_ms_p50": m.value,
@@ -77,8 +100,8 @@ def export_model(
             task.score_field: round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
             task.examples: accuracy.n,
-            "data": campaign.data["test"].name,
-            "subject": campaign.example_subject("test"),
+            "data": campaign.data[Split.TEST].name,
+            "subject": campaign.example_subject(Split.TEST),
         },
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
@@ -87,7 +110,7 @@ def export_model(
             **_only_input(parts, batch),
             "preprocess": {**task.describe_size(size), **task.preprocess.to_dict()},
         },
-        "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
+        "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data[Split.TEST].classes)},
         "opset": OPSET,
         "difference_from_torch": difference,
         "written_at": utc_now(),
@@ -96,7 +119,7 @@ def export_model(
 
 
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:
-    """Name, shape and type of the input, where there is one; ``files`` of the card tells those of all."""
+    """Return name, shape and type of the input, where there is one; ``files`` of the card tells those of all."""
     if len(parts) > 1 or len(parts[0][0].inputs) > 1:
         return {}
     (only,) = parts[0][0].inputs
@@ -104,9 +127,9 @@ def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict
 
 
 def _sample(campaign: Campaign, part: Part, parts: int, size: int, batch: int | None) -> tuple[Tensor, ...]:
-    """What a model is compared with torch on: real data, where it takes them as they are."""
+    """Return what a model is compared with torch on: real data, where it takes them as they are."""
     if parts > 1:
         rng = np.random.default_rng(0)
         return tuple(torch.from_numpy(np.asarray(i.sample(batch or 2, rng))) for i in part.inputs)
-    x = next(iter(campaign.data["test"].head(batch or 32).batches(size, batch or 32)))[0]
+    x = next(iter(campaign.data[Split.TEST].head(batch or 32).batches(size, batch or 32)))[0]
     return (x,) if isinstance(x, Tensor) else x

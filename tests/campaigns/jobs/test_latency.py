@@ -7,11 +7,15 @@ from dataclasses import replace
 import pytest
 
 from hwsearch.campaigns import Campaign
-from hwsearch.campaigns.jobs import latency, worker
+from hwsearch.campaigns.jobs import batch, group
+from hwsearch.campaigns.jobs.batch import LatencyBatch
+from hwsearch.campaigns.jobs.group import time_group
 from hwsearch.campaigns.jobs.job import halves, latency_job
-from hwsearch.campaigns.jobs.latency import _Order, measure_latencies, measure_latency
-from hwsearch.campaigns.jobs.worker import Hands, work
-from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.jobs.latency import measure_latencies, measure_latency
+from hwsearch.campaigns.jobs.worker import LatencyWorker
+from hwsearch.campaigns.lookup import find_latency
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
+from hwsearch.campaigns.steps.work import work
 from hwsearch.devices import Calibration
 from hwsearch.devices.fleet.worker import WorkerError, check_answer
 from hwsearch.errors import DeviceError
@@ -83,13 +87,13 @@ def test_a_crash_that_does_not_repeat_costs_one_attempt(campaign, archs):
 
 
 def test_a_device_that_disappears_keeps_what_is_measured_and_the_other_device_goes_on(campaign, archs, monkeypatch):
-    monkeypatch.setattr(latency, "group_size", lambda *_: 3)
+    monkeypatch.setattr(batch, "group_size", lambda *_: 3)
     campaign.target("one").executor = Device(dies_at=3)
     campaign.target("four").executor = Device()
     with pytest.raises(DeviceError, match=r"'one' is lost.*no route to the board.*same command again"):
         measure_latencies(campaign, campaign.targets.values(), archs)
-    assert len(find_latency(campaign, campaign.target("one"), "search")) == 3
-    assert len(find_latency(campaign, campaign.target("four"), "search")) == 8
+    assert len(find_latency(campaign, campaign.target("one"), SEARCH)) == 3
+    assert len(find_latency(campaign, campaign.target("four"), SEARCH)) == 8
     campaign.target("one").executor = Device()
     assert len(measure_latency(campaign, campaign.target("one"), archs)) == 8
 
@@ -107,7 +111,7 @@ def test_a_further_worker_does_queued_jobs_and_a_second_campaign_measures_nothin
     target = campaign.target("one")
     target.executor = Device()
     campaign.store.add_architectures(archs)
-    Queue(campaign.store).submit([latency_job(campaign, target, archs, campaign.protocol, "search")])
+    Queue(campaign.store).submit([latency_job(campaign, target, archs, campaign.protocol, SEARCH)])
     assert work(campaign, ["one"]) == {"one": 1} and work(campaign, ["one"]) == {"one": 0}
     other = Campaign.open(small_config, folder=campaign.folder)
     other.target("one").executor = Device()
@@ -126,7 +130,7 @@ def test_a_device_is_calibrated_once_and_its_groups_are_brought_to_that(campaign
     again.target("one").executor = other = Device()
     measure_latency(again, again.target("one"), fresh.space.sample(3, fresh.rng("more")))
     assert other.calls == 2  # the scale is known
-    final = measure_latency(again, again.target("one"), archs[:3], purpose="validate")
+    final = measure_latency(again, again.target("one"), archs[:3], purpose=VALIDATE)
     assert other.calls == 2 + fresh.protocol.calibrate + 2 and len(final) == 3
 
 
@@ -166,6 +170,8 @@ def test_one_model_that_fails_in_a_process_is_a_recorded_failure(campaign, archs
     target = campaign.target("one")
     target.executor = Failing()
     assert set(measure_latency(campaign, target, archs)) == {a.id for a in archs} - {archs[2].id}
+    # the next process of the group does not time it again
+    assert target.executor.asked == [[a.id for a in archs], [a.id for a in archs if a != archs[2]]]
     assert "NaN" in campaign.store.failures(metric="latency_ms")[0].failure
 
 
@@ -175,7 +181,7 @@ class Clocked(Device):
     def __init__(self, monkeypatch, seconds, **known):
         super().__init__(**known)
         self.now, self.seconds, self.limits = 0.0, seconds, []
-        monkeypatch.setattr(worker, "time", self)
+        monkeypatch.setattr(group, "time", self)
 
     def monotonic(self):
         return self.now
@@ -191,7 +197,7 @@ class Clocked(Device):
 
 def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, monkeypatch):
     protocol = replace(campaign.protocol, processes=(2, 4))
-    job = latency_job(campaign, campaign.target("one"), archs, protocol, "search")
+    job = latency_job(campaign, campaign.target("one"), archs, protocol, SEARCH)
     once = 60 + 2 * protocol.budget_s + 2 * len(archs)
     assert job.deadline_s == 4 * once
 
@@ -201,12 +207,12 @@ def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, mon
         payload = {**job.payload, "deadline_s": deadline_s}
         limit = deadline_s or job.deadline_s
         queue.submit([replace(job, key=f"{deadline_s}-{seconds}", payload=payload, deadline_s=limit)])
-        hands = Hands(campaign, [target])
-        return hands._measured(target, hands.take(), [a.id for a in archs], [a.to_dict() for a in archs], None)
+        job_taken = LatencyWorker(campaign, [target]).claim()
+        return time_group(campaign, target, job_taken, [a.id for a in archs], [a.to_dict() for a in archs]).timings
 
-    timings, _, _ = measured(None, 10.0)
+    timings = measured(None, 10.0)
     assert campaign.target("one").executor.limits == [once] * 4
-    timings, _, _ = measured(100.0, 30.0)  # three processes fit, a fourth would not
+    timings = measured(100.0, 30.0)  # three processes fit, a fourth would not
     assert campaign.target("one").executor.limits == [100.0, 70.0, 40.0]
     assert all(t.processes == 3 and not t.summary(0.01)["converged"] for t in timings.values())
     with pytest.raises(WorkerError, match="1 of 2 measuring processes took 20 s"):
@@ -232,12 +238,12 @@ def test_a_calibration_does_not_rest_on_a_few_of_many_processes(campaign, archs,
 def test_parts_of_parts_are_waited_for(campaign, archs):
     queue, target = Queue(campaign.store), campaign.target("one")
     campaign.store.add_architectures(archs)
-    queue.submit([latency_job(campaign, target, archs, campaign.protocol, "search")])
+    queue.submit([latency_job(campaign, target, archs, campaign.protocol, SEARCH)])
     key = {queue.find()[0].key}
     for _ in range(3):  # the whole, its halves
         job = queue.claim("other", [target.fingerprint])
         assert queue.split(job, halves(job), "crash")
-    rows = _Order(campaign, target, archs, "search")._with_parts(key)
+    rows = LatencyBatch(campaign, target, archs, SEARCH).jobs_with_parts(key)
     assert len(key) == len(rows) == 7 and sum(r.status == "queued" for r in rows) == 4
 
 

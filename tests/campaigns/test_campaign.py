@@ -17,8 +17,10 @@ import hwsearch
 from hwsearch.accuracy import calibrated_subnet
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.config import ProtocolConfig
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded_score
 from hwsearch.campaigns.loading import load_config, parse_config
+from hwsearch.campaigns.purpose import Purpose
+from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.devices import Protocol
 from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
@@ -134,7 +136,7 @@ def test_another_supernet_in_the_folder_is_refused(finished, small_config, tmp_p
 def test_steps_out_of_order_say_which_is_missing(small_config, tmp_path):
     folder = tmp_path / "c"
     campaign = Campaign.open(small_config, folder=folder)
-    for step, text in ((hwsearch.fit, "evaluate"), (hwsearch.searchers, "evaluate"), (hwsearch.reporting, "validate")):
+    for step, text in ((hwsearch.fit, "evaluate"), (hwsearch.search, "evaluate"), (hwsearch.report, "validate")):
         with pytest.raises(CampaignError, match=text):
             step(campaign)
     with pytest.raises(CampaignError, match="not a campaign"):
@@ -227,7 +229,7 @@ FULL = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
-from hwsearch.cli import main
+from hwsearch.cli.main import main
 main()
 """
 
@@ -273,7 +275,7 @@ def test_a_campaign_goes_to_optunas_dashboard_once(finished, tmp_path):
 def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, monkeypatch) -> None:
     """They have then the record that an evaluation on all images gives."""
     data = tomllib.loads(small_config.read_text())
-    data["search"] |= {"screen": 2, "screen_with": ["latency", "accuracy"], "screen_images": 20}
+    data["search"] |= {"screening_factor": 2, "screening_metrics": ["latency", "accuracy"], "screening_images": 20}
     campaign = Campaign.open(parse_config(data, "test"), folder=tmp_path)
     arch = campaign.space.sample(1, np.random.default_rng(0))[0]
     seen = []
@@ -283,10 +285,10 @@ def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, mo
         "evaluate",
         lambda task, net, data, *a, **k: seen.append(len(data)) or evaluate(task, net, data, *a, **k),
     )
-    measure_accuracy(campaign, [arch], split="screen")
+    measure_accuracy(campaign, [arch], split=Split.SCREEN)
     in_parts = measure_accuracy(campaign, [arch])[arch.id]
     assert seen == [20, 60]
-    at_once = measure_accuracy(campaign, [arch], purpose="other")[arch.id]
+    at_once = measure_accuracy(campaign, [arch], purpose=Purpose("other"))[arch.id]
     assert seen == [20, 60, 80]
-    assert (recorded(campaign, in_parts).correct == recorded(campaign, at_once).correct).all()
+    assert (recorded_score(campaign, in_parts).correct == recorded_score(campaign, at_once).correct).all()
     assert in_parts.value == at_once.value and in_parts.details == at_once.details

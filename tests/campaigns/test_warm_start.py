@@ -6,12 +6,21 @@ import numpy as np
 import pytest
 
 from hwsearch import campaigns
-from hwsearch.campaigns.known import find_latency
-from hwsearch.campaigns.steps import search
+from hwsearch.campaigns.jobs.latency import measure_latencies
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import find_latency
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.states import search_state
+from hwsearch.campaigns.steps import propose
+from hwsearch.campaigns.steps.propose import Proposer
 from hwsearch.campaigns.tactic import check_tactic
-from hwsearch.campaigns.view import views
-from hwsearch.campaigns.warm_start import Earlier
+from hwsearch.campaigns.views import views
+from hwsearch.campaigns.warm_start import WarmStart, common_cost_features
 from hwsearch.errors import CampaignError
+
+
+def warm(campaign, folders) -> WarmStart:
+    return WarmStart(campaign.loaded, campaign.config.supernet, folders)
 
 
 @pytest.fixture(scope="module")
@@ -24,25 +33,25 @@ def before(boards):
 
 
 def test_foretells_what_was_measured(boards, before) -> None:
-    campaign = boards(search={"earlier": [str(before.folder)]})
-    earlier = campaign.earlier
+    campaign = boards(search={"warm_start": [str(before.folder)]})
+    earlier = Proposer(campaign).warm_start
     assert sorted(earlier.names) == ["accuracy of before", "latency_ms on one of before", "latency_ms on two of before"]
     rows = campaign.space.sample_array(40, np.random.default_rng(7))
     archs = campaign.space.from_array(rows)
-    found = campaigns.measuring.measure_latencies(campaign, campaign.targets.values(), archs)
+    found = measure_latencies(campaign, campaign.targets.values(), archs)
     columns = earlier(rows)
     for name, device in (("latency_ms on one of before", "one"), ("latency_ms on two of before", "two")):
         measured = np.log([found[device][a.id].value for a in archs])
         assert np.corrcoef(columns[:, earlier.names.index(name)], measured)[0, 1] > 0.8
-    assert find_latency(before, before.target("one"), "search").keys().isdisjoint({a.id for a in archs})
+    assert find_latency(before, before.target("one"), SEARCH).keys().isdisjoint({a.id for a in archs})
 
 
 def test_of_another_supernet_by_the_costs_that_both_have(boards, before, monkeypatch) -> None:
     campaign = boards()
-    names = Earlier(campaign, [before.folder])._shared(campaign.loaded)
+    names = common_cost_features(campaign.loaded.net, campaign.loaded.net)
     assert {"macs", "params", "log_macs"} <= set(names)
     monkeypatch.setattr(type(campaign.space), "__eq__", lambda self, other: False)
-    earlier = Earlier(campaign, [before.folder])
+    earlier = warm(campaign, [before.folder])
     assert [columns for columns, _ in earlier._models] == [names] * 3
     rows = campaign.space.sample_array(40, np.random.default_rng(7))
     net = campaign.loaded.net
@@ -54,22 +63,23 @@ def test_of_another_supernet_by_the_costs_that_both_have(boards, before, monkeyp
 
 
 def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypatch) -> None:
-    campaign = boards(search={"earlier": [str(before.folder)]})
+    campaign = boards(search={"warm_start": [str(before.folder)]})
     campaigns.profile(campaign)
     campaigns.evaluate(campaign)
     view = views(campaign)[0]
     given = {}
-    monkeypatch.setattr(search, "create", lambda *args, **options: given.update(options))
-    search._searcher(campaign, view, 0, view.frame())
-    assert given["earlier"] is campaign.earlier
-    assert str(before.folder) in search._state_name(campaign)
-    other = boards(search={"earlier": [str(before.folder)], "tactic": "nsga2"})
+    monkeypatch.setattr(propose, "create", lambda *args, **options: given.update(options))
+    known, proposer = Known.read(campaign), Proposer(campaign)
+    proposer.searcher(view, 0, view.measured(known), known)
+    assert given["earlier"] is proposer.warm_start
+    assert str(before.folder) in search_state(campaign.config, list(campaign.targets.values()))
+    other = boards(search={"warm_start": [str(before.folder)], "tactic": "nsga2"})
     with pytest.raises(CampaignError, match="'nsga2' cannot learn from earlier campaigns"):
         check_tactic(other)
 
 
 def test_a_search_runs_on_it(boards, before) -> None:
-    campaign = boards(search={"earlier": [str(before.folder)]})
+    campaign = boards(search={"warm_start": [str(before.folder)]})
     campaigns.profile(campaign)
     campaigns.evaluate(campaign)
     assert campaigns.search(campaign)["measured"].all()
@@ -78,8 +88,8 @@ def test_a_search_runs_on_it(boards, before) -> None:
 def test_bad_folders(boards, tmp_path) -> None:
     campaign = boards()
     with pytest.raises(CampaignError, match="is not a campaign"):
-        Earlier(campaign, [tmp_path])
+        warm(campaign, [tmp_path])
     empty = boards("empty")
     assert empty.measured() == 0
     with pytest.raises(CampaignError, match="nothing has been measured on 8 subnets"):
-        Earlier(campaign, [empty.folder])
+        warm(campaign, [empty.folder])

@@ -9,7 +9,9 @@ import pytest
 
 import hwsearch
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
-from hwsearch.campaigns.known import find_accuracy
+from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.race import race_accuracy
 from hwsearch.errors import CampaignError
 from hwsearch.spaces import Architecture
@@ -39,7 +41,7 @@ def macs_as_latency(campaign: hwsearch.Campaign, archs: list[Architecture]) -> d
             metric="latency_ms",
             subject="cpu",
             protocol="none",
-            purpose="validate",
+            purpose=VALIDATE,
             unit="ms",
             value=campaign.loaded.net.macs(a) / 1e6,
         )
@@ -52,10 +54,10 @@ def test_the_front_is_that_of_full_evaluation(tmp_path: Path) -> None:
     raced, full = open_campaign(tmp_path / "a"), open_campaign(tmp_path / "b")
     archs = raced.space.sample(12, np.random.default_rng(3))
     costs = macs_as_latency(raced, archs)
-    measure_accuracy(raced, archs[:1], split="test", purpose="validate")  # one that is known already
+    measure_accuracy(raced, archs[:1], split=Split.TEST, purpose=VALIDATE)  # one that is known already
     race_accuracy(raced, archs, costs)
-    measured = find_accuracy(raced, "test", "validate")
-    everything = measure_accuracy(full, archs, split="test", purpose="validate")
+    measured = find_accuracy(raced, Split.TEST, VALIDATE)
+    everything = measure_accuracy(full, archs, split=Split.TEST, purpose=VALIDATE)
     assert 2 <= len(measured) < len(archs)
     assert all(m.value == everything[k].value and m.record == everything[k].record for k, m in measured.items())
     points = {a.id: (costs["cpu"][a.id].value, -everything[a.id].value) for a in archs}
@@ -79,7 +81,7 @@ def test_other_objectives_and_other_devices_keep_their_members(tmp_path: Path) -
         metric="latency_ms",
         subject="cpu",
         protocol="none",
-        purpose="validate",
+        purpose=VALIDATE,
         unit="ms",
         value=99.0,
     )
@@ -87,7 +89,7 @@ def test_other_objectives_and_other_devices_keep_their_members(tmp_path: Path) -
     missing = archs[3]
     costs["cpu"].pop(missing.id)
     race_accuracy(campaign, archs, costs)
-    measured = find_accuracy(campaign, "test", "validate")
+    measured = find_accuracy(campaign, Split.TEST, VALIDATE)
     assert smallest.id in measured and missing.id in measured
 
 
@@ -106,10 +108,10 @@ def test_stopped_it_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         race_accuracy(campaign, archs, macs_as_latency(campaign, archs))
     monkeypatch.undo()
-    kept = find_accuracy(campaign, "test", "validate")
+    kept = find_accuracy(campaign, Split.TEST, VALIDATE)
     assert len(kept) == 2
     race_accuracy(campaign, archs, macs_as_latency(campaign, archs))
-    after = find_accuracy(campaign, "test", "validate")
+    after = find_accuracy(campaign, Split.TEST, VALIDATE)
     assert all(after[k].ended_at == m.ended_at for k, m in kept.items()) and len(after) > 2
 
 

@@ -9,16 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch.campaigns.intervals import own_error, pool, repeated
-from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import find_latency
+from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.membership import dominance, membership
-from hwsearch.campaigns.steps import validate as validate_step
-from hwsearch.campaigns.steps.fronts import final_frame
-from hwsearch.campaigns.steps.profile import evaluate, profile
+from hwsearch.campaigns.noise import draws
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.steps import rounds as rounds_step
+from hwsearch.campaigns.steps.evaluate import evaluate
+from hwsearch.campaigns.steps.fronts import final_set
+from hwsearch.campaigns.steps.profile import profile
 from hwsearch.campaigns.steps.validate import validate
-from hwsearch.campaigns.view import View, views
+from hwsearch.campaigns.view import View
+from hwsearch.campaigns.views import views
 from hwsearch.objectives.objective import Objective
-from hwsearch.store import Measurement
 
 
 def loops(costs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,51 +45,6 @@ def test_dominance_is_the_definition_counted(m: int, monkeypatch: pytest.MonkeyP
         np.testing.assert_allclose(found, expected)
 
 
-def row(
-    value: float, half: float, processes: int = 4, purpose: str = "validate", converged: bool = False
-) -> Measurement:
-    """A latency whose interval is ± half of its logarithm."""
-    details = {
-        "processes": processes,
-        "precision_pct": 100 * half,
-        "converged": converged,
-        "drift_pct": 1.0,
-        "loads": 2,
-    }
-    return Measurement("a", "latency_ms", "d", "p", purpose, value, "ms", low=value * math.exp(-half),
-                       high=value * math.exp(half), repeats=10, details=details)  # fmt: skip
-
-
-def test_pooled_latencies_are_unbiased_and_their_intervals_hold_the_truth() -> None:
-    """Of many subnets measured one to four times with known noise, as many intervals hold the truth as they say."""
-    rng = np.random.default_rng(0)
-    z, sigma, truth = 1.959964, 0.02, 3.0
-    for times in (2, 4):
-        held, logs = [], []
-        for _ in range(2000):
-            rows = [row(truth * math.exp(sigma * rng.normal()), z * math.sqrt(2) * sigma) for _ in range(times)]
-            found = pool(rows, 0.95)
-            error = own_error(found.low, found.high, 0.95)
-            held.append(abs(math.log(found.value / truth)) <= z * error)
-            logs.append(math.log(found.value / truth))
-        assert np.std(logs) == pytest.approx(sigma / math.sqrt(times), rel=0.06)
-        assert abs(np.mean(logs)) < 4 * np.std(logs) / math.sqrt(2000)
-        assert 0.94 < np.mean(held) < 0.995  # wider where the values differ by more than they should
-
-
-def test_pooling_counts_processes_and_widens_what_disagrees() -> None:
-    found = pool([row(1.0, 0.02, 2), row(math.e**0.03, 0.02, 6, "validate:2", True)], 0.95)
-    assert found.value == pytest.approx(math.exp(0.03 * 6 / 8)) and found.repeats == 20
-    assert (found.details["rounds"], found.details["processes"], found.details["converged"]) == (2, 8, True)
-    error = 0.02 / 1.959964 / math.sqrt(2)
-    chi = (0.0225 / error) ** 2 + (0.0075 / error) ** 2
-    expected = error * math.hypot(2 / 8, 6 / 8) * math.sqrt(chi)
-    assert own_error(found.low, found.high, 0.95) == pytest.approx(expected)
-
-    plain = [Measurement("a", "energy_mj", "d", "p", "validate", v, "mJ") for v in (1.0, 4.0)]
-    assert pool(plain, 0.95).value == 2.5
-
-
 def made_up(confidence: float = 0.95) -> View:
     campaign = SimpleNamespace(final_protocol=SimpleNamespace(confidence=confidence))
     return View(campaign, "d", (), (Objective("accuracy"), Objective("latency_ms", device="d")))  # type: ignore[arg-type]
@@ -102,7 +62,7 @@ def test_what_is_probably_on_the_front_is_on_it_as_often_as_that() -> None:
         wide = 1.959964 * math.sqrt(2) * sigma
         frame = pd.DataFrame({"accuracy": accuracy, "latency_ms": measured})
         frame["latency_ms_low"], frame["latency_ms_high"] = measured * math.exp(-wide), measured * math.exp(wide)
-        said += dominance(view.draws(frame, 400, rng))[0].tolist()
+        said += dominance(draws(view, MeasuredSet(frame), 400, rng))[0].tolist()
         true += loops(np.stack([-accuracy, latency], axis=1)[None])[0].tolist()
     p, t = np.array(said), np.array(true)
     for low, high in ((0.0, 0.05), (0.05, 0.35), (0.35, 0.65), (0.65, 0.95), (0.95, 1.01)):
@@ -128,12 +88,18 @@ def settled(boards):
     return campaign, validate(campaign)
 
 
+def sure_of(campaign, view):
+    """The memberships of a view, by what the store of a campaign holds now."""
+    known = Known.read(campaign)
+    own = next(v for v in views(campaign) if v.name == view.name)
+    return membership(campaign, own, final_set(own, known), known)
+
+
 def true_front(campaign, device: str) -> set[str]:
-    frame = final_frame(campaign, next(v for v in views(campaign) if v.name == device))
-    archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
-    latency = np.array([campaign.target(device).executor.truth(archs[i]) for i in frame["arch_id"]])
-    alone, _ = loops(np.stack([-frame["accuracy"].to_numpy(), latency], axis=1)[None])
-    return {i for i, a in zip(frame["arch_id"], alone, strict=True) if a}
+    found = final_set(next(v for v in views(campaign) if v.name == device), Known.read(campaign))
+    latency = np.array([campaign.target(device).executor.truth(a) for a in found.archs])
+    alone, _ = loops(np.stack([-found.values("accuracy"), latency], axis=1)[None])
+    return {i for i, a in zip(found.ids, alone, strict=True) if a}
 
 
 def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -> None:
@@ -144,9 +110,9 @@ def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -
     assert len(more) and len(more) < len(table)  # some were in doubt, and only those cost anything
     open_before = open_after = 0
     for view in views(campaign):
-        sure = membership(campaign, view, final_frame(campaign, view))
+        sure = sure_of(campaign, view)
         open_after += int(sure.unsettled(0.95).sum())
-        open_before += int(membership(before, view, final_frame(before, view)).unsettled(0.95).sum())
+        open_before += int(sure_of(before, view).unsettled(0.95).sum())
         settled = {i: p for i, p in zip(sure.ids, sure.probability, strict=True) if max(p, 1 - p) >= 0.95}
         wrong = [i for i, p in settled.items() if (p > 0.5) != (i in true_front(campaign, view.name))]
         assert len(wrong) <= 1, wrong  # each with 5 %
@@ -157,17 +123,19 @@ def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -
 def test_scores_are_not_repeated_and_their_sampling_error_is_told(settled) -> None:
     campaign, _ = settled
     view = views(campaign)[0]
-    frame = final_frame(campaign, view)
+    stored = Known.read(campaign)
+    measured = final_set(view, stored)
+    frame = measured.frame
     assert (campaign.store.frame(metric="accuracy", purpose="validate").groupby("arch_id").size() == 1).all()
-    found = membership(campaign, view, frame)
+    found = membership(campaign, view, measured, stored)
     # the probability on new data, by resampling images with replacement, as a reference
     from hwsearch.accuracy import Accuracy
-    from hwsearch.campaigns.known import find_accuracy
+    from hwsearch.campaigns.lookup import find_accuracy
 
-    known = find_accuracy(campaign, "test", "validate")
+    known = find_accuracy(campaign, Split.TEST, VALIDATE)
     bits = np.stack([Accuracy.unpack(known[i].record, 400).correct for i in frame["arch_id"]])
     rng = np.random.default_rng(0)
-    costs = view.draws(frame, 1500, rng).copy()
+    costs = draws(view, measured, 1500, rng).copy()
     for s in range(len(costs)):
         costs[s, :, 0] = -100 * bits[:, rng.integers(400, size=400)].mean(axis=1)
     np.testing.assert_allclose(found.elsewhere, dominance(costs)[0], atol=0.08)
@@ -177,7 +145,7 @@ def test_scores_are_not_repeated_and_their_sampling_error_is_told(settled) -> No
 def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatch) -> None:
     whole, _ = settled
     campaign = prepared(boards, validate={"rounds": 4})
-    real, calls = validate.measure_latencies, []
+    real, calls = rounds_step.measure_latencies, []
 
     def stop(*args, **kwargs):
         calls.append(kwargs["purpose"])
@@ -185,7 +153,7 @@ def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatc
             raise KeyboardInterrupt
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(validate_step, "measure_latencies", stop)
+    monkeypatch.setattr(rounds_step, "measure_latencies", stop)
     with pytest.raises(KeyboardInterrupt):
         validate(campaign)
     monkeypatch.undo()
@@ -195,7 +163,7 @@ def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatc
     pd.testing.assert_frame_equal(after.iloc[: len(kept)], kept)
     assert not after.duplicated(["arch_id", "subject", "protocol", "purpose"]).any()
     purposes = whole.store.frame(metric="latency_ms").groupby("purpose").size()
-    assert set(after["purpose"]) == set(purposes.index) and repeated(2) in purposes
+    assert set(after["purpose"]) == set(purposes.index) and str(Purpose.final(2)) in purposes
     again = len(after)
     validate(campaign)
     assert len(campaign.store.frame(metric="latency_ms")) == again
@@ -205,5 +173,5 @@ def test_a_budget_ends_the_rounds(boards) -> None:
     campaign = prepared(boards, validate={"rounds": 9, "rounds_s": 0})
     table = validate(campaign)
     assert table["measurements"].max() <= 2
-    pooled = find_latency(campaign, campaign.target("one"), "validate")
+    pooled = find_latency(campaign, campaign.target("one"), VALIDATE)
     assert {m.details.get("rounds", 1) for m in pooled.values()} <= {1, 2}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hwsearch.campaigns.steps import fit
+from hwsearch.campaigns import predictions
 from hwsearch.errors import PredictorError
+from hwsearch.registry import Registry
 from predictors import RidgePredictor, default_candidates
 
 
@@ -13,28 +14,21 @@ def make(positive: bool, seed: int) -> RidgePredictor:
     return RidgePredictor(alpha=2.0, log_target=positive)
 
 
-class Point:
-    """Stands in for an entry point."""
-
-    value = "somewhere:make"
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def load(self):
-        return make
+def install(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(Registry, "names", lambda self: [name])
+    monkeypatch.setattr(Registry, "load", lambda self, name, **_: make)
 
 
 @pytest.mark.parametrize("positive", [True, False])
 def test_a_plug_in_is_one_more_candidate(monkeypatch: pytest.MonkeyPatch, positive: bool) -> None:
-    assert list(fit.candidates(positive, 0)) == list(default_candidates(positive, 0))
-    monkeypatch.setattr(fit, "entry_points", lambda group: [Point("mine")])
-    found = fit.candidates(positive, 0)
+    assert list(predictions.candidates(positive, 0)) == list(default_candidates(positive, 0))
+    install(monkeypatch, "mine")
+    found = predictions.candidates(positive, 0)
     assert list(found) == [*default_candidates(positive, 0), "mine"]
     assert found["mine"].get_params()["log_target"] is positive
 
 
 def test_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "entry_points", lambda group: [Point("ridge")])
-    with pytest.raises(PredictorError, match=r"two predictors are named 'ridge'.*somewhere:make"):
-        fit.candidates(True, 0)
+    install(monkeypatch, "ridge")
+    with pytest.raises(PredictorError, match="two predictors are named 'ridge'"):
+        predictions.candidates(True, 0)
