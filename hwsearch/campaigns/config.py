@@ -153,7 +153,7 @@ class ObjectiveConfig(ConfigPart):
 
 
 class FleetConfig(ConfigPart):
-    """Who measures (``[fleet]``); see docs/fleet.md.
+    """Who measures (``[fleet]``); see docs/how-to/fleet.md.
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,45 @@ import predictors
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError, PredictorError
+from hwsearch.registry import Registry
 from hwsearch.spaces import Architecture
+from predictors import BasePredictor
+
+#: functions of (positive, seed) that make a candidate of a plug-in
+PREDICTORS: Registry[Callable[[bool, int], BasePredictor]] = Registry(
+    "hwsearch.predictors", "predictor", PredictorError, callable, "a function that makes a predictor"
+)
+
+
+def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
+    """Return the predictors that cross-validation chooses from, by name.
+
+    Those of `predictors.default_candidates`, then those of installed plug-ins: an entry point of the group
+    ``hwsearch.predictors`` is a function of `positive` and `seed` that returns a fresh, registered predictor.
+
+    Parameters
+    ----------
+    positive : bool
+        Whether all targets are positive, so that their logarithm can be learnt.
+    seed : int
+        The seed of predictors that are random.
+
+    Returns
+    -------
+    dict of str to BasePredictor
+        Unfitted predictors.
+
+    Raises
+    ------
+    PredictorError
+        If a plug-in takes the name of a built-in candidate.
+    """
+    built_in: dict[str, BasePredictor] = dict(predictors.default_candidates(positive, seed))
+    names = PREDICTORS.names()
+    for name in names:
+        if name in built_in:
+            raise PredictorError(f"two predictors are named {name!r}: a built-in one and one of a plug-in.")
+    return {**built_in, **{name: PREDICTORS.load(name)(positive, seed) for name in names}}
 
 
 @contextmanager
@@ -117,6 +155,8 @@ def predict(
     if not path.exists():
         raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
     X = feature_matrix(campaign, campaign.space.to_array(archs))
+    for name in PREDICTORS.names():
+        PREDICTORS.load(name)  # registers the classes that the file may name
     with predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
         predictor = predictors.load(path)
         low, high = predictor.predict_interval(X, coverage)

@@ -39,7 +39,7 @@ class TrainingConfig:
     weight_decay : on convolution and linear weights only (not on norms, biases, kernel transforms)
     clip : largest norm of the summed gradient
     padding : zero padding of the random crop, in pixels; images are also flipped at random
-    compile : wrap the supernet in torch.compile (measured slower on CPU, see docs/training.md)
+    compile : wrap the supernet in torch.compile (measured slower on CPU, see docs/how-to/training.md)
     """
 
     epochs: int = 30

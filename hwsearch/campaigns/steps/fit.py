@@ -9,7 +9,7 @@ import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known, Scores
-from hwsearch.campaigns.predictions import feature_matrix, predictor_errors, predictor_path
+from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.campaigns.steps.profile import profile_set
@@ -65,7 +65,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     for name in campaign.targets:
         jobs += [_Fit(m, name, values(known.metric(name, m))) for m in campaign.device_metrics(name)]
     out = []
-    judge = campaign.loaded.task
+    judge, seed = campaign.loaded.task, campaign.config.search.seed
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
         for i, job in enumerate(jobs):
@@ -78,7 +78,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
             y = np.array([job.values[k] for k in ids])
             with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
-                predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
+                predictor = CrossValidatedPredictor(candidates(bool(y.min() > 0), seed), seed=seed).fit(X, y)
                 save_predictor(predictor, predictor_path(campaign, job.metric, job.device))
             row = {
                 "metric": job.metric,

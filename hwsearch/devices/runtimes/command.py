@@ -1,6 +1,6 @@
 """Any executable as a device runtime: it gets the path of an ONNX file and prints JSON.
 
-So a phone over adb, a board over ssh, a vendor's tool or a farm of boards plug in; see docs/device.md.
+So a phone over adb, a board over ssh, a vendor's tool or a farm of boards plug in; see docs/how-to/device.md.
 """
 
 from __future__ import annotations

@@ -1,0 +1,82 @@
+"""Conformance of computed objectives: subclass, name yours, and let pytest run it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from hwsearch._typing import FloatArray, IntArray
+from hwsearch.objectives.computed import ComputedMetric
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.base import Supernet
+
+
+class ObjectiveConformance:
+    """Test what `hwsearch.objectives.computed.ComputedMetric` promises; each method is one promise.
+
+    Attributes
+    ----------
+    metric : ComputedMetric
+        The metric under test.
+
+    Examples
+    --------
+    ::
+
+        class TestMine(ObjectiveConformance):
+            metric = MY_METRIC
+    """
+
+    metric: ClassVar[ComputedMetric]
+
+    def supernet(self) -> Supernet:
+        """Make the network that the metric is computed on; override it for metrics of another family.
+
+        Returns
+        -------
+        Supernet
+            Of any weights: the embedded supernet's shape by default.
+        """
+        return catalogue.entry("cifar10-mbv3").build()
+
+    def values(self) -> tuple[Supernet, IntArray, FloatArray]:
+        """Compute the metric of 40 random architectures.
+
+        Returns
+        -------
+        tuple of Supernet, ndarray and ndarray
+            The network, rows of gene indices (40, genes), and their values (40,).
+        """
+        net = self.supernet()
+        rows = net.space.sample_array(40, np.random.default_rng(0))
+        return net, rows, np.asarray(self.metric.compute(net, rows))
+
+    def test_says_what_it_is(self) -> None:
+        """It has a name, a unit and a direction."""
+        assert self.metric.name.isidentifier()
+        assert self.metric.unit
+        assert self.metric.direction in ("min", "max")
+
+    def test_gives_one_finite_number_an_architecture(self) -> None:
+        """Values are (n,), finite, and not all the same."""
+        net, rows, values = self.values()
+        assert values.shape == (len(rows),)
+        assert np.isfinite(values.astype(float)).all()
+        assert len(set(values.tolist())) > 1
+        assert np.asarray(self.metric.compute(net, rows[:0])).shape == (0,)
+
+    def test_rows_are_independent(self) -> None:
+        """A row has the same value alone and among others, in any order."""
+        net, rows, values = self.values()
+        backwards = np.asarray(self.metric.compute(net, rows[::-1].copy()))[::-1]
+        assert values.tolist() == backwards.tolist()
+        for row, value in zip(rows[:5], values[:5], strict=True):
+            assert float(np.asarray(self.metric.compute(net, row[None]))[0]) == float(value)
+
+    def test_rows_are_left_alone(self) -> None:
+        """The given array is what it was."""
+        net, rows, _ = self.values()
+        before = rows.copy()
+        self.metric.compute(net, rows)
+        assert np.array_equal(rows, before)
