@@ -157,10 +157,10 @@ class StrategyConformance:
     def test_global_randomness_is_not_touched(self) -> None:
         """Neither torch's nor numpy's global generator moves."""
         net = self.supernet()
-        torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[union-attr]
+        torch_before, numpy_before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()
         self._step(net, self.make())
         assert torch.equal(torch.get_rng_state(), torch_before)
-        assert np.array_equal(np.random.get_state()[1], numpy_before)  # type: ignore[arg-type]
+        assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], numpy_before)
 
     def test_inputs_are_left_alone(self) -> None:
         """The batch is what it was after a step."""

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.supernets.declared.module import Depth, ElasticModule, Width, elastic
+from hwsearch.supernets.declared import Depth, ElasticModule, Width, elastic
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data, forward
