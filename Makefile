@@ -45,6 +45,7 @@ docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
 mutants: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mutants]"
 	$(BIN)/python -m benchmarks.mutants
 
 bench-%: $(STAMP)
