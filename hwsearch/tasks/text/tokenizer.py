@@ -1,38 +1,49 @@
-"""Labelled sentences for classification: GLUE's files, and BERT's WordPiece tokens."""
+"""BERT's WordPiece tokens, by the package ``tokenizers``."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwsearch.errors import DataError
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+#: padding, unknown, begin and end: what every vocabulary of BERT has
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-
-
-#: ranges of ideographs, each of which is a word
-CJK = (
-    *((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF)),
-    *((0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0x2F800, 0x2FA1F)),
-)
 
 
 @dataclass(frozen=True)
 class TextPreprocess:
     """How sentences become tokens.
 
-    max_word : longer words are unknown
-    max_unknown : share of unknown tokens above which the vocabulary is taken for another model's
+    Parameters
+    ----------
+    max_word : int
+        Longer words, in characters, are unknown.
+    max_unknown : float
+        Share of unknown tokens above which the vocabulary is taken for another model's.
+
+    Examples
+    --------
+    >>> TextPreprocess().to_dict()["max_word"]
+    100
     """
 
     max_word: int = 100
     max_unknown: float = 0.2
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the preprocessing for the card of a model.
+
+        Returns
+        -------
+        dict of str to object
+            Tokenizer, layout of the tokens and truncation, in words.
+        """
         return {
             "tokenizer": "BERT WordPiece; lower case without accents, unless the vocabulary has capital letters",
             "layout": "[CLS] sentence [SEP], or [CLS] first [SEP] second [SEP] of types 0 and 1; padded with [PAD]",
@@ -42,59 +53,102 @@ class TextPreprocess:
 
 
 class WordPiece:
-    """BERT's tokenizer: sentence → ids of the longest pieces of the vocabulary, from the left, word by word.
+    """BERT's tokenizer: sentences to ids of the longest pieces of the vocabulary, word by word, from the left.
 
     The vocabulary's capital letters decide whether sentences are lower-cased and lose their accents. Names of special
-    tokens in a sentence are plain text, as in BERT's own code.
+    tokens in a sentence are plain text, as in BERT's own code (Devlin et al., 2019, arXiv 1810.04805).
 
-    tokens : the vocabulary in the order of ids; of a token that stands twice the last id counts
+    Parameters
+    ----------
+    tokens : sequence of str
+        The vocabulary in the order of ids; of a token that stands twice the last id counts.
+    preprocess : TextPreprocess, optional
+        Settings; the defaults where none are given.
+    source : str
+        Where the vocabulary comes from, for messages.
+
+    Attributes
+    ----------
+    ids : mapping of str to int
+        Id of each token.
+    size : int
+        Number of tokens in the vocabulary.
+    lower : bool
+        Whether sentences are lower-cased and lose their accents.
+    pad, unknown, cls, sep : int
+        Ids of the special tokens.
+
+    Raises
+    ------
+    DataError
+        If a special token is missing, or the package ``tokenizers`` is not installed.
+
+    Examples
+    --------
+    >>> tokenizer = WordPiece(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "film", "##s", "!"])
+    >>> tokenizer("Films!")
+    [4, 5, 6]
+    >>> tokenizer.join([4, 5], None, size=8)
+    ([2, 4, 5, 3], [0, 0, 0, 0])
     """
 
     def __init__(self, tokens: Sequence[str], preprocess: TextPreprocess | None = None, source: str = "vocabulary"):
         self.ids: Mapping[str, int] = {token: i for i, token in enumerate(tokens)}
         self.size = len(tokens)
-        self.max_word = (preprocess or TextPreprocess()).max_word
         missing = [s for s in SPECIAL if s not in self.ids]
         if missing:
             raise DataError(f"{source} lacks {', '.join(missing)}.", hint="It is not the vocabulary of a BERT model.")
         self.lower = not any(t != t.lower() for t in self.ids if not t.startswith("["))
         self.pad, self.unknown, self.cls, self.sep = (self.ids[s] for s in SPECIAL)
+        self._tokenizer = _tokenizer(self.ids, (preprocess or TextPreprocess()).max_word, self.lower)
 
     @classmethod
     def read(cls, path: Path, preprocess: TextPreprocess | None = None) -> WordPiece:
-        """A vocabulary file, one token a line; raises `DataError` where it is missing or lacks a special token."""
-        lines = _lines(path, "vocabulary")
-        return cls(lines, preprocess, repr(str(path)))
+        """Read a vocabulary file.
 
-    def words(self, text: str) -> list[str]:
-        """Words, punctuation marks and ideographs; control characters are dropped."""
-        spaced = "".join(map(_spaced, text))
-        if self.lower:
-            spaced = "".join(c for c in unicodedata.normalize("NFD", spaced) if unicodedata.category(c) != "Mn")
-            spaced = "".join(c.lower() for c in spaced)
-        return "".join(f" {c} " if _is_punctuation(c) else c for c in spaced).split()
+        Parameters
+        ----------
+        path : Path
+            A UTF-8 file of one token a line (``vocab.txt``).
+        preprocess : TextPreprocess, optional
+            Settings.
 
-    def pieces(self, word: str) -> list[int]:
-        """Ids of one word, that of [UNK] where some part of it is no piece of the vocabulary."""
-        if len(word) > self.max_word:
-            return [self.unknown]
-        ids: list[int] = []
-        start = 0
-        while start < len(word):
-            prefix = "##" if start else ""
-            found = next((e for e in range(len(word), start, -1) if prefix + word[start:e] in self.ids), None)
-            if found is None:
-                return [self.unknown]
-            ids.append(self.ids[prefix + word[start:found]])
-            start = found
-        return ids
+        Returns
+        -------
+        WordPiece
+            The tokenizer.
+
+        Raises
+        ------
+        DataError
+            If the file is missing, is not UTF-8, or lacks a special token.
+        """
+        return cls(_lines(path, "vocabulary"), preprocess, repr(str(path)))
 
     def __call__(self, text: str) -> list[int]:
-        """Ids of a sentence, without [CLS] and [SEP]."""
-        return [i for word in self.words(text) for i in self.pieces(word)]
+        """Tokenise a sentence; the ids without [CLS] and [SEP]."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def join(self, first: Sequence[int], second: Sequence[int] | None, size: int) -> tuple[list[int], list[int]]:
-        """(ids, types) of [CLS] first [SEP] (second [SEP]), of at most `size` tokens: the longer one loses its end."""
+        """Join one or two sentences with special tokens; the longer one loses its end where they do not fit.
+
+        Parameters
+        ----------
+        first, second : sequence of int
+            Ids of the sentences; `second` is None where there is one sentence.
+        size : int
+            The most tokens of the result.
+
+        Returns
+        -------
+        ids, types : list of int
+            ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``, and the type, 0 or 1, of each token.
+
+        Raises
+        ------
+        DataError
+            If there is no room for a sentence.
+        """
         a, b = len(first), len(second or ())
         budget = size - (2 if second is None else 3)
         if budget < 1:
@@ -109,22 +163,18 @@ class WordPiece:
         return ids, types
 
 
-@lru_cache(maxsize=65536)
-def _spaced(c: str) -> str:
-    """A character with spaces around ideographs and for white space; nothing for control characters."""
-    if c in "\t\n\r":
-        return " "
-    if c == "\ufffd" or unicodedata.category(c).startswith("C"):
-        return ""
-    if unicodedata.category(c) in ("Zs", "Zl", "Zp"):
-        return " "
-    return f" {c} " if any(low <= ord(c) <= high for low, high in CJK) else c
-
-
-@lru_cache(maxsize=65536)
-def _is_punctuation(c: str) -> bool:
-    """Unicode's punctuation, and every ASCII character that is no letter, digit or space."""
-    return (33 <= ord(c) <= 126 and not c.isalnum()) or unicodedata.category(c).startswith("P")
+def _tokenizer(ids: Mapping[str, int], max_word: int, lower: bool) -> Tokenizer:
+    """A tokenizer of the package, which is needed only where text is read."""
+    try:
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    except ImportError as error:
+        raise DataError(
+            "text needs the package tokenizers, which is not installed.", hint="pip install 'hwsearch[transformers]'"
+        ) from error
+    found = Tokenizer(models.WordPiece(dict(ids), unk_token="[UNK]", max_input_chars_per_word=max_word))
+    found.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    found.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return found
 
 
 def _lines(path: Path, what: str) -> list[str]:

@@ -5,7 +5,7 @@ The golden ids are those of transformers 4.37.2 (``BertTokenizer``, ``prepare_fo
 
 from __future__ import annotations
 
-import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,22 +89,10 @@ def test_pairs_are_cut_as_hugging_face_does(
     assert tokenizer.join(first, second, size) == (ids, [0] * (len(ids) - ones) + [1] * ones)
 
 
-def test_tokens_equal_those_of_the_tokenizers_package(tokenizer: WordPiece) -> None:
-    """Random strings, of lower-case and of cased vocabularies; Unicode that both libraries' tables know."""
-    tokenizers = pytest.importorskip("tokenizers")
-    rng = random.Random(0)
-    characters = [*"abcdeinostuxABC \t.,!?-'ßéİςΣ中한ﬁ\u0301\u200b$€²", *map(chr, range(33, 0x370))]
-    pieces = [t.removeprefix("##") for t in VOCABULARY if not t.startswith("[")]
-    for lower, own in ((True, tokenizer), (False, WordPiece([*VOCABULARY, "The", "É"]))):
-        model = tokenizers.models.WordPiece(dict(own.ids), unk_token="[UNK]", max_input_chars_per_word=100)
-        theirs = tokenizers.Tokenizer(model)
-        theirs.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower)
-        theirs.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-        assert own.lower is lower
-        for _ in range(2000):
-            parts = [rng.choice(pieces if rng.random() < 0.7 else characters) for _ in range(rng.randint(0, 20))]
-            text = "".join(p + rng.choice(["", " "]) for p in parts)
-            assert own(text) == theirs.encode(text).ids, ascii(text)
+def test_without_the_package_text_is_refused_with_the_way_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(DataError, match=r"not installed.*hwsearch\[transformers\]"):
+        WordPiece(VOCABULARY)
 
 
 def test_a_cased_vocabulary_keeps_case_and_accents() -> None:
