@@ -68,7 +68,7 @@ def test_check_names_everything_that_is_wrong(state: dict[str, torch.Tensor], tm
 def test_command_exits_1_where_a_file_does_not_load(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     spoilt = dict(state) | {"classifier.linear.bias": state["classifier.linear.bias"] * torch.nan}
     torch.save(spoilt, tmp_path / "nan.pth")
-    command = [sys.executable, "-m", "hwsearch.cli", "supernets", "check", str(tmp_path / "nan.pth"), "--json"]
+    command = [sys.executable, "-m", "hwsearch", "supernets", "check", str(tmp_path / "nan.pth"), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)
     assert done.returncode == 1 and found["fits"] == [NAME] and found["not_finite"] == ["classifier.linear.bias"]
