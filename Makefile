@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # processes that share the tests: one a usable core, at most 8
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -gt 8 ] && n=8; echo $$n)
 
-.PHONY: demo test test-slow test-gpu lint docs clean help
+.PHONY: demo test test-slow test-gpu lint docs mutants clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +43,9 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	$(BIN)/mkdocs build --strict
+
+mutants: $(STAMP)
+	$(BIN)/python -m benchmarks.mutants
 
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$* --json

@@ -32,9 +32,10 @@ import numpy as np
 import torch
 from scipy.stats import norm
 
-from hwsearch.accuracy import ImageData, calibrated_subnet, evaluate, front_accuracy, race
+from hwsearch.accuracy import calibrated_subnet, front_accuracy, race
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
+from hwsearch.tasks.images import ImageData, ImageTask
 
 ERROR = 0.05
 TOLERANCES = (0.0, 0.5, 1.0, 2.0, 5.0)
@@ -72,7 +73,9 @@ class Bench:
                 started = time.perf_counter()
                 net = calibrated_subnet(self.net, arch, self.calibration)
                 calibrated = time.perf_counter()
-                self.bits[arch.id] = np.packbits(evaluate(net, self.data, self.net.input_size(arch)).correct)
+                self.bits[arch.id] = np.packbits(
+                    ImageTask().evaluate(net, self.data, self.net.input_size(arch)).correct
+                )
                 self.seconds[arch.id] = np.array([calibrated - started, time.perf_counter() - calibrated])
             if k % 25 == 24 or k == len(archs) - 1:
                 self.save()
@@ -270,11 +273,20 @@ def fresh(bench: Bench, archs: list[Architecture], truth: Truth, count: int = 12
         bench.calibration.keep(side)
     started = time.perf_counter()
     for arch in chosen:
-        evaluate(calibrated_subnet(bench.net, arch, bench.calibration), bench.data, bench.net.input_size(arch))
+        ImageTask().evaluate(
+            calibrated_subnet(bench.net, arch, bench.calibration), bench.data, bench.net.input_size(arch)
+        )
     full_seconds = time.perf_counter() - started
     started = time.perf_counter()
     live = front_accuracy(
-        bench.net, chosen, truth.costs[some], bench.calibration, bench.data, rng=np.random.default_rng(0), error=ERROR
+        ImageTask(),
+        bench.net,
+        chosen,
+        truth.costs[some],
+        bench.calibration,
+        bench.data,
+        rng=np.random.default_rng(0),
+        error=ERROR,
     )
     seconds = time.perf_counter() - started
     replay = race(

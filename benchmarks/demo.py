@@ -24,7 +24,9 @@ import numpy as np
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latency
-from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.lookup import find_accuracy, find_latency
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
@@ -47,7 +49,7 @@ def run_demo(folder: Path) -> tuple[dict, float, float]:
 
 def against_random(campaign: Campaign, seeds: int) -> dict:
     """Hypervolume of everything the demo measured over that of as many random subnets, by device and seed."""
-    evaluated = find_accuracy(campaign, "validation", "search")
+    evaluated = find_accuracy(campaign, Split.VALIDATION, SEARCH)
     ours = {t.name: _values(campaign, t, list(evaluated)) for t in campaign.targets.values()}
     n = len(next(iter(ours.values())))
     out: dict = {"subnets_each": n, "devices": {name: {"search": None, "random": [], "ratio": []} for name in ours}}
@@ -69,8 +71,8 @@ def against_random(campaign: Campaign, seeds: int) -> dict:
 
 
 def _values(campaign: Campaign, target: object, ids: list[str]) -> np.ndarray:
-    accuracy = find_accuracy(campaign, "validation", "search")
-    latency = find_latency(campaign, target, "search")  # type: ignore[arg-type]
+    accuracy = find_accuracy(campaign, Split.VALIDATION, SEARCH)
+    latency = find_latency(campaign, target, SEARCH)  # type: ignore[arg-type]
     return np.array(
         [[accuracy[i].value, latency[i].value] for i in ids if i in accuracy and i in latency], dtype=np.float64
     )
@@ -87,7 +89,7 @@ def main() -> None:
     again, second_seconds, _ = run_demo(folder)
     campaign = Campaign.open(folder)
     every, evaluated, _ = profile_set(campaign)
-    latency = {t.name: len(find_latency(campaign, t, "search")) for t in campaign.targets.values()}
+    latency = {t.name: len(find_latency(campaign, t, SEARCH)) for t in campaign.targets.values()}
     card = campaign.loaded.entry.card
     figures = {
         "demo_seconds": round(seconds, 1),
@@ -95,7 +97,7 @@ def main() -> None:
         "remeasured": again["measured"],
         "second_run_seconds": round(second_seconds, 1),
         "latency_measured": min(latency.values()),
-        "accuracy_measured": len(find_accuracy(campaign, "validation", "search")),
+        "accuracy_measured": len(find_accuracy(campaign, Split.VALIDATION, SEARCH)),
         "front_points": min(d["front_points"] for d in result["devices"]),
         "latency_span": round(min(d["latency_span"] for d in result["devices"]), 2),
         "by_device": {

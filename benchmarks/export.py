@@ -115,10 +115,10 @@ def phases(net: Supernet, archs: Sequence[Architecture]) -> dict[str, Any]:
     """Milliseconds of cutting, lowering and serialising, median over passes for each subnet."""
     table = np.empty((PASSES, len(archs), 3))
     sizes, protobuf = [], []
-    serialise(lower(checkpoint.cut(net, archs[0]), net.input_shape(archs[0])))
+    serialise(lower(checkpoint.extract_subnet(net, archs[0]), net.input_shape(archs[0])))
     for k in range(PASSES):
         for i, arch in enumerate(archs):
-            cut, subnet = timed(lambda arch=arch: checkpoint.cut(net, arch))
+            cut, subnet = timed(lambda arch=arch: checkpoint.extract_subnet(net, arch))
             lowered, model = timed(lambda n=subnet, a=arch: lower(n, net.input_shape(a)))
             written, data = timed(lambda m=model: serialise(m))
             table[k, i] = cut, lowered, written
@@ -126,7 +126,7 @@ def phases(net: Supernet, archs: Sequence[Architecture]) -> dict[str, Any]:
     for k, arch in enumerate(archs):  # each writer on a model just made, in alternating order
         found = {}
         for name in ("ours", "protobuf") if k % 2 else ("protobuf", "ours"):
-            model = lower(checkpoint.cut(net, arch), net.input_shape(arch))
+            model = lower(checkpoint.extract_subnet(net, arch), net.input_shape(arch))
             found[name] = timed(model.SerializeToString if name == "protobuf" else lambda m=model: serialise(m))[0]
         protobuf.append(found["protobuf"] / found["ours"])
     totals = table.sum(2)
@@ -157,14 +157,14 @@ def rivals(net: Supernet, archs: Sequence[Architecture], say: Callable[[str], No
         shape, files = net.input_shape(arch), {}
         for name, export in exporters.items():
             ms, files[name] = timed(
-                lambda export=export, arch=arch, shape=shape: export(checkpoint.cut(net, arch), shape)
+                lambda export=export, arch=arch, shape=shape: export(checkpoint.extract_subnet(net, arch), shape)
             )
             if k:
                 times[name].append(ms)
         if not k:
             continue
         with torch.no_grad():
-            expected = {"torch": checkpoint.cut(net, arch)(torch.from_numpy(image)).numpy()}
+            expected = {"torch": checkpoint.extract_subnet(net, arch)(torch.from_numpy(image)).numpy()}
         (mine,) = run_onnx(files["ours"], image)
         expected |= {name: run_onnx(files[name], image)[0] for name in RIVALS}
         for name, values in expected.items():
@@ -232,7 +232,7 @@ def family(name: str, subnets: int, compared: int) -> dict[str, Any]:
     ratios, rules = [], True
     worst = {"torch": 0.0, "torchscript": 0.0}
     for k, arch in enumerate(archs):
-        cut, subnet = timed(lambda arch=arch: checkpoint.cut(net, arch))
+        cut, subnet = timed(lambda arch=arch: checkpoint.extract_subnet(net, arch))
         total = {"ours": cut, "torchscript": cut}
         for part in net.parts(arch, subnet):
             interface = {"outputs": part.outputs, "output_axes": part.output_axes}

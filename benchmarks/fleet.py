@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch.campaigns.jobs.lease import kept
+from hwsearch.campaigns.jobs.lease import lease_heartbeat
 from hwsearch.store import Measurement, NewJob, Queue, Store, worker_name
 
 LEASE_S = 3.0
@@ -48,7 +48,7 @@ def serve(path: str, pipe: Connection) -> None:
             time.sleep(0.05)
             continue
         pipe.send(("begun", job.key, job.attempts))
-        with kept(queue, job, LEASE_S):
+        with lease_heartbeat(queue, job, LEASE_S):
             time.sleep(job.payload["seconds"])
         pipe.send(("done", job.key, queue.complete(job, [row(job.key, job.payload["seconds"])])))
 

@@ -16,7 +16,9 @@ from benchmarks.search_runs import BATCH, OURS, START
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latency
-from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.lookup import find_accuracy, find_latency
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.split import Split
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, non_dominated, reference_point
 from hwsearch.searchers import create
@@ -86,7 +88,7 @@ def _measured(campaign: Campaign, archs: list[Architecture], stage: str) -> np.n
     target = next(iter(campaign.targets.values()))
     measure_accuracy(campaign, archs, stage=f"{stage} accuracy")
     measure_latency(campaign, target, archs, stage=f"{stage} latency")
-    accuracy, latency = find_accuracy(campaign, "validation", "search"), find_latency(campaign, target, "search")
+    accuracy, latency = find_accuracy(campaign, Split.VALIDATION, SEARCH), find_latency(campaign, target, SEARCH)
     return np.array(
         [[found[a.id].value if a.id in found else np.nan for found in (accuracy, latency)] for a in archs],
         dtype=np.float64,

@@ -19,8 +19,10 @@ import numpy as np
 
 from hwsearch import campaigns
 from hwsearch.campaigns import Campaign
-from hwsearch.campaigns.known import find_accuracy, find_latency
 from hwsearch.campaigns.loading import parse_config
+from hwsearch.campaigns.lookup import find_accuracy, find_latency
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.split import Split
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
 
@@ -28,8 +30,8 @@ OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
 FEW = 250
 FORMS: dict[str, dict[str, Any]] = {
     "none": {},
-    "latency": {"screen": 4},
-    "latency+images": {"screen": 4, "screen_with": ["latency", "accuracy"], "screen_images": FEW},
+    "latency": {"screening_factor": 4},
+    "latency+images": {"screening_factor": 4, "screening_metrics": ["latency", "accuracy"], "screening_images": FEW},
 }
 CONFIG = """
 [supernet]
@@ -67,16 +69,16 @@ def campaign(folder: Path, form: str, seed: int, rounds: int) -> dict[str, np.nd
     opened = Campaign.open(parse_config(data, "the benchmark"), folder=folder / f"{form}-{seed}")
     for step in (campaigns.profile, campaigns.evaluate, campaigns.search):
         step(opened)
-    splits = [s for s in ("screen", "validation") if s in opened.data]
-    found = {s: find_accuracy(opened, s, "search") for s in splits}
-    latency = find_latency(opened, next(iter(opened.targets.values())), "search")
+    splits = [s for s in (Split.SCREEN, Split.VALIDATION) if s in opened.data]
+    found = {s: find_accuracy(opened, s, SEARCH) for s in splits}
+    latency = find_latency(opened, next(iter(opened.targets.values())), SEARCH)
     calibration = len(opened.data["calibration"])
     rows, images = [], 0
-    screened = set(found.get("screen", {}))
+    screened = set(found.get(Split.SCREEN, {}))
     events = [(m.started_at, s, k, m) for s in splits for k, m in found[s].items()]
     for _, split, arch_id, m in sorted(events, key=lambda e: e[0]):
         images += calibration + len(opened.data[split])
-        if split == "validation":
+        if split == Split.VALIDATION:
             images -= FEW if arch_id in screened else 0
             rows.append((m.value, latency[arch_id].value, images))
     table = np.array(rows, dtype=np.float64)

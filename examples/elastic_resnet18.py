@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from hwsearch.accuracy import ImageData, subnet_accuracy
-from hwsearch.supernets.declared.module import Depth, ElasticModule, Width, elastic
+from hwsearch.accuracy import subnet_score
+from hwsearch.supernets.declared import Depth, ElasticModule, Width, elastic
 from hwsearch.supernets.families.cifar10 import images
+from hwsearch.tasks.images import ImageData, ImageTask
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 
 
@@ -73,7 +74,14 @@ def train(net: ElasticModule, epochs: int) -> ElasticModule:
     """The sandwich rule with in-place distillation, the largest subnet alone at first."""
     config = TrainingConfig(epochs=epochs, batch=64, lr=0.05)
     with tempfile.TemporaryDirectory() as folder:
-        Trainer(net, Sandwich(random=1, label_smoothing=0.0, alone=0.3), training_images(), config, Path(folder)).run()
+        Trainer(
+            net,
+            Sandwich(random=1, label_smoothing=0.0, alone=0.3),
+            ImageTask(),
+            training_images(),
+            config,
+            Path(folder),
+        ).run()
     return net.eval()
 
 
@@ -90,10 +98,10 @@ def main() -> int:
     print(f"trained for {time.monotonic() - started:.0f} s")
     middle = sorted(net.space.sample(3, np.random.default_rng(0)), key=net.macs)
     for arch in (smallest, *middle, largest):
-        accuracy = subnet_accuracy(net, arch, images()["calibration"], images()["test"])
+        accuracy = subnet_score(ImageTask(), net, arch, images()["calibration"], images()["test"])
         print(
             f"{net.macs(arch) / 1e6:5.1f} M MACs, {net.params(arch) / 1e3:5.0f} k weights: "
-            f"top-1 {accuracy.top1:.1f} ± {accuracy.standard_error:.1f} %"
+            f"top-1 {accuracy.value:.1f} ± {accuracy.standard_error:.1f} %"
         )
     return 0
 

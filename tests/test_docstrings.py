@@ -27,9 +27,9 @@ def public(path: Path) -> Iterator[Public]:
         *tree.body,
         *(m for c in tree.body if isinstance(c, ast.ClassDef) and not c.name.startswith("_") for m in c.body),
     ):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-            if not {ast.unparse(d).split("(")[0] for d in node.decorator_list} & INHERITED:
-                yield node
+        named = isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        if named and not {ast.unparse(d).split("(")[0] for d in node.decorator_list} & INHERITED:
+            yield node
 
 
 def parameters(node: ast.FunctionDef) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hwsearch.errors import DataError
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.text.glue import read_glue
 from hwsearch.tasks.text.tokenizer import TextPreprocess, WordPiece

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from hwsearch.errors import DataError
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
-from hwsearch.tasks.base import Data
+from hwsearch.supernets.families.hat import HatConfig, HatTransformer
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.translation.data import TranslationData
 from hwsearch.tasks.translation.readers import read_translation
 from hwsearch.tasks.translation.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Subwords, Vocabulary

@@ -1,29 +1,20 @@
-"""How good a subnet is: data, batch-norm recalibration, top-1 with its error, and the front of many."""
+"""How good a subnet is: batch-norm recalibration, its score, and the front of many subnets."""
 
-from hwsearch.accuracy.evaluate import assess, calibrated_subnet, evaluate, subnet_accuracy
-from hwsearch.accuracy.racing import RaceResult, front_accuracy, race
+from hwsearch.accuracy.evaluate import calibrated_subnet, subnet_score
+from hwsearch.accuracy.front import front_accuracy
+from hwsearch.accuracy.racing import RaceResult, race
 from hwsearch.accuracy.recalibrate import recalibrate
-from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.images.preprocess import Preprocess
-from hwsearch.tasks.images.readers import from_arrays, from_folder, from_parquet
-from hwsearch.tasks.score import Z90, Accuracy, Score, unpack
+from hwsearch.tasks.classification import Accuracy
+from hwsearch.tasks.score import Z90, Score
 
 __all__ = [
     "Z90",
     "Accuracy",
-    "ImageData",
-    "Preprocess",
     "RaceResult",
     "Score",
-    "assess",
     "calibrated_subnet",
-    "evaluate",
-    "from_arrays",
-    "from_folder",
-    "from_parquet",
     "front_accuracy",
     "race",
     "recalibrate",
-    "subnet_accuracy",
-    "unpack",
+    "subnet_score",
 ]

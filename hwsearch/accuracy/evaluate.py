@@ -1,68 +1,81 @@
-"""Top-1 accuracy of a subnet with its standard error, image by image."""
+"""Scores of subnets, after their batch norms were recalibrated."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hwsearch.accuracy.recalibrate import recalibrate
-from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import cut
-from hwsearch.supernets.families.hat.subnet import HatSubnet
-from hwsearch.tasks.base import Data
-from hwsearch.tasks.score import Accuracy, Score
-from hwsearch.tasks.translation.data import TranslationData
-from hwsearch.tasks.translation.score import evaluate_translation
-
-
-@torch.no_grad()
-def evaluate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Accuracy:
-    """Top-1 of a network in evaluation mode on all examples of `data`; size: pixels of a side, or tokens."""
-    training = net.training
-    net.eval()
-    correct = []
-    try:
-        for x, y in data.batches(size, batch):
-            logits = net(x) if isinstance(x, Tensor) else net(*x)
-            if not torch.isfinite(logits).all():
-                raise MeasurementError("the network's outputs are not finite.")
-            correct.append((logits.argmax(1) == y).numpy())
-    finally:
-        net.train(training)
-    return Accuracy(np.concatenate(correct))
-
-
-def assess(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> Score:
-    """The score that belongs to these data: BLEU of translations, top-1 of labelled examples.
-
-    batch : of labelled examples; translations are batched by their tokens
-    """
-    if isinstance(data, TranslationData):
-        if not isinstance(net, HatSubnet):
-            raise MeasurementError(f"{type(net).__name__} translates nothing, but {data.name!r} are translations.")
-        return evaluate_translation(net, data)
-    return evaluate(net, data, size, batch=batch)
+from hwsearch.supernets.checkpoint import extract_subnet
+from hwsearch.tasks.base import Task
+from hwsearch.tasks.data import Data
+from hwsearch.tasks.score import Score
 
 
 def calibrated_subnet(
     supernet: Supernet, arch: Architecture, calibration: Data | None, *, batch: int = 250
 ) -> nn.Module:
-    """The static subnet of `arch` in evaluation mode, batch norms recalibrated, channels last in memory.
+    """Cut a subnet from its supernet and recalibrate its batch norms.
 
-    calibration : None where a family has no batch norms
+    Parameters
+    ----------
+    supernet : Supernet
+        The supernet with its weights; it is not changed.
+    arch : Architecture
+        An architecture of its space.
+    calibration : Data or None
+        Training examples; None where the family has no batch norms.
+    batch : int
+        Examples in each forward pass.
+
+    Returns
+    -------
+    torch.nn.Module
+        The static subnet with weights of its own, in evaluation mode, channels last in memory.
     """
-    net = cut(supernet, arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = extract_subnet(supernet, arch).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if calibration is not None:
         recalibrate(net, calibration, supernet.input_size(arch), batch=batch)
     return net.eval()  # type: ignore[no-any-return]
 
 
-def subnet_accuracy(
-    supernet: Supernet, arch: Architecture, calibration: Data | None, validation: Data, *, batch: int = 250
-) -> Accuracy:
-    """Recalibrate the subnet of `arch` and measure its top-1."""
+def subnet_score(
+    task: Task,
+    supernet: Supernet,
+    arch: Architecture,
+    calibration: Data | None,
+    validation: Data,
+    *,
+    batch: int = 250,
+) -> Score:
+    """Recalibrate a subnet and score it.
+
+    Parameters
+    ----------
+    task : Task
+        What the network is for.
+    supernet : Supernet
+        The supernet with its weights; it is not changed.
+    arch : Architecture
+        An architecture of its space.
+    calibration : Data or None
+        Training examples for the batch norms; None where the family has none.
+    validation : Data
+        Examples to judge it by.
+    batch : int
+        Examples in each forward pass.
+
+    Returns
+    -------
+    Score
+        The task's score on `validation`.
+
+    Raises
+    ------
+    MeasurementError
+        If the network's outputs are not finite.
+    """
     net = calibrated_subnet(supernet, arch, calibration, batch=batch)
-    return evaluate(net, validation, supernet.input_size(arch), batch=batch)
+    return task.evaluate(net, validation, supernet.input_size(arch), batch=batch)

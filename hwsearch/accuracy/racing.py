@@ -41,20 +41,14 @@ comparators, control and sampling weight at once are this package's own combinat
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.accuracy.evaluate import calibrated_subnet, evaluate
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.spaces import Architecture
-from hwsearch.supernets.base import Supernet
-from hwsearch.tasks.images.data import ImageData
 
 #: which images (b,) of the data set a subnet, by its index, answers right: bool (b,)
 Evaluate = Callable[[int, IntArray], BoolArray]
@@ -371,52 +365,3 @@ class _Race:
 def _before(values: FloatArray) -> FloatArray:
     """For each entry of the last axis, the sum of those before it."""
     return np.asarray(np.cumsum(values, axis=-1) - values)
-
-
-def front_accuracy(
-    supernet: Supernet,
-    archs: Sequence[Architecture],
-    costs: ArrayLike,
-    calibration: ImageData | None,
-    validation: ImageData,
-    *,
-    rng: np.random.Generator,
-    error: float = 0.05,
-    tolerance: float = 0.0,
-    batch: int = 250,
-    known: Mapping[int, BoolArray] | None = None,
-    answered: Callable[[int, IntArray, BoolArray], None] | None = None,
-) -> RaceResult:
-    """`race` between subnets of a supernet on `validation`; costs: (n,) or (n, k), one row an architecture.
-
-    Batch norms, where there are some, are recalibrated once a subnet. Between rounds only their statistics are kept, some kilobytes a
-    subnet, and the subnet is cut from the supernet again.
-
-    known : answers to all images (N,) of subnets, by index, that were evaluated before and are not evaluated again
-    answered : told (subnet, images, answers) of every evaluation
-    """
-    if len(archs) != len(np.atleast_1d(np.asarray(costs))):
-        raise DataError(f"{len(archs)} architectures, but costs of shape {np.shape(costs)}.")
-    statistics: dict[int, dict[str, Tensor]] = {}
-    calibrations = 0
-
-    def answers(i: int, index: IntArray) -> BoolArray:
-        nonlocal calibrations
-        if known is not None and i in known:
-            return known[i][index]
-        side = supernet.input_size(archs[i])
-        if i in statistics:
-            net = supernet.subnet(archs[i]).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-            net.load_state_dict(statistics[i], strict=False)
-        else:
-            net = calibrated_subnet(supernet, archs[i], calibration, batch=batch)
-            calibrations += 1
-            statistics[i] = {name: value.clone() for name, value in net.named_buffers()}
-        validation.keep(side)
-        correct = evaluate(net, validation.take(index), side, batch=batch).correct
-        if answered is not None:
-            answered(i, index, correct)
-        return correct
-
-    result = race(answers, costs, images=len(validation), rng=rng, error=error, tolerance=tolerance)
-    return replace(result, calibration_images=calibrations * len(calibration or ()))

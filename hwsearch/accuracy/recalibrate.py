@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data, forward
 
 
 @torch.no_grad()
@@ -45,10 +45,7 @@ def recalibrate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> N
             count = len(labels)
             if seen and count < batch / 2:
                 break
-            if isinstance(x, Tensor):
-                net(x)
-            else:
-                net(*x)
+            forward(net, x)
             seen += count
             for m in norms:
                 n = sizes[m]

@@ -31,7 +31,7 @@ PLACES = {
     "tables": "hwsearch.api.tables",
     "train": "hwsearch.api.training",
     "validate": "hwsearch.api.campaign",
-    "work": "hwsearch.campaigns.jobs.worker",
+    "work": "hwsearch.campaigns.steps.work",
 }
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.tables import tables
     from hwsearch.api.training import train
-    from hwsearch.campaigns.jobs.worker import work
+    from hwsearch.campaigns.steps.work import work
     from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The verbs, as functions: the same names and meanings as the commands of `hwsearch`."""
+"""The verbs that work on a campaign, as functions: the same names and meanings as the commands of `hwsearch`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -18,25 +18,48 @@ from hwsearch.campaigns.steps.report import build_report
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError, TrainingError
 from hwsearch.objectives.front import Front
-from hwsearch.training import FinetuneConfig
+from hwsearch.training.finetune import FinetuneConfig
 
+#: a campaign, its configuration file or its folder
 Source = Campaign | Path | str
 
-
-STEPS: dict[str, Callable[..., Any]] = {
+#: the steps of a whole run before the models are exported, in order
+STEPS: dict[str, Callable[[Campaign], object]] = {
     "check": campaigns.check,
     "profile": campaigns.profile,
     "evaluate": campaigns.evaluate,
     "fit": campaigns.fit,
     "search": campaigns.search,
     "validate": campaigns.validate,
-    "export": campaigns.export,
-    "report": build_report,
 }
+
+T = TypeVar("T")
 
 
 def open_campaign(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> Campaign:
-    """The campaign of a configuration file or folder."""
+    """Open the campaign of a configuration file or folder.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    folder : path or str, optional
+        Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
+    progress : Progress, optional
+        Receives the steps of long work; by default the logger ``hwsearch``.
+
+    Returns
+    -------
+    Campaign
+        `source` itself, where it is one.
+
+    Raises
+    ------
+    CampaignError
+        If there is no such file or campaign.
+    ConfigError
+        If the configuration is wrong.
+    """
     return source if isinstance(source, Campaign) else Campaign.open(source, folder=folder, progress=progress)
 
 
@@ -64,27 +87,74 @@ def _step(campaign: Campaign, name: str) -> Iterator[None]:
                 raise
 
 
-def _do(source: Source, name: str, *arguments: Any) -> Any:
+def _do(source: Source, name: str, step: Callable[[Campaign], T]) -> T:
     campaign = open_campaign(source)
     with _step(campaign, name):
-        return STEPS[name](campaign, *arguments)
+        return step(campaign)
 
 
 def check(source: Source) -> None:
-    """Run a model on every device; an execution provider that is not the one asked for is an error."""
-    _do(source, "check")
+    """Check data, devices, tactic and limits before anything is measured.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+
+    Raises
+    ------
+    DataError
+        If data are missing or do not fit the supernet.
+    DeviceError
+        If a device cannot run a model, or an execution provider is not the one asked for.
+    LimitError
+        If no subnet can meet a limit.
+    """
+    _do(source, "check", campaigns.check)
 
 
 def profile(source: Source) -> pd.DataFrame:
-    """Time the profile's subnets on every device: one row a subnet and device."""
-    return _do(source, "profile")  # type: ignore[no-any-return]
+    """Time the profile's subnets on every device.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subnet and device: ``device``, ``arch_id``, ``latency_ms``, ``low``, ``high``, ``repeats``.
+
+    Raises
+    ------
+    DeviceError
+        If a device is lost; what was measured is kept.
+    """
+    return _do(source, "profile", campaigns.profile)
 
 
 def operators(source: Source, device: str | None = None) -> dict[str, Any]:
-    """The operator table of one device for the campaign's space, completed, and set against the measured latencies.
+    """Complete the operator table of one device for the campaign's space, and compare it with the measured latencies.
 
-    Frames ``operators`` (a row a signature, costliest first), ``wholes`` (a row a measured subnet: latency, sum of
-    operators, corrected sum) and ``kinds`` (milliseconds by kind of operator); ``coverage``, ``agreement``, ``plots``.
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    device : str, optional
+        The device's name; the only one by default.
+
+    Returns
+    -------
+    dict
+        Frames ``operators`` (a row a signature, costliest first), ``wholes`` (a row a measured subnet: latency, sum of
+        operators, corrected sum, in ms) and ``kinds`` (milliseconds by kind of operator); ``coverage``, ``agreement``,
+        ``plots``.
+
+    Raises
+    ------
+    DeviceError
+        For a device that is not ONNX Runtime on this host.
     """
     from hwsearch.campaigns.steps.operators import operators as table
 
@@ -94,32 +164,117 @@ def operators(source: Source, device: str | None = None) -> dict[str, Any]:
 
 
 def evaluate(source: Source) -> pd.DataFrame:
-    """Top-1 of the profile's evaluated subnets: one row a subnet."""
-    return _do(source, "evaluate")  # type: ignore[no-any-return]
+    """Measure the score of the profile's evaluated subnets on the validation data.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 90 % interval.
+
+    Raises
+    ------
+    DataError
+        If data are missing or do not fit the supernet.
+    """
+    return _do(source, "evaluate", campaigns.evaluate)
 
 
 def fit(source: Source) -> pd.DataFrame:
-    """Fit the predictors: one row a metric, scored on measurements not used for fitting."""
-    return _do(source, "fit")  # type: ignore[no-any-return]
+    """Fit the predictors of accuracy and latency on what the profile measured.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a metric: errors and rank correlations on measurements not used for fitting.
+
+    Raises
+    ------
+    CampaignError
+        If a metric has been measured on too few subnets.
+    """
+    return _do(source, "fit", campaigns.fit)
 
 
 def search(source: Source) -> pd.DataFrame:
-    """Rounds of proposing and measuring: one row a round and device."""
-    return _do(source, "search")  # type: ignore[no-any-return]
+    """Search in rounds of proposing and measuring.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a round and front: subnets screened and proposed, expected gain, and whether they were measured.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been evaluated yet.
+    DeviceError
+        If a device is lost; what was measured is kept.
+    """
+    return _do(source, "search", campaigns.search)
 
 
 def validate(source: Source) -> pd.DataFrame:
-    """Measure the candidates for the fronts afresh: one row a subnet and device."""
-    return _do(source, "validate")  # type: ignore[no-any-return]
+    """Measure the candidates for the fronts afresh.
 
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
 
-def front(source: Source, device: str | None = None, *, serve: str | None = None) -> Front:
-    """The measured Pareto front of one device, or of one subnet for all of them.
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subnet and device: latency with its interval, and the probability that it is on the device's front.
 
-    serve : ``worst`` or ``weighted``: judged by the latency on the worst device, or by the weighted mean, each as a share of
-        that device's limit, or else of the largest subnet's latency there
+    Raises
+    ------
+    CampaignError
+        If nothing has been measured in all objectives.
+    LimitError
+        If nothing measured meets the limits.
     """
-    return campaigns.front(open_campaign(source), device, serve=serve)
+    return _do(source, "validate", campaigns.validate)
+
+
+def front(source: Source, device: str | None = None, *, deployment: str | None = None) -> Front:
+    """Return the measured Pareto front of one device, or of one subnet for all of them.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    device : str, optional
+        The device's name; the only one by default.
+    deployment : {"worst-case", "weighted"}, optional
+        One subnet for all devices: judged by the latency on the worst device, or by the weighted mean, each as a share of
+        that device's limit, or else of the largest subnet's latency there.
+
+    Returns
+    -------
+    Front
+        Its ``to_frame()`` has a row a subnet: values, intervals, and the probability of being on the front.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated.
+    """
+    return campaigns.front(open_campaign(source), device, deployment=deployment)
 
 
 def pick(
@@ -128,13 +283,35 @@ def pick(
     device: str | None = None,
     *,
     probability: float | None = None,
-    serve: str | None = None,
+    deployment: str | None = None,
     export: Path | str | None = None,
 ) -> dict[str, Any]:
-    """The best measured subnet under limits such as ``latency_ms<=2``; written as ONNX when `export` is given.
+    """Pick the best measured subnet under limits, and write it as ONNX if asked.
 
-    probability : with which the limits must be met, by the measured intervals; None: as configured
-    serve : one subnet for all devices, see `front`
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    limit : str or sequence of str
+        Such as ``latency_ms<=2`` or ``latency_ms<=60 %``.
+    device : str, optional
+        The device's name; the only one by default.
+    probability : float, optional
+        With which the limits must be met, by the measured intervals; None: as configured.
+    deployment : {"worst-case", "weighted"}, optional
+        One subnet for all devices, see `front`.
+    export : path, optional
+        The ONNX file to write.
+
+    Returns
+    -------
+    dict
+        Id, genes, values with intervals, and the probability with which each limit is met.
+
+    Raises
+    ------
+    LimitError
+        When no subnet meets the limits; names the nearest value that can be reached.
     """
     limits = [limit] if isinstance(limit, str) else list(limit)
     return campaigns.pick(
@@ -142,7 +319,7 @@ def pick(
         limits,
         device,
         probability=probability,
-        serve=serve,
+        deployment=deployment,
         export=Path(export) if export else None,
     )
 
@@ -155,7 +332,31 @@ def export(
     output: Path | str | None = None,
     batch: int | None = None,
 ) -> list[dict[str, Any]]:
-    """ONNX files and cards of one subnet (by id) or of every pick."""
+    """Write ONNX files and cards of one subnet or of every pick.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    arch : str, optional
+        An id, ``smallest`` or ``largest``; by default every pick.
+    device : str, optional
+        Picks of this device only.
+    output : path, optional
+        With `arch`: the ONNX file.
+    batch : int, optional
+        A fixed batch size; dynamic by default.
+
+    Returns
+    -------
+    list of dict
+        The cards, with their ``path``.
+
+    Raises
+    ------
+    ExportError
+        If a subnet cannot be lowered, or a model disagrees with torch.
+    """
     campaign = open_campaign(source)
     with _step(campaign, "export"):
         return campaigns.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
@@ -169,10 +370,32 @@ def finetune(
     output: Path | str | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train one subnet (by id, ``smallest`` or ``largest``) for some steps, measure it again, export it.
+    """Train one subnet for some steps, measure it again, export it.
 
-    data : what it learns from, as in a configuration (default: the calibration data)
-    settings : of `hwsearch.training.FinetuneConfig`: steps, batch, lr, label_smoothing, seed, …
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    arch : str
+        An id, ``smallest`` or ``largest``.
+    data : path or str, optional
+        What it learns from, as in a configuration; the calibration data by default.
+    output : path, optional
+        The ONNX file.
+    **settings
+        Of `hwsearch.training.FinetuneConfig`: ``steps``, ``batch``, ``lr``, ``label_smoothing``, ``seed``, and so on.
+
+    Returns
+    -------
+    dict
+        Scores before and after, their difference with its 90 % interval, and the files.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such setting.
+    CampaignError
+        If there is nothing to learn from.
     """
     try:
         config = FinetuneConfig(**settings)
@@ -186,32 +409,68 @@ def finetune(
 
 
 def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
-    """``front.csv|json``, ``measurements.csv``, plots and ``report.html``; returns their paths.
+    """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 
-    optuna : an Optuna storage such as "sqlite:///optuna.db"; what was measured for each front is added to a study of it,
-        named FOLDER/FRONT, for Optuna's dashboard. The result then has `optuna`: trials added, by study
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    optuna : str, optional
+        An Optuna storage such as ``sqlite:///optuna.db``; what was measured for each front is added to a study of it, named
+        FOLDER/FRONT, for Optuna's dashboard.
+
+    Returns
+    -------
+    dict
+        Paths, picks by device, and with `optuna` the trials added, by study.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated, or the predictors have not been fitted.
     """
     if optuna is None:
-        return _do(source, "report")  # type: ignore[no-any-return]
+        return _do(source, "report", build_report)
     from hwsearch.campaigns.steps.report import write_studies
 
     campaign = open_campaign(source)
-    paths: dict[str, Any] = dict(_do(campaign, "report"))
+    paths = _do(campaign, "report", build_report)
     with _step(campaign, "report"):
         return {**paths, "optuna": write_studies(campaign, optuna)}
 
 
 def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """The whole line: check → profile → evaluate → fit → search → validate → export → report."""
+    """Do everything: check, profile, evaluate, fit, search, validate, export, report.
+
+    A run that was interrupted, or whose configuration has changed, measures only what is missing.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    folder : path, optional
+        Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
+    progress : Progress, optional
+        Receives the steps; by default the logger ``hwsearch``.
+
+    Returns
+    -------
+    dict
+        As `report`, with the ``folder``, how many values were ``measured``, and the ``seconds`` it took.
+
+    Raises
+    ------
+    HwsearchError
+        Of any step; what was measured is kept, and the same call goes on from there.
+    """
     campaign = open_campaign(source, folder=folder, progress=progress)
     before = campaign.measured()
     started = time.monotonic()
-    result: dict[str, Any] = {}
-    for name in STEPS:
-        # the report shows the models that the step before it wrote
-        result[name] = _do(campaign, name, *([result["export"]] if name == "report" else []))
+    for name, step in STEPS.items():
+        _do(campaign, name, step)
+    cards = _do(campaign, "export", campaigns.export)
+    summary = _do(campaign, "report", lambda c: build_report(c, cards))  # it shows the models just written
     seconds = time.monotonic() - started
-    summary = dict(result["report"])
     return {
         "folder": str(campaign.folder),
         "seconds": round(seconds, 1),
@@ -221,5 +480,18 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
 
 
 def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """The whole line on the embedded supernet and this machine's CPU, as two devices."""
+    """Do everything on the embedded supernet and this machine's CPU, as two devices.
+
+    Parameters
+    ----------
+    folder : path, optional
+        Where the campaign lies; ``runs/demo`` by default.
+    progress : Progress, optional
+        Receives the steps; by default the logger ``hwsearch``.
+
+    Returns
+    -------
+    dict
+        As `run`.
+    """
     return run(Path(str(files("hwsearch") / "demo.toml")), folder=folder or "runs/demo", progress=progress)

@@ -1,4 +1,4 @@
-"""Looking around: what this machine offers, how noisy it is, which supernets there are."""
+"""List supernets, and check and convert weight files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import Fit, compare, not_finite, read_state, write_safetensors
+from hwsearch.supernets.checkpoint import CheckpointMatch, compare, not_finite, read_state, write_safetensors
 
 ACTIONS = ("list", "show", "check", "convert")
 
@@ -22,10 +22,35 @@ WEIGHT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".tar"}
 def supernets(
     action: str = "list", name: Path | str | None = None, *, output: Path | str | None = None
 ) -> list[dict[str, Any]] | dict[str, Any]:
-    """The catalogue, and weight files.
+    """List the catalogue's supernets, show one's card, or check or convert a weight file.
 
-    ``list`` : one line a supernet; ``show NAME`` (or the name alone) : its card; ``check FILE`` : what a weight file is,
-    whether it loads, what is missing; ``convert FILE`` : the same weights as safetensors, at `output` or beside it
+    Parameters
+    ----------
+    action : str, default "list"
+        ``list``: one row for each supernet; ``show``: the card of `name`; ``check``: what a weight file is and
+        whether it loads; ``convert``: the same weights as safetensors. A supernet's name alone shows its card.
+    name : Path or str, optional
+        A supernet's name, or a weight file.
+    output : Path or str, optional
+        File that ``convert`` writes; by default beside the source.
+
+    Returns
+    -------
+    list of dict, or dict
+        Rows of the list; else one card or report.
+
+    Raises
+    ------
+    SupernetError
+        If the action or the supernet is unknown.
+    CheckpointError
+        If a file cannot be read safely or written.
+
+    Examples
+    --------
+    >>> card = supernets("show", "cifar10-mbv3")
+    >>> card["classes"], card["weights"]
+    (10, 'shipped')
     """
     if action not in ACTIONS and name is None:
         action, name = "show", action
@@ -45,10 +70,25 @@ def supernets(
 
 
 def check_file(path: Path | str) -> dict[str, Any]:
-    """What a weight file is: tensors, weights, checksums; which supernets of the catalogue it loads into.
+    """Check what a weight file is, and into which supernets of the catalogue it loads.
 
     Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
     and ``otherwise`` says of every supernet why not.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+
+    Returns
+    -------
+    dict
+        Tensors, weights, checksums, ``fits`` and ``loads``.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read safely.
     """
     path = Path(path)
     state = read_state(path)
@@ -82,11 +122,13 @@ def check_file(path: Path | str) -> dict[str, Any]:
     return found
 
 
-def _compare_all(state: dict[str, Tensor]) -> tuple[list[str], dict[str, str], tuple[float, str, Fit] | None]:
+def _compare_all(
+    state: dict[str, Tensor],
+) -> tuple[list[str], dict[str, str], tuple[float, str, CheckpointMatch] | None]:
     """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
-    closest: tuple[float, str, Fit] | None = None
+    closest: tuple[float, str, CheckpointMatch] | None = None
     for name in catalogue.names():
         try:
             fit = compare(catalogue.entry(name).shape(state), state)
@@ -113,7 +155,22 @@ def _digest(path: Path, kind: str, before: bytes = b"") -> str:
 def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str, Any]:
     """Write the weights of a file as safetensors: only tensors, under today's names where it is of the catalogue.
 
-    Raises `CheckpointError` where the file cannot be read safely, or the output exists.
+    Parameters
+    ----------
+    path : Path or str
+        The file.
+    output : Path or str, optional
+        File to write; by default the same name with the ending .safetensors.
+
+    Returns
+    -------
+    dict
+        Path, size in bytes, checksum, and the supernets it fits.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read safely, or the output exists.
     """
     path = Path(path)
     state = read_state(path)

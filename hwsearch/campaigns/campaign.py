@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +14,17 @@ import numpy as np
 import torch
 
 from hwsearch.campaigns.config import CampaignConfig
-from hwsearch.campaigns.loading import load_config, with_absolute_paths
+from hwsearch.campaigns.data import leakage_warnings, load_data
+from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
 from hwsearch.campaigns.progress import LoggedProgress, Progress
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import SECONDS
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
 from hwsearch.devices.host import usable_cores
-from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
+from hwsearch.errors import CampaignError, DeviceError, nearest
 from hwsearch.exporters import write_atomic
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
@@ -30,43 +32,37 @@ from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
 from hwsearch.supernets.catalogue import load_supernet
 from hwsearch.supernets.entry import LoadedSupernet
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 
 if TYPE_CHECKING:
-    from hwsearch.campaigns.warm_start import Earlier
     from hwsearch.devices.fleet.dask import Cluster
 
 
-CONFIG_FILE = "campaign.toml"
-
-
-def _shared(data: Mapping[str, Data]) -> list[str]:
-    """What is said where test examples are also among those that the search or the calibration used."""
-    found = []
-    for other in ("validation", "calibration"):
-        if other in data:
-            try:
-                n = len(data["test"]) - len(data["test"].without([data[other]]))
-            except DataError:  # none is left
-                n = len(data["test"])
-            if n:
-                found.append(
-                    f"{n:,} of {len(data['test']):,} test examples are also {other} data: the report's accuracies are "
-                    "not independent of the search."
-                )
-    return found
-
-
 def torch_threads() -> int:
-    """Threads for accuracies: all usable cores, or what OMP_NUM_THREADS says."""
+    """Return the number of threads for accuracies.
+
+    Returns
+    -------
+    int
+        All usable cores, or what the environment variable ``OMP_NUM_THREADS`` says.
+    """
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdigit() and int(wanted) > 0 else usable_cores()
 
 
 class Campaign:
-    """Opened by `Campaign.open`; every verb of the engine takes one.
+    """One supernet, its task, objectives and devices, in one folder with its store; opened by `Campaign.open`.
 
-    folder : where everything lies; config : what was asked, defaults included
+    Every verb works on a campaign, can be repeated, and takes up where it stopped.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where everything lies: configuration, store, models, report.
+    config : CampaignConfig
+        What was asked, defaults included.
+    progress : Progress, optional
+        Receives the steps of long work; by default the logger ``hwsearch``.
     """
 
     def __init__(self, folder: Path, config: CampaignConfig, progress: Progress | None = None) -> None:
@@ -79,10 +75,31 @@ class Campaign:
     def open(
         cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None
     ) -> Campaign:
-        """The campaign of a configuration file, or the one that lies in a folder.
+        """Open the campaign of a configuration, or the one that lies in a folder.
 
-        A folder that already holds a campaign of another supernet is refused; any other setting may
-        change between calls, since measurements are kept by content.
+        Any setting but the supernet may change between calls, since measurements are kept by content.
+
+        Parameters
+        ----------
+        source : path or CampaignConfig
+            A configuration file, a campaign's folder, or a configuration.
+        folder : path, optional
+            Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
+        progress : Progress, optional
+            Receives the steps of long work.
+
+        Returns
+        -------
+        Campaign
+            Its folder and its ``campaign.toml`` have been written.
+
+        Raises
+        ------
+        CampaignError
+            If there is no such file or campaign, the folder cannot be written to, or it holds a campaign of another
+            supernet.
+        ConfigError
+            If the configuration is wrong.
         """
         if isinstance(source, CampaignConfig):
             config = source
@@ -125,25 +142,22 @@ class Campaign:
     # ------------------------------------------------------------------ what it is made of
     @cached_property
     def store(self) -> Store:
+        """The campaign's measurements and state."""
         return Store.open(self.config.store or self.folder / "store.sqlite")
 
     @cached_property
     def loaded(self) -> LoadedSupernet:
+        """The supernet with its weights and catalogue entry."""
         return load_supernet(**self.config.supernet.model_dump())
-
-    @cached_property
-    def earlier(self) -> Earlier:
-        """What the campaigns of ``[search] earlier`` measured, as predictions."""
-        from hwsearch.campaigns.warm_start import Earlier  # it takes a campaign
-
-        return Earlier(self, self.config.search.earlier)
 
     @property
     def space(self) -> SearchSpace:
+        """The supernet's search space."""
         return self.loaded.net.space
 
     @cached_property
     def targets(self) -> dict[str, Target]:
+        """The devices by name, in the order of the configuration."""
         fleet = self.config.fleet
         executor = IsolatedExecutor() if fleet.isolation else InProcessExecutor()
         return {
@@ -152,7 +166,7 @@ class Campaign:
 
     @cached_property
     def cluster(self) -> Cluster:
-        """The workers of other hosts; connects when first asked for."""
+        """The workers of other hosts; connected to when first asked for."""
         from hwsearch.devices.fleet.dask import Cluster  # needs the extra
 
         fleet = self.config.fleet
@@ -160,7 +174,23 @@ class Campaign:
         return Cluster(fleet.scheduler, fleet.certificates, insecure=fleet.insecure)
 
     def target(self, name: str | None) -> Target:
-        """The device of that name; the only one, when None."""
+        """Return a device.
+
+        Parameters
+        ----------
+        name : str or None
+            Its name; None for the only one.
+
+        Returns
+        -------
+        Target
+            The device.
+
+        Raises
+        ------
+        DeviceError
+            If there is no such device, or several and none is named.
+        """
         if name is None:
             if len(self.targets) == 1:
                 return next(iter(self.targets.values()))
@@ -172,107 +202,151 @@ class Campaign:
         return self.targets[name]
 
     def objectives(self, device: str) -> list[Objective]:
+        """Return the objectives that hold on a device.
+
+        Parameters
+        ----------
+        device : str
+            The device's name.
+
+        Returns
+        -------
+        list of Objective
+            In the order of the configuration.
+        """
         return self.config.objectives_for(device)
 
     def device_metrics(self, device: str) -> list[str]:
-        """What is measured on one device: its latency, and what further objectives name."""
+        """Return what is measured on a device.
+
+        Parameters
+        ----------
+        device : str
+            The device's name.
+
+        Returns
+        -------
+        list of str
+            ``latency_ms``, and what further objectives name.
+        """
         named = [o.metric for o in self.objectives(device) if o.metric in DEVICE_METRICS]
         return list(dict.fromkeys(["latency_ms", *named]))
 
     @property
     def protocol(self) -> TimingProtocol:
+        """How latencies are measured for the search."""
         return self.config.protocol
 
     @cached_property
     def final_protocol(self) -> TimingProtocol:
+        """How latencies are measured for a front: with more processes, to a narrower interval."""
         v = self.config.validate_
         changes = {"processes": v.processes, "half_width": v.half_width, "budget_s": v.budget_s}
         return self.protocol.model_copy(update=changes)
 
     @property
     def data(self) -> dict[str, Data]:
-        """The examples ``validation`` and ``test``, ``calibration`` where the family has batch norms, and, with
-        ``[search] screen_images``, the first of the validation examples as ``screen``.
-        """
+        """The examples by `Split`: ``validation``, ``test``, and ``calibration`` and ``screen`` where they are needed."""
         return self._data[0]
 
     @cached_property
     def unscreened(self) -> Data:
         """The validation examples that are not in ``screen``."""
-        return self.data["validation"].take(np.arange(len(self.data["screen"]), len(self.data["validation"])))
+        validation = self.data[Split.VALIDATION]
+        return validation.take(np.arange(len(self.data[Split.SCREEN]), len(validation)))
 
     @property
-    def data_warnings(self) -> list[str]:
-        """What is said where test examples are no test."""
+    def leakage_warnings(self) -> list[str]:
+        """Warnings about test examples that also occur in the validation or calibration split (data leakage)."""
         return self._data[1]
 
     @cached_property
     def _data(self) -> tuple[dict[str, Data], list[str]]:
-        c, entry = self.config.data, self.loaded.entry
-        shipped = entry.data() if entry.data else {}
-        classes = shipped["test"].classes if shipped else None
-        vocabulary = Path(c.vocabulary) if c.vocabulary else None
-        found: dict[str, Data] = {}
-        for split in ("calibration", "validation", "test") if entry.calibrated else ("validation", "test"):
-            limit = int(getattr(c, f"{split}_images"))
-            path = getattr(c, split)
-            if path:
-                found[split] = entry.read(path, entry.preprocess, limit=limit, classes=classes, vocabulary=vocabulary)
-            elif split in shipped:
-                found[split] = shipped[split].head(limit)
-            else:
-                raise DataError(
-                    f"supernet {entry.name!r} ships no {split} data.",
-                    hint=f"Set data.{split} in the configuration.",
-                )
-            try:
-                self.loaded.net.check_data(found[split], split)
-            except DataError as error:
-                raise DataError(f"{path or entry.name}: {error.message}", hint=error.hint) from error
-            classes = classes or found[split].classes or None
-        few, every = self.config.search.screen_images, len(found["validation"])
-        if self.config.search.screen > 1 and few:
-            if few >= every:
-                raise DataError(
-                    f"[search] screen_images = {few:,}, but there are {every:,} validation examples.",
-                    hint="Screen with fewer, or with latency alone.",
-                )
-            found["screen"] = found["validation"].head(few)
-        warnings = _shared(found)
+        found = load_data(self.config, self.loaded)
+        warnings = leakage_warnings(found)
         for warning in warnings:
             self.progress.warn(warning)
         return found, warnings
 
     def example_subject(self, split: str) -> str:
-        """What an accuracy depends on besides subnet and weights: the data, their order of classes, their preparation."""
-        prepared = [self.loaded.entry.preprocess.to_dict(), list(self.data[split].classes)]
+        """Return what an accuracy depends on besides subnet and weights: data, order of classes, preprocessing.
+
+        Parameters
+        ----------
+        split : str
+            The `Split` that subnets are scored on.
+
+        Returns
+        -------
+        str
+            Digests of the calibration data and of the split, and of how they are prepared.
+        """
+        prepared = [self.loaded.task.preprocess.to_dict(), list(self.data[split].classes)]
         how = hashlib.sha256(json.dumps(prepared, sort_keys=True).encode()).hexdigest()[:8]
-        return "+".join([*(self.data[s].digest for s in ("calibration", split) if s in self.data), how])
+        return "+".join([*(self.data[s].digest for s in (Split.CALIBRATION, split) if s in self.data), how])
 
     def rng(self, purpose: str) -> np.random.Generator:
-        """Randomness that depends on the campaign's seed and on what it is for."""
+        """Return randomness that depends on the campaign's seed and on what it is for.
+
+        Parameters
+        ----------
+        purpose : str
+            What it is for; the same text gives the same numbers.
+
+        Returns
+        -------
+        numpy.random.Generator
+            A fresh generator.
+        """
         return np.random.default_rng([self.config.search.seed, *purpose.encode()])
 
     @cached_property
     def reference(self) -> Architecture:
-        """The subnet that is run between all others: the middle of the range of MACs."""
+        """Reference subnet, interleaved with all candidates to track host drift: the middle of the range of MACs."""
         return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
 
     def measured(self) -> int:
-        """How many values the store holds."""
+        """Count the values that the store holds.
+
+        Returns
+        -------
+        int
+            Values of any metric, without failures.
+        """
         return len(self.store.frame())
 
     def note_seconds(self, step: str, seconds: float) -> None:
-        """Remember how long a step took when it last had work to do."""
+        """Remember how long a step took when it last had work to do.
+
+        Parameters
+        ----------
+        step : str
+            The step's name.
+        seconds : float
+            What it took; much less than before means that it had nothing to do, and is not kept.
+        """
         known = self.seconds()
         if step not in known or seconds > 0.2 * known[step]:
-            self.store.put_state("seconds", {**known, step: round(seconds, 2)})
+            self.store.put_state(SECONDS, {**known, step: round(seconds, 2)})
 
     def seconds(self) -> dict[str, float]:
-        return dict(self.store.get_state("seconds") or {})
+        """Return how long each step took when it last had work to do.
+
+        Returns
+        -------
+        dict of str to float
+            Seconds by step.
+        """
+        return dict(self.store.get_state(SECONDS) or {})
 
     def log_to_file(self) -> logging.Handler:
-        """Add ``log.txt`` of the folder to the logger ``hwsearch``; the caller removes the handler."""
+        """Add ``log.txt`` of the folder to the logger ``hwsearch``.
+
+        Returns
+        -------
+        logging.Handler
+            The handler, which the caller removes.
+        """
         handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("hwsearch")

@@ -1,31 +1,35 @@
-"""The campaign's configuration: one TOML file, every key checked, errors that name file and line."""
+"""The configuration of a campaign: supernet, data, devices, objectives, and how to search and validate."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hwsearch.devices.timing.protocol import ProcessRange, TimingProtocol
+from hwsearch.campaigns.search_config import SHARES, ConfigPart, ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import parse_limit
 from hwsearch.objectives.names import DEVICE_METRICS, known_metrics, metric_name
 from hwsearch.objectives.objective import Objective
 
+#: names of devices
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class SupernetConfig(ConfigPart):
+    """Which supernet, and the user's weight file where none is shipped (``[supernet]``).
 
-
-class SupernetConfig(_Part):
-    """Which supernet, and the user's weight file where none is shipped.
-
-    sort : the weights are of one plain network, not trained for sharing: channels, heads and units are put in order of
-        importance before subnets are cut. A trained supernet's are in their order already
+    Attributes
+    ----------
+    name : str
+        Of the catalogue, or ``FILE.py:FUNCTION``.
+    checkpoint : str, optional
+        A weight file; by default the shipped weights.
+    sort : bool
+        The weights are of one plain network, not trained for sharing: channels, heads and units are put in order of
+        importance before subnets are cut. Those of a trained supernet are in their order already.
     """
 
     name: str = "cifar10-mbv3"
@@ -33,13 +37,20 @@ class SupernetConfig(_Part):
     sort: bool = False
 
 
-class DataConfig(_Part):
-    """Labelled examples. Empty paths mean those the supernet ships.
+class DataConfig(ConfigPart):
+    """Labelled examples (``[data]``). Without a path those that the supernet ships are used.
 
-    calibration, validation, test : images: a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of
-        class folders; text: a GLUE table (``dev.tsv``); translation: the common prefix of two files (``newstest2014:en-de``)
-    vocabulary : of text, where it does not lie beside the data
-    *_images : use at most that many examples
+    Attributes
+    ----------
+    calibration, validation, test : str, optional
+        Images: a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of class folders; text: a GLUE table
+        (``dev.tsv``); translation: the common prefix of two files (``newstest2014:en-de``).
+    vocabulary : str, optional
+        Of text, where it does not lie beside the data.
+    calibration_images, validation_images, test_images : int
+        Use at most that many examples.
+    batch : int
+        Examples a forward pass.
     """
 
     calibration: str | None = None
@@ -52,10 +63,27 @@ class DataConfig(_Part):
     batch: int = Field(250, ge=1)
 
 
-class DeviceConfig(_Part):
-    """One target device; all of it is part of its fingerprint except name and weight.
+class DeviceConfig(ConfigPart):
+    """One target device (``[[device]]``); all of it is part of its fingerprint except name and weight.
 
-    weight : how much its latency counts when one subnet is to serve all devices (``[search] serve = "weighted"``)
+    Attributes
+    ----------
+    name : str
+        Letters, digits, dots, dashes and underscores.
+    weight : float
+        How much its latency counts when one subnet is to serve all devices (``[search] deployment = "weighted"``).
+    runtime : str
+        A runtime plug-in, such as ``onnxruntime``, ``torch-cpu``, ``cuda``, ``command`` or ``simulated``.
+    provider : str
+        Execution provider of ONNX Runtime.
+    threads : int
+        Threads of one inference.
+    batch : int
+        Examples an inference.
+    precision : str
+        Number format of weights and activations.
+    options : dict
+        Further settings of the runtime.
     """
 
     name: str = Field(pattern=NAME)
@@ -65,13 +93,24 @@ class DeviceConfig(_Part):
     threads: int = Field(1, ge=1, le=1024)
     batch: int = Field(1, ge=1, le=4096)
     precision: str = "fp32"
-    options: dict[str, bool | int | float | str] = {}
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
 
 
-class ObjectiveConfig(_Part):
-    """A metric to optimise. One that is measured on devices and names none stands for every device of the campaign.
+class ObjectiveConfig(ConfigPart):
+    """A metric to optimise (``[[objective]]``).
 
-    probability : the limit must be met with at least this probability, not only by the measured value
+    Attributes
+    ----------
+    metric : str
+        Such as ``accuracy``, ``latency_ms``, ``energy_mj``, ``macs`` or ``params``.
+    direction : {"min", "max"}, optional
+        By default the metric's own.
+    device : str, optional
+        Where it is measured; an objective of devices that names none stands for every device of the campaign.
+    limit : str, optional
+        Such as ``<= 2 ms`` or ``<= 60 %`` (of the largest subnet's value).
+    probability : float, optional
+        The limit must be met with at least this probability, not only by the measured value.
     """
 
     metric: str
@@ -97,122 +136,42 @@ class ObjectiveConfig(_Part):
         return self
 
     def to_objective(self) -> Objective:
+        """Return the objective that this describes.
+
+        Returns
+        -------
+        Objective
+            With its limit parsed.
+
+        Raises
+        ------
+        LimitError
+            If the limit is malformed.
+        """
         limit = parse_limit(self.limit, self.metric)[1] if self.limit else None
         return Objective(self.metric, self.direction or "", self.device, limit, self.probability)
 
 
-class ProfileConfig(_Part):
-    """What is measured before the search.
+class FleetConfig(ConfigPart):
+    """Who measures (``[fleet]``); see docs/fleet.md.
 
-    latency : subnets timed on each device, spread evenly over MACs
-    accuracy : how many of them are also evaluated
-    random : of those evaluated, how many are drawn at random (the baseline in the plots)
-    """
-
-    latency: int = Field(120, ge=4)
-    accuracy: int = Field(48, ge=4)
-    random: int = Field(20, ge=0)
-
-    @model_validator(mode="after")
-    def _nested(self) -> ProfileConfig:
-        if self.accuracy > self.latency:
-            raise ValueError("accuracy must not exceed latency: evaluated subnets are timed as well")
-        if self.random > self.accuracy - 2:
-            raise ValueError("random must leave two of the evaluated subnets for the smallest and the largest")
-        return self
-
-
-class SearchConfig(_Part):
-    """The search: rounds of proposals that are measured and told back.
-
-    stop_gain : the search ends before its rounds when a round's proposals are expected to add less than this share to the
-        hypervolume of every device's measured front; 0: never
-    prefer : which part of the front counts: all of it, that around its knee, or what is better than `reference`
-    reference : values to be reached, by metric (``latency_ms@NAME`` for one device); the region better than them counts
-    serve : what a subnet is for: ``each`` device has a front of its own; or one subnet for all of them, judged by its
-        latency on the ``worst`` device or by the ``weighted`` mean, each as a share of that device's limit, or else of the
-        largest subnet's latency there
-    earlier : folders of campaigns, of this supernet or another, on any device: what they measured is predicted for this
-        campaign's subnets, and the tactic finds out how much it tells
-    screen : so many times `per_round` candidates are proposed and measured on what `screen_with` names; the `per_round`
-        that then promise most are measured on the rest, too. 1: no screening. Not every tactic can
-    screen_with : what is cheap: ``latency`` (all that is measured on devices), ``accuracy``, or both
-    screen_images : accuracy on the first so many validation examples; those who are chosen see the others then. 0: on all
-    """
-
-    tactic: str = "default"
-    rounds: int = Field(3, ge=0)
-    per_round: int = Field(8, ge=1)
-    inner_evaluations: int = Field(40000, ge=100)
-    seed: int = 0
-    stop_gain: float = Field(0.002, ge=0, lt=1)
-    prefer: Literal["front", "knee", "reference"] = "front"
-    reference: dict[str, float] | None = None
-    serve: Literal["each", "worst", "weighted"] = "each"
-    earlier: list[str] = []
-    screen: int = Field(1, ge=1, le=100)
-    screen_with: list[Literal["latency", "accuracy"]] = ["latency"]
-    screen_images: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _screening(self) -> SearchConfig:
-        if not self.screen_with:
-            raise ValueError("screen_with is empty: name latency, accuracy or both, or write screen = 1")
-        if self.screen_images and "accuracy" not in self.screen_with:
-            raise ValueError(f"screen_images = {self.screen_images} is given, but screen_with does not name accuracy")
-        if self.screen > 1 and not self.screen_images and len(set(self.screen_with)) == 2:
-            raise ValueError("screen_with names all there is to measure: leave one out, or give screen_images")
-        return self
-
-    @model_validator(mode="after")
-    def _preference(self) -> SearchConfig:
-        if (self.prefer == "reference") != bool(self.reference):
-            raise ValueError(
-                "prefer = 'reference' needs reference = { METRIC = VALUE, ... }"
-                if self.prefer == "reference"
-                else f"reference is given, but prefer = {self.prefer!r}: write prefer = 'reference'"
-            )
-        for name, value in (self.reference or {}).items():
-            if not math.isfinite(value):
-                raise ValueError(f"reference {name} = {value} is not a finite number")
-        return self
-
-
-class ValidateConfig(_Part):
-    """The final round: each candidate for a front measured afresh.
-
-    race_error : None: all candidates are evaluated on all test images. A probability: candidates race on them, and one
-        that is dominated on every device is dropped before it has seen all; the front is another than without the race
-        with at most this probability, given the latencies as measured
-    race_tolerance : points of top-1 by which a dropped candidate may be above the front
-    rounds : at most so many further rounds, in which what may or may not be on a front is measured again
-    membership : probability with which it must be known of each candidate whether it is on the front, given the scores
-        on the test data; 0.5 asks for nothing
-    rounds_s : no further round begins after they have taken this long, seconds
-    """
-
-    candidates: int = Field(24, ge=2)
-    race_error: float | None = Field(None, gt=0, lt=0.5)
-    race_tolerance: float = Field(0.0, ge=0, le=10)
-    processes: ProcessRange = (4, 8)
-    half_width: float = Field(0.0075, gt=0, lt=1)
-    budget_s: float = Field(120.0, gt=0)
-    rounds: int = Field(2, ge=0)
-    membership: float = Field(0.95, ge=0.5, lt=1)
-    rounds_s: float = Field(600.0, ge=0)
-
-
-class FleetConfig(_Part):
-    """Who measures; see docs/fleet.md.
-
-    isolation : each job in a fresh process, which may crash or hang without harm
-    deadline_s : a job takes at most this long, all its measuring processes together; None: what the protocol's budget
-        allows for each of them, and as much again
-    lease_s : a worker of another host that is not heard of for this long has lost its job
-    scheduler : address of a Dask scheduler, ``tls://HOST:8786``
-    certificates : folder that ``hwsearch cluster certs`` made
-    remote : devices that are measured by the scheduler's workers, by name
-    insecure : allow ``tcp://`` addresses of this host
+    Attributes
+    ----------
+    isolation : bool
+        Each job in a fresh process, which may crash or hang without harm.
+    deadline_s : float, optional
+        A job takes at most this long, all its measuring processes together; None: what the protocol's budget allows for
+        each of them, and as much again.
+    lease_s : float
+        A worker of another host that is not heard of for this long has lost its job.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tls://HOST:8786``.
+    certificates : str, optional
+        Folder that ``hwsearch cluster certs`` made.
+    remote : tuple of str
+        Devices that are measured by the scheduler's workers, by name.
+    insecure : bool
+        Allow ``tcp://`` addresses of this host.
     """
 
     isolation: bool = True
@@ -230,8 +189,40 @@ class FleetConfig(_Part):
         return self
 
 
-class CampaignConfig(_Part):
-    """Everything a campaign is: one supernet, its data, devices and objectives, and how to search."""
+class CampaignConfig(ConfigPart):
+    """Everything a campaign is: one supernet, its data, devices and objectives, and how to search.
+
+    Attributes
+    ----------
+    folder : str, optional
+        Where the campaign lies; by default ``runs/NAME``.
+    supernet : SupernetConfig
+        Which supernet.
+    data : DataConfig
+        Labelled examples.
+    device : tuple of DeviceConfig
+        The target devices, at least one.
+    objective : tuple of ObjectiveConfig
+        What to optimise, at least two.
+    protocol : TimingProtocol
+        How to measure latencies for the search.
+    profile : ProfileConfig
+        What is measured before the search.
+    search : SearchConfig
+        How to search.
+    validate_ : ValidateConfig
+        How candidates are measured at the end (``[validate]``).
+    fleet : FleetConfig
+        Who measures.
+    store : str, optional
+        A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder.
+
+    Examples
+    --------
+    >>> config = CampaignConfig(device=({"name": "cpu"},))
+    >>> [o.name for o in config.objectives_for("cpu")]
+    ['accuracy', 'latency_ms@cpu']
+    """
 
     folder: str | None = None
     supernet: SupernetConfig = SupernetConfig()
@@ -287,20 +278,22 @@ class CampaignConfig(_Part):
 
     def _served(self, device: str) -> None:
         """One subnet for all devices is judged by its latencies alone, besides what is no matter of a device."""
-        if self.search.serve == "each":
+        if self.search.deployment == "per-device":
             return
         for o in self.objectives_for(device):
             if o.metric in DEVICE_METRICS and (
                 o.metric != "latency_ms" or (o.limit is not None and o.limit.op == ">=")
             ):
                 what = f"objective {o.metric!r}" if o.metric != "latency_ms" else f"the limit latency_ms {o.limit}"
-                raise ValueError(f"search.serve = {self.search.serve!r} weighs latencies and cannot take {what}")
+                raise ValueError(
+                    f"search.deployment = {self.search.deployment!r} weighs latencies and cannot take {what}"
+                )
 
     def _reference_known(self, devices: list[str]) -> None:
-        served = self.search.serve != "each"
-        known = {f"latency_share_{self.search.serve}"} if served else set()
+        share = SHARES.get(self.search.deployment)
+        known = {share} if share else set()
         for o in (o for d in devices for o in self.objectives_for(d)):
-            if not (served and o.metric in DEVICE_METRICS):
+            if not (share and o.metric in DEVICE_METRICS):
                 known |= {o.metric, o.name}
         for name in self.search.reference or {}:
             metric, at, device = name.partition("@")
@@ -308,7 +301,18 @@ class CampaignConfig(_Part):
                 raise ValueError(f"search.reference names {name!r}, which is no objective. {nearest(name, known)}")
 
     def objectives_for(self, device: str) -> list[Objective]:
-        """The objectives that hold on one device; what is measured there without naming a device is that device's."""
+        """Return the objectives that hold on one device.
+
+        Parameters
+        ----------
+        device : str
+            The device's name.
+
+        Returns
+        -------
+        list of Objective
+            What is measured on devices without naming one is this device's.
+        """
         found = []
         for o in self.objective:
             if o.device not in (None, device):

@@ -1,4 +1,4 @@
-"""Several measurements of the same thing on a device, as one."""
+"""Intervals of measured values: their standard error, and several measurements pooled into one."""
 
 from __future__ import annotations
 
@@ -13,34 +13,56 @@ import numpy as np
 from hwsearch.devices.timing.statistics import student
 from hwsearch.store import Measurement
 
-FINAL = "validate"
 
-
-def is_final(purpose: str) -> bool:
-    """Whether it is a final measurement: the first (``validate``) or one of a further round (``validate:2``, …)."""
-    return purpose.partition(":")[0] == FINAL
-
-
-def repeated(n: int) -> str:
-    """The purpose of the n-th final measurement of a subnet, from 1."""
-    return FINAL if n == 1 else f"{FINAL}:{n}"
-
-
-def own_error(low: float, high: float, confidence: float) -> float:
-    """The standard error of the logarithm of a measured value, from its interval.
+def log_standard_error(low: float, high: float, confidence: float) -> float:
+    """Return the standard error of the logarithm of a measured value.
 
     The interval is where a repeated campaign finds the value, whose variance is twice that of the value itself.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval, positive, in any unit.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    float
+        Standard deviation of the logarithm.
+
+    Examples
+    --------
+    >>> round(log_standard_error(0.99, 1.01, 0.95), 5)
+    0.00361
     """
     return math.log(high / low) / 2 / student(confidence, math.inf) / math.sqrt(2)
 
 
 def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
-    """One measurement from several of the same subnet, metric, device and protocol, oldest first.
+    """Pool several measurements of the same subnet, metric, device and protocol.
 
     Logarithms are weighted by the number of processes they rest on, and not by their intervals, whose own error would make
-    the common one too narrow. Where the values differ by more than their intervals explain, it is made wider by the root of
-    chi-square over its degrees of freedom (Birge 1932, doi 10.1103/PhysRev.40.207). Values without intervals are averaged.
-    `details` are the first one's, with the sums of what is counted and the worst of what is a warning.
+    the common one too narrow. Where the values differ by more than their intervals explain, the interval is widened by the
+    Birge ratio: the root of chi-square over its degrees of freedom.
+
+    Parameters
+    ----------
+    rows : sequence of Measurement
+        Oldest first, at least one.
+    confidence : float
+        Of their intervals.
+
+    Returns
+    -------
+    Measurement
+        The first one, with the common value and interval; its `details` hold the sums of what is counted and the worst of
+        what is a warning. Values without intervals are averaged.
+
+    References
+    ----------
+    R. T. Birge (1932). "The calculation of errors by the method of least squares." Physical Review 40, 207.
+    doi:10.1103/PhysRev.40.207
     """
     if len(rows) == 1:
         return rows[0]
@@ -51,7 +73,7 @@ def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     if len(ends) < len(rows) or min(values) <= 0:
         return replace(first, value=fmean(values), details={**first.details, "rounds": len(rows)}, **common)
     logs = np.log(values)
-    error = np.array([max(own_error(low, high, confidence), 1e-9) for low, high in ends])
+    error = np.array([max(log_standard_error(low, high, confidence), 1e-9) for low, high in ends])
     processes = np.array([float(m.details.get("processes") or 1) for m in rows])
     weight = processes / processes.sum()
     centre = float(weight @ logs)

@@ -1,4 +1,4 @@
-"""The campaign's configuration: one TOML file, every key checked, errors that name file and line."""
+"""Read a campaign's configuration: one TOML file, every key checked, errors that name file and line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,34 @@ from hwsearch.campaigns.config import (
     DeviceConfig,
     FleetConfig,
     ObjectiveConfig,
-    ProfileConfig,
-    SearchConfig,
     SupernetConfig,
-    ValidateConfig,
 )
+from hwsearch.campaigns.search_config import ProfileConfig, SearchConfig, ValidateConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 
+#: the configuration's name in a campaign's folder
+CONFIG_FILE = "campaign.toml"
+
 
 def load_config(path: Path) -> CampaignConfig:
-    """The configuration in a TOML file; `ConfigError` names file, line, key and the nearest right one."""
+    """Read the configuration in a TOML file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    CampaignConfig
+        With defaults where the file says nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or anything in it is wrong; names file, line, key and the nearest right key.
+    """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -41,7 +58,27 @@ def load_config(path: Path) -> CampaignConfig:
 
 
 def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignConfig:
-    """A configuration from plain data; `text` is the TOML it came from, to find line numbers in."""
+    """Make a configuration of plain data.
+
+    Parameters
+    ----------
+    data : dict
+        Tables and values, as TOML is read.
+    source : str
+        Where they come from, for error messages.
+    text : str
+        The TOML they came from, to find line numbers in.
+
+    Returns
+    -------
+    CampaignConfig
+        With defaults where `data` says nothing.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value wrong; a line a fault.
+    """
     try:
         return CampaignConfig.model_validate(data)
     except ValidationError as error:
@@ -64,7 +101,18 @@ def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignC
 
 
 def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
-    """The same campaign from any folder: what names a file relative to the current one is made absolute."""
+    """Make all paths of a configuration absolute, so that it means the same from any folder.
+
+    Parameters
+    ----------
+    config : CampaignConfig
+        With paths relative to the current folder.
+
+    Returns
+    -------
+    CampaignConfig
+        The same with absolute paths.
+    """
 
     def place(text: str | None) -> str | None:
         return str(Path(text).absolute()) if text else text
@@ -79,7 +127,7 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
             "supernet": s.model_copy(update={"name": name, "checkpoint": place(s.checkpoint)}),
             "data": data,
             "search": config.search.model_copy(
-                update={"earlier": [str(Path(f).absolute()) for f in config.search.earlier]}
+                update={"warm_start": [str(Path(f).absolute()) for f in config.search.warm_start]}
             ),
             "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
             "store": config.store if config.store and "://" in config.store else place(config.store),
@@ -88,7 +136,25 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
 
 
 def find_line(text: str, loc: tuple[int | str, ...]) -> int | None:
-    """The line (from 1) of a key in TOML text, by its path; None when it is not there."""
+    r"""Find the line of a key in TOML text.
+
+    Parameters
+    ----------
+    text : str
+        The TOML.
+    loc : tuple of int or str
+        Path of the key: table, index in an array of tables, key.
+
+    Returns
+    -------
+    int or None
+        Line number from 1; that of the table where the key is not there, None where neither is.
+
+    Examples
+    --------
+    >>> find_line("[search]\nrounds = 3\n", ("search", "rounds"))
+    2
+    """
     if not loc:
         return None
     table = str(loc[0])

@@ -1,4 +1,4 @@
-"""What a long step tells about itself; the command line draws it, a library user may ignore it."""
+"""Progress of long steps; the command line draws it, a library user may ignore it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,66 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from typing_extensions import override
+
 log = logging.getLogger("hwsearch")
 
 
 class Task(Protocol):
-    """One step under way."""
+    """One step under way, as a receiver of its progress."""
 
     def update(self, done: float) -> None:
-        """Work done so far, in the step's unit."""
+        """Receive the work done so far.
+
+        Parameters
+        ----------
+        done : float
+            In the step's unit.
+        """
         ...
 
     def note(self, text: str) -> None:
-        """A short remark that stays beside the finished step."""
+        """Receive a remark that stays beside the finished step.
+
+        Parameters
+        ----------
+        text : str
+            A few words.
+        """
         ...
 
 
 class Progress(Protocol):
-    """Receives the steps of a run."""
+    """A receiver of the steps of a run and of warnings."""
 
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
-        """A step of `total` units; ends with the context."""
+        """Begin a step, which ends with the context.
+
+        Parameters
+        ----------
+        name : str
+            What is done.
+        total : float
+            How much there is to do.
+        unit : str
+            Of `total`, such as ``subnets``.
+
+        Yields
+        ------
+        Task
+            Receives the step's progress.
+        """
         ...
 
     def warn(self, text: str) -> None:
-        """Something the user should know."""
+        """Receive something the user should know.
+
+        Parameters
+        ----------
+        text : str
+            A sentence.
+        """
         ...
 
 
@@ -46,13 +81,15 @@ class _Logged:
         log.info("%s: %s", self.name, text)
 
 
-class LoggedProgress:
-    """The default: everything goes to the logger ``hwsearch``."""
+class LoggedProgress(Progress):
+    """The default progress: everything goes to the logger ``hwsearch``."""
 
+    @override
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
         log.info("%s: %g %s", name, total, unit)
         yield _Logged(name)
 
+    @override
     def warn(self, text: str) -> None:
         log.warning("%s", text)

@@ -1,4 +1,4 @@
-"""What a campaign asks of its tactic."""
+"""Check that a campaign's tactic can do what its configuration says."""
 
 from __future__ import annotations
 
@@ -12,16 +12,45 @@ from hwsearch.searchers import find
 
 
 def options_of(campaign: Campaign) -> Mapping[str, inspect.Parameter]:
-    """The options that the campaign's tactic has."""
+    """Return the options that the campaign's tactic has.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        With ``[search] tactic``.
+
+    Returns
+    -------
+    mapping of str to inspect.Parameter
+        By name.
+
+    Raises
+    ------
+    SearchError
+        If there is no such tactic.
+    """
     return inspect.signature(find(campaign.config.search.tactic)).parameters
 
 
 def check_tactic(campaign: Campaign) -> None:
-    """Raise `CampaignError` where the tactic cannot do what the configuration says, `SearchError` where there is none."""
+    """Check that the campaign's tactic can start from earlier campaigns, or screen, where that is asked.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        With ``[search]``.
+
+    Raises
+    ------
+    CampaignError
+        If the tactic cannot do what the configuration says, or screening would leave nothing to choose by.
+    SearchError
+        If there is no such tactic.
+    """
     c = campaign.config.search
     asked = {
-        "earlier": (bool(c.earlier) and "earlier" not in options_of(campaign), "learn from earlier campaigns"),
-        "screen": (c.screen > 1 and not find(c.tactic).screens, "choose among screened candidates"),
+        "warm_start": (bool(c.warm_start) and "earlier" not in options_of(campaign), "learn from earlier campaigns"),
+        "screening_factor": (c.screening_factor > 1 and not find(c.tactic).screens, "choose among screened candidates"),
     }
     for key, (refused, what) in asked.items():
         if refused:
@@ -29,27 +58,27 @@ def check_tactic(campaign: Campaign) -> None:
                 f"tactic {c.tactic!r} cannot {what}.",
                 hint=f"Use tactic = 'default', or leave [search] {key} out.",
             )
-    if c.screen > 1:
+    if c.screening_factor > 1:
         _check_screening(campaign)
 
 
 def _check_screening(campaign: Campaign) -> None:
-    """What is screened must be an objective, and another one must be left to measure on every device."""
+    """Check that what is screened is an objective, and another one is left to measure on every device."""
     c = campaign.config.search
     groups = {"latency": set(DEVICE_METRICS), "accuracy": {"accuracy"}}
     judged = {d.name: {o.metric for o in campaign.objectives(d.name)} for d in campaign.config.device}
     every = set().union(*judged.values())
-    for name in c.screen_with:
+    for name in c.screening_metrics:
         if not groups[name] & every:
             raise CampaignError(
-                f"[search] screen_with names {name}, which is no objective: it would be measured for nothing.",
+                f"[search] screening_metrics names {name}, which is no objective: it would be measured for nothing.",
                 hint="Leave it out, or add the objective.",
             )
-    done = {m for name in c.screen_with if name != "accuracy" or not c.screen_images for m in groups[name]}
+    done = {m for name in c.screening_metrics if name != "accuracy" or not c.screening_images for m in groups[name]}
     for device, metrics in judged.items():
         if not metrics & ({"accuracy", *DEVICE_METRICS} - done):
             raise CampaignError(
-                f"[search] screen_with = {c.screen_with} is all that is measured for {device!r}: nothing would be left to "
+                f"[search] screening_metrics = {c.screening_metrics} is all that is measured for {device!r}: nothing would be left to "
                 "choose by.",
-                hint="Leave [search] screen out, or screen with less.",
+                hint="Leave [search] screening_factor out, or screen with less.",
             )

@@ -1,4 +1,4 @@
-"""A campaign: one supernet, its objectives and its devices, in one folder with its store."""
+"""A device of a campaign, with its runtime and executor."""
 
 from __future__ import annotations
 
@@ -15,8 +15,35 @@ if TYPE_CHECKING:
 class Target:
     """One device of a campaign with its runtime and fingerprint.
 
-    executor : does its jobs; runtime : of this host, or a stand-in for one of another host
-    remote : whether it is another host's; exclusive : whether it shares this host with the other devices
+    Parameters
+    ----------
+    config : DeviceConfig
+        How it is configured.
+    executor : Executor
+        Does its jobs, where it is a device of this host.
+    cluster : Cluster, optional
+        The workers of other hosts, where it is theirs.
+
+    Attributes
+    ----------
+    device : Device
+        Its description.
+    name : str
+        Its name in the campaign.
+    remote : bool
+        Whether it is another host's.
+    executor : Executor
+        Does its jobs.
+    runtime : Runtime
+        Of this host, or a stand-in for one of another host.
+    form : str
+        What the runtime runs: ``onnx``, ``torch`` or ``genes``.
+    exclusive : bool
+        Whether measuring needs this host for itself.
+    facts : mapping
+        All that makes a latency what it is.
+    fingerprint : str
+        Digest of the facts; keys tables and store.
     """
 
     def __init__(self, config: DeviceConfig, executor: Executor, cluster: Cluster | None = None) -> None:

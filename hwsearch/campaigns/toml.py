@@ -1,37 +1,40 @@
-"""The campaign's configuration: one TOML file, every key checked, errors that name file and line."""
+"""Write a campaign's configuration as TOML."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+import tomli_w
 
 from hwsearch.campaigns.config import CampaignConfig
 
 
 def to_toml(config: CampaignConfig) -> str:
-    """The whole configuration, defaults included, as TOML that `load_config` reads back to an equal one."""
+    """Write the whole configuration, defaults included, as TOML.
+
+    Parameters
+    ----------
+    config : CampaignConfig
+        What is written.
+
+    Returns
+    -------
+    str
+        TOML text that `hwsearch.campaigns.loading.load_config` reads back to an equal configuration, whatever control
+        characters its texts contain.
+
+    Examples
+    --------
+    >>> print(to_toml(CampaignConfig(device=({"name": "cpu"},))).splitlines()[1])
+    name = "cifar10-mbv3"
+    """
     data = config.model_dump(by_alias=True, exclude_none=True, mode="json")
-    lines = [f"{k} = {_toml(v)}" for k, v in data.items() if not isinstance(v, (dict, list))]
+    arrays = {k: v for k, v in data.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
+    scalars = {k: v for k, v in data.items() if k not in arrays and not isinstance(v, dict)}
+    parts = [tomli_w.dumps(scalars)] if scalars else []
     for key, value in data.items():
         if isinstance(value, dict):
-            lines += ["", f"[{key}]", *(f"{k} = {_toml(v)}" for k, v in value.items())]
-        elif isinstance(value, list):
-            for item in value:
-                lines += ["", f"[[{key}]]", *(f"{k} = {_toml(v)}" for k, v in item.items() if v != {})]
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
-    return repr(value)
-
-
-def _key(text: str) -> str:
-    return text if re.fullmatch(r"[A-Za-z0-9_-]+", text) else _toml(text)
+            parts.append(tomli_w.dumps({key: value}))
+        for item in arrays.get(key, ()):  # tomli-w would write short ones as inline tables
+            nested = {k: v for k, v in item.items() if isinstance(v, dict)}
+            parts.append(f"[[{key}]]\n" + tomli_w.dumps({k: v for k, v in item.items() if k not in nested}))
+            parts += [f"[{key}.{k}]\n" + tomli_w.dumps(v) for k, v in nested.items() if v]
+    return "\n".join(parts)

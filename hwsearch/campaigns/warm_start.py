@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.campaigns.campaign import CONFIG_FILE, Campaign
-from hwsearch.campaigns.loading import load_config
+from hwsearch.campaigns.config import SupernetConfig
+from hwsearch.campaigns.loading import CONFIG_FILE, load_config
+from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.errors import CampaignError
 from hwsearch.store import Store
 from hwsearch.supernets.base import Supernet
@@ -20,40 +21,60 @@ from predictors import CrossValidatedPredictor
 
 log = logging.getLogger("hwsearch")
 
-#: fewer subnets than this are not learnt from
+#: an earlier campaign's metric that was measured on fewer subnets than this is not learnt from
 LEAST = 8
 
 
-class Earlier:
+class WarmStart:
     """Predictions of what earlier campaigns measured in their searches, for the subnets of another campaign.
 
-    folders : of campaigns, on any devices. One on the same search space is learnt from gene by gene. For another supernet
-        it is learnt how a quantity follows the cost features that both have (``macs``, ``params``, …).
+    A campaign on the same search space is learnt from gene by gene. For another supernet it is learnt how a quantity
+    follows the cost features that both have (``macs``, ``params``, …).
 
-    names : one a column, ``METRIC of FOLDER`` or ``METRIC on DEVICE of FOLDER``
+    Parameters
+    ----------
+    loaded : LoadedSupernet
+        The supernet whose subnets are predicted.
+    supernet : SupernetConfig
+        How it is configured; an earlier campaign with the same need not load it again.
+    folders : sequence of path
+        Folders of campaigns, on any devices.
+    seed : int
+        Of the predictors' cross-validation.
 
-    Raises CampaignError for a folder without a campaign, and for one with too little in it.
+    Attributes
+    ----------
+    names : list of str
+        One a column, ``METRIC of FOLDER`` or ``METRIC on DEVICE of FOLDER``.
+
+    Raises
+    ------
+    CampaignError
+        For a folder without a campaign, and for one in which nothing was measured on `LEAST` subnets.
     """
 
-    def __init__(self, campaign: Campaign, folders: Sequence[Path | str]) -> None:
-        self._net = campaign.loaded.net
+    def __init__(
+        self, loaded: LoadedSupernet, supernet: SupernetConfig, folders: Sequence[Path | str], *, seed: int = 0
+    ) -> None:
+        self._loaded, self._supernet, self._seed = loaded, supernet, seed
+        self._net: Supernet = loaded.net
         self.names: list[str] = []
         self._models: list[tuple[list[str] | None, CrossValidatedPredictor]] = []
         for folder in map(Path, folders):
-            self._read(campaign, folder)
+            self._read(folder)
 
-    def _read(self, campaign: Campaign, folder: Path) -> None:
+    def _read(self, folder: Path) -> None:
         if not (folder / CONFIG_FILE).exists():
             raise CampaignError(
-                f"[search] earlier names {str(folder)!r}, which is not a campaign: it has no {CONFIG_FILE}.",
+                f"[search] warm_start names {str(folder)!r}, which is not a campaign: it has no {CONFIG_FILE}.",
                 hint="Give the folder of a campaign, as 'hwsearch run' leaves it.",
             )
         config = load_config(folder / CONFIG_FILE)
-        same = config.supernet == campaign.config.supernet
-        loaded = campaign.loaded if same else load_supernet(**config.supernet.model_dump())
-        columns = None if loaded.net.space == campaign.space else self._shared(loaded)
+        same = config.supernet == self._supernet
+        loaded = self._loaded if same else load_supernet(**config.supernet.model_dump())
+        columns = None if loaded.net.space == self._net.space else common_cost_features(self._net, loaded.net)
         with Store.open(config.store or folder / "store.sqlite", create=False) as store:
-            rows = store.frame(purpose="search", supernet=loaded.digest)
+            rows = store.frame(purpose=str(SEARCH), supernet=loaded.digest)
             archs = {a.id: a for a in store.architectures(loaded.net.space)}
             devices = {fingerprint: name for fingerprint, (name, _) in store.devices().items()}
         found = 0
@@ -64,30 +85,53 @@ class Earlier:
             y = values.to_numpy(dtype=np.float64)
             logs = metric != "accuracy" and bool((y > 0).all())
             X = _features(loaded.net, loaded.net.space.to_array([archs[i] for i in values.index]), columns)
-            model = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, np.log(y) if logs else y)
+            model = CrossValidatedPredictor(seed=self._seed).fit(X, np.log(y) if logs else y)
             self._models.append((columns, model))
             device = f" on {devices[subject]}" if subject in devices else ""
             self.names.append(f"{metric}{device} of {folder.name}")
             found += 1
         if not found:
             raise CampaignError(
-                f"[search] earlier names {str(folder)!r}, in which nothing has been measured on {LEAST} subnets.",
+                f"[search] warm_start names {str(folder)!r}, in which nothing has been measured on {LEAST} subnets.",
                 hint="Run it further, or leave it out.",
             )
         log.info("learnt from %s: %s", folder, ", ".join(self.names[-found:]))
 
-    def _shared(self, loaded: LoadedSupernet) -> list[str]:
-        """The cost features that both supernets have."""
-        mine, theirs = (net.cost_features(net.space.to_array([net.space.largest()])) for net in (self._net, loaded.net))
-        return [name for name in mine if name in theirs]
-
     def __call__(self, rows: IntArray) -> FloatArray:
-        """Predictions (n, columns) of rows (n, genes); logarithms of what is positive, scores as they are."""
+        """Predict what the earlier campaigns measured.
+
+        Parameters
+        ----------
+        rows : IntArray
+            (n, genes) encoded architectures of this campaign's space.
+
+        Returns
+        -------
+        FloatArray
+            (n, columns) predictions, see `names`; logarithms of what is positive, scores as they are.
+        """
         return np.column_stack([model.predict(_features(self._net, rows, columns)) for columns, model in self._models])
 
 
+def common_cost_features(mine: Supernet, other: Supernet) -> list[str]:
+    """Return the names of the cost features that two supernets have in common.
+
+    Parameters
+    ----------
+    mine, other : Supernet
+        The supernets.
+
+    Returns
+    -------
+    list of str
+        In the order of `mine`.
+    """
+    own, theirs = (net.cost_features(net.space.to_array([net.space.largest()])) for net in (mine, other))
+    return [name for name in own if name in theirs]
+
+
 def _features(net: Supernet, rows: IntArray, columns: list[str] | None) -> FloatArray:
-    """All features (n, columns) of rows (n, genes), or only these cost features."""
+    """Return all features (n, columns) of rows (n, genes), or only these cost features."""
     if columns is None:
         return np.asarray(net.features_array(rows)[0])
     costs = net.cost_features(rows)

@@ -1,15 +1,20 @@
-"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+"""The application that commands register with, and its top-level options."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import inspect
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 import hwsearch
-from hwsearch.cli.progress import ConsoleProgress
-from hwsearch.cli.render import _emit, _frame, err, out
+from hwsearch.cli.render import out
+
+#: groups of commands in the help
+RUN, STEPS, RESULTS, CATALOGUE, CLUSTER = "Run", "Step by step", "Results", "Look around and train", "Other hosts"
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
     add_completion=False,
@@ -19,37 +24,26 @@ app = typer.Typer(
 )
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+def command(panel: str) -> Callable[[Command], Command]:
+    """Register a function as a command; its docstring up to the parameters is the command's help.
 
+    Parameters
+    ----------
+    panel : str
+        The group that the help shows it in.
 
-Source = Annotated[
-    Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")
-]
+    Returns
+    -------
+    callable
+        A decorator that returns the function unchanged.
+    """
 
+    def register(function: Command) -> Command:
+        text = (inspect.getdoc(function) or "").partition("\n\nParameters\n")[0]
+        app.command(help=text, rich_help_panel=panel)(function)
+        return function
 
-Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
-
-
-DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
-
-
-Serve = Annotated[
-    str | None,
-    typer.Option("--serve", help="One subnet for all devices: judged by the 'worst' of them, or 'weighted'."),
-]
-
-
-def _campaign(source: Path, folder: Path | None = None) -> Any:
-    from hwsearch.campaigns import Campaign
-
-    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err))
-
-
-# ---------------------------------------------------------------------- step by step
-def _step(name: str, source: Path, folder: Path | None, as_json: bool, title: str) -> None:
-    result = getattr(hwsearch, name)(_campaign(source, folder))
-    if not _emit({name: result}, as_json):
-        _frame(result, title)
+    return register
 
 
 @app.callback(invoke_without_command=True)

@@ -1,73 +1,96 @@
-"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+"""Commands that look around, and train supernets."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 import hwsearch
 from hwsearch import api
-from hwsearch.cli.app import DeviceName, Json, app
+from hwsearch.cli.app import CATALOGUE, command
+from hwsearch.cli.options import DeviceName, Json
 from hwsearch.cli.progress import TrainingBar
-from hwsearch.cli.render import _emit, _escape, _mapping, err, out
+from hwsearch.cli.render import emit_json, err, out, print_mapping
 
 
-# ---------------------------------------------------------------------- looking around
-@app.command()
+@command(CATALOGUE)
 def doctor(as_json: Json = False) -> None:
-    """Tell what this machine offers and how noisy it is."""
-    with err.status("measuring how repeatable a latency is …") if err.is_terminal else _Quiet():
+    """Tell what this machine offers and how noisy it is.
+
+    Parameters
+    ----------
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    with err.status("measuring how repeatable a latency is …") if err.is_terminal else nullcontext():
         facts = hwsearch.doctor()
-    if not _emit(facts, as_json):
-        _mapping(facts)
+    if not emit_json(facts, as_json):
+        print_mapping(facts)
 
 
-class _Quiet:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
-
-
-@app.command()
+@command(CATALOGUE)
 def supernets(
     action: Annotated[str, typer.Argument(help="list, show NAME, check FILE, or convert FILE")] = "list",
     name: Annotated[str | None, typer.Argument(help="A supernet's name, or a weight file.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="convert: the safetensors file to write.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the catalogue, show a card, say what a weight file is, or convert it to safetensors."""
+    """List the catalogue, show a card, say what a weight file is, or convert it to safetensors.
+
+    Parameters
+    ----------
+    action : {"list", "show", "check", "convert"}
+        What to do.
+    name : str, optional
+        A supernet's name, or a weight file.
+    output : pathlib.Path, optional
+        The safetensors file to write.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     if action not in ("list", "show", "check", "convert") or (name is None) != (action == "list"):
         raise typer.BadParameter(
             "use: supernets list, supernets show NAME, supernets check FILE, supernets convert FILE"
         )
     found: Any = api.supernets(action, name, output=output)
-    if not _emit({"supernets": found} if action == "list" else found, as_json):
+    if not emit_json({"supernets": found} if action == "list" else found, as_json):
         for r in found if action == "list" else ():
             out.print(
                 f"[bold]{r['name']}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {r['weights']}\n  {r['summary']}",
                 highlight=False,
             )
         if action != "list":
-            _mapping(found)
+            print_mapping(found)
     if action == "check" and not found["loads"]:
         raise typer.Exit(1)
 
 
-@app.command()
+@command(CATALOGUE)
 def devices(
     campaign: Annotated[Path | None, typer.Argument(help="A campaign, for the facts of its devices.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what can be a device here, or a campaign's devices."""
+    """Tell what can be a device here, or a campaign's devices.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path, optional
+        A campaign, for the facts of its devices.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     rows = api.devices(campaign)
-    if not _emit({"devices": rows}, as_json):
+    if not emit_json({"devices": rows}, as_json):
         for row in rows:
-            _mapping(row)
+            print_mapping(row)
             out.print()
 
 
-@app.command()
+@command(CATALOGUE)
 def tables(
     action: Annotated[
         str, typer.Argument(help="list, show DEVICE/TABLE, import FILE, export CAMPAIGN, or verify [DEVICE]")
@@ -85,64 +108,72 @@ def tables(
     licence: Annotated[str, typer.Option("--licence", help="export: of the table.")] = "not stated",
     as_json: Json = False,
 ) -> None:
-    """Latency tables: list, show, import, export, verify."""
+    """Latency tables: list, show, import, export, verify.
+
+    Parameters
+    ----------
+    action : {"list", "show", "import", "export", "verify"}
+        What to do.
+    name : str, optional
+        A table, a file, a campaign, or a device.
+    folder : pathlib.Path, optional
+        A folder of tables.
+    description : pathlib.Path, optional
+        A TOML file that says what the columns are.
+    device : str, optional
+        One device of the campaign, by name.
+    purpose : {"search", "validate"}
+        Which measurements are exported.
+    licence : str
+        Of the exported table.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     found = hwsearch.tables(
         action, name, folder=folder, description=description, device=device, purpose=purpose, licence=licence
     )
     bad = [r for r in found if r["fault"]] if action == "verify" else []
-    if not _emit({"tables": found} if isinstance(found, list) else found, as_json):
+    if not emit_json({"tables": found} if isinstance(found, list) else found, as_json):
         if action == "verify":
             out.print(f"{len(found) - len(bad)} of {len(found)} tables are sound", highlight=False)
             for r in bad:
-                out.print(_escape(f"{r['device']}/{r['table'] or ''}: {r['fault']}"), highlight=False)
+                out.print(escape(f"{r['device']}/{r['table'] or ''}: {r['fault']}"), highlight=False)
         elif isinstance(found, list):
             for r in found:
-                out.print(_escape(" · ".join(str(v) for v in r.values() if v is not None)), highlight=False)
+                out.print(escape(" · ".join(str(v) for v in r.values() if v is not None)), highlight=False)
         else:
-            _mapping(found)
+            print_mapping(found)
     if bad:
         raise typer.Exit(1)
 
 
-@app.command()
+@command(CATALOGUE)
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")],
     data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],
     folder: Annotated[Path, typer.Option("--folder", help="For checkpoints, weights and card.")],
     as_json: Json = False,
 ) -> None:
-    """Train a supernet; the same command takes an interrupted run up again."""
+    """Train a supernet; the same command takes an interrupted run up again.
+
+    Parameters
+    ----------
+    recipe : str
+        A recipe's name or TOML file.
+    data : pathlib.Path
+        A parquet file with splits ``train`` and ``test``.
+    folder : pathlib.Path
+        For checkpoints, weights and card.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     with TrainingBar(err) as bar:
         card = hwsearch.train(recipe, data, folder, progress=bar.update)
-    if not _emit(card, as_json):
+    if not emit_json(card, as_json):
+        score = card["score"]
         for name in ("smallest", "largest"):
+            value, error = card[name][score["field"]], f"±{card[name]['standard_error']} {score['unit']}".rstrip()
             out.print(
-                f"{name}: top-1 {card[name]['top1_percent']} ±{card[name]['standard_error']} %, {card[name]['macs'] / 1e6:.2f} M MACs",
+                f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
                 highlight=False,
             )
-
-
-@app.command()
-def cluster(
-    action: Annotated[str, typer.Argument(help="certs FOLDER, scheduler ADDRESS, or worker ADDRESS")],
-    place: Annotated[str, typer.Argument(help="A folder, or an address such as tls://HOST:8786.")],
-    device: Annotated[
-        list[str] | None, typer.Option("--device", help="worker: a device it offers; may be given again.")
-    ] = None,
-    host: Annotated[
-        list[str] | None, typer.Option("--host", help="certs: a name or address of a host; may be given again.")
-    ] = None,
-    certificates: Annotated[Path | None, typer.Option("--certificates", help="The folder that 'certs' made.")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Allow tcp:// on this host.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Devices of other hosts: make certificates, run the scheduler, offer devices."""
-    if action not in ("certs", "scheduler", "worker"):
-        raise typer.BadParameter("use: cluster certs FOLDER, cluster scheduler ADDRESS, cluster worker ADDRESS")
-    hosts = host or ("localhost", "127.0.0.1")
-    files = hwsearch.cluster(
-        action, place, devices=device or (), hosts=hosts, certificates=certificates, insecure=insecure
-    )
-    if not _emit({"files": files}, as_json):
-        for file in files:
-            out.print(str(file), highlight=False)

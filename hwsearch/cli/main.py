@@ -1,4 +1,4 @@
-"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+"""Run the command: typed errors become one sentence."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import warnings
 
 import typer
 
-import hwsearch.cli.campaigns
-import hwsearch.cli.catalogue
-import hwsearch.cli.results  # noqa: F401 - they register their commands
+# they register their commands, in the order of the help
 from hwsearch.cli.app import app
-from hwsearch.cli.render import _fail, err
+from hwsearch.cli.render import err, print_error
 from hwsearch.errors import HwsearchError
 
 
 def main() -> None:
-    """Entry point: typed errors become one sentence and exit code 1, Ctrl-C becomes 130."""
+    """Run the command that the process was started with.
+
+    Raises
+    ------
+    SystemExit
+        1 after a typed error, which becomes one sentence; 2 after a wrong command line; 130 after Ctrl-C.
+    """
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\..*")
     as_json = "--json" in sys.argv
     try:
@@ -26,7 +30,7 @@ def main() -> None:
         if isinstance(code, int) and code:
             raise SystemExit(code)
     except HwsearchError as error:
-        _fail(error.to_dict(), str(error), as_json)
+        print_error(error.to_dict(), str(error), as_json)
         raise SystemExit(1) from None
     except typer.Exit as done:
         raise SystemExit(done.exit_code) from None
@@ -44,6 +48,6 @@ def main() -> None:
             raise SystemExit(getattr(error, "exit_code", 2)) from None
         if isinstance(error, OSError):
             place = f" {error.filename!r}" if error.filename else ""
-            _fail({"error": "OSError", "message": str(error)}, f"{error.strerror or error}{place}.", as_json)
+            print_error({"error": "OSError", "message": str(error)}, f"{error.strerror or error}{place}.", as_json)
             raise SystemExit(1) from None
         raise

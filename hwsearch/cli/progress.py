@@ -10,8 +10,10 @@ from typing import Any, Self
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing_extensions import override
 
 from hwsearch.campaigns.progress import LoggedProgress, Task
+from hwsearch.campaigns.progress import Progress as StepProgress
 
 
 def _bars(console: Console) -> Progress:
@@ -41,13 +43,20 @@ class _ConsoleTask:
         self.logged.note(text)
 
 
-class ConsoleProgress:
-    """Draws steps on a console; everything also goes to the log."""
+class ConsoleProgress(StepProgress):
+    """Progress that draws steps on a console; everything also goes to the log.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        A bar a step on a terminal, one line a step elsewhere.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._log = LoggedProgress()
 
+    @override
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
         started = time.monotonic()
@@ -65,13 +74,20 @@ class ConsoleProgress:
         note = task.text or f"{int(total)} {unit}"
         self.console.print(f" {escape(name):<26} {escape(note)}   {seconds // 60}:{seconds % 60:02d}", highlight=False)
 
+    @override
     def warn(self, text: str) -> None:
         self._log.warn(text)
         self.console.print(f" [yellow]note:[/yellow] {escape(text)}", highlight=False)
 
 
 class TrainingBar:
-    """Steps, images a second, losses, and the accuracies of the last epoch."""
+    """Progress of a training: steps, images a second, losses, and the accuracies of the last epoch.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where it is drawn.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -90,13 +106,20 @@ class TrainingBar:
             self.bars.stop()
 
     def update(self, status: dict[str, Any]) -> None:
+        """Draw where a training is.
+
+        Parameters
+        ----------
+        status : dict
+            ``step``, ``steps``, ``images_per_s``, ``losses`` and ``history``, a row a finished epoch.
+        """
         if self.bars is not None and self.key is not None:
             loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
             self.bars.update(
                 self.key,
                 completed=status["step"],
                 total=status["steps"],
-                count=f"{status['images_per_s']:.0f} images/s · {loss}",
+                count=f"{status['examples_per_s']:.0f} {status['examples']}/s · {loss}",
             )
         if len(status["history"]) > self.epochs:
             self.epochs = len(status["history"])

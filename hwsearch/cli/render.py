@@ -1,31 +1,59 @@
-"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+"""Draw results: JSON or tables on stdout, errors on stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hwsearch._json import shown_as_json
+from hwsearch.reporting.words import scaled
 
+#: results
 out = Console()
-
-
+#: progress, notes and errors
 err = Console(stderr=True)
 
 
-def _emit(value: Any, as_json: bool) -> bool:
-    """Print as JSON if asked; returns whether it did."""
+def emit_json(value: object, as_json: bool) -> bool:
+    """Print a result as JSON if asked.
+
+    Parameters
+    ----------
+    value : object
+        Dicts, lists, frames, and numbers.
+    as_json : bool
+        Whether it is asked for.
+
+    Returns
+    -------
+    bool
+        `as_json`.
+    """
     if as_json:
         sys.stdout.write(json.dumps(shown_as_json(value), indent=1, ensure_ascii=False) + "\n")
     return as_json
 
 
-def _frame(frame: Any, title: str, digits: int = 4) -> None:
+def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
+    """Print a frame as a table.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        A row a line.
+    title : str
+        Above the table.
+    digits : int
+        Significant digits of numbers.
+    """
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in frame.columns:
         numeric = frame[column].dtype.kind in "iufb"
@@ -35,11 +63,20 @@ def _frame(frame: Any, title: str, digits: int = 4) -> None:
     out.print(table)
 
 
-def _mapping(value: dict[str, Any], indent: str = "") -> None:
+def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
+    """Print a mapping, a key a line.
+
+    Parameters
+    ----------
+    value : mapping
+        Mappings in it are indented, lists of mappings are counted.
+    indent : str
+        Before each line.
+    """
     for key, item in value.items():
         if isinstance(item, dict):
             out.print(f"{indent}[bold]{key}[/bold]", highlight=False)
-            _mapping(item, indent + "  ")
+            print_mapping(item, indent + "  ")
         elif isinstance(item, list) and item and isinstance(item[0], dict):
             out.print(f"{indent}[bold]{key}[/bold]: {len(item)} entries", highlight=False)
         else:
@@ -47,12 +84,18 @@ def _mapping(value: dict[str, Any], indent: str = "") -> None:
             out.print(f"{indent}[bold]{key}[/bold]: {shown}", highlight=False)
 
 
-# ---------------------------------------------------------------------- the whole line
-def _finish(result: dict[str, Any], as_json: bool) -> None:
-    if _emit(result, as_json):
-        return
-    from hwsearch.reporting.words import scaled
+def print_summary(result: dict[str, Any], as_json: bool) -> None:
+    """Print what a whole run found.
 
+    Parameters
+    ----------
+    result : dict
+        Of `hwsearch.run`.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    if emit_json(result, as_json):
+        return
     score = " ".join(filter(None, (result["score"], result["score_unit"])))
     level = f"{100 * result['confidence']:.0f} %"
     for device in result["devices"]:
@@ -79,13 +122,18 @@ def _finish(result: dict[str, Any], as_json: bool) -> None:
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
 
 
-def _fail(data: dict[str, Any], text: str, as_json: bool) -> None:
+def print_error(data: Mapping[str, str | None], text: str, as_json: bool) -> None:
+    """Print an error on stderr, and on stdout as JSON if asked.
+
+    Parameters
+    ----------
+    data : mapping
+        ``error``, ``message`` and ``hint``.
+    text : str
+        One sentence.
+    as_json : bool
+        Whether to print JSON, too.
+    """
     if as_json:
         sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
-    err.print(f"[red]error:[/red] {_escape(text)}", highlight=False)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    err.print(f"[red]error:[/red] {escape(text)}", highlight=False)

@@ -1,4 +1,4 @@
-"""The command `hwsearch`: the package's verbs, with progress on stderr and results on stdout."""
+"""Commands that read, hand over and show what a campaign found."""
 
 from __future__ import annotations
 
@@ -8,26 +8,41 @@ from typing import Annotated
 import typer
 
 import hwsearch
-from hwsearch.cli.app import DeviceName, Folder, Json, Serve, Source, _campaign, app
-from hwsearch.cli.render import _emit, _frame, out
+from hwsearch.cli.app import RESULTS, command
+from hwsearch.cli.options import Deployment, DeviceName, Folder, Json, Source, open_campaign
+from hwsearch.cli.render import emit_json, out, print_frame
 
 
-@app.command()
+@command(RESULTS)
 def front(
     campaign: Source,
     device: DeviceName = None,
-    serve: Serve = None,
+    deployment: Deployment = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Show the measured Pareto front of one device, or of one subnet for all of them."""
-    frame = hwsearch.front(_campaign(campaign, folder), device, serve=serve).to_frame()
-    if not _emit({"front": frame}, as_json):
-        own = [c for c in frame.columns if ("@" not in c or serve is not None) and "ended_at" not in c]
-        _frame(frame[own], "front")
+    """Show the measured Pareto front of one device, or of one subnet for all of them.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    device : str, optional
+        One device of the campaign, by name.
+    deployment : {"worst-case", "weighted"}, optional
+        One subnet for all devices.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    frame = hwsearch.front(open_campaign(campaign, folder), device, deployment=deployment).to_frame()
+    if not emit_json({"front": frame}, as_json):
+        own = [c for c in frame.columns if ("@" not in c or deployment is not None) and "ended_at" not in c]
+        print_frame(frame[own], "front")
 
 
-@app.command()
+@command(RESULTS)
 def pick(
     campaign: Source,
     limit: Annotated[
@@ -38,16 +53,41 @@ def pick(
         float | None,
         typer.Option("--probability", help="With which each limit must be met, such as 0.95 (default: as configured)."),
     ] = None,
-    serve: Serve = None,
+    deployment: Deployment = None,
     export: Annotated[Path | None, typer.Option("--export", help="Write the ONNX file here.")] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Pick the best measured subnet under limits, and write its model file."""
+    """Pick the best measured subnet under limits, and write its model file.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    limit : list of str, optional
+        Such as ``latency_ms<=2``.
+    device : str, optional
+        One device of the campaign, by name.
+    probability : float, optional
+        With which each limit must be met.
+    deployment : {"worst-case", "weighted"}, optional
+        One subnet for all devices.
+    export : pathlib.Path, optional
+        The ONNX file to write.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     result = hwsearch.pick(
-        _campaign(campaign, folder), limit or [], device, probability=probability, serve=serve, export=export
+        open_campaign(campaign, folder),
+        limit or [],
+        device,
+        probability=probability,
+        deployment=deployment,
+        export=export,
     )
-    if not _emit(result, as_json):
+    if not emit_json(result, as_json):
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
         level = f"{100 * result['confidence']:.0f} %"
         latency = [
@@ -66,7 +106,7 @@ def pick(
             out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
 
 
-@app.command()
+@command(RESULTS)
 def export(
     campaign: Source,
     arch: Annotated[str | None, typer.Option("--arch", help="One subnet, by id (default: all picks).")] = None,
@@ -76,14 +116,32 @@ def export(
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Write ONNX files with their cards."""
-    cards = hwsearch.export(_campaign(campaign, folder), arch, device, output=output, batch=batch)
-    if not _emit({"models": cards}, as_json):
+    """Write ONNX files with their cards.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    arch : str, optional
+        One subnet, by id; all picks by default.
+    device : str, optional
+        One device of the campaign, by name.
+    output : pathlib.Path, optional
+        With `arch`: the ONNX file.
+    batch : int, optional
+        A fixed batch size.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    cards = hwsearch.export(open_campaign(campaign, folder), arch, device, output=output, batch=batch)
+    if not emit_json({"models": cards}, as_json):
         for card in cards:
             out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
 
 
-@app.command()
+@command(RESULTS)
 def finetune(
     campaign: Source,
     arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
@@ -102,10 +160,34 @@ def finetune(
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Train one subnet for some steps, measure its accuracy again, and write its model file."""
+    """Train one subnet for some steps, measure its accuracy again, and write its model file.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    arch : str
+        An id, ``smallest`` or ``largest``.
+    data : str, optional
+        What to learn from.
+    steps, batch : int
+        Training steps, and examples a step.
+    lr : float, optional
+        Peak learning rate.
+    label_smoothing : float
+        Share of a label spread over all classes.
+    seed : int
+        Of the order of examples.
+    output : pathlib.Path, optional
+        The ONNX file to write.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
     settings = {"steps": steps, "batch": batch, "lr": lr, "label_smoothing": label_smoothing, "seed": seed}
-    r = hwsearch.finetune(_campaign(campaign, folder), arch, data=data, output=output, **settings)
-    if not _emit(r, as_json):
+    r = hwsearch.finetune(open_campaign(campaign, folder), arch, data=data, output=output, **settings)
+    if not emit_json(r, as_json):
         unit = f" {r['unit']}" if r["unit"] else ""
         out.print(
             f"{r['arch_id']}: {r['score']} {r['before']:.2f} → {r['after']:.2f}{unit} on {r['examples']:,} test examples; "
@@ -114,7 +196,7 @@ def finetune(
         )
 
 
-@app.command()
+@command(RESULTS)
 def report(
     campaign: Source,
     folder: Folder = None,
@@ -124,9 +206,21 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the fronts, plots and the page."""
-    result = hwsearch.report(_campaign(campaign, folder), optuna=optuna)
-    if not _emit(result, as_json):
+    """Write the fronts, plots and the page.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    optuna : str, optional
+        An Optuna storage to add the measured subnets to.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    result = hwsearch.report(open_campaign(campaign, folder), optuna=optuna)
+    if not emit_json(result, as_json):
         out.print(f"→ {result['report']}   {result['front']}", highlight=False)
         for study, added in result.get("optuna", {}).items():
             out.print(f"{optuna}: {added} trials added to study {study!r}", highlight=False)

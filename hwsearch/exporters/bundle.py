@@ -1,4 +1,4 @@
-"""The deployable bundle: an ONNX file and, beside it, a card that says all a user must know."""
+"""Write deployable bundles: ONNX files and, beside them, a card that says all a user must know."""
 
 from __future__ import annotations
 
@@ -19,10 +19,26 @@ from hwsearch.supernets.base import Part
 def write_bundle(
     path: Path, models: onnx.ModelProto | Sequence[tuple[Part, onnx.ModelProto]], card: dict[str, Any]
 ) -> dict[str, Any]:
-    """Write the model (``NAME.onnx``) and its card (``NAME.json``), each whole or not at all; returns the card.
+    """Write a model (``NAME.onnx``) and its card (``NAME.json``), each whole or not at all.
 
-    models : one model, or the parts of a deployed subnet, whose files are ``NAME.PART.onnx``
-    card : JSON-able facts; ``files`` is added, and ``file``, ``bytes`` (of all files) and ``sha256`` (of the first)
+    Parameters
+    ----------
+    path : Path
+        File ``NAME.onnx``; missing folders are made.
+    models : onnx.ModelProto, or sequence of (Part, onnx.ModelProto)
+        One model, or the parts of a deployed subnet, whose files are ``NAME.PART.onnx``.
+    card : dict
+        JSON-able facts.
+
+    Returns
+    -------
+    dict
+        The card as written: with ``files``, ``file``, ``bytes`` (of all files) and ``sha256`` (of the first).
+
+    Raises
+    ------
+    ExportError
+        If the name does not end in .onnx, or a file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".onnx":
@@ -53,7 +69,7 @@ def write_bundle(
 
 
 def _interface(part: Part | None) -> dict[str, Any]:
-    """What a part takes and gives, and how often it is run for one inference."""
+    """Describe what a part takes and gives, and how often it is run for one inference."""
     if part is None:
         return {}
     inputs = []
@@ -65,7 +81,20 @@ def _interface(part: Part | None) -> dict[str, Any]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file through a temporary one, so that a reader never sees half of it."""
+    """Write a file through a temporary one, so that a reader never sees half of it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    data : bytes
+        Its content.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:

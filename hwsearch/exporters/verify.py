@@ -1,4 +1,4 @@
-"""Is the ONNX file the network it was made from? Structure by onnx, numbers by onnxruntime."""
+"""Verify that an ONNX file computes what its network does: structure by onnx, numbers by onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,7 +17,20 @@ from hwsearch.exporters.onnx.trace import evaluating
 
 
 def run_onnx(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
-    """The outputs of a model on the CPU, one thread; inputs in the model's order."""
+    """Run a model on the CPU with one thread.
+
+    Parameters
+    ----------
+    model : bytes
+        A serialised model.
+    *inputs : ndarray
+        Inputs in the model's order.
+
+    Returns
+    -------
+    list of ndarray
+        Outputs in the model's order.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -27,9 +40,28 @@ def run_onnx(model: bytes, *inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
 
 
 def verify(model: onnx.ModelProto, net: nn.Module, *inputs: Tensor, tolerance: float = 1e-4) -> float:
-    """The largest difference between onnxruntime and torch on the same inputs, relative to the largest output.
+    """Compare onnxruntime with torch on the same inputs.
 
-    Raises `ExportError` when the file is malformed or the difference exceeds `tolerance`.
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+    net : nn.Module
+        The network it was made from.
+    *inputs : Tensor
+        Inputs in the model's order.
+    tolerance : float, default 1e-4
+        Largest difference allowed, relative to the largest output.
+
+    Returns
+    -------
+    float
+        Largest difference, relative to the largest output.
+
+    Raises
+    ------
+    ExportError
+        If the model is malformed, or the difference exceeds the tolerance.
     """
     try:
         onnx.checker.check_model(model, full_check=True)

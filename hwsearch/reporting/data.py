@@ -16,8 +16,11 @@ from hwsearch._json import shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
+from hwsearch.reporting.words import ScoreName
 
 FORMAT = "hwsearch-report-1"
+#: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
+DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
 ROLES = ("profile", "search", "random", "validated")
 
 #: columns of `DeviceReport.points` and `.front`, with their kind; the first five must be given
@@ -155,7 +158,8 @@ class ReportData:
     created : UTC, ISO 8601
     supernet : card with name, subnets (count), macs_range [low, high], classes, licence, training,
         preprocess {mean, std, crop}, side (where subnets have no resolution gene)
-    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it.
+    accuracy_protocol : how accuracy was measured; ``metric`` (default ``top-1``) names it,
+        ``unit`` and ``label`` (the name on an axis) go with it
     provenance : versions, seeds, commands (list of shell lines that repeat the campaign), host
     predictors : dicts with metric, device, model, n_train, n_test, mae (in the metric's unit), mape (percent),
         spearman, kendall, coverage, nominal_coverage (shares)
@@ -180,9 +184,10 @@ class ReportData:
     serving_words: str = ""
 
     @property
-    def metric(self) -> str:
-        """The name of the accuracy, as readers know it."""
-        return str(self.accuracy_protocol.get("metric", "top-1"))
+    def metric(self) -> ScoreName:
+        """The name of the task's score, with its unit."""
+        p = self.accuracy_protocol
+        return ScoreName(*(str(p.get(key, other)) for key, other in DEFAULT_SCORE.items()))
 
     def to_dict(self) -> dict[str, Any]:
         data = {k: shown_as_json(v) for k, v in vars(self).items() if k not in ("objectives", "devices")}

@@ -28,20 +28,39 @@ _CAPITALS = {
 }
 
 
-#: scores that are numbers of their own, not percentages
-_UNITLESS = {"BLEU"}
+class ScoreName(str):
+    """The name of a task's score, which knows its unit and its label on an axis.
+
+    Parameters
+    ----------
+    name : str
+        The score's name.
+    unit : str
+        What stands behind a value; empty where the score is a number of its own.
+    label : str
+        The name on an axis; empty: the name.
+    """
+
+    unit: str
+    label: str
+
+    def __new__(cls, name: str, unit: str = "%", label: str = "") -> ScoreName:
+        self = super().__new__(cls, name)
+        self.unit, self.label = unit, label or name
+        return self
 
 
-def percent(metric: str) -> str:
-    """What stands behind a value of this score: a blank and ``%``, or nothing."""
-    return "" if metric in _UNITLESS else " %"
+def percent(score: str) -> str:
+    """The unit that stands behind a value of this score, after a blank; ``%`` where the name does not know it."""
+    unit = score.unit if isinstance(score, ScoreName) else "%"
+    return f" {unit}" if unit else ""
 
 
-def axis_label(metric: str) -> str:
-    """The score as the label of an axis."""
-    if metric in _UNITLESS:
-        return metric
-    return "accuracy (%)" if metric == "accuracy" else f"{metric} accuracy (%)"
+def axis_label(score: str) -> str:
+    """The score as the label of an axis, with its unit."""
+    label = score.label if isinstance(score, ScoreName) else score
+    unit = percent(score).strip()
+    return f"{label} ({unit})" if unit else label
 
 
 def finite(value: Any) -> bool:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import DataError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
-from hwsearch.tasks.base import Data
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input, image
 
 
@@ -82,7 +82,7 @@ class Supernet(nn.Module, ABC):
 
     def check_data(self, data: Data, split: str) -> None:
         """Raise `DataError` where these examples are not such as this network was made for."""
-        if len(data.classes) != self.classes:
+        if data.classes and len(data.classes) != self.classes:
             raise DataError(
                 f"the {split} data {data.name!r} have {len(data.classes)} classes, the supernet {self.classes}.",
                 hint="A class folder is missing, or the weights are of another data set.",

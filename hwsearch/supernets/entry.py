@@ -5,8 +5,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,31 +16,8 @@ from torch import Tensor
 from hwsearch.errors import CheckpointError, HwsearchError, SupernetError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
-from hwsearch.tasks.base import Data
-from hwsearch.tasks.images.preprocess import Preprocess
-from hwsearch.tasks.images.readers import read_images
-
-
-class Prepared(Protocol):
-    """How raw data become a network's input: `hwsearch.tasks.images.preprocess.Preprocess`, or a family's own."""
-
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-class Reader(Protocol):
-    """Reads the data of a campaign's configuration."""
-
-    def __call__(
-        self,
-        text: str,
-        preprocess: Any,
-        *,
-        limit: int,
-        classes: tuple[str, ...] | None = None,
-        vocabulary: Path | None = None,
-    ) -> Data:
-        """text : what the configuration says: a folder or file, maybe with ``:split``; limit : most examples"""
-        ...
+from hwsearch.tasks import catalogue as tasks
+from hwsearch.tasks.base import Task
 
 
 @dataclass(frozen=True)
@@ -48,10 +26,9 @@ class SupernetEntry:
 
     build : makes the network of the published shape, weights not loaded
     build_for : makes the network that a file's tensors call for (another number of classes, another vocabulary)
+    task : what the network is for, with its preprocessing; or the name of a task with its default one
     weights : the shipped weight file, or None when the user brings one
     data : gives the shipped examples ``calibration``, ``validation`` and ``test``, or None
-    read : reads the user's data
-    score : what `accuracy` is on this task, and its unit
     calibrated : whether subnets have batch norms that need calibration data
     card : further facts: licence, source, how it was trained, published accuracies
     """
@@ -59,14 +36,16 @@ class SupernetEntry:
     name: str
     summary: str
     build: Callable[[], Supernet]
-    preprocess: Prepared = field(default_factory=Preprocess)
+    task: Task | str = "images"
     weights: Path | None = None
     data: Callable[[], dict[str, Any]] | None = None
     build_for: Callable[[Mapping[str, Tensor]], Supernet] | None = None
-    read: Reader = read_images
-    score: tuple[str, str] = ("top-1", "%")
     calibrated: bool = True
     card: dict[str, Any] = field(default_factory=dict)
+
+    def find_task(self) -> Task:
+        """Find what the network is for; a new object where `task` is a name."""
+        return tasks.find(self.task) if isinstance(self.task, str) else self.task
 
     def load(self, checkpoint: Path | None = None) -> LoadedSupernet:
         """The supernet with weights: the user's file if given, else the shipped one."""
@@ -117,7 +96,7 @@ class SupernetEntry:
             "params_largest": int(params[1]),
             "classes": net.classes,
             "weights": "shipped" if self.weights else "bring your own",
-            "preprocess": self.preprocess.to_dict(),
+            "preprocess": self.find_task().preprocess.to_dict(),
             **self.card,
         }
 
@@ -129,6 +108,11 @@ class LoadedSupernet:
     entry: SupernetEntry
     net: Supernet
     digest: str
+
+    @cached_property
+    def task(self) -> Task:
+        """What the network is for."""
+        return self.entry.find_task()
 
     @classmethod
     def of(cls, entry: SupernetEntry, net: Supernet) -> LoadedSupernet:

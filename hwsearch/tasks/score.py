@@ -1,112 +1,203 @@
-"""Top-1 accuracy of a subnet with its standard error, image by image."""
+"""How good one network is on one data set: a value with its standard error, and what each example contributed."""
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from typing_extensions import override
 
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import MeasurementError
-from hwsearch.tasks.translation.bleu import Bleu
 
 #: half width, in standard errors, of an interval that covers 90 % of a normal distribution
 Z90 = 1.645
 
+#: bootstrap samples that a standard error rests on
+RESAMPLES = 1000
 
-class Score(Protocol):
-    """How good a subnet is on one data set, with what each example contributed."""
+
+class Score(ABC):
+    """How good one network is on one data set; higher is better.
+
+    Campaigns maximise scores, so a loss must be turned round: R² or a negative error instead of an error. What counts
+    as one point is up to the task; see `hwsearch.tasks.base.Task.score_unit`.
+    """
 
     @property
+    @abstractmethod
     def n(self) -> int:
-        """Examples."""
-        ...
+        """Number of examples."""
 
     @property
+    @abstractmethod
     def value(self) -> float:
-        """Percent of top-1, or BLEU."""
-        ...
+        """The score of all examples, in the task's unit."""
 
     @property
+    @abstractmethod
     def standard_error(self) -> float:
-        """Of `value`, in its unit."""
-        ...
+        """Standard error of `value` over the choice of examples, in the same unit."""
 
-    def difference(self, other: Any) -> tuple[float, float]:
-        """(mine − other's, standard error), paired over the examples of both."""
-        ...
+    @abstractmethod
+    def difference(self, other: Self) -> tuple[float, float]:
+        """Compare with another network's score on the same examples.
 
+        Parameters
+        ----------
+        other : Self
+            The other network's score.
+
+        Returns
+        -------
+        difference, standard_error : float
+            This value minus the other's, and its standard error, paired over the examples.
+
+        Raises
+        ------
+        MeasurementError
+            If the two have not the same number of examples.
+        """
+
+    @abstractmethod
     def pack(self) -> bytes:
-        """The per-example record."""
-        ...
+        """Serialise what each example contributed; `hwsearch.tasks.base.Task.unpack` reads it again."""
 
-    def head(self, n: int) -> Score:
-        """That of the first n examples."""
-        ...
+    @abstractmethod
+    def head(self, n: int) -> Self:
+        """Restrict the score to the first examples.
 
-    def joined(self, other: Any) -> Score:
-        """That of these examples and the other's, of the same kind, after them."""
-        ...
+        Parameters
+        ----------
+        n : int
+            Number of examples.
+
+        Returns
+        -------
+        Self
+            The score of the first `n` examples.
+        """
+
+    @abstractmethod
+    def joined(self, other: Self) -> Self:
+        """Join the scores of two disjoint parts of a data set.
+
+        Parameters
+        ----------
+        other : Self
+            The same network's score on further examples.
+
+        Returns
+        -------
+        Self
+            The score of these examples followed by the other's.
+        """
+
+    @property
+    def correct(self) -> BoolArray:
+        """Whether each example is answered right, shape ``(n,)``.
+
+        Only scores that are a share of right answers have it (`hwsearch.tasks.base.Task.counts_correct`).
+
+        Raises
+        ------
+        MeasurementError
+            If the score is none of these.
+        """
+        raise MeasurementError(f"{type(self).__name__} does not count right answers.")
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Top-1 of one subnet on one data set.
+class BootstrapScore(Score):
+    """A score that follows from sums over the examples, with a standard error by bootstrap.
 
-    correct : (n,) bool, one entry an example in the data set's order
+    A subclass implements `of_sums`. R², BLEU, F1 and the perplexity of a corpus are of this kind.
+
+    Parameters
+    ----------
+    statistics : ndarray
+        One row an example, shape ``(n, k)``, in the order of the data set.
     """
 
-    correct: NDArray[np.bool_]
-
-    @property
-    def n(self) -> int:
-        return len(self.correct)
-
-    @property
-    def top1(self) -> float:
-        """Percent."""
-        return 100.0 * float(self.correct.mean())
-
-    @property
-    def value(self) -> float:
-        """`top1`."""
-        return self.top1
-
-    @property
-    def standard_error(self) -> float:
-        """Binomial standard error of `top1`, in points."""
-        p = float(self.correct.mean())
-        return 100.0 * math.sqrt(max(p * (1 - p), 0.25 / self.n) / self.n)
-
-    def difference(self, other: Accuracy) -> tuple[float, float]:
-        """(mine − other's, standard error) in points, paired over the images of both."""
-        if self.n != other.n:
-            raise MeasurementError(f"accuracies on {self.n} and {other.n} images cannot be paired.")
-        d = self.correct.astype(np.float64) - other.correct.astype(np.float64)
-        return 100.0 * float(d.mean()), 100.0 * float(d.std(ddof=1)) / math.sqrt(self.n)
-
-    def pack(self) -> bytes:
-        """The per-image record as bits."""
-        return np.packbits(self.correct).tobytes()
-
-    def head(self, n: int) -> Accuracy:
-        """That on the first n images."""
-        return Accuracy(self.correct[:n])
-
-    def joined(self, other: Accuracy) -> Accuracy:
-        """That on these images and the other's after them."""
-        return Accuracy(np.concatenate([self.correct, other.correct]))
+    statistics: IntArray | FloatArray
 
     @classmethod
-    def unpack(cls, data: bytes, n: int) -> Accuracy:
-        """The record of n images; raises `MeasurementError` if `data` is not as long as that needs."""
-        if len(data) != (n + 7) // 8:
-            raise MeasurementError(f"a record of {len(data)} bytes cannot be one of {n} images.")
-        return cls(np.unpackbits(np.frombuffer(data, dtype=np.uint8), count=n).astype(bool))
+    @abstractmethod
+    def of_sums(cls, sums: FloatArray) -> FloatArray:
+        """Compute the scores of several corpora.
 
+        Parameters
+        ----------
+        sums : FloatArray
+            Statistics summed over the examples of each corpus, shape ``(corpora, k)``.
 
-def unpack(kind: str, record: bytes, n: int) -> Score:
-    """The score that `Score.pack` wrote; kind: as in a catalogue entry's ``score``."""
-    return Bleu.unpack(record, n) if kind == "BLEU" else Accuracy.unpack(record, n)
+        Returns
+        -------
+        FloatArray
+            Scores, shape ``(corpora,)``.
+        """
+
+    @classmethod
+    def unpack(cls, record: bytes, n: int) -> Self:
+        """Read what `pack` wrote.
+
+        Parameters
+        ----------
+        record : bytes
+            The record.
+        n : int
+            Number of examples.
+
+        Returns
+        -------
+        Self
+            The score.
+
+        Raises
+        ------
+        MeasurementError
+            If the record cannot be one of `n` examples.
+        """
+        if not n or not record or len(record) % (8 * n):
+            raise MeasurementError(f"a record of {len(record)} bytes cannot be one of {n} examples.")
+        return cls(np.frombuffer(record, dtype="<f8").astype(np.float64).reshape(n, -1))
+
+    @property
+    @override
+    def n(self) -> int:
+        return len(self.statistics)
+
+    @property
+    @override
+    def value(self) -> float:
+        return float(self.of_sums(np.asarray(self.statistics.sum(0)[None], np.float64))[0])
+
+    @property
+    @override
+    def standard_error(self) -> float:
+        return float(self._resampled().std(ddof=1))
+
+    @override
+    def difference(self, other: Self) -> tuple[float, float]:
+        if self.n != other.n:
+            raise MeasurementError(f"scores of {self.n} and of {other.n} examples cannot be paired.")
+        return self.value - other.value, float((self._resampled() - other._resampled()).std(ddof=1))
+
+    def _resampled(self) -> FloatArray:
+        """Scores ``(RESAMPLES,)`` of corpora drawn with replacement, the same draws for all scores of n examples."""
+        draws = np.random.default_rng(0).multinomial(self.n, np.full(self.n, 1 / self.n), size=RESAMPLES)
+        return self.of_sums(np.asarray(draws @ self.statistics, np.float64))
+
+    @override
+    def pack(self) -> bytes:
+        return np.asarray(self.statistics, "<f8").tobytes()
+
+    @override
+    def head(self, n: int) -> Self:
+        return type(self)(self.statistics[:n])
+
+    @override
+    def joined(self, other: Self) -> Self:
+        return type(self)(np.concatenate([self.statistics, other.statistics]))

@@ -1,6 +1,7 @@
-"""The authors' own Once-for-All code (PyPI `ofa`, MIT; Cai et al., 2020, arXiv 1908.09791) beside ours.
+"""The authors' own Once-for-All code (PyPI ``ofa``, MIT), to compare with.
 
-The package imports torchvision and gdown for data and downloads only; empty stand-ins are enough for its models.
+Cai et al., 2020, arXiv 1908.09791. The package imports torchvision and gdown for data and downloads only; empty
+stand-ins are enough for its models.
 """
 
 from __future__ import annotations
@@ -16,11 +17,22 @@ from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 
 
 def load() -> ModuleType:
-    """The module ``ofa.imagenet_classification.elastic_nn.networks``; `SupernetError` where the package is missing."""
+    """Import the reference's networks.
+
+    Returns
+    -------
+    module
+        ``ofa.imagenet_classification.elastic_nn.networks``.
+
+    Raises
+    ------
+    SupernetError
+        If the package is not installed.
+    """
     torchvision, transforms, functional = (
         ModuleType(n) for n in ("torchvision", "torchvision.transforms", "torchvision.transforms.functional")
     )
@@ -40,7 +52,23 @@ def load() -> ModuleType:
 
 
 def build(ours: Supernet) -> nn.Module:
-    """The reference's supernet of the shape of `ours`, with weights of its own."""
+    """Build the reference's supernet of the same shape, with weights of its own.
+
+    Parameters
+    ----------
+    ours : Supernet
+        An `ElasticResNet` or `ElasticMobileNetV3` of the published shapes.
+
+    Returns
+    -------
+    nn.Module
+        The reference's supernet.
+
+    Raises
+    ------
+    SupernetError
+        If the reference has no such network.
+    """
     networks = load()
     if isinstance(ours, ElasticResNet):
         return networks.OFAResNets(  # type: ignore[no-any-return]
@@ -67,7 +95,20 @@ def build(ours: Supernet) -> nn.Module:
 
 
 def settings(ours: Supernet, arch: Architecture) -> dict[str, list[Any]]:
-    """`arch` as the reference wants it said; what it says of blocks that depth cut does not matter."""
+    """Translate an architecture to the reference's arguments; those of cut blocks are arbitrary.
+
+    Parameters
+    ----------
+    ours : Supernet
+        The supernet of the architecture.
+    arch : Architecture
+        The architecture.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of the reference's ``set_active_subnet``.
+    """
     depths = [arch[n] for n in ours.space.names if n.startswith("d[")]
     if isinstance(ours, ElasticResNet):
         c = ours.config
@@ -82,13 +123,41 @@ def settings(ours: Supernet, arch: Architecture) -> dict[str, list[Any]]:
 
 
 def extract(theirs: nn.Module, ours: Supernet, arch: Architecture) -> nn.Module:
-    """The reference's static subnet of `arch`."""
+    """Extract the reference's static subnet.
+
+    Parameters
+    ----------
+    theirs : nn.Module
+        The reference's supernet; its active subnet is changed.
+    ours : Supernet
+        Ours, of the same shape.
+    arch : Architecture
+        The architecture.
+
+    Returns
+    -------
+    nn.Module
+        The subnet in evaluation mode.
+    """
     theirs.set_active_subnet(**settings(ours, arch))  # type: ignore[operator]
     return theirs.get_active_subnet(preserve_weight=True).eval()  # type: ignore[operator, no-any-return]
 
 
 def macs(net: nn.Module, side: int) -> float:
-    """The reference's own count for one image; it adds up in single precision."""
+    """Count multiply-accumulates by the reference's own counter, which adds up in single precision.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    side : int
+        Side of the image in pixels.
+
+    Returns
+    -------
+    float
+        MACs of one image.
+    """
     load()
     from ofa.utils import count_net_flops
 

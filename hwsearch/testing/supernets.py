@@ -1,4 +1,4 @@
-"""Conformance of supernets: subclass, say how yours is made, and let pytest run it.
+"""Conformance tests of supernets: subclass, say how yours is made, and let pytest run it.
 
 from hwsearch.testing import SupernetConformance
 
@@ -21,22 +21,55 @@ from hwsearch.errors import SpaceError
 from hwsearch.exporters import lower, verify
 from hwsearch.spaces import Architecture, Choice, SearchSpace
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import compare, load_weights
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.matching import compare
 from hwsearch.testing.weights import seeded_weights
 
 
 class SupernetConformance:
-    """What `Supernet` promises, as tests; each method is one promise. Use a small network: all run in seconds."""
+    """Tests of what `Supernet` promises, one method for each promise.
+
+    Subclass it in a test file and override `make`. Use a small network: all tests run in seconds.
+
+    Attributes
+    ----------
+    subnets : int
+        Random subnets that are tried, besides the smallest and the largest.
+    """
 
     #: random subnets that are looked at, besides the smallest and the largest
     subnets: int = 8
 
     @abstractmethod
     def make(self) -> Supernet:
-        """A fresh supernet."""
+        """Make a fresh supernet.
+
+        Returns
+        -------
+        Supernet
+            The supernet under test.
+        """
 
     def inputs(self, net: Supernet, arch: Architecture) -> tuple[Tensor, ...]:
-        """Two examples for the forward pass; those of the deployed model, where it is one model."""
+        """Make two examples for the forward pass; by default the inputs of the deployed model.
+
+        Parameters
+        ----------
+        net : Supernet
+            The supernet.
+        arch : Architecture
+            The active architecture.
+
+        Returns
+        -------
+        tuple of Tensor
+            Inputs of batch size 2.
+
+        Raises
+        ------
+        NotImplementedError
+            If the deployed model has several parts: override it then.
+        """
         parts = net.parts(arch, net.subnet(arch).eval())
         if len(parts) > 1:
             raise NotImplementedError("override inputs(): the deployed model has several parts")
@@ -45,16 +78,42 @@ class SupernetConformance:
 
     @pytest.fixture
     def net(self) -> Supernet:
+        """Provide the supernet with seeded weights, in evaluation mode.
+
+        Returns
+        -------
+        Supernet
+            A pytest fixture.
+        """
         net = self.make()
         net.load_state_dict(seeded_weights(net.state_dict()))
         return net.eval()
 
     def archs(self, net: Supernet) -> list[Architecture]:
+        """Choose architectures to try.
+
+        Parameters
+        ----------
+        net : Supernet
+            The supernet.
+
+        Returns
+        -------
+        list of Architecture
+            The smallest, the largest and random ones.
+        """
         ends = [net.space.smallest(), net.space.largest()]
         return ends + net.space.sample(self.subnets, np.random.default_rng(0), exclude=ends)
 
     @torch.no_grad()
     def test_activated_supernet_and_extracted_subnet_agree(self, net: Supernet) -> None:
+        """Check that both give the same outputs, to 1e-6.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         for arch in self.archs(net):
             x = self.inputs(net, arch)
             net.activate(arch)
@@ -63,7 +122,13 @@ class SupernetConformance:
 
     @torch.no_grad()
     def test_every_gene_changes_the_network(self, net: Supernet) -> None:
-        """Outputs of the largest subnet and of those that differ in one gene are all different."""
+        """Check that the largest subnet and those that differ in one gene give different outputs.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         largest = net.space.largest()
         for choice in net.space.choices:
             other = net.space.architecture({**largest, choice.name: choice.values[0]})
@@ -74,6 +139,13 @@ class SupernetConformance:
             assert not torch.allclose(a, b, rtol=1e-6, atol=1e-8), choice.name
 
     def test_a_subnet_has_weights_of_its_own(self, net: Supernet) -> None:
+        """Check that a subnet shares no memory with the supernet, and holds no supernet.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         own = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
         for arch in self.archs(net):
             subnet = net.subnet(arch)
@@ -81,12 +153,26 @@ class SupernetConformance:
             assert not any(isinstance(m, Supernet) for m in subnet.modules())
 
     def test_training_state_is_handed_on(self, net: Supernet) -> None:
+        """Check that a subnet is in training mode exactly if the supernet is.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         arch = net.space.smallest()
         assert not net.subnet(arch).training
         assert net.train().subnet(arch).training
 
     @torch.no_grad()
     def test_costs_are_those_that_torch_counts(self, net: Supernet) -> None:
+        """Check MACs and parameters against torch's own counters.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         for arch in self.archs(net):
             subnet = net.subnet(arch).eval()
             assert sum(p.numel() for p in subnet.parameters()) == net.params(arch)
@@ -96,6 +182,13 @@ class SupernetConformance:
             assert counter.get_total_flops() == 2 * net.macs(arch)
 
     def test_vectorised_costs_are_those_of_single_architectures(self, net: Supernet) -> None:
+        """Check that costs of many rows equal those of one, and that features are finite and named.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         archs = self.archs(net)
         rows = net.space.to_array(archs)
         assert net.macs_array(rows).tolist() == [net.macs(a) for a in archs]
@@ -107,12 +200,25 @@ class SupernetConformance:
         assert (costs["macs"] == net.macs_array(rows)).all() and (costs["params"] == net.params_array(rows)).all()
 
     def test_inactive_genes_cost_nothing(self, net: Supernet) -> None:
-        """Rows that differ in genes that are switched off have equal costs."""
+        """Check that rows that differ in inactive genes only have equal costs.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         rng = np.random.default_rng(3)
         rows = rng.integers(0, net.space.sizes, size=(64, len(net.space.choices)))
         assert (net.macs_array(rows) == net.macs_array(net.space.canonical(rows))).all()
 
     def test_largest_and_smallest_are_the_ends(self, net: Supernet) -> None:
+        """Check that no sampled architecture has fewer MACs than the smallest or more than the largest.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         rows = net.space.sample_array(200, np.random.default_rng(4))
         ends = net.space.to_array([net.space.smallest(), net.space.largest()])
         low, high = net.macs_array(ends)
@@ -121,6 +227,13 @@ class SupernetConformance:
 
     @torch.no_grad()
     def test_deployed_models_equal_torch(self, net: Supernet) -> None:
+        """Check the exported models of the smallest and the largest subnet against torch.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         for arch in (net.space.smallest(), net.space.largest()):
             for part in net.parts(arch, net.subnet(arch).eval()):
                 model = lower(part.net, part.inputs, outputs=part.outputs, output_axes=part.output_axes)
@@ -130,6 +243,13 @@ class SupernetConformance:
                 assert part.runs >= 1
 
     def test_its_own_state_dict_loads(self, net: Supernet) -> None:
+        """Check that a second supernet loads the state dict and computes the same.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         other = self.make()
         assert compare(other, net.state_dict()).complete
         load_weights(other, net.state_dict(), "its own")
@@ -140,6 +260,13 @@ class SupernetConformance:
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
     def test_weight_sharing_trains_with_gradients(self, net: Supernet) -> None:
+        """Check that a backward pass of the smallest subnet gives finite gradients.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         net.train()
         arch = net.space.smallest()
         net.activate(arch)
@@ -148,6 +275,13 @@ class SupernetConformance:
         assert touched and all(bool(torch.isfinite(p.grad).all()) for p in touched if p.grad is not None)
 
     def test_an_architecture_of_another_space_is_refused(self, net: Supernet) -> None:
+        """Check that `activate` and `subnet` raise `SpaceError` that names the other space.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
         other = SearchSpace("elsewhere", [Choice("x", (1, 2))]).smallest()
         for use in (net.activate, net.subnet):
             with pytest.raises(SpaceError, match="elsewhere"):

@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.checkpoint import digest
-from hwsearch.tasks.base import Data
-from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.translation.vocabulary import PAD
+from hwsearch.tasks.base import Augmentation, Task
+from hwsearch.tasks.data import Data, forward
 
 #: a checkpoint is written that often
 CHECKPOINT_SECONDS = 15.0
@@ -59,6 +57,7 @@ class FinetuneConfig:
 
 
 def finetune(
+    task: Task,
     net: nn.Module,
     data: Data,
     size: int,
@@ -78,8 +77,7 @@ def finetune(
     """
     if len(data) < config.batch:
         raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
-    if isinstance(data, ImageData):
-        data.keep(size)
+    data.keep(size)
     convolutional = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
     optimiser = _optimiser(net, config, convolutional)
     peak = optimiser.param_groups[0]["lr"]
@@ -95,18 +93,15 @@ def finetune(
             epoch, place = divmod(step, per_epoch)
             if order[0] != epoch:
                 order = (epoch, np.random.default_rng([config.seed, epoch]).permutation(len(data)))
-            x, y = _batch(data.take(order[1][place * config.batch : (place + 1) * config.batch]), size, config, step)
+            indices = order[1][place * config.batch : (place + 1) * config.batch]
+            rng = np.random.default_rng([config.seed, step, 1])
+            inputs, targets = task.training_batch(data, indices, size, rng, Augmentation(mirror=config.flip))
             for group in optimiser.param_groups:
                 group["lr"] = peak * _schedule(step, config)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed * 1_000_003 + step)  # for dropout
-                logits = net(x) if isinstance(x, Tensor) else net(*x)
-            loss = F.cross_entropy(
-                logits.flatten(0, -2),
-                y.flatten(),
-                ignore_index=PAD if y.ndim > 1 else -100,
-                label_smoothing=config.label_smoothing,
-            )
+                outputs = forward(net, inputs)
+            loss = task.loss(outputs, targets, label_smoothing=config.label_smoothing)
             if not math.isfinite(float(loss.detach())):
                 raise TrainingError(f"the loss at step {step} is {float(loss.detach())}.", hint="Lower lr.")
             optimiser.zero_grad(set_to_none=True)
@@ -168,12 +163,3 @@ def _schedule(step: int, config: FinetuneConfig) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, config.steps - warm)))
-
-
-def _batch(examples: Data, size: int, config: FinetuneConfig, step: int) -> tuple[Tensor | tuple[Tensor, ...], Tensor]:
-    """Inputs and targets of one step; images are mirrored at random."""
-    x, y = next(iter(examples.batches(size, config.batch)))
-    if isinstance(x, Tensor) and config.flip:
-        mirrored = torch.from_numpy(np.random.default_rng([config.seed, step, 1]).random(len(x)) < 0.5)
-        x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
-    return x, y

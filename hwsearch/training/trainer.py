@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from hwsearch.accuracy import ImageData, subnet_accuracy
+from hwsearch._typing import IntArray
+from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.tasks.base import Augmentation, Task
+from hwsearch.tasks.data import Data
 from hwsearch.training.strategies.base import Strategy
 
 log = logging.getLogger(__name__)
@@ -60,17 +62,19 @@ class Trainer:
         self,
         supernet: Supernet,
         strategy: Strategy,
-        train: ImageData,
+        task: Task,
+        train: Data,
         config: TrainingConfig,
         folder: Path,
         *,
-        calibration: ImageData | None = None,
-        validation: ImageData | None = None,
+        calibration: Data | None = None,
+        validation: Data | None = None,
         progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
         self._strategy = _settings(strategy)
+        self.task = task
         self.train_data = train
         self.config = config
         self.folder = Path(folder)
@@ -82,7 +86,7 @@ class Trainer:
         self.seconds = 0.0
         self.steps_per_epoch = len(train) // config.batch
         if self.steps_per_epoch < 1:
-            raise TrainingError(f"{len(train)} training images do not fill one batch of {config.batch}.")
+            raise TrainingError(f"{len(train)} training {task.examples} do not fill one batch of {config.batch}.")
         self.total_steps = self.steps_per_epoch * config.epochs
         decayed, plain = _parameter_groups(supernet)
         self.optimizer = torch.optim.SGD(
@@ -91,8 +95,8 @@ class Trainer:
             momentum=config.momentum,
             nesterov=True,
         )
-        side = supernet.input_size(supernet.space.largest())
-        self._pixels = train.pixels(side)
+        self.size = supernet.input_size(supernet.space.largest())
+        train.keep(self.size)
 
     @property
     def checkpoint(self) -> Path:
@@ -108,7 +112,8 @@ class Trainer:
         if c.compile:
             self.supernet.compile(dynamic=True)
         end = min(self.total_steps, stop_at if stop_at is not None else self.total_steps)
-        order: NDArray[np.int64] | None = None
+        augmentation = Augmentation(crop_padding=c.padding)
+        order: IntArray | None = None
         started = time.monotonic()
         before = self.seconds
         losses: dict[str, float] = {}
@@ -117,12 +122,14 @@ class Trainer:
             if order is None or within == 0:
                 order = np.random.default_rng([c.seed, epoch]).permutation(len(self.train_data))
             rng = np.random.default_rng([c.seed, epoch, within])
-            x, y = self._batch(order[within * c.batch : (within + 1) * c.batch], rng)
+            indices = order[within * c.batch : (within + 1) * c.batch]
+            inputs, targets = self.task.training_batch(self.train_data, indices, self.size, rng, augmentation)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(self.step)
             self.supernet.train()
             self.optimizer.zero_grad(set_to_none=True)
-            losses = self.strategy.step(self.supernet, x, y, self.step / self.total_steps, rng)
+            done = self.step / self.total_steps
+            losses = self.strategy.step(self.supernet, self.task, inputs, targets, done, rng)
             if not all(math.isfinite(v) for v in losses.values()):
                 raise TrainingError(
                     f"the loss at step {self.step} is not finite: {losses}.",
@@ -153,30 +160,17 @@ class Trainer:
             return c.lr * (step + 1) / warmup
         return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.total_steps - warmup)))
 
-    def _batch(self, index: NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Random crop and flip on uint8 pixels, then normalise: (B, 3, S, S) float32 and (B,) int64."""
-        p, images = self.config.padding, self._pixels[index]
-        n, side = images.shape[0], images.shape[1]
-        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
-        top, left = rng.integers(0, 2 * p + 1, size=(2, n))
-        span = np.arange(side)
-        rows, cols = top[:, None] + span, left[:, None] + span
-        flip = rng.random(n) < 0.5
-        cols[flip] = cols[flip, ::-1]
-        out = padded[np.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
-        return self.train_data.preprocess.normalise(out), torch.from_numpy(self.train_data.labels[index])
-
     def _end_of_epoch(self, losses: dict[str, float]) -> None:
         row: dict[str, Any] = {
             "epoch": self.step // self.steps_per_epoch,
             "seconds": round(self.seconds, 1),
             **{f"loss_{k}": round(v, 4) for k, v in losses.items()},
         }
-        if self.calibration is not None and self.validation is not None:
+        if self.validation is not None:
             space = self.supernet.space
             for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
-                accuracy = subnet_accuracy(self.supernet, arch, self.calibration, self.validation)
-                row[f"top1_{name}"] = round(accuracy.top1, 2)
+                score = subnet_score(self.task, self.supernet, arch, self.calibration, self.validation)
+                row[f"{self.task.score_key}_{name}"] = round(score.value, 2)
         self.history.append(row)
         log.info("epoch %s", row)
 
@@ -184,7 +178,8 @@ class Trainer:
         return {
             "step": self.step,
             "steps": self.total_steps,
-            "images_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
+            "examples_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
+            "examples": self.task.examples,
             "losses": losses,
             "history": self.history,
         }

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsearch.errors import DataError, MeasurementError
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.hat import HatConfig, HatTransformer
 from hwsearch.tasks.translation.bleu import Bleu, corpus_bleu
 from hwsearch.tasks.translation.data import TranslationData
 from hwsearch.tasks.translation.score import evaluate_translation, split_compounds
@@ -84,7 +84,7 @@ def test_a_difference_is_paired() -> None:
     assert error < 0.3 * np.hypot(a.standard_error, b.standard_error)
     assert a.difference(a) == (0.0, 0.0)
     assert b.difference(a) == (-value, pytest.approx(error))
-    with pytest.raises(MeasurementError, match="300 and of 20 sentences cannot be paired"):
+    with pytest.raises(MeasurementError, match="300 and of 20 examples cannot be paired"):
         a.difference(Bleu(b.statistics[:20]))
 
 

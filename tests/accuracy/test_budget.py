@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from hwsearch.accuracy import ImageData, Preprocess, from_arrays, front_accuracy, race, racing, subnet_accuracy
+from hwsearch.accuracy import front_accuracy, race, racing, subnet_score
 from hwsearch.errors import DataError, MeasurementError
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 
 
 def lookup(correct: np.ndarray) -> Callable[[int, np.ndarray], np.ndarray]:
@@ -220,15 +221,17 @@ def test_the_front_of_subnets_is_that_of_full_evaluation(small_supernet: Elastic
     costs = small_supernet.macs_array(small_supernet.space.to_array(archs))
     calibration, validation = pictures(24, 0), pictures(230, 1)
     result = front_accuracy(
-        small_supernet, archs, costs, calibration, validation, rng=np.random.default_rng(0), error=1e-9
+        ImageTask(), small_supernet, archs, costs, calibration, validation, rng=np.random.default_rng(0), error=1e-9
     )
-    full = [subnet_accuracy(small_supernet, a, calibration, validation) for a in archs]
+    full = [subnet_score(ImageTask(), small_supernet, a, calibration, validation) for a in archs]
     assert sorted(result.front.tolist()) == brute_force(costs, np.array([f.correct.sum() for f in full]))
     finished = np.flatnonzero(result.seen == 230)
-    assert result.top1[finished].tolist() == pytest.approx([full[i].top1 for i in finished])
+    assert result.top1[finished].tolist() == pytest.approx([full[i].value for i in finished])
     assert len(result.rounds) > 1 and result.calibration_images == 6 * 24
     with pytest.raises(DataError, match="6 architectures, but costs of shape"):
-        front_accuracy(small_supernet, archs, costs[:5], calibration, validation, rng=np.random.default_rng(0))
+        front_accuracy(
+            ImageTask(), small_supernet, archs, costs[:5], calibration, validation, rng=np.random.default_rng(0)
+        )
 
 
 def test_images_taken_are_those_asked_for_and_are_not_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from torch import Tensor, nn
 
-from hwsearch.accuracy import Accuracy, ImageData, Preprocess, calibrated_subnet, evaluate, from_arrays, subnet_accuracy
+from hwsearch.accuracy import Accuracy, calibrated_subnet, subnet_score
 from hwsearch.errors import MeasurementError
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 
 PLAIN = Preprocess((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 records = hnp.arrays(np.bool_, st.integers(2, 60))
@@ -40,16 +41,16 @@ def test_every_image_is_judged_once_and_in_order(batch: int) -> None:
     truth = pixels.reshape(10, 4, 3).sum(1).argmax(1)
     labels = np.where(np.arange(10) % 3 == 0, (truth + 1) % 3, truth)
     net = Brightest().train()
-    accuracy = evaluate(net, from_arrays(pixels, labels, ("r", "g", "b"), PLAIN), 2, batch=batch)
+    accuracy = ImageTask().evaluate(net, from_arrays(pixels, labels, ("r", "g", "b"), PLAIN), 2, batch=batch)
     assert accuracy.correct.tolist() == (np.arange(10) % 3 != 0).tolist()
-    assert accuracy.n == 10 and accuracy.top1 == 60.0 and net.training
+    assert accuracy.n == 10 and accuracy.value == 60.0 and net.training
 
 
 def test_outputs_that_are_not_numbers_are_an_error() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).train()
     nn.init.constant_(net[1].bias, float("nan"))  # type: ignore[arg-type]
     with pytest.raises(MeasurementError, match="not finite"):
-        evaluate(net, from_arrays(np.zeros((2, 2, 2, 3), np.uint8), np.zeros(2), ("a",), PLAIN), 2)
+        ImageTask().evaluate(net, from_arrays(np.zeros((2, 2, 2, 3), np.uint8), np.zeros(2), ("a",), PLAIN), 2)
     assert net.training
 
 
@@ -57,14 +58,14 @@ def test_subnet_accuracy_is_that_of_the_calibrated_subnet(small_supernet: Elasti
     calibration, validation = images(24), images(40, seed=1)
     for arch in small_supernet.space.sample(3, np.random.default_rng(0)):
         side = small_supernet.input_shape(arch)[1]
-        found = subnet_accuracy(small_supernet, arch, calibration, validation)
+        found = subnet_score(ImageTask(), small_supernet, arch, calibration, validation)
         net = calibrated_subnet(small_supernet, arch, calibration)
         assert not net.training
         with torch.no_grad():
             answers = torch.cat([net(x).argmax(1) for x, _ in validation.batches(side, 40)]).numpy()
         assert np.array_equal(found.correct, answers == validation.labels)
         assert 0 < found.correct.sum() < 40
-        again = subnet_accuracy(small_supernet, arch, calibration, validation)
+        again = subnet_score(ImageTask(), small_supernet, arch, calibration, validation)
         assert np.array_equal(again.correct, found.correct)
 
 
@@ -72,7 +73,7 @@ def test_subnet_accuracy_is_that_of_the_calibrated_subnet(small_supernet: Elasti
 def test_standard_error_is_binomial_and_never_zero(correct: np.ndarray) -> None:
     accuracy = Accuracy(correct)
     p, n = correct.mean(), len(correct)
-    assert accuracy.top1 == pytest.approx(100 * p)
+    assert accuracy.value == pytest.approx(100 * p)
     assert accuracy.standard_error > 0
     if p * (1 - p) >= 0.25 / n:
         assert accuracy.standard_error == pytest.approx(stats.binom(n, p).std() * 100 / n)
@@ -97,11 +98,11 @@ def test_pairing_cancels_what_both_have_in_common() -> None:
     better = base | (rng.random(1000) < 0.03)
     a, b = Accuracy(better), Accuracy(base)
     assert a.difference(b)[1] < 0.4 * np.hypot(a.standard_error, b.standard_error)
-    assert a.difference(b)[0] == pytest.approx(a.top1 - b.top1)
+    assert a.difference(b)[0] == pytest.approx(a.value - b.value)
 
 
 def test_records_of_different_lengths_cannot_be_paired() -> None:
-    with pytest.raises(MeasurementError, match="3 and 2 images cannot be paired"):
+    with pytest.raises(MeasurementError, match="3 and 2 examples cannot be paired"):
         Accuracy(np.ones(3, bool)).difference(Accuracy(np.ones(2, bool)))
 
 
@@ -114,5 +115,5 @@ def test_records_survive_packing(correct: np.ndarray) -> None:
 
 @pytest.mark.parametrize(("data", "n"), [(b"", 1), (b"\x00", 9), (b"\x00\x00", 8)])
 def test_records_of_the_wrong_length_are_refused(data: bytes, n: int) -> None:
-    with pytest.raises(MeasurementError, match=f"{len(data)} bytes cannot be one of {n} images"):
+    with pytest.raises(MeasurementError, match=f"{len(data)} bytes cannot be one of {n} examples"):
         Accuracy.unpack(data, n)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hwsearch.accuracy import ImageData, Preprocess, from_arrays, from_folder, from_parquet
 from hwsearch.errors import DataError
+from hwsearch.tasks.images import ImageData, Preprocess, from_arrays, from_folder, from_parquet
 
 PLAIN = Preprocess(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 

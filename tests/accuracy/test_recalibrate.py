@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hwsearch.accuracy import ImageData, Preprocess, calibrated_subnet, from_arrays, recalibrate
+from hwsearch.accuracy import calibrated_subnet, recalibrate
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, Preprocess, from_arrays
 
 PLAIN = Preprocess((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 

@@ -12,7 +12,7 @@ from hwsearch.reporting.choices import choices_figure
 from hwsearch.reporting.genes import TITLES, describe, layout, split
 from hwsearch.spaces import SearchSpace
 from hwsearch.supernets.families.attentivenas import AttentiveNASConfig
-from hwsearch.supernets.families.hat.supernet import HatConfig
+from hwsearch.supernets.families.hat import HatConfig
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config
 from hwsearch.supernets.families.ofa import ofa_proxylessnas
 from hwsearch.supernets.families.resnet import ResNetConfig

@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.bert.supernet import ElasticBert
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 
 GOLDEN = Path(__file__).parent / "golden"
 

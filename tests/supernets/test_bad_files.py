@@ -24,18 +24,21 @@ from hwsearch.errors import CheckpointError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.families import attentivenas, bert, ofa, vit
-from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
-from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat import supernet
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families import attentivenas, bert, hat, ofa, vit
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.bert.supernet import ElasticBert
+from hwsearch.supernets.families.hat.config import HatConfig
+from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.images.preprocess import Preprocess
-from hwsearch.tasks.images.readers import read_images
+from hwsearch.tasks.images.task import ImageTask
 from hwsearch.tasks.translation.vocabulary import SPECIALS
 from hwsearch.testing.weights import seeded_weights
 
@@ -104,7 +107,7 @@ ENTRIES = {
         resized(ofa.PROXYLESS, proxylessnas),
         resized(ofa.RESNET50D, resnet),
         resized(attentivenas.ATTENTIVENAS, attentive),
-        resized(supernet.ENTRY, transformer),
+        resized(hat.ENTRY, transformer),
         bert.ENTRY,
         vit.B16,
     )
@@ -419,7 +422,7 @@ def test_a_cut_image_is_named(name: str, share: float, folders, told) -> None:
 
 
 def test_images_keep_their_names(folders) -> None:
-    data = read_images(str(folders["test"]), Preprocess(), limit=14)
+    data = ImageTask().read(str(folders["test"]), limit=14)
     shown = [Path(n).read_bytes() for n in data.names]
     assert shown == list(data.images) and len(shown) == 14
     assert data.head(4).names == data.names[:4] and data.slice(3, 9).names == data.names[3:9]

@@ -14,7 +14,7 @@ from hwsearch.supernets import catalogue
 OWN = """
 from torch import nn
 from hwsearch.supernets.catalogue import SupernetEntry
-from hwsearch.supernets.declared.module import Width, elastic
+from hwsearch.supernets.declared import Width, elastic
 
 
 def build():

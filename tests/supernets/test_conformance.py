@@ -8,15 +8,21 @@ from torch import Tensor
 
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet
-from hwsearch.supernets.declared.module import Depth, Kernel, Width, elastic
-from hwsearch.supernets.families.attentivenas import AttentiveNAS, AttentiveNASConfig, WideStage
-from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
-from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.declared.declaration import Depth, KernelSize, Width
+from hwsearch.supernets.declared.elastic import elastic
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
+from hwsearch.supernets.families.bert.config import ElasticBertConfig
+from hwsearch.supernets.families.bert.supernet import ElasticBert
+from hwsearch.supernets.families.hat.config import HatConfig
+from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.plain import BasicBlock, ResNet
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
-from hwsearch.supernets.families.vit import ElasticViT, ElasticViTConfig
+from hwsearch.supernets.families.plain.resnet import BasicBlock, ResNet
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
+from hwsearch.supernets.families.vit.config import ElasticViTConfig
+from hwsearch.supernets.families.vit.supernet import ElasticViT
 from hwsearch.testing import SupernetConformance
 
 
@@ -85,7 +91,7 @@ class TestViT(SupernetConformance):
 
 class TestDeclared(SupernetConformance):
     def make(self) -> Supernet:
-        declared = {"layer*.*.conv1": Width((0.5, 1.0)), "layer[34]": Depth((1, 2)), "conv1": Kernel((3, 7))}
+        declared = {"layer*.*.conv1": Width((0.5, 1.0)), "layer[34]": Depth((1, 2)), "conv1": KernelSize((3, 7))}
         return elastic(
             ResNet(BasicBlock, (2, 2, 2, 2), classes=4, width=16), declared, name="declared", resolutions=(32, 48)
         )

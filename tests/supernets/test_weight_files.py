@@ -15,7 +15,8 @@ from safetensors import safe_open
 from hwsearch import api
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint import load_weights, read_state
+from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.reading import read_state
 from hwsearch.testing import seeded_weights
 
 NAME = "ofa-mobilenetv3-w1.0"

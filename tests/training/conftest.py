@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hwsearch.accuracy import ImageData, Preprocess, from_arrays
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, Preprocess, from_arrays
 
 CLASSES = ("red", "green", "blue")
 

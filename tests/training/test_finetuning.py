@@ -12,16 +12,17 @@ from PIL import Image
 from torch import nn
 
 import hwsearch
-from hwsearch.accuracy import Preprocess, calibrated_subnet, evaluate, from_arrays, recalibrate
+from hwsearch.accuracy import calibrated_subnet, recalibrate
 from hwsearch.errors import CampaignError, TrainingError
 from hwsearch.supernets.families.cifar10 import ENTRY, images
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.readers import from_folder
 from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.text.tokenizer import WordPiece
 from hwsearch.testing.weights import seeded_weights
-from hwsearch.training import FinetuneConfig, finetune
+from hwsearch.training.finetune import FinetuneConfig, finetune
 
 
 def coloured(n: int, seed: int) -> ImageData:
@@ -42,12 +43,12 @@ def test_it_learns(small_supernet: ElasticMobileNetV3) -> None:
     net, size = subnet(small_supernet), 16
     train, test = coloured(256, 0), coloured(200, 1)
     recalibrate(net, train, size)
-    before = evaluate(net, test, size)
-    report = finetune(net, train, size, FinetuneConfig(steps=40, batch=32, lr=0.05))
+    before = ImageTask().evaluate(net, test, size)
+    report = finetune(ImageTask(), net, train, size, FinetuneConfig(steps=40, batch=32, lr=0.05))
     recalibrate(net, train, size)
-    after = evaluate(net, test, size)
+    after = ImageTask().evaluate(net, test, size)
     assert len(report["losses"]) == 40 and report["examples"] == 1280
-    assert after.top1 > 90 > before.top1
+    assert after.value > 90 > before.value
 
 
 def test_it_repeats_itself_and_goes_on_where_it_stopped(
@@ -63,9 +64,9 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
         return net
 
     whole, stopped = fresh(), fresh()
-    losses = finetune(whole, train, 16, config)["losses"]
+    losses = finetune(ImageTask(), whole, train, 16, config)["losses"]
     torch.manual_seed(99)
-    assert finetune(fresh(), train, 16, config)["losses"] == losses
+    assert finetune(ImageTask(), fresh(), train, 16, config)["losses"] == losses
 
     calls, clip = [], nn.utils.clip_grad_norm_
 
@@ -78,10 +79,10 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
     file = tmp_path / "x.pt"
     monkeypatch.setattr(nn.utils, "clip_grad_norm_", stop)
     with pytest.raises(KeyboardInterrupt):
-        finetune(stopped, train, 16, config, checkpoint=file)
+        finetune(ImageTask(), stopped, train, 16, config, checkpoint=file)
     done = len(calls)
     again = fresh()
-    assert finetune(again, train, 16, config, checkpoint=file)["losses"] == losses
+    assert finetune(ImageTask(), again, train, 16, config, checkpoint=file)["losses"] == losses
     assert len(calls) - done == 14 - 6  # six steps were kept
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in whole.state_dict().items())
 
@@ -89,11 +90,13 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
     with torch.no_grad():
         other.classifier[1].weight.mul_(2)
     before = len(calls)
-    assert finetune(other, train, 16, config, checkpoint=file)["losses"] != losses  # another network starts anew
+    assert (
+        finetune(ImageTask(), other, train, 16, config, checkpoint=file)["losses"] != losses
+    )  # another network starts anew
     assert len(calls) - before == 14
     file.write_bytes(b"no checkpoint")
     with pytest.raises(TrainingError, match="cannot be used"):
-        finetune(again, train, 16, config, checkpoint=file)
+        finetune(ImageTask(), again, train, 16, config, checkpoint=file)
 
 
 def test_bad_settings_are_named(small_supernet: ElasticMobileNetV3) -> None:
@@ -102,11 +105,11 @@ def test_bad_settings_are_named(small_supernet: ElasticMobileNetV3) -> None:
     with pytest.raises(TrainingError, match="0 steps"):
         FinetuneConfig(steps=0)
     with pytest.raises(TrainingError, match="do not fill one batch of 64"):
-        finetune(subnet(small_supernet), coloured(50, 0), 16, FinetuneConfig(steps=1))
+        finetune(ImageTask(), subnet(small_supernet), coloured(50, 0), 16, FinetuneConfig(steps=1))
     with pytest.raises(TrainingError, match="Lower lr"):
         net = subnet(small_supernet)
         net.classifier.weight.data[0, 0] = torch.inf  # type: ignore[union-attr, operator]
-        finetune(net, coloured(64, 0), 16, FinetuneConfig(steps=1))
+        finetune(ImageTask(), net, coloured(64, 0), 16, FinetuneConfig(steps=1))
 
 
 @pytest.fixture
@@ -123,8 +126,8 @@ def test_a_subnet_of_a_campaign(campaign: Path, tmp_path: Path) -> None:
     result = hwsearch.finetune(opened, "smallest", steps=3, batch=32, lr=1e-4)
     net, arch = opened.loaded.net, opened.space.smallest()
     size = net.input_size(arch)
-    expected = evaluate(calibrated_subnet(net, arch, opened.data["calibration"]), opened.data["test"], size)
-    assert result["before"] == pytest.approx(expected.top1)
+    expected = ImageTask().evaluate(calibrated_subnet(net, arch, opened.data["calibration"]), opened.data["test"], size)
+    assert result["before"] == pytest.approx(expected.value)
     assert result["gain_low"] <= result["after"] - result["before"] <= result["gain_high"]
     card = json.loads(Path(result["path"]).with_suffix(".json").read_text())
     assert card["finetuned"]["steps"] == 3 and card["accuracy"]["top1_percent"] == pytest.approx(
@@ -145,9 +148,11 @@ def test_what_judges_is_not_learnt_from(
     shipped = Path(str(ENTRY.weights)).parent / "cifar10-images.parquet"
     seen: list[ImageData] = []
 
-    def note(net: nn.Module, data: ImageData, *arguments: object, **settings: object) -> dict[str, object]:
+    def note(
+        task: ImageTask, net: nn.Module, data: ImageData, *arguments: object, **settings: object
+    ) -> dict[str, object]:
         seen.append(data)
-        return finetune(net, data, *arguments, **settings)  # type: ignore[arg-type]
+        return finetune(task, net, data, *arguments, **settings)  # type: ignore[arg-type]
 
     monkeypatch.setattr("hwsearch.campaigns.steps.finetune.finetune", note)
     hwsearch.finetune(opened, "smallest", data=f"{shipped}:test", steps=1)

@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from hwsearch.accuracy import ImageData
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, ImageTask
 from hwsearch.training import Sandwich
-from hwsearch.training.strategies.sandwich import resize
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def assert_gradients(net: ElasticMobileNetV3, parts: list[dict[str, Tensor]]) ->
 def test_the_gradient_is_the_sum_over_largest_smallest_and_random(case: SimpleNamespace, random: int) -> None:
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    losses = Sandwich(random, label_smoothing=0.1).step(net, case.x, case.y, 0.5, np.random.default_rng(5))
+    losses = Sandwich(random, label_smoothing=0.1).step(net, ImageTask(), case.x, case.y, 0.5, np.random.default_rng(5))
     smooth = F.one_hot(case.y, 3) * 0.9 + 0.1 / 3
     with torch.no_grad():
         teacher = copy.deepcopy(start)
@@ -82,7 +81,9 @@ def teacher_logits(net: ElasticMobileNetV3, x: Tensor) -> Tensor:
 def test_the_first_share_trains_the_largest_alone(case: SimpleNamespace, progress: float, alone: float) -> None:
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    losses = Sandwich(1, alone=alone, label_smoothing=0.0).step(net, case.x, case.y, progress, np.random.default_rng(0))
+    losses = Sandwich(1, alone=alone, label_smoothing=0.0).step(
+        net, ImageTask(), case.x, case.y, progress, np.random.default_rng(0)
+    )
     if progress < alone:
         assert set(losses) == {"largest"}
         assert_gradients(net, [gradient(start, space.largest(), case.x, lambda z: F.cross_entropy(z, case.y))])
@@ -94,7 +95,7 @@ def test_distillation_gives_the_teacher_no_gradient(case: SimpleNamespace) -> No
     """Weights that only the largest uses get exactly the label loss's gradient."""
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    Sandwich(0).step(net, case.x, case.y, 1.0, np.random.default_rng(0))
+    Sandwich(0).step(net, ImageTask(), case.x, case.y, 1.0, np.random.default_rng(0))
     alone = gradient(start, space.largest(), case.x, lambda z: F.cross_entropy(z, case.y, label_smoothing=0.1))
     name = "blocks.2.conv.point_linear.conv.conv.weight"  # the second block of a stage: the smallest has one
     found = dict(net.named_parameters())[name].grad
@@ -109,6 +110,6 @@ def test_resizing_is_close_to_pillow() -> None:
     for side in (20, 24, 28):
         expected = np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR)).astype(float)
         assert (
-            np.abs(resize(x, side)[0].permute(1, 2, 0).numpy() - expected).max() < 1.25
+            np.abs(ImageTask().resize(x, side)[0].permute(1, 2, 0).numpy() - expected).max() < 1.25
         )  # Pillow rounds after each pass
-    assert resize(x, 32) is x
+    assert ImageTask().resize(x, 32) is x

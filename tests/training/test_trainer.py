@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from hwsearch.accuracy import ImageData, Preprocess, from_arrays, subnet_accuracy
+from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 
 MakeNet = Callable[..., ElasticMobileNetV3]
@@ -34,7 +35,13 @@ class Recorder:
         self.seen: list[tuple[Tensor, Tensor, float]] = []
 
     def step(
-        self, supernet: Supernet, x_NCHW: Tensor, y_N: Tensor, progress: float, rng: np.random.Generator
+        self,
+        supernet: Supernet,
+        task: ImageTask,
+        x_NCHW: Tensor,
+        y_N: Tensor,
+        progress: float,
+        rng: np.random.Generator,
     ) -> dict[str, float]:
         self.seen.append((x_NCHW.clone(), y_N.clone(), progress))
         supernet(x_NCHW).sum().backward()
@@ -49,7 +56,7 @@ def bits(trainer: Trainer) -> dict[str, Tensor]:
 
 # ---------------------------------------------------------------------- schedule
 def test_the_learning_rate_warms_up_and_ends_near_zero(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
-    trainer = Trainer(make_net(), Sandwich(), toy, replace(CONFIG, epochs=50, warmup=0.1), tmp_path)
+    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, replace(CONFIG, epochs=50, warmup=0.1), tmp_path)
     assert trainer.total_steps == 200
     rates = [trainer.learning_rate(s) for s in range(200)]
     assert rates[0] == pytest.approx(0.1 / 20) and rates[19] == rates[20] == pytest.approx(0.1)
@@ -61,7 +68,7 @@ def test_the_learning_rate_warms_up_and_ends_near_zero(make_net: MakeNet, toy: I
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
 def test_the_schedule_bears_extreme_warm_ups(make_net: MakeNet, toy: ImageData, tmp_path: Path, warmup: float) -> None:
-    trainer = Trainer(make_net(), Sandwich(), toy, replace(CONFIG, warmup=warmup), tmp_path)
+    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, replace(CONFIG, warmup=warmup), tmp_path)
     rates = [trainer.learning_rate(s) for s in range(12)]
     assert max(rates) == pytest.approx(0.1) and min(rates) > 0
     assert rates.index(max(rates)) == (11 if warmup else 0)
@@ -73,7 +80,7 @@ def test_every_epoch_shows_every_image_once_in_another_order(make_net: MakeNet, 
     images = np.zeros((130, 16, 16, 3), np.uint8)
     data = from_arrays(images, np.arange(130), tuple(map(str, range(130))), PIXELS)
     strategy = Recorder()
-    Trainer(make_net(), strategy, data, replace(CONFIG, epochs=2), tmp_path).run()
+    Trainer(make_net(), strategy, ImageTask(), data, replace(CONFIG, epochs=2), tmp_path).run()
     epochs = [torch.cat([y for _, y, _ in strategy.seen[i : i + 2]]).tolist() for i in (0, 2)]
     assert [(len(e), len(set(e))) for e in epochs] == [(128, 128), (128, 128)] and epochs[0] != epochs[
         1
@@ -87,7 +94,7 @@ def test_images_are_shifted_padded_and_flipped(make_net: MakeNet, tmp_path: Path
     images = rng.integers(1, 256, size=(64, 16, 16, 3), dtype=np.uint8)
     data = from_arrays(images, np.arange(64), tuple(map(str, range(64))), PIXELS)
     strategy = Recorder()
-    Trainer(make_net(), strategy, data, replace(CONFIG, epochs=2), tmp_path).run()
+    Trainer(make_net(), strategy, ImageTask(), data, replace(CONFIG, epochs=2), tmp_path).run()
     kinds = set()
     for x, y, _ in strategy.seen:
         for image, label in zip(x.permute(0, 2, 3, 1).round().numpy(), y.tolist(), strict=True):
@@ -111,6 +118,7 @@ def test_a_learnable_problem_is_learnt(make_net: MakeNet, toy: ImageData, tmp_pa
     Trainer(
         net,
         Sandwich(1),
+        ImageTask(),
         toy,
         config,
         tmp_path,
@@ -122,7 +130,7 @@ def test_a_learnable_problem_is_learnt(make_net: MakeNet, toy: ImageData, tmp_pa
     history = torch.load(tmp_path / "training.pt", weights_only=True)["history"]
     assert [row["epoch"] for row in history] == list(range(1, 11))
     assert history[-1]["top1_largest"] > 90 and history[-1]["top1_smallest"] > 80
-    assert round(subnet_accuracy(net, net.space.largest(), toy, toy).top1, 2) == history[-1]["top1_largest"]
+    assert round(subnet_score(ImageTask(), net, net.space.largest(), toy, toy).value, 2) == history[-1]["top1_largest"]
 
 
 # ---------------------------------------------------------------------- stop and resume
@@ -131,10 +139,10 @@ def test_a_run_taken_up_again_ends_with_the_same_bits(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, stops: list[int]
 ) -> None:
     """Stops in the middle and at the end of an epoch, and before the first step; half of it with the largest alone."""
-    straight = Trainer(make_net(), Sandwich(2, alone=0.4), toy, CONFIG, tmp_path / "straight")
+    straight = Trainer(make_net(), Sandwich(2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "straight")
     straight.run()
     for stop in [*stops, None]:
-        resumed = Trainer(make_net(), Sandwich(2, alone=0.4), toy, CONFIG, tmp_path / "resumed")
+        resumed = Trainer(make_net(), Sandwich(2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "resumed")
         resumed.run(stop_at=stop)
         assert resumed.step == (12 if stop is None else stop)
     expected, found = bits(straight), bits(resumed)
@@ -156,12 +164,12 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(make_net: MakeNet, toy
             return super().step(*args)
 
     Dies.__name__ = "Sandwich"  # the same strategy, as far as the run can tell
-    straight = Trainer(make_net(), Sandwich(1), toy, CONFIG, tmp_path / "straight")
+    straight = Trainer(make_net(), Sandwich(1), ImageTask(), toy, CONFIG, tmp_path / "straight")
     straight.run()
     with pytest.raises(KeyboardInterrupt):
-        Trainer(make_net(), Dies(1), toy, CONFIG, tmp_path / "died").run()
+        Trainer(make_net(), Dies(1), ImageTask(), toy, CONFIG, tmp_path / "died").run()
     assert torch.load(tmp_path / "died" / "training.pt", weights_only=True)["step"] == 4
-    resumed = Trainer(make_net(), Sandwich(1), toy, CONFIG, tmp_path / "died")
+    resumed = Trainer(make_net(), Sandwich(1), ImageTask(), toy, CONFIG, tmp_path / "died")
     resumed.run()
     expected, found = bits(straight), bits(resumed)
     assert all(torch.equal(expected[k], found[k]) for k in expected)
@@ -169,9 +177,9 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(make_net: MakeNet, toy
 
 def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1)
-    first = Trainer(make_net(), Sandwich(0), toy, config, tmp_path)
+    first = Trainer(make_net(), Sandwich(0), ImageTask(), toy, config, tmp_path)
     first.run()
-    again = Trainer(make_net(), Sandwich(0), toy, config, tmp_path)
+    again = Trainer(make_net(), Sandwich(0), ImageTask(), toy, config, tmp_path)
     again.run()
     assert again.step == 4
     assert all(torch.equal(v, bits(again)[k]) for k, v in bits(first).items())
@@ -189,29 +197,29 @@ def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData
 def test_other_settings_in_the_same_folder_are_refused(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
-    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=1)
+    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
     with pytest.raises(TrainingError, match=rf"a run with other settings \({named}\). Use another folder"):
-        Trainer(make_net(), Sandwich(0), toy, replace(CONFIG, **change), tmp_path).run()
+        Trainer(make_net(), Sandwich(0), ImageTask(), toy, replace(CONFIG, **change), tmp_path).run()
 
 
 def test_another_strategy_or_supernet_in_the_same_folder_is_refused(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, small_supernet: ElasticMobileNetV3
 ) -> None:
-    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=1)
+    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
     for strategy in (Sandwich(1), Sandwich(0, alone=0.5), Recorder()):
         with pytest.raises(TrainingError, match=r"other settings \(strategy\)"):
-            Trainer(make_net(), strategy, toy, CONFIG, tmp_path).run()
+            Trainer(make_net(), strategy, ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match=r"other settings \(search space\)"):
-        Trainer(small_supernet, Sandwich(0), toy, CONFIG, tmp_path).run()
+        Trainer(small_supernet, Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match="a run of another supernet"):
-        Trainer(make_net(24), Sandwich(0), toy, CONFIG, tmp_path).run()
+        Trainer(make_net(24), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])
 def test_a_checkpoint_that_cannot_be_read_is_an_error(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, damage: str
 ) -> None:
-    trainer = Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path)
+    trainer = Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path)
     trainer.run(stop_at=1)
     whole = trainer.checkpoint.read_bytes()
     if damage == "other":
@@ -219,14 +227,14 @@ def test_a_checkpoint_that_cannot_be_read_is_an_error(
     else:
         trainer.checkpoint.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(TrainingError, match=r"cannot be read: .* Remove it to start anew"):
-        Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run()
+        Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 def test_a_checkpoint_is_replaced_in_one_step(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash while saving leaves the last whole checkpoint."""
-    Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=2)
+    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=2)
 
     def full_disk(state: Any, path: Path) -> None:
         Path(path).write_bytes(b"half")
@@ -234,8 +242,8 @@ def test_a_checkpoint_is_replaced_in_one_step(
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(torch, "save", full_disk)
-        Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path).run(stop_at=4)
-    trainer = Trainer(make_net(), Sandwich(0), toy, CONFIG, tmp_path)
+        Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=4)
+    trainer = Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path)
     trainer.run(stop_at=2)
     assert trainer.step == 2
 
@@ -248,7 +256,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     net = make_net()
     before = {k: v.detach().clone() for k, v in net.named_parameters()}
     with pytest.raises(TrainingError, match=r"loss at step 0 is not finite.* Lower lr"):
-        Trainer(net, Recorder(loss), toy, CONFIG, tmp_path).run()
+        Trainer(net, Recorder(loss), ImageTask(), toy, CONFIG, tmp_path).run()
     assert all(torch.equal(v, before[k]) for k, v in net.named_parameters())
     assert not (tmp_path / "training.pt").exists()
 
@@ -258,7 +266,7 @@ def test_weights_that_are_not_numbers_stop_the_run(make_net: MakeNet, toy: Image
     with torch.no_grad():
         net.classifier.linear.bias[0] = math.nan
     with pytest.raises(TrainingError, match="loss at step 0 is not finite"):
-        Trainer(net, Sandwich(0), toy, CONFIG, tmp_path).run()
+        Trainer(net, Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoilt(
@@ -272,18 +280,18 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoi
 
     net = make_net()
     with pytest.raises(TrainingError, match="gradient at step 0 is not finite"):
-        Trainer(net, Explodes(), toy, CONFIG, tmp_path).run()
+        Trainer(net, Explodes(), ImageTask(), toy, CONFIG, tmp_path).run()
     assert all(bool(torch.isfinite(p).all()) for p in net.parameters())
 
 
 def test_too_few_images_are_refused(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="63 training images do not fill one batch of 64"):
-        Trainer(make_net(), Sandwich(), toy.head(63), CONFIG, tmp_path)
+        Trainer(make_net(), Sandwich(), ImageTask(), toy.head(63), CONFIG, tmp_path)
 
 
 def test_decay_is_for_convolution_and_linear_weights_only(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
     net = make_net()
-    groups = Trainer(net, Sandwich(), toy, CONFIG, tmp_path).optimizer.param_groups
+    groups = Trainer(net, Sandwich(), ImageTask(), toy, CONFIG, tmp_path).optimizer.param_groups
     kinds = (torch.nn.Conv2d, torch.nn.Linear)
     expected = {id(m.weight) for m in net.modules() if isinstance(m, kinds)}
     decayed = {id(p) for g in groups for p in g["params"] if g["weight_decay"] > 0}

@@ -1,13 +1,15 @@
-"""Measuring subnets: what the store has is taken from it, what it lacks is measured and kept at once."""
+"""Measure accuracies. Results already in the store are reused; each new one is committed as soon as it exists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hwsearch.accuracy import Z90, Score, assess, unpack
+from hwsearch.accuracy import Z90, Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.workloads import ready_subnet
-from hwsearch.campaigns.known import accuracy_protocol, failed_too_often, find_accuracy
+from hwsearch.campaigns.lookup import accuracy_protocol, find_accuracy, find_failed_too_often
+from hwsearch.campaigns.purpose import SEARCH, Purpose
+from hwsearch.campaigns.split import Split
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
@@ -17,18 +19,36 @@ def measure_accuracy(
     campaign: Campaign,
     archs: Sequence[Architecture],
     *,
-    split: str = "validation",
-    purpose: str = "search",
+    split: Split = Split.VALIDATION,
+    purpose: Purpose = SEARCH,
     stage: str = "evaluate",
 ) -> dict[str, Measurement]:
-    """The score of every architecture on the data of `split`; each is stored as soon as it is known.
+    """Measure the score of every architecture on one data split; each is stored as soon as it is known.
 
     What a subnet has answered of the validation examples in a screening is not asked again.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet, data and store.
+    archs : sequence of Architecture
+        What is scored.
+    split : Split
+        The data.
+    purpose : Purpose
+        What it is scored for.
+    stage : str
+        Name of the step, for progress.
+
+    Returns
+    -------
+    dict of str to Measurement
+        In the score's unit, by architecture id; what cannot be scored is missing.
     """
     known = find_accuracy(campaign, split, purpose)
-    begun = find_accuracy(campaign, "screen", purpose) if split == "validation" and "screen" in campaign.data else {}
-    subject = campaign.example_subject(split)
-    given_up = failed_too_often(campaign, "accuracy", subject)
+    screened = split == Split.VALIDATION and Split.SCREEN in campaign.data
+    begun = find_accuracy(campaign, Split.SCREEN, purpose) if screened else {}
+    given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
     campaign.store.add_architectures(archs)
@@ -41,9 +61,9 @@ def measure_accuracy(
             try:
                 size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
                 left = campaign.unscreened if arch.id in begun else data
-                value = assess(ready_subnet(campaign, arch), left, size, batch=batch)
+                value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
                 if arch.id in begun:
-                    value = recorded(campaign, begun[arch.id]).joined(value)
+                    value = recorded_score(campaign, begun[arch.id]).joined(value)
             except MeasurementError as error:
                 failure = str(error)
                 campaign.progress.warn(f"subnet {arch.id}: {failure}")
@@ -59,24 +79,62 @@ def measure_accuracy(
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
-def recorded(campaign: Campaign, m: Measurement) -> Score:
-    """A measured score with what each example contributed."""
-    return unpack(campaign.loaded.entry.score[0], m.record or b"", int(m.details["images"]))
+def recorded_score(campaign: Campaign, m: Measurement) -> Score:
+    """Return a measured score with what each example contributed.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose kind of score.
+    m : Measurement
+        An accuracy with its record.
+
+    Returns
+    -------
+    Score
+        As it was when it was stored.
+    """
+    return campaign.loaded.task.unpack(m.record or b"", int(m.details["images"]))
 
 
 def accuracy_row(
     campaign: Campaign,
     arch: Architecture,
     score: Score | None,
-    split: str,
-    purpose: str,
+    split: Split,
+    purpose: Purpose,
     started: str,
     *,
     failure: str | None = None,
     weights: str | None = None,
 ) -> Measurement:
-    """A score, or the failure to get one, as the store keeps it; weights: their digest, where not the supernet's."""
-    kind, unit = campaign.loaded.entry.score
+    """Make a score, or the failure to get one, as the store keeps it.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose data and supernet.
+    arch : Architecture
+        The subnet.
+    score : Score or None
+        None for a failure.
+    split : Split
+        What it was scored on.
+    purpose : Purpose
+        What it was scored for.
+    started : str
+        When the evaluation began, UTC.
+    failure : str, optional
+        What happened, where there is no score.
+    weights : str, optional
+        Their digest, where they are not the supernet's.
+
+    Returns
+    -------
+    Measurement
+        With a 90 % interval.
+    """
+    task = campaign.loaded.task
     value, error = (score.value, score.standard_error) if score else (None, None)
     half = Z90 * error if error is not None else None
     return Measurement(
@@ -84,15 +142,20 @@ def accuracy_row(
         metric="accuracy",
         subject=campaign.example_subject(split),
         protocol=accuracy_protocol(campaign),
-        purpose=purpose,
+        purpose=str(purpose),
         value=value,
-        unit=unit,
+        unit=task.score_unit,
         spread=half,
         low=value - half if value is not None and half is not None else None,
         high=value + half if value is not None and half is not None else None,
         repeats=1,
         failure=failure,
-        details={"images": len(campaign.data[split]), "score": kind, "split": split, "standard_error": error},
+        details={
+            "images": len(campaign.data[split]),
+            "score": task.score_name,
+            "split": str(split),
+            "standard_error": error,
+        },
         record=score.pack() if score else None,
         started_at=started,
         ended_at=utc_now(),
@@ -100,22 +163,32 @@ def accuracy_row(
     )
 
 
-def doubts(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
-    """What makes these scores of subnets look as if weights and data did not belong together."""
+def checkpoint_warnings(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
+    """Return warnings that weights and data may not match: all scores equal, or the best at chance level.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose kind of score and classes.
+    scores : iterable of Measurement
+        Accuracies of several subnets.
+
+    Returns
+    -------
+    list of str
+        At most one sentence.
+    """
     found = [m for m in scores if m.value is not None]
     if not found:
         return []
-    (kind, unit), classes = campaign.loaded.entry.score, campaign.data["test"].classes
+    task = campaign.loaded.task
     best = max(found, key=lambda m: m.value or 0.0)
     value, error = float(best.value or 0.0), float(best.details["standard_error"])
-    words = f"{kind} {value:.1f}{f' {unit}' if unit else ''}"
+    words = f"{task.score_name} {value:.1f}{f' {task.score_unit}' if task.score_unit else ''}"
     if len(found) > 1 and len({m.value for m in found}) == 1:
         return [f"all {len(found)} evaluated subnets have the same {words}: there is nothing to choose by."]
-    if classes and value - Z90 * error <= 100 / len(classes):
-        least = f"guessing among {len(classes)} classes: the order of the classes may differ, or"
-    elif not classes and value < 1:
-        least = "nothing:"
-    else:
+    least = task.no_better_than(value, error, campaign.data[Split.TEST])
+    if least is None:
         return []
     return [
         f"the best of {len(found)} evaluated subnets has {words}, which is not clearly better than {least} "

@@ -1,4 +1,4 @@
-"""Who measures: executors that do one job, and what keeps workers out of each other's way."""
+"""Keep a job's lease while work on it goes on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,24 @@ from hwsearch.store import Job, Queue
 
 
 @contextmanager
-def kept(queue: Queue, job: Job, lease_s: float) -> Iterator[None]:
-    """Extend a job's lease until the work on it ends; a store that cannot be reached for a while is tried again."""
+def lease_heartbeat(queue: Queue, job: Job, lease_s: float) -> Iterator[None]:
+    """Renew the job's lease in the background until the context ends.
+
+    A store that cannot be reached for a while is tried again.
+
+    Parameters
+    ----------
+    queue : Queue
+        Where the job was claimed.
+    job : Job
+        The claimed job.
+    lease_s : float
+        Seconds that each renewal lasts; it is renewed three times as often.
+
+    Yields
+    ------
+    None
+    """
     done = threading.Event()
 
     def beat() -> None:

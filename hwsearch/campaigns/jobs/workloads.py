@@ -1,10 +1,10 @@
-"""Measuring subnets: what the store has is taken from it, what it lacks is measured and kept at once."""
+"""Build what a device runs: subnets as models or weights, and the specification of a measuring process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import onnx
 from safetensors.torch import save as safetensors_bytes
@@ -12,28 +12,63 @@ from torch import nn
 
 from hwsearch.accuracy import calibrated_subnet
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.intervals import is_final
+from hwsearch.campaigns.jobs.job import Genes, payload_of
+from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Model, Workload
-from hwsearch.devices.fleet.jobs import PackedWorkload, SupernetSpec, WorkerJob, device_job, pack_workload
+from hwsearch.devices.fleet.jobs import PackedWorkload, SupernetSpec, WorkerJob, device_job
+from hwsearch.devices.fleet.jobs import pack_workload as pack_models
 from hwsearch.exporters import lower, serialise
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job
 from hwsearch.supernets.base import Part
-from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.checkpoint import extract_subnet
+
+#: building subnets changes the supernet, so one thread at a time does
+BUILDING = threading.Lock()
 
 
 def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
-    """The static subnet as it is judged and handed over: batch norms recalibrated, where it has some."""
+    """Build the static subnet as it is evaluated and exported.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet and calibration data.
+    arch : Architecture
+        The subnet.
+
+    Returns
+    -------
+    torch.nn.Module
+        With recalibrated batch norms, where it has some.
+    """
     return calibrated_subnet(
         campaign.loaded.net, arch, campaign.data.get("calibration"), batch=campaign.config.data.batch
     )
 
 
-def models(
+def onnx_models(
     campaign: Campaign, arch: Architecture, subnet: nn.Module, *, batch: int | None = None
 ) -> list[tuple[Part, onnx.ModelProto]]:
-    """The ONNX models that deploy a subnet, with dynamic batch unless one is given."""
+    """Lower a subnet to the ONNX models that deploy it.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    arch : Architecture
+        The subnet.
+    subnet : torch.nn.Module
+        The subnet with its weights.
+    batch : int, optional
+        A fixed batch size; dynamic by default.
+
+    Returns
+    -------
+    list of tuple of Part and onnx.ModelProto
+        One a part of the network; most have one.
+    """
     return [
         (p, lower(p.net, p.inputs, outputs=p.outputs, output_axes=p.output_axes, batch=batch))
         for p in campaign.loaded.net.parts(arch, subnet)
@@ -41,53 +76,150 @@ def models(
 
 
 def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrated: bool = False) -> Workload:
-    """A subnet in the form its device's runtime asks for; with recalibrated batch norms when `calibrated`."""
+    """Build a subnet in the form that a device's runtime asks for.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    target : Target
+        The device.
+    arch : Architecture
+        The subnet.
+    calibrated : bool
+        Whether to recalibrate batch norms, as for a model that is handed over.
+
+    Returns
+    -------
+    Workload
+        Genes, torch modules or ONNX files.
+    """
     form = target.form
     if form == "genes":
         return Workload((), arch.id, arch.to_dict())
-    subnet = ready_subnet(campaign, arch) if calibrated else cut(campaign.loaded.net, arch)
+    subnet = ready_subnet(campaign, arch) if calibrated else extract_subnet(campaign.loaded.net, arch)
     if form == "torch":
         parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
     else:
-        parts = [Model(tuple(p.inputs), serialise(model), runs=p.runs) for p, model in models(campaign, arch, subnet)]
+        parts = [
+            Model(tuple(p.inputs), serialise(model), runs=p.runs) for p, model in onnx_models(campaign, arch, subnet)
+        ]
     return Workload(tuple(parts), arch.id, arch.to_dict())
 
 
-#: building subnets changes the supernet, so one thread at a time does
-_BUILDING = threading.Lock()
+def pack_workload(
+    campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
+) -> PackedWorkload:
+    """Describe a subnet for a measuring process.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    target : Target
+        The device.
+    arch : Architecture
+        The subnet.
+    number : int
+        Tells its files from those of others.
+    calibrated : bool
+        Whether to recalibrate batch norms.
+    files : dict of str to bytes
+        What the process reads; the subnet's files are added.
+
+    Returns
+    -------
+    dict
+        JSON of the workload.
+    """
+    if target.form != "torch":
+        return pack_models(workload(campaign, target, arch, calibrated=calibrated), number, files)
+    entry: PackedWorkload = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
+    if calibrated:
+        entry["weights"] = f"{number}.safetensors"
+        state = ready_subnet(campaign, arch).state_dict()
+        files[entry["weights"]] = safetensors_bytes({k: v.detach().clone().contiguous() for k, v in state.items()})
+    return entry
 
 
-def _files_of(spec: WorkerJob, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files that a job's workloads need."""
+def needed_files(spec: WorkerJob, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Select the files that a measuring process's workloads need.
+
+    Parameters
+    ----------
+    spec : mapping
+        With ``workloads`` and ``reference``.
+    files : mapping of str to bytes
+        Those of a whole job.
+
+    Returns
+    -------
+    dict of str to bytes
+        The needed ones.
+    """
     wanted = set()
     for entry in (*spec["workloads"], spec["reference"]):
         wanted |= {p["file"] for p in entry["parts"]} | ({entry["weights"]} if entry.get("weights") else set())
     return {k: v for k, v in files.items() if k in wanted}
 
 
-def packed(
-    campaign: Campaign, target: Target, job: Job, genes: Sequence[Mapping[str, Any]]
+def job_spec(
+    campaign: Campaign, target: Target, job: Job, genes: Sequence[Genes]
 ) -> tuple[WorkerJob, dict[str, bytes]]:
-    """A job as its measuring process gets it: (JSON, files)."""
+    """Describe a latency job for its measuring processes.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    target : Target
+        The device.
+    job : Job
+        The job.
+    genes : sequence of dict
+        Of the architectures that still have to be measured.
+
+    Returns
+    -------
+    tuple of dict and dict
+        JSON of the task, and the files it reads.
+    """
     files: dict[str, bytes] = {}
-    calibrated = is_final(job.payload["purpose"])
-    space = campaign.space
-    with _BUILDING:
-        entries = [_packed(campaign, target, space.architecture(g), i, calibrated, files) for i, g in enumerate(genes)]
-        reference = _packed(campaign, target, space.architecture(job.payload["reference"]), len(genes), False, files)
+    payload = payload_of(job)
+    calibrated = Purpose.parse(payload["purpose"]).is_final
+    archs = [campaign.space.architecture(g) for g in genes]
+    reference_arch = campaign.space.architecture(payload["reference"])
+    with BUILDING:
+        entries = [pack_workload(campaign, target, a, i, calibrated, files) for i, a in enumerate(archs)]
+        reference = pack_workload(campaign, target, reference_arch, len(archs), False, files)
     spec: WorkerJob = {
-        **job_head(campaign, target, "measure"),
-        "protocol": job.payload["protocol"],
+        **spec_head(campaign, target, "measure"),
+        "protocol": payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
-        "metrics": job.payload["metrics"],
+        "metrics": payload["metrics"],
         "workloads": entries,
         "reference": reference,
     }
     return spec, files
 
 
-def job_head(campaign: Campaign, target: Target, do: Literal["facts", "verify", "measure"]) -> WorkerJob:
-    """What every job tells: what to do, on which device, and of which supernet."""
+def spec_head(campaign: Campaign, target: Target, do: Literal["facts", "verify", "measure"]) -> WorkerJob:
+    """Return what every task of a measuring process tells.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    target : Target
+        The device.
+    do : str
+        ``measure`` or ``verify``.
+
+    Returns
+    -------
+    dict
+        What to do, on which device, and of which supernet.
+    """
     s = campaign.config.supernet
     supernet: SupernetSpec = {
         "name": s.name,
@@ -96,16 +228,3 @@ def job_head(campaign: Campaign, target: Target, do: Literal["facts", "verify", 
         "digest": campaign.loaded.digest,
     }
     return {**device_job(do, target.form, target.device), "supernet": supernet}
-
-
-def _packed(
-    campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
-) -> PackedWorkload:
-    if target.form != "torch":
-        return pack_workload(workload(campaign, target, arch, calibrated=calibrated), number, files)
-    entry: PackedWorkload = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
-    if calibrated:
-        entry["weights"] = f"{number}.safetensors"
-        state = ready_subnet(campaign, arch).state_dict()
-        files[entry["weights"]] = safetensors_bytes({k: v.detach().clone().contiguous() for k, v in state.items()})
-    return entry

@@ -1,0 +1,1 @@
+"""Steps: the verbs that work on a campaign, one file each."""

@@ -1,4 +1,4 @@
-"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+"""Write a subnet as ONNX files with a card."""
 
 from __future__ import annotations
 
@@ -10,53 +10,73 @@ import torch
 from onnx import ModelProto
 from torch import Tensor, nn
 
-from hwsearch.accuracy import Score, assess
+from hwsearch.accuracy import Score
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import recorded
-from hwsearch.campaigns.jobs.workloads import models, ready_subnet
-from hwsearch.campaigns.known import find_accuracy, find_latency
+from hwsearch.campaigns.jobs.accuracy import recorded_score
+from hwsearch.campaigns.jobs.workloads import onnx_models, ready_subnet
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.split import Split
 from hwsearch.exporters import verify, write_bundle
 from hwsearch.exporters.onnx.lower import OPSET
 from hwsearch.spaces import Architecture
 from hwsearch.store import utc_now
 from hwsearch.supernets.base import Part
-from hwsearch.tasks.base import Data
-from hwsearch.tasks.images.data import ImageData
-from hwsearch.tasks.translation.data import TranslationData
 
 
-# ---------------------------------------------------------------------- export
 def export_model(
     campaign: Campaign,
     arch: Architecture,
     path: Path,
+    known: Known,
     *,
     batch: int | None = None,
     trained: tuple[nn.Module, Score, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Write the ONNX file of a subnet and its card; checked against torch on real data. Returns the card.
+    """Write the ONNX file of a subnet and its card; the model is compared with torch on real data.
 
-    trained : the subnet with weights of its own, its score on the test data, and what the card says of the training
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    arch : Architecture
+        The subnet.
+    path : pathlib.Path
+        The ONNX file; the card lies beside it.
+    known : Known
+        What the store holds of the subnet.
+    batch : int, optional
+        A fixed batch size; dynamic by default.
+    trained : tuple, optional
+        The subnet with weights of its own, its score on the test data, and what the card says of the training.
+
+    Returns
+    -------
+    dict
+        The card.
+
+    Raises
+    ------
+    ExportError
+        If the subnet cannot be lowered, or the model disagrees with torch.
     """
-    entry = campaign.loaded.entry
+    entry, task = campaign.loaded.entry, campaign.loaded.task
     net = trained[0] if trained else ready_subnet(campaign, arch)
     size = campaign.loaded.net.input_size(arch)
-    parts = models(campaign, arch, net, batch=batch)
+    parts = onnx_models(campaign, arch, net, batch=batch)
     difference = max(
         verify(model, part.net, *_sample(campaign, part, len(parts), size, batch)) for part, model in parts
     )
-    test = find_accuracy(campaign, "test", "validate").get(arch.id)
+    test = known.accuracy(Split.TEST, VALIDATE).get(arch.id)
     if trained:
         accuracy = trained[1]
     elif test is not None and test.record is not None:
-        accuracy = recorded(campaign, test)
+        accuracy = recorded_score(campaign, test)
     else:
-        accuracy = assess(net, campaign.data["test"], size, batch=campaign.config.data.batch)
+        accuracy = task.evaluate(net, campaign.data[Split.TEST], size, batch=campaign.config.data.batch)
     latencies = {}
     for target in campaign.targets.values():
-        m = find_latency(campaign, target, "validate").get(arch.id) or find_latency(campaign, target, "search").get(
-            arch.id
-        )
+        m = known.latency(target.name, VALIDATE).get(arch.id) or known.latency(target.name).get(arch.id)
         if m is not None:
             latencies[target.name] = {
                 "latency_ms_p50": m.value,
@@ -72,26 +92,25 @@ def export_model(
                 "fingerprint": target.fingerprint,
                 "measured_at": m.ended_at,
             }
-    examples = example_word(campaign)
     card = {
         "architecture": {"id": arch.id, "space": campaign.space.name, "genes": arch.to_dict()},
         "supernet": {"name": entry.name, "weights": campaign.loaded.digest},
         **({"finetuned": trained[2]} if trained else {}),
         "accuracy": {
-            "top1_percent" if entry.score[0] == "top-1" else entry.score[0].lower(): round(accuracy.value, 3),
+            task.score_field: round(accuracy.value, 3),
             "standard_error": round(accuracy.standard_error, 3),
-            examples: accuracy.n,
-            "data": campaign.data["test"].name,
-            "subject": campaign.example_subject("test"),
+            task.examples: accuracy.n,
+            "data": campaign.data[Split.TEST].name,
+            "subject": campaign.example_subject(Split.TEST),
         },
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
         "params": campaign.loaded.net.params(arch),
         "input": {
             **_only_input(parts, batch),
-            "preprocess": {**_size(campaign.data["test"], size), **entry.preprocess.to_dict()},
+            "preprocess": {**task.describe_size(size), **task.preprocess.to_dict()},
         },
-        "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data["test"].classes)},
+        "output": {"name": parts[0][0].outputs[0], "classes": list(campaign.data[Split.TEST].classes)},
         "opset": OPSET,
         "difference_from_torch": difference,
         "written_at": utc_now(),
@@ -99,20 +118,8 @@ def export_model(
     return write_bundle(path, parts, card)
 
 
-def example_word(campaign: Campaign) -> str:
-    """What an example of the campaign's data is called, in the plural."""
-    return "images" if isinstance(campaign.data["test"], ImageData) else "sentences"
-
-
-def _size(data: Data, size: int) -> dict[str, int]:
-    """The size that inputs are brought to; sentences to translate stay as long as they are."""
-    if isinstance(data, ImageData):
-        return {"side": size}
-    return {} if isinstance(data, TranslationData) else {"tokens": size}
-
-
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:
-    """Name, shape and type of the input, where there is one; ``files`` of the card tells those of all."""
+    """Return name, shape and type of the input, where there is one; ``files`` of the card tells those of all."""
     if len(parts) > 1 or len(parts[0][0].inputs) > 1:
         return {}
     (only,) = parts[0][0].inputs
@@ -120,9 +127,9 @@ def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict
 
 
 def _sample(campaign: Campaign, part: Part, parts: int, size: int, batch: int | None) -> tuple[Tensor, ...]:
-    """What a model is compared with torch on: real data, where it takes them as they are."""
+    """Return what a model is compared with torch on: real data, where it takes them as they are."""
     if parts > 1:
         rng = np.random.default_rng(0)
         return tuple(torch.from_numpy(np.asarray(i.sample(batch or 2, rng))) for i in part.inputs)
-    x = next(iter(campaign.data["test"].head(batch or 32).batches(size, batch or 32)))[0]
+    x = next(iter(campaign.data[Split.TEST].head(batch or 32).batches(size, batch or 32)))[0]
     return (x,) if isinstance(x, Tensor) else x

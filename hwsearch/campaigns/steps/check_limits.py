@@ -1,16 +1,17 @@
-"""Limits: found out of reach before a search, met with a stated probability, and what they mean to a search."""
+"""Find limits that no subnet can meet, before a search."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latency
-from hwsearch.campaigns.known import find_metric
+from hwsearch.campaigns.lookup import find_metric
+from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import LimitError
 from hwsearch.objectives.computed import computed_metric
@@ -22,59 +23,124 @@ from hwsearch.objectives.objective import Objective
 #: score; what is computed from the genes is bounded by the ends
 SLACK_DEVICE, SLACK_SCORE = 0.05, 2.0
 
-
-def slack(objective: Objective, value: float) -> float:
-    """By how much a subnet's value may be better than the better end's `value`, in the metric's unit."""
-    if objective.metric in DEVICE_METRICS:
-        return SLACK_DEVICE * abs(value)
-    return SLACK_SCORE if objective.metric == "accuracy" else 0.0
+#: values of the ``smallest`` and the ``largest`` subnet, where they could be had
+Ends = Mapping[str, float]
 
 
-# ---------------------------------------------------------------------- before the search
 def check_limits(campaign: Campaign, target: Target) -> None:
-    """Raise `LimitError` when no subnet can meet a device's limits, as far as the smallest and the largest tell.
+    """Check that a device's limits can be met, as far as the smallest and the largest subnet tell.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose space; the two subnets are measured as far as a limit needs it.
+    target : Target
+        The device.
+
+    Raises
+    ------
+    LimitError
+        When a limit is out of reach, or two exclude each other; see `reject_unreachable`.
+    """
+    limited = [o for o in campaign.objectives(target.name) if o.limit is not None]
+    reject_unreachable(limited, lambda o: measured_ends(campaign, target, o), campaign.space.name, target.name)
+
+
+def reject_unreachable(
+    objectives: Sequence[Objective], ends: Callable[[Objective], Ends], space: str, device: str
+) -> None:
+    """Raise when no subnet can meet limits, as far as the ends of the space tell.
 
     Each limit alone: its better end must meet it, with `slack`. And together: a limit that only the slack around one end
     could meet, and another that only the slack around the other end could, exclude each other.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        With limits.
+    ends : callable
+        Gives an objective's values of ``smallest`` and ``largest``; one that could not be measured is missing.
+    space, device : str
+        Names, for messages.
+
+    Raises
+    ------
+    LimitError
+        With the nearest limit that can be reached.
     """
     pinned: dict[str, tuple[Objective, Limit]] = {}
-    for objective in campaign.objectives(target.name):
+    for objective in objectives:
         if objective.limit is None:
             continue
-        ends = _ends(campaign, target, objective)
-        if objective.limit.relative and "largest" not in ends:
+        own = ends(objective)
+        if objective.limit.relative and "largest" not in own:
             raise LimitError(
-                f"{objective.metric} {objective.limit} on {target.name!r} is a share of the largest subnet's, which could "
+                f"{objective.metric} {objective.limit} on {device!r} is a share of the largest subnet's, which could "
                 "not be measured.",
                 hint="Give the limit as a number.",
             )
-        if not ends:
+        if not own:
             continue
-        limit = objective.limit.resolve(ends.get("largest"))
-        best = (min if limit.op == "<=" else max)(ends, key=lambda k: ends[k])
-        if limit.met(np.array([ends[best]]))[0]:
+        limit = objective.limit.resolve(own.get("largest"))
+        best = (min if limit.op == "<=" else max)(own, key=lambda k: own[k])
+        if limit.met(np.array([own[best]]))[0]:
             continue
-        extra = slack(objective, ends[best])
-        if not limit.met(np.array([ends[best] - extra if limit.op == "<=" else ends[best] + extra]))[0]:
-            raise _out_of_reach(campaign, target, objective, limit, best, ends)
-        if len(ends) == 2:
+        extra = slack(objective, own[best])
+        if not limit.met(np.array([own[best] - extra if limit.op == "<=" else own[best] + extra]))[0]:
+            raise _out_of_reach(space, device, objective, objective.limit, limit, best, own)
+        if len(own) == 2:
             pinned[best] = (objective, limit)
     if len(pinned) == 2:
         (small, tight), (large, high) = pinned["smallest"], pinned["largest"]
         raise LimitError(
-            f"the limits {small.metric} {tight} and {large.metric} {high} on {target.name!r} exclude each other: the first "
+            f"the limits {small.metric} {tight} and {large.metric} {high} on {device!r} exclude each other: the first "
             "is met by subnets like the smallest at best, the second by subnets like the largest.",
             hint="Loosen one of them.",
         )
 
 
-def _ends(campaign: Campaign, target: Target, objective: Objective) -> dict[str, float]:
-    """The smallest and the largest subnet's value, where they could be had."""
+def slack(objective: Objective, value: float) -> float:
+    """Return by how much a subnet may be better than the better end of the space.
+
+    Parameters
+    ----------
+    objective : Objective
+        The metric.
+    value : float
+        The better end's value.
+
+    Returns
+    -------
+    float
+        In the metric's unit, not negative.
+    """
+    if objective.metric in DEVICE_METRICS:
+        return SLACK_DEVICE * abs(value)
+    return SLACK_SCORE if objective.metric == "accuracy" else 0.0
+
+
+def measured_ends(campaign: Campaign, target: Target, objective: Objective) -> dict[str, float]:
+    """Measure or compute an objective of the smallest and the largest subnet.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose space.
+    target : Target
+        The device.
+    objective : Objective
+        What is measured.
+
+    Returns
+    -------
+    dict of str to float
+        By ``smallest`` and ``largest``; one that could not be measured is missing.
+    """
     space = campaign.space
     archs = {"smallest": space.smallest(), "largest": space.largest()}
     if objective.metric in DEVICE_METRICS:
         measure_latency(campaign, target, list(archs.values()), stage="check limit")
-        measured = find_metric(campaign, target, objective.metric, "search")
+        measured = find_metric(campaign, target, objective.metric, SEARCH)
     elif objective.metric == "accuracy":
         measured = measure_accuracy(campaign, list(archs.values()), stage="check limit")
     else:
@@ -85,10 +151,8 @@ def _ends(campaign: Campaign, target: Target, objective: Objective) -> dict[str,
 
 
 def _out_of_reach(
-    campaign: Campaign, target: Target, objective: Objective, limit: Limit, best: str, ends: Mapping[str, float]
+    space: str, device: str, objective: Objective, own: Limit, limit: Limit, best: str, ends: Ends
 ) -> LimitError:
-    own = objective.limit
-    assert own is not None
     reachable, lowest = ends[best], limit.op == "<="
     if own.relative:
         share = 100 * reachable / ends["largest"]
@@ -98,7 +162,6 @@ def _out_of_reach(
         better = f"<={reachable * 1.1:.3g}" if lowest else f">={reachable * 0.98:.4g}"
         which = str(own)
     return LimitError(
-        f"no subnet of {campaign.space.name!r} meets {objective.metric} {which} on {target.name!r}: "
-        f"the {best} subnet has {reachable:.4g}.",
+        f"no subnet of {space!r} meets {objective.metric} {which} on {device!r}: the {best} subnet has {reachable:.4g}.",
         hint=f'Try "{objective.metric}{better}".',
     )

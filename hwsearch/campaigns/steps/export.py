@@ -1,4 +1,4 @@
-"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+"""Export subnets: one by id, or every pick of the fronts."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import find_arch
-from hwsearch.campaigns.steps.pick import picks
-from hwsearch.campaigns.view import device_view
+from hwsearch.campaigns.steps.picks import picks
+from hwsearch.campaigns.views import device_view
 
 
 def export(
@@ -20,14 +21,44 @@ def export(
     *,
     output: Path | None = None,
     batch: int | None = None,
+    known: Known | None = None,
 ) -> list[dict[str, Any]]:
-    """ONNX files with cards: of one subnet, or of every pick of one or all devices, under ``models/<device>/``."""
+    """Write ONNX files with cards: of one subnet, or of every pick of one or all devices.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose subnets.
+    arch_id : str, optional
+        One subnet: an id, ``smallest`` or ``largest``; by default all picks.
+    device : str, optional
+        Picks of this device only.
+    output : pathlib.Path, optional
+        With `arch_id`: the ONNX file; ``models/<id>.onnx`` by default. Picks lie under ``models/<device>/``.
+    batch : int, optional
+        A fixed batch size; dynamic by default.
+    known : Known, optional
+        What the store holds; read by default.
+
+    Returns
+    -------
+    list of dict
+        The cards, with ``path``; of picks also ``device`` and ``label``.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated.
+    ExportError
+        If a subnet cannot be lowered, or a model disagrees with torch.
+    """
+    known = known or Known.read(campaign)
     if arch_id is not None:
         arch = find_arch(campaign, arch_id)
         path = output or campaign.folder / "models" / f"{arch.id}.onnx"
-        return [export_model(campaign, arch, path, batch=batch) | {"path": str(path)}]
+        return [export_model(campaign, arch, path, known, batch=batch) | {"path": str(path)}]
     targets = [campaign.target(device)] if device else list(campaign.targets.values())
-    chosen = [(t, p) for t in targets for p in picks(campaign, device_view(campaign, t))]
+    chosen = [(t, p) for t in targets for p in picks(campaign, device_view(campaign, t), known)]
     cards = []
     with campaign.progress.task("export", len(chosen), "models") as task:
         for i, (target, p) in enumerate(chosen):
@@ -36,7 +67,7 @@ def export(
             if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
                 card = json.loads(card_path.read_text(encoding="utf-8"))
             else:
-                card = export_model(campaign, p.arch, path, batch=batch)
+                card = export_model(campaign, p.arch, path, known, batch=batch)
             cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
             task.update(i + 1)
         task.note(

@@ -1,108 +1,99 @@
-"""The first steps of a campaign: check → profile → evaluate → fit. Each can be repeated; none measures twice."""
+"""Fit the predictors of a campaign on what its profile measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.known import find_accuracy, find_metric
+from hwsearch.campaigns.known import Known, Scores
+from hwsearch.campaigns.predictions import feature_matrix, predictor_errors, predictor_path
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import FIT
 from hwsearch.campaigns.steps.profile import profile_set
-from hwsearch.errors import CampaignError, PredictorError
+from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
-from hwsearch.spaces import Architecture
 from predictors import CrossValidatedPredictor, scores
-from predictors import PredictorError as PredictorRefusal
-from predictors import load as load_predictor
 from predictors import save as save_predictor
 
-
-def feature_matrix(campaign: Campaign, rows: IntArray) -> FloatArray:
-    """Features (n, columns) of rows (n, genes) for the predictors."""
-    return campaign.loaded.net.features_array(rows)[0]
+#: a predictor is not fitted on fewer measurements
+FEWEST = 8
 
 
-@contextmanager
-def _predictor_errors(what: str, hint: str | None = None) -> Iterator[None]:
-    """Refusals of the `predictors` package, which knows no `HwsearchError`, as one that names `what` was asked."""
-    try:
-        yield
-    except PredictorRefusal as error:
-        raise PredictorError(f"{what}: {error.message}", hint=hint or error.hint) from error
+class _Fit(NamedTuple):
+    """One predictor to be fitted: its metric, the device where that is measured, values by architecture id."""
+
+    metric: str
+    device: str | None
+    values: dict[str, float]
+
+    @property
+    def what(self) -> str:
+        return f"{self.metric}{f' on {self.device}' if self.device else ''}"
 
 
 def fit(campaign: Campaign) -> pd.DataFrame:
-    """Fit one predictor for accuracy and one a device on the profile's measurements; scored by cross-validation.
+    """Fit one predictor for accuracy and one a device on the profile's measurements.
 
-    Returns one row a metric with mae, mape, spearman, kendall on measurements that were not used for fitting.
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose profile has been measured.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a metric with ``mae``, ``mape``, ``spearman`` and ``kendall`` on measurements that were not used for fitting
+        (cross-validation).
+
+    Raises
+    ------
+    CampaignError
+        If a metric has been measured on too few subnets.
+    PredictorError
+        If a predictor cannot be fitted.
     """
-    every, _, _ = profile_set(campaign)
-    wanted = {a.id: a for a in every}
-    jobs: list[tuple[str, str | None, dict[str, float]]] = []
-    known = find_accuracy(campaign, "validation", "search")
-    jobs.append(
-        ("accuracy", None, {k: float(m.value) for k, m in known.items() if k in wanted and m.value is not None})
-    )
-    for target in campaign.targets.values():
-        for metric in campaign.device_metrics(target.name):
-            found = find_metric(campaign, target, metric, "search")
-            values = {k: float(m.value) for k, m in found.items() if k in wanted and m.value is not None}
-            jobs.append((metric, target.name, values))
+    known = Known.read(campaign)
+    wanted = {a.id: a for a in profile_set(campaign).timed}
+
+    def values(rows: Scores) -> dict[str, float]:
+        return {k: float(m.value) for k, m in rows.items() if k in wanted and m.value is not None}
+
+    jobs = [_Fit("accuracy", None, values(known.accuracy(Split.VALIDATION)))]
+    for name in campaign.targets:
+        jobs += [_Fit(m, name, values(known.metric(name, m))) for m in campaign.device_metrics(name)]
     out = []
-    kind, unit = campaign.loaded.entry.score
+    judge = campaign.loaded.task
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
-        for i, (metric, device, values) in enumerate(jobs):
-            if len(values) < 8:
+        for i, job in enumerate(jobs):
+            if len(job.values) < FEWEST:
                 raise CampaignError(
-                    f"only {len(values)} measurements of {metric}{f' on {device}' if device else ''} are there; a predictor needs 8.",
+                    f"only {len(job.values)} measurements of {job.what} are there; a predictor needs {FEWEST}.",
                     hint="Run 'hwsearch profile' and 'hwsearch evaluate' first.",
                 )
-            ids = [k for k in wanted if k in values]
+            ids = [k for k in wanted if k in job.values]
             X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
-            y = np.array([values[k] for k in ids])
-            with _predictor_errors(f"the predictor of {metric}{f' on {device}' if device else ''} cannot be fitted"):
+            y = np.array([job.values[k] for k in ids])
+            with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
                 predictor = CrossValidatedPredictor(seed=campaign.config.search.seed).fit(X, y)
-                save_predictor(predictor, predictor_path(campaign, metric, device))
+                save_predictor(predictor, predictor_path(campaign, job.metric, job.device))
             row = {
-                "metric": metric,
-                "device": device,
+                "metric": job.metric,
+                "device": job.device,
                 "n": len(y),
                 "model": predictor.best_,
                 **scores(y, predictor.oof_predictions_),
             }
             out.append(row)
             notes.append(
-                f"{kind} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {'pt' if unit else kind}"
-                if metric == "accuracy"
-                else f"{device}{'' if metric == 'latency_ms' else f' {metric}'} MAPE {row['mape']:.1f} %"
+                f"{judge.score_name} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {judge.difference_unit}"
+                if job.metric == "accuracy"
+                else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
             )
             task.update(i + 1)
         task.note(" · ".join(notes))
-    campaign.store.put_state("fit", {"scores": out})
+    campaign.store.put_state(FIT, {"scores": out})
     return pd.DataFrame(out)
-
-
-def predictor_path(campaign: Campaign, metric: str, device: str | None) -> Any:
-    folder = campaign.folder / "predictors"
-    folder.mkdir(exist_ok=True)
-    return folder / (f"{metric}@{device}.zip" if device else f"{metric}.zip")
-
-
-def predict(
-    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.9
-) -> pd.DataFrame:
-    """Predictions with intervals (columns value, low, high) of a fitted predictor."""
-    path = predictor_path(campaign, metric, device)
-    if not path.exists():
-        raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
-    X = feature_matrix(campaign, campaign.space.to_array(archs))
-    with _predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
-        predictor = load_predictor(path)
-        low, high = predictor.predict_interval(X, coverage)
-        return pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high})

@@ -1,129 +1,213 @@
-"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+"""The measured front of a campaign: final measurements with their intervals."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.frames import measured_frame
-from hwsearch.campaigns.known import find_accuracy, find_metric
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.measured import MeasuredSet, measured_set
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.search_config import Deployment
+from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
-from hwsearch.campaigns.view import View, device_view, joint_view
+from hwsearch.campaigns.view import View
+from hwsearch.campaigns.views import device_view, joint_view
 from hwsearch.errors import CampaignError, nearest
-from hwsearch.exporters import write_atomic
 from hwsearch.objectives.front import Front
 from hwsearch.spaces import Architecture
-from hwsearch.store import Measurement, utc_now
+from hwsearch.store import Measurement
 
-#: the state that holds who is on which front how surely, and the columns that tell it
-MEMBERSHIP = "membership"
-
-
+#: columns that tell how sure it is that a subnet is on the front
 SURE = ["front_probability", "front_probability_new_data"]
 
 
-def front(campaign: Campaign, device: str | None = None, *, serve: str | None = None) -> Front:
-    """The measured front of one device: fresh latency, and the score on data the search never saw.
+def front(campaign: Campaign, device: str | None = None, *, deployment: str | None = None) -> Front:
+    """Return the measured front: fresh latency, and the score on data the search never saw.
 
-    Columns: arch_id, one an objective, for accuracy and what is measured on the device the low and high end of the
-    interval, repeats and time of measuring, and how sure it is that the subnet belongs there (see `front_frame`).
-    serve : ``worst`` or ``weighted``: the front of one subnet for all devices, with the latency on each of them
-        (``latency_ms@DEVICE``, ``latency_ms_low@DEVICE``, …)
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose candidates have been validated.
+    device : str, optional
+        The device; the only one by default.
+    deployment : {"worst-case", "weighted"}, optional
+        The front of one subnet for all devices in place of one device's, with the latency on each of them
+        (``latency_ms@DEVICE``, ``latency_ms_low@DEVICE``, …).
+
+    Returns
+    -------
+    Front
+        Columns: ``arch_id``, one an objective, for accuracy and what is measured on the device the low and high end of the
+        interval, repeats and time of measuring, and how sure it is that the subnet belongs there (see `device_final_set`).
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated, or `deployment` is unknown.
+    DeviceError
+        If there is no such device, or several and none is named.
     """
-    view = _view(campaign, device, serve)
-    return Front.of(final_frame(campaign, view), view.front_objectives)
+    view = asked_view(campaign, device, deployment)
+    return Front.of(final_set(view, Known.read(campaign)).frame, view.front_objectives)
 
 
-def _view(campaign: Campaign, device: str | None, serve: str | None) -> View:
-    if serve is None:
+def asked_view(campaign: Campaign, device: str | None, deployment: str | None) -> View:
+    """Return the front that a user asks for.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose front.
+    device : str or None
+        Name of a device; None for the only one, or with `deployment`.
+    deployment : str or None
+        ``worst-case`` or ``weighted``; None for one device's front.
+
+    Returns
+    -------
+    View
+        Of the device, or of all devices.
+
+    Raises
+    ------
+    CampaignError
+        If `deployment` is unknown, or both are given.
+    DeviceError
+        If there is no such device, or several and none is named.
+    """
+    if deployment is None:
         return device_view(campaign, campaign.target(device))
-    if serve not in ("worst", "weighted"):
-        raise CampaignError(f"{serve!r} is no way to serve all devices.", hint=nearest(serve, ["worst", "weighted"]))
+    known: dict[str, Deployment] = {"worst-case": "worst-case", "weighted": "weighted"}
+    if deployment not in known:
+        raise CampaignError(f"unknown deployment {deployment!r}.", hint=nearest(deployment, known))
     if device is not None:
         raise CampaignError(f"one subnet is to serve all devices, and only {device!r} is named.", hint="Leave one out.")
-    return joint_view(campaign, serve)
+    return joint_view(campaign, known[deployment])
 
 
-def final_frame(campaign: Campaign, view: View) -> pd.DataFrame:
-    """All freshly measured candidates of a view that are complete in its objectives, on the front or not."""
-    frames = [front_frame(campaign, t) for t in view.targets]
+def final_set(view: View, known: Known) -> MeasuredSet:
+    """Collect all final measurements of a view that are complete in its objectives, on the front or not.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    MeasuredSet
+        Of the device, see `device_final_set`; of all devices, with ``METRIC_low@DEVICE`` and so on.
+
+    Raises
+    ------
+    CampaignError
+        If there are none.
+    """
+    sets = [device_final_set(view.campaign, known, t) for t in view.targets]
     if not view.joint:
-        return frames[0]
-    frame = view.join([f.drop(columns=SURE) for f in frames])
-    names = [o.name for o in view.objectives]
-    frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
-    if frame.empty:
+        return sets[0]
+    bare = [replace(s, frame=s.frame.drop(columns=SURE)) for s in sets]
+    joined = view.join(bare, known).complete([o.name for o in view.objectives])
+    if not len(joined):
         raise CampaignError(
             "no subnet has been measured afresh on all devices.",
             hint="Run 'hwsearch validate', and see why some failed.",
         )
-    return _with_membership(campaign, view, frame)
+    return _with_membership(view, known, joined)
 
 
-def front_frame(campaign: Campaign, target: Target) -> pd.DataFrame:
-    """All freshly measured candidates of one device, on the front or not.
+def complete_final_set(view: View, known: Known) -> MeasuredSet | None:
+    """Collect the final measurements of a view, or none.
 
-    front_probability : of being on the device's front, by the intervals of what was measured there, given the scores on the
-        test data; front_probability_new_data : on other test data as many; NaN before `validate` has told
+    Parameters
+    ----------
+    view : View
+        The front.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    MeasuredSet or None
+        None while no subnet has been measured afresh in all objectives.
     """
-    frame = measured_frame(campaign, target, purpose="validate")
+    try:
+        return final_set(view, known)
+    except CampaignError:
+        return None
+
+
+def device_final_set(campaign: Campaign, known: Known, target: Target) -> MeasuredSet:
+    """Collect all final measurements of one device that are complete in its objectives, on the front or not.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose objectives.
+    known : Known
+        What the store holds.
+    target : Target
+        The device.
+
+    Returns
+    -------
+    MeasuredSet
+        With ``METRIC_low``, ``METRIC_high``, ``METRIC_repeats`` and ``METRIC_ended_at`` of accuracy and what is measured on
+        the device; ``front_probability`` of being on the device's front, by the intervals of what was measured there, given
+        the scores on the test data; ``front_probability_new_data``, on other test data as many. NaN before `validate` has
+        told.
+
+    Raises
+    ------
+    CampaignError
+        If there are none.
+    """
     names = [o.name for o in campaign.objectives(target.name)]
-    frame = frame[frame[names].notna().all(axis=1)].reset_index(drop=True)
-    if frame.empty:
+    found = measured_set(campaign, known, target, VALIDATE).complete(names)
+    if not len(found):
         raise CampaignError(
             f"no subnet has been measured afresh on {target.name!r}.", hint="Run 'hwsearch validate' first."
         )
-    accuracy = find_accuracy(campaign, "test", "validate")
-    on_device = {m: find_metric(campaign, target, m, "validate") for m in campaign.device_metrics(target.name)}
-    for name, found in {"accuracy": accuracy, **on_device}.items():
-        rows: list[Measurement | None] = [found.get(i) for i in frame["arch_id"]]
+    frame = found.frame
+    on_device = {m: known.metric(target.name, m, VALIDATE) for m in campaign.device_metrics(target.name)}
+    for name, values in {"accuracy": known.accuracy(Split.TEST, VALIDATE), **on_device}.items():
+        rows: list[Measurement | None] = [values.get(i) for i in found.ids]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
-    return _with_membership(campaign, device_view(campaign, target), frame)
+    return _with_membership(device_view(campaign, target), known, found)
 
 
-def _with_membership(campaign: Campaign, view: View, frame: pd.DataFrame) -> pd.DataFrame:
-    known = (campaign.store.get_state(MEMBERSHIP) or {"views": {}})["views"].get(view.key, {})
+def _with_membership(view: View, known: Known, measured: MeasuredSet) -> MeasuredSet:
+    sure = known.memberships.get(view.key, {})
     for k, column in enumerate(SURE):
-        frame[column] = [known[i][k] if i in known else np.nan for i in frame["arch_id"]]
-    return frame
-
-
-def write_front(campaign: Campaign) -> list[Path]:
-    """``front.csv``, ``front.json`` (all devices) and ``measurements.csv`` in the campaign's folder."""
-    frames = []
-    for target in campaign.targets.values():
-        frame = front(campaign, target.name).to_frame()
-        frame = frame.drop(columns=[o.name for o in campaign.objectives(target.name) if o.device])
-        frame.insert(0, "device", target.name)
-        archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
-        frame["device_fingerprint"] = target.fingerprint
-        frame["protocol"] = campaign.final_protocol.key
-        frame["genes"] = [json.dumps(archs[i].to_dict()) for i in frame["arch_id"]]
-        frames.append(frame)
-    table = pd.concat(frames, ignore_index=True)
-    csv, js = campaign.folder / "front.csv", campaign.folder / "front.json"
-    write_atomic(csv, table.to_csv(index=False).encode())
-    records = json.loads(table.to_json(orient="records"))
-    for r in records:
-        r["genes"] = json.loads(r["genes"])
-    write_atomic(
-        js,
-        (
-            json.dumps({"supernet": campaign.loaded.entry.name, "written_at": utc_now(), "points": records}, indent=1)
-            + "\n"
-        ).encode(),
-    )
-    measurements = campaign.folder / "measurements.csv"
-    campaign.store.export_csv(measurements)
-    return [csv, js, measurements]
+        measured.frame[column] = [sure[i][k] if i in sure else np.nan for i in measured.ids]
+    return measured
 
 
 def find_arch(campaign: Campaign, arch_id: str) -> Architecture:
-    """The architecture of an id that the campaign has seen, or one of its ends: ``smallest``, ``largest``."""
+    """Find the architecture of an id that the campaign has seen, or one of its ends.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store and space.
+    arch_id : str
+        An id, ``smallest`` or ``largest``.
+
+    Returns
+    -------
+    Architecture
+        Of the campaign's space.
+
+    Raises
+    ------
+    StoreError
+        If the campaign has not seen it.
+    """
     ends = {"smallest": campaign.space.smallest, "largest": campaign.space.largest}
     return ends[arch_id]() if arch_id in ends else campaign.store.architecture(campaign.space, arch_id)

@@ -1,4 +1,4 @@
-"""Operator tables: which kernels a search space can ask for, what each takes, and whether their sum is the whole."""
+"""Measure operator tables: which kernels a search space can ask for, what each takes, and how their sum compares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.workloads import workload
-from hwsearch.campaigns.known import find_latency
+from hwsearch.campaigns.lookup import find_latency
+from hwsearch.campaigns.purpose import PROFILE, SEARCH
+from hwsearch.campaigns.states import operators_state
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.fleet.host_lock import host_lock
 from hwsearch.devices.operators import Signature
@@ -31,22 +33,32 @@ from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 
 
-# ---------------------------------------------------------------------- of a campaign
 def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
-    """The operator table of a device for a campaign's space: completed, and set against the measured latencies.
+    """Complete the operator table of a device for a campaign's space, and compare it with the measured latencies.
 
     Which signatures the space can ask for is found by running a covering set of architectures once each, and checked on
     others drawn at random. Those that the store does not have for this device are measured, and kept there for every
-    campaign on it. Returns
+    campaign on it.
 
-    coverage : numbers of signatures and what is not covered, see `Uncovered`
-    agreement : sum of operators against measured latencies, see `agreement`
-    operators : frame, a row a signature, costliest over the space first
-    wholes : frame, a row a measured architecture with its latency, its sum of operators and the corrected sum
-    kinds : frame, milliseconds of each kind of operator in the architectures of `wholes`
-    plots : paths of the figure
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose space.
+    device : str, optional
+        The device; the only one by default.
 
-    Raises `DeviceError` for a device that is not ONNX Runtime on this host.
+    Returns
+    -------
+    dict
+        ``coverage``, numbers of signatures and what is not covered (see `Uncovered`); ``agreement`` of the sum of operators
+        with measured latencies; frames ``operators`` (a row a signature, costliest over the space first), ``wholes`` (a row
+        a measured architecture with its latency, its sum of operators and the corrected sum, in ms) and ``kinds``
+        (milliseconds of each kind of operator in the architectures of ``wholes``); ``plots``, paths of the figure.
+
+    Raises
+    ------
+    DeviceError
+        For a device that is not ONNX Runtime on this host.
     """
     target = campaign.target(device)
     runtime = target.runtime
@@ -57,7 +69,7 @@ def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
             hint="Name a device with runtime = 'onnxruntime' by --device, or run this command on the other host.",
         )
     campaign.store.add_device(target.fingerprint, target.name, target.facts)
-    latency = find_latency(campaign, target, "search")
+    latency = find_latency(campaign, target, SEARCH)
     whole = [a for a in campaign.store.architectures(campaign.space) if a.id in latency]
     rng = campaign.rng("operators")
     covers = covering_set(campaign.space, rng, limit=COVERING)
@@ -95,7 +107,7 @@ def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
 
 
 def _common(target: Target) -> dict[str, Any]:
-    return {"subject": target.fingerprint, "protocol": PROTOCOL, "purpose": "profile"}
+    return {"subject": target.fingerprint, "protocol": PROTOCOL, "purpose": str(PROFILE)}
 
 
 def _known(campaign: Campaign, target: Target) -> dict[str, Measurement]:
@@ -106,7 +118,7 @@ def _known(campaign: Campaign, target: Target) -> dict[str, Measurement]:
 def _counts(
     campaign: Campaign, target: Target, runtime: OnnxRuntime, archs: Iterable[Architecture]
 ) -> dict[str, dict[str, int]]:
-    """Signatures of each architecture by id, from the store or from one run; those that cannot be run are left out."""
+    """Return signatures of each architecture by id, from the store or one run; those that cannot be run are left out."""
     every = list(dict.fromkeys(archs))
     common = {"metric": "kernels", **_common(target), "supernet": campaign.loaded.digest}
     found = {m.arch_id: dict(m.details["signatures"]) for m in campaign.store.find(**common)}
@@ -140,7 +152,7 @@ def _complete(
     """Measure what is missing on few architectures, and keep it."""
     ids = choose(counts, missing)
     archs = {a.id: a for a in campaign.store.architectures(campaign.space)}
-    place = f"operators:{target.fingerprint}:{campaign.loaded.digest}"
+    place = operators_state(target.fingerprint, campaign.loaded.digest)
     scale = (campaign.store.get_state(place, 1) or {}).get("reference_ms")
     with campaign.progress.task(f"profile operators {target.name}", len(ids), "subnets") as task:
         with host_lock(target.exclusive):
@@ -207,7 +219,7 @@ def _wholes(
 
 
 def _frame(table: Mapping[str, Measurement], asked: set[str], drawn: Sequence[Mapping[str, int]]) -> pd.DataFrame:
-    """A row a signature of the space, the costliest for the drawn architectures first; share_pct : of their time."""
+    """Return a row a signature of the space, the costliest for the drawn architectures first, with its share of time."""
     times: Counter[str] = Counter()
     for counts in drawn:
         times.update(counts)

@@ -1,110 +1,159 @@
-"""What a campaign hands over: the front of each device, picks under limits, ONNX files with cards."""
+"""Pick the best measured subnet of a front under limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.chance import asked_probability, bounds, chance, surely_met
-from hwsearch.campaigns.frames import WEIGHTED, WORST, largest_values
+from hwsearch.campaigns.chance import accepted, asked_probability, bounds, chance
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.measured import largest_values
 from hwsearch.campaigns.steps.bundle import export_model
-from hwsearch.campaigns.steps.fronts import _view, final_frame, find_arch
-from hwsearch.campaigns.view import View, joint_view
-from hwsearch.errors import LimitError
+from hwsearch.campaigns.steps.fronts import asked_view, final_set
+from hwsearch.campaigns.view import View
+from hwsearch.campaigns.views import joint_view
 from hwsearch.objectives.front import Front, LimitLike, unreachable
-from hwsearch.spaces import Architecture
 
-#: a pick that loses at most this many points (of BLEU, where that is the score) against the most accurate subnet
-NEAR_LARGEST = 1.0
-
-
-@dataclass(frozen=True)
-class Pick:
-    """One subnet worth shipping: why, and its row of the front."""
-
-    label: str
-    arch: Architecture
-    row: dict[str, Any]
+#: one row of a front, by column
+Row = dict[str, Any]
 
 
-# ---------------------------------------------------------------------- picks
 def pick(
     campaign: Campaign,
     limits: Sequence[str],
     device: str | None = None,
     *,
     probability: float | None = None,
-    serve: str | None = None,
+    deployment: str | None = None,
     export: Path | None = None,
 ) -> dict[str, Any]:
-    """The best measured subnet of a front under limits such as ``latency_ms<=0.5``; exported, if asked.
+    """Pick the best measured subnet of a front under limits, and export it if asked.
 
-    probability : with which each limit must be met, by the measured intervals; None: what the configuration asks for the
-        objective, or else that the measured value meets it
-    serve : ``worst`` or ``weighted``: one subnet for all devices; without limits of its own those of the configuration hold
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose candidates have been validated.
+    limits : sequence of str
+        Such as ``latency_ms<=0.5``.
+    device : str, optional
+        The device; the only one by default.
+    probability : float, optional
+        With which each limit must be met, by the measured intervals; None: what the configuration asks for the objective,
+        or else that the measured value meets it.
+    deployment : {"worst-case", "weighted"}, optional
+        One subnet for all devices; without limits of its own those of the configuration hold.
+    export : pathlib.Path, optional
+        The ONNX file to write.
 
-    Raises `LimitError` with the nearest reachable value when no subnet meets them.
+    Returns
+    -------
+    dict
+        Id, genes, values, intervals, and the probability with which each limit is met.
+
+    Raises
+    ------
+    LimitError
+        When no subnet meets the limits; names the nearest value that can be reached.
     """
-    view = _view(campaign, device, serve)
+    view = asked_view(campaign, device, deployment)
     wanted = list(limits)
     if view.joint and not wanted:
-        wanted = [f"{o.metric}{o.limit}" for o in joint_view(campaign, "worst").objectives if o.limit is not None]
-    row, chances = choose(campaign, view, wanted, probability)
-    arch = find_arch(campaign, str(row["arch_id"]))
+        worst = joint_view(campaign, "worst-case")
+        wanted = [f"{o.metric}{o.limit}" for o in worst.objectives if o.limit is not None]
+    known = Known.read(campaign)
+    row, chances = choose(view, known, wanted, probability)
+    arch = known.architectures[str(row["arch_id"])]
     result = {
         "device": view.name,
         "limits": wanted,
         "met_with": chances,
         "arch_id": arch.id,
         "genes": arch.to_dict(),
-        "score": campaign.loaded.entry.score[0],
-        "score_unit": campaign.loaded.entry.score[1],
+        "score": campaign.loaded.task.score_name,
+        "score_unit": campaign.loaded.task.score_unit,
         "confidence": campaign.final_protocol.confidence,
         **_numbers(row),
     }
-    result["devices"] = latencies_of(view, row)
+    result["devices"] = latencies_of(view, row, view.scales(known) if view.joint else None)
     if export is not None:
-        result["export"] = export_model(campaign, arch, Path(export))
+        result["export"] = export_model(campaign, arch, Path(export), known)
     return result
 
 
 def choose(
-    campaign: Campaign, view: View, limits: Sequence[LimitLike], probability: float | None = None
-) -> tuple[dict[str, Any], dict[str, float]]:
-    """(row of the best final measurement under limits, probability that each limit is met, by column); see `pick`."""
-    frame = final_frame(campaign, view)
-    searched = view.frame()
-    whole = Front(frame, view.front_objectives)
+    view: View, known: Known, limits: Sequence[LimitLike], probability: float | None = None
+) -> tuple[Row, dict[str, float]]:
+    """Choose the best final measurement under limits; see `pick`.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    known : Known
+        What the store holds.
+    limits : sequence
+        Texts, or pairs of column and limit.
+    probability : float, optional
+        With which each limit must be met.
+
+    Returns
+    -------
+    tuple of dict and dict
+        The row, and the probability that each limit is met.
+
+    Raises
+    ------
+    LimitError
+        When no subnet meets them.
+    """
+    campaign = view.campaign
+    measured, searched = final_set(view, known), view.measured(known)
+    whole = Front(measured.frame, view.front_objectives)
     largest = largest_values(campaign, searched)
     parsed = [whole.limit(limit, largest) for limit in limits]
     met: list[str] = []
-    left = np.ones(len(frame), dtype=bool)
+    left = np.ones(len(measured), dtype=bool)
     for column, limit in parsed:
         wanted = probability if probability is not None else asked_probability(campaign, view, column)
         if wanted is None:
             continue
-        bounded = bounds(view, frame, column, limit, wanted)
-        value = frame[column].to_numpy(dtype=np.float64)
-        before = frame["arch_id"].map(searched.set_index("arch_id")[column]).to_numpy(dtype=np.float64)
-        kept = left & surely_met(bounded, limit, before + (bounded - value))
+        bounded = bounds(view, measured, column, limit, wanted)
+        values = searched.frame.set_index("arch_id")[column]
+        before = measured.frame["arch_id"].map(values).to_numpy(dtype=np.float64)
+        kept = left & accepted(measured.values(column), bounded, before, limit)
         said = f"{column} {limit} with probability {wanted:g}"
         if not kept.any():
             raise unreachable(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
         left = kept
         met.append(said)
-    found = Front.of(frame[left].reset_index(drop=True), view.front_objectives)
+    found = Front.of(measured.where(left).frame, view.front_objectives)
     row = dict(found.pick(parsed))
-    one = frame[frame["arch_id"] == row["arch_id"]]
+    one = measured.where((measured.frame["arch_id"] == row["arch_id"]).to_numpy())
     return row, {f"{c} {limit}": chance(view, one, c, limit) for c, limit in parsed}
 
 
-def latencies_of(view: View, row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """A row's latency on each device of its view, with its interval; in a joint one also as the share it counts as."""
+def latencies_of(view: View, row: Mapping[str, Any], scales: FloatArray | None) -> dict[str, dict[str, float]]:
+    """Return the latencies of one row on each device of its view.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    row : mapping
+        A row of its final measurements.
+    scales : FloatArray, optional
+        (devices,) ms that count as 1, in a joint view.
+
+    Returns
+    -------
+    dict of str to dict
+        By device ``latency_ms``, ``low`` and ``high``; in a joint view also the ``share`` it counts as.
+    """
     found = {}
     for i, target in enumerate(view.targets):
         at = f"@{target.name}" if view.joint else ""
@@ -113,51 +162,12 @@ def latencies_of(view: View, row: Mapping[str, Any]) -> dict[str, dict[str, floa
             "low": float(row[f"latency_ms_low{at}"]),
             "high": float(row[f"latency_ms_high{at}"]),
         }
-        if view.joint:
-            found[target.name]["share"] = found[target.name]["latency_ms"] / float(view.scales()[i])
+        if scales is not None:
+            found[target.name]["share"] = found[target.name]["latency_ms"] / float(scales[i])
     return found
 
 
-def picks(campaign: Campaign, view: View) -> list[Pick]:
-    """The subnets worth showing: under each configured limit, near the reference and the largest, the knee, the fastest
-    good one.
-    """
-    found = Front.of(final_frame(campaign, view), view.front_objectives)
-    frame = found.to_frame()
-    chosen: list[Pick] = []
-
-    def add(label: str, row: dict[str, Any]) -> None:
-        arch = find_arch(campaign, str(row["arch_id"]))
-        for i, p in enumerate(chosen):
-            if p.arch == arch:
-                chosen[i] = Pick(f"{p.label}; {label}", arch, p.row)
-                return
-        chosen.append(Pick(label, arch, row))
-
-    for o in view.objectives:
-        if o.limit is not None:
-            label = "within every device's limit" if o.name == WORST else f"{o.metric} {o.limit}"
-            if o.probability is not None:
-                label += f" with probability {o.probability:g}"
-            try:
-                add(label, choose(campaign, view, [(o.name, o.limit)])[0])
-            except LimitError as error:
-                campaign.progress.warn(str(error))
-    search = campaign.config.search
-    if search.prefer == "reference" and view.reference:
-        add("nearest to the reference", dict(found.nearest_to(view.reference)))
-    cost = next((o.name for o in found.objectives if o.name in (WORST, WEIGHTED)), "latency_ms")
-    if "accuracy" in frame and cost in frame:
-        best = frame["accuracy"].max()
-        near = frame[frame["accuracy"] >= best - NEAR_LARGEST].sort_values(cost)
-        add("most accurate", dict(frame.sort_values("accuracy").iloc[-1]))
-        kind, unit = campaign.loaded.entry.score
-        add(f"fastest within {NEAR_LARGEST:g} {'pt' if unit else kind} of the most accurate", dict(near.iloc[0]))
-    add("knee", dict(found.knee()))
-    return chosen
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+def _numbers(row: Row) -> Row:
     keep = {}
     for key, value in row.items():
         if key == "arch_id" or "@" in key:

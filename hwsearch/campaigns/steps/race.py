@@ -1,9 +1,7 @@
-"""Candidates race on the test images: only those that may be on a front are evaluated on all of them."""
+"""Race candidates on the test images: only those that may be on a front are evaluated on all of them."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,61 +10,83 @@ from hwsearch._typing import FloatArray
 from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
-from hwsearch.campaigns.known import find_accuracy
+from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import race_state
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
-from hwsearch.tasks.images.data import ImageData
 
 
 def race_accuracy(
     campaign: Campaign, archs: Sequence[Architecture], latencies: Mapping[str, Mapping[str, Measurement]]
 ) -> None:
-    """Top-1 on all test images of the candidates that may be on the front of some device; the others are dropped.
+    """Measure top-1 on all test images of the candidates that may be on the front of some device; drop the others.
 
-    latencies : by device and architecture id. A candidate is dropped when another, not worse in any objective on any
-        device, is more accurate with confidence (`hwsearch.accuracy.race`), so each device's own front keeps its members
-    Each finished candidate is stored at once, like all evaluations; the dropped ones in the store's state at the end.
-    Neither is raced again.
+    A candidate is dropped when another, not worse in any objective on any device, is more accurate with confidence
+    (`hwsearch.accuracy.race`), so each device's own front keeps its members. Each finished candidate is stored at once, like
+    all evaluations; the dropped ones in the store's state at the end. Neither is raced again.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose data, with ``[validate] race_error``.
+    archs : sequence of Architecture
+        The candidates.
+    latencies : mapping of str to mapping
+        By device and architecture id.
+
+    Raises
+    ------
+    CampaignError
+        If the campaign's score does not count right answers.
     """
     config, entry = campaign.config.validate_, campaign.loaded.entry
+    task = campaign.loaded.task
     test, calibration = campaign.data["test"], campaign.data.get("calibration")
-    if not isinstance(test, ImageData) or not isinstance(calibration, ImageData | None):
+    if not task.counts_correct:
         raise CampaignError(
-            f"[validate] race_error is for networks of images; {entry.name!r} is none.",
+            f"[validate] race_error needs a score that counts right answers; {task.score_name} of {entry.name!r} does not.",
             hint="Remove it: all candidates are evaluated then.",
         )
-    known = find_accuracy(campaign, "test", "validate")
+    known = find_accuracy(campaign, Split.TEST, VALIDATE)
     everywhere = [a for a in archs if all(a.id in found for found in latencies.values())]
     if len(everywhere) < len(archs):  # what one device could not run cannot be compared on it
-        measure_accuracy(campaign, [a for a in archs if a not in everywhere], split="test", purpose="validate")
+        measure_accuracy(campaign, [a for a in archs if a not in everywhere], split=Split.TEST, purpose=VALIDATE)
     archs = everywhere
     if not archs:
         return
     costs = _costs(campaign, archs, latencies)
-    key = json.dumps([campaign.example_subject("test"), campaign.loaded.digest, [a.id for a in archs], costs.tolist(),
-                      config.race_error, config.race_tolerance])  # fmt: skip
-    state = f"race:{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    state = race_state(
+        [a.id for a in archs],
+        costs.tolist(),
+        weights=campaign.loaded.digest,
+        subject=campaign.example_subject(Split.TEST),
+        error=config.race_error,
+        tolerance=config.race_tolerance,
+    )
     if campaign.store.get_state(state):
         return
     records = {
-        i: Accuracy.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
+        i: task.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
     }
     answers = {i: np.zeros(len(test), dtype=bool) for i in range(len(archs)) if i not in records}
     counts = dict.fromkeys(answers, 0)
     started = utc_now()
-    with campaign.progress.task("validate race", len(answers) * len(test), "images") as task:
+    with campaign.progress.task("validate race", len(answers) * len(test), task.examples) as bar:
 
         def note(i: int, index: np.ndarray, correct: np.ndarray) -> None:
             answers[i][index] = correct
             counts[i] += len(index)
             if counts[i] == len(test):
                 score = Accuracy(answers[i])
-                campaign.store.add([accuracy_row(campaign, archs[i], score, "test", "validate", started)])
-            task.update(sum(counts.values()))
+                campaign.store.add([accuracy_row(campaign, archs[i], score, Split.TEST, VALIDATE, started)])
+            bar.update(sum(counts.values()))
 
         result = front_accuracy(
+            task,
             campaign.loaded.net,
             archs,
             costs,
@@ -79,10 +99,10 @@ def race_accuracy(
             known=records,
             answered=note,
         )
-        task.update(len(answers) * len(test))
+        bar.update(len(answers) * len(test))
         campaign.store.add(
             [
-                accuracy_row(campaign, archs[i], None, "test", "validate", started, failure=text)
+                accuracy_row(campaign, archs[i], None, Split.TEST, VALIDATE, started, failure=text)
                 for i, text in result.failures.items()
             ]
         )
@@ -93,14 +113,14 @@ def race_accuracy(
         }
         spent = {"images": seen, "of": len(answers) * len(test), "error": result.error, "tolerance": result.tolerance}
         campaign.store.put_state(state, {"dropped": dropped, **spent})
-        share = f"{seen:,} of {len(answers) * len(test):,} images" if answers else "all were known"
-        task.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+        share = f"{seen:,} of {len(answers) * len(test):,} {task.examples}" if answers else "all were known"
+        bar.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
 
 
 def _costs(
     campaign: Campaign, archs: Sequence[Architecture], latencies: Mapping[str, Mapping[str, Measurement]]
 ) -> FloatArray:
-    """(n, k): latency on every device and each other objective but accuracy, all to be minimised."""
+    """Return (n, k) costs: latency on every device and each other objective but accuracy, all to be minimised."""
     columns = [[float(found[a.id].value or 0.0) for a in archs] for found in latencies.values()]
     rows = campaign.space.to_array(archs)
     others = {o.metric: o.sign for t in campaign.targets for o in campaign.objectives(t)}
@@ -108,6 +128,3 @@ def _costs(
         if metric not in ("accuracy", "latency_ms"):
             columns.append(list(sign * computed_metric(metric).compute(campaign.loaded.net, rows)))
     return np.array(columns, dtype=np.float64).T
-
-
-__all__ = ["race_accuracy"]

@@ -1,4 +1,4 @@
-"""From the store to the report: gathers what was measured into `ReportData` and writes page, plots and tables."""
+"""Report: write the fronts, tables, plots and the page of a campaign."""
 
 from __future__ import annotations
 
@@ -8,84 +8,109 @@ from typing import Any
 import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.frames import archs_of
+from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.export import export
-from hwsearch.campaigns.steps.fronts import write_front
 from hwsearch.campaigns.steps.report_data import report_data
 from hwsearch.campaigns.steps.search import how_it_ended
-from hwsearch.campaigns.view import views
+from hwsearch.campaigns.steps.tables import write_front
+from hwsearch.campaigns.views import views
 from hwsearch.exporters import write_atomic
-from hwsearch.reporting import save_all, write_page
+from hwsearch.reporting import DeviceReport, save_all, write_page
+
+#: what the summary tells of a pick
+PICK_KEYS = (
+    "label",
+    "arch_id",
+    "accuracy",
+    "accuracy_se",
+    "latency_ms",
+    "latency_low",
+    "latency_high",
+    "macs",
+    "file",
+    "further_files",
+)
 
 
 def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Write ``front.csv|json``, ``measurements.csv``, ``plots/`` and ``report.html``; returns their paths and the headline.
+    """Write ``front.csv``, ``front.json``, ``measurements.csv``, ``plots/``, ``report.json`` and ``report.html``.
 
-    cards : what `export` returned for this campaign; without them the picks are exported first
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose candidates have been validated.
+    cards : list of dict, optional
+        What `export` returned for this campaign; without them the picks are exported first.
+
+    Returns
+    -------
+    dict
+        Paths of what was written, and per device the picks.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated, or the predictors have not been fitted.
     """
-    cards = export(campaign) if cards is None else cards
+    known = Known.read(campaign)
+    cards = export(campaign, known=known) if cards is None else cards
+    ended = how_it_ended(campaign)
     with campaign.progress.task("report", 3, "parts") as task:
-        tables = write_front(campaign)
+        tables = write_front(campaign, known)
         task.update(1)
-        data = report_data(campaign, cards)
+        data = report_data(campaign, known, cards, ended)
         write_atomic(campaign.folder / "report.json", data.to_json().encode())
         plots = save_all(data, campaign.folder / "plots")
         task.update(2)
         page = campaign.folder / "report.html"
         write_page(data, page)
         task.update(3)
-    summary = []
-    for device in data.devices:
-        f = device.front
-        summary.append(
-            {
-                "device": device.name,
-                "front_points": len(f),
-                "latency_span": float(f["latency_ms"].max() / f["latency_ms"].min()) if len(f) else math.nan,
-                "picks": [
-                    {
-                        k: p[k]
-                        for k in (
-                            "label",
-                            "arch_id",
-                            "accuracy",
-                            "accuracy_se",
-                            "latency_ms",
-                            "latency_low",
-                            "latency_high",
-                            "macs",
-                            "file",
-                            "further_files",
-                        )
-                    }
-                    for p in device.picks
-                ],
-            }
-        )
     return {
         "report": str(page),
         "front": str(tables[0]),
-        "score": campaign.loaded.entry.score[0],
-        "score_unit": campaign.loaded.entry.score[1],
+        "score": campaign.loaded.task.score_name,
+        "score_unit": campaign.loaded.task.score_unit,
         "confidence": campaign.final_protocol.confidence,
         "models": [c["path"] for c in cards],
         "plots": [str(p) for p in plots],
-        "devices": summary,
+        "devices": [_summary(device) for device in data.devices],
         "serving": data.serving,
-        "search": how_it_ended(campaign),
+        "search": ended,
+    }
+
+
+def _summary(device: DeviceReport) -> dict[str, Any]:
+    latency = device.front["latency_ms"]
+    return {
+        "device": device.name,
+        "front_points": len(latency),
+        "latency_span": float(latency.max() / latency.min()) if len(latency) else math.nan,
+        "picks": [{k: p[k] for k in PICK_KEYS} for p in device.picks],
     }
 
 
 def write_studies(campaign: Campaign, storage: str) -> dict[str, int]:
-    """Add what the search measured, each front's to a study of its own, to an Optuna storage; trials added, by study."""
-    from hwsearch.searchers.optuna.storage import write_measured
+    """Add what the search measured to an Optuna storage, each front's to a study of its own.
 
-    added = {}
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose measurements.
+    storage : str
+        An Optuna storage such as ``sqlite:///optuna.db``.
+
+    Returns
+    -------
+    dict of str to int
+        Trials added, by study; trials that are there are not added again.
+    """
+    from hwsearch.searchers.optuna.storage import write_measured  # needs the extra
+
+    known, added = Known.read(campaign), {}
     for view in views(campaign):
-        frame = view.frame()
-        whole = frame[[o.name for o in view.objectives]].notna().all(axis=1).to_numpy()
-        archs = [arch for arch, keep in zip(archs_of(frame), whole, strict=True) if keep]
-        values = frame.loc[whole, [o.name for o in view.objectives]].to_numpy(dtype=np.float64)
+        names = [o.name for o in view.objectives]
+        whole = view.measured(known).complete(names)
+        values = whole.frame[names].to_numpy(dtype=np.float64)
         study = f"{campaign.folder.name}/{view.key}"
-        added[study] = write_measured(campaign.space, view.objectives, archs, values, storage, study)
+        added[study] = write_measured(campaign.space, view.objectives, whole.archs, values, storage, study)
     return added

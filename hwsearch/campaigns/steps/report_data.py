@@ -1,38 +1,69 @@
-"""From the store to the report: gathers what was measured into `ReportData` and writes page, plots and tables."""
+"""Collect everything that the page and the figures of a report show."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from hwsearch._version import __version__
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.known import accuracy_protocol
-from hwsearch.campaigns.steps.bundle import example_word
-from hwsearch.campaigns.steps.fronts import front_frame
-from hwsearch.campaigns.steps.report_devices import _device, _predictors
-from hwsearch.campaigns.steps.report_serving import _serving_words, serving
-from hwsearch.campaigns.steps.report_warnings import _warnings
-from hwsearch.campaigns.steps.search import how_it_ended
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import accuracy_protocol
+from hwsearch.campaigns.steps.fronts import device_final_set
+from hwsearch.campaigns.steps.profile import profile_set
+from hwsearch.campaigns.steps.report_devices import device_report, kept_elsewhere
+from hwsearch.campaigns.steps.report_predictors import predictor_scores
+from hwsearch.campaigns.steps.report_serving import serving, serving_words
+from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
-from hwsearch.objectives.objective import Objective
-from hwsearch.objectives.pareto import hypervolume, reference_point
 from hwsearch.reporting import ReportData
 from hwsearch.store import utc_now
 
 
-def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
-    """Everything the page and the figures show."""
-    entry = campaign.loaded.entry
+def report_data(
+    campaign: Campaign, known: Known, cards: list[dict[str, Any]], search_end: str | None = None
+) -> ReportData:
+    """Collect everything the page and the figures show.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose candidates have been validated.
+    known : Known
+        What the store holds.
+    cards : list of dict
+        Of the exported picks.
+    search_end : str, optional
+        How the search ended.
+
+    Returns
+    -------
+    ReportData
+        Plain values, which can be written as JSON.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated, or the predictors have not been fitted.
+    """
+    entry, task = campaign.loaded.entry, campaign.loaded.task
     net, space, classes = campaign.loaded.net, campaign.space, campaign.data["test"].classes
     macs = net.macs_array(space.to_array([space.smallest(), space.largest()]))
-    devices = [_device(campaign, t, [c for c in cards if c["device"] == t.name]) for t in campaign.targets.values()]
-    for device in devices:
-        device.cross = _cross(campaign, device.name)
+    profiled = profile_set(campaign)
+    fresh = {t.name: device_final_set(campaign, known, t) for t in campaign.targets.values()}
+    fronts = {
+        name: set(Front.of(found.frame, campaign.objectives(name)).to_frame()["arch_id"])
+        for name, found in fresh.items()
+    }
+    devices = []
+    for target in campaign.targets.values():
+        own = [c for c in cards if c["device"] == target.name]
+        device = device_report(campaign, known, target, fresh[target.name], profiled, own)
+        others = {name: ids for name, ids in fronts.items() if name != target.name}
+        device.cross = kept_elsewhere(fresh[target.name], others)
+        devices.append(device)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
-    examples = example_word(campaign)
+    examples = task.examples
     source = campaign.folder.as_posix()
     return ReportData(
         title=f"Pareto-optimal subnets of {entry.name}",
@@ -45,19 +76,20 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
             **({"classes": len(classes)} if classes else {}),
             "licence": entry.card.get("licence", entry.card.get("weights_licence")),
             "training": entry.card.get("training_summary"),
-            "preprocess": entry.preprocess.to_dict(),
+            "preprocess": task.preprocess.to_dict(),
         },
         objectives=list(dict.fromkeys(objectives)),
         devices=devices,
         accuracy_protocol={
-            "metric": entry.score[0],
-            "unit": entry.score[1],
+            "metric": task.score_name,
+            "label": task.score_label,
+            "unit": task.score_unit,
             "search": f"{len(campaign.data['validation']):,} validation {examples}",
             "final": f"{len(campaign.data['test']):,} test {examples} that the search never saw",
             "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
             if "calibration" in campaign.data
             else "none: the family has no batch norms",
-            "spread": f"± is one {'bootstrap' if entry.score[0] == 'BLEU' else 'binomial'} standard error",
+            "spread": f"± is one {task.standard_error_kind} standard error",
         },
         provenance={
             "versions": {
@@ -65,33 +97,14 @@ def report_data(campaign: Campaign, cards: list[dict[str, Any]]) -> ReportData:
                 **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
             },
             "seeds": {"search": campaign.config.search.seed},
-            **({"search": ended} if (ended := how_it_ended(campaign)) else {}),
+            **({"search": search_end} if search_end else {}),
             "supernet weights": campaign.loaded.digest,
             "host": host_facts(),
             "commands": [f"hwsearch run {source}/campaign.toml --folder {source}"],
         },
-        warnings=_warnings(campaign),
-        predictors=_predictors(campaign),
+        warnings=report_warnings(campaign, known),
+        predictors=predictor_scores(campaign, known, profiled),
         timings=campaign.seconds(),
-        serving=serving(campaign),
-        serving_words=_serving_words(campaign),
+        serving=serving(campaign, known),
+        serving_words=serving_words(campaign),
     )
-
-
-def _cross(campaign: Campaign, device: str) -> dict[str, float]:
-    """Share of this device's hypervolume that is kept when the front of another device runs here."""
-    two = [Objective("accuracy"), Objective("latency_ms")]
-    here = front_frame(campaign, campaign.target(device))
-    values = here[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
-    reference = reference_point(values, two)
-    own = hypervolume(values, two, reference)
-    kept = {}
-    for other in campaign.targets:
-        if other != device and own > 0:
-            theirs = set(
-                Front.of(front_frame(campaign, campaign.target(other)), campaign.objectives(other)).to_frame()[
-                    "arch_id"
-                ]
-            )
-            kept[other] = hypervolume(values[here["arch_id"].isin(theirs).to_numpy()], two, reference) / own
-    return kept

@@ -1,27 +1,45 @@
-"""From the store to the report: gathers what was measured into `ReportData` and writes page, plots and tables."""
+"""What a report tells of one subnet for all devices."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.frames import WEIGHTED, WORST
-from hwsearch.campaigns.known import find_accuracy
-from hwsearch.campaigns.steps.pick import latencies_of, picks
-from hwsearch.campaigns.steps.report_devices import _se
-from hwsearch.campaigns.view import joint_view, latency_limit, timed
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.measured import WEIGHTED, WORST
+from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.search_config import Deployment
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.steps.pick import latencies_of
+from hwsearch.campaigns.steps.picks import picks
+from hwsearch.campaigns.steps.report_points import score_error
+from hwsearch.campaigns.view import latency_limit
+from hwsearch.campaigns.views import joint_view, timed_targets
 from hwsearch.errors import CampaignError
 
 
-def serving(campaign: Campaign) -> list[dict[str, Any]]:
-    """The picks of one subnet for all devices, where there are several; see `ReportData.serving`."""
-    if len(timed(campaign)) < 2:
+def serving(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
+    """Pick subnets that serve all devices, where there are several.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose devices.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    list of dict
+        See `ReportData.serving`; empty for one device, and where no subnet could be measured on all.
+    """
+    if len(timed_targets(campaign)) < 2:
         return []
-    view = joint_view(campaign, serving_form(campaign))
-    test = find_accuracy(campaign, "test", "validate")
+    view = joint_view(campaign, serving_deployment(campaign))
+    test = known.accuracy(Split.TEST, VALIDATE)
     share = next(o.name for o in view.objectives if o.name in (WORST, WEIGHTED))
     try:
-        chosen = picks(campaign, view)
+        chosen, scales = picks(campaign, view, known), view.scales(known)
     except CampaignError:  # no subnet could be measured on all devices
         return []
     return [
@@ -29,29 +47,53 @@ def serving(campaign: Campaign) -> list[dict[str, Any]]:
             "label": p.label,
             "arch_id": p.arch.id,
             "accuracy": float(p.row["accuracy"]),
-            "accuracy_se": _se(test.get(p.arch.id)),
+            "accuracy_se": score_error(test.get(p.arch.id)),
             "share": float(p.row[share]),
-            "latency": latencies_of(view, p.row),
+            "latency": latencies_of(view, p.row, scales),
         }
         for p in chosen
     ]
 
 
-def serving_form(campaign: Campaign) -> str:
-    """How one subnet for all devices is judged: as the search does, or else by the worst device."""
-    form = campaign.config.search.serve
-    return "worst" if form == "each" else form
+def serving_deployment(campaign: Campaign) -> Deployment:
+    """Return how one subnet for all devices is judged in the report.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose ``[search] deployment``.
+
+    Returns
+    -------
+    {"worst-case", "weighted"}
+        As the search does, or else by the worst device.
+    """
+    deployment = campaign.config.search.deployment
+    return "worst-case" if deployment == "per-device" else deployment
 
 
-def _serving_words(campaign: Campaign) -> str:
+def serving_words(campaign: Campaign) -> str:
+    """Explain the shares of `serving`.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose limits and deployment.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
     what = (
         "The share is that of the worst device"
-        if serving_form(campaign) == "worst"
+        if serving_deployment(campaign) == "worst-case"
         else "The share is the devices' weighted mean"
     )
-    limits = [latency_limit(campaign, t) for t in timed(campaign)]
+    limits = [latency_limit(campaign, t) for t in timed_targets(campaign)]
     of = "its limit" if all(limits) else "the largest subnet's latency there" if not any(limits) else (
         "its limit or else of the largest subnet's latency there"
     )  # fmt: skip
-    searched = "" if campaign.config.search.serve != "each" else " The search was for each device by itself."
+    single = campaign.config.search.deployment == "per-device"
+    searched = " The search was for each device by itself." if single else ""
     return f"{what}: its latency as a share of {of}.{searched}"

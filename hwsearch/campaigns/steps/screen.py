@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.frames import archs_of
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded_score
 from hwsearch.campaigns.jobs.latency import measure_latencies
-from hwsearch.campaigns.known import failed_too_often, find_accuracy
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.measured import MeasuredSet
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.view import View
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
@@ -24,54 +26,85 @@ PRIOR_PAIRS = 3
 
 
 def measure_cheap(campaign: Campaign, archs: Sequence[Architecture], stage: str) -> None:
-    """What ``[search] screen_with`` names, of every architecture."""
+    """Measure what ``[search] screening_metrics`` names.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose devices and data.
+    archs : sequence of Architecture
+        The candidates.
+    stage : str
+        Name of the step, for progress.
+
+    Raises
+    ------
+    DeviceError
+        If a device is lost.
+    """
     c = campaign.config.search
-    if "latency" in c.screen_with:
+    if "latency" in c.screening_metrics:
         measure_latencies(campaign, campaign.targets.values(), archs, stage=stage)
-    if "accuracy" in c.screen_with and not c.screen_images:
+    if "accuracy" in c.screening_metrics and not c.screening_images:
         measure_accuracy(campaign, archs, stage=f"{stage} accuracy")
-    elif "accuracy" in c.screen_with:
-        known = find_accuracy(campaign, "validation", "search")
+    elif "accuracy" in c.screening_metrics:
+        known = find_accuracy(campaign, Split.VALIDATION, SEARCH)
         new = [a for a in archs if a.id not in known]
-        measure_accuracy(campaign, new, split="screen", stage=f"{stage} accuracy")
+        measure_accuracy(campaign, new, split=Split.SCREEN, stage=f"{stage} accuracy")
 
 
 @dataclass(frozen=True)
 class Estimates:
     """Accuracies on all validation examples, as far as those on the first ones tell.
 
-    value : by architecture id, in the score's unit; error : standard deviation of each about the measured one
+    Parameters
+    ----------
+    value : dict of str to float
+        By architecture id, in the score's unit.
+    error : float
+        Standard deviation of each about the score that all examples would give.
     """
 
     value: dict[str, float]
     error: float
 
 
-def estimates(campaign: Campaign) -> Estimates:
-    """Of what was screened and not evaluated on all validation examples; empty without ``[search] screen_images``.
+def estimates(campaign: Campaign, known: Known) -> Estimates:
+    """Estimate the accuracies of what was screened and not evaluated on all validation examples.
 
     The examples differ in how hard they are, alike for all subnets: the mean difference between all and the first of
     them, over the subnets that have seen all at once, is added (those that were chosen for what they scored on the first
     ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error,
     together with the error of drawing the first ones from all without regard to that, which is an upper bound and counts as
     `PRIOR_PAIRS`.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose data.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    Estimates
+        Empty without ``[search] screening_images``.
     """
-    if "screen" not in campaign.data:
+    if Split.SCREEN not in campaign.data:
         return Estimates({}, math.nan)
-    few, every = len(campaign.data["screen"]), len(campaign.data["validation"])
-    known = find_accuracy(campaign, "validation", "search")
-    screened = find_accuracy(campaign, "screen", "search")
-    begun = {k: m for k, m in screened.items() if k not in known}
+    few, every = len(campaign.data[Split.SCREEN]), len(campaign.data[Split.VALIDATION])
+    evaluated, screened = known.accuracy(Split.VALIDATION), known.accuracy(Split.SCREEN)
+    begun = {k: m for k, m in screened.items() if k not in evaluated}
     if not begun:
         return Estimates({}, math.nan)
 
     def pair(m: Measurement) -> tuple[float, float]:
-        """(difference of all from the first, variance of that by sampling)."""
-        first = recorded(campaign, m).head(few)
+        """Return the difference of all from the first, and its variance by sampling."""
+        first = recorded_score(campaign, m).head(few)
         return float(m.value or 0.0) - first.value, first.standard_error**2 * (1.0 - few / every)
 
-    at_once = [m for k, m in known.items() if k not in screened]
-    pairs: FloatArray = np.array([pair(m) for m in at_once or known.values()]).reshape(-1, 2)
+    at_once = [m for k, m in evaluated.items() if k not in screened]
+    pairs: FloatArray = np.array([pair(m) for m in at_once or evaluated.values()]).reshape(-1, 2)
     if not len(pairs):
         variance = np.mean([float(m.details["standard_error"]) ** 2 for m in begun.values()]) * (1.0 - few / every)
         return Estimates({k: float(m.value or 0.0) for k, m in begun.items()}, math.sqrt(variance))
@@ -81,20 +114,34 @@ def estimates(campaign: Campaign) -> Estimates:
     return Estimates({k: float(m.value or 0.0) + float(shift) for k, m in begun.items()}, math.sqrt(variance))
 
 
-def candidates(campaign: Campaign, view: View, frame: pd.DataFrame, guesses: Estimates) -> list[Architecture]:
-    """What can be completed: subnets with a latency on the view's devices or an accuracy, that lack the other.
+def completable(
+    campaign: Campaign, view: View, measured: MeasuredSet, known: Known, guesses: Estimates
+) -> list[Architecture]:
+    """Return the subnets that have a latency on the view's devices or an accuracy, and lack the other.
 
-    frame : the view's, of the search; guesses : `estimates`. Those whose measurement failed too often are left out.
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose data.
+    view : View
+        The front.
+    measured : MeasuredSet
+        The view's, of the search.
+    known : Known
+        What the store holds.
+    guesses : Estimates
+        Of `estimates`; what they are of lacks an accuracy.
+
+    Returns
+    -------
+    list of Architecture
+        Without those whose measurement failed too often.
     """
+    frame = measured.frame
     columns = [c for c in frame.columns if c == "accuracy" or c.partition("@")[0] == "latency_ms"]
     lacking = frame[columns].isna().any(axis=1).to_numpy()
-    found = {a.id: a for a, lacks in zip(archs_of(frame), lacking, strict=True) if lacks}
-    by_id = frame.attrs["archs"]
-    found |= {k: by_id[k] for k in guesses.value if k not in found}
-    given_up: set[str] = set()
-    for split in ("validation", "screen"):
-        if split in campaign.data:
-            given_up |= failed_too_often(campaign, "accuracy", campaign.example_subject(split))
-    for target in view.targets:
-        given_up |= failed_too_often(campaign, "latency_ms", target.fingerprint)
+    found = {a.id: a for a, lacks in zip(measured.archs, lacking, strict=True) if lacks}
+    found |= {k: measured.by_id[k] for k in guesses.value if k not in found}
+    given_up = known.failed_too_often("accuracy", [s for s in (Split.VALIDATION, Split.SCREEN) if s in campaign.data])
+    given_up |= known.failed_too_often("latency_ms", [t.name for t in view.targets])
     return [a for k, a in found.items() if k not in given_up]

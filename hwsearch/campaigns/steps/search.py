@@ -1,66 +1,75 @@
-"""The search of a campaign: rounds of proposals that are measured, until their number, or the gain left, says stop."""
+"""Search: rounds of proposals that are measured, until their number, or the gain left, says stop."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from hwsearch._json import shown_as_json
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.chance import tightened, unlikely
-from hwsearch.campaigns.frames import archs_of
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
-from hwsearch.campaigns.known import find_accuracy
-from hwsearch.campaigns.steps.fit import feature_matrix
-from hwsearch.campaigns.steps.screen import Estimates, candidates, estimates, measure_cheap
-from hwsearch.campaigns.tactic import check_tactic, options_of
-from hwsearch.campaigns.view import View, views
+from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import SEARCH_END, search_state
+from hwsearch.campaigns.steps.propose import Proposals, Proposer
+from hwsearch.campaigns.steps.screen import measure_cheap
+from hwsearch.campaigns.tactic import check_tactic
 from hwsearch.errors import CampaignError
-from hwsearch.objectives.computed import computed_metric, computed_metrics
-from hwsearch.objectives.front import Front
-from hwsearch.objectives.objective import Objective
-from hwsearch.searchers import create
 from hwsearch.spaces import Architecture
 
 log = logging.getLogger("hwsearch")
 
 
 def search(campaign: Campaign) -> pd.DataFrame:
-    """Rounds of: fit on everything measured, propose for every front, measure on all devices, tell.
+    """Search in rounds: fit on everything measured, propose for every front, measure on all devices.
 
     The proposals of each round are kept before they are measured, so that an interrupted round is taken up where it
-    stopped. A round that is not worth its measurements (``[search] stop_gain``) ends the search and is not measured.
-    With ``[search] screen`` a round proposes more, measures them on what is cheap, and completes the best of all that
-    lacks something. Returns one row a round and front: candidates screened, proposals, expected gain, and whether they were
-    measured.
+    stopped. A round that is not worth its measurements (``[search] stop_gain``) ends the search and is not measured. With
+    ``[search] screening_factor`` a round proposes more, measures them on what is cheap, and completes the best of all that
+    lacks something.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose profile has been measured.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a round and front: ``round``, ``device``, ``screened``, ``proposed``, ``expected_gain``, ``measured``.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been evaluated yet, or the tactic cannot do what the configuration says.
+    DeviceError
+        If a device is lost.
     """
     c = campaign.config.search
     check_tactic(campaign)
     stamp = {"tactic": c.tactic, "seed": c.seed, "per_round": c.per_round, "supernet": campaign.loaded.digest}
-    if not find_accuracy(campaign, "validation", "search"):
+    if not find_accuracy(campaign, Split.VALIDATION, SEARCH):
         raise CampaignError(
             "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
         )
-    name = _state_name(campaign)
+    name = search_state(campaign.config, list(campaign.targets.values()))
     state = campaign.store.get_state(name) or {**stamp, "rounds": []}
+    proposer = Proposer(campaign)
     done, stopped = 0, None
     for r in range(c.rounds):
         if r >= len(state["rounds"]):
             state["rounds"].append({})
-        proposals = _proposals(campaign, r, state["rounds"][r], lambda: campaign.store.put_state(name, state))
-        stopped = _not_worth_it(proposals, c.stop_gain)
+        proposals = _proposals(proposer, r, state["rounds"][r], lambda: campaign.store.put_state(name, state))
+        stopped = gains_below(proposals, c.stop_gain)
         if stopped is not None:
-            said = ", ".join(f"{k} {100 * g:.2g} %" for k, g in stopped.items())
             log.info(
                 "the search ends before round %d of %d: its %d proposals are expected to add less than %.2g %% to the "
                 "hypervolume: %s",
-                r + 1, c.rounds, sum(len(d["archs"]) for d in proposals.values()), 100 * c.stop_gain, said,
+                r + 1, c.rounds, sum(len(d["archs"]) for d in proposals.values()), 100 * c.stop_gain, _percent(stopped),
             )  # fmt: skip
             break
         unique = _archs(campaign, proposals)
@@ -68,8 +77,8 @@ def search(campaign: Campaign) -> pd.DataFrame:
         measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
         done = r + 1
     ended = {"name": name, "rounds": done, "of": c.rounds, "stop_gain": c.stop_gain, "expected_gain": stopped}
-    if campaign.store.get_state("search") != ended:
-        campaign.store.put_state("search", ended)
+    if campaign.store.get_state(SEARCH_END) != ended:
+        campaign.store.put_state(SEARCH_END, ended)
     rows = [
         {
             "round": r + 1,
@@ -85,175 +94,79 @@ def search(campaign: Campaign) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["round", "device", "screened", "proposed", "expected_gain", "measured"])
 
 
-def _state_name(campaign: Campaign) -> str:
-    """What the proposals depend on, besides what is measured."""
-    c = campaign.config.search
-    devices = ",".join(f"{t.name}={t.fingerprint}" for t in campaign.targets.values())
-    name = f"search:{c.tactic}:{c.seed}:{c.per_round}:{devices}"
-    if c.prefer != "front":
-        name += f":{c.prefer}{sorted((c.reference or {}).items()) if c.reference else ''}"
-    if c.serve != "each":
-        name += f":{c.serve}" + ",".join(f"{d.weight:g}" for d in campaign.config.device)
-    if c.earlier:
-        name += ":" + ",".join(c.earlier)
-    if c.screen > 1:
-        name += f":screen {c.screen} {','.join(sorted(set(c.screen_with)))} {c.screen_images}"
-    return name
-
-
 def how_it_ended(campaign: Campaign) -> str | None:
-    """One sentence on the search's end; None where there was none."""
-    state = campaign.store.get_state("search")
+    """Describe the end of the search.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose search.
+
+    Returns
+    -------
+    str or None
+        One clause; None where there was no search.
+    """
+    state = campaign.store.get_state(SEARCH_END)
     if not state or "of" not in state:
         return None
     gains = state["expected_gain"]
     if not gains:
         return f"all {state['of']} rounds"
-    said = ", ".join(f"{k} {100 * g:.2g} %" for k, g in gains.items())
     return (
         f"after {state['rounds']} of {state['of']} rounds: the next was expected to add less than "
-        f"{100 * state['stop_gain']:.2g} % to the hypervolume ({said})"
+        f"{100 * state['stop_gain']:.2g} % to the hypervolume ({_percent(gains)})"
     )
 
 
-def _not_worth_it(proposals: dict[str, Any], least: float) -> dict[str, float] | None:
-    """The expected gains by front, when all are known and below `least`."""
+def gains_below(proposals: Proposals, least: float) -> dict[str, float] | None:
+    """Return the expected gains of a round that is not worth its measurements.
+
+    Parameters
+    ----------
+    proposals : dict
+        By front, with the tactic's ``info``.
+    least : float
+        ``[search] stop_gain``; 0 for never.
+
+    Returns
+    -------
+    dict of str to float, or None
+        Expected gains by front, when all are known and below `least`.
+    """
     gains = {name: p["info"].get("expected_gain") for name, p in proposals.items()}
     if not least or any(g is None or not g < least for g in gains.values()):
         return None
     return {name: float(g) for name, g in gains.items()}
 
 
-# ---------------------------------------------------------------------- proposing
-def _proposals(campaign: Campaign, r: int, one: dict[str, Any], keep: Callable[[], object]) -> dict[str, Any]:
-    """What a round measures completely, by front, taken from its state `one` or put there; `keep` saves that.
+def _percent(gains: dict[str, float]) -> str:
+    return ", ".join(f"{k} {100 * g:.2g} %" for k, g in gains.items())
+
+
+def _proposals(proposer: Proposer, r: int, one: dict[str, Any], keep: Callable[[], object]) -> Proposals:
+    """Return what a round measures completely, by front, taken from its state `one` or put there; `keep` saves that.
 
     Where it screens, the candidates are kept first, and measured on what is cheap. They are what is returned, unmeasured,
     when not even they are worth it.
     """
+    campaign = proposer.campaign
     c = campaign.config.search
-    if "devices" not in one and c.screen > 1:
+    if "devices" not in one and c.screening_factor > 1:
         if "screened" not in one:
-            one["screened"] = _propose(campaign, r, c.per_round * c.screen)
+            one["screened"] = proposer.propose(r, c.per_round * c.screening_factor)
             keep()
-        screened: dict[str, Any] = one["screened"]
-        if _not_worth_it(screened, c.stop_gain) is not None:
+        screened: Proposals = one["screened"]
+        if gains_below(screened, c.stop_gain) is not None:
             return screened
         measure_cheap(campaign, _archs(campaign, screened), f"search {r + 1} screen")
     if "devices" not in one:
-        one["devices"] = _propose(campaign, r, c.per_round, complete=c.screen > 1)
+        one["devices"] = proposer.propose(r, c.per_round, complete=c.screening_factor > 1)
         keep()
-    proposals: dict[str, Any] = one["devices"]
+    proposals: Proposals = one["devices"]
     return proposals
 
 
-def _archs(campaign: Campaign, proposals: dict[str, Any]) -> list[Architecture]:
-    """What is proposed for any front, each once."""
+def _archs(campaign: Campaign, proposals: Proposals) -> list[Architecture]:
+    """Return what is proposed for any front, each once."""
     return list(dict.fromkeys(campaign.space.architecture(g) for p in proposals.values() for g in p["archs"]))
-
-
-def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = False) -> dict[str, Any]:
-    """Proposals by front: what a fresh searcher that is told everything asks for, or chooses of what can be completed."""
-    out: dict[str, Any] = {}
-    taken: set[Architecture] = set()
-    fronts, guesses = views(campaign), estimates(campaign)
-    stage = f"search {r + 1} {'choose' if complete else 'propose'}"
-    with campaign.progress.task(stage, len(fronts), "devices") as task:
-        notes = []
-        for i, view in enumerate(fronts):
-            frame = view.frame()
-            if r == 0 and not complete and (doubt := unlikely(campaign, view, frame)) is not None:
-                campaign.progress.warn(doubt)
-            searcher = _searcher(campaign, view, r, frame)
-            _tell(view, searcher, frame, guesses)
-            share = per_round // len(fronts) + (1 if i < per_round % len(fronts) else 0)
-            if complete:
-                asked = searcher.choose(
-                    [a for a in candidates(campaign, view, frame, guesses) if a not in taken], share
-                )
-            else:
-                asked = [a for a in searcher.ask(share) if a not in taken]
-            info = dict(getattr(searcher, "info", None) or {})
-            if not complete and len(asked) < share:  # another device proposed the same
-                asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
-            taken.update(asked)
-            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": shown_as_json(info)}
-            if info.get("expected_gain") is not None:
-                notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
-            task.update(i + 1)
-        task.note(" · ".join(notes))
-    return out
-
-
-def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> Any:
-    """A fresh searcher for round r of one front.
-
-    Limits are numbers by now. What the preference aspires to and with which probability limits must be met is told to a
-    tactic that has the options ``reference`` and ``confidence``; for another one it is in the limits.
-    """
-    c = campaign.config.search
-    takes = options_of(campaign)
-    objectives = view.resolved(frame)
-    options = _options(campaign, objectives, takes)
-    aspired = _aspired(view, frame, objectives)
-    if "confidence" in takes:
-        chances = {o.name: o.probability for o in objectives if o.probability is not None}
-        options |= {"confidence": chances} if chances else {}
-    else:
-        objectives = [tightened(campaign, view, frame, o) for o in objectives]
-    if aspired and "reference" in takes:
-        options["reference"] = aspired
-    elif aspired:
-        objectives = [o.at_least(aspired[o.name]) if o.name in aspired else o for o in objectives]
-    objectives = [replace(o, probability=None) for o in objectives]
-    seed = int(np.random.default_rng([c.seed, r, *view.name.encode()]).integers(2**31))
-    return create(c.tactic, campaign.space, objectives, seed=seed, **options)
-
-
-def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -> dict[str, float]:
-    """What must be reached to count, by objective; the knee is that of what has been measured."""
-    prefer = view.campaign.config.search.prefer
-    front = Front.of(frame, objectives)
-    if (prefer == "knee" and not len(front)) or (prefer == "reference" and not view.reference):
-        return {}
-    return front.aspiration(prefer, view.reference)
-
-
-def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
-    """What a tactic that predicts is told of the supernet, as far as it takes it."""
-    c = campaign.config.search
-    if "exact" not in takes:
-        return {}
-    net = campaign.loaded.net
-    options = {
-        "features": lambda rows: feature_matrix(campaign, rows),
-        "known": lambda rows: np.column_stack([*net.cost_features(rows).values()]),
-        "cost": campaign.loaded.balanced_cost,
-        "inner_evaluations": c.inner_evaluations,
-        "exact": {
-            o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows))
-            for o in objectives
-            if o.metric in computed_metrics()
-        },
-    }
-    if c.earlier:
-        options["earlier"] = campaign.earlier
-    return {k: v for k, v in options.items() if k in takes}
-
-
-def _tell(view: View, searcher: Any, frame: pd.DataFrame, guesses: Estimates) -> None:
-    """Tell a fresh searcher everything measured and its noise, incomplete rows as well if it learns from them.
-
-    guesses : hinted to one that screens
-    """
-    values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
-    usable = ~np.isnan(values)
-    rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
-    if rows.any():
-        archs = archs_of(frame)
-        searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], view.noise(frame)[rows])
-    if searcher.screens and guesses.value:
-        column = np.array([o.metric == "accuracy" for o in view.objectives])
-        guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
-        by_id = frame.attrs["archs"]
-        searcher.hint([by_id[i] for i in guesses.value], guessed, np.full_like(guessed, guesses.error))

@@ -14,7 +14,7 @@ from hwsearch.devices.fleet.worker import main
 from hwsearch.devices.runtimes.base import Model, Workload
 from hwsearch.errors import DeviceError
 from hwsearch.supernets.catalogue import load_supernet
-from hwsearch.supernets.checkpoint import cut
+from hwsearch.supernets.checkpoint import extract_subnet
 from hwsearch.supernets.entry import LoadedSupernet
 
 MODULE = "hwsearch.devices.fleet.torch_worker"
@@ -54,7 +54,7 @@ def build(job: WorkerJob, packed: PackedWorkload, files: Files) -> Workload:
             f"supernet {s['name']!r} has other weights here than in the campaign.", hint="Copy the checkpoint file."
         )
     arch = loaded.net.space.architecture(packed["genes"])
-    net = cut(loaded.net, arch)
+    net = extract_subnet(loaded.net, arch)
     if packed.get("weights"):
         net.load_state_dict(load(files[packed["weights"]]))
     parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in loaded.net.parts(arch, net))

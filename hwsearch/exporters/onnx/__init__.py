@@ -1,0 +1,1 @@
+"""ONNX models of plain torch networks, written by rules in milliseconds."""

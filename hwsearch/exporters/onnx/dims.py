@@ -1,4 +1,4 @@
-"""Sizes that are not known before the model runs, with their arithmetic."""
+"""Sizes that are not known before a model runs, with their arithmetic."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import Any
 import torch
 
 
-class NoRule(Exception):
-    """What the rules of `hwsearch.exporters` cannot express."""
+class NoRuleError(Exception):
+    """The rules of `hwsearch.exporters` cannot express what a network does."""
 
 
 @dataclass(frozen=True)
 class Atom:
     """A size that is read from a tensor, or the floor of a quotient.
 
-    source : (name of a tensor, axis), or (a size, its divisor)
+    Attributes
+    ----------
+    name : str
+        Name of the size.
+    source : tuple
+        (name of a tensor, axis), or (a size, its divisor).
     """
 
     name: str
@@ -31,7 +36,20 @@ class Dim(torch.SymInt):
     """A polynomial in atoms with whole coefficients, which torch's own functions accept as a size.
 
     It has no number: where a network's code asks for one, or for the outcome of a comparison that depends on it,
-    `NoRule` is raised, so that nothing in a model can depend on the size it was lowered with.
+    `NoRuleError` is raised, so that nothing in a model can depend on the size it was lowered with.
+
+    Parameters
+    ----------
+    terms : dict
+        Product of atoms → coefficient; the empty product is the constant term.
+
+    Examples
+    --------
+    >>> length = Dim.of(Atom("length", ("x", 1)))
+    >>> length * 2 + 1
+    2 * length + 1
+    >>> (length * 4) // 2 - length * 2
+    0
     """
 
     def __init__(self, terms: Terms) -> None:  # the base class wants a node of torch's own tracer
@@ -39,6 +57,18 @@ class Dim(torch.SymInt):
 
     @staticmethod
     def of(atom: Atom) -> Dim:
+        """Make the size that is one atom.
+
+        Parameters
+        ----------
+        atom : Atom
+            The atom.
+
+        Returns
+        -------
+        Dim
+            The size.
+        """
         return Dim({(atom,): 1})
 
     @staticmethod
@@ -80,32 +110,32 @@ class Dim(torch.SymInt):
         return Dim.of(Atom(f"({self})//{other}", (self, other)))
 
     def _over(self, other: Dim) -> Any:
-        """The quotient of exact division by a product."""
+        """Divide exactly by a product of atoms."""
         if len(other.terms) > 1:
-            raise NoRule(f"division of sizes {self} and {other}")
+            raise NoRuleError(f"division of sizes {self} and {other}")
         ((divisor, factor),) = other.terms.items()
         result: Terms = {}
         for key, value in self.terms.items():
             left = list(key)
             for atom in divisor:
                 if atom not in left:
-                    raise NoRule(f"division of sizes {self} and {other}")
+                    raise NoRuleError(f"division of sizes {self} and {other}")
                 left.remove(atom)
             if value % factor:
-                raise NoRule(f"division of sizes {self} and {other}")
+                raise NoRuleError(f"division of sizes {self} and {other}")
             result[tuple(left)] = value // factor
         return Dim._size(result)
 
     def __mod__(self, other: Any) -> Any:
         rest = self.terms.get((), 0)
         if not isinstance(other, int) or any(v % other for k, v in self.terms.items() if k):
-            raise NoRule(f"{self} % {other}")
+            raise NoRuleError(f"{self} % {other}")
         return rest % other
 
     def _minus(self, other: Any) -> int:
         difference = self - other
         if isinstance(difference, Dim):
-            raise NoRule(f"a comparison of {self} and {other}")
+            raise NoRuleError(f"a comparison of {self} and {other}")
         return int(difference)
 
     def __eq__(self, other: object) -> Any:
@@ -130,13 +160,24 @@ class Dim(torch.SymInt):
         return hash(frozenset(self.terms.items()))
 
     def _number(self, *_: Any) -> Any:
-        raise NoRule(f"the number of {self}")
+        raise NoRuleError(f"the number of {self}")
 
     __bool__ = __int__ = __index__ = __float__ = __round__ = _number
     __truediv__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __pow__ = __rpow__ = _number
 
     def same(self, other: int | Dim) -> bool:
-        """Whether both are known to be equal."""
+        """Tell whether another size is known to be equal.
+
+        Parameters
+        ----------
+        other : int or Dim
+            The other size.
+
+        Returns
+        -------
+        bool
+            False also where it cannot be known.
+        """
         return isinstance(other, Dim) and self.terms == other.terms
 
     def __repr__(self) -> str:
@@ -158,12 +199,41 @@ def _terms(value: Any) -> Terms | None:
 
 
 def same(a: Size, b: Size) -> bool:
-    """Whether two sizes are known to be equal."""
+    """Tell whether two sizes are known to be equal.
+
+    Parameters
+    ----------
+    a, b : int or Dim
+        The sizes.
+
+    Returns
+    -------
+    bool
+        False also where it cannot be known.
+    """
     return a.same(b) if isinstance(a, Dim) else isinstance(b, int) and a == b
 
 
 def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
-    """The shape that these have together; two unlike sizes, neither 1, must be equal when the model runs."""
+    """Compute the shape to which several shapes broadcast.
+
+    Two unlike sizes, neither of them 1, must be equal when the model runs.
+
+    Parameters
+    ----------
+    *shapes : tuple of int or Dim
+        The shapes.
+
+    Returns
+    -------
+    tuple of int or Dim
+        The common shape.
+
+    Examples
+    --------
+    >>> broadcast((3, 1), (4,))
+    (3, 4)
+    """
     rank = max(map(len, shapes))
     result = []
     for sizes in zip(*((1,) * (rank - len(s)) + tuple(s) for s in shapes), strict=True):

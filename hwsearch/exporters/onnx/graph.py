@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from torch import Tensor
 
-from hwsearch.exporters.onnx.dims import NoRule, Size
+from hwsearch.exporters.onnx.dims import NoRuleError
 
-#: of torch's types, those that models have here
+#: element types that models can have: torch's → ONNX's
 TYPES = {
     torch.float32: TensorProto.FLOAT,
     torch.float64: TensorProto.DOUBLE,
@@ -23,35 +21,85 @@ TYPES = {
     torch.int32: TensorProto.INT32,
     torch.bool: TensorProto.BOOL,
 }
+#: suffix of the name of a transposed weight
+TRANSPOSED = ".T"
+#: value of a node's attribute: a number, a text, a list of numbers or a tensor
+Attribute = Any
 
 
 @dataclass
-class Op:
-    """One node. A batch norm is ``Norm``, with its float64 ``scale`` and ``shift`` as attributes, (1, C, 1, …)."""
+class Node:
+    """One node of a graph.
+
+    Attributes
+    ----------
+    kind : str
+        ONNX operator, or ``Norm``: a batch norm with its float64 ``scale`` and ``shift``, of shape (1, C, 1, …), as
+        attributes, which `hwsearch.exporters.onnx.passes.fold_norms` replaces.
+    inputs : list of str
+        Names of its inputs.
+    outputs : list of str
+        Names of its outputs.
+    attributes : dict
+        Attributes of the operator.
+    """
 
     kind: str
     inputs: list[str]
     outputs: list[str]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
 
 
 class Graph:
-    """Nodes in order; each tensor has one name and one producer.
+    """Nodes in order and constants; each tensor has one name and one producer.
 
-    taken : names that nodes and constants must not get
-    names : of the network's tensors, by identity
+    Parameters
+    ----------
+    reserved : sequence of str
+        Names that nodes and constants must not get.
+    names : dict
+        Identity of a tensor of the network → its name there.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        Nodes in an order in which they can be run.
+    constants : dict
+        Name → tensor.
+
+    Examples
+    --------
+    >>> graph = Graph(["x"], {})
+    >>> graph.emit("Relu", ["x"]) == graph.emit("Relu", ["x"])
+    True
+    >>> len(graph.nodes)
+    1
     """
 
-    def __init__(self, taken: Sequence[str], names: dict[int, str]) -> None:
-        self.ops: list[Op] = []
+    def __init__(self, reserved: Sequence[str], names: dict[int, str]) -> None:
+        self.nodes: list[Node] = []
         self.constants: dict[str, Tensor] = {}
         self._paths = names
-        self._taken = set(taken)
+        self._taken = set(reserved)
         self._numbers: Counter[str] = Counter()
-        self._known: dict[Any, Any] = {}  # what was made before is used again
+        # what was made before is used again
+        self._emitted: dict[Hashable, list[str]] = {}
+        self._named: dict[tuple[int, str], tuple[str, Tensor]] = {}
+        self._tensors: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def fresh(self, hint: str) -> str:
-        """A name nobody has."""
+        """Find a name that nothing in the graph has.
+
+        Parameters
+        ----------
+        hint : str
+            The name, to which a number is added where it is taken.
+
+        Returns
+        -------
+        str
+            The name, which is taken from now on.
+        """
         while True:
             name = f"{hint}_{self._numbers[hint]}" if self._numbers[hint] else hint
             self._numbers[hint] += 1
@@ -59,132 +107,109 @@ class Graph:
                 self._taken.add(name)
                 return name
 
-    def emit(self, kind: str, inputs: Sequence[str], outputs: int = 1, **attributes: Any) -> list[str]:
-        """The names of the outputs of a node; that of an equal one, if there is such."""
+    def emit(self, kind: str, inputs: Sequence[str], outputs: int = 1, **attributes: Attribute) -> list[str]:
+        """Add a node, unless an equal one is there.
+
+        Parameters
+        ----------
+        kind : str
+            ONNX operator.
+        inputs : sequence of str
+            Names of the inputs.
+        outputs : int, default 1
+            Number of outputs.
+        **attributes
+            Attributes of the operator.
+
+        Returns
+        -------
+        list of str
+            Names of the outputs of the node, or of the equal one.
+        """
         key = (kind, *inputs, outputs, *((k, tuple(v) if isinstance(v, list) else v) for k, v in attributes.items()))
-        if key not in self._known:
+        if key not in self._emitted:
             names = [self.fresh(kind) for _ in range(outputs)]
-            self.ops.append(Op(kind, list(inputs), names, attributes))
-            self._known[key] = names
-        found: list[str] = self._known[key]
-        return found
+            self.nodes.append(Node(kind, list(inputs), names, attributes))
+            self._emitted[key] = names
+        return self._emitted[key]
 
     def norm(self, name: str, scale: Tensor, shift: Tensor) -> str:
-        """``name · scale + shift``; both float64, (1, C, 1, …)."""
+        """Add a batch norm with fixed statistics: ``name * scale + shift``.
+
+        Parameters
+        ----------
+        name : str
+            Name of the input.
+        scale, shift : Tensor
+            float64, of shape (1, C, 1, …).
+
+        Returns
+        -------
+        str
+            Name of the output.
+        """
         out = self.fresh("Norm")
-        self.ops.append(Op("Norm", [name], [out], {"scale": scale, "shift": shift}))
+        self.nodes.append(Node("Norm", [name], [out], {"scale": scale, "shift": shift}))
         return out
 
     def constant(self, value: Tensor, suffix: str = "") -> str:
-        """The name of a constant; one tensor has one name, whatever uses it. suffix : tells what was made of a weight"""
+        """Add a constant; one tensor has one name, whatever uses it.
+
+        Parameters
+        ----------
+        value : Tensor
+            The constant.
+        suffix : str, default ""
+            Appended to the name: what was made of a weight. `TRANSPOSED` stores the transpose.
+
+        Returns
+        -------
+        str
+            Name of the constant.
+
+        Raises
+        ------
+        NoRuleError
+            If models cannot have its type.
+        """
         key = (id(value), suffix)
-        if key not in self._known:
+        if key not in self._named:
             if value.dtype not in TYPES:
-                raise NoRule(f"a constant of type {value.dtype}")
+                raise NoRuleError(f"a constant of type {value.dtype}")
             path = self._paths.get(id(value))
             name = self.fresh(f"{path}{suffix}" if path else "constant")
             self.constants[name] = value.detach().t() if suffix == TRANSPOSED else value.detach()
-            self._known[key] = (name, value)  # a tensor that lives on keeps its id
-        found: str = self._known[key][0]
-        return found
+            self._named[key] = (name, value)  # a tensor that lives on keeps its id
+        return self._named[key][0]
 
     def number(self, value: float | bool | Sequence[int], dtype: torch.dtype = torch.int64) -> str:
-        """The name of a constant: a scalar, or a list of integers."""
+        """Add a scalar or a list of integers as a constant.
+
+        Parameters
+        ----------
+        value : float, bool or sequence of int
+            The number or numbers.
+        dtype : torch.dtype, default torch.int64
+            Type of the constant.
+
+        Returns
+        -------
+        str
+            Name of the constant.
+        """
         key = (str(value), dtype)  # 1 == 1.0 == True
-        if key not in self._known:
-            self._known[key] = torch.tensor(value, dtype=dtype)
-        return self.constant(self._known[key])
+        if key not in self._tensors:
+            self._tensors[key] = torch.tensor(value, dtype=dtype)
+        return self.constant(self._tensors[key])
 
-    # ------------------------------------------------------------------ passes
     def rename(self, old: str, new: str) -> None:
-        for op in self.ops:
-            op.inputs = [new if n == old else n for n in op.inputs]
-            op.outputs = [new if n == old else n for n in op.outputs]
+        """Rename a tensor wherever it is made or used.
 
-    def fold_norms(self, results: Sequence[str]) -> None:
-        """Batch norms go into the convolution before them, or become a product and a sum; in float64, rounded once."""
-        uses = Counter(n for op in self.ops for n in op.inputs) + Counter(results)
-        makers = {op.outputs[0]: op for op in self.ops if op.kind == "Conv"}
-        kept: list[Op] = []
-        for op in self.ops:
-            if op.kind != "Norm":
-                kept.append(op)
-                continue
-            scale, shift = op.attributes["scale"], op.attributes["shift"]
-            conv = makers.get(op.inputs[0])
-            if conv is None or uses[op.inputs[0]] > 1 or not all(n in self.constants for n in conv.inputs[1:]):
-                names = [self._new(f"{op.outputs[0]}.{k}", v.float()) for k, v in op.attributes.items()]
-                middle = self.fresh("Mul")
-                kept += [Op("Mul", [op.inputs[0], names[0]], [middle]), Op("Add", [middle, names[1]], op.outputs)]
-                continue
-            weight, scale, shift = conv.inputs[1], scale.flatten(), shift.flatten()
-            folded = scaled(self.constants[weight], scale)
-            if len(conv.inputs) > 2:
-                shift = self.constants[conv.inputs[2]].double() * scale + shift
-            bias = conv.inputs[2] if len(conv.inputs) > 2 else f"{weight.removesuffix('.weight')}.bias"
-            conv.inputs[1:] = [self._replaced(weight, folded, uses), self._replaced(bias, shift.float(), uses)]
-            conv.outputs = op.outputs
-            makers[op.outputs[0]] = conv
-        self.ops = kept
-
-    def _new(self, hint: str, value: Tensor) -> str:
-        name = self.fresh(hint)
-        self.constants[name] = value
-        return name
-
-    def _replaced(self, name: str, value: Tensor, uses: Counter[str]) -> str:
-        """The name of a changed constant: its own, unless others use what it was."""
-        if uses[name] > 1 or name not in self.constants:
-            return self._new(name, value)
-        self.constants[name] = value
-        return name
-
-    def prune(self, results: Sequence[str]) -> None:
-        """Without nodes and constants that nothing needs."""
-        needed, kept = set(results), []
-        for op in reversed(self.ops):
-            if needed.intersection(op.outputs):
-                kept.append(op)
-                needed.update(op.inputs)
-        self.ops = kept[::-1]
-        self.constants = {k: v for k, v in self.constants.items() if k in needed}
-
-    # ------------------------------------------------------------------ the model
-    def proto(
-        self,
-        inputs: Sequence[tuple[str, torch.dtype, Sequence[int | str]]],
-        outputs: Sequence[tuple[str, torch.dtype, Sequence[int | str]]],
-        opset: int,
-        ir_version: int,
-    ) -> onnx.ModelProto:
-        """The model; inputs, outputs : (name, type, shape with names of variable axes)."""
-        model = onnx.ModelProto(ir_version=ir_version, producer_name="hwsearch")
-        model.opset_import.add(version=opset)
-        graph = model.graph  # filled in its place: weights are many, and each copy of them is felt
-        graph.name = "subnet"
-        for op in self.ops:
-            node = graph.node.add(op_type=op.kind, name=op.outputs[0], input=op.inputs, output=op.outputs)
-            node.attribute.extend(helper.make_attribute(k, v) for k, v in op.attributes.items())
-        for name, value in self.constants.items():
-            data = value.contiguous().numpy().tobytes()
-            graph.initializer.add(name=name, data_type=TYPES[value.dtype], dims=value.shape, raw_data=data)
-        for place, values in ((graph.input, inputs), (graph.output, outputs)):
-            place.extend(helper.make_tensor_value_info(n, TYPES[t], list(shape)) for n, t, shape in values)
-        return model
-
-
-#: suffix of the name of a transposed weight
-TRANSPOSED = ".T"
-
-
-def scaled(weight: Tensor, scale: Tensor) -> Tensor:
-    """float32 weight (O, …) times float64 scale (O,), rounded once."""
-    factors = scale.numpy().reshape(-1, *(1,) * (weight.ndim - 1))
-    out = np.empty(tuple(weight.shape), np.float32)
-    np.multiply(weight.numpy(), factors, out=out, casting="same_kind")
-    return torch.from_numpy(out)
-
-
-def axis_names(shape: Sequence[Size], names: dict[int, str]) -> list[int | str]:
-    """A shape as it is written in a model: numbers, given names, and of other variable axes their formula."""
-    return [size if isinstance(size, int) else names.get(i, repr(size)) for i, size in enumerate(shape)]
+        Parameters
+        ----------
+        old, new : str
+            Its name before and after.
+        """
+        for node in self.nodes:
+            node.inputs = [new if n == old else n for n in node.inputs]
+            node.outputs = [new if n == old else n for n in node.outputs]

@@ -1,6 +1,6 @@
 """Lower a plain torch network to ONNX in milliseconds.
 
-The network's own forward pass is run on values without numbers, and each operation is written down as ONNX nodes by a
+The network's own forward pass is run on tensors without numbers, and each operation is written down as ONNX nodes by a
 small rule (`hwsearch.exporters.onnx.trace`); batch norms that follow a convolution are folded into it in float64.
 `torch.onnx.export` takes 0.2 – 10 s a model, and a campaign needs hundreds. A network with an operation that has no
 rule goes through `torch.onnx.export`. Either way the result is compared with torch (`hwsearch.exporters.verify`).
@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from hwsearch.errors import ExportError
-from hwsearch.exporters.onnx.dims import NoRule
-from hwsearch.exporters.onnx.graph import axis_names
-from hwsearch.exporters.onnx.rules import layers, numbers, shapes  # noqa: F401  (they register themselves)
-from hwsearch.exporters.onnx.trace import evaluating, trace
+from hwsearch.exporters.onnx import rules  # noqa: F401  (they register themselves)
+from hwsearch.exporters.onnx.dims import NoRuleError
+from hwsearch.exporters.onnx.proto import axis_names, to_proto
+from hwsearch.exporters.onnx.trace import evaluating, trace_to_graph
 from hwsearch.tasks.inputs import Input, InputsLike, as_inputs
 
 OPSET = 17
@@ -34,11 +34,16 @@ log = logging.getLogger(__name__)
 
 
 class Interface(TypedDict, total=False):
-    """What a model offers besides its inputs.
+    """Optional keyword arguments of `lower`: outputs and batch of the model.
 
-    outputs : names, in order; one that is called ``logits`` where none are given
-    output_axes : variable axes of each output, by number (none given: axis 0 is the batch)
-    batch : a fixed batch size, or None for any
+    Attributes
+    ----------
+    outputs : sequence of str
+        Names of the outputs, in order; by default one that is called ``logits``.
+    output_axes : sequence of dict
+        For each output its variable axes, number → name; by default axis 0 is the batch.
+    batch : int or None
+        A fixed batch size, or None for any.
     """
 
     outputs: Sequence[str]
@@ -47,24 +52,67 @@ class Interface(TypedDict, total=False):
 
 
 def lower(net: nn.Module, inputs: InputsLike, **interface: Unpack[Interface]) -> onnx.ModelProto:
-    """The ONNX model of a network in evaluation mode.
+    """Convert a network in evaluation mode to an ONNX model, by rules where there are any for all it does.
 
-    net : takes the tensors of `inputs`, gives those of ``outputs``; its batch norms use running statistics
-    inputs : what it takes, or the (C, H, W) of its one image
+    Parameters
+    ----------
+    net : nn.Module
+        Takes the tensors of `inputs`, gives those of ``outputs``; its batch norms use running statistics.
+    inputs : sequence of Input, or tuple of int
+        What it takes, or the (C, H, W) of its one image.
+    **interface
+        See `Interface`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model.
+
+    Raises
+    ------
+    ExportError
+        If neither the rules nor `torch.onnx.export` can convert the network.
+
+    Examples
+    --------
+    >>> net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    >>> [node.op_type for node in lower(net, (3, 8, 8)).graph.node]
+    ['Conv', 'Relu']
     """
     try:
         return by_rules(net, inputs, **interface)
-    except NoRule as error:
+    except NoRuleError as error:
         log.debug("%s has no rule for %s", type(net).__name__, error)
         return torch_export(net, inputs, **interface)
 
 
 def by_rules(net: nn.Module, inputs: InputsLike, **interface: Unpack[Interface]) -> onnx.ModelProto:
-    """As `lower`; raises `NoRule` for what the rules cannot express."""
+    """Convert a network by rules alone.
+
+    Parameters
+    ----------
+    net : nn.Module
+        As of `lower`.
+    inputs : sequence of Input, or tuple of int
+        As of `lower`.
+    **interface
+        See `Interface`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model.
+
+    Raises
+    ------
+    NoRuleError
+        If the network does something that the rules cannot express.
+    """
     inputs, batch = as_inputs(inputs), interface.get("batch")
-    graph, taken, given = trace(net, inputs, batch, interface.get("outputs", (OUTPUT,)))
+    graph, taken, given = trace_to_graph(net, inputs, batch, interface.get("outputs", (OUTPUT,)))
     in_axes = [i.dynamic_axes(None if batch else "batch") for i in inputs]
-    return graph.proto(
+    return to_proto(
+        graph,
         [(v.name, v.dtype, axis_names(v.shape, a)) for v, a in zip(taken, in_axes, strict=True)],
         [(v.name, v.dtype, axis_names(v.shape, a)) for v, a in zip(given, _output_axes(interface), strict=True)],
         OPSET,
@@ -81,7 +129,27 @@ def _output_axes(interface: Interface) -> list[dict[int, str]]:
 
 
 def torch_export(net: nn.Module, inputs: InputsLike, **interface: Unpack[Interface]) -> onnx.ModelProto:
-    """As `lower`, by `torch.onnx.export`, for networks that have operations without rules."""
+    """Convert a network by `torch.onnx.export`, which also takes operations without rules.
+
+    Parameters
+    ----------
+    net : nn.Module
+        As of `lower`.
+    inputs : sequence of Input, or tuple of int
+        As of `lower`.
+    **interface
+        See `Interface`.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model.
+
+    Raises
+    ------
+    ExportError
+        If torch cannot export the network.
+    """
     inputs, batch = as_inputs(inputs), interface.get("batch")
     outputs = interface.get("outputs", (OUTPUT,))
     axes = {i.name: i.dynamic_axes(None if batch else "batch") for i in inputs}

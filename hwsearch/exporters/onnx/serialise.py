@@ -1,4 +1,4 @@
-"""The bytes of a model without protobuf's own writer, which moves the weights about as its buffer grows.
+"""Serialise models without protobuf's own writer, which moves the weights about as its buffer grows.
 
 About twice as quick for models of 20 MB and more, no quicker for those of a few MB (``benchmarks.export`` compares).
 """
@@ -14,7 +14,18 @@ GRAPH, INITIALIZER, RAW_DATA = (bytes([number << 3 | 2]) for number in (7, 5, 9)
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """What `model.SerializeToString()` gives, up to the order of fields, which says nothing: weights are copied once."""
+    """Serialise a model, copying each weight once.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+
+    Returns
+    -------
+    bytes
+        What ``model.SerializeToString()`` gives, up to the order of fields.
+    """
     body = [_without(model.graph, "initializer").SerializeToString()]
     for tensor in model.graph.initializer:
         head = _without(tensor, "raw_data").SerializeToString()
@@ -26,7 +37,7 @@ def serialise(model: onnx.ModelProto) -> bytes:
 
 
 def _without(message: Any, name: str) -> Any:
-    """A copy of a protobuf message with one field less, which is not copied first."""
+    """Copy a protobuf message without one field, which is not copied first."""
     copy = type(message)()
     for field, value in message.ListFields():
         if field.name == name:

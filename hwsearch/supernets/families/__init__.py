@@ -1,0 +1,1 @@
+"""Families of supernets, one file or folder each."""

@@ -16,6 +16,7 @@ from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_parquet
+from hwsearch.tasks.images.task import ImageTask
 
 FOLDER = Path(__file__).parents[1] / "embedded"
 
@@ -45,8 +46,13 @@ CONFIG = MobileNetV3Config(
 
 @cache
 def images() -> dict[str, ImageData]:
-    """The shipped images: 1,000 of the training set for calibration; of the test set 2,000 for the
-    search's validation and 3,000 others for the report's test."""
+    """Read the shipped CIFAR-10 images: 1,000 of the training set for calibration, 2,000 and 3,000 others of the test set for validation and test.
+
+    Returns
+    -------
+    dict
+        ``calibration``, ``validation`` and ``test`` → `ImageData`.
+    """
     path = FOLDER / "cifar10-images.parquet"
     return {s: from_parquet(path, PREPROCESS, split=s, classes=CLASSES) for s in ("calibration", "validation", "test")}
 
@@ -60,7 +66,7 @@ ENTRY = SupernetEntry(
     name=CONFIG.name,
     summary="Elastic MobileNetV3 for CIFAR-10, 20–32 px, shipped with weights and images",
     build=lambda: ElasticMobileNetV3(CONFIG),
-    preprocess=PREPROCESS,
+    task=ImageTask(PREPROCESS),
     weights=FOLDER / "cifar10-mbv3.safetensors",
     data=images,
     card=dict(_card()),

@@ -9,20 +9,38 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hwsearch.supernets.checkpoint import rows_of
+from hwsearch.supernets.checkpoint.reading import rows_of
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.families.resnet import ElasticResNet, ResNetConfig
+from hwsearch.supernets.families.resnet.config import ResNetConfig
+from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.task import ImageTask
 
 #: what the classifier's bias is called in the authors' files
 CLASSIFIER = ("classifier.linear.bias", "classifier.linear.linear.bias")
 
 
 def ofa_mobilenetv3(width: float) -> MobileNetV3Config:
-    """The published shape at a width multiplier (1.0 or 1.2)."""
+    """Build the published MobileNetV3 configuration of Once-for-All.
+
+    Parameters
+    ----------
+    width : float
+        Width multiplier, 1.0 or 1.2.
+
+    Returns
+    -------
+    MobileNetV3Config
+        The configuration.
+
+    Examples
+    --------
+    >>> ofa_mobilenetv3(1.2).mix_width
+    1536
+    """
     w = lambda c: make_divisible(c * width)  # noqa: E731
     stages = (
         Stage(w(24), 2, "relu", False),
@@ -37,7 +55,18 @@ def ofa_mobilenetv3(width: float) -> MobileNetV3Config:
 
 
 def ofa_proxylessnas(width: float) -> MobileNetV3Config:
-    """The published shape at a width multiplier (1.3)."""
+    """Build the published ProxylessNAS configuration of Once-for-All.
+
+    Parameters
+    ----------
+    width : float
+        Width multiplier, 1.3.
+
+    Returns
+    -------
+    MobileNetV3Config
+        The configuration.
+    """
     w = lambda c: make_divisible(c * width)  # noqa: E731
     stages = (
         *(Stage(w(c), stride, "relu6", False) for c, stride in ((24, 2), (40, 2), (80, 2), (96, 1), (192, 2))),
@@ -65,7 +94,7 @@ def _entry(
         summary=f"Once-for-All {title}, ImageNet, 128–224 px",
         build=lambda: ElasticMobileNetV3(config),
         build_for=lambda state: ElasticMobileNetV3(replace(config, classes=rows_of(state, CLASSIFIER, config.classes))),
-        preprocess=Preprocess(crop=0.875),
+        task=ImageTask(Preprocess(crop=0.875)),
         card={
             "paper": "Cai et al., 2020, arXiv 1908.09791",
             "code_licence": "MIT",
@@ -106,7 +135,7 @@ RESNET50D = SupernetEntry(
     summary="Once-for-All ResNet-50-D, ImageNet, 128–224 px",
     build=lambda: ElasticResNet(ResNetConfig()),
     build_for=lambda state: ElasticResNet(ResNetConfig(classes=rows_of(state, CLASSIFIER, 1000))),
-    preprocess=Preprocess(crop=0.875),
+    task=ImageTask(Preprocess(crop=0.875)),
     card={
         "paper": "Cai et al., 2020, arXiv 1908.09791",
         "code_licence": "MIT",

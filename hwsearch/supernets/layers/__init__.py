@@ -1,0 +1,1 @@
+"""Elastic layers: each keeps one full-size weight, of which every call uses a slice."""

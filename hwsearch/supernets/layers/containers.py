@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Containers: global average pool, named children, and sequences of which some children run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 
 class GlobalAveragePool(nn.Module):
-    """Mean over height and width, kept as 1×1."""
+    """Mean over height and width: (N, C, H, W) → (N, C, 1, 1)."""
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         return x_NCHW.mean((2, 3), keepdim=True)
 
 
 class Named(nn.Module):
-    """A container that only gives its children the names of the reference implementation."""
+    """A container that only gives its children the names of the reference implementation.
+
+    Parameters
+    ----------
+    **children : nn.Module
+        Children by name; they are attributes of the container.
+    """
 
     def __init__(self, **children: nn.Module) -> None:
         super().__init__()
@@ -54,8 +62,32 @@ class _Kept(nn.Module):
 
 
 class ElasticSequential(_Kept, nn.Sequential):  # type: ignore[misc]
+    """An `nn.Sequential` that runs the children at the positions `kept` and names all of them in its state dict.
+
+    Parameters
+    ----------
+    source : nn.Sequential
+        Container whose children it takes.
+
+    Attributes
+    ----------
+    kept : tuple of int
+        Positions of the children that run.
+    """
+
     def static(self, kept: Sequence[int]) -> nn.Sequential:
-        """A plain container of those children, under their old names; it shares them."""
+        """Make a plain container of some children, under their old names.
+
+        Parameters
+        ----------
+        kept : sequence of int
+            Positions of the children.
+
+        Returns
+        -------
+        nn.Sequential
+            Container that shares the children.
+        """
         children = list(self._modules.items())
         plain = nn.Sequential(OrderedDict(children[i] for i in kept))  # type: ignore[arg-type]
         plain.training = self.training
@@ -63,8 +95,32 @@ class ElasticSequential(_Kept, nn.Sequential):  # type: ignore[misc]
 
 
 class ElasticModuleList(_Kept, nn.ModuleList):  # type: ignore[misc]
+    """An `nn.ModuleList` that iterates over the children at the positions `kept` and names all of them in its state dict.
+
+    Parameters
+    ----------
+    source : nn.ModuleList
+        List whose children it takes.
+
+    Attributes
+    ----------
+    kept : tuple of int
+        Positions of the children that are seen.
+    """
+
     def static(self, kept: Sequence[int]) -> nn.ModuleList:
-        """A plain list of those children, numbered anew; it shares them."""
+        """Make a plain list of some children, numbered anew.
+
+        Parameters
+        ----------
+        kept : sequence of int
+            Positions of the children.
+
+        Returns
+        -------
+        nn.ModuleList
+            List that shares the children.
+        """
         children = list(self._modules.values())
         plain = nn.ModuleList(children[i] for i in kept)  # type: ignore[misc]
         plain.training = self.training

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Elastic convolution and classifier: one full-size weight, of which each call uses a slice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from torch import Tensor, nn
 
 
 class ElasticConv(nn.Module):
-    """Convolution whose first `outputs` rows and first input columns are used; padding keeps the size."""
+    """Convolution without bias of which the first output and input channels are used; padding keeps the size.
+
+    The number of input channels follows from the input.
+
+    Parameters
+    ----------
+    max_in : int
+        Input channels at full size.
+    max_out : int
+        Output channels at full size.
+    kernel : int, default 1
+        Side of the kernel.
+    stride : int, default 1
+        Stride along both axes.
+    """
 
     def __init__(self, max_in: int, max_out: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
@@ -16,13 +30,54 @@ class ElasticConv(nn.Module):
         self.conv = nn.Conv2d(max_in, max_out, kernel, stride, kernel // 2, bias=False)
 
     def weight(self, inputs: int, outputs: int) -> Tensor:
+        """Slice the weight of a subnet.
+
+        Parameters
+        ----------
+        inputs : int
+            Input channels.
+        outputs : int
+            Output channels.
+
+        Returns
+        -------
+        Tensor
+            View of shape (outputs, inputs, kernel, kernel).
+        """
         return self.conv.weight[:outputs, :inputs]
 
     def forward(self, x_NCHW: Tensor, outputs: int) -> Tensor:
+        """Convolve with the first `outputs` filters.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, C, H, W) with C up to `max_in`.
+        outputs : int
+            Output channels.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, outputs, H', W').
+        """
         return F.conv2d(x_NCHW, self.weight(x_NCHW.shape[1], outputs), None, self.stride, self.padding)
 
     def static(self, inputs: int, outputs: int) -> nn.Conv2d:
-        """A plain convolution with a copy of the slice."""
+        """Extract a plain convolution with a copy of the slice.
+
+        Parameters
+        ----------
+        inputs : int
+            Input channels.
+        outputs : int
+            Output channels.
+
+        Returns
+        -------
+        nn.Conv2d
+            The convolution.
+        """
         conv = nn.Conv2d(inputs, outputs, self.conv.kernel_size, self.stride, self.padding, bias=False)  # type: ignore[arg-type]
         with torch.no_grad():
             conv.weight.copy_(self.weight(inputs, outputs))
@@ -30,17 +85,48 @@ class ElasticConv(nn.Module):
 
 
 class ElasticClassifier(nn.Module):
-    """Linear layer with bias, of which the first input columns are used."""
+    """Linear layer with bias of which the first input columns are used.
+
+    Parameters
+    ----------
+    max_in : int
+        Input features at full size.
+    classes : int
+        Output features.
+    """
 
     def __init__(self, max_in: int, classes: int) -> None:
         super().__init__()
         self.linear = nn.Linear(max_in, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute logits from as many features as the input has.
+
+        Parameters
+        ----------
+        x : Tensor
+            Input of shape (N, features) with up to `max_in` features.
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         return F.linear(x, self.linear.weight[:, : x.shape[1]], self.linear.bias)
 
     def static(self, inputs: int) -> nn.Linear:
-        """A plain linear layer with a copy of the slice."""
+        """Extract a plain linear layer with a copy of the slice.
+
+        Parameters
+        ----------
+        inputs : int
+            Input features.
+
+        Returns
+        -------
+        nn.Linear
+            The layer.
+        """
         linear = nn.Linear(inputs, self.linear.out_features)
         with torch.no_grad():
             linear.weight.copy_(self.linear.weight[:, :inputs])

@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Elastic depth-wise convolution, with Once-for-All's kernel transformation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,25 @@ from torch import Tensor, nn
 class ElasticDepthwise(nn.Module):
     """Depth-wise convolution with elastic channels and elastic kernel.
 
-    A smaller kernel is the centre of the next larger one times a learned matrix, shared over the
-    channels: 7 → 5 → 3, always along the whole chain. In the state dict the matrices stand beside
-    the convolution, as in the reference; files that name them below it load as well.
+    A smaller kernel is the centre of the next larger one times a learned matrix, shared over the channels: 7 → 5 → 3,
+    always along the whole chain (Once-for-All). In the state dict the matrices stand beside the convolution, as in
+    the reference; files that name them below it load as well.
 
-    transform : False where a smaller kernel is the plain centre (BigNAS; Yu et al., 2020, arXiv 2003.11142)
+    Parameters
+    ----------
+    max_channels : int
+        Channels at full size.
+    kernels : sequence of int
+        Odd sides that can be chosen.
+    stride : int
+        Stride along both axes.
+    transform : bool, default True
+        Whether smaller kernels are transformed; if False they are the plain centre, as in BigNAS.
+
+    References
+    ----------
+    Cai, Gan, Wang, Zhang, Han, 2020, Once-for-All, arXiv 1908.09791.
+    Yu et al., 2020, BigNAS, arXiv 2003.11142.
     """
 
     def __init__(self, max_channels: int, kernels: Sequence[int], stride: int, *, transform: bool = True) -> None:
@@ -36,7 +50,20 @@ class ElasticDepthwise(nn.Module):
         self.register_load_state_dict_pre_hook(_matrices_below)
 
     def weight(self, channels: int, kernel: int) -> Tensor:
-        """The (channels, 1, kernel, kernel) weight of a subnet."""
+        """Compute the weight of a subnet.
+
+        Parameters
+        ----------
+        channels : int
+            Channels, the first ones.
+        kernel : int
+            Side of the kernel.
+
+        Returns
+        -------
+        Tensor
+            Weight of shape (channels, 1, kernel, kernel), with gradients to the shared one.
+        """
         weight = self.conv.weight[:channels]
         for i in range(len(self.kernels) - 1, 0, -1):
             large, small = self.kernels[i], self.kernels[i - 1]
@@ -52,11 +79,38 @@ class ElasticDepthwise(nn.Module):
         return weight
 
     def forward(self, x_NCHW: Tensor, kernel: int) -> Tensor:
+        """Convolve each channel with a kernel of the given side; padding keeps the size.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, C, H, W) with C up to `max_channels`.
+        kernel : int
+            Side of the kernel.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, C, H', W').
+        """
         channels = x_NCHW.shape[1]
         return F.conv2d(x_NCHW, self.weight(channels, kernel), None, self.stride, kernel // 2, 1, channels)
 
     def static(self, channels: int, kernel: int) -> nn.Conv2d:
-        """A plain depth-wise convolution with a copy of the slice, transformed to `kernel`."""
+        """Extract a plain depth-wise convolution with a copy of the transformed slice.
+
+        Parameters
+        ----------
+        channels : int
+            Channels.
+        kernel : int
+            Side of the kernel.
+
+        Returns
+        -------
+        nn.Conv2d
+            The convolution.
+        """
         conv = nn.Conv2d(channels, channels, kernel, self.stride, kernel // 2, groups=channels, bias=False)
         with torch.no_grad():
             conv.weight.copy_(self.weight(channels, kernel))

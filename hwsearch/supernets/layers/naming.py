@@ -1,4 +1,4 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Published widths, and names of tensors in the files of other implementations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,49 @@ from hwsearch.errors import CheckpointError
 
 
 def make_divisible(value: float, divisor: int = 8, minimum: int | None = None) -> int:
-    """The multiple of `divisor` nearest to `value`, never less than 90 % of it."""
+    """Round a width to the nearest multiple of a divisor, never below 90 % of it.
+
+    Parameters
+    ----------
+    value : float
+        The width.
+    divisor : int, default 8
+        The result is a multiple of it.
+    minimum : int, optional
+        Smallest result; by default the divisor.
+
+    Returns
+    -------
+    int
+        The rounded width.
+
+    References
+    ----------
+    Sandler et al., 2018, MobileNetV2, arXiv 1801.04381 (rule of its reference code).
+
+    Examples
+    --------
+    >>> make_divisible(16 * 1.2), make_divisible(16 * 1.3)
+    (24, 24)
+    """
     minimum = divisor if minimum is None else minimum
     rounded = max(minimum, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def make_divisible_array(values: FloatArray) -> FloatArray:
-    """`make_divisible` by 8 of whole numbers, element by element."""
+    """Round many widths to multiples of 8, as `make_divisible` does.
+
+    Parameters
+    ----------
+    values : ndarray
+        Whole numbers, of shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Rounded widths, of shape (n,).
+    """
     found, place = np.unique(values, return_inverse=True)
     return np.array([float(make_divisible(int(v))) for v in found])[place]
 
@@ -27,10 +62,26 @@ def make_divisible_array(values: FloatArray) -> FloatArray:
 def renamed(
     state: Mapping[str, Tensor], own: Mapping[str, Tensor], spellings: Callable[[str], Iterable[str]]
 ) -> dict[str, Tensor]:
-    """Tensors of a file under a network's own names.
+    """Rename the tensors of a file to a network's own names.
 
-    spellings : other names that one of the file may stand for; the first that the network has is taken
-    Raises `CheckpointError` where a file holds the same tensor under two names.
+    Parameters
+    ----------
+    state : mapping
+        Name → tensor in the file.
+    own : mapping
+        The network's own state dict.
+    spellings : callable
+        Name in the file → other names that it may stand for, of which the first that the network has is taken.
+
+    Returns
+    -------
+    dict
+        Name in the network → tensor; names that fit nothing are kept.
+
+    Raises
+    ------
+    CheckpointError
+        If a file holds the same tensor under two names.
     """
     result: dict[str, Tensor] = {}
     source: dict[str, str] = {}

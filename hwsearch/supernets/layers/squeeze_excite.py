@@ -1,16 +1,27 @@
-"""Elastic layers: one full-size weight, of which each call uses a slice."""
+"""Elastic squeeze-and-excitation."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from hwsearch.supernets.layers.naming import make_divisible
 
 
 class ElasticSqueezeExcite(nn.Module):
-    """Squeeze-and-excitation (Hu, Shen, Sun, 2018, arXiv 1709.01507) with elastic channels; bottleneck C/4."""
+    """Squeeze-and-excitation with elastic channels and a bottleneck of a quarter of them.
+
+    Parameters
+    ----------
+    max_channels : int
+        Channels at full size.
+
+    References
+    ----------
+    Hu, Shen, Sun, 2018, Squeeze-and-Excitation Networks, arXiv 1709.01507.
+    """
 
     def __init__(self, max_channels: int) -> None:
         super().__init__()
@@ -20,6 +31,18 @@ class ElasticSqueezeExcite(nn.Module):
         )
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
+        """Scale each channel by its gate.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, C, H, W) with C up to `max_channels`.
+
+        Returns
+        -------
+        Tensor
+            Output of the same shape.
+        """
         channels = x_NCHW.shape[1]
         middle = make_divisible(channels // 4)
         reduce, expand = self.fc["reduce"], self.fc["expand"]
@@ -31,7 +54,18 @@ class ElasticSqueezeExcite(nn.Module):
         return x_NCHW * s
 
     def static(self, channels: int) -> SqueezeExcite:
-        """The plain form with copies of the slices."""
+        """Extract the plain form with copies of the slices.
+
+        Parameters
+        ----------
+        channels : int
+            Channels.
+
+        Returns
+        -------
+        SqueezeExcite
+            The layer.
+        """
         block = SqueezeExcite(channels)
         with torch.no_grad():
             for mine, full in ((block.reduce, self.fc["reduce"]), (block.expand, self.fc["expand"])):
@@ -42,7 +76,13 @@ class ElasticSqueezeExcite(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """The static form of `ElasticSqueezeExcite`, part of an extracted subnet."""
+    """Squeeze-and-excitation of fixed size, part of an extracted subnet.
+
+    Parameters
+    ----------
+    channels : int
+        Channels.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,6 +92,7 @@ class SqueezeExcite(nn.Module):
         self.expand = nn.Conv2d(middle, channels, 1)
         self.gate = nn.Hardsigmoid()
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         s = x_NCHW.mean((2, 3), keepdim=True)
         return x_NCHW * self.gate(self.expand(self.act(self.reduce(s))))

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.images.preprocess import Preprocess
 
 #: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
@@ -53,7 +55,7 @@ class Files(Sequence[bytes]):
         except OSError as error:
             raise DataError(f"cannot read image {str(self.paths[i])!r}: {error.strerror}.") from error
 
-    def take(self, indices: NDArray[np.int64]) -> Files:
+    def take(self, indices: IntArray) -> Files:
         return Files([self.paths[i] for i in indices], self.root)
 
     def update(self, h: Any) -> None:
@@ -66,7 +68,7 @@ class Files(Sequence[bytes]):
 
 
 @dataclass
-class ImageData:
+class ImageData(Data):
     """Labelled images, decoded on demand; pixels are kept for each side length as far as memory is meant to go.
 
     images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
@@ -76,14 +78,14 @@ class ImageData:
     """
 
     images: Sequence[bytes | NDArray[np.uint8]]
-    labels: NDArray[np.int64]
+    labels: IntArray
     classes: tuple[str, ...]
     preprocess: Preprocess = field(default_factory=Preprocess)
     name: str = "images"
     names: Sequence[str] = ()
     _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
     #: the set that these were taken from, and their places in it
-    _source: tuple[ImageData, NDArray[np.int64]] | None = field(default=None, repr=False)
+    _source: tuple[ImageData, IntArray] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.labels = np.asarray(self.labels, dtype=np.int64)
@@ -107,7 +109,7 @@ class ImageData:
         names = self.names[part]
         return ImageData(self.images[part], self.labels[part], self.classes, self.preprocess, self.name, names)
 
-    def take(self, indices: NDArray[np.int64]) -> ImageData:
+    def take(self, indices: IntArray) -> ImageData:
         """The images at `indices`, in that order; what is decoded here already is not decoded again."""
         images = self.images.take(indices) if isinstance(self.images, Files) else [self.images[i] for i in indices]
         names = [self.names[i] for i in indices] if self.names else ()
@@ -115,13 +117,14 @@ class ImageData:
         part._source = (self, indices)
         return part
 
-    def without(self, others: Sequence[Any]) -> ImageData:
+    def without(self, others: Sequence[Data]) -> ImageData:
         """The images whose encoded contents are in none of the others; files are read only where sizes are equal."""
         known: dict[int, set[bytes]] = {}
         for other in others:
-            for i in range(len(other)) if isinstance(other, ImageData) else ():
-                known.setdefault(other._size(i), set()).add(other._key(i))
-        kept = [i for i in range(len(self)) if (size := self._size(i)) not in known or self._key(i) not in known[size]]
+            if isinstance(other, ImageData):
+                for i in range(len(other)):
+                    known.setdefault(other._size(i), set()).add(other.key(i))
+        kept = [i for i in range(len(self)) if (size := self._size(i)) not in known or self.key(i) not in known[size]]
         return self.take(np.array(kept, np.int64))
 
     def _size(self, i: int) -> int:
@@ -130,7 +133,8 @@ class ImageData:
         item = self.images[i]
         return len(item) if isinstance(item, bytes) else item.nbytes
 
-    def _key(self, i: int) -> bytes:
+    def key(self, i: int) -> bytes:
+        """The SHA-256 of its encoded content."""
         item = self.images[i]
         return hashlib.sha256(item if isinstance(item, bytes) else item.tobytes()).digest()
 
@@ -162,9 +166,15 @@ class ImageData:
             self._cache[side] = found
         return found
 
-    def keep(self, side: int) -> None:
+    def pixels_of(self, indices: IntArray, side: int) -> NDArray[np.uint8]:
+        """The images at `indices`, at one side length: uint8 (k, side, side, 3); all are decoded where they can be kept."""
+        if side in self._cache or len(self) * 3 * side**2 <= CACHE_BYTES:
+            return self.pixels(side)[indices]
+        return self.take(indices).pixels(side)
+
+    def keep(self, size: int) -> None:
         """Decode all images for networks of that side, where there is room to keep them."""
-        at = self.preprocess.base or side
+        at = self.preprocess.base or size
         if len(self) * 3 * at**2 <= CACHE_BYTES:
             self.pixels(at)
 
@@ -183,10 +193,10 @@ class ImageData:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
 
-    def batches(self, side: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x, y): normalised float32 (b, 3, side, side) and int64 (b,), in order, the last batch maybe smaller."""
-        at = self.preprocess.base or side
-        self.keep(side)
+    def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, y): normalised float32 (b, 3, size, size) and int64 (b,), in order, the last batch maybe smaller."""
+        at = self.preprocess.base or size
+        self.keep(size)
         if at in self._cache:
             pixels = self._cache[at]
             parts: Iterable[NDArray[np.uint8]] = (pixels[i : i + batch] for i in range(0, len(self), batch))
@@ -196,7 +206,7 @@ class ImageData:
         for part in parts:
             labels = self.labels[done : done + len(part)]
             done += len(part)
-            yield self.preprocess.tensor(part, side), torch.from_numpy(labels)
+            yield self.preprocess.tensor(part, size), torch.from_numpy(labels)
 
     @cached_property
     def digest(self) -> str:

@@ -108,21 +108,3 @@ def from_folder(
     paths = [files[i][0] for i in order]
     labels = np.array([files[i][1] for i in order], dtype=np.int64)
     return ImageData(Files(paths, path), labels, names, preprocess, path.name, [str(p) for p in paths])
-
-
-def read_images(
-    text: str,
-    preprocess: Preprocess,
-    *,
-    limit: int,
-    classes: tuple[str, ...] | None = None,
-    vocabulary: Path | None = None,
-) -> ImageData:
-    """Images as a configuration names them: ``file.parquet``, ``file.parquet:split``, or a folder of class folders."""
-    if vocabulary is not None:
-        raise DataError(f"images need no vocabulary, but {str(vocabulary)!r} was given.")
-    name, _, split = text.rpartition(":") if ".parquet:" in text else (text, "", "")
-    path = Path(name)
-    if path.suffix == ".parquet":
-        return from_parquet(path, preprocess, split=split or None, classes=classes).head(limit)
-    return from_folder(path, preprocess, limit=limit, classes=classes)

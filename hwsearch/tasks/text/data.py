@@ -6,19 +6,19 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.text.tokenizer import WordPiece
 
 
 @dataclass
-class TextData:
+class TextData(Data):
     """Labelled sentences, or pairs of them, as token ids.
 
     first, second : ids of each example without special tokens; second is None where the task has one sentence
@@ -28,7 +28,7 @@ class TextData:
 
     first: Sequence[Sequence[int]]
     second: Sequence[Sequence[int]] | None
-    labels: NDArray[np.int64]
+    labels: IntArray
     classes: tuple[str, ...]
     tokenizer: WordPiece
     name: str = "sentences"
@@ -73,18 +73,13 @@ class TextData:
         second = None if self.second is None else self.second[:n]
         return TextData(self.first[:n], second, self.labels[:n], self.classes, self.tokenizer, self.name)
 
-    def take(self, indices: NDArray[np.int64]) -> TextData:
+    def take(self, indices: IntArray) -> TextData:
         """The examples at `indices`, in that order."""
         first = [self.first[i] for i in indices]
         second = None if self.second is None else [self.second[i] for i in indices]
         return TextData(first, second, self.labels[indices], self.classes, self.tokenizer, self.name)
 
-    def without(self, others: Sequence[Any]) -> TextData:
-        """The examples whose sentences are in none of the others."""
-        known = {o._key(i) for o in others if isinstance(o, TextData) for i in range(len(o))}
-        return self.take(np.array([i for i in range(len(self)) if self._key(i) not in known], np.int64))
-
-    def _key(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def key(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return tuple(self.first[i]), () if self.second is None else tuple(self.second[i])
 
     @property

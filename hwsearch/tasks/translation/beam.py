@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,12 +17,16 @@ from hwsearch.errors import MeasurementError
 from hwsearch.tasks.translation.vocabulary import EOS, PAD
 
 
+@runtime_checkable
 class Translator(Protocol):
-    """A network that translates token by token: `HatSubnet`, or its deployed models in some runtime.
+    """A network that translates token by token, or its deployed models in some runtime.
 
     All tensors of `memory` and `past` have the batch as their first axis: N sentences in what is of the source, and in
     what is of translations `beam` hypotheses of each sentence, side by side, K = N · beam.
     """
+
+    @property
+    def vocabulary(self) -> int: ...
 
     @property
     def positions(self) -> int: ...

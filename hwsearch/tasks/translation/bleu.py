@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import MeasurementError
+from hwsearch.tasks.score import BootstrapScore
 
 ORDERS = 4
-
-
-RESAMPLES = 1000
 
 
 #: columns of a record: matches and totals of n-grams by order, length of the translation and of its reference
@@ -21,7 +20,7 @@ COLUMNS = 2 * ORDERS + 2
 
 
 @dataclass(frozen=True)
-class Bleu:
+class Bleu(BootstrapScore):
     """BLEU of one subnet on one data set.
 
     statistics : (n, 10) int64, a row a sentence in the data set's order: n-grams that match the reference, for n = 1 … 4;
@@ -29,6 +28,11 @@ class Bleu:
     """
 
     statistics: IntArray
+
+    @classmethod
+    @override
+    def of_sums(cls, sums: FloatArray) -> FloatArray:
+        return corpus_bleu(sums)
 
     @classmethod
     def of(cls, translations: Sequence[str], references: Sequence[str]) -> Bleu:
@@ -46,42 +50,9 @@ class Bleu:
             rows.append([*s.counts, *s.totals, s.sys_len, s.ref_len])
         return cls(np.array(rows, dtype=np.int64).reshape(-1, COLUMNS))
 
-    @property
-    def n(self) -> int:
-        return len(self.statistics)
-
-    @property
-    def value(self) -> float:
-        """BLEU of the corpus, 0 to 100."""
-        return float(corpus_bleu(self.statistics.sum(0)[None])[0])
-
-    @property
-    def standard_error(self) -> float:
-        """Standard error of `value` over the choice of sentences, by bootstrap with a fixed seed."""
-        return float(self._resampled().std(ddof=1))
-
-    def difference(self, other: Bleu) -> tuple[float, float]:
-        """(mine − other's, standard error), paired over the sentences of both."""
-        if self.n != other.n:
-            raise MeasurementError(f"BLEU of {self.n} and of {other.n} sentences cannot be paired.")
-        return self.value - other.value, float((self._resampled() - other._resampled()).std(ddof=1))
-
-    def _resampled(self) -> FloatArray:
-        """BLEU of `RESAMPLES` corpora drawn with replacement, the same draws for all records of n sentences."""
-        draws = np.random.default_rng(0).multinomial(self.n, np.full(self.n, 1 / self.n), size=RESAMPLES)
-        return corpus_bleu(draws @ self.statistics)
-
     def pack(self) -> bytes:
         """The per-sentence record as little-endian uint16, as sentences have fewer than 65,536 tokens."""
         return self.statistics.astype("<u2").tobytes()
-
-    def head(self, n: int) -> Bleu:
-        """That of the first n sentences."""
-        return Bleu(self.statistics[:n])
-
-    def joined(self, other: Bleu) -> Bleu:
-        """That of these sentences and the other's after them."""
-        return Bleu(np.concatenate([self.statistics, other.statistics]))
 
     @classmethod
     def unpack(cls, data: bytes, n: int) -> Bleu:
@@ -91,7 +62,7 @@ class Bleu:
         return cls(np.frombuffer(data, dtype="<u2").astype(np.int64).reshape(n, COLUMNS))
 
 
-def corpus_bleu(sums: IntArray) -> FloatArray:
+def corpus_bleu(sums: IntArray | FloatArray) -> FloatArray:
     """BLEU (k,) of k corpora from the sums (k, 10) of their sentences' statistics.
 
     An order without a match counts as half a match, the next such order as a quarter, and so on (sacrebleu's ``exp``

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
+from hwsearch.tasks.data import Data
 from hwsearch.tasks.translation.vocabulary import PAD, Subwords, Vocabulary
 
 
 @dataclass
-class TranslationData:
+class TranslationData(Data):
     """Sentence pairs of one split.
 
     sources, targets : ids of each sentence, ``</s>`` at the end
@@ -25,8 +25,8 @@ class TranslationData:
     classes : none, as outputs are tokens of the vocabulary
     """
 
-    sources: Sequence[NDArray[np.int64]]
-    targets: Sequence[NDArray[np.int64]]
+    sources: Sequence[IntArray]
+    targets: Sequence[IntArray]
     references: tuple[str, ...]
     vocabulary: Vocabulary
     preprocess: Subwords = field(default_factory=Subwords)
@@ -51,16 +51,15 @@ class TranslationData:
             self.sources[:n], self.targets[:n], self.references[:n], self.vocabulary, self.preprocess, self.name
         )
 
-    def take(self, indices: NDArray[np.int64]) -> TranslationData:
+    def take(self, indices: IntArray) -> TranslationData:
         """The pairs at `indices`, in that order."""
         sources, targets = ([part[i] for i in indices] for part in (self.sources, self.targets))
         references = tuple(self.references[i] for i in indices)
         return TranslationData(sources, targets, references, self.vocabulary, self.preprocess, self.name)
 
-    def without(self, others: Sequence[Any]) -> TranslationData:
-        """The pairs whose source is in none of the others."""
-        known = {s.tobytes() for o in others if isinstance(o, TranslationData) for s in o.sources}
-        return self.take(np.array([i for i, s in enumerate(self.sources) if s.tobytes() not in known], np.int64))
+    def key(self, i: int) -> bytes:
+        """The source sentence."""
+        return self.sources[i].tobytes()
 
     @property
     def digest(self) -> str:
@@ -99,7 +98,7 @@ class TranslationData:
                 )
 
 
-def padded(sentences: Sequence[NDArray[np.int64]], *, left: bool = False) -> Tensor:
+def padded(sentences: Sequence[IntArray], *, left: bool = False) -> Tensor:
     """Sentences as one int64 tensor (n, longest), padded on the right, or on the left."""
     longest = max(len(ids) for ids in sentences)
     out = torch.full((len(sentences), longest), PAD)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hwsearch.supernets.families.hat.subnet import HatSubnet
-from hwsearch.tasks.translation.beam import translate
+from hwsearch.tasks.translation.beam import Translator, translate
 from hwsearch.tasks.translation.bleu import Bleu
 from hwsearch.tasks.translation.data import TranslationData, padded
 
@@ -17,7 +16,7 @@ TOKENS = 12_288
 
 
 def evaluate_translation(
-    net: HatSubnet,
+    net: Translator,
     data: TranslationData,
     *,
     tokens: int = TOKENS,
@@ -32,18 +31,13 @@ def evaluate_translation(
     Raises `DataError` where data and network do not fit, `MeasurementError` where outputs are not finite.
     """
     data.check(net.vocabulary, net.positions)
-    training = net.training
-    net.eval()
     translations = [""] * len(data)
-    try:
-        kept = beam * min(max_length + 1, net.positions)
-        for places in _batches([len(s) for s in data.sources], kept, tokens):
-            source = padded([data.sources[i] for i in places], left=True)
-            found = translate(net, source, beam, length_penalty=length_penalty, max_length=max_length)
-            for i, best in zip(places, found, strict=True):
-                translations[i] = data.preprocess.join(data.vocabulary.decode(best.tokens))
-    finally:
-        net.train(training)
+    kept = beam * min(max_length + 1, net.positions)
+    for places in _batches([len(s) for s in data.sources], kept, tokens):
+        source = padded([data.sources[i] for i in places], left=True)
+        found = translate(net, source, beam, length_penalty=length_penalty, max_length=max_length)
+        for i, best in zip(places, found, strict=True):
+            translations[i] = data.preprocess.join(data.vocabulary.decode(best.tokens))
     return Bleu.of([split_compounds(t) for t in translations], [split_compounds(r) for r in data.references])
 
 

@@ -1,17 +1,17 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""Inverted residual blocks, elastic and static."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-import numpy as np
 from torch import Tensor, nn
+from typing_extensions import override
 
-from hwsearch._typing import FloatArray
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config, Stage
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticConv
 from hwsearch.supernets.layers.depthwise import ElasticDepthwise
+from hwsearch.supernets.layers.fixed import ConvNorm
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.supernets.layers.norm import ElasticBatchNorm
 from hwsearch.supernets.layers.ordering import norm_slots, sort_by_importance
@@ -25,17 +25,24 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-#: a plain convolution and the batch norm behind it
-ConvNorm = tuple[nn.Conv2d, nn.BatchNorm2d]
+class ElasticInvertedResidual(nn.Module):
+    """Inverted residual block with elastic expansion and kernel: expand, depth-wise, squeeze-and-excite, project.
 
+    Parameters
+    ----------
+    config : MobileNetV3Config
+        Shape of the supernet.
+    stage : Stage
+        Stage of the block.
+    inputs : int
+        Input channels.
+    stride : int
+        Stride.
 
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int, groups: int, eps: float) -> Named:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return Named(conv=conv, bn=nn.BatchNorm2d(outputs, eps=eps))
-
-
-class ElasticBlock(nn.Module):
-    """Inverted residual block with elastic expansion and kernel: expand, depth-wise, SE, project."""
+    References
+    ----------
+    Sandler et al., 2018, MobileNetV2, arXiv 1801.04381.
+    """
 
     def __init__(self, config: MobileNetV3Config, stage: Stage, inputs: int, stride: int) -> None:
         super().__init__()
@@ -52,6 +59,20 @@ class ElasticBlock(nn.Module):
         self.act = ACTIVATIONS[stage.act]()
 
     def forward(self, x_NCHW: Tensor, plan: BlockPlan) -> Tensor:
+        """Run the block as one architecture has it.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, inputs, H, W).
+        plan : BlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, outputs, H', W').
+        """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         y: Tensor = self.act(expand.bn(expand.conv(x_NCHW, plan.middle)))
         y = self.act(depth.bn(depth.conv(y, plan.kernel)))
@@ -61,7 +82,7 @@ class ElasticBlock(nn.Module):
         return x_NCHW + y if plan.residual else y
 
     def sort_channels(self) -> None:
-        """Put the middle channels, and those inside the squeeze-excitation, in order of importance; in place."""
+        """Sort the middle channels, and those inside the squeeze-and-excitation, by importance; in place."""
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         slots = [(expand.conv.conv.weight, 0), *norm_slots(expand.bn)]
         slots += [(depth.conv.conv.weight, 0), *norm_slots(depth.bn), (project.conv.conv.weight, 1)]
@@ -73,11 +94,22 @@ class ElasticBlock(nn.Module):
             inner = [(reduce.weight, 0), (reduce.bias, 0), (gate.weight, 1)]
             sort_by_importance(inner, [(gate.weight, 1)])
 
-    def static(self, plan: BlockPlan) -> Block:
-        """The static block of `plan` with copies of the sliced weights."""
+    def static(self, plan: BlockPlan) -> StaticInvertedResidual:
+        """Extract the static block of a plan, with copies of the sliced weights.
+
+        Parameters
+        ----------
+        plan : BlockPlan
+            Sizes of the block.
+
+        Returns
+        -------
+        StaticInvertedResidual
+            The block.
+        """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
         se = depth.se.static(plan.middle) if plan.se else nn.Identity()
-        return Block(
+        return StaticInvertedResidual(
             plan,
             (expand.conv.static(plan.inputs, plan.middle), expand.bn.static(plan.middle)),
             (depth.conv.static(plan.middle, plan.kernel), depth.bn.static(plan.middle)),
@@ -86,8 +118,22 @@ class ElasticBlock(nn.Module):
         )
 
 
-class Block(nn.Module):
-    """The static inverted residual block of an extracted subnet."""
+class StaticInvertedResidual(nn.Module):
+    """Inverted residual block of an extracted subnet.
+
+    Parameters
+    ----------
+    plan : BlockPlan
+        Sizes of the block.
+    expand : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Expansion.
+    depth : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Depth-wise convolution.
+    squeeze_excite : nn.Module
+        Squeeze-and-excitation, or an identity.
+    project : tuple of (nn.Conv2d, nn.BatchNorm2d)
+        Projection.
+    """
 
     def __init__(
         self, plan: BlockPlan, expand: ConvNorm, depth: ConvNorm, squeeze_excite: nn.Module, project: ConvNorm
@@ -101,49 +147,9 @@ class Block(nn.Module):
         self.project, self.project_bn = project
         self.residual = plan.residual
 
+    @override
     def forward(self, x_NCHW: Tensor) -> Tensor:
         y = self.act1(self.expand_bn(self.expand(x_NCHW)))
         y = self.se(self.act2(self.depth_bn(self.depth(y))))
         y = self.project_bn(self.project(y))
         return x_NCHW + y if self.residual else y
-
-
-class _Residual(nn.Module):
-    """x + body(x)."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)  # type: ignore[no-any-return]
-
-
-def _middle_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
-    return np.array([make_divisible(round(inputs * float(e)), 8) for e in expansions], dtype=np.float64)
-
-
-def _squeeze_widths(inputs: int, expansions: Sequence[float]) -> FloatArray:
-    return np.array([make_divisible(int(m) // 4) for m in _middle_widths(inputs, expansions)], dtype=np.float64)
-
-
-def _copy_conv(source: nn.Conv2d) -> nn.Conv2d:
-    conv = nn.Conv2d(
-        source.in_channels,
-        source.out_channels,
-        source.kernel_size,  # type: ignore[arg-type]
-        source.stride,  # type: ignore[arg-type]
-        source.padding,  # type: ignore[arg-type]
-        groups=source.groups,
-        bias=source.bias is not None,
-    )
-    conv.load_state_dict(source.state_dict())
-    return conv
-
-
-def _copy_conv_bn(source: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    full = source.bn
-    assert isinstance(source.conv, nn.Conv2d) and isinstance(full, nn.BatchNorm2d)
-    bn = nn.BatchNorm2d(full.num_features, eps=full.eps)
-    bn.load_state_dict(full.state_dict())
-    return _copy_conv(source.conv), bn

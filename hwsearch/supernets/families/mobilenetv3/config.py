@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""The shape of an elastic MobileNetV3, and its search space."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Choice, SearchSpace, When
 
-#: layer names of static and of elastic layers in the authors' files, tried in this order
-SPELLINGS = (
-    (".bn.bn.", ".bn."),
-    (".conv.conv.weight", ".conv.weight"),
-    (".linear.linear.", ".linear."),
-    (".linear.", ".linear.linear."),
-    ("bn.", "bn.bn."),
-    ("conv.weight", "conv.conv.weight"),
-)
-
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of elastic blocks: output width, stride of its first block, activation, squeeze-excitation.
+    """One stage of elastic blocks.
 
-    depths : where they are not those of the configuration; (1,) is a stage of one block, which is no choice
+    Attributes
+    ----------
+    width : int
+        Output channels.
+    stride : int
+        Stride of the first block.
+    act : str
+        Activation, a key of `hwsearch.supernets.families.mobilenetv3.blocks.ACTIVATIONS`.
+    se : bool
+        Whether blocks have squeeze-and-excitation.
+    depths : tuple of int, optional
+        Numbers of blocks to choose from, where they are not those of the configuration; (1,) is a stage of one block,
+        which is no choice.
     """
 
     width: int
@@ -36,11 +38,49 @@ class Stage:
 
 @dataclass(frozen=True)
 class MobileNetV3Config:
-    """All that fixes the shape of the supernet; `kernels`, `expansions`, `depths`, `resolutions` are the elastic choices.
+    """All that fixes the shape of the supernet; four of the fields are the elastic choices.
 
-    first_width : output of the fixed first block, None where it is a residual of the stem's width
-    final_width : of the 1×1 convolution before the pool; None: there is none, and the feature mix (with batch norm)
-        comes before the pool
+    Attributes
+    ----------
+    name : str
+        Name of the search space.
+    stages : tuple of Stage
+        Stages in order.
+    stem_width : int
+        Channels of the stem.
+    stem_stride : int
+        Stride of the stem.
+    final_width : int or None
+        Channels of the 1×1 convolution before the pool. None: there is none, and the feature mix, with a batch norm,
+        comes before the pool.
+    mix_width : int
+        Channels of the feature mix.
+    classes : int
+        Number of classes.
+    bn_eps : float
+        Added to the variance in batch norms.
+    kernels : tuple of int
+        Elastic choice: sides of depth-wise kernels.
+    expansions : tuple of float
+        Elastic choice: middle channels by input channels.
+    depths : tuple of int
+        Elastic choice: blocks of a stage.
+    resolutions : tuple of int
+        Elastic choice: side of the input in pixels.
+    stem_act : str
+        Activation of the stem.
+    first_width : int or None
+        Output channels of the fixed first block; None where it is a residual of the stem's width.
+    first_act : str
+        Activation of the first block.
+    head_act : str
+        Activation of the head.
+
+    Examples
+    --------
+    >>> config = MobileNetV3Config("small", (Stage(16, 2, "relu", False),), depths=(1, 2), resolutions=(32,))
+    >>> config.search_space().names
+    ('r', 'd[0]', 'ks[0]', 'ks[1]', 'e[0]', 'e[1]')
     """
 
     name: str
@@ -62,9 +102,17 @@ class MobileNetV3Config:
 
     @property
     def max_depth(self) -> int:
+        """Number of indices that the genes of a stage's blocks take up."""
         return max(self.depths)
 
     def search_space(self) -> SearchSpace:
+        """Build the search space: genes ``r``, ``d[s]`` of stage s, and ``ks[i]`` and ``e[i]`` of block i.
+
+        Returns
+        -------
+        SearchSpace
+            The space.
+        """
         choices = [Choice("r", self.resolutions)]
         choices += [Choice(f"d[{s}]", self.stage_depths(s)) for s in range(len(self.stages))]
         for kind, values in (("ks", self.kernels), ("e", self.expansions)):
@@ -76,21 +124,56 @@ class MobileNetV3Config:
         return SearchSpace(self.name, choices)
 
     def positions(self) -> Iterator[tuple[int, int]]:
-        """(stage, place in it) of every elastic block; its genes have the index stage × `max_depth` + place."""
+        """Iterate over the elastic blocks of the largest network.
+
+        Yields
+        ------
+        tuple of (int, int)
+            Stage and place in it; genes have the index stage × `max_depth` + place.
+        """
         for s in range(len(self.stages)):
             for j in range(max(self.stage_depths(s))):
                 yield s, j
 
     def stage_depths(self, s: int) -> tuple[int, ...]:
-        """The depths that stage s can have."""
+        """Look up the depths that a stage can have.
+
+        Parameters
+        ----------
+        s : int
+            Index of the stage.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of blocks.
+        """
         return self.stages[s].depths or self.depths
 
     @property
     def first_outputs(self) -> int:
+        """Output channels of the fixed first block."""
         return self.stem_width if self.first_width is None else self.first_width
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MobileNetV3Config:
+        """Read a configuration from plain values.
+
+        Parameters
+        ----------
+        data : dict
+            Fields by name, as of `dataclasses.asdict`; lists stand for tuples.
+
+        Returns
+        -------
+        MobileNetV3Config
+            The configuration.
+
+        Raises
+        ------
+        SupernetError
+            If fields are missing, unknown or of the wrong kind.
+        """
         try:
             data = {k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in data.items()}
             stages = tuple(
@@ -103,7 +186,29 @@ class MobileNetV3Config:
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """One elastic block of one architecture, all sizes resolved."""
+    """One elastic block of one architecture, all sizes resolved.
+
+    Attributes
+    ----------
+    index : int
+        Index of its genes.
+    stage : int
+        Index of its stage.
+    inputs : int
+        Input channels.
+    middle : int
+        Channels after the expansion.
+    outputs : int
+        Output channels.
+    kernel : int
+        Side of the depth-wise kernel.
+    stride : int
+        Stride.
+    act : str
+        Activation.
+    se : bool
+        Whether it has squeeze-and-excitation.
+    """
 
     index: int
     stage: int
@@ -117,4 +222,5 @@ class BlockPlan:
 
     @property
     def residual(self) -> bool:
+        """Whether the input is added to the output."""
         return self.stride == 1 and self.inputs == self.outputs

@@ -1,4 +1,4 @@
-"""Elastic MobileNetV3: kernel, expansion, depth and resolution can be chosen per layer."""
+"""Initial weights for training a MobileNetV3 supernet from scratch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ from torch import nn
 
 
 def init_weights(net: nn.Module, seed: int) -> None:
-    """He initialisation (fan out) of convolutions, small normal classifier; deterministic in `seed`."""
+    """Initialise convolutions as He et al. (fan out) and the classifier with small normal values; in place.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    seed : int
+        Seed; equal seeds give equal weights.
+
+    References
+    ----------
+    He et al., 2015, Delving Deep into Rectifiers, arXiv 1502.01852.
+    """
     generator = torch.Generator().manual_seed(seed)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):

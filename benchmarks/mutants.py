@@ -1,0 +1,208 @@
+"""Which faults the tests see: small changes of the statistics and safety margins, each against the tests of its own file.
+
+    python -m benchmarks.mutants [--quick] [--json] [--only NAME ...] [--sample N] [--folder runs/bench/mutants]
+
+A mutation tool (cosmic-ray) changes one operator, comparison, number or branch at a time in a copy of the tree, and runs the tests
+that are named for the file. Changes inside annotations are left out: nothing runs them. ``caught_pct``: of all changes, those
+that a test noticed. Survivors are listed with their change, so that each can be judged: a test is missing, or nothing that a
+caller sees has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from cosmic_ray.work_db import WorkDB, use_db
+from cosmic_ray.work_item import MutationSpec, WorkerOutcome, WorkResult
+
+ROOT = Path(__file__).parent.parent
+#: source file → tests that must see a fault in it
+TARGETS = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text(encoding="utf-8"))
+#: longest run of one target's tests, seconds; a change that makes a loop endless is caught by it
+TIMEOUT_S = 120.0
+
+
+@dataclass
+class Survivor:
+    """A change that no test noticed."""
+
+    line: int
+    operator: str
+    change: str
+
+
+@dataclass
+class Result:
+    """What became of the changes of one file."""
+
+    file: str
+    mutants: int = 0
+    caught: int = 0
+    survivors: list[Survivor] = field(default_factory=list)
+
+    @property
+    def caught_pct(self) -> float:
+        return round(100 * self.caught / max(1, self.mutants), 1)
+
+
+def annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Places (line, column) of what is never run: annotations."""
+    found: list[ast.expr] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns is not None:
+            found.append(node.returns)
+        elif isinstance(node, (ast.arg, ast.AnnAssign)) and node.annotation is not None:
+            found.append(node.annotation)
+    return [((n.lineno, n.col_offset), (n.end_lineno or 0, n.end_col_offset or 0)) for n in found]
+
+
+def left_out(spec: MutationSpec, places: Iterable[tuple[tuple[int, int], tuple[int, int]]]) -> bool:
+    """Whether a change lies in an annotation."""
+    return any(start <= tuple(spec.start_pos) and tuple(spec.end_pos) <= end for start, end in places)
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the tracked and new files of this tree."""
+    names = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def _survivors(session: Path, file: str) -> Iterator[tuple[bool, Survivor]]:
+    with use_db(session, WorkDB.Mode.open) as db:
+        results = dict(db.results)
+        for item in db.work_items:
+            result = results.get(item.job_id)
+            if result is None or result.worker_outcome == WorkerOutcome.SKIPPED:
+                continue
+            (spec,) = item.mutations
+            lines = [x for x in (result.diff or "").splitlines() if x[:1] in "+-" and x[:3] not in ("+++", "---")]
+            survivor = Survivor(spec.start_pos[0], spec.operator_name.rpartition("/")[2], "\n".join(lines))
+            yield bool(result.is_killed), survivor
+
+
+def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: int = 0) -> Result:
+    """Run a file's changes, all or a random `sample` of them, in a copy of the tree."""
+    python = shlex_safe(sys.executable)
+    command = f"{python} -m pytest -x -q -p no:cacheprovider --no-header {' '.join(tests)}"
+    config = {
+        "cosmic-ray": {
+            "module-path": file,
+            "timeout": TIMEOUT_S,
+            "excluded-modules": [],
+            "test-command": command,
+            "distributor": {"name": "local"},
+        }
+    }
+    name = file.replace("/", "-")
+    settings, session = tree / f"{name}.toml", tree / f"{name}.sqlite"
+    settings.write_text(tomli_w.dumps(config), encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    ray = [sys.executable, "-m", "cosmic_ray.cli"]
+
+    def run(*arguments: str) -> None:
+        subprocess.run([*ray, *arguments], cwd=tree, env=environment, check=True, capture_output=True)
+
+    before = subprocess.run(command.split(), cwd=tree, env=environment, capture_output=True, text=True)
+    if before.returncode:
+        raise SystemExit(f"the tests of {file} fail without any change:\n{before.stdout[-2000:]}")
+    run("init", str(settings), str(session))
+    places = annotations((tree / file).read_text(encoding="utf-8"))
+    with use_db(session, WorkDB.Mode.open) as db:
+        items = list(db.work_items)
+        skipped = [i for i in items if left_out(i.mutations[0], places)]
+        kept = [i for i in items if i not in skipped]
+        if sample is not None and sample < len(kept):
+            chosen = set(random.Random(seed).sample([i.job_id for i in kept], sample))
+            skipped += [i for i in kept if i.job_id not in chosen]
+        for item in skipped:
+            db.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+    run("exec", str(settings), str(session))
+    result = Result(file)
+    for killed, survivor in _survivors(session, file):
+        result.mutants += 1
+        result.caught += killed
+        if not killed:
+            result.survivors.append(survivor)
+    return result
+
+
+def shlex_safe(text: str) -> str:
+    """The text, which goes into a command that is split at blanks."""
+    if " " in text:
+        raise SystemExit(f"{text!r} has a blank, which the mutation tool cannot take.")
+    return text
+
+
+def measure(only: list[str], sample: int | None, processes: int) -> list[Result]:
+    """The results of all targets, in the order of the list."""
+    wanted = {f: t for f, t in TARGETS["targets"].items() if not only or any(o in f for o in only)}
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(processes) as pool:
+
+        def one(entry: tuple[str, list[str]]) -> Result:
+            file, tests = entry
+            result = mutate(file, tests, copied(Path(place) / file.replace("/", "-")), sample)
+            print(f"{file}: {result.caught} of {result.mutants} caught", file=sys.stderr, flush=True)
+            return result
+
+        return list(pool.map(one, wanted.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="8 changes a file")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", nargs="*", default=[], help="parts of file names")
+    parser.add_argument("--sample", type=int, help="changes a file, drawn at random; all without it")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--folder", type=Path, default=Path("runs/bench/mutants"))
+    args = parser.parse_args()
+    results = measure(args.only, 8 if args.quick else args.sample, args.processes)
+    caught, every = sum(r.caught for r in results), sum(r.mutants for r in results)
+    found: dict[str, Any] = {
+        "summary": {
+            "caught_pct": round(100 * caught / max(1, every), 1),
+            "mutants": every,
+            "survivors": every - caught,
+        },
+        "files": [asdict(r) | {"caught_pct": r.caught_pct} for r in results],
+        "command": "python -m benchmarks.mutants " + " ".join(sys.argv[1:]),
+    }
+    args.folder.mkdir(parents=True, exist_ok=True)
+    (args.folder / "mutants.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return
+    for r in results:
+        print(f"{r.file}: {r.caught} of {r.mutants} ({r.caught_pct} %)")
+        for s in r.survivors:
+            print(f"  line {s.line}, {s.operator}")
+            print("    " + s.change.replace("\n", "\n    "))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Look up single kinds of measurement in the store, as it is now.
+
+While subnets are measured, other workers add results: whoever measures asks the store each time. Steps that only evaluate
+what is there take a `hwsearch.campaigns.known.Known` instead, which is read once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.intervals import pool
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.target import Target
+from hwsearch.store import Measurement
+
+#: a subnet whose measurement failed this often is not tried again
+MAX_FAILURES = 2
+
+
+def accuracy_protocol(campaign: Campaign) -> str:
+    """Return the key under which accuracies are stored.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose scores.
+
+    Returns
+    -------
+    str
+        BN recalibration or inherited statistics, and the batch size.
+    """
+    batch = campaign.config.data.batch
+    recalibrated = Split.CALIBRATION in campaign.data
+    return f"bn-recalibration batch {batch}" if recalibrated else f"inherited weights batch {batch}"
+
+
+def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: float) -> dict[str, Measurement]:
+    """Index measurements of one metric by architecture.
+
+    Parameters
+    ----------
+    rows : iterable of Measurement
+        Of one metric, subject and protocol, oldest first.
+    purpose : Purpose
+        `VALIDATE` pools all final measurements of a subnet; any other purpose takes that one alone.
+    confidence : float
+        Of the measurements' intervals.
+
+    Returns
+    -------
+    dict of str to Measurement
+        By architecture id, oldest first; failed measurements are left out.
+    """
+    if purpose != VALIDATE:
+        wanted = str(purpose)
+        return {m.arch_id: m for m in rows if m.purpose == wanted and m.value is not None}
+    same: dict[str, list[Measurement]] = {}
+    for m in rows:
+        if Purpose.parse(m.purpose).is_final and m.value is not None:
+            same.setdefault(m.arch_id, []).append(m)
+    return {k: pool(found, confidence) for k, found in same.items()}
+
+
+def find_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> dict[str, Measurement]:
+    """Find the scores of subnets on one data split.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    split : Split
+        The data that subnets were scored on.
+    purpose : Purpose
+        What they were scored for.
+
+    Returns
+    -------
+    dict of str to Measurement
+        By architecture id; failed measurements are left out.
+    """
+    rows = campaign.store.find(
+        metric="accuracy",
+        subject=campaign.example_subject(split),
+        protocol=accuracy_protocol(campaign),
+        purpose=str(purpose),
+        supernet=campaign.loaded.digest,
+    )
+    return {m.arch_id: m for m in rows if m.value is not None}
+
+
+def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[str, Measurement]:
+    """Find the latencies of subnets on one device; see `find_metric`.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    target : Target
+        The device.
+    purpose : Purpose
+        What they were measured for.
+
+    Returns
+    -------
+    dict of str to Measurement
+        In ms, by architecture id; failed measurements are left out.
+    """
+    return find_metric(campaign, target, "latency_ms", purpose)
+
+
+def find_metric(campaign: Campaign, target: Target, metric: str, purpose: Purpose) -> dict[str, Measurement]:
+    """Find the values of one metric on one device.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    target : Target
+        The device.
+    metric : str
+        Such as ``latency_ms`` or ``energy_mj``.
+    purpose : Purpose
+        `SEARCH`; `VALIDATE` for all final measurements, pooled; ``Purpose.final(2)`` for that further round alone.
+
+    Returns
+    -------
+    dict of str to Measurement
+        By architecture id; failed measurements are left out.
+    """
+    protocol = campaign.final_protocol if purpose.is_final else campaign.protocol
+    rows = campaign.store.find(
+        metric=metric,
+        subject=target.fingerprint,
+        protocol=protocol.key,
+        purpose=None if purpose == VALIDATE else str(purpose),
+        supernet=campaign.loaded.digest,
+    )
+    return by_architecture(rows, purpose, protocol.confidence)
+
+
+def failed_too_often(failures: Iterable[Measurement]) -> set[str]:
+    """Return the ids of subnets that failed `MAX_FAILURES` times and are not tried again.
+
+    Parameters
+    ----------
+    failures : iterable of Measurement
+        Failed attempts at one metric on one device or data set.
+
+    Returns
+    -------
+    set of str
+        Architecture ids.
+    """
+    return {k for k, n in Counter(m.arch_id for m in failures).items() if n >= MAX_FAILURES}
+
+
+def find_failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[str]:
+    """Find the subnets that failed `MAX_FAILURES` times on a device or data set and are not tried again.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    metric : str
+        The metric that could not be measured.
+    subject : str
+        A device's fingerprint, or what a score depends on.
+
+    Returns
+    -------
+    set of str
+        Architecture ids.
+    """
+    return failed_too_often(campaign.store.failures(metric=metric, subject=subject, supernet=campaign.loaded.digest))
+
+
+def find_settled(
+    campaign: Campaign, target: Target, protocol: str, purpose: Purpose, metrics: Sequence[str]
+) -> set[str]:
+    """Find the subnets that need no measuring on a device.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    target : Target
+        The device.
+    protocol : str
+        Key of the protocol.
+    purpose : Purpose
+        What is measured for.
+    metrics : sequence of str
+        ``latency_ms`` and further ones.
+
+    Returns
+    -------
+    set of str
+        Ids of the subnets that have a latency, and a value or a failure of each further metric.
+    """
+    settled: set[str] | None = None
+    for metric in metrics:
+        frame = campaign.store.frame(
+            failed=metric != "latency_ms",
+            metric=metric,
+            subject=target.fingerprint,
+            protocol=protocol,
+            purpose=str(purpose),
+            supernet=campaign.loaded.digest,
+        )
+        ids = set(frame["arch_id"])
+        settled = ids if settled is None else settled & ids
+    return settled or set()

@@ -1,0 +1,162 @@
+"""The predictors that a campaign has fitted: where they lie, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+import predictors
+from hwsearch._typing import FloatArray, IntArray
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.errors import CampaignError, PredictorError
+from hwsearch.spaces import Architecture
+
+
+@contextmanager
+def predictor_errors(what: str, hint: str | None = None) -> Iterator[None]:
+    """Turn errors of the `predictors` package, which knows no `HwsearchError`, into one.
+
+    Parameters
+    ----------
+    what : str
+        What was asked of a predictor; the error's message begins with it.
+    hint : str, optional
+        What to do about it; by default what the predictor's error says.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    PredictorError
+        In place of a `predictors.PredictorError`.
+    """
+    try:
+        yield
+    except predictors.PredictorError as error:
+        raise PredictorError(f"{what}: {error.message}", hint=hint or error.hint) from error
+
+
+def feature_matrix(campaign: Campaign, rows: IntArray) -> FloatArray:
+    """Return the features of subnets for predictors.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    rows : IntArray
+        (n, genes) encoded architectures.
+
+    Returns
+    -------
+    FloatArray
+        (n, columns) features.
+    """
+    return campaign.loaded.net.features_array(rows)[0]
+
+
+def predictor_path(campaign: Campaign, metric: str, device: str | None) -> Path:
+    """Return the file of a fitted predictor, whether or not it exists; its folder is created.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        In whose folder it lies.
+    metric : str
+        What is predicted.
+    device : str or None
+        Where it was measured; None for what is no matter of a device.
+
+    Returns
+    -------
+    pathlib.Path
+        ``predictors/METRIC@DEVICE.zip`` or ``predictors/METRIC.zip``.
+    """
+    folder = campaign.folder / "predictors"
+    folder.mkdir(exist_ok=True)
+    return folder / (f"{metric}@{device}.zip" if device else f"{metric}.zip")
+
+
+def predict(
+    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.9
+) -> pd.DataFrame:
+    """Predict a metric of subnets by the campaign's fitted predictor.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictor.
+    metric : str
+        Such as ``accuracy`` or ``latency_ms``.
+    device : str or None
+        Where it is measured; None for what is no matter of a device.
+    archs : sequence of Architecture
+        The subnets.
+    coverage : float
+        Share of true values that the intervals are to contain.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a subnet with columns ``value``, ``low`` and ``high``, in the metric's unit.
+
+    Raises
+    ------
+    CampaignError
+        If no predictor has been fitted.
+    PredictorError
+        If its file is damaged, or does not fit the features.
+    """
+    path = predictor_path(campaign, metric, device)
+    if not path.exists():
+        raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
+    X = feature_matrix(campaign, campaign.space.to_array(archs))
+    with predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
+        predictor = predictors.load(path)
+        low, high = predictor.predict_interval(X, coverage)
+        return pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high})
+
+
+def predicted_interval(
+    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float
+) -> tuple[FloatArray, FloatArray] | None:
+    """Predict a metric with an interval of any coverage.
+
+    Where the fit had too few rows for an interval of that coverage, a narrower one is scaled as the interval of a normal
+    distribution is.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictor.
+    metric : str
+        What is predicted.
+    device : str or None
+        Where it is measured.
+    archs : sequence of Architecture
+        The subnets.
+    coverage : float
+        Share of true values that the intervals are to contain.
+
+    Returns
+    -------
+    tuple of FloatArray, or None
+        (n,) predictions and (n,) half widths of their intervals; None where no predictor has been fitted.
+    """
+    if not predictor_path(campaign, metric, device).exists():
+        return None
+    for asked in (coverage, 0.9, 0.68):
+        if asked > coverage:
+            continue
+        found = predict(campaign, metric, device, archs, asked)
+        half = ((found["high"] - found["low"]) / 2).to_numpy(dtype=np.float64)
+        if np.isfinite(half).all():
+            scale = special.ndtri((1 + coverage) / 2) / special.ndtri((1 + asked) / 2)
+            return found["value"].to_numpy(dtype=np.float64), half * float(scale)
+    return None

@@ -1,0 +1,59 @@
+"""How well the profile's predictors did on subnets measured later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import FIT
+from hwsearch.campaigns.steps.profile import ProfileSet
+from predictors import scores
+
+
+def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> list[dict[str, Any]]:
+    """Score the profile's predictors on subnets measured later, which they never saw.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictors.
+    known : Known
+        What the store holds.
+    profiled : ProfileSet
+        What the predictors were fitted on.
+
+    Returns
+    -------
+    list of dict
+        One a fitted predictor: errors, rank correlations and coverage; those of cross-validation where fewer than three
+        subnets were measured later.
+    """
+    fitted = (campaign.store.get_state(FIT) or {}).get("scores", [])
+    seen = {a.id for a in profiled.timed}
+    archs = known.architectures
+    out = []
+    for row in fitted:
+        metric, device = row["metric"], row["device"]
+        found = known.accuracy(Split.VALIDATION) if metric == "accuracy" else known.latency(device)
+        ids = [i for i in found if i not in seen and i in archs]
+        entry = {
+            "metric": metric,
+            "device": device,
+            "model": row["model"],
+            "n_train": row["n"],
+            "nominal_coverage": 0.9,
+        }
+        if len(ids) >= 3:
+            y = np.array([float(found[i].value or 0.0) for i in ids])
+            p = predict(campaign, metric, device, [archs[i] for i in ids])
+            inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
+            entry |= {"n_test": len(ids), "coverage": float(inside.mean()), **scores(y, p["value"].to_numpy())}
+        else:
+            entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
+        out.append(entry)
+    return out

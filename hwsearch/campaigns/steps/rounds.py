@@ -1,0 +1,110 @@
+"""Further rounds of final measurements, until it is known of each candidate whether it is on its front."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.latency import measure_latencies
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.membership import membership
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.states import rounds_state
+from hwsearch.campaigns.steps.fronts import complete_final_set
+from hwsearch.campaigns.views import views
+from hwsearch.spaces import Architecture
+
+#: what a round measures: by device and text of the purpose, ids
+Plan = dict[str, dict[str, list[str]]]
+
+
+def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
+    """Measure once more what may or may not be on a front, in rounds.
+
+    A round measures, on the devices of a front, each subnet whose membership is not settled with the probability
+    ``[validate] membership``, and those that it depends on; all measurements of a subnet are pooled. At most ``rounds`` are
+    made, and none begins after ``rounds_s``. What a round measures is kept before it is, so that one that was stopped is
+    taken up where it was. A score is not repeated: on the same data it would be the same.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose candidates have been measured once.
+    archs : sequence of Architecture
+        The candidates.
+
+    Raises
+    ------
+    DeviceError
+        If a device is lost.
+    """
+    config, store = campaign.config.validate_, campaign.store
+    place = rounds_state(
+        campaign.config,
+        list(campaign.targets.values()),
+        [a.id for a in archs],
+        weights=campaign.loaded.digest,
+        subject=campaign.example_subject(Split.TEST),
+        protocol=campaign.final_protocol.key,
+    )
+    state: dict[str, Any] = store.get_state(place) or {"rounds": []}
+    by_id = {a.id: a for a in archs}
+    for r in range(config.rounds):
+        if r >= len(state["rounds"]):
+            spent = sum(float(one.get("seconds", 0.0)) for one in state["rounds"])
+            plan = round_plan(campaign, Known.read(campaign)) if spent <= config.rounds_s else {}
+            if not any(plan.values()):
+                break
+            state["rounds"].append({"plan": plan})
+            store.put_state(place, state)
+        one, started = state["rounds"][r], time.monotonic()
+        if any(i not in by_id for purposes in one["plan"].values() for ids in purposes.values() for i in ids):
+            by_id |= {a.id: a for a in store.architectures(campaign.space)}
+        for device, purposes in one["plan"].items():
+            for purpose, ids in purposes.items():
+                measure_latencies(
+                    campaign,
+                    [campaign.targets[device]],
+                    [by_id[i] for i in ids],
+                    purpose=Purpose.parse(purpose),
+                    stage=f"settle {r + 1}",
+                )
+        if "seconds" not in one:
+            one["seconds"] = time.monotonic() - started
+            store.put_state(place, state)
+
+
+def round_plan(campaign: Campaign, known: Known) -> Plan:
+    """Return what is to be measured once more.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose fronts.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    dict of str to dict
+        By device and text of the purpose, architecture ids; empty when all is settled.
+    """
+    confidence = campaign.config.validate_.membership
+    wanted: dict[str, dict[str, None]] = {}
+    for view in views(campaign):
+        measured = complete_final_set(view, known)
+        if measured is None:
+            continue
+        sure = membership(campaign, view, measured, known)
+        for target in view.targets:
+            wanted.setdefault(target.name, {}).update(dict.fromkeys(sure.to_measure(confidence)))
+    plan: Plan = {}
+    for name, ids in wanted.items():
+        rows = known.latency(name, VALIDATE)
+        for i in ids:
+            times = int(rows[i].details.get("rounds", 1)) if i in rows else 0
+            plan.setdefault(name, {}).setdefault(str(Purpose.final(times + 1)), []).append(i)
+    return plan

@@ -1,0 +1,5 @@
+"""Entry point of ``python -m hwsearch.cli``."""
+
+from hwsearch.cli.main import main
+
+main()

@@ -1,0 +1,87 @@
+"""Commands that measure with devices of other hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hwsearch
+from hwsearch.cli.app import CLUSTER, command
+from hwsearch.cli.options import Folder, Json, Source, open_campaign
+from hwsearch.cli.render import emit_json, out, print_mapping
+
+
+@command(CLUSTER)
+def work(
+    campaign: Source,
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="A device to work for; may be given again (default: all).")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for further jobs instead of ending.")] = False,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Be a further worker of a campaign: do the queued latency jobs of devices that are here.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    device : list of str, optional
+        Devices to work for; all by default.
+    wait : bool
+        Wait for further jobs instead of ending.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    done = hwsearch.work(open_campaign(campaign, folder), device or (), wait=wait)
+    if not emit_json({"jobs": done}, as_json):
+        print_mapping(done)
+
+
+@command(CLUSTER)
+def cluster(
+    action: Annotated[str, typer.Argument(help="certs FOLDER, scheduler ADDRESS, or worker ADDRESS")],
+    place: Annotated[str, typer.Argument(help="A folder, or an address such as tls://HOST:8786.")],
+    device: Annotated[
+        list[str] | None, typer.Option("--device", help="worker: a device it offers; may be given again.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", help="certs: a name or address of a host; may be given again.")
+    ] = None,
+    certificates: Annotated[Path | None, typer.Option("--certificates", help="The folder that 'certs' made.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow tcp:// on this host.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Devices of other hosts: make certificates, run the scheduler, offer devices.
+
+    Parameters
+    ----------
+    action : {"certs", "scheduler", "worker"}
+        What to do.
+    place : str
+        A folder, or an address such as ``tls://HOST:8786``.
+    device : list of str, optional
+        Devices that a worker offers.
+    host : list of str, optional
+        Names or addresses of hosts that certificates are for.
+    certificates : pathlib.Path, optional
+        The folder that ``certs`` made.
+    insecure : bool
+        Allow ``tcp://`` on this host.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    if action not in ("certs", "scheduler", "worker"):
+        raise typer.BadParameter("use: cluster certs FOLDER, cluster scheduler ADDRESS, cluster worker ADDRESS")
+    hosts = host or ("localhost", "127.0.0.1")
+    files = hwsearch.cluster(
+        action, place, devices=device or (), hosts=hosts, certificates=certificates, insecure=insecure
+    )
+    if not emit_json({"files": files}, as_json):
+        for file in files:
+            out.print(str(file), highlight=False)

@@ -1,0 +1,50 @@
+"""Arguments and options that several commands have, and the campaign they open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwsearch.cli.progress import ConsoleProgress
+from hwsearch.cli.render import err
+
+if TYPE_CHECKING:
+    from hwsearch.campaigns import Campaign
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")
+]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
+DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
+Deployment = Annotated[
+    str | None,
+    typer.Option("--deployment", help="One subnet for all devices: judged by the 'worst-case' device, or 'weighted'."),
+]
+
+
+def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
+    """Open a campaign that shows its progress on stderr.
+
+    Parameters
+    ----------
+    source : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+
+    Returns
+    -------
+    Campaign
+        Ready for any verb.
+
+    Raises
+    ------
+    HwsearchError
+        If there is no such campaign, or its configuration is wrong.
+    """
+    from hwsearch.campaigns import Campaign  # imports torch
+
+    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err))

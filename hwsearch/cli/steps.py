@@ -1,0 +1,168 @@
+"""Commands that do one step of a campaign."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+import hwsearch
+from hwsearch.cli.app import STEPS, command
+from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
+from hwsearch.cli.render import emit_json, out, print_frame
+
+
+def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
+    if not emit_json({name: frame}, as_json):
+        print_frame(frame, title)
+
+
+@command(STEPS)
+def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the latency of subnets on every device.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    _show("profile", hwsearch.profile(open_campaign(campaign, folder)), as_json, "latency")
+
+
+@command(STEPS)
+def operators(
+    campaign: Source,
+    device: DeviceName = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Rows of the costliest operators to show.")] = 20,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the kernels a search space can ask for, and compare their sum with measured latencies.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    device : str, optional
+        One device of the campaign, by name.
+    most : int
+        Rows of the costliest operators to show.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    result = hwsearch.operators(open_campaign(campaign, folder), device)
+    if emit_json(result, as_json):
+        return
+    cover, said = result["coverage"], result["agreement"]
+    frame = result["operators"]
+    shown = frame[["operator", "operator_ms", "share_pct", "signature"]].head(most)
+    print_frame(shown, f"costliest of {len(frame)} operators on {result['device']}", 3)
+    out.print(
+        f"{cover['signatures']} signatures, {cover['measured_now']} measured now, {len(cover['missing'])} missing; "
+        f"{cover['with_unknown']} of {cover['drawn']} random subnets asked for others than the "
+        f"{cover['covering_set']} covering ones (at most {100 * cover['share_high']:.1f} % do, 95 % limit)",
+        highlight=False,
+    )
+    if said["fitted"]:
+        out.print(
+            f"sum against {said['wholes']} measured latencies: rank correlation {said['rank']:.4f}, error {said['mape_pct']:.1f} % "
+            f"after a linear correction fitted on {said['fitted']}",
+            highlight=False,
+        )
+    else:
+        out.print("too few measured latencies to set the sum against; measure some: hwsearch profile", highlight=False)
+    out.print(f"→ {result['plots'][-1]}", highlight=False)
+
+
+@command(STEPS)
+def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the accuracy of subnets.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    _show("evaluate", hwsearch.evaluate(open_campaign(campaign, folder)), as_json, "accuracy")
+
+
+@command(STEPS)
+def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Fit predictors on what was measured, with their errors.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    _show(
+        "fit",
+        hwsearch.fit(open_campaign(campaign, folder)),
+        as_json,
+        "predictors (errors on measurements not used for fitting)",
+    )
+
+
+@command(STEPS)
+def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Search in rounds: propose, measure, tell.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    _show("search", hwsearch.search(open_campaign(campaign, folder)), as_json, "search")
+
+
+@command(STEPS)
+def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Measure the candidates for the fronts afresh.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    _show("validate", hwsearch.validate(open_campaign(campaign, folder)), as_json, "fresh measurements")
+
+
+@command(STEPS)
+def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Check that every device runs what it is asked to and that the limits can be met.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    hwsearch.check(open_campaign(campaign, folder))
+    if not emit_json({"check": "passed"}, as_json):
+        out.print("passed", highlight=False)

@@ -1,0 +1,75 @@
+"""The configuration: what it refuses, and that it is written and read back as it is."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsearch.campaigns.config import CampaignConfig, DeviceConfig, SupernetConfig
+from hwsearch.campaigns.loading import load_config, parse_config
+from hwsearch.campaigns.toml import to_toml
+from hwsearch.errors import ConfigError
+
+ACCURACY, LATENCY = {"metric": "accuracy"}, {"metric": "latency"}
+
+
+def configured(**tables) -> CampaignConfig:
+    return parse_config({"device": [{"name": "one"}, {"name": "two"}], **tables}, "the test's configuration")
+
+
+# TOML has no surrogates; a carriage return in a text file is read as a line feed only where it is not escaped
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+values = st.one_of(st.booleans(), st.integers(-(2**62), 2**62), st.floats(allow_nan=False), texts)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    options=st.dictionaries(
+        st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8), values, max_size=4
+    ),
+    checkpoint=st.none() | texts,
+    reference=st.dictionaries(
+        st.sampled_from(["accuracy", "latency_ms@one", "latency_ms"]), st.floats(-9, 9), max_size=3
+    ),
+    folders=st.lists(texts, max_size=3),
+)
+def test_a_written_configuration_reads_back_as_it_is(options, checkpoint, reference, folders) -> None:
+    """Also with line feeds, quotes and control characters in its texts."""
+    config = configured(
+        device=[{"name": "one", "options": options}],
+        supernet={"name": "cifar10-mbv3", **({"checkpoint": checkpoint} if checkpoint is not None else {})},
+        search={"warm_start": folders, **({"prefer": "reference", "reference": reference} if reference else {})},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "campaign.toml"
+        path.write_bytes(to_toml(config).encode())
+        assert load_config(path) == config
+
+
+def test_a_command_of_several_lines_is_written_so_that_it_can_be_read() -> None:
+    config = CampaignConfig(
+        device=(DeviceConfig(name="d", options={"command": "a\nb\x07\x7f"}),), supernet=SupernetConfig()
+    )
+    text = to_toml(config)
+    assert "[[device]]" in text and "[[objective]]" in text and "[device.options]" in text
+
+
+@pytest.mark.parametrize("search", [{"serve": "worst"}, {"earlier": []}, {"screen": 2}])
+def test_former_words_are_unknown(search) -> None:
+    with pytest.raises(ConfigError, match="unknown key"):
+        configured(search=search)
+
+
+def test_two_limits_that_exclude_each_other_are_found_in_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"latency_ms <= 2 and latency_ms >= 3 on 'one' exclude each other"):
+        configured(
+            objective=[ACCURACY, LATENCY | {"limit": "<= 2 ms"}, LATENCY | {"device": "one", "limit": ">= 3 ms"}]
+        )
+    with pytest.raises(ConfigError, match=r"'latency_ms' is given twice for device 'two'"):
+        configured(objective=[ACCURACY, LATENCY, LATENCY | {"device": "two"}])
+    with pytest.raises(ConfigError, match="probability and no limit"):
+        configured(objective=[ACCURACY, LATENCY | {"probability": 0.9}])
