@@ -86,7 +86,7 @@ class Searcher(ABC):
         """Up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
 
     def ask(self, n: int) -> list[Architecture]:
-        """n architectures to measure next, none of them asked or told before; fewer only when the space is exhausted.
+        """N architectures to measure next, none of them asked or told before; fewer only when the space is exhausted.
 
         Where the tactic proposes too few, uniform samples fill up. Raises SearchError when n is not a number of things.
         """

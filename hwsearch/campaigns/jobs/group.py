@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,11 @@ from hwsearch.campaigns.jobs.workloads import job_spec, needed_files
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Sample, Timing, combine
-from hwsearch.devices.fleet.jobs import WorkerJob
+from hwsearch.devices.fleet.jobs import MeasuredRow, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.devices.timing.estimate import not_converged
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.store import Job
-
-Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class GroupTiming:
     """
 
     timings: dict[str, Timing]
-    answers: dict[str, Answer]
+    answers: dict[str, MeasuredRow]
     started_at: str
     ended_at: str
     details: dict[str, Any]
@@ -89,7 +87,7 @@ def time_group(
     spec, files = job_spec(campaign, target, job, genes)
     fewest, most = protocol.processes
     found: list[list[Sample | None]] = []
-    answers: list[Answer] = []
+    answers: list[WorkerResponse] = []
     timings: list[Timing] = []
     open_ = set(ids)
     until, longest = time.monotonic() + job.deadline_s, 0.0
@@ -106,8 +104,12 @@ def time_group(
         # a process that hangs must not take the time of all
         limit = left_s if payload["deadline_s"] is not None else min(left_s, process_seconds(protocol, len(ids)))
         entries = [e for e in spec["workloads"] if e["arch_id"] in open_]
-        changes = {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
-        part: WorkerJob = {**spec, **changes}  # type: ignore[typeddict-item]
+        part: WorkerJob = {
+            **spec,  # type: ignore[typeddict-item]
+            "workloads": entries,
+            "seed": [*spec["seed"], k],
+            "metrics": [] if k else spec["metrics"],
+        }
         share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
         answer = target.executor.run(part, needed_files(part, files), limit, share)
         longest = max(longest, time.monotonic() - began)

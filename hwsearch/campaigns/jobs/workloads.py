@@ -17,7 +17,7 @@ from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Model, Workload
 from hwsearch.devices.fleet.jobs import PackedWorkload, SupernetSpec, WorkerJob, device_job
-from hwsearch.devices.fleet.jobs import pack_workload as pack
+from hwsearch.devices.fleet.jobs import pack_workload as pack_models
 from hwsearch.exporters import lower, serialise
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job
@@ -133,7 +133,7 @@ def pack_workload(
         JSON of the workload.
     """
     if target.form != "torch":
-        return pack(workload(campaign, target, arch, calibrated=calibrated), number, files)
+        return pack_models(workload(campaign, target, arch, calibrated=calibrated), number, files)
     entry: PackedWorkload = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
     if calibrated:
         entry["weights"] = f"{number}.safetensors"
@@ -147,7 +147,7 @@ def needed_files(spec: WorkerJob, files: Mapping[str, bytes]) -> dict[str, bytes
 
     Parameters
     ----------
-    spec : WorkerJob
+    spec : mapping
         With ``workloads`` and ``reference``.
     files : mapping of str to bytes
         Those of a whole job.

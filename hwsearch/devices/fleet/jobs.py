@@ -165,42 +165,6 @@ class WorkerResponse(TypedDict, total=False):
     ended_at: str
 
 
-class LatencyPayload(TypedDict):
-    """Payload of a queued latency job: a group of architectures that are timed together on one device.
-
-    Attributes
-    ----------
-    archs : list of dict
-        Genes of each architecture.
-    ids : list of str
-        Their ids, in the same order.
-    reference : dict
-        Genes of the reference architecture.
-    purpose : str
-        Why it is measured, as the store names it.
-    protocol : dict
-        Fields of the `TimingProtocol`.
-    protocol_key : str
-        `TimingProtocol.key`.
-    metrics : list of str
-        Metrics beside the latency.
-    deadline_s : float or None
-        What the configuration allows for the whole job, seconds; None follows from the protocol.
-    part : bool
-        Whether it is a half of a job that crashed.
-    """
-
-    archs: list[JsonObject]
-    ids: list[str]
-    reference: JsonObject
-    purpose: str
-    protocol: JsonObject
-    protocol_key: str
-    metrics: list[str]
-    deadline_s: float | None
-    part: bool
-
-
 def device_job(do: Literal["facts", "verify", "measure"], form: Form, device: Device) -> WorkerJob:
     """Begin a job with what every job says.
 

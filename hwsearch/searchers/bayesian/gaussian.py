@@ -47,7 +47,7 @@ class GaussianProcess:
         return across @ self._weights * self._scale + self._mean, np.sqrt(variance) * self._scale
 
     def sample(self, X: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-        """n joint draws (n, rows) of the noiseless function at X."""
+        """N joint draws (n, rows) of the noiseless function at X."""
         across = _matern(_distances(X, self._x) / self.length)
         turned = across @ self._root
         covariance = (_matern(_distances(X, X) / self.length) - turned @ turned.T) * self.signal

@@ -58,7 +58,7 @@ class Beliefs:
         self._models: list[tuple[Process, IntArray] | None] = []
 
     def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
-        """rows (n, genes); values and noise (n, m), NaN where a measurement failed or its noise is unknown; (n,)."""
+        """Rows (n, genes); values and noise (n, m), NaN where a measurement failed or its noise is unknown; (n,)."""
         costs = values * self._sign
         lacking = np.asarray(np.isnan(costs).any(axis=1))
         kept, parts = np.flatnonzero(~lacking), np.flatnonzero(lacking & ~np.isnan(costs).all(axis=1))

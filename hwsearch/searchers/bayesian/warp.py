@@ -31,7 +31,7 @@ class Warp:
         return t if self.kind == "plain" else self.pole + np.exp(np.minimum(t, 600.0))
 
     def log_slope(self, y: FloatArray) -> FloatArray:
-        """log dt/dy (n,)."""
+        """Log dt/dy (n,)."""
         return np.zeros(len(y)) if self.kind == "plain" else -np.log(np.maximum(y - self.pole, 1e-300))
 
 

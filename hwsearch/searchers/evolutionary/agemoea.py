@@ -36,7 +36,8 @@ class AgeMoeaSearcher(PopulationSearcher):
 def geometric_survivors(costs: FloatArray, n: int) -> IntArray:
     """Positions of the n rows of costs (k, m), k >= n, m >= 2, that AGE-MOEA keeps: whole fronts, then the best scores
     of the front that is cut. In the first front a score is diversity over proximity, the extremes first; in later ones
-    it is the inverse distance to the ideal point."""
+    it is the inverse distance to the ideal point.
+    """
     fronts = NonDominatedSorting().do(costs, n_stop_if_ranked=n)
     ideal = costs[fronts[0]].min(axis=0)
     first = costs[fronts[0]] - ideal
@@ -92,7 +93,8 @@ def _power(front: FloatArray, extremes: IntArray) -> float:
 
 def _diverse(front: FloatArray, extremes: IntArray, power: float) -> IntArray:
     """Rows in the order of selection: the extremes, then always the one whose two nearest selected rows are farthest
-    away, in units of its own distance to the ideal point."""
+    away, in units of its own distance to the ideal point.
+    """
     proximity = np.maximum(_norm(front, power), TINY)
     near = np.full((len(front), 2), np.inf)  # distances to the two nearest selected rows
     order: list[int] = []

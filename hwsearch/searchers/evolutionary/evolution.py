@@ -100,7 +100,7 @@ class Mating:
     def children(
         self, space: SearchSpace, rows: IntArray, rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator
     ) -> IntArray:
-        """n canonical rows bred from rows (N, genes)."""
+        """N canonical rows bred from rows (N, genes)."""
         a, b = (self._tournament(rank, crowding, n, rng) for _ in range(2))
         return self.pairs(space, rows[a], rows[b], rng)
 

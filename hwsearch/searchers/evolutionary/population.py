@@ -66,7 +66,7 @@ class PopulationSearcher(Searcher):
         return population
 
     def _children(self, n: int) -> IntArray:
-        """n canonical rows bred from the population, or from what has been told while there is none."""
+        """N canonical rows bred from the population, or from what has been told while there is none."""
         parents = self._population or self._offspring
         values = self.values[parents]
         rank, crowding = self._preference(self.costs(values), self.violation(values))
