@@ -1,9 +1,10 @@
 """The accuracy budget's figures: image evaluations saved by the race for the front, and how often it errs.
 
-    python -m benchmarks.accuracy_budget [--json] [--folder DIR] [--subnets 300] [--seeds 20] [--many 500]
+    python -m benchmarks.accuracy_budget [--quick] [--json] [--folder DIR] [--answers DIR] [--subnets 300] [--seeds 20]
+                                         [--many 500]
 
 Evaluates subnets of the embedded supernet on its 5,000 held-out images (validation and test together) and keeps
-each answer in the folder; evaluation is deterministic, so that a race can then be run again on the record, seed
+each answer; evaluation is deterministic, so that a race can then be run again on the record, seed
 by seed, and compared with the front of full evaluation. Costs are MACs, so that no timing takes part. Two sets:
 
 - ``sampled``: half spread evenly over MACs, half with uniform genes, as a campaign profiles them
@@ -15,13 +16,12 @@ without the race: all subnets on one smaller subset, or successive halving witho
 subnet is to be compared with and by how much it is behind, looks once, and compares their answers pairwise on
 uniformly drawn images. ``resampled`` repeats the race with 50,000 images drawn with replacement from the 5,000, to
 show what a data set of ImageNet's size changes: it is an extrapolation, not a measurement.
-The top-level figures are those of ``sampled`` with tolerance 0: the very same front.
+The figures of the summary are those of ``sampled`` with tolerance 0: the very same front.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -29,9 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import norm
 
+from benchmarks.frame import Benchmark, Result, Run, curves
 from hwsearch.accuracy import calibrated_subnet, front_accuracy, race
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
@@ -308,66 +310,82 @@ def fresh(bench: Bench, archs: list[Architecture], truth: Truth, count: int = 12
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where answers are kept for a second run")
-    parser.add_argument("--subnets", type=int, default=300)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--many", type=int, default=500, help="seeds of the finer estimate of the error rate")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    started = time.perf_counter()
-    bench = Bench(args.folder or Path(tempfile.mkdtemp(prefix="hwsearch-bench-")))
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
+    parser.add_argument("--answers", type=Path, help="keep answers here for a second run")
+    parser.add_argument("--subnets", type=int, help="of each set (default: 300; quick: 16)")
+    parser.add_argument("--seeds", type=int, help="of each race (default: 20; quick: 3)")
+    parser.add_argument(
+        "--many", type=int, help="seeds of the finer estimate of the error rate (default: 500; quick: 20)"
+    )
 
-    archs = bench.sampled(args.subnets)
-    truth = Truth(bench.answers(archs), bench.costs(archs))
-    members = [archs[i] for i in sorted(truth.front(truth.right))]
-    nearby = bench.near(members, args.subnets)
-    near = Truth(bench.answers(nearby), bench.costs(nearby))
+
+def run(given: Run) -> Result:
+    """Evaluate both sets in full, then race on the record."""
+    args, quick = given.args, given.quick
+    subnets, seeds = args.subnets or (16 if quick else 300), args.seeds or (3 if quick else 20)
+    repeats = args.many or (20 if quick else 500)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as place:
+        bench = Bench(args.answers or Path(place))
+        archs = bench.sampled(subnets)
+        truth = Truth(bench.answers(archs), bench.costs(archs))
+        members = [archs[i] for i in sorted(truth.front(truth.right))]
+        nearby = bench.near(members, subnets)
+        near = Truth(bench.answers(nearby), bench.costs(nearby))
     columns = np.random.default_rng(2).integers(0, len(bench.data), 10 * len(bench.data))
     large = Truth(truth.correct[:, columns], truth.costs)
 
-    sampled = on_set(truth, args.seeds)
+    sampled = on_set(truth, seeds)
     headline = sampled["by_tolerance"][0]
-    many = races(truth, 0.0, args.many)
+    many = races(truth, 0.0, repeats)
     seconds = np.array([bench.seconds[a.id] for a in archs]).sum(axis=0)
-    out = {
+    summary = {
         "saving": headline["saving"],
         "saving_min": headline["saving_min"],
         "error_rate": headline["error_rate"],
         "stated_error_rate": ERROR,
-        f"error_rate_{args.many}": float(np.mean([r["error"] for r in many])),
-        f"saving_min_{args.many}": round(min(r["saving"] for r in many), 3),
-        "saving_by_tolerance": {str(f["tolerance_points"]): f["saving"] for f in sampled["by_tolerance"]},
-        "error_rate_by_tolerance": {str(f["tolerance_points"]): f["error_rate"] for f in sampled["by_tolerance"]},
+        f"error_rate_{repeats}": float(np.mean([r["error"] for r in many])),
+        f"saving_min_{repeats}": round(min(r["saving"] for r in many), 3),
         "full_evaluations": truth.correct.size,
         "full_evaluation_seconds": round(float(seconds[1]), 1),
         "calibration_images": len(archs) * len(bench.calibration),
         "calibration_seconds": round(float(seconds[0]), 1),
-        "fresh": fresh(bench, archs, truth),
+    }
+    details = {
+        "saving_by_tolerance": {str(f["tolerance_points"]): f["saving"] for f in sampled["by_tolerance"]},
+        "error_rate_by_tolerance": {str(f["tolerance_points"]): f["error_rate"] for f in sampled["by_tolerance"]},
+        "fresh": fresh(bench, archs, truth, 4 if quick else 12),
         "sampled": sampled,
-        "near_front": on_set(near, args.seeds),
+        "near_front": on_set(near, seeds),
         "resampled": {
             "images": large.correct.shape[1],
             "by_tolerance": [
                 {k: v for k, v in figures(large, t, 3).items() if k != "rounds_seed_0"} for t in TOLERANCES[:3]
             ],
         },
-        "seconds": round(time.perf_counter() - started, 1),
-        "command": f"python -m benchmarks.accuracy_budget --json --subnets {args.subnets} --seeds {args.seeds} --many {args.many}",
     }
-    if args.json:
-        print(json.dumps(out, indent=1))
-        return
-    print(f"{'set':<12}{'tolerance':>10}{'saving':>8}{'min':>7}{'errors':>8}{'stated':>8}{'front':>7}{'oracle':>8}")
-    for name in ("sampled", "near_front", "resampled"):
-        for f in out[name]["by_tolerance"]:
-            print(
-                f"{name:<12}{f['tolerance_points']:>10}{f['saving']:>8.2f}{f['saving_min']:>7.2f}{f['error_rate']:>8.2f}"
-                f"{ERROR:>8}{f['front_size']:>7.1f}{f['paired_oracle_saving']:>8.2f}"
-            )
+    columns_shown = ("tolerance_points", "saving", "saving_min", "error_rate", "front_size", "paired_oracle_saving")
+    table = pd.DataFrame(
+        [
+            {"set": name} | {k: row[k] for k in columns_shown}
+            for name in ("sampled", "near_front", "resampled")
+            for row in details[name]["by_tolerance"]
+        ]
+    )
+    title = BENCHMARK.title
+    return Result(
+        summary,
+        table,
+        details,
+        lambda folder: curves(table, folder, "accuracy_budget", title, x="tolerance_points", y="saving", by="set"),
+    )
+
+
+BENCHMARK = Benchmark(
+    "accuracy_budget", "Image evaluations saved by the race for the front", "16 subnets, 3 seeds", run, options
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

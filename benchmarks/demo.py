@@ -1,11 +1,11 @@
 """The demo's figures: time, memory, sizes of the fronts, and hypervolume against random subnets.
 
-    python -m benchmarks.demo [--json] [--seeds 3] [--folder DIR]
+    python -m benchmarks.demo [--quick] [--json] [--seeds 3] [--folder DIR]
 
 Runs ``hwsearch demo`` in a fresh folder and process, then again in the same folder. Then draws, for each
 seed, as many random subnets as the demo evaluated, measures them with the same protocol in the same
 campaign, and compares hypervolumes of the search's measurements: (validation top-1, latency), one reference
-point for both. Prints one JSON object with --json.
+point for both. The campaign lies in the benchmark's folder and is made anew each time.
 """
 
 from __future__ import annotations
@@ -13,32 +13,51 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
+import tomllib
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import tomli_w
 
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latency
 from hwsearch.campaigns.lookup import find_accuracy, find_latency
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
 
 OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
 
 
-def run_demo(folder: Path) -> tuple[dict, float, float]:
+def small_demo() -> dict:
+    """The demo's campaign with fewer subnets, rounds and processes."""
+    data = tomllib.loads(resources.files("hwsearch").joinpath("demo.toml").read_text(encoding="utf-8"))
+    data["profile"] |= {"latency": 16, "accuracy": 10, "random": 4}
+    data["search"] |= {"rounds": 1, "per_round": 4}
+    data["protocol"] |= {"processes": [1, 2], "calibrate": 2}
+    data["validate"] |= {"processes": [1, 2], "candidates": 6}
+    return data
+
+
+def run_demo(folder: Path, quick: bool = False) -> tuple[dict, float, float]:
     """(result, wall seconds, peak resident GiB) of one demo in a process of its own."""
+    verb = ["demo"]
+    if quick:
+        small = folder.with_name("quick.toml")
+        small.write_text(tomli_w.dumps(small_demo()), encoding="utf-8")
+        verb = ["run", str(small)]
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "hwsearch.cli", "demo", "--folder", str(folder), "--json"],
+        [sys.executable, "-m", "hwsearch.cli", *verb, "--folder", str(folder), "--json"],
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -78,20 +97,22 @@ def _values(campaign: Campaign, target: object, ids: list[str]) -> np.ndarray:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--folder", type=Path)
-    args = parser.parse_args()
-    folder = args.folder or Path(tempfile.mkdtemp(prefix="hwsearch-bench-")) / "demo"
-    result, seconds, peak = run_demo(folder)
-    again, second_seconds, _ = run_demo(folder)
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own option."""
+    parser.add_argument("--seeds", type=int, default=3, help="sets of random subnets (quick: 1)")
+
+
+def run(given: Run) -> Result:
+    """Run the demo twice in one folder, then measure random subnets in the same campaign."""
+    folder = given.folder / "campaign"
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier one would be taken up, and cost no time
+    result, seconds, peak = run_demo(folder, given.quick)
+    again, second_seconds, _ = run_demo(folder, given.quick)
     campaign = Campaign.open(folder)
-    every, evaluated, _ = profile_set(campaign)
     latency = {t.name: len(find_latency(campaign, t, SEARCH)) for t in campaign.targets.values()}
     card = campaign.loaded.entry.card
-    figures = {
+    comparison = against_random(campaign, 1 if given.quick else given.args.seeds)
+    summary = {
         "demo_seconds": round(seconds, 1),
         "peak_memory_gib": round(peak, 2),
         "remeasured": again["measured"],
@@ -100,22 +121,29 @@ def main() -> None:
         "accuracy_measured": len(find_accuracy(campaign, Split.VALIDATION, SEARCH)),
         "front_points": min(d["front_points"] for d in result["devices"]),
         "latency_span": round(min(d["latency_span"] for d in result["devices"]), 2),
-        "by_device": {
-            d["device"]: {"front_points": d["front_points"], "latency_span": round(d["latency_span"], 2)}
-            for d in result["devices"]
-        },
         "top1_smallest": card.get("smallest", {}).get("top1_percent"),
         "top1_largest": card.get("largest", {}).get("top1_percent"),
+        "hypervolume_over_random": round(comparison["worst_ratio"], 4),
     }
-    comparison = against_random(campaign, args.seeds)
-    figures["hypervolume_over_random"] = round(comparison["worst_ratio"], 4)
-    figures["hypervolume"] = comparison
-    if args.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for name, value in figures.items():
-        print(f"{name:<26} {value}")
+    devices = {
+        d["device"]: {"front_points": d["front_points"], "latency_span": round(d["latency_span"], 2)}
+        for d in result["devices"]
+    }
+    table = pd.DataFrame(
+        [
+            {"device": name, "set": f"random {seed}", "ratio": ratio, "search": found["search"], "random": volume}
+            | devices.get(name, {})
+            for name, found in comparison["devices"].items()
+            for seed, (volume, ratio) in enumerate(zip(found["random"], found["ratio"], strict=True))
+        ]
+    )
+    return Result(summary, table, {"by_device": devices, "hypervolume": comparison})
+
+
+BENCHMARK = Benchmark(
+    "demo", "Hypervolume of the demo's search over that of random subnets", "a small campaign, one set", run, options
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,6 +1,6 @@
 """ONNX files of subnets: ours and torch's two exporters, on the same subnets.
 
-    python -m benchmarks.export [--quick] [--json] [--folder runs/bench]
+    python -m benchmarks.export [--quick] [--json] [--folder DIR]
 
 Subnets of Once-for-All's MobileNetV3 (w1.0, published size, random weights) at 224 px, one thread. A file costs: cutting
 the subnet out of the supernet, lowering it, serialising it; each subnet's time is the median of three passes over all.
@@ -22,9 +22,7 @@ together (``rules``: whether all went by rules), TorchScript's time over ours, a
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import logging
 import statistics
 import sys
@@ -40,9 +38,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import torch
 from torch import nn
 
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.exporters import INPUT, OUTPUT, lower, run_onnx, serialise, torch_export
 from hwsearch.reporting.style import BLUE, ORANGE, RED, new_figure, save, style
 from hwsearch.spaces import Architecture
@@ -322,36 +322,41 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer subnets, five families")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args()
-    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
+SUMMARY = ("median_ms", "worst_ms", "worst_single_ms", "over_torchscript", "over_dynamo", "max_rel_diff")
+
+
+def rows(result: dict[str, Any]) -> pd.DataFrame:
+    """Make one row of each family, the main one first."""
+    found = {MAIN: result | {"torchscript_ms": result["rivals_ms"]["torchscript"]}} | result["families"]
+    names = ("median_ms", "torchscript_ms", "over_torchscript", "max_rel_diff", "rules")
+    return pd.DataFrame([{"family": name} | {k: f.get(k) for k in names} for name, f in found.items()])
+
+
+def run(given: Run) -> Result:
+    """Compare the exporters on the main family, then on the others."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # packages that it looks for and that nothing here needs
     torch.set_num_threads(1)
-    began = time.monotonic()
     net = built(MAIN)
     archs = [
         net.space.architecture({**a, "r": SIDE})
-        for a in net.space.sample(15 if arguments.quick else 100, np.random.default_rng(0))
+        for a in net.space.sample(15 if given.quick else 100, np.random.default_rng(0))
     ]
     gc.collect()
     result = phases(net, archs)
-    say(f"{len(archs)} subnets lowered: median {result['median_ms']:.1f} ms, worst {result['worst_ms']:.1f} ms")
-    result |= rivals(net, archs[: 3 if arguments.quick else 21], say)
+    given.say(f"{len(archs)} subnets lowered: median {result['median_ms']:.1f} ms, worst {result['worst_ms']:.1f} ms")
+    result |= rivals(net, archs[: 3 if given.quick else 21], given.say)
     del net
-    chosen = FAMILIES[1::2] if arguments.quick else FAMILIES
     result["families"] = {}
-    for name in chosen:
-        result["families"][name] = family(name, *((2, 1) if arguments.quick else (8, 3)))
-        say(f"{name}: median {result['families'][name]['median_ms']:.1f} ms")
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    result["plots"] = [str(p) for p in plot(result, arguments.folder)]
-    result["seconds"] = time.monotonic() - began
-    print(json.dumps(result, indent=1) if arguments.json else table(result))
+    for name in FAMILIES[1::2] if given.quick else FAMILIES:
+        result["families"][name] = family(name, *((2, 1) if given.quick else (8, 3)))
+        given.say(f"{name}: median {result['families'][name]['median_ms']:.1f} ms")
+    summary = {name: result[name] for name in SUMMARY}
+    rest = {k: v for k, v in result.items() if k not in SUMMARY}
+    return Result(summary, rows(result), rest, lambda folder: plot(result, folder), table(result))
+
+
+BENCHMARK = Benchmark("export", "ONNX files of subnets against torch's exporters", "15 subnets, five families", run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

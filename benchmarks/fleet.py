@@ -1,6 +1,6 @@
 """The queue under fire: simulated measurements over worker processes, some of which are killed.
 
-    python -m benchmarks.fleet [--quick] [--json] [--folder runs/bench]
+    python -m benchmarks.fleet [--quick] [--json] [--folder DIR]
 
 1,000 jobs lie in one SQLite store. Eight worker processes claim, wait (the simulated measurement: 0.4 to 1.2 s)
 and store. In one of ten attempts the worker that holds the job is killed with SIGKILL at a random moment of it
@@ -15,11 +15,10 @@ with_lost_work  the same, where the waiting that was lost in killed workers coun
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,7 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.campaigns.jobs.lease import lease_heartbeat
 from hwsearch.store import Measurement, NewJob, Queue, Store, worker_name
 
@@ -129,43 +130,35 @@ def measure(jobs: int, workers: int, kill_share: float, folder: Path, *, seed: i
     }
 
 
-def plot(runs: list[dict[str, Any]], path: Path) -> None:
-    """Wall time against linear, by number of workers."""
-    import matplotlib
+def plot(runs: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Draw the speed-up against linear, by number of workers."""
+    from hwsearch.reporting.style import new_figure, save, style  # late: workers are forked before, without matplotlib
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    with style():
+        figure = new_figure(5.0, 3.2)
+        axes = figure.subplots()
+        n = [r["workers"] for r in runs]
+        axes.plot(n, [r["workers"] * r["efficiency"] for r in runs], "o-", label="measured")
+        axes.plot(n, n, "--", color="0.5", label="linear")
+        axes.set(xlabel="worker processes", ylabel="speed-up", title="10 % of attempts end in a killed worker")
+        axes.legend(frameon=False)
+        return save(figure, folder, "fleet")
 
-    figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    n = [r["workers"] for r in runs]
-    axes.plot(n, [r["workers"] * r["efficiency"] for r in runs], "o-", label="measured")
-    axes.plot(n, n, "--", color="0.5", label="linear")
-    axes.set(xlabel="worker processes", ylabel="speed-up", title="10 % of attempts end in a killed worker")
-    axes.legend(frameon=False)
-    figure.savefig(path, dpi=150)
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="80 jobs")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args()
-    sizes = {8: 80 if arguments.quick else 1000} | ({} if arguments.quick else {1: 10, 2: 30, 4: 80})
+def run(given: Run) -> Result:
+    """Run the queue with several numbers of workers; the summary is that of eight."""
+    sizes = {8: 80 if given.quick else 1000} | ({} if given.quick else {1: 10, 2: 30, 4: 80})
     runs = {}
     for workers, jobs in sorted(sizes.items()):
         with tempfile.TemporaryDirectory() as folder:
             runs[workers] = measure(jobs, workers, 0.10, Path(folder))
-    result = runs[8]
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    plot(list(runs.values()), arguments.folder / "fleet.png")
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:<16} {value}")
-    print(f"plot: {arguments.folder / 'fleet.png'}; again: python -m benchmarks.fleet")
+        given.say(f"{workers} workers: {runs[workers]['wall_s']} s, {runs[workers]['kills']} killed")
+    table = pd.DataFrame([*runs.values()])
+    return Result(runs[8], table, {"runs": [*runs.values()]}, lambda folder: plot([*runs.values()], folder))
+
+
+BENCHMARK = Benchmark("fleet", "The queue while workers are killed", "80 jobs, eight workers only", run)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

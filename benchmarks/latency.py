@@ -1,6 +1,6 @@
 """How far a latency can be trusted on this machine: repeatability under load, A/A, honest intervals, operators.
 
-    python -m benchmarks.latency [--quick] [--json] [--folder runs/bench] [--no-operators]
+    python -m benchmarks.latency [--quick] [--json] [--folder DIR] [--no-operators]
 
 Everything is measured here and now, on subnets of the embedded supernet, ONNX Runtime, one thread, by the product's own
 measuring processes. For each part:
@@ -21,7 +21,6 @@ operators      see benchmarks.latency_operators
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -32,28 +31,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import spearmanr
 
+from benchmarks import latency_operators
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.devices import (
     Calibration,
     Device,
-    Protocol,
     Sample,
     Timing,
+    TimingProtocol,
     Workload,
     calibrate,
     combine,
     create_runtime,
 )
-from hwsearch.devices.fleet.worker import pack, run_job
-from hwsearch.devices.timing.estimate import unsettled
+from hwsearch.devices.fleet.isolation import run_job
+from hwsearch.devices.fleet.jobs import pack_workload
+from hwsearch.devices.timing.estimate import not_converged
 from hwsearch.exporters import lower
 from hwsearch.reporting.style import new_figure, save, style
 from hwsearch.supernets import catalogue
 
 DEVICE = Device("bench")
 #: that of a campaign's final measurements
-PROTOCOL = Protocol(processes=(4, 8), half_width=0.0075)
+PROTOCOL = TimingProtocol(processes=(4, 8), half_width=0.0075)
+QUICK_PROTOCOL = PROTOCOL.model_copy(update={"processes": (2, 3)})
+QUICK_SUBNETS = 16
 BUSY = "import numpy as np\na = np.random.rand(1500, 1500)\nwhile True: a = (a + a.T) * .5"
 
 
@@ -75,27 +80,31 @@ class Bench:
         return replace(Workload.of(bytes(model), shape), arch_id=arch.id)
 
     def process(
-        self, works: Sequence[Workload], protocol: Protocol, seed: int, tick: Callable[[float], None] | None = None
+        self,
+        works: Sequence[Workload],
+        protocol: TimingProtocol,
+        seed: int,
+        tick: Callable[[float], None] | None = None,
     ) -> list[Sample]:
         """What one measuring process finds."""
         files: dict[str, bytes] = {}
-        entries = [pack(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
+        entries = [pack_workload(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
         spec = {
             "do": "measure",
             "form": "onnx",
             "device": asdict(DEVICE),
-            "protocol": asdict(protocol),
+            "protocol": protocol.model_dump(mode="json"),
             "seed": [seed],
             "metrics": [],
             "workloads": entries,
-            "reference": pack(self.reference, len(entries), files),
+            "reference": pack_workload(self.reference, len(entries), files),
         }
         return [Sample.from_dict(r["sample"]) for r in run_job(spec, files, 900, tick=tick)["rows"]]
 
     def job(
         self,
         works: Sequence[Workload],
-        protocol: Protocol,
+        protocol: TimingProtocol,
         calibration: Calibration | None,
         seed: int,
         tick: Callable[[float], None] = lambda share: None,
@@ -111,17 +120,22 @@ class Bench:
             by_place = dict(zip(open_, samples, strict=True))
             found.append([by_place.get(i) for i in range(len(works))])
             if k + 1 >= fewest:
-                open_ = unsettled(combine(found, protocol, calibration), protocol)
+                open_ = not_converged(combine(found, protocol, calibration), protocol)
                 if not open_:
                     break
         return combine(found, protocol, calibration)
 
     def calibration(self, seed: int) -> Calibration:
-        short = replace(PROTOCOL, visits=4)
+        short = PROTOCOL.model_copy(update={"visits": 4})
         return calibrate([self.process(self.probes, short, 1000 * seed + k) for k in range(PROTOCOL.calibrate)])
 
     def campaign(
-        self, works: Sequence[Workload], protocol: Protocol, calibration: Calibration, seed: int, stressed: bool = False
+        self,
+        works: Sequence[Workload],
+        protocol: TimingProtocol,
+        calibration: Calibration,
+        seed: int,
+        stressed: bool = False,
     ) -> list[Timing]:
         """Timings of all works, in groups as a campaign makes them; under load in the second half, if `stressed`."""
         found: list[Timing] = []
@@ -180,12 +194,13 @@ def disagreement(a: np.ndarray, b: np.ndarray) -> float:
 
 # ---------------------------------------------------------------------- parts
 def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
-    works = bench.works[:30]
-    levels = (1, 4) if quick else (1, 2, 4)
+    works = bench.works[: 8 if quick else 30]
+    final = QUICK_PROTOCOL if quick else PROTOCOL
+    levels = (1, 2) if quick else (1, 2, 4)
     ours: dict[int, dict[str, list[float]]] = {}
     trials = 1 if quick else 2
     for level in levels:
-        protocol = replace(PROTOCOL, processes=(level, level))
+        protocol = final.model_copy(update={"processes": (level, level)})
         ours[level] = {"seconds": [], "error": [], "rank": []}
         for trial in range(trials):
             found, began = [], time.monotonic()
@@ -197,7 +212,7 @@ def repeatability(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict
             ours[level]["rank"].append(float(spearmanr(*found)[0]))
             say(f"repeatability, {level} processes, trial {trial + 1}: {ours[level]['error'][-1]:.2f} %")
     middle = {k: {n: float(np.median(v)) for n, v in row.items()} for k, row in ours.items()}
-    default = middle[PROTOCOL.processes[0]]
+    default = middle[final.processes[0]]
     fixed = {}
     for share in (1,) if quick else (1, 2):
         errors, ranks = [], []
@@ -231,8 +246,9 @@ def a_a(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     spread = lambda v: float(100 * np.ptp(v) / np.median(v))  # noqa: E731
     found: dict[str, list[float]] = {"visits": [], "bursts": []}
     runtime = create_runtime(DEVICE)
-    for trial in range(2 if quick else 5):
-        rows = bench.job([*same, *bench.works[:12]], PROTOCOL, None, trial)
+    for trial in range(1 if quick else 5):
+        others = bench.works[: 4 if quick else 12]
+        rows = bench.job([*same, *others], QUICK_PROTOCOL if quick else PROTOCOL, None, trial)
         found["visits"].append(spread(values(rows[:8])))
         bursts = []
         for work in same:
@@ -252,7 +268,7 @@ def a_a(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
 def coverage(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     works = bench.works
     scale = bench.calibration(7)
-    runs = [bench.campaign(works, PROTOCOL, scale, 50 + k) for k in range(2)]
+    runs = [bench.campaign(works, QUICK_PROTOCOL if quick else PROTOCOL, scale, 50 + k) for k in range(2)]
     say("coverage measured")
     held = []
     for a, b in (runs, runs[::-1]):
@@ -283,7 +299,7 @@ def plot(result: dict, folder: Path) -> list[Path]:
         ):
             line = sorted((r["seconds"], r["error"]) for r in rows.values())
             axes[0].plot(*zip(*line, strict=True), mark, label=name)
-        axes[0].set(xlabel="seconds for 30 subnets", ylabel="median disagreement (%)", ylim=(0, None))
+        axes[0].set(xlabel=f"seconds for {result['subnets']} subnets", ylabel="median disagreement (%)", ylim=(0, None))
         axes[0].set_title("Two campaigns, one half under load")
         axes[0].legend(frameon=False)
         trials = result["aa_trials"]
@@ -316,37 +332,41 @@ TARGETS = {
     "operator_sum_rank": ">= 0.98",
     "operator_mape_pct": "<= 4",
 }
+#: what the summary holds beside the figures that have a goal
+BESIDE = ("fixed_disagreement_pct", "fixed_rank", "aa_burst_spread_pct", "aa_worst_pct", "half_width_pct")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer trials and subnets")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench"))
-    parser.add_argument("--no-operators", action="store_true")
-    arguments = parser.parse_args()
-    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    began = time.monotonic()
-    bench = Bench(60 if arguments.quick else 200)
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own option."""
+    parser.add_argument("--no-operators", action="store_true", help="leave out benchmarks.latency_operators")
+
+
+def run(given: Run) -> Result:
+    """Measure all parts one after the other."""
+    bench = Bench(QUICK_SUBNETS if given.quick else 200)
     result: dict = {}
     for part in (repeatability, a_a, coverage):
-        result |= part(bench, arguments.quick, say)
-    if not arguments.no_operators:
-        from benchmarks import latency_operators
+        result |= part(bench, given.quick, given.say)
+    plots = [lambda folder: plot(result, folder)]
+    if not given.args.no_operators:
+        found, wholes, kinds = latency_operators.measured(given.quick, given.say)
+        said = found.pop("operator_agreement")
+        result |= found
+        plots.append(lambda folder: latency_operators.plot(wholes, kinds, said, folder))
+    named = [n for n in (*TARGETS, *BESIDE) if n in result]
+    table = pd.DataFrame([{"figure": n, "value": result[n], "goal": TARGETS.get(n, "")} for n in named])
+    return Result(
+        {name: result[name] for name in named},
+        table,
+        {k: v for k, v in result.items() if k not in named},
+        lambda folder: [path for draw in plots for path in draw(folder)],
+    )
 
-        result |= latency_operators.measure(arguments.quick, arguments.folder)
-    arguments.folder.mkdir(parents=True, exist_ok=True)
-    result["plots"] = [str(p) for p in plot(result, arguments.folder)]
-    result["seconds"] = time.monotonic() - began
-    if arguments.json:
-        print(json.dumps(result, indent=1))
-        return
-    for name, target in TARGETS.items():
-        if name in result:
-            print(f"{name:24s} {result[name]:8.4g}   target {target}")
-    for name in ("fixed_disagreement_pct", "fixed_rank", "aa_burst_spread_pct", "aa_worst_pct", "half_width_pct"):
-        print(f"{name:24s} {result[name]:8.4g}")
+
+BENCHMARK = Benchmark(
+    "latency", "How far a latency can be trusted on this machine", "few trials, subnets and processes", run, options
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -1,6 +1,6 @@
 """Whether the sum of operators tells the latency of the whole: on the embedded supernet, ONNX Runtime, one thread.
 
-    python -m benchmarks.latency_operators [--quick] [--json] [--folder runs/bench]
+    python -m benchmarks.latency_operators [--quick] [--json] [--folder DIR]
 
 The signatures of the space are found by running a covering set once each; random architectures show what it misses. All
 are measured on few of the architectures. Other random architectures, spread evenly over MACs, are measured as wholes by
@@ -12,8 +12,6 @@ tells what measuring itself allows.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -24,13 +22,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hwsearch.devices import Calibration, Device, Protocol, Workload, create_runtime, measure_group
+from benchmarks.frame import Benchmark, Result, Run
+from hwsearch.devices import Calibration, Device, TimingProtocol, Workload, create_runtime, measure_group
+from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
-from hwsearch.devices.timing.covering import FITTED, choose, count, covering, uncovered
-from hwsearch.devices.timing.operator_profile import measure as measure_operators
-from hwsearch.devices.timing.operator_sums import agreement, sums
+from hwsearch.devices.timing.covering import choose, covering_set, uncovered
+from hwsearch.devices.timing.operator_profile import profile_operators
+from hwsearch.devices.timing.operator_sums import FITTED, agreement, sums
 from hwsearch.exporters import lower
-from hwsearch.reporting.operators import operators_figure
+from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
@@ -54,14 +54,14 @@ class Space:
 
     def counts(self, archs: list[Architecture]) -> dict[str, dict[str, int]]:
         """Signatures of each architecture by id."""
-        return {a.id: {s.id: n for s, n in count(self.runtime, self.work(a)).items()} for a in archs}
+        return {a.id: {s.id: n for s, n in count_signatures(self.runtime, self.work(a)).items()} for a in archs}
 
     def balanced(self, n: int, seed: int) -> list[Architecture]:
         return self.net.space.sample_balanced(n, np.random.default_rng(seed), self.net.macs_array)
 
     def wholes(self, archs: list[Architecture], reference: Architecture, seed: int) -> np.ndarray:
         """(n,) latencies in ms, in groups drawn at random, all on the first one's calibration."""
-        rng, protocol = np.random.default_rng(seed), Protocol()
+        rng, protocol = np.random.default_rng(seed), TimingProtocol()
         found, scale = np.empty(len(archs)), None
         load = lambda arch: partial(self.runtime.load, self.work(arch))  # noqa: E731
         order = rng.permutation(len(archs))
@@ -81,29 +81,29 @@ def averaged(x: np.ndarray, whole: np.ndarray) -> dict:
 def measured(quick: bool, say: Callable[[str], None]) -> tuple[dict, pd.DataFrame, pd.DataFrame]:
     """(figures, wholes, milliseconds by kind)."""
     space, rng, began = Space(), np.random.default_rng(0), time.monotonic()
-    covers = covering(space.net.space, rng, limit=80 if quick else 200)
+    covers = covering_set(space.net.space, rng, limit=40 if quick else 200)
     inside = space.counts(covers)
     table = {s for found in inside.values() for s in found}
     say(f"{len(table)} signatures in {len(covers)} covering architectures")
-    drawn = space.net.space.sample(60 if quick else 400, rng, exclude=covers)
+    drawn = space.net.space.sample(20 if quick else 400, rng, exclude=covers)
     outside = space.counts(drawn)
     missed = uncovered(table, list(outside.values()))
     say(f"{missed.with_unknown} of {missed.drawn} random architectures ask for others, {missed.unknown} in all")
     reference = space.balanced(3, 0)[2]
     archs = space.net.space.sample_balanced(
-        60 if quick else 200, np.random.default_rng(1), space.net.macs_array, exclude=[*covers, *drawn]
+        40 if quick else 200, np.random.default_rng(1), space.net.macs_array, exclude=[*covers, *drawn]
     )
     counts = space.counts(archs)
     by_id = {a.id: a for a in (*covers, *drawn)}
     asked = table.union(*outside.values())
     chosen = choose(inside | outside, asked, times=1 if quick else 2)
     started = time.monotonic()
-    session = measure_operators(
+    session = profile_operators(
         space.runtime,
         [partial(space.work, by_id[i]) for i in chosen],
         partial(space.work, reference),
         rng,
-        rounds=3 if quick else 5,
+        rounds=2 if quick else 5,
     )
     profiled_s = time.monotonic() - started
     say(f"{len(asked)} signatures measured on {len(chosen)} architectures in {profiled_s:.0f} s")
@@ -153,28 +153,20 @@ def measured(quick: bool, say: Callable[[str], None]) -> tuple[dict, pd.DataFram
 
 
 # ---------------------------------------------------------------------- output
-def measure(quick: bool, folder: Path) -> dict:
-    """The figures, and a plot in `folder`."""
-    result, wholes, kinds = measured(quick, lambda text: print(text, file=sys.stderr, flush=True))
-    figure = operators_figure(wholes, kinds, result.pop("operator_agreement"), "this CPU")
-    return result | {"operator_plots": [str(p) for p in save(figure, folder, "latency_operators")]}
+def plot(wholes: pd.DataFrame, kinds: pd.DataFrame, said: dict, folder: Path) -> list[Path]:
+    """Draw the sums against the wholes."""
+    return save(operators_figure(wholes, kinds, said, "this CPU"), folder, "latency_operators")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer architectures and rounds")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench"))
-    arguments = parser.parse_args()
-    result = measure(arguments.quick, arguments.folder)
-    if arguments.json:
-        print(json.dumps(result, indent=1))
-        return
-    print(f"{'':14s} {'rank':>7s} {'MAPE %':>7s}")
-    for name, row in result["operator_rivals"].items():
-        print(f"{name:14s} {row['rank']:7.4f} {row['mape_pct']:7.2f}")
+SUMMARY = ("operator_sum_rank", "operator_mape_pct")
+
+
+def text(result: dict) -> str:
+    """Describe the result for people."""
+    lines = [f"{'':14s} {'rank':>7s} {'MAPE %':>7s}"]
+    lines += [f"{n:14s} {row['rank']:7.4f} {row['mape_pct']:7.2f}" for n, row in result["operator_rivals"].items()]
     missed = result["operator_uncovered"]
-    print(
+    lines.append(
         f"targets: operators' rank >= 0.98, MAPE <= 4 %\n"
         f"{result['operator_signatures']} signatures from {result['operator_covering']} covering architectures, measured on "
         f"{result['operator_profiled']} in {result['operator_profile_s']:.0f} s; the profiler adds "
@@ -182,7 +174,27 @@ def main() -> None:
         f"{missed['with_unknown']} of {missed['drawn']} random architectures ask for {missed['unknown']} further signatures; "
         f"at most {100 * missed['share_high']:.1f} % do (95 % limit)"
     )
+    return "\n".join(lines)
+
+
+def run(given: Run) -> Result:
+    """Measure operators and wholes, and compare the sums."""
+    result, wholes, kinds = measured(given.quick, given.say)
+    agreement_found = result.pop("operator_agreement")
+    table = pd.DataFrame([{"predictor": name} | row for name, row in result["operator_rivals"].items()])
+    return Result(
+        {name: result[name] for name in SUMMARY},
+        table,
+        {k: v for k, v in result.items() if k not in SUMMARY},
+        lambda folder: plot(wholes, kinds, agreement_found, folder),
+        text(result),
+    )
+
+
+BENCHMARK = Benchmark(
+    "latency_operators", "Sums of operators against whole latencies", "fewer architectures and rounds", run
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

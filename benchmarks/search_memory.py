@@ -1,6 +1,7 @@
 """Memory and time of a million told architectures.
 
-    python -m benchmarks.search_memory [--json] [--tactic NAME …] [--evaluations 1000000] [--batch 10000] [--arrays|--told]
+    python -m benchmarks.search_memory [--quick] [--json] [--folder DIR] [--tactic NAME …] [--evaluations 1000000]
+                                       [--batch 10000] [--arrays|--told]
 
 Each tactic asks and is told in a process of its own, on a space of 45 genes like Once-for-All's MobileNetV3; with --arrays
 by `ask_array` and `tell_array`; with --told it is told random architectures, for tactics that predict, which are made for
@@ -20,12 +21,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.searchers import create
 from hwsearch.spaces import Choice, SearchSpace, When
 
 OBJECTIVES = ("max accuracy", "min latency_ms")
+#: what a process of its own runs, with the arguments of `part`
+PART = "import sys; from benchmarks.search_memory import part; part(*sys.argv[1:])"
 #: more than the default of 50, which would be twenty thousand generations
 OPTIONS = {"nsga2": {"population": 1000}}
 
@@ -103,16 +108,9 @@ def measured(tactic: str, evaluations: int, batch: int, form: str) -> dict[str, 
     """The figures of both processes."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as folder:
-        base = [sys.executable, "-m", "benchmarks.search_memory", "--tactic", tactic, "--state", f"{folder}/state.json"]
-        sizes = [
-            "--evaluations",
-            str(evaluations),
-            "--batch",
-            str(batch),
-            *([] if form == "objects" else [f"--{form}"]),
-        ]
-        for part in ("fill", "take-up"):
-            done = subprocess.run([*base, *sizes, "--part", part], stdout=subprocess.PIPE, check=True)
+        rest = [tactic, str(evaluations), str(batch), form, f"{folder}/state.json"]
+        for name in ("fill", "take-up"):
+            done = subprocess.run([sys.executable, "-c", PART, name, *rest], stdout=subprocess.PIPE, check=True)
             figures |= json.loads(done.stdout)
     return {
         "peak_mib": max(v for k, v in figures.items() if k.endswith("_mib") and k != "state_mib"),
@@ -120,37 +118,46 @@ def measured(tactic: str, evaluations: int, batch: int, form: str) -> dict[str, 
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
+def part(name: str, tactic: str, evaluations: str, batch: str, form: str, state: str) -> None:
+    """Do one half in a process of its own, and print its figures as JSON."""
+    found = (
+        fill(tactic, int(evaluations), int(batch), form, Path(state))
+        if name == "fill"
+        else take_up(tactic, Path(state))
+    )
+    print(json.dumps(found))
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
     parser.add_argument("--tactic", action="append", help="default: random and nsga2")
-    parser.add_argument("--evaluations", type=int, default=1_000_000)
-    parser.add_argument("--batch", type=int, default=10_000)
+    parser.add_argument("--evaluations", type=int, help="default: 1,000,000; quick: 20,000")
+    parser.add_argument("--batch", type=int, help="default: 10,000; quick: 2,000")
     forms = parser.add_mutually_exclusive_group()
     for form in ("arrays", "told"):
         forms.add_argument(f"--{form}", action="store_const", const=form, dest="form", default="objects")
-    parser.add_argument("--part", choices=("fill", "take-up"), help=argparse.SUPPRESS)
-    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.part == "fill":
-        print(json.dumps(fill(args.tactic[0], args.evaluations, args.batch, args.form, args.state)))
-        return
-    if args.part == "take-up":
-        print(json.dumps(take_up(args.tactic[0], args.state)))
-        return
-    figures: dict[str, object] = {"evaluations": args.evaluations, "batch": args.batch, "form": args.form}
-    figures["tactics"] = {
-        name: {k: round(v, 2) for k, v in measured(name, args.evaluations, args.batch, args.form).items()}
-        for name in args.tactic or ("random", "nsga2")
-    }
-    if args.json:
-        print(json.dumps(figures, indent=1))
-        return
-    for name, found in figures["tactics"].items():  # type: ignore[attr-defined]
-        print(name)
-        for key, value in found.items():
-            print(f"  {key:<16} {value:12,.2f}")
+
+
+def run(given: Run) -> Result:
+    """Fill and take up each tactic."""
+    args = given.args
+    evaluations = args.evaluations or (20_000 if given.quick else 1_000_000)
+    batch = args.batch or (2_000 if given.quick else 10_000)
+    found = {}
+    for name in args.tactic or ("random", "nsga2"):
+        found[name] = {k: round(v, 2) for k, v in measured(name, evaluations, batch, args.form).items()}
+        given.say(f"{name}: {found[name]['peak_mib']:.0f} MiB")
+    return Result(
+        {f"{name}_peak_mib": figures["peak_mib"] for name, figures in found.items()},
+        pd.DataFrame([{"tactic": name} | figures for name, figures in found.items()]),
+        {"evaluations": evaluations, "batch": batch, "form": args.form, "tactics": found},
+    )
+
+
+BENCHMARK = Benchmark(
+    "search_memory", "Memory and time of a million told architectures", "20,000 told architectures", run, options
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.search_runs import ATTAINED, OURS
-from benchmarks.search_tasks import Best, FloatArray, load
+from benchmarks.search_task import Best
+from benchmarks.search_tasks import load
+from hwsearch._typing import FloatArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import attainment
 from hwsearch.reporting.style import DEVICE_COLOURS, DEVICE_LINES, DEVICE_MARKERS, INK, new_figure, save, style

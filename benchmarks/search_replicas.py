@@ -1,4 +1,8 @@
-"""The rivals against figures that were not computed here: `python -m benchmarks.search --replicas`.
+"""The rivals against figures that were not computed here.
+
+    python -m benchmarks.search_replicas [--quick] [--json] [--folder DIR] [--processes 2]
+
+`python -m benchmarks.search --replicas` does the same.
 
 - WeakNAS on NAS-Bench-201 with XGBoost, 10 architectures first and a round, noise-free labels, at most 500 queries. The
   reference is a separate implementation of the published procedure under the same conditions. (The paper's own
@@ -10,14 +14,18 @@
 
 from __future__ import annotations
 
-import json
+import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.frame import Benchmark, Result, Run, curves
 from benchmarks.search_runs import Cell, Record, run_all
-from benchmarks.search_tasks import DATASETS, load
+from benchmarks.search_task import DATASETS
+from benchmarks.search_tasks import load
 
 QUERIES = 500
 #: by data set: runs, those that found the optimum, mean queries of these, and the mean best accuracy after queries
@@ -50,9 +58,9 @@ DYNAS = {
 UNIT = 10.0 * 600.0
 
 
-def replicas(folder: Path, *, quick: bool = False, as_json: bool = False, processes: int = 2) -> None:
-    """Run the checks and print them, ours beside theirs."""
-    seeds = 5 if quick else 25
+def replicas(folder: Path, *, quick: bool = False, processes: int = 2) -> dict[str, Any]:
+    """Run the checks: ours beside theirs."""
+    seeds = 2 if quick else 25
     record = Record(folder)
     weaknas = {
         name: [Cell(f"nb201-exact/{name}", "weaknas", seed, QUERIES) for seed in range(seeds)] for name in DATASETS
@@ -63,7 +71,7 @@ def replicas(folder: Path, *, quick: bool = False, as_json: bool = False, proces
         for task in ("ofa-unmasked", "ofa")
     }
     run_all([cell for group in (*weaknas.values(), *dynas.values()) for cell in group], record, processes)
-    out: dict[str, Any] = {
+    return {
         "weaknas": {name: _weaknas([record.get(cell) for cell in cells], name) for name, cells in weaknas.items()},
         "dynas": {
             name: {
@@ -76,34 +84,72 @@ def replicas(folder: Path, *, quick: bool = False, as_json: bool = False, proces
         "published": DYNAS,
         "facts": load("ofa/macs").facts(),
     }
-    if as_json:
-        print(json.dumps(out, indent=1))
-        return
+
+
+def result(out: dict[str, Any]) -> Result:
+    """Make table, text and summary of what `replicas` found."""
+    table = pd.DataFrame(
+        [
+            {"rival": f"WeakNAS {name}", "whose": whose, "evaluated": n, "value": both[whose]["best"][n]}
+            for name, both in out["weaknas"].items()
+            for whose in ("reference", "ours")
+            for n in both["reference"]["best"]
+        ]
+        + [
+            {"rival": f"{name} {task}", "whose": whose, "evaluated": n, "value": value}
+            for name, by_task in out["dynas"].items()
+            for task, found in by_task.items()
+            for whose, values in (("reference", DYNAS[name]), ("ours", found["median"]))
+            for n, value in values.items()
+        ]
+    )
+    volumes = table[~table["rival"].str.startswith("WeakNAS")].assign(
+        line=lambda t: t["rival"] + ", " + t["whose"], hypervolume=lambda t: t["value"]
+    )
+    summary: dict[str, Any] = {f"weaknas_mean_queries_{k}": both["ours"]["mean"] for k, both in out["weaknas"].items()}
+    summary |= {f"{n}_hypervolume_300": by_task["ofa"]["median"][300] for n, by_task in out["dynas"].items()}
+    return Result(
+        summary,
+        table,
+        out,
+        lambda folder: curves(
+            volumes, folder, "search_replicas", BENCHMARK.title, x="evaluated", y="hypervolume", by="line"
+        ),
+        "\n".join(lines_of(out)),
+    )
+
+
+def lines_of(out: dict[str, Any]) -> list[str]:
+    """Set ours beside theirs as text."""
+    lines: list[str] = []
     at = list(WEAKNAS["cifar10"]["best"])
-    print("WeakNAS on NAS-Bench-201, noise-free labels: mean best accuracy after so many queries")
-    print(f"{'':<22}{'runs':>6}{'found':>7}{'queries':>9}" + "".join(f"{n:>8}" for n in at))
+    lines.append("WeakNAS on NAS-Bench-201, noise-free labels: mean best accuracy after so many queries")
+    lines.append(f"{'':<22}{'runs':>6}{'found':>7}{'queries':>9}" + "".join(f"{n:>8}" for n in at))
     for name, both in out["weaknas"].items():
         for whose in ("reference", "ours"):
             found = both[whose]
             best = "".join(f"{found['best'][n]:>8.2f}" for n in at)
-            print(f"{name + ' ' + whose:<22}{found['runs']:>6}{found['found']:>7}{found['mean'] or np.nan:>9.1f}{best}")
-        print(
+            lines.append(
+                f"{name + ' ' + whose:<22}{found['runs']:>6}{found['found']:>7}{found['mean'] or np.nan:>9.1f}{best}"
+            )
+        lines.append(
             f"{name + ' 2 x s.e.':<22}{'':>6}{'':>7}{both['ours']['mean_se'] * 2:>9.1f}"
             + "".join(f"{2 * both['ours']['best_se'][n]:>8.2f}" for n in at)
         )
     steps = list(DYNAS["linas"])
-    print("\nOnce-for-All MobileNetV3, accuracy against MACs: hypervolume after so many evaluations")
-    print(f"{'':<34}{'runs':>6}" + "".join(f"{n:>9}" for n in steps))
+    lines.append("\nOnce-for-All MobileNetV3, accuracy against MACs: hypervolume after so many evaluations")
+    lines.append(f"{'':<34}{'runs':>6}" + "".join(f"{n:>9}" for n in steps))
     for name, published in DYNAS.items():
-        print(f"{name + ' published':<34}{1:>6}" + "".join(f"{published[n]:>9.4f}" for n in steps))
+        lines.append(f"{name + ' published':<34}{1:>6}" + "".join(f"{published[n]:>9.4f}" for n in steps))
         for task, found in out["dynas"][name].items():
             for part in ("lowest", "median", "highest"):
                 line = "".join(f"{found[part][n]:>9.4f}" for n in steps)
-                print(f"{f'{name} ours, {task}, {part}':<34}{found['runs']:>6}{line}")
-    print(
+                lines.append(f"{f'{name} ours, {task}, {part}':<34}{found['runs']:>6}{line}")
+    lines.append(
         "\nThe surrogate has a held-out error of "
         + f"{out['facts']['accuracy_mae_points']:.3f} points and a tau of {out['facts']['accuracy_tau']:.3f}."
     )
+    return lines
 
 
 def _weaknas(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -133,3 +179,21 @@ def _dynas(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
         part: {n: round(float(v), 5) for n, v in zip(DYNAS[name], function(volume[:, at], axis=0), strict=True)}
         for part, function in (("median", np.median), ("lowest", np.min), ("highest", np.max))
     }
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own option."""
+    parser.add_argument("--processes", type=int, default=2)
+
+
+def run(given: Run) -> Result:
+    """Run the rivals, and set ours beside the published figures."""
+    found = replicas(given.folder, quick=given.quick, processes=given.args.processes)
+    return result(found)
+
+
+BENCHMARK = Benchmark("search_replicas", "The rivals against published figures", "two seeds", run, options)
+
+
+if __name__ == "__main__":
+    sys.exit(BENCHMARK.main())

@@ -1,6 +1,6 @@
 """Campaigns that are killed at random moments must ask what an uninterrupted one asks.
 
-    python -m benchmarks.search_resume [--json] [--tactic NAME …] [--kills 100] [--evaluations 48] [--seed 0]
+    python -m benchmarks.search_resume [--quick] [--json] [--folder DIR] [--tactic NAME …] [--kills 100] [--evaluations 48] [--seed 0]
 
 A process asks, measures (a formula) and tells. After each ask and each tell it writes the searcher's state, and the record
 of its asks, to a file that replaces the one before at once. It is killed (SIGKILL) after a random time, of up to its
@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.searchers import Searcher, create
 from hwsearch.testing.searchers import TWO, large_space, values_of
 
@@ -95,22 +97,37 @@ def killed(tactic: str, kills: int, evaluations: int, seed: int = 0) -> dict[str
     return done | {"seconds": round(time.monotonic() - begin, 1)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
     parser.add_argument("--tactic", action="append", help=f"default: {', '.join(TACTICS)}")
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, help="for each tactic (default: 100; quick: 6)")
     parser.add_argument("--evaluations", type=int, default=48)
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    found = {name: killed(name, args.kills, args.evaluations, args.seed) for name in args.tactic or TACTICS}
-    if args.json:
-        print(json.dumps({"tactics": found, "equal": all(f["equal"] for f in found.values())}, indent=1))
-    else:
-        for name, figures in found.items():
-            print(f"{name:<14} {figures}")
-    sys.exit(not all(f["equal"] for f in found.values()))
+
+
+def run(given: Run) -> Result:
+    """Kill the campaigns of each tactic and compare what they asked."""
+    args = given.args
+    tactics = args.tactic or (TACTICS[:2] if given.quick else TACTICS)
+    kills = args.kills if args.kills is not None else 6 if given.quick else 100
+    found = {}
+    for name in tactics:
+        found[name] = killed(name, kills, args.evaluations, args.seed)
+        given.say(f"{name}: {found[name]}")
+    table = pd.DataFrame([{"tactic": name} | figures for name, figures in found.items()])
+    equal = all(f["equal"] for f in found.values())
+    summary = {"equal": equal, "kills": int(table["kills"].sum()), "asks": int(table["asks"].sum())}
+    return Result(summary, table, {"tactics": found}, ok=equal)
+
+
+BENCHMARK = Benchmark(
+    "search_resume",
+    "Campaigns that are killed ask what an uninterrupted one asks",
+    "two tactics, six kills",
+    run,
+    options,
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.search_tasks import Best, FloatArray, Task, best_known, load, ordinal_sum
+from benchmarks.search_task import Best, Task, best_known, ordinal_sum
+from benchmarks.search_tasks import load
+from hwsearch._typing import FloatArray
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers import create, find
 

@@ -1,4 +1,6 @@
-"""What screening brings: `python -m benchmarks.search_screening [--quick] [--json]`.
+"""What screening brings.
+
+    python -m benchmarks.search_screening [--quick] [--json] [--folder DIR] [--seeds 5] [--campaigns DIR]
 
 Campaigns on the embedded supernet, with real accuracies and a device made from measured latencies, each with as many
 subnets evaluated on all validation images: proposed outright, chosen after latencies of four times as many, and
@@ -9,14 +11,16 @@ any of them measured, against the images that the networks were shown (recalibra
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.frame import Benchmark, Result, Run, curves
 from hwsearch import campaigns
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.loading import parse_config
@@ -108,23 +112,37 @@ def measure(folder: Path, seeds: int, rounds: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed, one round")
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="keep the campaigns here; what is there is not measured again")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    seeds, rounds = (1, 1) if given.quick else (given.seeds, 6)
+    parser.add_argument("--campaigns", type=Path, help="keep the campaigns here; what is there is not measured again")
+
+
+def run(given: Run) -> Result:
+    """Run the campaigns of all forms and compare their fronts."""
+    seeds, rounds = (1, 1) if given.quick else (given.args.seeds, 6)
     with tempfile.TemporaryDirectory() as place:
-        found = measure(given.folder or Path(place), seeds, rounds)
-    if given.json:
-        print(json.dumps({"forms": found, "seeds": seeds}))
-        return
-    for form, counts in found.items():
-        for n, row in counts.items():
-            print(f"{form:16} {n:>4} evaluated {row['images']:>9,} images  share {np.median(row['share']):.3f}")
+        found = measure(given.args.campaigns or Path(place), seeds, rounds)
+    table = pd.DataFrame(
+        [
+            {"form": form, "evaluated": int(n), "images": row["images"], "share": float(np.median(row["share"]))}
+            for form, counts in found.items()
+            for n, row in counts.items()
+        ]
+    )
+    last = table.groupby("form", sort=False).last()
+    summary = {f"share_{form}": round(float(row["share"]), 4) for form, row in last.iterrows()}
+    title = BENCHMARK.title
+    return Result(
+        summary,
+        table,
+        {"forms": found, "seeds": seeds},
+        lambda folder: curves(table, folder, "search_screening", title, x="images", y="share", by="form"),
+    )
+
+
+BENCHMARK = Benchmark("search_screening", "What screening candidates brings", "one seed, one round", run, options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

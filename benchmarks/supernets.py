@@ -1,6 +1,6 @@
 """Supernets against their authors' code: outputs, costs, loading, extraction.
 
-    python -m benchmarks.supernets [--json] [--subnets 200] [--family NAME …]
+    python -m benchmarks.supernets [--quick] [--json] [--folder DIR] [--subnets 200] [--family NAME …]
 
 For each family, over at least 200 random subnets at two resolutions (or lengths): the largest difference between our
 static subnet's outputs and the reference's, in single precision (``max_abs_diff``; ``max_rel_diff``: relative to the
@@ -27,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.frame import Benchmark, Result, Run, bars
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import Supernet, catalogue
 from hwsearch.testing import reference_ofa
@@ -176,8 +178,9 @@ def encoder_genes(found: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, int]
 
 @torch.no_grad()
 def bert(subnets: int) -> dict[str, Any]:
-    from tests.supernets import conftest
     from tests.supernets.test_bert import golden_batch
+
+    from tests.supernets import conftest
 
     net, found = conftest.make_small_bert(), conftest._golden("bert")
     batches = [golden_batch(20), golden_batch(7)]
@@ -278,25 +281,44 @@ FAMILIES: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
     "bert": (bert, "bert-base-sst2"),
     "vit": (vit, "vit-b16"),
 }
+#: those with the fewest comparisons
+QUICK = ("ofa_mobilenetv3", "attentivenas", "bert", "vit")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--subnets", type=int, default=200)
-    parser.add_argument("--family", nargs="*", choices=list(FAMILIES), default=list(FAMILIES))
-    args = parser.parse_args()
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
+    parser.add_argument("--subnets", type=int, help="for each family (default: 200; quick: 6)")
+    parser.add_argument("--family", nargs="*", choices=list(FAMILIES), help="only these")
+
+
+def run(given: Run) -> Result:
+    """Compare each family with its reference, then load a file of the published size."""
     torch.set_num_threads(1)
+    subnets = given.args.subnets or (6 if given.quick else 200)
     figures: dict[str, dict[str, Any]] = {}
-    for family in args.family:
+    for family in given.args.family or (QUICK if given.quick else FAMILIES):
         compare, name = FAMILIES[family]
         with tempfile.TemporaryDirectory() as folder:
-            figures[family] = {**compare(args.subnets), **loading(name, Path(folder))}
-        if not args.json:
-            print(family, figures[family], flush=True)
-    if args.json:
-        print(json.dumps(figures, indent=1))
+            figures[family] = {**compare(subnets), **loading(name, Path(folder))}
+        given.say(f"{family}: {figures[family]}")
+    table = pd.DataFrame([{"family": family} | found for family, found in figures.items()])
+    summary = {
+        "max_rel_diff": max(f["max_rel_diff"] for f in figures.values()),
+        "cost_equal": all(f["cost_equal"] for f in figures.values()),
+        "load_s": max(f["load_s"] for f in figures.values()),
+        "memory_ratio": max(f["memory_ratio"] for f in figures.values()),
+        "extract_ms": max(f["extract_ms"] for f in figures.values()),
+    }
+    return Result(
+        summary,
+        table,
+        {"families": figures},
+        lambda folder: bars(table, folder, "supernets", BENCHMARK.title, "max_rel_diff"),
+    )
+
+
+BENCHMARK = Benchmark("supernets", "Supernets against their authors' code", "four families, 6 subnets", run, options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

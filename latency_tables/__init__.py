@@ -1,5 +1,7 @@
 """Measured latencies as data: one folder a device, with a description and one table a search space.
 
+Examples
+--------
 >>> table = load("v100-b64", "ofa-mobilenetv3")
 >>> len(table), "latency_ms" in table.columns
 (5000, True)

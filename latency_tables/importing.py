@@ -30,10 +30,28 @@ KEYS = {"space", "unit", "genes", "devices", "where", "table", "share", *FACTS}
 
 
 def import_file(path: Path, description: Mapping[str, Any] | Path, folder: Path) -> list[dict[str, Any]]:
-    """Add the tables that a file holds to a folder; returns {device, table, rows, dropped} of each.
+    """Add the tables that a file holds to a folder.
 
     Nothing is written unless all of them are sound. Rows that repeat an architecture with the same latency are dropped.
-    Raises `TableError`, which names every fault with its column and its row, from 0 among the rows that `where` keeps.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV or parquet file.
+    description : mapping or Path
+        What its columns are; see the module.
+    folder : Path
+        Of tables.
+
+    Returns
+    -------
+    list of dict
+        ``device``, ``table``, ``rows``, ``dropped`` of each table.
+
+    Raises
+    ------
+    TableError
+        Names every fault with its column and its row, from 0 among the rows that ``where`` keeps.
     """
     if isinstance(description, Path):
         description = toml.read(description)

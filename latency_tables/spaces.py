@@ -21,9 +21,18 @@ Value = int | float | str
 
 @dataclass(frozen=True)
 class Gene:
-    """One column. values : that it may hold, empty for any finite number; labels : what they mean.
+    """One column of a table.
 
-    when : (an earlier gene, its values that switch this one on), None for always
+    Attributes
+    ----------
+    name : str
+        Of the column.
+    values : tuple
+        That it may hold, empty for any finite number.
+    labels : tuple of str
+        What the values mean.
+    when : (str, tuple) or None
+        An earlier gene and its values that switch this one on; None for always.
     """
 
     name: str
@@ -33,6 +42,7 @@ class Gene:
 
     @property
     def dtype(self) -> str:
+        """The pandas type of the column: ``string``, ``Int64`` or ``Float64``."""
         if any(isinstance(v, str) for v in self.values):
             return "string"
         return "Int64" if self.values and all(isinstance(v, int) for v in self.values) else "Float64"
@@ -40,7 +50,19 @@ class Gene:
 
 @dataclass(frozen=True)
 class TableSpace:
-    """The genes of a table. identifies : whether equal genes mean the same network (not so for averages over layers)."""
+    """The genes of a table.
+
+    Attributes
+    ----------
+    name : str
+        Of the space.
+    genes : tuple of Gene
+        A gene's condition names an earlier one.
+    about, source : str
+        For people.
+    identifies : bool
+        Whether equal genes mean the same network (not so for averages over layers).
+    """
 
     name: str
     genes: tuple[Gene, ...]
@@ -50,9 +72,17 @@ class TableSpace:
 
     @property
     def names(self) -> list[str]:
+        """Names of the genes, in order."""
         return [g.name for g in self.genes]
 
     def to_dict(self) -> dict[str, Any]:
+        """Write the space as a document.
+
+        Returns
+        -------
+        dict
+            From which `parse_space` makes an equal space.
+        """
         head = {"name": self.name, "about": self.about, "source": self.source, "identifies": self.identifies}
         genes = []
         for g in self.genes:
@@ -62,7 +92,20 @@ class TableSpace:
 
     # ------------------------------------------------------------------ frames
     def typed(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[Fault]]:
-        """The gene columns of `frame` in their types, and the cells that have no such type, which become empty."""
+        """Bring the gene columns of a frame to their types.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            With a column a gene.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Typed gene columns; cells that have no such type are empty.
+        faults : list of Fault
+            Those cells, and missing columns.
+        """
         faults, columns = [], {}
         for gene in self.genes:
             if gene.name not in frame.columns:
@@ -83,7 +126,20 @@ class TableSpace:
         return pd.DataFrame(columns), faults
 
     def active(self, frame: pd.DataFrame) -> Iterator[tuple[Gene, NDArray[np.bool_]]]:
-        """Each gene with the rows (n,) in which it is there."""
+        """Tell in which rows each gene is there.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Typed.
+
+        Yields
+        ------
+        gene : Gene
+            In order.
+        rows : numpy.ndarray of bool
+            Shape (n,).
+        """
         on: dict[str, NDArray[np.bool_]] = {}
         for gene in self.genes:
             mask = np.ones(len(frame), dtype=bool)
@@ -94,14 +150,36 @@ class TableSpace:
             yield gene, mask
 
     def canonical(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A typed frame with the genes that are not there emptied."""
+        """Empty the genes that are not there.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Typed; it is not changed.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Equal rows mean equal networks, if the space identifies them.
+        """
         frame = frame.copy()
         for gene, mask in self.active(frame):
             frame[gene.name] = frame[gene.name].mask(~mask)
         return frame
 
     def faults(self, frame: pd.DataFrame) -> list[Fault]:
-        """What is wrong with a typed frame: values a gene does not have, empty ones, genes that should not be there."""
+        """Find what is wrong with a typed frame.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Typed.
+
+        Returns
+        -------
+        list of Fault
+            Values that a gene does not have, empty ones, genes that should not be there.
+        """
         found = []
         for gene, mask in self.active(frame):
             column = frame[gene.name]
@@ -119,7 +197,23 @@ class TableSpace:
         return found
 
     def genes_of(self, genes: Mapping[str, Value]) -> tuple[Value | None, ...]:
-        """One architecture as a row. Raises `TableError` when its genes are not those of this space."""
+        """Write one architecture as a row.
+
+        Parameters
+        ----------
+        genes : mapping of str to value
+            The architecture.
+
+        Returns
+        -------
+        tuple
+            In the order of the genes; None for those that are not there.
+
+        Raises
+        ------
+        TableError
+            When its genes are not those of this space.
+        """
         unknown = [n for n in genes if n not in self.names]
         if unknown:
             raise TableError(f"space {self.name!r} has no gene {unknown[0]!r}. {nearest(unknown[0], self.names)}")
@@ -137,12 +231,41 @@ class TableSpace:
 
 
 def space_names(folder: Path | None = None) -> list[str]:
-    """Names of the spaces a folder of tables declares, and of the shipped ones."""
+    """List the spaces that a folder of tables declares, and the shipped ones.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of tables.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
     return sorted({p.stem for place in _places(folder) for p in place.glob("*.toml")})
 
 
 def load_space(name: str, folder: Path | None = None) -> TableSpace:
-    """The space of that name, declared by a folder of tables or shipped. Raises `TableError`."""
+    """Load a space by name.
+
+    Parameters
+    ----------
+    name : str
+        Of the space.
+    folder : Path, optional
+        A folder of tables, which may declare it; then the shipped ones.
+
+    Returns
+    -------
+    TableSpace
+        The space.
+
+    Raises
+    ------
+    TableError
+        If there is none of that name.
+    """
     for place in _places(folder):
         if (place / f"{name}.toml").is_file():
             return parse_space(toml.read(place / f"{name}.toml"), str(place / f"{name}.toml"))
@@ -150,7 +273,25 @@ def load_space(name: str, folder: Path | None = None) -> TableSpace:
 
 
 def parse_space(data: Mapping[str, Any], source: str) -> TableSpace:
-    """The space a document declares; `source` is named in errors."""
+    """Read the space that a document declares.
+
+    Parameters
+    ----------
+    data : mapping
+        As `TableSpace.to_dict` writes it.
+    source : str
+        Named in errors.
+
+    Returns
+    -------
+    TableSpace
+        The space.
+
+    Raises
+    ------
+    TableError
+        If something is missing, or a gene waits for a later one.
+    """
     try:
         genes = tuple(
             Gene(

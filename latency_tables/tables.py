@@ -26,12 +26,41 @@ REQUIRED = ("file", "sha256", "rows", "space", "unit", "statistic", "protocol", 
 
 
 def devices(folder: Path | None = None) -> list[str]:
-    """Names of all devices that have tables."""
+    """List all devices that have tables.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        By default the shipped tables.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
     return sorted(p.parent.name for p in (folder or FOLDER).glob("*/device.toml"))
 
 
 def show(device: str, folder: Path | None = None) -> dict[str, Any]:
-    """A device's description: hardware, runtime, batch, and of each table what `REQUIRED` names."""
+    """Read a device's description.
+
+    Parameters
+    ----------
+    device : str
+        Its name.
+    folder : Path, optional
+        By default the shipped tables.
+
+    Returns
+    -------
+    dict
+        Hardware, runtime, batch, and of each table what `REQUIRED` names.
+
+    Raises
+    ------
+    TableError
+        If there is no such device.
+    """
     path = (folder or FOLDER) / device / "device.toml"
     if not path.is_file():
         raise TableError(f"there is no latency table of device {device!r}. {nearest(device, devices(folder))}")
@@ -39,7 +68,25 @@ def show(device: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def table_facts(device: str, table: str, folder: Path | None = None) -> dict[str, Any]:
-    """What a device's description says of one table. Raises `TableError` for an unknown one, or a missing fact."""
+    """Read what a device's description says of one table.
+
+    Parameters
+    ----------
+    device, table : str
+        Their names.
+    folder : Path, optional
+        By default the shipped tables.
+
+    Returns
+    -------
+    dict
+        What `REQUIRED` names, and more.
+
+    Raises
+    ------
+    TableError
+        For an unknown table, or a missing fact.
+    """
     tables = show(device, folder).get("tables", {})
     if table not in tables:
         raise TableError(f"device {device!r} has no table {table!r}. {nearest(table, tables)}")
@@ -56,9 +103,24 @@ def table_facts(device: str, table: str, folder: Path | None = None) -> dict[str
 
 
 def load(device: str, table: str, folder: Path | None = None) -> pd.DataFrame:
-    """One table: a column a gene (nullable; empty where the gene is not there) and ``latency_ms``, a row a network.
+    """Load one table.
 
-    Raises `TableError` when the files are not those of the description, or hold what the space does not allow.
+    Parameters
+    ----------
+    device, table : str
+        Their names.
+    folder : Path, optional
+        By default the shipped tables.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a network: a column a gene (nullable; empty where the gene is not there) and ``latency_ms``.
+
+    Raises
+    ------
+    TableError
+        When the files are not those of the description, or hold what the space does not allow.
     """
     facts = table_facts(device, table, folder)
     space = load_space(facts["space"], folder)
@@ -76,7 +138,27 @@ def load(device: str, table: str, folder: Path | None = None) -> pd.DataFrame:
 
 
 def checked(frame: pd.DataFrame, space: TableSpace, what: str) -> pd.DataFrame:
-    """The frame in its types. Raises `TableError` with every fault that was found."""
+    """Bring a frame to its types and check it.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        As read from a file.
+    space : TableSpace
+        To which it belongs.
+    what : str
+        Named in errors.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Typed.
+
+    Raises
+    ------
+    TableError
+        With every fault that was found.
+    """
     genes, faults = space.typed(frame)
     strange = [c for c in frame.columns if c not in {*space.names, LATENCY, *EXTRA}]
     faults += [Fault(f"not a column of space {space.name!r}", column=c) for c in strange]
@@ -95,7 +177,18 @@ def checked(frame: pd.DataFrame, space: TableSpace, what: str) -> pd.DataFrame:
 
 
 def latency_faults(frame: pd.DataFrame) -> list[Fault]:
-    """Rows whose latency is not a positive, finite number."""
+    """Find rows whose latency is not a positive, finite number.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With column ``latency_ms``.
+
+    Returns
+    -------
+    list of Fault
+        One a row.
+    """
     if LATENCY not in frame.columns:
         return [Fault("missing", column=LATENCY)]
     values = pd.to_numeric(frame[LATENCY], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
@@ -104,7 +197,25 @@ def latency_faults(frame: pd.DataFrame) -> list[Fault]:
 
 
 def verify(folder: Path | None = None, device: str | None = None) -> list[dict[str, Any]]:
-    """Every table of a folder, or of one device, checked: {device, table, rows, fault}; fault is None where it is sound."""
+    """Check every table of a folder, or of one device.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        By default the shipped tables.
+    device : str, optional
+        By default all.
+
+    Returns
+    -------
+    list of dict
+        ``device``, ``table``, ``rows``, ``fault`` of each; fault is None where it is sound.
+
+    Raises
+    ------
+    TableError
+        If there are no tables, or no such device.
+    """
     if device is None and not devices(folder):
         raise TableError(f"there are no tables in {str(folder or FOLDER)!r}.")
     found: list[dict[str, Any]] = []
@@ -136,11 +247,34 @@ def write(
     *,
     share: bool = False,
 ) -> dict[str, Any]:
-    """Add a table to a folder and return its facts; a table of that name is replaced.
+    """Add a table to a folder; a table of that name is replaced.
 
-    device : its description, with ``name``; it must agree with the one that is there
-    frame : typed rows as `checked` returns them; ``latency_ms`` may be float32
-    share : keep the genes once, in ``spaces/``, for all tables with these very rows
+    Parameters
+    ----------
+    folder : Path
+        Of tables.
+    device : mapping
+        Its description, with ``name``; it must agree with the one that is there.
+    table : str
+        Its name.
+    frame : pandas.DataFrame
+        Typed rows as `checked` returns them; ``latency_ms`` may be float32.
+    space : TableSpace
+        To which they belong.
+    facts : mapping
+        Statistic, protocol, measured, source, licence, note.
+    share : bool
+        Keep the genes once, in ``spaces/``, for all tables with these very rows.
+
+    Returns
+    -------
+    dict
+        The table's facts as written.
+
+    Raises
+    ------
+    TableError
+        If another device or space of that name is there.
     """
     home = folder / str(device["name"])
     described = show(str(device["name"]), folder) if (home / "device.toml").is_file() else {}
@@ -190,7 +324,18 @@ def _write(path: Path, frame: pd.DataFrame, *, small: bool = False) -> str:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file."""
+    """Digest a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        Its sha256 in hex digits.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -203,7 +348,25 @@ def _read(path: Path, sha256: str, what: str) -> pd.DataFrame:
 
 
 def read_frame(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame:
-    """A CSV (also .csv.gz) or parquet file. Raises `TableError` when it cannot be read."""
+    """Read a CSV (also .csv.gz) or parquet file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    columns : iterable of str, optional
+        Of parquet; by default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As it is in the file.
+
+    Raises
+    ------
+    TableError
+        When it cannot be read.
+    """
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path, columns=list(columns) if columns else None)

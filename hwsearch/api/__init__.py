@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 #: where each verb is defined
 PLACES = {
     "check": "hwsearch.api.campaign",
-    "cluster": "hwsearch.devices.fleet.dask",
+    "cluster": "hwsearch.devices.fleet.serving",
     "demo": "hwsearch.api.campaign",
     "devices": "hwsearch.api.inspection",
     "doctor": "hwsearch.api.inspection",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hwsearch.api.tables import tables
     from hwsearch.api.training import train
     from hwsearch.campaigns.steps.work import work
-    from hwsearch.devices.fleet.dask import cluster
+    from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [
     "check",

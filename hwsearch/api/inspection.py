@@ -1,4 +1,4 @@
-"""Looking around: what this machine offers, how noisy it is, which supernets there are."""
+"""Inspect this machine: which devices it offers, and how repeatable a latency is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import onnxruntime
 import torch
 
 import hwsearch
+from hwsearch._json import JsonObject
 from hwsearch.devices import (
     Device,
-    Protocol,
     Session,
+    TimingProtocol,
     Workload,
     create_runtime,
     fingerprint,
@@ -31,11 +32,19 @@ from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
 
 
-def devices(source: Any = None) -> list[dict[str, Any]]:
-    """What can be a device here; or, given a campaign, its devices with their facts.
+def devices(source: Any = None) -> list[JsonObject]:
+    """List what can be a device here, or a campaign's devices.
 
-    One row for each thing that a runtime offers (``runtime``, ``provider`` and what else it takes), or one with
-    ``unavailable``: why it offers nothing.
+    Parameters
+    ----------
+    source : Campaign or path, optional
+        A campaign, whose devices are listed with their facts.
+
+    Returns
+    -------
+    list of dict
+        One row for each thing that a runtime offers (``runtime``, ``provider`` and what else it takes), or one with
+        ``unavailable``: why it offers nothing.
     """
     if source is not None:
         from hwsearch.api.campaign import open_campaign
@@ -45,8 +54,8 @@ def devices(source: Any = None) -> list[dict[str, Any]]:
     return [row for name in runtime_names() for row in _offers(name)]
 
 
-def _offers(name: str) -> list[dict[str, Any]]:
-    """What a runtime offers here. One without a classmethod ``offers`` is listed by its name alone."""
+def _offers(name: str) -> list[JsonObject]:
+    """List what a runtime offers here. One without a classmethod ``offers`` is listed by its name alone."""
     try:
         offers = getattr(runtime_class(Device(name, name)), "offers", None)
         rows = [{}] if offers is None else offers()
@@ -55,12 +64,21 @@ def _offers(name: str) -> list[dict[str, Any]]:
     return [{"runtime": name, **row} for row in rows]
 
 
-def doctor() -> dict[str, Any]:
-    """This machine in facts: hardware, versions, providers, and how repeatable a latency is right now.
+def doctor() -> JsonObject:
+    """Describe this machine: hardware, versions, providers, and how repeatable a latency is right now.
 
-    The noise is measured by an A/A test: one small network entered as eight candidates must get eight equal
-    latencies. ``aa_spread_percent`` is (largest − smallest) / median of the corrected values, and beside it
-    ``burst_spread_percent`` the same for one contiguous burst each.
+    The noise is measured by an A/A test: one small network entered as eight candidates must get eight equal latencies.
+
+    Returns
+    -------
+    dict
+        ``aa_spread_percent`` is (largest - smallest) / median of the corrected values, and beside it
+        ``burst_spread_percent`` the same for one contiguous burst each; the rest are facts.
+
+    Raises
+    ------
+    DeviceError, MeasurementError
+        If the small network cannot be timed.
     """
     device = Device("doctor")
     runtime = create_runtime(device)
@@ -76,7 +94,7 @@ def doctor() -> dict[str, Any]:
     def load() -> Session:
         return runtime.load(workload)
 
-    timings = measure_group([load] * 8, load, Protocol(), np.random.default_rng(0))
+    timings = measure_group([load] * 8, load, TimingProtocol(), np.random.default_rng(0))
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731
     half = max(t.half_width() for t in timings)
@@ -105,7 +123,7 @@ def doctor() -> dict[str, Any]:
 
 
 def _availability(name: str) -> str:
-    """What a runtime offers here in one line, or why it offers nothing."""
+    """Say what a runtime offers here in one line, or why it offers nothing."""
     rows = _offers(name)
     told = [str(row.get("hardware") or row.get("provider") or "") for row in rows]
     return str(rows[0].get("unavailable") or ", ".join(filter(None, told)) or "here")

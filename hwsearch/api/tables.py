@@ -1,4 +1,4 @@
-"""The verb `tables`: latency tables listed, shown, taken in, written from a campaign, and checked."""
+"""The verb `tables`: list, show, import, export and verify latency tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
+from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
+from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.spaces import SearchSpace
 from hwsearch.store import Measurement
@@ -30,25 +32,50 @@ def tables(
     purpose: str = "search",
     licence: str = "not stated",
 ) -> Any:
-    """Latency tables, shipped or in `folder`.
+    """List, show, import, export or verify latency tables; the verb ``hwsearch tables``.
 
-    ``list`` : one line a table
-    ``show DEVICE/TABLE`` : its description, faults and quantiles (ms); ``show DEVICE`` : what is said of the device
-    ``import FILE`` : the tables that a CSV or parquet file holds, as the TOML file `description` says
-    (see `latency_tables.importing`), into `folder` (default ./latency_tables)
-    ``export CAMPAIGN`` : the latencies measured on one `device` of a campaign, for ``search`` or ``validate``
-    ``verify [DEVICE]`` : every table checked
+    Parameters
+    ----------
+    action : {"list", "show", "import", "export", "verify"}
+        ``list``: one line a table. ``show``: description, faults and quantiles (ms) of DEVICE/TABLE, or what is said of
+        DEVICE. ``import``: the tables that a CSV or parquet file holds. ``export``: the latencies measured on one device of a
+        campaign. ``verify``: every table checked, or those of one device.
+    name : str or Path, optional
+        DEVICE, DEVICE/TABLE, file or campaign, as the action needs it.
+    folder : Path or str, optional
+        Of tables; by default the shipped ones, and ./latency_tables for what is written.
+    description : Path or str, optional
+        TOML file that says what the columns of an imported file are (see `latency_tables.importing`).
+    device : str, optional
+        To be exported; by default the only one.
+    purpose : {"search", "validate"}
+        Which latencies are exported.
+    licence : str
+        Of exported tables.
 
-    Raises `DataError` for a table that is not sound.
+    Returns
+    -------
+    list or dict
+        Rows, or what was written.
+
+    Raises
+    ------
+    DataError
+        For an unknown action, and a table that is not sound.
+
+    Examples
+    --------
+    >>> tables("show", "v100-b64")["hardware"]
+    'NVIDIA V100'
     """
     place = Path(folder) if folder is not None else None
-    try:
+    with translated_table_errors(DataError):
         if action == "list":
             return _list(place)
         if action == "verify":
             return latency_tables.verify(place, str(name) if name is not None else None)
         if action not in ACTIONS:
-            raise DataError(f"tables {action!r} is no action.", hint=nearest(action, ACTIONS))
+            raise DataError(f"Unknown action {action!r} for tables.", hint=nearest(action, ACTIONS))
         if name is None:
             raise DataError(f"tables {action} needs a name.", hint="See 'hwsearch tables --help'.")
         if action == "show":
@@ -61,11 +88,9 @@ def tables(
                 )
             return latency_tables.import_file(Path(name), Path(description), place or OWN)
         return export_table(Campaign.open(name), device, place or OWN, purpose=purpose, licence=licence)
-    except TableError as error:
-        raise DataError(str(error)) from error
 
 
-def _list(folder: Path | None) -> list[dict[str, Any]]:
+def _list(folder: Path | None) -> list[JsonObject]:
     rows = []
     for device in latency_tables.devices(folder):
         about = latency_tables.show(device, folder)
@@ -82,7 +107,7 @@ def _list(folder: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _show(name: str, folder: Path | None) -> dict[str, Any]:
+def _show(name: str, folder: Path | None) -> JsonObject:
     device, slash, table = name.partition("/")
     about = latency_tables.show(device, folder)
     if not slash:
@@ -96,11 +121,37 @@ def _show(name: str, folder: Path | None) -> dict[str, Any]:
 
 def export_table(
     campaign: Campaign, device: str | None, folder: Path, *, purpose: str = "search", licence: str = "not stated"
-) -> dict[str, Any]:
-    """Write what a campaign measured on a device as a table; returns {device, table, rows, folder}.
+) -> JsonObject:
+    """Write what a campaign measured on a device as a table.
 
     Values, interval ends and repeats are those of the store to the last digit.
-    Raises `DeviceError` when the store has no such device, `CampaignError` when nothing was measured on it.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        With measured latencies.
+    device : str or None
+        Name or fingerprint; None for the only one.
+    folder : Path
+        Of tables.
+    purpose : {"search", "validate"}
+        Which latencies.
+    licence : str
+        Of the table.
+
+    Returns
+    -------
+    dict
+        ``device``, ``table``, ``rows``, ``folder``.
+
+    Raises
+    ------
+    DeviceError
+        When the store has no such device.
+    CampaignError
+        When nothing was measured on it.
+    TableError
+        When architectures do not fit the space, or another device or space of that name is in the folder.
     """
     fingerprint, name, facts = _device(campaign, device)
     rows = _measured(campaign, fingerprint, purpose)
@@ -146,7 +197,18 @@ def export_table(
 
 
 def table_space(space: SearchSpace) -> TableSpace:
-    """A search space as a table declares it."""
+    """Write a search space as a table declares it.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        The space.
+
+    Returns
+    -------
+    TableSpace
+        A gene a choice.
+    """
     genes = [
         Gene(c.name, tuple(c.values), (), (c.when.name, tuple(c.when.values)) if c.when else None)
         for c in space.choices
@@ -154,7 +216,7 @@ def table_space(space: SearchSpace) -> TableSpace:
     return TableSpace(space.name, tuple(genes), "a search space of hwsearch", "")
 
 
-def _device(campaign: Campaign, device: str | None) -> tuple[str, str, dict[str, Any]]:
+def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObject]:
     """(fingerprint, name, facts) of the device that is asked for, as the store knows it."""
     known = campaign.store.devices()
     names = sorted({name for name, _ in known.values()})

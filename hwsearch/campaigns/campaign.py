@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +21,8 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SECONDS
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
-from hwsearch.devices import Protocol
-from hwsearch.devices.fleet.executors import InProcess, Isolated
+from hwsearch.devices import TimingProtocol
+from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import CampaignError, DeviceError, nearest
 from hwsearch.exporters import write_atomic
@@ -160,7 +159,7 @@ class Campaign:
     def targets(self) -> dict[str, Target]:
         """The devices by name, in the order of the configuration."""
         fleet = self.config.fleet
-        executor = Isolated() if fleet.isolation else InProcess()
+        executor = IsolatedExecutor() if fleet.isolation else InProcessExecutor()
         return {
             d.name: Target(d, executor, self.cluster if d.name in fleet.remote else None) for d in self.config.device
         }
@@ -233,16 +232,17 @@ class Campaign:
         named = [o.metric for o in self.objectives(device) if o.metric in DEVICE_METRICS]
         return list(dict.fromkeys(["latency_ms", *named]))
 
-    @cached_property
-    def protocol(self) -> Protocol:
+    @property
+    def protocol(self) -> TimingProtocol:
         """How latencies are measured for the search."""
-        return Protocol(**self.config.protocol.model_dump())
+        return self.config.protocol
 
     @cached_property
-    def final_protocol(self) -> Protocol:
+    def final_protocol(self) -> TimingProtocol:
         """How latencies are measured for a front: with more processes, to a narrower interval."""
         v = self.config.validate_
-        return replace(self.protocol, processes=v.processes, half_width=v.half_width, budget_s=v.budget_s)
+        changes = {"processes": v.processes, "half_width": v.half_width, "budget_s": v.budget_s}
+        return self.protocol.model_copy(update=changes)
 
     @property
     def data(self) -> dict[str, Data]:

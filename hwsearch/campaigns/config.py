@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hwsearch.campaigns.search_config import SHARES, ConfigPart, Processes, ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.campaigns.search_config import SHARES, ConfigPart, ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import parse_limit
 from hwsearch.objectives.names import DEVICE_METRICS, known_metrics, metric_name
@@ -151,23 +152,6 @@ class ObjectiveConfig(ConfigPart):
         return Objective(self.metric, self.direction or "", self.device, limit, self.probability)
 
 
-class ProtocolConfig(ConfigPart):
-    """How long and how exactly to measure (``[protocol]``); see docs/concepts/timing.md."""
-
-    processes: Processes = (2, 4)
-    loads: int = Field(2, ge=1)
-    visits: int = Field(6, ge=1)
-    block_runs: int = Field(3, ge=1)
-    block_ms: float = Field(2.0, gt=0)
-    half_width: float = Field(0.01, gt=0, lt=1)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    warmup_ms: float = Field(20.0, gt=0)
-    moved: float = Field(0.1, gt=0)
-    group: int = Field(40, ge=1)
-    budget_s: float = Field(120.0, gt=0)
-    calibrate: int = Field(8, ge=1)
-
-
 class FleetConfig(ConfigPart):
     """Who measures (``[fleet]``); see docs/how-to/fleet.md.
 
@@ -220,7 +204,7 @@ class CampaignConfig(ConfigPart):
         The target devices, at least one.
     objective : tuple of ObjectiveConfig
         What to optimise, at least two.
-    protocol : ProtocolConfig
+    protocol : TimingProtocol
         How to measure latencies for the search.
     profile : ProfileConfig
         What is measured before the search.
@@ -248,7 +232,7 @@ class CampaignConfig(ConfigPart):
         ObjectiveConfig(metric="accuracy"),
         ObjectiveConfig(metric="latency_ms"),
     )
-    protocol: ProtocolConfig = ProtocolConfig()
+    protocol: TimingProtocol = TimingProtocol()
     profile: ProfileConfig = ProfileConfig()
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")

@@ -15,10 +15,10 @@ from hwsearch.campaigns.config import (
     DeviceConfig,
     FleetConfig,
     ObjectiveConfig,
-    ProtocolConfig,
     SupernetConfig,
 )
 from hwsearch.campaigns.search_config import ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 
 #: the configuration's name in a campaign's folder
@@ -191,7 +191,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "data": DataConfig,
         "device": DeviceConfig,
         "objective": ObjectiveConfig,
-        "protocol": ProtocolConfig,
+        "protocol": TimingProtocol,
         "profile": ProfileConfig,
         "search": SearchConfig,
         "validate": ValidateConfig,

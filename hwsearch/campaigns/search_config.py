@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from hwsearch.devices.timing.protocol import ProcessRange
 
 #: how one subnet's latencies on several devices are judged: not at all, by the worst share, by the weighted mean
 Deployment = Literal["per-device", "worst-case", "weighted"]
@@ -17,15 +19,6 @@ class ConfigPart(BaseModel):
     """One table of a configuration: unknown keys are errors, and nothing changes after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _fewest_most(value: tuple[int, int]) -> tuple[int, int]:
-    if not 1 <= value[0] <= value[1]:
-        raise ValueError("must be two numbers, at least 1, the first not larger than the second")
-    return value
-
-
-Processes = Annotated[tuple[int, int], AfterValidator(_fewest_most)]
 
 
 class ProfileConfig(ConfigPart):
@@ -165,7 +158,7 @@ class ValidateConfig(ConfigPart):
     candidates: int = Field(24, ge=2)
     race_error: float | None = Field(None, gt=0, lt=0.5)
     race_tolerance: float = Field(0.0, ge=0, le=10)
-    processes: Processes = (4, 8)
+    processes: ProcessRange = (4, 8)
     half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0)
     rounds: int = Field(2, ge=0)

@@ -5,10 +5,11 @@ from hwsearch.devices.host import host_facts, load_average, versions
 from hwsearch.devices.runtimes.base import Chain, HostClock, Model, Runtime, Session, Workload
 from hwsearch.devices.runtimes.catalogue import create_runtime, runtime_names
 from hwsearch.devices.timing.calibration import Calibration, calibrate
-from hwsearch.devices.timing.estimate import Timing, combine
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.estimate import combine
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.schedule import measure_group
+from hwsearch.devices.timing.timing import Timing
 
 __all__ = [
     "Calibration",
@@ -16,7 +17,7 @@ __all__ = [
     "Device",
     "HostClock",
     "Model",
-    "Protocol",
+    "TimingProtocol",
     "Runtime",
     "Sample",
     "Session",

@@ -1,4 +1,4 @@
-"""A device: all that makes a latency what it is, and the runtimes that can measure on one."""
+"""A device: all that makes a latency what it is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import DeviceError
 
 
@@ -16,8 +16,27 @@ from hwsearch.errors import DeviceError
 class Device:
     """Name, runtime and settings of one target.
 
-    threads : intra-op threads; batch : images a run; precision : of the model as measured
-    options : further settings of the runtime
+    Attributes
+    ----------
+    name : str
+        What the user calls it; not part of its fingerprint.
+    runtime : str
+        Name of the runtime, as `hwsearch.devices.runtime_names` lists them.
+    provider : str
+        Execution provider, where the runtime has several.
+    threads : int
+        Intra-op threads.
+    batch : int
+        Inputs of one inference.
+    precision : str
+        Of the model as measured: ``fp32``, ``fp16``, ``bf16``.
+    options : dict
+        Further settings of the runtime.
+
+    Examples
+    --------
+    >>> Device("laptop", threads=4).settings["threads"]
+    4
     """
 
     name: str
@@ -26,10 +45,10 @@ class Device:
     threads: int = 1
     batch: int = 1
     precision: str = "fp32"
-    options: dict[str, Any] = field(default_factory=dict)
+    options: JsonObject = field(default_factory=dict)
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> JsonObject:
         """What the user chose, without the name."""
         return {
             "runtime": self.runtime,
@@ -41,13 +60,40 @@ class Device:
         }
 
 
-def fingerprint(facts: dict[str, Any]) -> str:
-    """Twelve hex digits that change when anything in a device's facts does."""
+def fingerprint(facts: JsonObject) -> str:
+    """Digest a device's facts.
+
+    Parameters
+    ----------
+    facts : mapping
+        Everything that makes its latency what it is; JSON-able.
+
+    Returns
+    -------
+    str
+        Twelve hex digits that change when any fact does.
+
+    Examples
+    --------
+    >>> fingerprint({"cpu": "a", "threads": 1}) == fingerprint({"threads": 1, "cpu": "a"})
+    True
+    """
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def check_names(devices: Sequence[Device]) -> None:
-    """Two devices of one campaign must have different names."""
+    """Check that devices have different names.
+
+    Parameters
+    ----------
+    devices : sequence of Device
+        Those of one campaign.
+
+    Raises
+    ------
+    DeviceError
+        If two are named alike.
+    """
     names = [d.name for d in devices]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:

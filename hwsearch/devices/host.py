@@ -8,14 +8,21 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from hwsearch._json import JsonObject
+
 
 @cache
-def host_facts() -> dict[str, Any]:
-    """CPU model, cores, memory, governor, container quota, operating system; unknown facts are None."""
+def host_facts() -> JsonObject:
+    """Describe this machine.
+
+    Returns
+    -------
+    dict
+        CPU model, cores, memory (GiB), frequency governor, container quota, operating system; unknown facts are None.
+    """
     return {
         "cpu": cpu_model(),
         "machine": platform.machine(),
@@ -30,12 +37,24 @@ def host_facts() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on."""
+    """Count the cores that this process may run on.
+
+    Returns
+    -------
+    int
+        By the process's affinity on Linux, else all cores.
+    """
     return len(os.sched_getaffinity(0)) if sys.platform.startswith("linux") else (os.cpu_count() or 1)
 
 
 def cpu_model() -> str:
-    """The processor's own name, with family and model where that name is vague."""
+    """Name the processor.
+
+    Returns
+    -------
+    str
+        Its own name, with family and model where that name is vague.
+    """
     text = _read("/proc/cpuinfo") or ""
     facts: dict[str, str] = {}
     for line in text.splitlines():
@@ -48,7 +67,18 @@ def cpu_model() -> str:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions of distributions; missing ones are left out."""
+    """Look up installed versions of distributions.
+
+    Parameters
+    ----------
+    *packages : str
+        Names of distributions.
+
+    Returns
+    -------
+    dict of str to str
+        By name; missing distributions are left out.
+    """
     found = {}
     for package in packages:
         try:
@@ -59,7 +89,13 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def throttled() -> int | None:
-    """How often the container's CPU quota has throttled this process so far, where that is told."""
+    """Count how often the container's CPU quota has throttled this process so far.
+
+    Returns
+    -------
+    int or None
+        None where the system does not tell.
+    """
     text = _read("/sys/fs/cgroup/cpu.stat") or ""
     for line in text.splitlines():
         if line.startswith("nr_throttled"):
@@ -68,7 +104,13 @@ def throttled() -> int | None:
 
 
 def load_average() -> float | None:
-    """Processes that wanted to run in the last minute, on average."""
+    """Return the average number of processes that wanted to run in the last minute.
+
+    Returns
+    -------
+    float or None
+        None where the system does not tell.
+    """
     try:
         return round(os.getloadavg()[0], 2)
     except OSError:

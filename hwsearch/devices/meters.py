@@ -26,21 +26,55 @@ class Meter(Protocol):
     """An energy counter."""
 
     def read(self) -> list[int]:
-        """Where the counters stand. Raises `OSError` when they cannot be read."""
+        """Read where the counters stand.
+
+        Returns
+        -------
+        list of int
+            In units of the meter; `used_mj` knows them.
+
+        Raises
+        ------
+        OSError
+            If they cannot be read.
+        """
         ...
 
     def used_mj(self, before: list[int], after: list[int]) -> float:
-        """Millijoules between two readings."""
+        """Return the energy between two readings.
+
+        Parameters
+        ----------
+        before, after : list of int
+            As `read` gives them.
+
+        Returns
+        -------
+        float
+            Millijoules.
+        """
         ...
 
 
 def peak_memory(action: Callable[[], Any], *, proc: Path = PROC) -> float:
-    """MiB by which `action` makes the resident memory of this process grow, at its peak.
+    """Measure by how much an action makes the resident memory of this process grow, at its peak.
 
-    The system's high-water mark is reset first, by ``/proc/self/clear_refs``. Where that is not allowed, the mark counts
-    if it rises, otherwise what is resident afterwards does; so too on systems without ``/proc``. Memory that earlier work
-    has left unused is given back before, as far as the C library does; what the process keeps makes the figure too small,
-    never too large. A fresh process gives the truest one.
+    The system's high-water mark is reset first, by ``/proc/self/clear_refs``. Where that is not allowed, the mark counts if it
+    rises, otherwise what is resident afterwards does; so too on systems without ``/proc``. Memory that earlier work has left
+    unused is given back before, as far as the C library does; what the process keeps makes the figure too small, never too
+    large. A fresh process gives the truest one.
+
+    Parameters
+    ----------
+    action : callable
+        Called once.
+    proc : Path
+        Folder of this process in ``/proc``.
+
+    Returns
+    -------
+    float
+        MiB.
     """
     gc.collect()
     if sys.platform.startswith("linux"):
@@ -66,10 +100,19 @@ def _resident(proc: Path) -> tuple[int, int]:
 
 
 class Rapl:
-    """Energy counters of the processor packages (Intel and AMD, Linux), summed; a counter that wraps around is no harm.
+    """Energy counters of the processor packages (Intel and AMD, Linux), summed.
 
-    They count all that runs on the packages, not this process alone. Raises `OSError` where there are none that this
-    user may read.
+    They count all that runs on the packages, not this process alone. A counter that wraps around does no harm.
+
+    Parameters
+    ----------
+    root : Path
+        The powercap folder of ``/sys``.
+
+    Raises
+    ------
+    OSError
+        Where there are no counters that this user may read.
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
@@ -85,19 +128,51 @@ class Rapl:
         return len(self._zones)
 
     def read(self) -> list[int]:
-        """Microjoules of each package since its counter began."""
+        """Read the counter of each package.
+
+        Returns
+        -------
+        list of int
+            Microjoules since each counter began.
+
+        Raises
+        ------
+        OSError
+            If a counter cannot be read.
+        """
         return [int((z / "energy_uj").read_text()) for z in self._zones]
 
     def used_mj(self, before: list[int], after: list[int]) -> float:
-        """Millijoules between two readings; each counter may have begun again once."""
+        """Return the energy between two readings; each counter may have begun again once.
+
+        Parameters
+        ----------
+        before, after : list of int
+            As `read` gives them.
+
+        Returns
+        -------
+        float
+            Millijoules.
+        """
         spent = (b - a if b >= a else b - a + top for a, b, top in zip(before, after, self._ranges, strict=True))
         return sum(spent) / 1e3
 
 
 class Nvml:
-    """Energy counter of one NVIDIA GPU, by nvidia-ml-py's module `nvml` and its handle; all of the board.
+    """Energy counter of one NVIDIA GPU; it counts the whole board.
 
-    Raises `OSError` where the GPU has none (before Volta).
+    Parameters
+    ----------
+    nvml : module
+        nvidia-ml-py's ``pynvml``, initialised.
+    handle : object
+        Its handle of the GPU.
+
+    Raises
+    ------
+    OSError
+        If the GPU has no counter (before Volta).
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -105,22 +180,64 @@ class Nvml:
         self.read()
 
     def read(self) -> list[int]:
-        """Millijoules since the driver was loaded."""
+        """Read the counter.
+
+        Returns
+        -------
+        list of int
+            Millijoules since the driver was loaded.
+
+        Raises
+        ------
+        OSError
+            If the counter cannot be read.
+        """
         try:
             return [int(self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle))]
         except self._nvml.NVMLError as error:
             raise OSError(f"this GPU's energy counter cannot be read: {error}") from error
 
     def used_mj(self, before: list[int], after: list[int]) -> float:
+        """Return the energy between two readings.
+
+        Parameters
+        ----------
+        before, after : list of int
+            As `read` gives them.
+
+        Returns
+        -------
+        float
+            Millijoules.
+        """
         return float(after[0] - before[0])
 
 
 def energy(
     time_runs: Callable[[int], Any], meter: Meter, *, windows: int = WINDOWS, seconds: float = WINDOW_S
 ) -> tuple[float, float]:
-    """(median, half the range) of the millijoules of one inference over so many windows of so many seconds.
+    """Measure the energy of one inference; what the idle machine draws is in it.
 
-    What the idle machine draws is in it. Raises `OSError` when the counter fails or does not move.
+    Parameters
+    ----------
+    time_runs : callable
+        Runs so many inferences.
+    meter : Meter
+        The counter.
+    windows : int
+        How many windows of time.
+    seconds : float
+        Length of each.
+
+    Returns
+    -------
+    median, half_range : float
+        Millijoules of one inference, over the windows.
+
+    Raises
+    ------
+    OSError
+        If the counter fails or does not move.
     """
     found = []
     for _ in range(windows):
@@ -136,7 +253,18 @@ def energy(
 
 
 def host_meter(root: Path = POWERCAP) -> Rapl | None:
-    """The processor's energy counter, where this user may read it."""
+    """Find the processor's energy counter.
+
+    Parameters
+    ----------
+    root : Path
+        The powercap folder of ``/sys``.
+
+    Returns
+    -------
+    Rapl or None
+        None where this user may not read it, or there is none.
+    """
     try:
         return Rapl(root)
     except (OSError, ValueError):
@@ -144,7 +272,20 @@ def host_meter(root: Path = POWERCAP) -> Rapl | None:
 
 
 def host_meters(*, proc: Path = PROC, root: Path = POWERCAP) -> dict[str, str]:
-    """What this machine can meter and how, or in a few words why not."""
+    """Say what this machine can meter and how.
+
+    Parameters
+    ----------
+    proc : Path
+        Folder of this process in ``/proc``.
+    root : Path
+        The powercap folder of ``/sys``.
+
+    Returns
+    -------
+    dict of str to str
+        By metric, in a few words; or why not.
+    """
     told = "resident memory before and after" if not (proc / "clear_refs").exists() else "resident high-water mark"
     try:
         packages = len(Rapl(root))
@@ -157,11 +298,20 @@ def host_meters(*, proc: Path = PROC, root: Path = POWERCAP) -> dict[str, str]:
 
 
 def footprint(load: Callable[[], Any], meter: Meter | None) -> dict[str, float]:
-    """Further metrics of a workload in this process; what cannot be metered here is left out.
+    """Measure further metrics of a workload in this process.
 
-    load : gives a session; meter : the energy counter of what it runs on, None: there is none
-    ``peak_memory_mib`` : see `peak_memory`; loading the workload and running it
-    ``energy_mj``, ``energy_mj_spread`` : of one inference, see `energy`
+    Parameters
+    ----------
+    load : callable
+        Gives a session.
+    meter : Meter or None
+        The energy counter of what it runs on, None where there is none.
+
+    Returns
+    -------
+    dict of str to float
+        ``peak_memory_mib`` of loading and running it (see `peak_memory`), ``energy_mj`` and ``energy_mj_spread`` of one
+        inference (see `energy`); what cannot be metered here is left out.
     """
     sessions: list[Any] = []
 

@@ -1,37 +1,30 @@
-"""Operator profiles: one row an executed kernel, keyed by a signature that other networks may share."""
+"""Operator signatures: what makes two executed kernels the same work."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import onnx
-import onnxruntime as ort
-
-from hwsearch._typing import FloatArray
-from hwsearch.devices.runtimes.base import Model
-from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime, OnnxSession
-from hwsearch.errors import MeasurementError
-
-Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Signature:
     """What makes two kernels the same work: operator, provider, precision, shapes and attributes.
 
-    op : with its domain where that is not ONNX's own, such as ``com.microsoft.nchwc.Conv``
-    inputs, outputs : shapes as the profile gives them, each ``{dtype: [sizes]}``
-    attributes : of the node in the optimised graph, JSON-able
+    Attributes
+    ----------
+    op : str
+        With its domain where that is not ONNX's own, such as ``com.microsoft.nchwc.Conv``.
+    provider, precision : str
+        Where and in which precision it ran.
+    inputs, outputs : tuple of mapping
+        Shapes as the profile gives them, each ``{dtype: [sizes]}``.
+    attributes : mapping
+        Of the node in the optimised graph; JSON-able.
     """
 
     op: str
@@ -43,6 +36,7 @@ class Signature:
 
     @cached_property
     def canonical(self) -> str:
+        """The signature as JSON with sorted keys; equal signatures have equal texts."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     def __hash__(self) -> int:
@@ -55,7 +49,18 @@ class Signature:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Signature:
-        """Of what `dataclasses.asdict` or JSON made of one."""
+        """Read what `dataclasses.asdict` or JSON made of a signature.
+
+        Parameters
+        ----------
+        data : mapping
+            Its fields.
+
+        Returns
+        -------
+        Signature
+            Equal to the one that was written.
+        """
         return cls(**{**data, "inputs": tuple(data["inputs"]), "outputs": tuple(data["outputs"])})
 
     @property
@@ -78,165 +83,3 @@ class Signature:
             words.append(f"/{a['strides'][0]}" if a.get("strides", [1])[0] > 1 else "")
         shapes = [shape(s) for s in (*self.inputs[:1], *self.outputs[:1])]
         return " ".join(filter(None, [*words, " → ".join(shapes)]))
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node of an optimised graph; op : with its domain where that is not ONNX's own."""
-
-    op: str
-    attributes: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """One node of one model: its signature and, for each profiled run, the microseconds until the next kernel starts.
-
-    That holds the work itself, what the executor does between two nodes, and the profiler's own writing.
-    A profile's durations are cut to whole microseconds; differences of start times are not biased by that.
-    """
-
-    name: str
-    signature: Signature
-    us: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Kernels of one model in order of execution, and its latency without the profiler, run in turn with it.
-
-    plain_ms : (runs,) of unprofiled inferences
-    """
-
-    kernels: tuple[Kernel, ...]
-    plain_ms: tuple[float, ...]
-
-    @cached_property
-    def kernel_ms(self) -> FloatArray:
-        """(kernels,) mean over the faster half of the runs; their sum is the profiled inference."""
-        us = np.array([k.us for k in self.kernels], float)
-        fast = np.argsort(us.sum(axis=0))[: max(1, us.shape[1] // 2)]
-        return np.asarray(us[:, fast].mean(axis=1) / 1e3)
-
-    @cached_property
-    def whole_ms(self) -> float:
-        """Of the unprofiled inference: mean over the faster half of the runs."""
-        times = np.sort(np.array(self.plain_ms))
-        return float(times[: max(1, len(times) // 2)].mean())
-
-
-def optimised_nodes(path: Path) -> dict[str, Node]:
-    """Nodes of an optimised model by name. Raises `MeasurementError` where a name does not tell one node."""
-    graph = onnx.load(str(path), load_external_data=False).graph
-    names = Counter(n.name for n in graph.node)
-    unclear = sorted(n for n, times in names.items() if times > 1 or not n)
-    if unclear:
-        raise MeasurementError(
-            f"{names[unclear[0]]} nodes of the optimised model are named {unclear[0]!r}, so a profile cannot tell them.",
-            hint="Give every node of the model a name of its own.",
-        )
-    return {
-        n.name: Node(
-            f"{n.domain}.{n.op_type}" if n.domain not in ("", "ai.onnx") else n.op_type,
-            {a.name: _plain(onnx.helper.get_attribute_value(a)) for a in n.attribute},
-        )
-        for n in graph.node
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode()
-    if isinstance(value, (int, float, str)):
-        return value
-    if isinstance(value, onnx.TensorProto):
-        return hashlib.sha256(value.SerializeToString()).hexdigest()[:12]
-    return [_plain(v) for v in value]
-
-
-def _runs(events: Sequence[Event]) -> Iterator[tuple[list[Event], float]]:
-    """(node events in order, microsecond at which the last one is over) of each run."""
-    found: list[Event] = []
-    for event in events:
-        name = event.get("name", "")
-        if event.get("cat") == "Node" and name.endswith("_kernel_time") and event.get("args", {}).get("provider"):
-            found.append(event)
-        elif name == "SequentialExecutor::Execute" and found:
-            # both of its numbers are cut to whole microseconds, a start only one: half a microsecond more in the mean
-            yield found, event["ts"] + event["dur"] + 0.5
-            found = []
-
-
-def kernels(
-    events: Sequence[Event], nodes: Mapping[str, Node], precision: str = "fp32", *, skip: int = 0
-) -> tuple[Kernel, ...]:
-    """Kernels of an ONNX Runtime profile in order of execution; the first `skip` runs are warm-up.
-
-    nodes : of the optimised graph, by name
-
-    Raises `MeasurementError` where a profile holds no run beyond the warm-up, where its runs are not alike, and where an
-    executed node is not one of the optimised graph: its attributes would be unknown, and different work look the same.
-    """
-    runs = list(_runs(events))
-    if len(runs) <= skip:
-        raise MeasurementError("the profile holds no executed node after its warm-up; profile more runs.")
-    work = [[(e["name"], _facts(e)) for e in found] for found, _ in runs]
-    if any(w != work[0] for w in work[1:]):
-        raise MeasurementError("the runs of one profile execute different nodes or shapes; profile a static model.")
-    starts = np.array([[e["ts"] for e in found] + [end] for found, end in runs[skip:]], float)
-    us = np.diff(starts, axis=1).T
-    found = []
-    for event, times in zip(runs[0][0], us, strict=True):
-        name, args = event["name"].removesuffix("_kernel_time"), event["args"]
-        node = nodes.get(name)
-        if node is None or node.op.rpartition(".")[2] != args["op_name"]:
-            raise MeasurementError(
-                f"the profile names a node {name!r} ({args['op_name']}), which the optimised model "
-                f"{'does not have' if node is None else f'has as {node.op}'}: its attributes are unknown.",
-                hint="Report the versions of onnxruntime and onnx; the model can still be measured as a whole.",
-            )
-        inputs, outputs = (tuple(args[k]) for k in ("input_type_shape", "output_type_shape"))
-        signature = Signature(node.op, args["provider"], precision, inputs, outputs, dict(node.attributes))
-        found.append(Kernel(name, signature, tuple(times.tolist())))
-    return tuple(found)
-
-
-def _facts(event: Event) -> list[Any]:
-    return [event["args"].get(k) for k in ("op_name", "provider", "input_type_shape", "output_type_shape")]
-
-
-def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int = 5) -> Profile:
-    """Run one model `runs` times under ONNX Runtime's profiler and as often without it, half before and half after."""
-    with tempfile.TemporaryDirectory() as folder:
-        session = _profiled(runtime, model, Path(folder))
-        feed = runtime._feed(session, model.inputs)
-        plain = OnnxSession(runtime._session(model.onnx, runtime._options()), feed)
-        plain.time(warmup)
-        times = plain.time(runs // 2)
-        for _ in range(warmup + runs):
-            session.run(None, feed)
-        times += plain.time(runs - runs // 2)
-        found = _read(session, Path(folder), runtime.device.precision, warmup)
-    return Profile(found, tuple(times))
-
-
-def signatures(runtime: OnnxRuntime, model: Model) -> Counter[Signature]:
-    """How often one inference of a model executes each signature; from one run."""
-    with tempfile.TemporaryDirectory() as folder:
-        session = _profiled(runtime, model, Path(folder))
-        session.run(None, runtime._feed(session, model.inputs))
-        found = _read(session, Path(folder), runtime.device.precision, 0)
-    return Counter(k.signature for k in found)
-
-
-def _profiled(runtime: OnnxRuntime, model: Model, folder: Path) -> ort.InferenceSession:
-    options = runtime._options()
-    options.enable_profiling = True
-    options.profile_file_prefix = str(folder / "profile")
-    options.optimized_model_filepath = str(folder / "optimised.onnx")
-    return runtime._session(model.onnx, options)
-
-
-def _read(session: ort.InferenceSession, folder: Path, precision: str, skip: int) -> tuple[Kernel, ...]:
-    events = json.loads(Path(session.end_profiling()).read_text())
-    return kernels(events, optimised_nodes(folder / "optimised.onnx"), precision, skip=skip)

@@ -1,8 +1,7 @@
-"""Dominance, hypervolume, and the Pareto front of measured architectures."""
+"""The Pareto front of measured architectures, and choices from it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,18 +11,15 @@ from numpy.typing import ArrayLike
 
 from hwsearch._typing import FloatArray
 from hwsearch.errors import LimitError, SearchError, nearest
-from hwsearch.objectives.limit import Limit, parse_limit
+from hwsearch.objectives.limit import Limit, parse_limit, unreachable_error
 from hwsearch.objectives.names import metric_name
-from hwsearch.objectives.objective import Objective, signs
+from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import as_values, hypervolume, non_dominated
+from hwsearch.objectives.plot import plot_front
+from hwsearch.objectives.preference import aspiration, knee_index, shortfall
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-
-#: by how much of the front's range the region around the knee is worse than the knee
-AROUND_KNEE = 0.25
-
 
 #: a limit as text, or as (column, limit)
 LimitLike = str | tuple[str, Limit]
@@ -32,7 +28,34 @@ LimitLike = str | tuple[str, Limit]
 class Front:
     """A set of measured, mutually non-dominated architectures, sorted by the last objective.
 
-    The frame has a column `arch_id`, one column an objective, and any further columns of the source.
+    Usually made by `Front.of` or `Front.from_values`, which drop dominated rows.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Non-dominated rows: a column ``arch_id``, one column an objective, and any further columns.
+    objectives : sequence of Objective
+        What the front is about.
+
+    Attributes
+    ----------
+    objectives : tuple of Objective
+        As given.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Front
+    >>> values = [[70.0, 1.0], [80.0, 2.0], [79.0, 2.5], [82.0, 4.0]]
+    >>> front = Front.from_values(["a", "b", "c", "d"], values, ["max accuracy", "min latency_ms"])
+    >>> front
+    Front(3 architectures; max accuracy, min latency_ms)
+    >>> print(front.to_frame().to_string(index=False))
+    arch_id  accuracy  latency_ms
+          a      70.0         1.0
+          b      80.0         2.0
+          d      82.0         4.0
+    >>> front.pick("latency_ms <= 3")["arch_id"], front.knee()["arch_id"]
+    ('b', 'b')
     """
 
     def __init__(self, frame: pd.DataFrame, objectives: Sequence[Objective]) -> None:
@@ -41,11 +64,27 @@ class Front:
 
     @classmethod
     def of(cls, frame: pd.DataFrame, objectives: Sequence[Objective | str]) -> Front:
-        """The non-dominated rows of `frame`; of rows with equal values the first one stays, rows with NaN go.
+        """Take the non-dominated rows of a frame.
 
-        Raises SearchError when `arch_id` or an objective has no column.
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Measured architectures: a column ``arch_id`` and one column an objective, named as `Objective.name`. Of
+            rows with equal values the first stays; rows with NaN go. The frame is not changed.
+        objectives : sequence of Objective or str
+            The objectives, as `Objective.parse` reads them.
+
+        Returns
+        -------
+        Front
+            The front, with all columns of `frame`, sorted by the last objective.
+
+        Raises
+        ------
+        SearchError
+            If there is no objective, or ``arch_id`` or an objective has no column.
         """
-        parsed = [Objective.parse(o) if isinstance(o, str) else o for o in objectives]
+        parsed = _parsed(objectives)
         if not parsed:
             raise SearchError("a front needs at least one objective.", hint="Give for example 'max accuracy'.")
         names = [o.name for o in parsed]
@@ -57,19 +96,46 @@ class Front:
         return cls(kept, parsed)
 
     @classmethod
-    def from_values(cls, arch_ids: Sequence[str], values: ArrayLike, objectives: Sequence[Objective]) -> Front:
-        """The front of values (n, m) measured for the architectures with these ids (n)."""
-        frame = pd.DataFrame(as_values(values, objectives), columns=[o.name for o in objectives])
+    def from_values(cls, arch_ids: Sequence[str], values: ArrayLike, objectives: Sequence[Objective | str]) -> Front:
+        """Make the front of an array of measured values.
+
+        Parameters
+        ----------
+        arch_ids : sequence of str
+            Ids of the n architectures.
+        values : array_like of float, shape (n, m)
+            Their values, in natural units.
+        objectives : sequence of Objective or str
+            The m objectives, as `Objective.parse` reads them.
+
+        Returns
+        -------
+        Front
+            The non-dominated architectures.
+
+        Raises
+        ------
+        SearchError
+            If the shape of the values does not fit the objectives.
+        """
+        parsed = _parsed(objectives)
+        frame = pd.DataFrame(as_values(values, parsed), columns=[o.name for o in parsed])
         frame.insert(0, "arch_id", pd.Series(list(arch_ids), dtype=object))
-        return cls.of(frame, objectives)
+        return cls.of(frame, parsed)
 
     @property
     def values(self) -> FloatArray:
-        """The objectives (n, m), in natural units."""
+        """The objectives' values, shape ``(n, m)``, in natural units and in the order of the rows."""
         return np.asarray(self._frame[[o.name for o in self.objectives]], dtype=np.float64)
 
     def to_frame(self) -> pd.DataFrame:
-        """A copy as a DataFrame."""
+        """Copy the front into a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One architecture a row, sorted by the last objective.
+        """
         return self._frame.copy()
 
     def __len__(self) -> int:
@@ -79,108 +145,162 @@ class Front:
         return f"Front({len(self)} architectures; {', '.join(f'{o.direction} {o.name}' for o in self.objectives)})"
 
     def hypervolume(self, reference: ArrayLike) -> float:
-        """As `hwsearch.objectives.pareto.hypervolume` of the front's rows."""
+        """Compute the hypervolume of the front; see `hwsearch.objectives.hypervolume`.
+
+        Parameters
+        ----------
+        reference : array_like of float, shape (m,)
+            The reference point, in natural units.
+
+        Returns
+        -------
+        float
+            The volume between the front and the reference point, in the product of the objectives' units.
+
+        Raises
+        ------
+        SearchError
+            If the reference is not m finite numbers.
+
+        Examples
+        --------
+        >>> from hwsearch.objectives import Front
+        >>> front = Front.from_values(["a", "b"], [[70, 1], [80, 2]], ["max accuracy", "min latency_ms"])
+        >>> front.hypervolume([60, 3])
+        30.0
+        """
         return hypervolume(self.values, self.objectives, reference)
 
     def knee(self) -> pd.Series[Any]:
-        """The row that lies farthest from the chord between the ends of the front, on its better side.
+        """Get the row where the trade-off bends most; see `hwsearch.objectives.preference.knee_index`.
 
-        Each objective is scaled to 0 (best on the front) .. 1 (worst). With two objectives the chord then runs
-        from (0, 1) to (1, 0); with m objectives it is the plane on which the scaled costs sum to one, and the
-        distance is (1 - sum) / sqrt(m). With one or two rows, where there is no bend, the first objective's best
-        row is the knee. Ties go to the first row. Raises SearchError on an empty front.
+        Returns
+        -------
+        pandas.Series
+            The row that lies farthest from the chord between the ends of the front, on its better side.
+
+        Raises
+        ------
+        SearchError
+            If the front is empty.
         """
-        if not len(self):
-            raise SearchError("an empty front has no knee.", hint="Measure at least one architecture first.")
-        costs = self.values * signs(self.objectives)
-        if len(self) <= 2:
-            return self._frame.iloc[int(np.argmin(costs[:, 0]))]
-        low, high = costs.min(axis=0), costs.max(axis=0)
-        scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-        distance = (1.0 - scaled.sum(axis=1)) / math.sqrt(len(self.objectives))
-        return self._frame.iloc[int(np.argmax(distance))]
+        return self._frame.iloc[knee_index(self.values, self.objectives)]
 
-    # ------------------------------------------------------------------ preferences
     def aspiration(self, prefer: str, reference: Mapping[str, float] | None = None) -> dict[str, float]:
-        """The values, by objective, that must be reached to count; {} when all of the front counts.
+        """Get the values that a row must reach to be preferred.
 
-        prefer : "front"; "reference": what `reference` names, by objective or metric; "knee": the knee, made worse by a
-            quarter of the front's range in each objective
+        Parameters
+        ----------
+        prefer : {"front", "knee", "reference"}
+            All of the front; its knee, made worse by a quarter of the front's range in each objective; or `reference`.
+        reference : mapping of str to float, optional
+            Values that are aspired to, by objective or metric.
 
-        A front's middle region of interest by its knee: Branke et al. 2004 (doi 10.1007/978-3-540-30217-9_73); by a point
-        that is aspired to: Wierzbicki 1980 (doi 10.1007/978-3-642-48782-8_32). Raises SearchError for another `prefer`
-        and for a reference that is missing or names no objective, or several.
+        Returns
+        -------
+        dict of str to float
+            Values by objective name; empty when all of the front counts.
+
+        Raises
+        ------
+        SearchError
+            If `prefer` is not one of these, or the reference is missing or names no objective, or several.
         """
-        if prefer == "front":
-            return {}
-        if prefer == "knee":
-            costs, sign = self.values * signs(self.objectives), signs(self.objectives)
-            point = (self.knee()[[o.name for o in self.objectives]].to_numpy(dtype=np.float64)) * sign
-            edge = np.minimum(point + AROUND_KNEE * np.ptp(costs, axis=0), costs.max(axis=0)) * sign
-            return {o.name: float(v) for o, v in zip(self.objectives, edge, strict=True)}
-        if prefer != "reference" or not reference:
-            raise SearchError(
-                f"the preference {prefer!r} cannot be followed{' without a reference' if prefer == 'reference' else ''}.",
-                hint="Say 'front', 'knee', or 'reference' with a value to be reached for one objective or more.",
-            )
-        found = {}
-        for given, value in reference.items():
-            metric, at, device = given.partition("@")
-            wanted = metric_name(metric) + at + device
-            names = [o.name for o in self.objectives if wanted in (o.name, o.metric)]
-            if len(names) != 1:
-                raise SearchError(
-                    f"the reference names {given!r}, which is {len(names)} of the objectives.",
-                    hint=nearest(wanted, [o.name for o in self.objectives]),
-                )
-            found[names[0]] = float(value)
-        return found
+        return aspiration(prefer, self.values, self.objectives, reference)
 
     def preferred(self, prefer: str, reference: Mapping[str, float] | None = None) -> Front:
-        """The part of the front that counts, see `aspiration`: the rows that reach every value of it.
+        """Get the preferred part of the front: the rows that reach every value of `aspiration`.
 
-        When none does, the one row that comes nearest: whose largest shortfall is smallest, each taken as a share of the
-        front's range in that objective (the achievement function of Wierzbicki 1980). Raises SearchError as `aspiration`
-        does, and on an empty front.
+        When none does, the one row that comes nearest: whose largest shortfall is smallest, each taken as a share of
+        the front's range in that objective.
+
+        Parameters
+        ----------
+        prefer : {"front", "knee", "reference"}
+            See `aspiration`.
+        reference : mapping of str to float, optional
+            See `aspiration`.
+
+        Returns
+        -------
+        Front
+            The preferred rows, at least one.
+
+        Raises
+        ------
+        SearchError
+            As `aspiration`, and if the front is empty.
         """
         wanted = self.aspiration(prefer, reference)
         if not wanted:
             return self
-        if not len(self):
-            raise SearchError("an empty front has no preferred part.", hint="Measure at least one architecture first.")
         short = self._shortfall(wanted)
         reached = short <= 0 if (short <= 0).any() else np.arange(len(self)) == int(np.argmin(short))
         return Front(self._frame[reached].reset_index(drop=True), self.objectives)
 
     def nearest_to(self, reference: Mapping[str, float]) -> pd.Series[Any]:
-        """The row that falls least short of a reference, or exceeds it most; see `preferred`."""
-        if not len(self):
-            raise SearchError("an empty front has no preferred part.", hint="Measure at least one architecture first.")
+        """Get the row that falls least short of a reference, or exceeds it most; see `preferred`.
+
+        Parameters
+        ----------
+        reference : mapping of str to float
+            Values that are aspired to, by objective or metric.
+
+        Returns
+        -------
+        pandas.Series
+            The row.
+
+        Raises
+        ------
+        SearchError
+            If the front is empty, or the reference names no objective, or several.
+        """
         return self._frame.iloc[int(np.argmin(self._shortfall(self.aspiration("reference", reference))))]
 
     def _shortfall(self, wanted: Mapping[str, float]) -> FloatArray:
-        """(n,) the largest shortfall of each row, as a share of the front's range in that objective."""
-        chosen = [o for o in self.objectives if o.name in wanted]
-        costs = self._frame[[o.name for o in chosen]].to_numpy(dtype=np.float64) * signs(chosen)
-        missing = costs - np.array([wanted[o.name] for o in chosen]) * signs(chosen)
-        span = np.ptp(costs, axis=0)
-        return np.asarray((missing / np.where(span > 0, span, 1.0)).max(axis=1))
+        if not len(self):
+            raise SearchError("an empty front has no preferred part.", hint="Measure at least one architecture first.")
+        return shortfall(self.values, self.objectives, wanted)
 
-    # ------------------------------------------------------------------ pick
     def pick(
         self, limits: LimitLike | Iterable[LimitLike], *, largest: Mapping[str, float] | None = None
     ) -> pd.Series[Any]:
-        """The best row under `limits`: best in the first objective that is not limited.
+        """Pick the best row under limits: the best in the first objective that is not limited.
 
-        limits : texts such as "latency_ms<=2", "latency_ms@cpu <= 2 ms", "accuracy>=80", or (column, Limit) pairs
-        largest : the largest subnet's value a column, for limits that are a share of it ("<= 60 %")
+        Ties are decided by the other objectives in their order.
 
-        Ties are decided by the other objectives in their order. Raises LimitError for a limit that names no column
-        or several, and when no row meets all limits; it then names the nearest value that can be reached.
+        Parameters
+        ----------
+        limits : str, (str, Limit), or iterable of these
+            Limits such as ``"latency_ms<=2"``, ``"latency_ms@cpu <= 2 ms"``, ``"accuracy>=80"``, or pairs of a column
+            and a limit.
+        largest : mapping of str to float, optional
+            The largest subnet's value a column, for limits that are a share of it (``"<= 60 %"``).
+
+        Returns
+        -------
+        pandas.Series
+            The row.
+
+        Raises
+        ------
+        LimitError
+            If a limit names no column or several, or no row meets all limits; the message then names the nearest
+            value that can be reached.
+
+        Examples
+        --------
+        >>> from hwsearch.objectives import Front
+        >>> front = Front.from_values(["a", "b"], [[70, 1], [80, 2]], ["max accuracy", "min latency_ms"])
+        >>> front.pick("latency <= 1500 us")["arch_id"]
+        'a'
+        >>> front.pick("latency_ms <= 60 %", largest={"latency_ms": 4.0})["arch_id"]
+        'b'
         """
         one = isinstance(limits, str) or (isinstance(limits, tuple) and isinstance(limits[-1], Limit))
         texts = cast("list[LimitLike]", [limits] if one else list(limits))
-        parsed = [self.limit(limit, largest or {}) for limit in texts]
+        parsed = [self.resolve_limit(limit, largest or {}) for limit in texts]
         if not len(self):
             raise LimitError("an empty front has nothing to pick.", hint="Measure at least one architecture first.")
         left = np.ones(len(self), dtype=bool)
@@ -189,7 +309,7 @@ class Front:
             values = self._frame[column].to_numpy(dtype=np.float64)
             kept = left & limit.met(values)
             if not kept.any():
-                raise unreachable(f"{column} {limit}", limit, values[left], met, f"{column} {limit.op}")
+                raise unreachable_error(f"{column} {limit}", limit, values[left], met, f"{column} {limit.op}")
             left = kept
             met.append(f"{column} {limit}")
         limited = {column for column, _ in parsed}
@@ -200,8 +320,26 @@ class Front:
         ranked = np.lexsort(costs[::-1])
         return self._frame.iloc[int(ranked[left[ranked]][0])]
 
-    def limit(self, limit: LimitLike, largest: Mapping[str, float]) -> tuple[str, Limit]:
-        """The column a limit is about and its absolute form; see `pick`."""
+    def resolve_limit(self, limit: LimitLike, largest: Mapping[str, float]) -> tuple[str, Limit]:
+        """Find the column that a limit is about, and its absolute form.
+
+        Parameters
+        ----------
+        limit : str or (str, Limit)
+            The limit; see `pick`.
+        largest : mapping of str to float
+            The largest subnet's value a column or metric.
+
+        Returns
+        -------
+        (str, Limit)
+            Column and absolute limit.
+
+        Raises
+        ------
+        LimitError
+            If no column fits, or several do, or a share is given and the largest subnet's value is not.
+        """
         if isinstance(limit, str):
             head, at, tail = limit.partition("@")
             cut = min((tail.find(c) for c in "<>=" if c in tail), default=0)
@@ -221,46 +359,23 @@ class Front:
             raise LimitError(f"the front has no column {wanted!r} to limit.", hint=nearest(wanted, columns))
         return found[0], bound.resolve(largest.get(found[0], largest.get(wanted)))
 
-    # ------------------------------------------------------------------ plot
     def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
-        """Draw the first objective over the last as a staircase of measured points; returns the axes.
+        """Draw the first objective over the last as a staircase of measured points.
 
-        `style` goes to `Axes.plot`. With one objective the values are drawn in their order.
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; new axes by default.
+        **style
+            Passed to `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
         """
-        if ax is None:
-            from matplotlib import pyplot
-
-            ax = pyplot.subplots()[1]
-        first, last = self.objectives[0], self.objectives[-1]
-        y = self._frame[first.name].to_numpy(dtype=np.float64)
-        x = self._frame[last.name].to_numpy(dtype=np.float64) if first is not last else np.arange(1.0, len(y) + 1)
-        lines = len(self.objectives) == 2
-        step: dict[str, Any] = (
-            {"drawstyle": "steps-post" if last.direction == "min" else "steps-pre"} if lines else {"linestyle": "none"}
-        )
-        drawn: dict[str, Any] = {"marker": "o", "markersize": 4, **step, **style}
-        ax.plot(x, y, **drawn)
-        ax.set_xlabel(last.name if first is not last else "rank")
-        ax.set_ylabel(first.name)
-        return ax
+        return plot_front(self.values, self.objectives, ax, **style)
 
 
-def unreachable(
-    asked: str, limit: Limit, values: FloatArray, met: Sequence[str], retry: str, what: str = "measured"
-) -> LimitError:
-    """The error that names the nearest value that can be reached, and a limit, rounded, that can be met.
-
-    asked : the limit in words; values : (n,) that do not meet it, of which the best is called the lowest or highest `what`;
-    met : limits asked for before; retry : the limit to try, without its number
-    """
-    lowest = limit.op == "<="
-    best = float(np.nanmin(values) if lowest else np.nanmax(values))
-    # at three digits, rounded to the side that can be met
-    unit = 10.0 ** (math.floor(math.log10(abs(best))) - 2) if best else 1.0
-    rounded = (math.ceil if lowest else math.floor)(best / unit) * unit
-    possible = rounded >= best if lowest else rounded <= best
-    under = f" under {' and '.join(met)}" if met else ""
-    return LimitError(
-        f"No measured subnet meets {asked}{under}: the {'lowest' if lowest else 'highest'} {what} is {best:g}.",
-        hint=f'Try "{retry} {rounded if possible else best:.12g}".',
-    )
+def _parsed(objectives: Sequence[Objective | str]) -> list[Objective]:
+    return [Objective.parse(o) if isinstance(o, str) else o for o in objectives]

@@ -1,13 +1,15 @@
-"""What is optimised: a metric, its direction, and perhaps a limit."""
+"""Limits on metrics: what they say, how they are written, and the error when none can be met."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.names import UNITS, metric_name
 
@@ -16,8 +18,22 @@ from hwsearch.objectives.names import UNITS, metric_name
 class Limit:
     """A bound on a metric.
 
-    op : ``<=`` or ``>=``
-    value : in the metric's unit, or a share of the largest subnet's value when `relative`
+    Attributes
+    ----------
+    op : {"<=", ">="}
+        Upper or lower bound.
+    value : float
+        The bound in the metric's unit, or a share of the largest subnet's value when `relative`.
+    relative : bool
+        Whether `value` is a share.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Limit
+    >>> Limit("<=", 2.0).met([1.5, 2.0, 2.5]).tolist()
+    [True, True, False]
+    >>> str(Limit("<=", 0.6, relative=True).resolve(20.0))
+    '<= 12'
     """
 
     op: str
@@ -25,20 +41,58 @@ class Limit:
     relative: bool = False
 
     def resolve(self, largest: float | None) -> Limit:
-        """The absolute limit, given the largest subnet's value."""
+        """Turn a share into an absolute limit.
+
+        Parameters
+        ----------
+        largest : float or None
+            The largest subnet's value, in the metric's unit; None if it is not known.
+
+        Returns
+        -------
+        Limit
+            The absolute limit; the limit itself if it is absolute already.
+
+        Raises
+        ------
+        LimitError
+            If the limit is a share and `largest` is None.
+        """
         if not self.relative:
             return self
         if largest is None:
             raise LimitError(f"the limit '{self}' needs the largest subnet's value, which has not been measured.")
         return Limit(self.op, self.value * largest)
 
-    def met(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which values (n,) satisfy the (absolute) limit; NaN does not."""
+    def met(self, values: FloatArray) -> BoolArray:
+        """Tell which values satisfy the (absolute) limit.
+
+        Parameters
+        ----------
+        values : array_like of float, shape (n,)
+            Values in the metric's unit; NaN satisfies no limit.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            True where a value is within the limit, or exactly at it.
+        """
         values = np.asarray(values, dtype=np.float64)
         return values <= self.value if self.op == "<=" else values >= self.value
 
     def excludes(self, other: Limit) -> bool:
-        """Whether no value meets both limits; unknown, hence False, of a share and a number."""
+        """Tell whether no value can meet both limits.
+
+        Parameters
+        ----------
+        other : Limit
+            Another limit on the same metric.
+
+        Returns
+        -------
+        bool
+            True if the two contradict each other; False where that is unknown, as for a share and a number.
+        """
         low, high = (self, other) if self.op == ">=" else (other, self)
         return low.op == ">=" and high.op == "<=" and low.relative == high.relative and low.value > high.value
 
@@ -52,9 +106,33 @@ _LIMIT = re.compile(
 
 
 def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
-    """(metric, limit) of texts such as ``latency_ms<=2``, ``<= 12 ms``, ``<= 60 %`` (of the largest), ``accuracy>=80``.
+    """Read a limit on a metric.
 
-    A percentage of anything but accuracy is a share of the largest subnet's value.
+    Parameters
+    ----------
+    text : str
+        For example ``latency_ms<=2``, ``<= 12 ms``, ``accuracy>=80``, or ``<= 60 %``: a percentage of anything but
+        accuracy is a share of the largest subnet's value.
+    metric : str, optional
+        The metric of a text that does not name one; one that does must name the same.
+
+    Returns
+    -------
+    (str, Limit)
+        The metric's full name, and the limit in the metric's own unit.
+
+    Raises
+    ------
+    LimitError
+        If the text is not a limit, names no metric or another one, or its number or unit cannot be read.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import parse_limit
+    >>> parse_limit("latency <= 500 us")
+    ('latency_ms', Limit(op='<=', value=0.5, relative=False))
+    >>> parse_limit("<= 60 %", "macs")
+    ('macs', Limit(op='<=', value=0.6, relative=True))
     """
     match = _LIMIT.match(text)
     if match is None or match["op"] not in ("<=", ">="):
@@ -80,3 +158,43 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
             hint=nearest(unit, [u for u in units if u]),
         )
     return name, Limit(match["op"], value * units[unit])
+
+
+def unreachable_error(
+    asked: str, limit: Limit, values: FloatArray, met: Sequence[str], retry: str, what: str = "measured"
+) -> LimitError:
+    """Make the error for a limit that no subnet meets.
+
+    It names the nearest value that can be reached, and suggests a limit, rounded to three digits, that can be met.
+
+    Parameters
+    ----------
+    asked : str
+        The limit in words.
+    limit : Limit
+        The absolute limit.
+    values : ndarray of float, shape (n,)
+        Values that do not meet it, at least one of them not NaN.
+    met : sequence of str
+        Limits asked for before, in words.
+    retry : str
+        The limit to try, without its number.
+    what : str
+        What the values are: the best of them is called the lowest or highest `what`.
+
+    Returns
+    -------
+    LimitError
+        The error, to be raised by the caller.
+    """
+    lowest = limit.op == "<="
+    best = float(np.nanmin(values) if lowest else np.nanmax(values))
+    # at three digits, rounded to the side that can be met
+    unit = 10.0 ** (math.floor(math.log10(abs(best))) - 2) if best else 1.0
+    rounded = (math.ceil if lowest else math.floor)(best / unit) * unit
+    possible = rounded >= best if lowest else rounded <= best
+    under = f" under {' and '.join(met)}" if met else ""
+    return LimitError(
+        f"No measured subnet meets {asked}{under}: the {'lowest' if lowest else 'highest'} {what} is {best:g}.",
+        hint=f'Try "{retry} {rounded if possible else best:.12g}".',
+    )

@@ -1,4 +1,4 @@
-"""What is optimised: a metric, its direction, and perhaps a limit."""
+"""Metrics: their names, directions and units."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ DIRECTIONS = {
     "energy_mj": "min",
 }
 
-
-#: how many of the metric's own unit one of these is
+#: for each metric, the factors that convert other units to its own
 UNITS = {
     "accuracy": {"": 1.0, "%": 1.0, "pt": 1.0},
     "latency_ms": {"": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3},
@@ -27,22 +26,48 @@ UNITS = {
     "energy_mj": {"": 1.0, "mj": 1.0, "j": 1e3},
 }
 
-
 #: metrics that are measured on a device, and so belong to one, with their units
 DEVICE_METRICS = {"latency_ms": "ms", "peak_memory_mib": "MiB", "energy_mj": "mJ"}
 
-
-ALIASES = {"latency": "latency_ms", "top1": "accuracy", "size": "model_size_mib", "model_size": "model_size_mib"}
-
-
-ALIASES |= {"peak_memory": "peak_memory_mib", "energy": "energy_mj"}
+#: short names of metrics
+ALIASES = {
+    "latency": "latency_ms",
+    "top1": "accuracy",
+    "size": "model_size_mib",
+    "model_size": "model_size_mib",
+    "peak_memory": "peak_memory_mib",
+    "energy": "energy_mj",
+}
 
 
 def known_metrics() -> dict[str, str]:
-    """Direction by name of every metric: the built-in ones and those of entry points (`hwsearch.objectives`)."""
+    """Collect the metrics whose direction is known: the built-in ones and computed ones of installed packages.
+
+    Returns
+    -------
+    dict of str to {"min", "max"}
+        Directions by metric.
+    """
     return {name: metric.direction for name, metric in computed_metrics().items()} | DIRECTIONS
 
 
 def metric_name(name: str) -> str:
-    """The full name of a metric: ``latency`` → ``latency_ms``."""
+    """Expand the short name of a metric.
+
+    Parameters
+    ----------
+    name : str
+        A metric, or a short name of it.
+
+    Returns
+    -------
+    str
+        The full name; `name` itself if it is not a short one.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives.names import metric_name
+    >>> metric_name("latency")
+    'latency_ms'
+    """
     return ALIASES.get(name, name)

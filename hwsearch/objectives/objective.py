@@ -1,4 +1,4 @@
-"""What is optimised: a metric, its direction, and perhaps a limit."""
+"""Objectives: a metric with its direction, its device, and perhaps a limit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hwsearch._typing import FloatArray
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import Limit, parse_limit
 from hwsearch.objectives.names import DIRECTIONS, known_metrics, metric_name
@@ -16,10 +16,38 @@ from hwsearch.objectives.names import DIRECTIONS, known_metrics, metric_name
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric, its direction, the device it belongs to (or None), and an optional limit.
+    """A metric to minimise or maximise, perhaps on a device and under a limit.
 
-    probability : with which the limit must be met (a chance constraint; Charnes and Cooper 1959); None: the measured
-        value must meet it, whatever its interval
+    Attributes
+    ----------
+    metric : str
+        Name of the metric; short names such as ``latency`` are expanded.
+    direction : {"min", "max"}
+        Whether smaller or larger is better; that of a known metric by default.
+    device : str, optional
+        The device that the metric is measured on.
+    limit : Limit, optional
+        A bound that the metric must respect.
+    probability : float, optional
+        The probability, in (0.5, 1), with which the limit must be met (a chance constraint). None means that the
+        measured value must meet it, whatever its interval.
+
+    Raises
+    ------
+    LimitError
+        If the direction is missing or unknown, or the probability has no limit or is out of range.
+
+    References
+    ----------
+    Charnes and Cooper, "Chance-constrained programming", 1959, doi 10.1287/mnsc.6.1.73.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Objective
+    >>> Objective("latency", device="edge-box").name
+    'latency_ms@edge-box'
+    >>> Objective.parse("max accuracy").sign
+    -1.0
     """
 
     metric: str
@@ -51,20 +79,43 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The column name: the metric, with its device if it has one."""
+        """Column name of the objective: ``metric``, or ``metric@device``."""
         return f"{self.metric}@{self.device}" if self.device else self.metric
 
     @property
     def sign(self) -> float:
-        """Multiply values by this to have smaller mean better."""
+        """Factor that turns values into costs to be minimised: 1 for ``min``, -1 for ``max``."""
         return -1.0 if self.direction == "max" else 1.0
 
     def with_limit(self, limit: Limit | None) -> Objective:
-        """With another limit; a probability goes with the limit."""
+        """Replace the limit.
+
+        Parameters
+        ----------
+        limit : Limit or None
+            The new limit; None removes limit and probability.
+
+        Returns
+        -------
+        Objective
+            A changed copy.
+        """
         return replace(self, limit=limit, probability=self.probability if limit else None)
 
     def at_least(self, value: float) -> Objective:
-        """With a limit that asks for `value` or better, unless the own limit asks for more, or bounds the other side."""
+        """Ask for a value or better.
+
+        Parameters
+        ----------
+        value : float
+            The value to reach, in the metric's unit.
+
+        Returns
+        -------
+        Objective
+            A copy with the limit at `value` and without a probability; the objective itself where its own limit asks
+            for more, or bounds the other side.
+        """
         wanted = Limit("<=" if self.direction == "min" else ">=", value)
         own = self.limit
         if own is not None and (own.op != wanted.op or self.sign * own.value <= self.sign * value):
@@ -73,7 +124,30 @@ class Objective:
 
     @classmethod
     def parse(cls, text: str) -> Objective:
-        """An objective from ``max accuracy``, ``latency_ms``, ``latency_ms <= 2``, ``latency_ms@edge-box <= 2 ms``."""
+        """Read an objective.
+
+        Parameters
+        ----------
+        text : str
+            For example ``max accuracy``, ``latency_ms``, ``latency_ms <= 2``, ``latency_ms@edge-box <= 2 ms``.
+
+        Returns
+        -------
+        Objective
+            The objective.
+
+        Raises
+        ------
+        LimitError
+            If the direction is not known, or the limit cannot be read.
+
+        Examples
+        --------
+        >>> from hwsearch.objectives import Objective
+        >>> objective = Objective.parse("latency@edge-box <= 500 us")
+        >>> objective.name, str(objective.limit)
+        ('latency_ms@edge-box', '<= 0.5')
+        """
         words = text.split(maxsplit=1)
         direction, rest = (words[0], words[1]) if len(words) == 2 and words[0] in ("min", "max") else ("", text)
         bound = re.search(r"[<>=]", rest)
@@ -83,6 +157,17 @@ class Objective:
         return cls(metric, direction, device or None, limit)
 
 
-def signs(objectives: Sequence[Objective]) -> NDArray[np.float64]:
-    """(m,) factors that turn values (n, m) into costs to be minimised."""
+def signs(objectives: Sequence[Objective]) -> FloatArray:
+    """Get the factors that turn values into costs to be minimised.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        The m objectives.
+
+    Returns
+    -------
+    ndarray of float, shape (m,)
+        1 for objectives to be minimised, -1 for those to be maximised.
+    """
     return np.array([o.sign for o in objectives])

@@ -1,4 +1,4 @@
-"""Dominance, hypervolume, and the Pareto front of measured architectures."""
+"""Pareto dominance, hypervolume, attainment, and the default reference point, on arrays of values."""
 
 from __future__ import annotations
 
@@ -7,15 +7,33 @@ from collections.abc import Sequence
 
 import moocore
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from hwsearch._typing import FloatArray
+from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective, signs
 
 
 def as_values(values: ArrayLike, objectives: Sequence[Objective]) -> FloatArray:
-    """`values` as a float array (n, m); a vector (n,) is taken as (n, 1). Raises SearchError for another shape."""
+    """Check the shape of measured values.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n, m) or, with one objective, (n,)
+        One row an architecture.
+    objectives : sequence of Objective
+        The m objectives.
+
+    Returns
+    -------
+    ndarray of float, shape (n, m)
+        The values.
+
+    Raises
+    ------
+    SearchError
+        If the shape is another.
+    """
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return np.empty((0, len(objectives)))
@@ -30,11 +48,34 @@ def as_values(values: ArrayLike, objectives: Sequence[Objective]) -> FloatArray:
     return array
 
 
-def non_dominated(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray[np.bool_]:
-    """Mask (n,) of the rows that no other row dominates; O(n log n) for two and three objectives.
+def non_dominated(values: ArrayLike, objectives: Sequence[Objective]) -> BoolArray:
+    """Find the rows that no other row dominates; O(n log n) for two and three objectives.
 
-    A row dominates another when it is at least as good in each objective and better in one. Rows that hold
-    NaN are never on the front. Of equal rows only the first is kept.
+    A row dominates another when it is at least as good in each objective and better in one.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n, m)
+        One row an architecture, in natural units; not changed.
+    objectives : sequence of Objective
+        The m objectives.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        True on the front. Rows with NaN are never on it; of equal rows only the first is.
+
+    Raises
+    ------
+    SearchError
+        If the shape of the values does not fit the objectives.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Objective, non_dominated
+    >>> objectives = [Objective("accuracy"), Objective("latency_ms")]
+    >>> non_dominated([[70, 1], [80, 2], [75, 3]], objectives).tolist()
+    [True, True, False]
     """
     array = as_values(values, objectives)
     mask = np.zeros(len(array), dtype=bool)
@@ -47,7 +88,20 @@ def non_dominated(values: ArrayLike, objectives: Sequence[Objective]) -> NDArray
 
 
 def cost_hypervolume(costs: FloatArray, reference: FloatArray) -> float:
-    """Hypervolume of costs (n, m), smaller is better, against `reference` (m,); for any number of objectives."""
+    """Compute the hypervolume of costs, of which smaller are better.
+
+    Parameters
+    ----------
+    costs : ndarray of float, shape (n, m)
+        Costs without NaN; rows that are not better than the reference in every column count for nothing.
+    reference : ndarray of float, shape (m,)
+        The reference point.
+
+    Returns
+    -------
+    float
+        The volume; exact, for any m.
+    """
     inside = costs[(costs < reference).all(axis=1)]
     if len(inside) == 0:
         return 0.0
@@ -57,11 +111,39 @@ def cost_hypervolume(costs: FloatArray, reference: FloatArray) -> float:
 
 
 def hypervolume(values: ArrayLike, objectives: Sequence[Objective], reference: ArrayLike) -> float:
-    """The volume between the rows of `values` and the point `reference` (m,), all in natural units.
+    """Compute the hypervolume: the volume that the rows dominate, up to a reference point.
 
-    Rows that are not better than the reference in every objective, and rows with NaN, count for nothing.
-    Computed by moocore (Fonseca, Paquete, López-Ibáñez 2006 and later algorithms); exact.
-    Raises SearchError when the reference has another length or is not finite.
+    Parameters
+    ----------
+    values : array_like of float, shape (n, m)
+        One row an architecture, in natural units. Rows that are not better than the reference in every objective,
+        and rows with NaN, count for nothing.
+    objectives : sequence of Objective
+        The m objectives.
+    reference : array_like of float, shape (m,)
+        The reference point, in natural units.
+
+    Returns
+    -------
+    float
+        The volume, in the product of the objectives' units; exact.
+
+    Raises
+    ------
+    SearchError
+        If the values or the reference have another shape, or the reference is not finite.
+
+    References
+    ----------
+    Fonseca, Paquete, López-Ibáñez, "An improved dimension-sweep algorithm for the hypervolume indicator", 2006,
+    doi 10.1109/CEC.2006.1688440; computed by moocore.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Objective, hypervolume
+    >>> objectives = [Objective("accuracy"), Objective("latency_ms")]
+    >>> hypervolume([[70, 1], [80, 2]], objectives, reference=[60, 3])
+    30.0
     """
     array = as_values(values, objectives)
     point = np.asarray(reference, dtype=np.float64)
@@ -72,15 +154,41 @@ def hypervolume(values: ArrayLike, objectives: Sequence[Objective], reference: A
 
 
 def attainment(runs: Sequence[ArrayLike], objectives: Sequence[Objective], share: float = 0.5) -> FloatArray:
-    """The points (k, m) that at least this share of the runs attain, and that no other such point dominates.
+    """Compute the attainment surface: the best points that at least a share of the runs attain.
 
-    runs : each the values (n, m) that one run found, dominated ones or not; a run attains a point when it found one that
-        is at least as good in every objective
-    share : 0.5: the median attainment surface
+    A run attains a point when it found one that is at least as good in every objective. The surface is the boundary
+    of the empirical attainment function.
 
-    The boundary of the empirical attainment function (Grunert da Fonseca, Fonseca, Hall 2001, doi
-    10.1007/3-540-44719-9_15), for two or three objectives. Raises SearchError for another number, for a share that
-    is not in 0..1, 0 excluded, and for no runs.
+    Parameters
+    ----------
+    runs : sequence of array_like of float, shape (n_i, m)
+        The values that each run found, dominated ones or not; rows with NaN are left out.
+    objectives : sequence of Objective
+        The m objectives, two or three.
+    share : float
+        Share of the runs in (0, 1]; 0.5 gives the median attainment surface.
+
+    Returns
+    -------
+    ndarray of float, shape (k, m)
+        The mutually non-dominated points; none if too few runs found anything.
+
+    Raises
+    ------
+    SearchError
+        If there are no runs, the share is out of range, or the number of objectives is not two or three.
+
+    References
+    ----------
+    Grunert da Fonseca, Fonseca, Hall, "Inferential performance assessment of stochastic optimisers and the attainment
+    function", 2001, doi 10.1007/3-540-44719-9_15.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Objective, attainment
+    >>> objectives = [Objective("accuracy"), Objective("latency_ms")]
+    >>> attainment([[[70, 1]], [[80, 2]]], objectives, share=1.0).tolist()
+    [[70.0, 2.0]]
     """
     sets = [as_values(run, objectives) for run in runs]
     if len(objectives) not in (2, 3):
@@ -102,10 +210,36 @@ def attainment(runs: Sequence[ArrayLike], objectives: Sequence[Objective], share
 
 
 def reference_point(values: ArrayLike, objectives: Sequence[Objective], margin: float = 0.05) -> FloatArray:
-    """The default reference point (m,): each objective's worst measured value, made worse by `margin` of its range.
+    """Compute the default reference point: each objective's worst value, made worse by a share of its range.
 
-    Where all values are equal, `margin` of the value's size is taken, or `margin` itself at zero. To compare
-    several runs compute it once from all their values together. Raises SearchError when no row is without NaN.
+    To compare several runs compute it once from all their values together.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n, m)
+        Measured values, in natural units; rows that are not finite are left out.
+    objectives : sequence of Objective
+        The m objectives.
+    margin : float
+        Share of the range by which the worst value is made worse. Where all values are equal, it is a share of the
+        value's size, or the margin itself at zero.
+
+    Returns
+    -------
+    ndarray of float, shape (m,)
+        The reference point, in natural units.
+
+    Raises
+    ------
+    SearchError
+        If no row is finite.
+
+    Examples
+    --------
+    >>> from hwsearch.objectives import Objective, reference_point
+    >>> objectives = [Objective("accuracy"), Objective("latency_ms")]
+    >>> reference_point([[70, 1], [80, 3]], objectives, margin=0.1).tolist()
+    [69.0, 3.2]
     """
     array = as_values(values, objectives)
     costs = array[np.isfinite(array).all(axis=1)] * signs(objectives)

@@ -2,98 +2,48 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
 
 from hwsearch.objectives.objective import Objective
+from hwsearch.reporting.axis import PixelAxis
 from hwsearch.reporting.data import DeviceReport
 from hwsearch.reporting.facts import Z90, limits, measured, named_points
 from hwsearch.reporting.genes import Layout, describe, layout
 from hwsearch.reporting.labels import nearest, place
+from hwsearch.reporting.marks import Chart, Mark, Name
 from hwsearch.reporting.words import axis_label, decimals, finite, interval, percent, plus_minus, scaled
 
 #: latency spans wider than this ratio get a logarithmic axis
 LOG_RATIO = 25.0
 
 
-@dataclass(frozen=True)
-class Mark:
-    """One subnet: place, half-bars (NaN-free, zero when unknown), and its words, first line the name."""
-
-    x: float
-    y: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-    words: tuple[str, ...]
-    picked: bool = False
-
-
-@dataclass(frozen=True)
-class Name:
-    """A picked point's ring and its lines of text at (x, y), anchored ``start`` or ``end``, with a leader or none."""
-
-    ring: tuple[float, float]
-    lines: tuple[tuple[float, float, str, str], ...]
-    anchor: str
-    leader: tuple[float, float] | None
-
-
-@dataclass
-class Chart:
-    """One drawing of a front; all places in pixels of its view box."""
-
-    width: int
-    height: int
-    left: float
-    right: float
-    top: float
-    bottom: float
-    narrow: bool
-    x_title: str
-    y_title: str
-    x_ticks: list[tuple[float, str]] = field(default_factory=list)
-    y_ticks: list[tuple[float, str]] = field(default_factory=list)
-    stairs: str = ""
-    cloud: list[Mark] = field(default_factory=list)
-    random: list[Mark] = field(default_factory=list)
-    front: list[Mark] = field(default_factory=list)
-    names: list[Name] = field(default_factory=list)
-    limits: list[tuple[str, float, str]] = field(default_factory=list)
-
-
-class _Axis:
-    """Maps values to pixels, linearly or logarithmically."""
-
-    def __init__(self, low: float, high: float, start: float, stop: float, log: bool = False) -> None:
-        self.log = log
-        a, b = (math.log(low), math.log(high)) if log else (low, high)
-        pad = 0.05 * (b - a) or 0.05 * abs(a) or 1.0
-        self.a, self.b, self.start, self.stop = a - pad, b + pad, start, stop
-
-    def __call__(self, value: float) -> float:
-        v = math.log(value) if self.log else value
-        return round(self.start + (v - self.a) / (self.b - self.a) * (self.stop - self.start), 1)
-
-    def ticks(self, count: int) -> list[tuple[float, str]]:
-        if self.log:
-            values = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(math.exp(self.a), math.exp(self.b))
-            inside = [float(v) for v in values if self.a <= math.log(v) <= self.b]
-            return [(self(v), f"{v:g}") for v in inside]
-        steps = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(self.a, self.b)
-        inside = [float(v) for v in steps if self.a <= v <= self.b]
-        places = max((len(f"{v:.6f}".rstrip("0").split(".")[1]) for v in inside), default=0)
-        return [(self(v), f"{v:.{places}f}") for v in inside]
-
-
 def point_words(row: Any, title: str, metric: str, confidence: float, places: int, plan: Layout) -> tuple[str, ...]:
-    """Name, numbers with intervals and architecture of one measured subnet."""
+    """Describe a measured subnet: its name, its numbers with intervals, and its genes.
+
+    Parameters
+    ----------
+    row : namedtuple
+        A row of `DeviceReport.points`.
+    title : str
+        The first line.
+    metric : str
+        Name of the score.
+    confidence : float
+        Level of the latency interval.
+    places : int
+        Decimals of latencies.
+    plan : Layout
+        How genes are written.
+
+    Returns
+    -------
+    tuple of str
+        The lines.
+    """
     spread = interval(row.latency_low, row.latency_high, places)
     latency = f"latency {row.latency_ms:.{places}f} ms" + (f" ({100 * confidence:.0f} %: {spread})" if spread else "")
     images = "test" if row.role == "validated" else "validation"
@@ -109,7 +59,26 @@ def point_words(row: Any, title: str, metric: str, confidence: float, places: in
 def build(
     device: DeviceReport, objectives: Sequence[Objective], metric: str, *, width: int, height: int, narrow: bool
 ) -> Chart:
-    """The chart of one device's front. width, height : of the view box, pixels."""
+    """Compute the chart of one device's front.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+    objectives : sequence of Objective
+        For their limits.
+    metric : str
+        Name of the score.
+    width, height : int
+        Of the view box, in pixels.
+    narrow : bool
+        Whether it is for a phone: letters in place of names, fewer ticks.
+
+    Returns
+    -------
+    Chart
+        The chart; without marks if nothing was measured.
+    """
     chart = Chart(
         width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
         f"latency on {device.name} (ms)", axis_label(metric),
@@ -129,8 +98,8 @@ def build(
     if not (len(xs) and len(ys)):
         return chart
     log = bool(xs.min() > 0 and xs.max() / xs.min() > LOG_RATIO)
-    x = _Axis(float(xs.min()), float(xs.max()), chart.left, chart.right, log)
-    y = _Axis(float(ys.min()), float(ys.max()), chart.bottom, chart.top)
+    x = PixelAxis(float(xs.min()), float(xs.max()), chart.left, chart.right, log)
+    y = PixelAxis(float(ys.min()), float(ys.max()), chart.bottom, chart.top)
     chart.x_ticks, chart.y_ticks = x.ticks(5 if narrow else 9), y.ticks(6 if narrow else 8)
 
     places = latency_places(device)
@@ -172,12 +141,23 @@ def build(
 
 
 def latency_places(device: DeviceReport) -> int:
-    """Decimals of this device's latencies, from the width of the front's intervals."""
+    """Choose the decimals of a device's latencies from the width of the front's intervals.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    int
+        Number of decimals.
+    """
     frame = device.front if len(device.front) else measured(device)
     return decimals((frame["latency_high"] - frame["latency_low"]) / 2, frame["latency_ms"])
 
 
-def _mark(row: Any, x: _Axis, y: _Axis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
+def _mark(row: Any, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
     latency, accuracy = float(row.latency_ms), float(row.accuracy)
     px, py = x(latency), y(accuracy)
     left, right, top, bottom = px, px, py, py

@@ -21,7 +21,18 @@ Z90 = 1.6449
 
 
 def measured(device: DeviceReport) -> pd.DataFrame:
-    """The points that have both accuracy and latency, each subnet once: its validation, or what came last before it."""
+    """Select the points that have both accuracy and latency, each subnet once.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of each subnet its validation, or what was measured last before it.
+    """
     p = device.points
     p = p[np.isfinite(p["accuracy"]) & np.isfinite(p["latency_ms"])]
     order = np.argsort(p["role"].to_numpy() == "validated", kind="stable")
@@ -30,7 +41,18 @@ def measured(device: DeviceReport) -> pd.DataFrame:
 
 
 def largest(device: DeviceReport) -> pd.Series | None:
-    """The measured point with the most MACs; None when no point has MACs."""
+    """Find the measured point with the most MACs.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    pandas.Series or None
+        The point; None when no point has MACs.
+    """
     p = measured(device)
     p = p[np.isfinite(p["macs"])]
     if p.empty:
@@ -40,7 +62,17 @@ def largest(device: DeviceReport) -> pd.Series | None:
 
 @dataclass(frozen=True)
 class AxisLimit:
-    """A limit on one axis of the front: ``latency_ms`` or ``accuracy``, absolute."""
+    """An absolute limit on one axis of the front.
+
+    Attributes
+    ----------
+    metric : str
+        ``latency_ms`` or ``accuracy``.
+    value : float
+        The limit, in ms or percent.
+    text : str
+        What is written beside its line.
+    """
 
     metric: str
     value: float
@@ -48,7 +80,22 @@ class AxisLimit:
 
 
 def limits(device: DeviceReport, objectives: Sequence[Objective], metric: str = "top-1") -> list[AxisLimit]:
-    """The limits that hold on this device and have an axis; a share of the largest becomes absolute."""
+    """Collect the limits that hold on a device and have an axis.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+    objectives : sequence of Objective
+        The campaign's objectives.
+    metric : str
+        Name of the score.
+
+    Returns
+    -------
+    list of AxisLimit
+        Absolute limits; a share of the largest subnet is left out where that was not measured.
+    """
     found = []
     top = largest(device)
     for o in objectives:
@@ -65,14 +112,39 @@ def limits(device: DeviceReport, objectives: Sequence[Objective], metric: str = 
 
 
 def pick_letters(device: DeviceReport) -> list[str]:
-    """A, B, …, Z, AA, …: the short names of the picks, in order."""
+    """Give the picks short names: A, B, …, Z, AA, ….
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    list of str
+        One name a pick, in order.
+    """
     letters = string.ascii_uppercase
     return [(letters[i // 26 - 1] if i >= 26 else "") + letters[i % 26] for i in range(len(device.picks))]
 
 
 @dataclass(frozen=True)
 class NamedPoint:
-    """One architecture that one or several picks chose."""
+    """One architecture that one or several picks chose.
+
+    Attributes
+    ----------
+    arch_id : str
+        The architecture.
+    letters : str
+        Short names of the picks, joined by commas.
+    labels : tuple of str
+        Labels of the picks.
+    latency_ms : float
+        Its latency, ms.
+    accuracy : float
+        Its accuracy, percent.
+    """
 
     arch_id: str
     letters: str
@@ -82,7 +154,18 @@ class NamedPoint:
 
 
 def named_points(device: DeviceReport) -> list[NamedPoint]:
-    """The picked architectures, each once, with all their names; those without numbers are left out."""
+    """Collect the picked architectures, each once, with all their names.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    list of NamedPoint
+        The architectures; those without numbers are left out.
+    """
     grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for letter, pick in zip(pick_letters(device), device.picks, strict=True):
         grouped.setdefault(str(pick.get("arch_id")), []).append((letter, pick))
@@ -97,7 +180,18 @@ def named_points(device: DeviceReport) -> list[NamedPoint]:
 
 
 def pretty_label(text: str) -> str:
-    """``latency_ms <= 0.5`` → ``latency ≤ 0.5 ms``; other labels as they are."""
+    """Write a pick's label for readers: ``latency_ms <= 0.5`` becomes ``latency ≤ 0.5 ms``.
+
+    Parameters
+    ----------
+    text : str
+        The label.
+
+    Returns
+    -------
+    str
+        The label with signs and units; other labels as they are.
+    """
     match = re.fullmatch(r"\s*(\w+?)_(ms|mib|mj)\s*(<=|>=)\s*([\d.eE+-]+)\s*", text)
     if match:
         unit = {"ms": "ms", "mib": "MiB", "mj": "mJ"}[match[2]]
@@ -110,12 +204,36 @@ def _sign(op: str) -> str:
 
 
 def knee(device: DeviceReport) -> dict[str, Any] | None:
-    """The pick whose label says knee."""
+    """Find the pick whose label says knee.
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+
+    Returns
+    -------
+    dict or None
+        The pick.
+    """
     return next((p for p in device.picks if "knee" in str(p.get("label", "")).lower()), None)
 
 
 def headline(device: DeviceReport, report: ReportData) -> str:
-    """What follows "On DEVICE, ": how many points, and what the knee costs and gives against the largest."""
+    """Write what follows "On DEVICE, ".
+
+    Parameters
+    ----------
+    device : DeviceReport
+        The device's part of the report.
+    report : ReportData
+        The report.
+
+    Returns
+    -------
+    str
+        How many points are on the front, and what the knee costs and gives against the largest subnet.
+    """
     n = len(device.front)
     if n == 0:
         return "no subnet was validated yet."
@@ -152,7 +270,28 @@ def _number(value: Any) -> float:
 
 
 def kendall(x: Any, y: Any) -> float:
-    """Kendall's tau-b (Kendall, 1945) of two arrays (n,); NaN when one of them does not vary."""
+    """Compute Kendall's tau-b.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (n,)
+        Two rankings by value.
+
+    Returns
+    -------
+    float
+        The correlation, -1 to 1; NaN when one of them does not vary.
+
+    References
+    ----------
+    Kendall, "The treatment of ties in ranking problems", 1945, doi 10.1093/biomet/33.3.239.
+
+    Examples
+    --------
+    >>> from hwsearch.reporting.facts import kendall
+    >>> kendall([1, 2, 3], [10, 30, 20])
+    0.3333333333333333
+    """
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     sa, sb = (np.sign(np.subtract.outer(v, v))[np.triu_indices(len(v), 1)] for v in (a, b))
     scale = math.sqrt(float((sa**2).sum()) * float((sb**2).sum()))

@@ -35,7 +35,18 @@ DEPTH = "d"
 
 
 def split(name: str) -> tuple[str, int | None]:
-    """``ks[3]`` → (``ks``, 3); ``r`` → (``r``, None)."""
+    """Split the name of a gene: ``ks[3]`` into ``ks`` and 3, ``r`` into ``r`` and None.
+
+    Parameters
+    ----------
+    name : str
+        Name of the gene.
+
+    Returns
+    -------
+    (str, int or None)
+        Prefix and index.
+    """
     match = _INDEXED.match(name)
     return (match["prefix"], int(match["index"])) if match else (name, None)
 
@@ -44,8 +55,16 @@ def split(name: str) -> tuple[str, int | None]:
 class Layout:
     """How the genes of a set of architectures are laid out.
 
-    scalars : genes without an index; groups : prefix -> number of indices
-    stages : number of stages (0: unknown); per_stage : prefix -> genes a stage (1 for depths, 0: not by stage)
+    Attributes
+    ----------
+    scalars : tuple of str
+        Genes without an index.
+    groups : dict of str to int
+        Number of indices of each prefix.
+    stages : int
+        Number of stages; 0: unknown.
+    per_stage : dict of str to int
+        Genes a stage of each prefix: 1 for depths, 0 where they are not by stage.
     """
 
     scalars: tuple[str, ...]
@@ -54,16 +73,39 @@ class Layout:
     per_stage: dict[str, int] = field(default_factory=dict)
 
     def where(self, prefix: str, index: int) -> tuple[int, int]:
-        """(stage, place in the stage) of an indexed gene."""
+        """Find the stage of an indexed gene.
+
+        Parameters
+        ----------
+        prefix : str
+            Prefix of the gene.
+        index : int
+            Its index.
+
+        Returns
+        -------
+        (int, int)
+            Stage, and place in the stage.
+        """
         return divmod(index, self.per_stage.get(prefix, 1))
 
 
 def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
-    """The layout of these genes; stages are known when numeric depths exist and another group fits them.
+    """Find the layout of the genes of some architectures.
 
     A group of as many indices as there are stages, or fewer, has one a stage. One of m times as many, with m the depth
     of the deepest stage, holds blocks: stage s has the indices s·m … s·m + m - 1 (of the last one some may be missing).
     Any other group, such as widths that count the stem in, is not by stage.
+
+    Parameters
+    ----------
+    architectures : sequence of mapping
+        Genes and values of each.
+
+    Returns
+    -------
+    Layout
+        The layout; stages are known when numeric depths exist and another group fits them.
     """
     scalars: dict[str, None] = {}
     groups: dict[str, int] = {}
@@ -90,7 +132,26 @@ def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
 
 
 def describe(genes: Mapping[str, Any], plan: Layout | None = None) -> str:
-    """One line: ``r 28 · d 1 2 3 · ks 3 / 3 5 / 3 5 5``; stages are parted by a slash, absent genes left out."""
+    """Write genes in one line; stages are parted by a slash, absent genes left out.
+
+    Parameters
+    ----------
+    genes : mapping
+        Genes and values.
+    plan : Layout, optional
+        The layout; that of `genes` by default.
+
+    Returns
+    -------
+    str
+        For example ``r 28 · d 1 2 3 · ks 3 / 3 5 / 3 5 5``.
+
+    Examples
+    --------
+    >>> from hwsearch.reporting.genes import describe
+    >>> describe({"r": 28, "ks[0]": 3, "ks[1]": 5})
+    'r 28 · ks 3 5'
+    """
     plan = plan or layout([genes])
     parts = [f"{name} {short(genes[name])}" for name in plan.scalars if name in genes]
     for prefix, count in plan.groups.items():
@@ -106,5 +167,16 @@ def describe(genes: Mapping[str, Any], plan: Layout | None = None) -> str:
 
 
 def short(value: Any) -> str:
-    """A gene's value without needless digits."""
+    """Write a gene's value without needless digits.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     return f"{value:g}" if isinstance(value, float) else str(value)

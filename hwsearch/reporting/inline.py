@@ -18,9 +18,21 @@ _EMPTY = re.compile(r"<(\w+)([^<>]*?)/>")
 
 
 def inline_svg(figure: Figure, key: str, description: str) -> Markup:
-    """The figure as one ``<svg>`` element.
+    """Turn a figure into one ``<svg>`` element that can stand in a page.
 
-    key : prefix that keeps ids apart on one page (letters, digits, dashes); description : read out instead of the drawing
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    key : str
+        Prefix that keeps ids apart on one page (letters, digits, dashes).
+    description : str
+        Read out instead of the drawing.
+
+    Returns
+    -------
+    markupsafe.Markup
+        The element, without outside references, its colours as CSS variables.
     """
     stream = io.StringIO()
     with style():
@@ -49,5 +61,16 @@ def _variable(match: re.Match[str]) -> str:
 
 
 def theme_css(dark: bool) -> str:
-    """CSS custom properties of the palette, for light or dark paper."""
+    """Write the CSS custom properties of the palette.
+
+    Parameters
+    ----------
+    dark : bool
+        For dark paper, else for light.
+
+    Returns
+    -------
+    str
+        The declarations.
+    """
     return " ".join(f"--{name}: {night if dark else day};" for day, (name, night) in THEME.items())

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Placed:
-    """A label's box (left, top, width, height), pixels, y downwards, and whether it needs a line to its point."""
+    """The box of a label, in pixels, y downwards.
+
+    Attributes
+    ----------
+    left, top : float
+        The corner.
+    width, height : float
+        The size.
+    leader : bool
+        Whether it needs a line to its point.
+    """
 
     left: float
     top: float
@@ -21,6 +31,7 @@ class Placed:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
+        """The box as (left, top, right, bottom)."""
         return self.left, self.top, self.left + self.width, self.top + self.height
 
 
@@ -35,10 +46,25 @@ def place(
     obstacles: NDArray[np.float64],
     bounds: tuple[float, float, float, float],
 ) -> list[Placed]:
-    """Greedy placement, in the order given; O(labels · candidates · (labels + obstacles)).
+    """Place labels beside their points so that they cover neither each other nor what should stay free.
 
-    anchors : (x, y) of the points, pixels, y downwards; sizes : (width, height) of the labels
-    obstacles : (n, 2) points that should stay free; bounds : (left, top, right, bottom)
+    Greedy, in the order given; O(labels · candidates · (labels + obstacles)).
+
+    Parameters
+    ----------
+    anchors : sequence of (float, float)
+        The points, in pixels, y downwards.
+    sizes : sequence of (float, float)
+        Width and height of the labels.
+    obstacles : ndarray of float, shape (n, 2)
+        Points that should stay free.
+    bounds : (float, float, float, float)
+        Left, top, right, bottom of the area.
+
+    Returns
+    -------
+    list of Placed
+        One box a label, in order.
     """
     placed: list[Placed] = []
     points = np.asarray(obstacles, dtype=np.float64).reshape(-1, 2)
@@ -90,6 +116,19 @@ def _crosses(label: Placed, anchor: tuple[float, float], other: Placed) -> bool:
 
 
 def nearest(label: Placed, anchor: tuple[float, float]) -> tuple[float, float]:
-    """The point of a label's box that is nearest to its anchor."""
+    """Find the point of a label's box that is nearest to its anchor.
+
+    Parameters
+    ----------
+    label : Placed
+        The label.
+    anchor : (float, float)
+        The point it names.
+
+    Returns
+    -------
+    (float, float)
+        The point.
+    """
     left, top, right, bottom = label.box
     return min(max(anchor[0], left), right), min(max(anchor[1], top), bottom)

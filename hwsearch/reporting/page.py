@@ -7,24 +7,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from hwsearch.reporting import words
-from hwsearch.reporting.chart import Chart, build, latency_places
+from hwsearch.reporting.chart import build
 from hwsearch.reporting.data import DeviceReport, ReportData
-from hwsearch.reporting.facts import headline, pick_letters, pretty_label
+from hwsearch.reporting.facts import headline
 from hwsearch.reporting.figures import make_all, slugs
-from hwsearch.reporting.genes import describe, layout
 from hwsearch.reporting.inline import inline_svg, theme_css
-from hwsearch.reporting.snippet import run_lines, side_of
+from hwsearch.reporting.marks import Chart
+from hwsearch.reporting.snippet import side_of
+from hwsearch.reporting.tables import (
+    command_lines,
+    comparison,
+    count_subnets,
+    figure_description,
+    front_rows,
+    pick_rows,
+    predictor_row,
+    serving_rows,
+    side_by_side,
+    supernet_line,
+    unbroken,
+)
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure twice: for wide paper, and for a phone."""
+    """A figure twice.
+
+    Attributes
+    ----------
+    wide : markupsafe.Markup
+        For wide paper.
+    narrow : markupsafe.Markup
+        For a phone.
+    """
 
     wide: Markup
     narrow: Markup
@@ -32,7 +52,29 @@ class Drawing:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """One device, all numbers already words."""
+    """What the page shows of one device, all numbers already words.
+
+    Attributes
+    ----------
+    slug : str
+        Its id on the page.
+    name : str
+        The device.
+    sentence : markupsafe.Markup
+        The headline.
+    chart, small_chart : Chart
+        The front, for wide paper and for a phone.
+    picks, front : list of dict
+        Rows of the tables.
+    sides : bool
+        Whether picks have an input side.
+    level : str
+        Level of the latency intervals.
+    measured_latency, measured_accuracy : int
+        How many subnets were measured.
+    choices : Drawing or None
+        The genes along the front.
+    """
 
     slug: str
     name: str
@@ -49,7 +91,13 @@ class DeviceView:
 
 
 def environment() -> Environment:
-    """Templates of this package; everything is escaped."""
+    """Make the jinja2 environment of the page's templates, in which everything is escaped.
+
+    Returns
+    -------
+    jinja2.Environment
+        The environment.
+    """
     env = Environment(
         loader=PackageLoader("hwsearch.reporting"),
         autoescape=True,
@@ -69,13 +117,26 @@ def environment() -> Environment:
 def render(
     report: ReportData, figures: Mapping[str, Figure] | None = None, narrow: Mapping[str, Figure] | None = None
 ) -> str:
-    """The page of `report`. figures, narrow : of `make_all`, wide and for phones; drawn here when not given."""
+    """Render the page of a report: one HTML file that needs no network and no other file.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    figures, narrow : mapping of str to matplotlib.figure.Figure, optional
+        What `make_all` draws, wide and for phones; drawn here by default.
+
+    Returns
+    -------
+    str
+        The page.
+    """
     wide = make_all(report) if figures is None else figures
     small = make_all(report, narrow=True) if narrow is None else narrow
     drawings = {
         stem: Drawing(
-            inline_svg(wide[stem], f"w-{stem}", _description(stem)),
-            inline_svg(small[stem], f"n-{stem}", _description(stem)),
+            inline_svg(wide[stem], f"w-{stem}", figure_description(stem)),
+            inline_svg(small[stem], f"n-{stem}", figure_description(stem)),
         )
         for stem in wide
         if stem in small and not stem.startswith("front-")
@@ -90,16 +151,16 @@ def render(
             drawings=drawings,
             light=theme_css(dark=False),
             dark=theme_css(dark=True),
-            supernet=_supernet_line(report),
-            comparison=_comparison(report.devices, report.metric),
-            serving=_serving(report),
+            supernet=supernet_line(report),
+            comparison=comparison(report.devices, report.metric),
+            serving=serving_rows(report),
             created=words.moment(report.created),
-            noise=_side_by_side(report.devices, "noise"),
-            protocol=_side_by_side(report.devices, "protocol"),
+            noise=side_by_side(report.devices, "noise"),
+            protocol=side_by_side(report.devices, "protocol"),
             accuracy=words.facts(report.accuracy_protocol, skip=("metric", "unit", "label")),
             unit=f" ({report.metric.unit})" if report.metric.unit else "",
-            predictors=[_predictor(p, report) for p in report.predictors],
-            commands=_commands(report.provenance),
+            predictors=[predictor_row(p, report) for p in report.predictors],
+            commands=command_lines(report.provenance),
             provenance=words.facts(report.provenance, skip=("commands",)),
             card=words.facts(report.supernet, skip=("preprocess",)),
             preprocess=words.facts(report.supernet.get("preprocess") or {}),
@@ -108,7 +169,20 @@ def render(
 
 
 def write_page(report: ReportData, path: Path) -> Path:
-    """Write the page of `report` to `path` (UTF-8) and return it."""
+    """Render the page of a report into a file.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    path : Path
+        The .html file, UTF-8; its folder is made if missing.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(report), encoding="utf-8")
@@ -120,182 +194,14 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
     return DeviceView(
         slug=slug,
         name=device.name,
-        sentence=_unbroken(headline(device, report), metric),
+        sentence=unbroken(headline(device, report), metric),
         chart=build(device, objectives, metric, width=920, height=520, narrow=False),
         small_chart=build(device, objectives, metric, width=360, height=400, narrow=True),
-        picks=_picks(device, report),
-        front=_front_rows(device),
+        picks=pick_rows(device, report),
+        front=front_rows(device),
         sides=any(side_of(pick, report.supernet) for pick in device.picks),
         level=f"{100 * device.confidence:.0f}\N{NO-BREAK SPACE}%",
-        measured_latency=_count(device, "latency_ms"),
-        measured_accuracy=_count(device, "accuracy"),
+        measured_latency=count_subnets(device, "latency_ms"),
+        measured_accuracy=count_subnets(device, "accuracy"),
         choices=drawings.get(f"choices-{slug}"),
-    )
-
-
-def _count(device: DeviceReport, column: str) -> int:
-    """How many different subnets have a number in `column`."""
-    return int(device.points.loc[device.points[column].notna(), "arch_id"].nunique())
-
-
-def _unbroken(sentence: str, word: str) -> Markup:
-    """The sentence, escaped, with `word` (``top-1``) never broken at its hyphen."""
-    return Markup('<span class="whole">{}</span>').format(word).join(escape(part) for part in sentence.split(word))
-
-
-def _numbers(row: Mapping[str, Any], places: int) -> dict[str, str]:
-    get = row.get
-    return {
-        "accuracy": words.plus_minus(get("accuracy"), get("accuracy_se")),
-        "latency": words.with_interval(get("latency_ms"), get("latency_low"), get("latency_high"), places),
-        "macs": words.scaled(get("macs")),
-        "params": words.scaled(get("params")),
-    }
-
-
-def _picks(device: DeviceReport, report: ReportData) -> list[dict[str, Any]]:
-    places = latency_places(device)
-    plan = layout([*device.points["genes"], *device.front["genes"], *(p.get("genes") or {} for p in device.picks)])
-    provider = str(device.description.get("provider") or "CPUExecutionProvider")
-    return [
-        _numbers(pick, places)
-        | {
-            "letter": letter,
-            "label": pretty_label(str(pick.get("label", ""))),
-            "arch_id": str(pick.get("arch_id", "")),
-            "file": str(pick.get("file") or ""),
-            "sha256": str(pick.get("sha256") or ""),
-            "size": words.size(pick.get("size_bytes")),
-            "further": pick.get("further_files") or [],
-            "side": str(side_of(pick, report.supernet) or words.MISSING),
-            "genes": describe(pick.get("genes") or {}, plan),
-            "code": run_lines(pick, report.supernet, provider),
-        }
-        for letter, pick in zip(pick_letters(device), device.picks, strict=True)
-    ]
-
-
-def _front_rows(device: DeviceReport) -> list[dict[str, str]]:
-    places = latency_places(device)
-    plan = layout([*device.points["genes"], *device.front["genes"]])
-    letters: dict[str, list[str]] = {}
-    for letter, pick in zip(pick_letters(device), device.picks, strict=True):
-        letters.setdefault(str(pick.get("arch_id")), []).append(letter)
-    return [
-        _numbers(row, places)
-        | {
-            "place": str(i),
-            "arch_id": row["arch_id"],
-            "letters": ", ".join(letters.get(row["arch_id"], [])),
-            "sure": _sure(row.get("front_probability")),
-            "genes": describe(row["genes"], plan),
-        }
-        for i, row in enumerate(device.front.to_dict("records"), 1)
-    ]
-
-
-def _sure(probability: Any) -> str:
-    """With which probability a subnet is on the front; nothing where that is unknown."""
-    if not words.finite(probability):
-        return ""
-    return f"on the front with probability {'> 0.999' if probability > 0.999 else words.number(probability, 3)}"
-
-
-def _supernet_line(report: ReportData) -> str:
-    """``cifar10-mbv3: 3.2 × 10¹¹ subnets, 1–10.4 M MACs, 10 classes``."""
-    card = report.supernet
-    parts = []
-    if words.finite(card.get("subnets")):
-        parts.append(f"{words.number(card['subnets'], 2)} subnets")
-    low, high = (card.get("macs_range") or (None, None))[:2]
-    if words.finite(low) and words.finite(high):
-        parts.append(f"{words.scaled(low)} to {words.scaled(high)} MACs")
-    classes = card.get("classes")
-    if classes is not None:
-        parts.append(f"{classes if isinstance(classes, int) else len(classes)} classes")
-    return (
-        f"{card.get('name', report.campaign)}: {', '.join(parts)}" if parts else str(card.get("name", report.campaign))
-    )
-
-
-def _serving(report: ReportData) -> list[dict[str, Any]]:
-    """The subnets that serve all devices, in words; ``latency`` has a cell a device of the report."""
-    places = {d.name: latency_places(d) for d in report.devices}
-
-    def cell(found: Mapping[str, Any] | None, device: str) -> str:
-        if not found:
-            return words.MISSING
-        return words.with_interval(found.get("latency_ms"), found.get("low"), found.get("high"), places[device])
-
-    return [
-        {
-            "label": pretty_label(str(row.get("label", ""))),
-            "arch_id": str(row.get("arch_id", "")),
-            "accuracy": words.plus_minus(row.get("accuracy"), row.get("accuracy_se")),
-            "share": words.number(row.get("share"), 3),
-            "latency": [cell((row.get("latency") or {}).get(d.name), d.name) for d in report.devices],
-        }
-        for row in report.serving
-    ]
-
-
-Table = list[tuple[str, list[str]]]
-
-
-def _comparison(devices: list[DeviceReport], metric: str) -> Table:
-    """(label, a cell a device) of the descriptions, and the ends of each front."""
-    rows: Table = _side_by_side(devices, "description")
-    ends: dict[str, list[str]] = {"Fastest point": [], "Most accurate point": []}
-    for d in devices:
-        for name, position in (("Fastest point", 0), ("Most accurate point", -1)):
-            ends[name].append(
-                _point_text(d.front.iloc[position], latency_places(d), metric) if len(d.front) else words.MISSING
-            )
-    return [
-        ("Pareto-optimal, measured", [f"{len(d.front)} subnet{'' if len(d.front) == 1 else 's'}" for d in devices]),
-        *ends.items(),
-        *rows,
-    ]
-
-
-def _point_text(row: pd.Series, places: int, metric: str) -> str:
-    latency = words.with_interval(row["latency_ms"], row["latency_low"], row["latency_high"], places)
-    return f"{words.plus_minus(row['accuracy'], row['accuracy_se'])}{words.percent(metric)} at {latency} ms"
-
-
-def _side_by_side(devices: list[DeviceReport], part: str) -> Table:
-    keys = list(dict.fromkeys(k for d in devices for k in getattr(d, part)))
-    return [(words.label(k), [words.cell(k, getattr(d, part).get(k)) for d in devices]) for k in keys]
-
-
-def _predictor(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:
-    metric = str(p.get("metric", ""))
-    unit = {"accuracy": "points", "latency_ms": "ms"}.get(metric, "")
-    name = report.metric if metric == "accuracy" else words.label(metric)
-    return {
-        "metric": name.replace(" (ms)", ""),
-        "device": str(p.get("device") or words.MISSING),
-        "model": str(p.get("model", words.MISSING)),
-        "n": f"{words.value_text(p.get('n_train'))} / {words.value_text(p.get('n_test'))}",
-        "mae": f"{words.number(p.get('mae'), 2)} {unit}".strip() if words.finite(p.get("mae")) else words.MISSING,
-        "mape": f"{words.number(p.get('mape'), 2)} %" if words.finite(p.get("mape")) else words.MISSING,
-        "spearman": words.plus_minus(p.get("spearman"), None, 2),
-        "kendall": words.plus_minus(p.get("kendall"), None, 2),
-        "coverage": words.percent_of(p.get("coverage")),
-        "nominal": words.percent_of(p.get("nominal_coverage")),
-    }
-
-
-def _commands(provenance: Mapping[str, Any]) -> str:
-    commands = provenance.get("commands") or []
-    return commands if isinstance(commands, str) else "\n".join(str(c) for c in commands)
-
-
-def _description(stem: str) -> str:
-    return {
-        "predicted": "Predicted against measured accuracy and latency; the scores stand in the table.",
-        "hypervolume": "Share of the best hypervolume over measured subnets, search against random sampling.",
-        "devices": "Fronts of all devices, and the share of hypervolume that another device's picks keep.",
-    }.get(
-        stem, "Genes of the front's subnets, from the fastest to the most accurate; the table of the front lists them."
     )

@@ -10,7 +10,20 @@ from hwsearch.reporting.words import finite
 
 
 def side_of(pick: Mapping[str, Any], card: Mapping[str, Any]) -> int | None:
-    """The input side in pixels: the pick's resolution gene, or the supernet's fixed side."""
+    """Find the input side of a pick.
+
+    Parameters
+    ----------
+    pick : mapping
+        A pick of `DeviceReport.picks`.
+    card : mapping
+        The supernet's card.
+
+    Returns
+    -------
+    int or None
+        Pixels: the pick's resolution gene, or the supernet's fixed side.
+    """
     for value in (pick.get("side"), (pick.get("genes") or {}).get("r"), card.get("side")):
         if finite(value):
             return int(value)
@@ -18,10 +31,24 @@ def side_of(pick: Mapping[str, Any], card: Mapping[str, Any]) -> int | None:
 
 
 def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -> str:
-    """The program, or an empty string when file, side, mean or std are unknown or it takes more: nothing is made up.
+    """Write five lines of Python that run a picked model.
 
-    card : the supernet's, with ``preprocess`` {mean, std, crop}. `PIL.ImageOps.fit` crops to the centre
-    square and resizes in one step; its ``bleed`` is the share that the centre crop drops on each side.
+    `PIL.ImageOps.fit` crops to the centre square and resizes in one step; its ``bleed`` is the share that the centre crop
+    drops on each side.
+
+    Parameters
+    ----------
+    pick : mapping
+        A pick of `DeviceReport.picks`.
+    card : mapping
+        The supernet's card, with ``preprocess`` {mean, std, crop}.
+    provider : str
+        Execution provider of ONNX Runtime.
+
+    Returns
+    -------
+    str
+        The program; empty when file, side, mean or std are unknown, or it takes more than these.
     """
     prepare = card.get("preprocess") or {}
     side, file = side_of(pick, card), pick.get("file")

@@ -96,7 +96,13 @@ RC: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The style, for everything drawn or saved inside; the user's own settings come back after it."""
+    """Set the style for everything drawn or saved inside; the user's own settings come back after it.
+
+    Yields
+    ------
+    None
+        Nothing; the block draws.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
@@ -104,7 +110,18 @@ def style() -> Iterator[None]:
 
 
 def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw inside `style`."""
+    """Draw inside `style`.
+
+    Parameters
+    ----------
+    function : callable
+        Returns a figure.
+
+    Returns
+    -------
+    callable
+        The same function, with the style set.
+    """
 
     @wraps(function)
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
@@ -115,12 +132,38 @@ def styled(function: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure (inches), without pyplot and its global state."""
+    """Make an empty figure, without pyplot and its global state.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
     return Figure(figsize=(width, height))
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """``stem.svg`` and ``stem.png`` side by side; the same figure gives the same bytes."""
+    """Write a figure as SVG and PNG; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    folder : Path
+        Where to write; made if missing.
+    stem : str
+        Name of the files without ending.
+
+    Returns
+    -------
+    list of Path
+        The two files.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.svg", folder / f"{stem}.png"]
@@ -131,5 +174,15 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
 
 
 def note(ax: Axes, text: str, *, x: float = 0.03, y: float = 0.97) -> None:
-    """A quiet note in the corner of a panel."""
+    """Write a quiet note in the corner of a panel.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        The panel.
+    text : str
+        The note.
+    x, y : float
+        Upper left corner, as shares of the panel.
+    """
     ax.text(x, y, text, transform=ax.transAxes, ha="left", va="top", color=MUTED, fontsize=8.5, linespacing=1.35)

@@ -50,28 +50,79 @@ class ScoreName(str):
         return self
 
 
-def percent(score: str) -> str:
-    """The unit that stands behind a value of this score, after a blank; ``%`` where the name does not know it."""
-    unit = score.unit if isinstance(score, ScoreName) else "%"
+def percent(metric: str) -> str:
+    """Get what stands behind a value of a score: a blank and its unit, or nothing.
+
+    Parameters
+    ----------
+    metric : str
+        Name of the score, as in ``ReportData.metric``; ``%`` is the unit of a plain text.
+
+    Returns
+    -------
+    str
+        The text to append.
+    """
+    unit = metric.unit if isinstance(metric, ScoreName) else "%"
     return f" {unit}" if unit else ""
 
 
-def axis_label(score: str) -> str:
-    """The score as the label of an axis, with its unit."""
-    label = score.label if isinstance(score, ScoreName) else score
-    unit = percent(score).strip()
+def axis_label(metric: str) -> str:
+    """Name a score as the label of an axis.
+
+    Parameters
+    ----------
+    metric : str
+        Name of the score.
+
+    Returns
+    -------
+    str
+        The label, with the unit where there is one.
+    """
+    label = metric.label if isinstance(metric, ScoreName) else metric
+    unit = percent(metric).strip()
     return f"{label} ({unit})" if unit else label
 
 
 def finite(value: Any) -> bool:
-    """Whether `value` is a number that says something."""
+    """Tell whether a value is a finite number.
+
+    Parameters
+    ----------
+    value : object
+        Anything; a bool is not a number here.
+
+    Returns
+    -------
+    bool
+        True for finite numbers of Python or numpy.
+    """
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
 def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
-    """At most `digits` significant digits, never in scientific notation between 1e-4 and 1e6.
+    """Write a number with few significant digits, never in scientific notation between 1e-4 and 1e6.
 
-    keep : leave trailing zeros, for columns
+    Parameters
+    ----------
+    value : object
+        A number; anything else, and NaN, counts as missing.
+    digits : int
+        The most significant digits.
+    keep : bool
+        Whether trailing zeros stay, for columns.
+
+    Returns
+    -------
+    str
+        The text; a dash where the value is missing.
+
+    Examples
+    --------
+    >>> from hwsearch.reporting.words import number
+    >>> number(0.012345), number(3.0), number(float("nan"))
+    ('0.0123', '3', '–')
     """
     if not finite(value):
         return MISSING
@@ -88,7 +139,20 @@ def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
 
 
 def scaled(value: Any, unit: str = "") -> str:
-    """``4.1 M``, ``312 k``, ``1.2 G``: counts of operations or weights."""
+    """Write a count of operations or weights with a prefix: ``4.1 M``, ``312 k``, ``1.2 G``.
+
+    Parameters
+    ----------
+    value : object
+        A number; anything else, and NaN, counts as missing.
+    unit : str
+        Unit behind the prefix.
+
+    Returns
+    -------
+    str
+        The text; a dash where the value is missing.
+    """
     if not finite(value):
         return MISSING
     x = float(value)
@@ -99,12 +163,34 @@ def scaled(value: Any, unit: str = "") -> str:
 
 
 def size(value: Any) -> str:
-    """Bytes as kB or MB (powers of ten)."""
+    """Write a number of bytes as kB or MB (powers of ten).
+
+    Parameters
+    ----------
+    value : object
+        A number; anything else, and NaN, counts as missing.
+
+    Returns
+    -------
+    str
+        The text; a dash where the value is missing.
+    """
     return scaled(value, "B")
 
 
 def seconds(value: Any) -> str:
-    """``0.8 s``, ``1 min 12 s``, ``2 h 05 min``."""
+    """Write a duration: ``0.8 s``, ``1 min 12 s``, ``2 h 05 min``.
+
+    Parameters
+    ----------
+    value : object
+        Seconds; anything that is not a number counts as missing.
+
+    Returns
+    -------
+    str
+        The text; a dash where the value is missing.
+    """
     if not finite(value):
         return MISSING
     x = float(value)
@@ -117,14 +203,39 @@ def seconds(value: Any) -> str:
 
 
 def percent_of(share: Any, digits: int = 0) -> str:
-    """A share (0 to 1) as a percentage."""
+    """Write a share as a percentage.
+
+    Parameters
+    ----------
+    share : object
+        A share, 0 to 1; anything that is not a number counts as missing.
+    digits : int
+        Digits behind the point.
+
+    Returns
+    -------
+    str
+        The text; a dash where the share is missing.
+    """
     return f"{100 * float(share):.{digits}f} %" if finite(share) else MISSING
 
 
 def decimals(half_widths: ArrayLike, values: ArrayLike, most: int = 4) -> int:
-    """Decimals that show a column's typical uncertainty: its second digit never, its first one always.
+    """Choose the decimals that show a column's typical uncertainty: its second digit never, its first one always.
 
-    half_widths : of the intervals, NaN where unknown; values : used (3 significant digits) when all are unknown
+    Parameters
+    ----------
+    half_widths : array_like of float, shape (n,)
+        Half widths of the intervals, NaN where unknown.
+    values : array_like of float, shape (m,)
+        The values, used (three significant digits) when all half widths are unknown.
+    most : int
+        The most decimals.
+
+    Returns
+    -------
+    int
+        Number of decimals.
     """
     widths = np.asarray(half_widths, dtype=np.float64)
     widths = widths[np.isfinite(widths) & (widths > 0)]
@@ -136,19 +247,62 @@ def decimals(half_widths: ArrayLike, values: ArrayLike, most: int = 4) -> int:
 
 
 def plus_minus(value: Any, error: Any, places: int = 1) -> str:
-    """``82.2 ± 0.5``; only the value when the error is unknown."""
+    """Write a value with its error: ``82.2 ± 0.5``.
+
+    Parameters
+    ----------
+    value : object
+        A number; anything else, and NaN, counts as missing.
+    error : object
+        Its standard error; left out where it is not a number.
+    places : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        The text; a dash where the value is missing.
+    """
     if not finite(value):
         return MISSING
     return f"{float(value):.{places}f} ± {float(error):.{places}f}" if finite(error) else f"{float(value):.{places}f}"
 
 
 def interval(low: Any, high: Any, places: int = 2) -> str:
-    """``0.43–0.45``."""
+    """Write an interval: ``0.43–0.45``.
+
+    Parameters
+    ----------
+    low, high : object
+        The ends.
+    places : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        The text; empty where an end is missing.
+    """
     return f"{float(low):.{places}f}–{float(high):.{places}f}" if finite(low) and finite(high) else ""
 
 
 def with_interval(value: Any, low: Any, high: Any, places: int = 2) -> str:
-    """``0.44 (0.43–0.45)``."""
+    """Write a value with its interval: ``0.44 (0.43–0.45)``.
+
+    Parameters
+    ----------
+    value : object
+        A number; anything else, and NaN, counts as missing.
+    low, high : object
+        The ends of the interval.
+    places : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        The text, without the interval where that is missing; a dash where the value is.
+    """
     if not finite(value):
         return MISSING
     inside = interval(low, high, places)
@@ -156,7 +310,18 @@ def with_interval(value: Any, low: Any, high: Any, places: int = 2) -> str:
 
 
 def label(key: str) -> str:
-    """A key as words: ``warmup_ms`` → ``Warmup (ms)``, ``cpu`` → ``CPU``."""
+    """Turn a key into words: ``warmup_ms`` becomes ``Warmup (ms)``, ``cpu`` becomes ``CPU``.
+
+    Parameters
+    ----------
+    key : str
+        A key of a dict.
+
+    Returns
+    -------
+    str
+        The words, with the unit in parentheses.
+    """
     words = str(key).replace(".", " · ").split("_")
     unit = ""
     if len(words) > 1 and words[-1].lower() in _UNITS:
@@ -166,7 +331,18 @@ def label(key: str) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Any plain value in a cell: floats short, booleans as words, lists joined."""
+    """Write any plain value for a cell: floats short, booleans as words, sequences joined.
+
+    Parameters
+    ----------
+    value : object
+        A value of JSON.
+
+    Returns
+    -------
+    str
+        The text; a dash for None and for what is empty.
+    """
     if value is None:
         return MISSING
     if isinstance(value, (bool, np.bool_)):
@@ -183,12 +359,38 @@ def value_text(value: Any) -> str:
 
 
 def facts(data: Mapping[str, Any], skip: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """(label, text) rows of a dict, nested dicts as one row of text each."""
+    """Turn a dict into rows of a table.
+
+    Parameters
+    ----------
+    data : mapping
+        Keys and plain values; nested dicts become one row of text each.
+    skip : sequence of str
+        Keys to leave out.
+
+    Returns
+    -------
+    list of (str, str)
+        Label and text of each row.
+    """
     return [(label(k), cell(k, v)) for k, v in data.items() if k not in skip]
 
 
 def cell(key: str, value: Any) -> str:
-    """The text of a value whose key says what it is: shares in percent, large counts short, ranges with "to"."""
+    """Write a value whose key says what it is: shares in percent, large counts short, ranges with "to".
+
+    Parameters
+    ----------
+    key : str
+        The key.
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+        The text.
+    """
     if key in _SHARES and finite(value):
         return f"{number(100 * float(value))} %"
     if key.endswith(("_percent", "_pct")) and finite(value):
@@ -204,7 +406,18 @@ def cell(key: str, value: Any) -> str:
 
 
 def moment(iso: str) -> str:
-    """``2025-01-31 12:00 UTC`` of an ISO 8601 time; a text that is none stays as it is."""
+    """Write a time as ``2025-01-31 12:00 UTC``.
+
+    Parameters
+    ----------
+    iso : str
+        A time in ISO 8601.
+
+    Returns
+    -------
+    str
+        The time in UTC; the text itself if it is not a time.
+    """
     try:
         when = datetime.fromisoformat(iso)
     except ValueError:

@@ -154,7 +154,7 @@ class Searcher(ABC):
         start = 0
         for part in blocks(array):
             part = self.space.canonical(part)
-            self.space._check_rows(part, start)
+            self.space.check_rows(part, start)
             checked[start : start + len(part)] = part
             start += len(part)
         return checked

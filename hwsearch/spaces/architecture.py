@@ -15,7 +15,25 @@ class Architecture(Mapping[str, Value]):
     """An immutable, hashable assignment of values to the *active* genes of a space.
 
     Genes that do not matter (the kernel size of a layer that depth has cut) are absent, so two
-    encodings of the same network are the same architecture. Made by `SearchSpace.architecture`.
+    encodings of the same network are the same architecture. Usually made by `SearchSpace.architecture`, which
+    checks the genes.
+
+    Parameters
+    ----------
+    space_name : str
+        Name of the space; two spaces never share an architecture.
+    items : mapping of str to int, float or str
+        The active genes and their values.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("toy", [Choice("depth", (1, 2)), Choice("width", (8, 16))])
+    >>> arch = space.architecture({"depth": 2, "width": 8})
+    >>> arch["depth"], arch.id
+    (2, '81bce4595294')
+    >>> arch == space.largest()
+    False
     """
 
     __slots__ = ("__dict__", "_items", "space_name")
@@ -43,12 +61,28 @@ class Architecture(Mapping[str, Value]):
         return len(self._items)
 
     def integer(self, name: str) -> int:
-        """The value of gene `name` as an int (kernel sizes, depths, resolutions)."""
+        """Get the value of a gene as an int (kernel sizes, depths, resolutions).
+
+        Parameters
+        ----------
+        name : str
+            Name of an active gene.
+
+        Returns
+        -------
+        int
+            Its value.
+
+        Raises
+        ------
+        UnknownArchitectureGene
+            If the gene is not active in this architecture, or not of its space.
+        """
         return int(self[name])
 
     @cached_property
     def id(self) -> str:
-        """Twelve hex digits, the same on every machine and in every version: a hash of space and values."""
+        """The stable id: twelve hex digits of a hash of space and values, the same on every machine and in every version."""
         text = json.dumps([self.space_name, self._items], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -65,4 +99,11 @@ class Architecture(Mapping[str, Value]):
         return f"Architecture({self.id}: {genes})"
 
     def to_dict(self) -> dict[str, Value]:
+        """Copy the active genes into a dict.
+
+        Returns
+        -------
+        dict of str to int, float or str
+            Values by gene, in the order of the space; `SearchSpace.architecture` makes an equal architecture of it.
+        """
         return dict(self._items)

@@ -12,7 +12,21 @@ Value = int | float | str
 
 @dataclass(frozen=True)
 class When:
-    """The condition under which a gene is active: the gene `name` is active and has one of `values`."""
+    """The condition under which a gene is active: another gene is active and has one of some values.
+
+    Attributes
+    ----------
+    name : str
+        The gene that decides; it must be an earlier choice of the space.
+    values : tuple of int, float or str
+        The values at which it switches the conditional gene on.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, When
+    >>> Choice("ks[3]", (3, 5, 7), When("depth", (4,))).when
+    When(name='depth', values=(4,))
+    """
 
     name: str
     values: tuple[Value, ...]
@@ -23,12 +37,31 @@ class When:
 
 @dataclass(frozen=True)
 class Choice:
-    """An ordered, named set of discrete values.
+    """An ordered, named set of discrete values: one gene of a search space.
 
-    name : the field's name for the gene, e.g. ``ks[3]``
-    values : at least one value; for an ordinal choice sorted from the cheapest to the dearest
-    when : the condition under which the gene is active; None means always
-    ordinal : whether the order of `values` means size
+    Attributes
+    ----------
+    name : str
+        The field's name for the gene, e.g. ``ks[3]``.
+    values : tuple of int, float or str
+        At least one value, none twice; for an ordinal choice sorted from the cheapest to the dearest.
+    when : When, optional
+        The condition under which the gene is active; None means always.
+    ordinal : bool
+        Whether the order of `values` means size.
+
+    Raises
+    ------
+    SpaceError
+        If there is no value, one is listed twice, or the numbers of an ordinal choice are not ascending.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice
+    >>> Choice("ks[0]", (3, 5, 7)).values
+    (3, 5, 7)
+    >>> Choice("act", ("relu", "swish"), ordinal=False).to_dict()
+    {'name': 'act', 'values': ['relu', 'swish'], 'ordinal': False}
     """
 
     name: str
@@ -50,6 +83,13 @@ class Choice:
             )
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the choice by values that JSON knows.
+
+        Returns
+        -------
+        dict
+            ``name`` and ``values``, with ``when`` and ``ordinal`` where they are not the default.
+        """
         data: dict[str, Any] = {"name": self.name, "values": list(self.values)}
         if self.when is not None:
             data["when"] = {"name": self.when.name, "values": list(self.when.values)}
@@ -59,6 +99,25 @@ class Choice:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Choice:
+        """Make the choice that `to_dict` described.
+
+        Parameters
+        ----------
+        data : dict
+            What `to_dict` gave.
+
+        Returns
+        -------
+        Choice
+            A choice equal to the one described.
+
+        Raises
+        ------
+        SpaceError
+            If the values do not make a choice.
+        KeyError
+            If a key is missing.
+        """
         when = data.get("when")
         return cls(
             name=data["name"],

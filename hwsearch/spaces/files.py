@@ -1,12 +1,17 @@
-"""Spaces by name or file."""
+"""Spaces by name, from files, and from their JSON form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from hwsearch.errors import SpaceError, nearest
+from hwsearch.spaces.choice import Choice
 from hwsearch.spaces.nasbench201 import nas_bench_201
 from hwsearch.spaces.space import SearchSpace
 from hwsearch.spaces.table import TableSpace
@@ -15,12 +20,29 @@ NAMED: dict[str, Callable[[], SearchSpace]] = {"nas-bench-201": nas_bench_201}
 
 
 def load(source: str | PathLike[str]) -> SearchSpace:
-    """A space by its name ("nas-bench-201") or from a file.
+    """Load a space by its name or from a file.
 
-    .csv : a `TableSpace`, one architecture a row, one gene a column, named after the file
-    .json : what `SearchSpace.to_json` wrote
+    Parameters
+    ----------
+    source : str or path
+        ``"nas-bench-201"``; a .csv file, which gives a `TableSpace` named after the file, one architecture a row and
+        one gene a column; or a .json file that `SearchSpace.to_json` wrote.
 
-    Raises SpaceError for an unknown name and for a file that cannot be read as a space.
+    Returns
+    -------
+    SearchSpace
+        The space.
+
+    Raises
+    ------
+    SpaceError
+        If the name is unknown, or the file cannot be read as a space.
+
+    Examples
+    --------
+    >>> from hwsearch import spaces
+    >>> spaces.load("nas-bench-201")
+    SearchSpace('nas-bench-201', 6 genes, 1.56e+04 architectures)
     """
     if str(source) in NAMED:
         return NAMED[str(source)]()
@@ -34,7 +56,71 @@ def load(source: str | PathLike[str]) -> SearchSpace:
         )
     try:
         if kind == ".json":
-            return SearchSpace.from_json(path.read_text(encoding="utf-8"))
+            return from_json(path.read_text(encoding="utf-8"))
         return TableSpace.from_frame(path.stem, pd.read_csv(path, keep_default_na=False, na_values=[""]))
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise SpaceError(f"the space {str(source)!r} cannot be read: {error}") from error
+
+
+def from_dict(data: Mapping[str, Any]) -> SearchSpace:
+    """Make the space that `SearchSpace.to_dict` described.
+
+    Parameters
+    ----------
+    data : mapping
+        ``name`` and ``choices``; with ``table``, rows of value indices, the space is a `TableSpace`.
+
+    Returns
+    -------
+    SearchSpace
+        A space equal to the one described.
+
+    Raises
+    ------
+    SpaceError
+        If something is missing or of the wrong kind.
+
+    Examples
+    --------
+    >>> from hwsearch import spaces
+    >>> spaces.from_dict({"name": "toy", "choices": [{"name": "depth", "values": [1, 2, 3]}]})
+    SearchSpace('toy', 1 genes, 3 architectures)
+    """
+    try:
+        choices = [Choice.from_dict(c) for c in data["choices"]]
+        if "table" in data:
+            return TableSpace(data["name"], choices, np.array(data["table"], dtype=np.int64))
+        return SearchSpace(data["name"], choices)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SpaceError(f"this is not a search space: {error!r} is missing or of the wrong kind.") from error
+
+
+def from_json(text: str) -> SearchSpace:
+    """Make the space that `SearchSpace.to_json` described.
+
+    Parameters
+    ----------
+    text : str
+        The JSON form of a space.
+
+    Returns
+    -------
+    SearchSpace
+        A space equal to the one described.
+
+    Raises
+    ------
+    SpaceError
+        If the text is not JSON, or not a space.
+
+    Examples
+    --------
+    >>> from hwsearch import spaces
+    >>> space = spaces.load("nas-bench-201")
+    >>> spaces.from_json(space.to_json()) == space
+    True
+    """
+    try:
+        return from_dict(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise SpaceError(f"this is not JSON: {error}.") from error

@@ -20,16 +20,27 @@ EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 _CELL = re.compile(r"\|([^|~+]+)~0\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|([^|~+]+)~2\|")
 
 
-#: the edges of each way from the cell's input to its output
+#: the edges of each path from the cell's input to its output
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
 
 
 class CellSpace(SearchSpace):
-    """The space, which knows what a cell does: which edges reach the output, and the ways through it."""
+    """The space of cells, which knows the paths through a cell and the edges that reach its output."""
 
     def describe_array(self, rows: IntArray) -> FloatArray:  # type: ignore[override]
-        """Facts (n, 10) of rows (n, 6): edges of each operation that lie on an open way, which of the four ways are
-        open, and the most convolutions on a way and their sum over all ways."""
+        """Describe cells by facts that are known without measuring.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, 6)
+            Operation indices of the six edges.
+
+        Returns
+        -------
+        ndarray of float, shape (n, 10)
+            Edges of each operation but ``none`` that lie on an open path (4 columns), which of the four paths are
+            open (4), the most convolutions on a path, and their sum over all paths.
+        """
         carries = rows > 0
         open_ = np.stack([carries[:, path].all(axis=1) for path in PATHS], axis=1)
         live = np.zeros(rows.shape, dtype=bool)
@@ -43,12 +54,34 @@ class CellSpace(SearchSpace):
 
 
 def nas_bench_201() -> CellSpace:
-    """Six edges of five operations each; gene ``3<-1`` is the operation from node 1 to node 3."""
+    """Make the space of cells: six edges with five operations each.
+
+    Returns
+    -------
+    CellSpace
+        The space; gene ``3<-1`` is the operation on the edge from node 1 to node 3.
+
+    References
+    ----------
+    Dong and Yang, "NAS-Bench-201: Extending the scope of reproducible neural architecture search", 2020,
+    arXiv 2001.00326.
+    """
     return CellSpace("nas-bench-201", [Choice(f"{to}<-{start}", OPERATIONS, ordinal=False) for to, start in EDGES])
 
 
 def cell_text(arch: Architecture) -> str:
-    """The published form, ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|``."""
+    """Write a cell in the published form.
+
+    Parameters
+    ----------
+    arch : Architecture
+        A cell of the space.
+
+    Returns
+    -------
+    str
+        For example ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|none~2|``.
+    """
     nodes = []
     for node in (1, 2, 3):
         nodes.append("|" + "|".join(f"{arch[f'{to}<-{start}']}~{start}" for to, start in EDGES if to == node) + "|")
@@ -56,7 +89,23 @@ def cell_text(arch: Architecture) -> str:
 
 
 def cell_rows(texts: Iterable[str]) -> IntArray:
-    """Rows (n, 6) of published forms; raises SpaceError for a text that is no cell."""
+    """Read cells in the published form.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Published forms, see `cell_text`.
+
+    Returns
+    -------
+    ndarray of int, shape (n, 6)
+        Operation indices, one row a cell.
+
+    Raises
+    ------
+    SpaceError
+        If a text is not a cell, or names an operation that is not one of the five.
+    """
     place = {name: k for k, name in enumerate(OPERATIONS)}
     rows = []
     for text in texts:
@@ -75,5 +124,27 @@ def cell_rows(texts: Iterable[str]) -> IntArray:
 
 
 def cell(text: str) -> Architecture:
-    """The architecture of a published form."""
+    """Read one cell in the published form.
+
+    Parameters
+    ----------
+    text : str
+        A published form, see `cell_text`.
+
+    Returns
+    -------
+    Architecture
+        The cell.
+
+    Raises
+    ------
+    SpaceError
+        If the text is not a cell.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces.nasbench201 import cell
+    >>> cell("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|")["3<-2"]
+    'avg_pool_3x3'
+    """
     return nas_bench_201().from_array(cell_rows([text]))[0]

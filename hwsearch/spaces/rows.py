@@ -1,4 +1,4 @@
-"""A growing set of index arrays: small in memory, looked up and added to many rows at a time."""
+"""A growing set of rows of indices: small in memory, with vectorised adding and finding."""
 
 from __future__ import annotations
 
@@ -25,19 +25,56 @@ def _factors(genes: int) -> IntArray:
 
 
 def row_keys(rows: NDArray[np.signedinteger]) -> IntArray:
-    """A 64-bit number a row, the same in every run; different rows share one with probability of about 2^-64."""
+    """Hash rows to 64-bit keys.
+
+    Parameters
+    ----------
+    rows : ndarray of signed int, shape (n, genes)
+        Rows of any signed integer type.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        One key a row, the same in every run; two different rows share one with a probability of about 2^-64.
+    """
     rows, factors = np.asarray(rows, dtype=np.int64), _factors(rows.shape[1])
     with np.errstate(over="ignore"):
         return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
 
 
 def distinct(rows: IntArray) -> IntArray:
-    """Rows (n, genes), each once, in the order of their first place."""
+    """Drop repeated rows.
+
+    Parameters
+    ----------
+    rows : ndarray of int, shape (n, genes)
+        Rows.
+
+    Returns
+    -------
+    ndarray of int, shape (at most n, genes)
+        Each row once, in the order of their first occurrence.
+    """
     return rows[_distinct(rows, row_keys(rows))[0]]
 
 
 def with_room(array: NDArray, used: int, more: int) -> NDArray:
-    """`array`, or a longer copy of its first `used` entries, with room for `more`; amortised O(more)."""
+    """Get an array with room for more entries; amortised O(more).
+
+    Parameters
+    ----------
+    array : ndarray
+        The array so far.
+    used : int
+        How many of its entries along the first axis are in use.
+    more : int
+        How many entries are to follow.
+
+    Returns
+    -------
+    ndarray
+        `array` itself if it has room, else a longer copy of its first `used` entries; the rest is uninitialised.
+    """
     if used + more <= len(array):
         return array
     longer = np.empty((max(used + more, len(array) * 3 // 2), *array.shape[1:]), dtype=array.dtype)
@@ -46,23 +83,58 @@ def with_room(array: NDArray, used: int, more: int) -> NDArray:
 
 
 def smallest_integer(top: int) -> np.dtype:
-    """The smallest signed integer type that holds -1 and `top`."""
+    """Get the smallest signed integer type that holds -1 and a number.
+
+    Parameters
+    ----------
+    top : int
+        The largest number to hold.
+
+    Returns
+    -------
+    numpy.dtype
+        int8, int16, int32 or int64.
+    """
     return next(np.dtype(t) for t in (np.int8, np.int16, np.int32, np.int64) if top <= np.iinfo(t).max)
 
 
 def blocks(rows: NDArray) -> list[NDArray]:
-    """Views of at most 65,536 rows each, at least one."""
+    """Cut rows into blocks that bound the memory of vectorised work.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, ...)
+        Rows.
+
+    Returns
+    -------
+    list of ndarray
+        Views of at most 65,536 rows each, at least one.
+    """
     return [rows[k : k + _BLOCK] for k in range(0, max(len(rows), 1), _BLOCK)]
 
 
 class RowSet:
     """Distinct rows (n, genes), such as a space's canonical index arrays, in the order in which they were added.
 
-    sizes : (genes,) how many values each gene has; entries are -1 .. size - 1
-
     Rows are kept in the smallest integers that hold them. They are found by a hash table with open addressing on
     64-bit keys, and compared on a hit. Adding and finding are O(1) a row and vectorised. Memory: a byte a gene where
-    genes have up to 128 values, and 16 to 32 bytes.
+    genes have up to 128 values, and 16 to 32 bytes a row.
+
+    Parameters
+    ----------
+    sizes : ndarray of int, shape (genes,)
+        How many values each gene has; entries of rows are -1 .. size - 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hwsearch.spaces.rows import RowSet
+    >>> kept = RowSet(np.array([3, 2]))
+    >>> kept.add(np.array([[0, 1], [2, -1], [0, 1]]))
+    array([0, 1, 0])
+    >>> kept.has(np.array([[2, -1], [1, 1]]))
+    array([ True, False])
     """
 
     def __init__(self, sizes: IntArray) -> None:
@@ -78,12 +150,12 @@ class RowSet:
 
     @property
     def dtype(self) -> np.dtype:
-        """The integers that the rows are kept in."""
+        """The integer type in which the rows are kept."""
         return self._rows.dtype
 
     @property
     def rows(self) -> NDArray[np.signedinteger]:
-        """The rows (n, genes) in their order, in the integers that they are kept in; read-only, without copying."""
+        """The rows, shape ``(n, genes)``, in the order of adding, of type `dtype`; a read-only view."""
         if self._dead:
             self._pack()
         view = self._rows[: self._count]
@@ -91,17 +163,50 @@ class RowSet:
         return view
 
     def find(self, rows: IntArray) -> IntArray:
-        """Positions (n,) of rows (n, genes) in `rows`, -1 where the set does not have one."""
+        """Find rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Rows to look up.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            Their positions in the set's `rows`, -1 where the set does not have one.
+        """
         if self._dead:
             self._pack()
         return np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)])
 
     def has(self, rows: IntArray) -> BoolArray:
-        """Which of the rows (n, genes) the set has (n,)."""
+        """Tell which rows the set has.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Rows to look up.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            True where the set has the row.
+        """
         return np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)]) >= 0
 
     def add(self, rows: IntArray) -> IntArray:
-        """Add rows (n, genes), where they are not there; their positions (n,). Equal rows have one position."""
+        """Add the rows that the set does not have.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Rows to add.
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            The position of every row; equal rows have one position.
+        """
         if self._dead:
             self._pack()
         if len(rows) > _BLOCK:
@@ -117,7 +222,13 @@ class RowSet:
         return found
 
     def discard(self, rows: IntArray) -> None:
-        """Take rows (n, genes) out, where they are there; the positions of the rest change."""
+        """Remove the rows that the set has; the positions of the others change.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Rows to remove; those that the set does not have are ignored.
+        """
         found = np.concatenate([self._find(part, row_keys(part)) for part in blocks(rows)])
         self._live[found[found >= 0]] = False
         self._dead = self._count - int(np.count_nonzero(self._live[: self._count]))
@@ -169,7 +280,7 @@ class RowSet:
             positions, slot = positions[outside], (slot[outside] + 1) & mask
 
     def _pack(self) -> None:
-        """Forget the dead."""
+        """Drop the rows that were discarded and build the hash table anew."""
         live = self._live[: self._count]
         rows, keys = self._rows[: self._count][live], self._keys[: self._count][live]
         self._count = self._dead = 0

@@ -1,8 +1,11 @@
-"""The store: what was measured, kept once and for good."""
+"""The store: what was measured, kept once and for good, and the queue of what is to be measured."""
 
+from hwsearch.store.job import Job, NewJob
 from hwsearch.store.measurement import Measurement, measurement_key, utc_now
-from hwsearch.store.queue import Job, NewJob, Queue, worker_name
-from hwsearch.store.store import Run, Store
+from hwsearch.store.queue import Queue
+from hwsearch.store.run_table import Run
+from hwsearch.store.store import Store
+from hwsearch.store.worker_names import worker_name
 
 __all__ = [
     "Job",

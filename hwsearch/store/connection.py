@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import StoreError
 
 #: what to say (problem, what to do) by SQLite's primary result code
@@ -49,7 +50,22 @@ _POSTGRES = {
 
 
 def describe(error: DBAPIError, timeout_s: float) -> tuple[str, str | None]:
-    """(problem, what to do) of a database's error."""
+    """Say what a database's error means and what to do.
+
+    Parameters
+    ----------
+    error : sqlalchemy.exc.DBAPIError
+        From SQLite or PostgreSQL.
+    timeout_s : float
+        How long a writer waited, seconds.
+
+    Returns
+    -------
+    problem : str
+        The rest of a sentence about the store.
+    hint : str or None
+        What to do about it.
+    """
     orig = error.orig
     code = getattr(orig, "sqlite_errorcode", None)
     state = getattr(orig, "sqlstate", None) or ""
@@ -66,8 +82,24 @@ def describe(error: DBAPIError, timeout_s: float) -> tuple[str, str | None]:
 class Database:
     """An engine that hands out read and write transactions; safe across threads, processes and forks.
 
-    label : the path or URL for messages, without password and options
-    timeout_s : how long to wait for another writer
+    Parameters
+    ----------
+    target : str or Path
+        A file for SQLite, or a URL ``postgresql+psycopg://USER@HOST/DATABASE``.
+    timeout_s : float
+        How long to wait for another writer, seconds.
+
+    Attributes
+    ----------
+    label : str
+        The path or URL for messages, without password and options.
+    dialect : {"sqlite", "postgresql"}
+        Kind of database.
+
+    Raises
+    ------
+    StoreError
+        For a malformed URL, a missing driver, or another kind of database.
     """
 
     def __init__(self, target: str | Path, *, timeout_s: float = 30.0) -> None:
@@ -100,7 +132,7 @@ class Database:
             sa.event.listen(self._engine, "connect", self._on_connect)
             sa.event.listen(self._engine, "begin", self._on_begin)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> JsonObject:
         if self.dialect == "sqlite":
             return {"connect_args": {"timeout": self.timeout_s}}
         return {"pool_pre_ping": True}
@@ -136,13 +168,35 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that sees one state of the database."""
+        """Begin a transaction that sees one state of the database.
+
+        Yields
+        ------
+        sqlalchemy.Connection
+            For reading.
+
+        Raises
+        ------
+        StoreError
+            If the database fails.
+        """
         with self.explained(), self._current().connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """The only write transaction at that moment, in any process; all of it is kept, or nothing."""
+        """Begin the only write transaction of that moment, in any process; all of it is kept, or nothing.
+
+        Yields
+        ------
+        sqlalchemy.Connection
+            For reading and writing.
+
+        Raises
+        ------
+        StoreError
+            If the database fails, or another writer holds it for longer than the timeout.
+        """
         with self.explained(), self._current().connect() as connection:
             connection = connection.execution_options(hwsearch_write=True)
             with connection.begin():
@@ -153,7 +207,18 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Turns the database's errors into a `StoreError` that names the store and what to do."""
+        """Context manager: turn the database's errors into a `StoreError` that names the store and what to do.
+
+        Yields
+        ------
+        None
+            Within, database errors are explained.
+
+        Raises
+        ------
+        StoreError
+            In the place of the database's own error.
+        """
         try:
             yield
         except DBAPIError as error:
@@ -168,4 +233,5 @@ class Database:
             ) from error
 
     def close(self) -> None:
+        """Close all connections of this process."""
         self._current().dispose()

@@ -17,7 +17,13 @@ from hwsearch.store.text import clean_text
 
 
 def utc_now() -> str:
-    """The time as UTC ISO text with microseconds, ``2025-01-31T12:00:00.000000Z``; sorts as text."""
+    """Return the time as UTC text.
+
+    Returns
+    -------
+    str
+        ISO 8601 with microseconds, ``2025-01-31T12:00:00.000000Z``; sorts as text.
+    """
     return _utc(datetime.now(UTC))
 
 
@@ -29,31 +35,76 @@ def _utc(moment: datetime) -> str:
 def measurement_key(
     arch_id: str, metric: str, subject: str = "", protocol: str = "", purpose: str = "search", supernet: str = ""
 ) -> str:
-    """32 hex digits that name a measurement by its content; two equal keys mean the same thing measured."""
+    """Name a measurement by its content; two equal keys mean the same thing measured.
+
+    Parameters
+    ----------
+    arch_id, metric, subject, protocol, purpose, supernet : str
+        As in `Measurement`.
+
+    Returns
+    -------
+    str
+        32 hex digits.
+
+    Examples
+    --------
+    >>> measurement_key("a", "macs") == measurement_key("a", "macs", purpose="search")
+    True
+    """
     text = json.dumps([arch_id, metric, subject, protocol, purpose, supernet], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured value, or one failed attempt.
+    """One measured value of one architecture, or one failed attempt, and all that makes it comparable.
 
-    arch_id : `Architecture.id`
-    metric : ``accuracy`` (percent), ``latency_ms``, ``macs``, ...
-    subject : what else the value depends on: a device's fingerprint, a data set's digest, ``""`` if nothing
-    protocol : a short text that names how it was measured
-    purpose : ``search``, ``validate``, ...; the same thing measured again on purpose is another measurement
-    value : in `unit`; None means the attempt failed, and `failure` says how
-    spread : half width of the interval, 90 % for an accuracy, the protocol's confidence for what is measured on a device;
-        low, high : its ends; all in `unit`
-    repeats : how many single runs or images the value rests on
-    details : more numbers (min, p50, p90, sd, drift, ...); numbers that are not finite become None
-    record : raw bytes behind the value, such as one correctness bit an image
-    started_at, ended_at : ISO times with a time zone; kept as UTC
-    supernet : digest of the weights, ``""`` where they do not matter
-    run : the id `Store.begin_run` gave
+    Attributes
+    ----------
+    arch_id : str
+        `Architecture.id`.
+    metric : str
+        ``accuracy`` (percent), ``latency_ms``, ``macs``, ...
+    subject : str
+        What else the value depends on: a device's fingerprint, a data set's digest, ``""`` if nothing.
+    protocol : str
+        A short text that names how it was measured.
+    purpose : str
+        ``search``, ``validate``, ...; the same thing measured again on purpose is another measurement.
+    value : float or None
+        In `unit`; None means the attempt failed, and `failure` says how.
+    unit : str
+        Of value, spread and interval.
+    spread : float or None
+        Half width of the interval: 90 % for an accuracy, the protocol's confidence for what is measured on a device.
+    low, high : float or None
+        Ends of the interval.
+    repeats : int
+        How many single runs or images the value rests on.
+    failure : str or None
+        Why there is no value.
+    details : mapping
+        More numbers (min, p50, p90, sd, drift, ...); numbers that are not finite become None.
+    record : bytes or None
+        Raw bytes behind the value, such as one correctness bit an image.
+    started_at, ended_at : str
+        ISO times with a time zone; kept as UTC.
+    supernet : str
+        Digest of the weights, ``""`` where they do not matter.
+    run : int or None
+        The id that `RunTable.begin_run` gave.
 
-    Raises `StoreError` for values that are not finite, a value with a failure, or neither.
+    Raises
+    ------
+    StoreError
+        For numbers that are not finite, a value with a failure, or neither.
+
+    Examples
+    --------
+    >>> m = Measurement("a1", "latency_ms", "device", "p", "search", 2.5, "ms")
+    >>> m.failed, m.key == measurement_key("a1", "latency_ms", "device", "p")
+    (False, True)
     """
 
     arch_id: str
@@ -131,9 +182,10 @@ class Measurement:
 
     @cached_property
     def key(self) -> str:
-        """See `measurement_key`."""
+        """The measurement's name by its content; see `measurement_key`."""
         return measurement_key(self.arch_id, self.metric, self.subject, self.protocol, self.purpose, self.supernet)
 
     @property
     def failed(self) -> bool:
+        """Whether the attempt failed, so that there is no value."""
         return self.value is None

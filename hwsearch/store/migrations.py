@@ -30,17 +30,38 @@ MIGRATIONS: tuple[Migration, ...] = (_add_jobs,)
 
 
 def current_version(steps: Sequence[Migration] | None = None) -> int:
-    """The version this program writes."""
+    """Return the version of the schema that this program writes.
+
+    Parameters
+    ----------
+    steps : sequence of callable, optional
+        By default `MIGRATIONS`.
+
+    Returns
+    -------
+    int
+        1 and the number of steps.
+    """
     return 1 + len(MIGRATIONS if steps is None else steps)
 
 
 def prepare(database: Database, *, create: bool = True) -> None:
     """Make the tables of a new store, or bring an old one to the current version.
 
-    All steps run in one transaction, under the lock all writers take; a SQLite file is copied to
-    ``FILE.vN.bak`` first. Writes nothing when the version is current, so a read-only store can be
-    read. Raises `StoreError` for a newer version, for somebody else's database, and, if not
-    `create`, for an empty one.
+    All steps run in one transaction, under the lock that all writers take; a SQLite file is copied to ``FILE.vN.bak`` first.
+    Writes nothing when the version is current, so a read-only store can be read.
+
+    Parameters
+    ----------
+    database : Database
+        The store's.
+    create : bool
+        Whether an empty database becomes a store.
+
+    Raises
+    ------
+    StoreError
+        For a newer version, for another program's database, and, if not `create`, for an empty one.
     """
     steps = MIGRATIONS
     with database.read() as connection:
@@ -72,7 +93,7 @@ def prepare(database: Database, *, create: bool = True) -> None:
 
 
 def _version(connection: sa.Connection, database: Database) -> int | None:
-    """The store's version; None for an empty database."""
+    """Read the store's version; None for an empty database."""
     present = set(sa.inspect(connection).get_table_names())
     ours = set(schema.metadata.tables)
     foreign = StoreError(f"store {database.label!r} is another program's database.", hint="Name the store's own file.")

@@ -1,127 +1,67 @@
 """The queue: work that outlives the process that asked for it, done by whichever process claims it.
 
-A job is leased to one worker for some seconds, which the worker extends while it works. A lease that
-ends without a result puts the job back, so a worker that dies or hangs costs one job's time. The
-result and the end of the job are one transaction, and a measurement has one value at most, so a job
-that was done twice is kept once.
+A job is leased to one worker for some seconds, which the worker extends while it works. A lease that ends without a result
+puts the job back, so a worker that dies or hangs costs one job's time. The result and the end of the job are one
+transaction, and a measurement has one value at most, so a job that was done twice is kept once.
 
-Times are the database server's, or this host's where the database is a file. A clock that steps can
-end a lease early, which costs a repeated job, or make one look longer than it can be, which counts
-as ended; no job is lost by it.
+Times are the database server's, or this host's where the database is a file. A clock that steps can end a lease early,
+which costs a repeated job, or make one look longer than it can be, which counts as ended; no job is lost by it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import socket
 import time
-import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Sequence
 
-import psutil
 import sqlalchemy as sa
 
-from hwsearch._json import to_json
+from hwsearch._json import JsonObject, to_json
 from hwsearch.errors import StoreError
 from hwsearch.store import schema
+from hwsearch.store.job import Job, NewJob, Status
 from hwsearch.store.measurement import Measurement, utc_now
 from hwsearch.store.store import Store
 from hwsearch.store.text import clean_text
-
-#: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
-Status = Literal["queued", "leased", "done", "failed", "split"]
+from hwsearch.store.worker_names import is_dead
 
 _J = schema.jobs
+
+
 _CHUNK = 500
-
-
-@dataclass(frozen=True)
-class NewJob:
-    """Work to be queued.
-
-    key : names the work by its content; two equal keys are one job
-    kind, device : what a worker must be able to do to claim it
-    deadline_s : one attempt takes at most this long
-    """
-
-    key: str
-    kind: str
-    device: str
-    payload: Mapping[str, Any]
-    deadline_s: float
-    max_attempts: int = 2
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as the store has it; `attempts` counts the one under way."""
-
-    id: int
-    key: str
-    kind: str
-    device: str
-    payload: dict[str, Any]
-    deadline_s: float
-    max_attempts: int
-    status: Status
-    attempts: int
-    worker: str | None
-    failure: str | None
 
 
 _COLUMNS = [_J.c[name] for name in Job.__dataclass_fields__]
 
 
-def worker_name() -> str:
-    """A name for this process that tells, on the same host, whether it still lives."""
-    me = psutil.Process()
-    return f"{_host()}:{me.pid}:{me.create_time():.2f}:{uuid.uuid4().hex[:8]}"
-
-
-@cache
-def _host() -> str:
-    """This boot of this host, as far as process numbers mean the same."""
-    marks = [socket.gethostname(), f"{psutil.boot_time():.0f}"]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            marks.append(Path(path).readlink().name if path.endswith("pid") else Path(path).read_text().strip())
-        except OSError:
-            continue
-    return f"{socket.gethostname()}-{hashlib.sha256('|'.join(marks).encode()).hexdigest()[:8]}"
-
-
-def _is_dead(worker: str) -> bool:
-    """Whether a worker of this host has ended; False for one of another host, which only its lease tells."""
-    words = worker.split(":")
-    if len(words) != 4 or words[0] != _host():
-        return False
-    try:
-        process = psutil.Process(int(words[1]))
-        alive = abs(process.create_time() - float(words[2])) < 2 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError):
-        return True
-    except psutil.Error:
-        return False
-    return not alive
-
-
 class Queue:
-    """The jobs in a store. Every method is one transaction; all raise `StoreError` when the database fails."""
+    """The jobs in a store. Every method is one transaction; all raise `StoreError` when the database fails.
+
+    Parameters
+    ----------
+    store : Store
+        Where jobs and results are kept.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.database = store.database
 
     def submit(self, jobs: Iterable[NewJob]) -> int:
-        """Queue jobs; returns how many. One that has ended starts afresh, also the one whose last worker was lost.
+        """Queue jobs.
 
-        One that is queued already keeps its place and attempts, and takes payload and limits anew, which a user may have
-        changed since; one that is leased stays as it is.
+        One that has ended starts afresh, also the one whose last worker was lost. One that is queued already keeps its place and
+        attempts, and takes payload and limits anew, which a user may have changed since; one that is leased stays as it is.
+
+        Parameters
+        ----------
+        jobs : iterable of NewJob
+            Two of one key are one job.
+
+        Returns
+        -------
+        int
+            How many were queued.
         """
         batch = {j.key: j for j in jobs}
         with self.database.write() as connection:
@@ -167,9 +107,23 @@ class Queue:
         kinds: Collection[str] | None = None,
         keys: Collection[str] | None = None,
     ) -> Job | None:
-        """The oldest queued job that fits, leased to `worker` for `lease_s` seconds; None if there is none.
+        """Lease the oldest queued job that fits.
 
-        Jobs whose worker was lost are put back first. kinds, keys : only such jobs; None: any
+        Parameters
+        ----------
+        worker : str
+            As `worker_name` gives it.
+        devices : collection of str
+            What the worker can do.
+        lease_s : float
+            Length of the lease, seconds.
+        kinds, keys : collection of str, optional
+            Which jobs; by default any.
+
+        Returns
+        -------
+        Job or None
+            None if there is none.
         """
         conditions = [_J.c.status == "queued", _J.c.device.in_(list(devices))]
         if kinds is not None:
@@ -195,16 +149,43 @@ class Queue:
         return Job(**{**row._mapping, "status": "leased", "attempts": row.attempts + 1, "worker": worker})
 
     def extend(self, job: Job, *, lease_s: float = 60.0) -> bool:
-        """Lease a job for `lease_s` more seconds; False when it is no longer this worker's."""
+        """Lease a job for some more seconds.
+
+        Parameters
+        ----------
+        job : Job
+            As `claim` gave it.
+        lease_s : float
+            From now on, seconds.
+
+        Returns
+        -------
+        bool
+            False when the lease is no longer this claim's: a later claim owns the job, even one of the same worker.
+        """
         with self.database.write() as connection:
             values = {"lease_s": lease_s, "lease_until": self._now(connection) + lease_s}
             return connection.execute(sa.update(_J).where(*self._mine(job)).values(**values)).rowcount == 1
 
     def complete(self, job: Job, measurements: Iterable[Measurement] = (), *, run: int | None = None) -> int:
-        """Keep a job's results and end it, both or neither; returns how many results were new.
+        """Keep a job's results and end it, both or neither.
 
-        A late result, whose lease has ended, is kept as well where there is no other yet. A job that was split meanwhile
-        stays so: whoever waits for it must learn of its parts.
+        A late result, whose lease has ended, is kept as well where there is no other yet. A job that was split meanwhile stays so:
+        whoever waits for it must learn of its parts.
+
+        Parameters
+        ----------
+        job : Job
+            As `claim` gave it.
+        measurements : iterable of Measurement
+            Its results.
+        run : int, optional
+            Noted where a measurement has none.
+
+        Returns
+        -------
+        int
+            How many results were new.
         """
         batch = list(measurements)
         with self.database.write() as connection:
@@ -213,9 +194,21 @@ class Queue:
         return new
 
     def fail(self, job: Job, failure: str, measurements: Iterable[Measurement] = ()) -> Status | None:
-        """Note that an attempt failed; returns what became of the job, None when it is no longer this worker's.
+        """Note that an attempt failed.
 
-        It is queued again, or ``failed`` for good after its last attempt. measurements : what is to be kept all the same
+        Parameters
+        ----------
+        job : Job
+            As `claim` gave it.
+        failure : str
+            How.
+        measurements : iterable of Measurement
+            What is to be kept all the same.
+
+        Returns
+        -------
+        str or None
+            ``queued`` (again), ``failed`` (for good, after its last attempt); None when the lease is no longer this claim's.
         """
         batch = list(measurements)
         with self.database.write() as connection:
@@ -229,7 +222,22 @@ class Queue:
         return "queued" if changed else None
 
     def split(self, job: Job, parts: Sequence[NewJob], failure: str) -> bool:
-        """Put smaller jobs in the place of one; False when it is no longer this worker's."""
+        """Put smaller jobs in the place of one.
+
+        Parameters
+        ----------
+        job : Job
+            As `claim` gave it.
+        parts : sequence of NewJob
+            Are queued.
+        failure : str
+            Why.
+
+        Returns
+        -------
+        bool
+            False when the lease is no longer this claim's; then nothing is queued.
+        """
         with self.database.write() as connection:
             if not self._end(connection, self._mine(job), "split", failure):
                 return False
@@ -237,18 +245,46 @@ class Queue:
         return True
 
     def release(self, job: Job) -> bool:
-        """Give a job back as if it had not been claimed; False when it is no longer this worker's."""
+        """Give a job back as if it had not been claimed.
+
+        Parameters
+        ----------
+        job : Job
+            As `claim` gave it.
+
+        Returns
+        -------
+        bool
+            False when the lease is no longer this claim's.
+        """
         values = {"status": "queued", "attempts": job.attempts - 1, "worker": None, "lease_until": None}
         with self.database.write() as connection:
             return connection.execute(sa.update(_J).where(*self._mine(job)).values(**values)).rowcount == 1
 
     def expire(self) -> int:
-        """Put back the jobs whose worker was lost; returns how many leases ended."""
+        """Put back the jobs whose worker was lost.
+
+        Returns
+        -------
+        int
+            How many leases ended.
+        """
         with self.database.write() as connection:
             return self._expire(connection, self._now(connection))
 
     def find(self, keys: Collection[str] | None = None) -> list[Job]:
-        """Jobs, oldest first; of these keys, or all."""
+        """Find jobs.
+
+        Parameters
+        ----------
+        keys : collection of str, optional
+            By default all.
+
+        Returns
+        -------
+        list of Job
+            Oldest first.
+        """
         wanted = None if keys is None else sorted(keys)
         with self.database.read() as connection:
             query = sa.select(*_COLUMNS)
@@ -260,7 +296,13 @@ class Queue:
         return [Job(**row._mapping) for row in sorted(rows, key=lambda row: row.id)]
 
     def counts(self) -> Counter[str]:
-        """How many jobs there are of each status."""
+        """Count jobs of each status.
+
+        Returns
+        -------
+        collections.Counter
+            By status.
+        """
         with self.database.read() as connection:
             rows = connection.execute(sa.select(_J.c.status, sa.func.count()).group_by(_J.c.status)).all()
         return Counter({str(row[0]): int(row[1]) for row in rows})
@@ -286,7 +328,7 @@ class Queue:
     def _end(
         connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], status: Status, failure: str | None
     ) -> bool:
-        values: dict[str, Any] = {"status": status, "lease_until": None, "finished_at": utc_now()}
+        values: JsonObject = {"status": status, "lease_until": None, "finished_at": utc_now()}
         if failure is not None:
             values["failure"] = clean_text(failure)
         return connection.execute(sa.update(_J).where(*where).values(**values)).rowcount == 1
@@ -301,7 +343,7 @@ class Queue:
         for row in leased:
             # beyond its own length a lease can only end when the clock was set back
             running = row.lease_until is not None and now <= row.lease_until <= now + row.lease_s + 1
-            if running and not _is_dead(row.worker or ""):
+            if running and not is_dead(row.worker or ""):
                 continue
             ended += 1
             where = [_J.c.id == row.id]
@@ -312,8 +354,3 @@ class Queue:
                 values = {"status": "queued", "worker": None, "lease_until": None, "failure": failure}
                 connection.execute(sa.update(_J).where(*where).values(**values))
         return ended
-
-
-def job_key(*parts: Any) -> str:
-    """32 hex digits that name a job by what it is."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -6,17 +6,20 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
+from typing_extensions import override
 
 
 class Json(sa.types.TypeDecorator[Any]):
-    """JSON kept as text, alike in every database; NaN and Infinity as Python's json writes them."""
+    """Column type: JSON kept as text, alike in every database; NaN and Infinity as Python's json writes them."""
 
     impl = sa.Text
     cache_ok = True
 
+    @override
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         return None if value is None else json.dumps(value, separators=(",", ":"))
 
+    @override
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         return None if value is None else json.loads(value)
 

@@ -37,7 +37,18 @@ DTYPES = {
 
 
 def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """(n, columns of `DTYPES`) frame of rows in that order; a failed measurement has value NaN."""
+    """Make a frame of rows.
+
+    Parameters
+    ----------
+    rows : iterable of sequence
+        Shape (n, columns of `DTYPES`), in that order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the types of `DTYPES`; a failed measurement has value NaN.
+    """
     columns = list(zip(*rows, strict=True)) or [()] * len(DTYPES)
     data = {
         name: pd.Series(list(column), dtype=dtype)
@@ -47,7 +58,20 @@ def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
 
 
 def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame whole or not at all; dicts as JSON text, missing values as empty fields."""
+    """Write a frame to a CSV file whole or not at all.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        With columns ``genes`` and ``details``, whose dicts become JSON text; missing values become empty fields.
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
     path = Path(path)
     frame = frame.copy()
     for name in ("genes", "details"):

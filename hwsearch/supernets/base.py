@@ -66,7 +66,8 @@ class Supernet(nn.Module, ABC):
 
     def parts(self, arch: Architecture, net: nn.Module) -> list[Part]:
         """The model files that deploy `net`, which is the static subnet of `arch`: usually one, of one image."""
-        return [Part("", net, image(self.input_shape(arch)))]
+        shape = self.input_shape(arch)
+        return [Part("", net, image(shape) if len(shape) == 3 else (Input("input", shape),))]
 
     def macs_array(self, rows: IntArray) -> FloatArray:
         """Multiply-accumulates of convolutions and linears for one example; rows: (n, genes) as in `SearchSpace`."""

@@ -8,6 +8,7 @@ from hwsearch.testing.runtimes import RuntimeConformance
 from hwsearch.testing.searchers import SearcherConformance
 from hwsearch.testing.strategies import StrategyConformance
 from hwsearch.testing.supernets import SupernetConformance
+from hwsearch.testing.tasks import TaskConformance
 from hwsearch.testing.weights import seeded_weights
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "SearcherConformance",
     "StrategyConformance",
     "SupernetConformance",
+    "TaskConformance",
     "seeded_weights",
 ]

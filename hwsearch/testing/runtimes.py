@@ -1,13 +1,14 @@
 """Conformance of device runtimes: subclass, say which device and workload, and let pytest run it.
 
-from hwsearch.testing import RuntimeConformance
-
-class TestMine(RuntimeConformance):
-    def device(self):
-        return Device("mine", "my-runtime")
-
-    changes = ({"threads": 2}, {"options": {"mode": "fast"}})
-    refused = ({"precision": "fp3"},)
+Examples
+--------
+>>> from hwsearch.devices import Device
+>>> class TestMine(RuntimeConformance):
+...     def device(self):
+...         return Device("mine", "my-runtime")
+...
+...     changes = ({"threads": 2}, {"options": {"mode": "fast"}})
+...     refused = ({"precision": "fp3"},)
 """
 
 from __future__ import annotations
@@ -19,66 +20,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
 
 from hwsearch.devices import Device, Model, Runtime, Workload, create_runtime, fingerprint
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.tasks.inputs import image
-
-SHAPE = (3, 8, 8)
-
-
-class SmallNet(nn.Module):
-    """A convolution and a classifier; `factor` scales its logits, NaN spoils them."""
-
-    def __init__(self, factor: float = 1.0) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.classifier = nn.Linear(4, 5)
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.classifier(self.conv(x).relu().mean((2, 3)))
-        return logits * self.factor
-
-
-class RefusedNet(nn.Module):
-    """It cannot run: its classifier takes another number of features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.classifier = nn.Linear(7, 5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        answer: Tensor = self.classifier(x.mean((2, 3)))
-        return answer
-
-
-def small_onnx(factor: float = 1.0, *, pool: str = "GlobalAveragePool") -> bytes:
-    """A convolution, a rectifier and a pooling with dynamic batch; its output is ``logits``."""
-    rng = np.random.default_rng(0)
-    weights = {
-        "w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
-        "f": np.array(factor, dtype=np.float32),
-    }
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["image", "w"], ["a"]),
-            helper.make_node("Relu", ["a"], ["b"]),
-            helper.make_node(pool, ["b"], ["c"]),
-            helper.make_node("Mul", ["c", "f"], ["logits"]),
-        ],
-        "small",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *SHAPE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4, 1, 1])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(model.SerializeToString())
+from hwsearch.testing.small_workloads import SHAPE, RefusedNet, SmallNet, small_onnx
 
 
 def _part(factor: float = 1.0, runs: int = 1) -> Model:
@@ -89,12 +37,17 @@ def _part(factor: float = 1.0, runs: int = 1) -> Model:
 class RuntimeConformance:
     """What `Runtime` promises, as tests; each method is one promise.
 
-    changes : settings of `Device`, each of which makes another device
-    refused : settings that it must refuse, with a typed error that names the device
-    output : how errors name the output of `not_finite`
-
     Runtimes of form ``onnx`` and ``torch`` are given small networks; those of form ``genes`` override `workload` and
     `refused_workload`.
+
+    Attributes
+    ----------
+    changes : tuple of mapping
+        Settings of `Device`, each of which makes another device.
+    refused : tuple of mapping
+        Settings that it must refuse, with a typed error that names the device.
+    output : str
+        How errors name the output of `not_finite`.
     """
 
     changes: ClassVar[tuple[Mapping[str, Any], ...]] = ()
@@ -103,35 +56,78 @@ class RuntimeConformance:
 
     @abstractmethod
     def device(self) -> Device:
-        """A device of this runtime that is here."""
+        """Return a device of this runtime that is here.
+
+        Returns
+        -------
+        Device
+            The same at each call.
+        """
 
     def make(self, device: Device) -> Runtime:
-        """Its runtime; override it to hand over a fake driver."""
+        """Create the runtime of a device; override it to hand over a fake driver.
+
+        Parameters
+        ----------
+        device : Device
+            Its settings.
+
+        Returns
+        -------
+        Runtime
+            New at each call.
+        """
         return create_runtime(device)
 
     # ------------------------------------------------------------------ workloads
     def workload(self) -> Workload:
-        """One that runs."""
+        """Make a workload that runs.
+
+        Returns
+        -------
+        Workload
+            Of one small network.
+        """
         return Workload((_part(),), "small")
 
     def parts(self) -> Workload | None:
-        """One of two models, the second run three times; None where workloads have no parts."""
+        """Make a workload of two models, the second run three times.
+
+        Returns
+        -------
+        Workload or None
+            None where workloads have no parts.
+        """
         return None if self.make(self.device()).form == "genes" else Workload((_part(), _part(runs=3)), "parts")
 
     def not_finite(self) -> Workload | None:
-        """One whose output is NaN; None where no outputs are computed."""
+        """Make a workload whose output is NaN.
+
+        Returns
+        -------
+        Workload or None
+            None where no outputs are computed.
+        """
         return None if self.make(self.device()).form == "genes" else Workload((_part(math.nan),), "nan")
 
     def refused_workload(self) -> Workload:
-        """One that cannot run."""
+        """Make a workload that cannot run.
+
+        Returns
+        -------
+        Workload
+            That `load` and `verify` must refuse.
+        """
         onnx = small_onnx(pool="NoSuchOperator")
         return Workload((Model(image(SHAPE), onnx, RefusedNet().eval()),), "refused")
 
     # ------------------------------------------------------------------ facts
     def test_is_of_a_known_form(self) -> None:
+        """The runtime says what it needs of a workload."""
         assert self.make(self.device()).form in ("onnx", "torch", "genes")
 
     def test_facts_are_json_and_stable(self) -> None:
+        """Facts can be written as JSON, and neither a run nor a second runtime changes them."""
         runtime = self.make(self.device())
         text = json.dumps(runtime.facts(), sort_keys=True, allow_nan=False)
         runtime.load(self.workload()).time(2)
@@ -140,6 +136,7 @@ class RuntimeConformance:
         assert runtime.facts()["runtime"] == self.device().runtime
 
     def test_fingerprint_changes_with_each_setting_and_not_with_the_name(self) -> None:
+        """Each of `changes` makes another fingerprint; another name does not."""
         device = self.device()
         base = fingerprint(self.make(device).facts())
         assert fingerprint(self.make(replace(device, name="another")).facts()) == base
@@ -149,6 +146,7 @@ class RuntimeConformance:
         assert len(found) == 1 + len(self.changes), "two of the changes make the same device"
 
     def test_refuses_bad_settings(self) -> None:
+        """An unknown option and each of `refused` is a `DeviceError` that names the device."""
         device = self.device()
         for change in ({"options": {"no-such-option": 1}}, *self.refused):
             with pytest.raises(DeviceError) as caught:
@@ -157,6 +155,7 @@ class RuntimeConformance:
 
     # ------------------------------------------------------------------ sessions
     def test_times_as_many_runs_as_asked_for(self) -> None:
+        """Times are so many finite, positive floats."""
         session = self.make(self.device()).load(self.workload())
         for runs in (1, 2, 5, 1):
             times = session.time(runs)
@@ -165,6 +164,7 @@ class RuntimeConformance:
         session.close()
 
     def test_sessions_live_side_by_side_and_one_may_close_before_the_other(self) -> None:
+        """Two sessions are timed in turn, and closing one leaves the other."""
         runtime = self.make(self.device())
         one, two = runtime.load(self.workload()), runtime.load(self.workload())
         for _ in range(2):
@@ -175,6 +175,7 @@ class RuntimeConformance:
         runtime.load(self.workload()).close()
 
     def test_runs_workloads_of_several_models(self) -> None:
+        """A workload of parts is timed as one inference, and each part is verified once."""
         workload = self.parts()
         if workload is None:
             pytest.skip("its workloads have no parts")
@@ -185,6 +186,7 @@ class RuntimeConformance:
         assert sum(runtime.verify(workload).values()) == 2 * sum(runtime.verify(self.workload()).values())
 
     def test_leaves_the_workload_and_torch_as_they_were(self) -> None:
+        """Neither weights nor torch's threads and modes change."""
         workload = self.workload()
         modules = [part.module for part in workload.parts if part.module is not None]
         before = [{k: v.clone() for k, v in m.state_dict().items()} for m in modules]
@@ -200,10 +202,12 @@ class RuntimeConformance:
 
     # ------------------------------------------------------------------ checks
     def test_verify_counts_what_ran_where(self) -> None:
+        """Counts are positive, by the names of places."""
         counts = self.make(self.device()).verify(self.workload())
         assert counts and all(isinstance(k, str) and type(n) is int and n > 0 for k, n in counts.items())
 
     def test_outputs_that_are_not_finite_fail_the_measurement(self) -> None:
+        """NaN in an output is a `MeasurementError` that names output and device."""
         workload = self.not_finite()
         if workload is None:
             pytest.skip("it computes no outputs")
@@ -214,6 +218,7 @@ class RuntimeConformance:
             assert self.output in str(caught.value) and self.device().name in str(caught.value)
 
     def test_a_workload_that_cannot_run_is_refused_in_one_line(self) -> None:
+        """A refused workload is a `DeviceError` on one line, and the runtime goes on."""
         runtime = self.make(self.device())
         for use in (runtime.load, runtime.verify):
             with pytest.raises(DeviceError) as caught:
@@ -222,6 +227,7 @@ class RuntimeConformance:
         assert len(runtime.load(self.workload()).time(1)) == 1  # and it goes on
 
     def test_footprint_is_numbers_with_units(self) -> None:
+        """Further metrics are finite numbers whose names end with their unit."""
         runtime = self.make(self.device())
         footprint = getattr(runtime, "footprint", None)
         if footprint is None:
@@ -233,6 +239,6 @@ class RuntimeConformance:
 
 
 def _changed(device: Device, change: Mapping[str, Any]) -> Device:
-    """The device with other settings; options are added to those it has."""
+    """Make the device with other settings; options are added to those it has."""
     options = {**device.options, **change.get("options", {})}
     return replace(device, **{**change, "options": options})

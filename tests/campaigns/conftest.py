@@ -13,7 +13,7 @@ from hwsearch.accuracy import Accuracy
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.loading import parse_config
-from hwsearch.devices.fleet.worker import check_answer
+from hwsearch.devices.fleet.responses import validate_response
 from hwsearch.spaces import Architecture
 from hwsearch.tasks.images import ImageTask
 
@@ -158,7 +158,7 @@ class Board:
             rows.append({"arch_id": entry["arch_id"], "sample": found | {"throttled": 0, "failure": None}})
         self.asked.append([e["arch_id"] for e in job["workloads"]])
         moment = "2025-01-01T00:00:00+00:00"
-        return check_answer(job, {"rows": rows, "load": [0, 0], "started_at": moment, "ended_at": moment})
+        return validate_response(job, {"rows": rows, "load": [0, 0], "started_at": moment, "ended_at": moment})
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwsearch.errors import SpaceError, UnknownArchitectureGene
-from hwsearch.spaces import Architecture, Choice, SearchSpace, When
+from hwsearch.spaces import Architecture, Choice, SearchSpace, When, from_json
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_inconsistent_choices_are_refused(values: tuple[int, ...], message: str)
 )
 def test_what_is_not_a_space_is_refused(text: str) -> None:
     with pytest.raises(SpaceError, match="this is not"):
-        SearchSpace.from_json(text)
+        from_json(text)
 
 
 def test_unknown_encodings_are_refused(space: SearchSpace) -> None:

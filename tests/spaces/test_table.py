@@ -10,7 +10,7 @@ import pytest
 
 from hwsearch import spaces
 from hwsearch.errors import HwsearchError, SpaceError
-from hwsearch.spaces import SearchSpace, TableSpace
+from hwsearch.spaces import TableSpace
 from hwsearch.spaces.nasbench201 import cell, cell_rows, cell_text
 from hwsearch.testing.searchers import large_space, small_space
 
@@ -76,7 +76,7 @@ def test_rows_outside_the_table_are_refused() -> None:
 
 def test_json_round_trip_and_repeated_rows() -> None:
     space = table_of(30)
-    again = SearchSpace.from_json(space.to_json())
+    again = spaces.from_json(space.to_json())
     assert isinstance(again, TableSpace) and again == space and again.cardinality == space.cardinality
     doubled = TableSpace("t", space.choices, np.concatenate([space.table, space.table]))
     assert np.array_equal(doubled.table, space.table)

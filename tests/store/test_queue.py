@@ -85,6 +85,23 @@ def test_a_late_result_is_kept_once(queue: Queue, clock: list[float]) -> None:
     assert [m.value for m in queue.store.find()] == [3.0] and status(queue, "a")[0] == "done"
 
 
+def test_a_late_worker_does_not_own_the_newer_lease_of_its_own_name(queue: Queue, clock: list[float]) -> None:
+    """One worker lost its lease while it hung, and claims the same job again in another thread: the old lease is over."""
+    name = "elsewhere:1:1:a"
+    queue.submit([new("a", attempts=5)])
+    old = queue.claim(name, ["d"], lease_s=10)
+    clock[0] += 11
+    newer = queue.claim(name, ["d"], lease_s=10)
+    assert (old.id, old.worker) == (newer.id, newer.worker) and (old.attempts, newer.attempts) == (1, 2)
+    assert not queue.extend(old, lease_s=1000) and not queue.release(old)
+    assert queue.fail(old, "late") is None and not queue.split(old, [new("a1")], "late")
+    assert status(queue, "a") == ("leased", 2) and queue.counts() == {"leased": 1}
+    clock[0] += 11  # and the late worker has not prolonged it
+    assert queue.expire() == 1
+    again = queue.claim(name, ["d"], lease_s=10)
+    assert again.attempts == 3 and queue.extend(again) and queue.release(again)
+
+
 def test_failures_are_tried_again_up_to_the_limit(queue: Queue) -> None:
     queue.submit([new("a", attempts=3)])
     assert [queue.fail(queue.claim("w", ["d"]), f"no {i}") for i in range(3)] == ["queued", "queued", "failed"]

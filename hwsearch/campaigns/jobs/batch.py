@@ -14,8 +14,8 @@ from hwsearch.campaigns.jobs.worker import LatencyWorker
 from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.host_lock import quiet_host
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.fleet.host_lock import host_lock
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue
 
@@ -89,14 +89,14 @@ class LatencyBatch:
         wanted = {a.id for a in self.archs}
         update(len(self.archs) - len(self.todo))
         if self.todo:
-            with quiet_host(self.target.exclusive):
+            with host_lock(self.target.exclusive):
                 calibration(self.campaign, self.target, self.purpose)
         jobs = self._jobs()
         self.queue.submit(jobs)
         keys = {j.key for j in jobs}
         worker = LatencyWorker(self.campaign, [self.target])
         while keys and not self.stop.is_set():
-            with quiet_host(self.target.exclusive):
+            with host_lock(self.target.exclusive):
                 job = worker.claim(keys)
                 if job is not None:
                     base = len(wanted & self._known().keys())
@@ -148,7 +148,7 @@ class LatencyBatch:
         return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"
 
 
-def group_size(campaign: Campaign, protocol: Protocol) -> int:
+def group_size(campaign: Campaign, protocol: TimingProtocol) -> int:
     """Return how many subnets are timed together.
 
     A session holds a model's weights about twice; all of a group get a third of the free memory.
@@ -157,7 +157,7 @@ def group_size(campaign: Campaign, protocol: Protocol) -> int:
     ----------
     campaign : Campaign
         Whose largest subnet tells the size of a model.
-    protocol : Protocol
+    protocol : TimingProtocol
         With the wanted number.
 
     Returns

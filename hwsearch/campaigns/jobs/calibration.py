@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-
 import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
@@ -14,6 +12,7 @@ from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.states import calibration_state
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Calibration, Sample, calibrate
+from hwsearch.devices.fleet.jobs import WorkerJob
 from hwsearch.errors import DeviceError, MeasurementError
 
 
@@ -58,14 +57,15 @@ def calibration(campaign: Campaign, target: Target, purpose: Purpose) -> Calibra
 
 def _calibrate(campaign: Campaign, target: Target, purpose: Purpose) -> Calibration:
     protocol = campaign.protocol
-    short = replace(protocol, visits=4)
+    short = protocol.model_copy(update={"visits": 4})
     probes = campaign.space.sample_balanced(4, np.random.default_rng(0), campaign.loaded.balanced_cost)
     files: dict[str, bytes] = {}
     with BUILDING:
         entries = [pack_workload(campaign, target, a, i, False, files) for i, a in enumerate(probes)]
         reference = pack_workload(campaign, target, campaign.reference, len(probes), False, files)
-    spec = spec_head(campaign, target, "measure") | {
-        "protocol": asdict(short),
+    spec: WorkerJob = {
+        **spec_head(campaign, target, "measure"),
+        "protocol": short.model_dump(mode="json"),
         "metrics": [],
         "workloads": entries,
         "reference": reference,
@@ -81,7 +81,7 @@ def _calibrate(campaign: Campaign, target: Target, purpose: Purpose) -> Calibrat
             tried = k + 1
             seed = [campaign.config.search.seed, k, *str(purpose).encode()]
             try:
-                answer = target.executor.run(spec | {"seed": seed}, files, deadline_s)
+                answer = target.executor.run({**spec, "seed": seed}, files, deadline_s)
             except (DeviceError, MeasurementError) as error:
                 failure = str(error)
                 continue

@@ -14,8 +14,10 @@ from hwsearch.campaigns.jobs.workloads import job_spec, needed_files
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Sample, Timing, combine
-from hwsearch.devices.fleet.worker import WorkerError, protocol_of
-from hwsearch.devices.timing.estimate import unsettled
+from hwsearch.devices.fleet.jobs import WorkerJob
+from hwsearch.devices.fleet.responses import WorkerError
+from hwsearch.devices.timing.estimate import not_converged
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.store import Job
 
 Answer = Mapping[str, Any]
@@ -82,7 +84,7 @@ def time_group(
         If a process fails, or the job's time is over before the fewest processes are done.
     """
     payload = payload_of(job)
-    protocol = protocol_of(payload["protocol"])
+    protocol = TimingProtocol(**payload["protocol"])
     scale = calibration(campaign, target, Purpose.parse(payload["purpose"]))
     spec, files = job_spec(campaign, target, job, genes)
     fewest, most = protocol.processes
@@ -104,7 +106,8 @@ def time_group(
         # a process that hangs must not take the time of all
         limit = left_s if payload["deadline_s"] is not None else min(left_s, process_seconds(protocol, len(ids)))
         entries = [e for e in spec["workloads"] if e["arch_id"] in open_]
-        part = spec | {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
+        changes = {"workloads": entries, "seed": [*spec["seed"], k], "metrics": [] if k else spec["metrics"]}
+        part: WorkerJob = {**spec, **changes}  # type: ignore[typeddict-item]
         share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
         answer = target.executor.run(part, needed_files(part, files), limit, share)
         longest = max(longest, time.monotonic() - began)
@@ -112,7 +115,7 @@ def time_group(
         samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
         found.append([samples.get(i) for i in ids])
         timings = combine(found, protocol, scale)
-        left = unsettled(timings, protocol) if k + 1 >= fewest else range(len(ids))
+        left = not_converged(timings, protocol) if k + 1 >= fewest else range(len(ids))
         open_ = {ids[i] for i in left if timings[i].failure is None}
         if not open_:
             break

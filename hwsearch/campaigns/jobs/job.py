@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any, TypedDict, cast
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.lookup import MAX_FAILURES
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.worker import protocol_of
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, NewJob
-from hwsearch.store.queue import job_key
+from hwsearch.store.job import job_key
 
 Genes = dict[str, Any]
 
@@ -33,7 +31,7 @@ class LatencyPayload(TypedDict):
     purpose : str
         Text of the `Purpose`.
     protocol : dict
-        Fields of the `Protocol`.
+        Fields of the `TimingProtocol`.
     protocol_key : str
         Its key.
     metrics : list of str
@@ -72,7 +70,7 @@ def payload_of(job: Job) -> LatencyPayload:
 
 
 def latency_job(
-    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: Protocol, purpose: Purpose
+    campaign: Campaign, target: Target, group: Sequence[Architecture], protocol: TimingProtocol, purpose: Purpose
 ) -> NewJob:
     """Make the job of measuring a group of architectures together on one device.
 
@@ -84,7 +82,7 @@ def latency_job(
         The device.
     group : sequence of Architecture
         What is measured.
-    protocol : Protocol
+    protocol : TimingProtocol
         How it is measured.
     purpose : Purpose
         What it is measured for.
@@ -100,7 +98,7 @@ def latency_job(
         "ids": [a.id for a in group],
         "reference": campaign.reference.to_dict(),
         "purpose": str(purpose),
-        "protocol": asdict(protocol),
+        "protocol": protocol.model_dump(mode="json"),
         "protocol_key": protocol.key,
         "metrics": metrics,
         "deadline_s": campaign.config.fleet.deadline_s,
@@ -127,12 +125,12 @@ def job_kind(campaign: Campaign) -> str:
     return f"latency:{campaign.loaded.digest}"
 
 
-def process_seconds(protocol: Protocol, models: int) -> float:
+def process_seconds(protocol: TimingProtocol, models: int) -> float:
     """Return how long one measuring process may take.
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : TimingProtocol
         With its budget.
     models : int
         Number of models that it times.
@@ -149,7 +147,7 @@ def _deadline(payload: LatencyPayload) -> float:
     """Return what is configured for a whole job, or what its processes may take."""
     if payload["deadline_s"] is not None:
         return float(payload["deadline_s"])
-    protocol = protocol_of(payload["protocol"])
+    protocol = TimingProtocol(**payload["protocol"])
     return protocol.processes[1] * process_seconds(protocol, len(payload["ids"]))
 
 

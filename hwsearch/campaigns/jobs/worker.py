@@ -12,7 +12,7 @@ from hwsearch.campaigns.jobs.rows import RowMaker
 from hwsearch.campaigns.lookup import find_settled
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.worker import WorkerError
+from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.store import Job, Queue, worker_name
 

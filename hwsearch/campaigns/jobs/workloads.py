@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
 
 import onnx
 from safetensors.torch import save as safetensors_bytes
@@ -17,15 +16,13 @@ from hwsearch.campaigns.jobs.job import Genes, payload_of
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Model, Workload
-from hwsearch.devices.fleet.worker import pack
+from hwsearch.devices.fleet.jobs import PackedWorkload, SupernetSpec, WorkerJob, device_job
+from hwsearch.devices.fleet.jobs import pack_workload as pack
 from hwsearch.exporters import lower, serialise
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job
 from hwsearch.supernets.base import Part
 from hwsearch.supernets.checkpoint import extract_subnet
-
-#: JSON of one workload, or of a measuring process's whole task
-Spec = dict[str, Any]
 
 #: building subnets changes the supernet, so one thread at a time does
 BUILDING = threading.Lock()
@@ -112,7 +109,7 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
 
 def pack_workload(
     campaign: Campaign, target: Target, arch: Architecture, number: int, calibrated: bool, files: dict[str, bytes]
-) -> Spec:
+) -> PackedWorkload:
     """Describe a subnet for a measuring process.
 
     Parameters
@@ -137,7 +134,7 @@ def pack_workload(
     """
     if target.form != "torch":
         return pack(workload(campaign, target, arch, calibrated=calibrated), number, files)
-    entry: Spec = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
+    entry: PackedWorkload = {"arch_id": arch.id, "genes": arch.to_dict(), "parts": []}
     if calibrated:
         entry["weights"] = f"{number}.safetensors"
         state = ready_subnet(campaign, arch).state_dict()
@@ -145,12 +142,12 @@ def pack_workload(
     return entry
 
 
-def needed_files(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, bytes]:
+def needed_files(spec: WorkerJob, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Select the files that a measuring process's workloads need.
 
     Parameters
     ----------
-    spec : mapping
+    spec : WorkerJob
         With ``workloads`` and ``reference``.
     files : mapping of str to bytes
         Those of a whole job.
@@ -166,7 +163,9 @@ def needed_files(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[st
     return {k: v for k, v in files.items() if k in wanted}
 
 
-def job_spec(campaign: Campaign, target: Target, job: Job, genes: Sequence[Genes]) -> tuple[Spec, dict[str, bytes]]:
+def job_spec(
+    campaign: Campaign, target: Target, job: Job, genes: Sequence[Genes]
+) -> tuple[WorkerJob, dict[str, bytes]]:
     """Describe a latency job for its measuring processes.
 
     Parameters
@@ -193,7 +192,8 @@ def job_spec(campaign: Campaign, target: Target, job: Job, genes: Sequence[Genes
     with BUILDING:
         entries = [pack_workload(campaign, target, a, i, calibrated, files) for i, a in enumerate(archs)]
         reference = pack_workload(campaign, target, reference_arch, len(archs), False, files)
-    spec = spec_head(campaign, target, "measure") | {
+    spec: WorkerJob = {
+        **spec_head(campaign, target, "measure"),
         "protocol": payload["protocol"],
         "seed": [campaign.config.search.seed, job.id, job.attempts],
         "metrics": payload["metrics"],
@@ -203,7 +203,7 @@ def job_spec(campaign: Campaign, target: Target, job: Job, genes: Sequence[Genes
     return spec, files
 
 
-def spec_head(campaign: Campaign, target: Target, do: str) -> Spec:
+def spec_head(campaign: Campaign, target: Target, do: Literal["facts", "verify", "measure"]) -> WorkerJob:
     """Return what every task of a measuring process tells.
 
     Parameters
@@ -221,5 +221,10 @@ def spec_head(campaign: Campaign, target: Target, do: str) -> Spec:
         What to do, on which device, and of which supernet.
     """
     s = campaign.config.supernet
-    supernet = {"name": s.name, "checkpoint": s.checkpoint, "sort": s.sort, "digest": campaign.loaded.digest}
-    return {"do": do, "form": target.form, "device": asdict(target.device), "supernet": supernet}
+    supernet: SupernetSpec = {
+        "name": s.name,
+        "checkpoint": s.checkpoint,
+        "sort": s.sort,
+        "digest": campaign.loaded.digest,
+    }
+    return {**device_job(do, target.form, target.device), "supernet": supernet}

@@ -9,6 +9,7 @@ from hwsearch.campaigns.jobs.workloads import pack_workload, spec_head, workload
 from hwsearch.campaigns.steps.check_limits import check_limits
 from hwsearch.campaigns.tactic import check_tactic
 from hwsearch.campaigns.target import Target
+from hwsearch.devices.fleet.jobs import WorkerJob
 
 log = logging.getLogger("hwsearch")
 
@@ -72,5 +73,5 @@ def _verify(campaign: Campaign, target: Target) -> dict[str, int]:
         return target.runtime.verify(workload(campaign, target, campaign.reference))
     files: dict[str, bytes] = {}
     reference = pack_workload(campaign, target, campaign.reference, 0, False, files)
-    spec = spec_head(campaign, target, "verify") | {"reference": reference}
+    spec: WorkerJob = {**spec_head(campaign, target, "verify"), "reference": reference}
     return dict(target.executor.run(spec, files, 120.0)["counts"])

@@ -18,15 +18,16 @@ from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.purpose import PROFILE, SEARCH
 from hwsearch.campaigns.states import operators_state
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.host_lock import quiet_host
+from hwsearch.devices.fleet.host_lock import host_lock
 from hwsearch.devices.operators import Signature
+from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
-from hwsearch.devices.timing.covering import COVERING, DRAWN, choose, count, covering, uncovered
-from hwsearch.devices.timing.operator_profile import PROTOCOL, ROUNDS, RUNS, measure
+from hwsearch.devices.timing.covering import COVERING, DRAWN, choose, covering_set, uncovered
+from hwsearch.devices.timing.operator_profile import PROTOCOL, ROUNDS, RUNS, profile_operators
 from hwsearch.devices.timing.operator_sums import agreement, sums
 from hwsearch.errors import DeviceError, MeasurementError
 from hwsearch.objectives.computed import computed_metrics
-from hwsearch.reporting.operators import operators_figure
+from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
@@ -71,7 +72,7 @@ def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
     latency = find_latency(campaign, target, SEARCH)
     whole = [a for a in campaign.store.architectures(campaign.space) if a.id in latency]
     rng = campaign.rng("operators")
-    covers = covering(campaign.space, rng, limit=COVERING)
+    covers = covering_set(campaign.space, rng, limit=COVERING)
     drawn = campaign.space.sample(DRAWN, rng, exclude=covers)
     counts = _counts(campaign, target, runtime, [*covers, *drawn, *whole])
     inside = {s for a in covers for s in counts.get(a.id, ())}
@@ -126,7 +127,7 @@ def _counts(
     with campaign.progress.task(f"operators of {target.name}", len(every), "subnets") as task:
         for done, arch in enumerate(todo):
             try:
-                counted = count(runtime, workload(campaign, target, arch))
+                counted = count_signatures(runtime, workload(campaign, target, arch))
             except (DeviceError, MeasurementError) as error:
                 campaign.progress.warn(f"subnet {arch.id} on {target.name}: {error}")
                 continue
@@ -154,8 +155,8 @@ def _complete(
     place = operators_state(target.fingerprint, campaign.loaded.digest)
     scale = (campaign.store.get_state(place, 1) or {}).get("reference_ms")
     with campaign.progress.task(f"profile operators {target.name}", len(ids), "subnets") as task:
-        with quiet_host(target.exclusive):
-            session = measure(
+        with host_lock(target.exclusive):
+            session = profile_operators(
                 runtime,
                 [partial(workload, campaign, target, archs[i]) for i in ids],
                 partial(workload, campaign, target, campaign.reference),

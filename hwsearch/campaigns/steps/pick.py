@@ -17,7 +17,8 @@ from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import asked_view, final_set
 from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import joint_view
-from hwsearch.objectives.front import Front, LimitLike, unreachable
+from hwsearch.objectives.front import Front, LimitLike
+from hwsearch.objectives.limit import unreachable_error
 
 #: one row of a front, by column
 Row = dict[str, Any]
@@ -115,7 +116,7 @@ def choose(
     measured, searched = final_set(view, known), view.measured(known)
     whole = Front(measured.frame, view.front_objectives)
     largest = largest_values(campaign, searched)
-    parsed = [whole.limit(limit, largest) for limit in limits]
+    parsed = [whole.resolve_limit(limit, largest) for limit in limits]
     met: list[str] = []
     left = np.ones(len(measured), dtype=bool)
     for column, limit in parsed:
@@ -128,7 +129,7 @@ def choose(
         kept = left & accepted(measured.values(column), bounded, before, limit)
         said = f"{column} {limit} with probability {wanted:g}"
         if not kept.any():
-            raise unreachable(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
+            raise unreachable_error(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
         left = kept
         met.append(said)
     found = Front.of(measured.where(left).frame, view.front_objectives)

@@ -74,7 +74,7 @@ def device_report(
             "versions": versions("onnxruntime"),
             "fingerprint": target.fingerprint,
         },
-        protocol={**campaign.final_protocol.to_dict(), "reference": campaign.reference.id},
+        protocol={**campaign.final_protocol.describe(), "reference": campaign.reference.id},
         noise={
             "half_interval_percent": round(float(np.median(widths)), 2) if widths else None,
             "largest_drift_percent": round(max(drifts), 2) if drifts else None,

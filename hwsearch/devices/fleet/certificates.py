@@ -1,4 +1,4 @@
-"""Devices of other hosts, through Dask workers that offer them as resources; the extra ``cluster``."""
+"""Certificates and encryption of connections between hosts; the extra ``cluster``."""
 
 from __future__ import annotations
 
@@ -26,10 +26,28 @@ _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 def make_certificates(
     folder: Path, hosts: Sequence[str] = ("localhost", "127.0.0.1"), *, days: int = 365
 ) -> list[Path]:
-    """Write a certificate authority and one host certificate with its key into a folder; returns the files.
+    """Write a certificate authority and one host certificate with its key into a folder.
 
-    hosts : names and addresses the certificate is for. Raises `DeviceError` where certificates lie already.
     Copy ``ca.pem``, ``host.pem`` and ``host-key.pem`` to every host; ``ca-key.pem`` stays, or is deleted.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made if it does not exist.
+    hosts : sequence of str
+        Names and addresses that the certificate is for.
+    days : int
+        How long it is valid.
+
+    Returns
+    -------
+    list of Path
+        The files; those with keys can be read by their owner alone.
+
+    Raises
+    ------
+    DeviceError
+        Where certificates lie already.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -109,7 +127,27 @@ def _san(host: str) -> Any:
 
 
 def security(address: str, certificates: str | Path | None, *, insecure: bool = False) -> Security:
-    """Dask's security settings for an address; `DeviceError` for plain TCP that is not of this host or not asked for."""
+    """Make Dask's security settings for an address.
+
+    Parameters
+    ----------
+    address : str
+        ``tls://HOST:PORT``, or ``tcp://`` of this host.
+    certificates : str or Path or None
+        Folder that `make_certificates` wrote.
+    insecure : bool
+        Allow ``tcp://``.
+
+    Returns
+    -------
+    distributed.security.Security
+        With mutual TLS, unless plain TCP is allowed.
+
+    Raises
+    ------
+    DeviceError
+        For plain TCP that is not of this host or not asked for, and for missing certificates.
+    """
     kind, _, rest = address.partition("://")
     host = rest.rpartition(":")[0] or rest
     if kind == "tcp":
@@ -124,7 +162,7 @@ def security(address: str, certificates: str | Path | None, *, insecure: bool = 
             )
         return Security(require_encryption=False)
     if kind != "tls":
-        raise DeviceError(f"{address!r} is no address of a scheduler.", hint="Write tls://HOST:8786.")
+        raise DeviceError(f"{address!r} is not an address of a scheduler.", hint="Write tls://HOST:8786.")
     if certificates is None:
         raise DeviceError(f"{address!r} needs certificates.", hint="Make them with 'hwsearch cluster certs FOLDER'.")
     folder = Path(certificates)

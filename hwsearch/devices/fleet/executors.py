@@ -1,48 +1,81 @@
-"""Who measures: executors that do one job, and what keeps workers out of each other's way."""
+"""Executors: who does one job of a device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
+
+from typing_extensions import override
 
 from hwsearch.devices.fleet import worker
-
-Tick = Callable[[float], None]
+from hwsearch.devices.fleet.isolation import MODULE, run_job
+from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse
+from hwsearch.devices.fleet.responses import validate_response
 
 
 class Executor(Protocol):
-    """Does one job of a device and returns its checked answer; see `hwsearch.devices.fleet.worker`."""
+    """Does one job of a device: in this process, in a fresh one, or on another host."""
 
-    def run(
-        self, job: Mapping[str, Any], files: Mapping[str, bytes], deadline_s: float, tick: Tick | None = None
-    ) -> dict[str, Any]:
-        """Raises `WorkerError` when the measuring process failed, another typed error when the device did."""
+    def run(self, job: WorkerJob, files: Files, deadline_s: float, tick: Tick | None = None) -> WorkerResponse:
+        """Do a job and return its valid response.
+
+        Parameters
+        ----------
+        job : WorkerJob
+            What to do.
+        files : mapping of str to bytes
+            The files that its workloads name.
+        deadline_s : float
+            The longest it may take, seconds.
+        tick : callable, optional
+            Told the share of the work that is done, 0 to 1.
+
+        Returns
+        -------
+        WorkerResponse
+            Checked by `validate_response`.
+
+        Raises
+        ------
+        WorkerError
+            If the measuring process failed or took too long.
+        HwsearchError
+            Another typed error, such as `DeviceError`, if the device did.
+        """
         ...
 
 
-def module_of(job: Mapping[str, Any]) -> str:
-    """The program that can do a job: torch modules are built from the catalogue, which takes longer to start."""
-    return "hwsearch.devices.fleet.torch_worker" if job["form"] == "torch" else worker.MODULE
+def module_of(job: WorkerJob) -> str:
+    """Name the program that can do a job.
+
+    Parameters
+    ----------
+    job : WorkerJob
+        What to do.
+
+    Returns
+    -------
+    str
+        A module for ``python -m``. Torch subnets are built from the catalogue, whose program takes longer to start.
+    """
+    return "hwsearch.devices.fleet.torch_worker" if job["form"] == "torch" else MODULE
 
 
-class Isolated:
-    """A fresh process a job: whatever happens there, this one goes on."""
+class IsolatedExecutor(Executor):
+    """Executor that runs each job in a fresh process: a crash or hang ends that process and nothing else."""
 
-    def run(
-        self, job: Mapping[str, Any], files: Mapping[str, bytes], deadline_s: float, tick: Tick | None = None
-    ) -> dict[str, Any]:
-        return worker.run_job(job, files, deadline_s, module=module_of(job), tick=tick)
+    @override
+    def run(self, job: WorkerJob, files: Files, deadline_s: float, tick: Tick | None = None) -> WorkerResponse:
+        return run_job(job, files, deadline_s, module=module_of(job), tick=tick)
 
 
-class InProcess:
-    """This process: no start-up time, no deadline, and no protection."""
+class InProcessExecutor(Executor):
+    """Executor that runs jobs in this process: no start-up time, no deadline, and no protection from crashes."""
 
-    def run(
-        self, job: Mapping[str, Any], files: Mapping[str, bytes], deadline_s: float, tick: Tick | None = None
-    ) -> dict[str, Any]:
+    @override
+    def run(self, job: WorkerJob, files: Files, deadline_s: float, tick: Tick | None = None) -> WorkerResponse:
         build: worker.Builder | None = None
         if job["form"] == "torch":
-            from hwsearch.devices.fleet import torch_worker
+            from hwsearch.devices.fleet import torch_worker  # torch and the catalogue take seconds to import
 
             build = torch_worker.build
-        return worker.check_answer(job, worker.do(job, files, tick, build))
+        return validate_response(job, worker.perform_job(job, files, tick, build))

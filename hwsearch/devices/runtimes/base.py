@@ -1,4 +1,4 @@
-"""A device: all that makes a latency what it is, and the runtimes that can measure on one."""
+"""What a runtime is: it loads workloads on a device and gives sessions that can be timed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from typing_extensions import override
+
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
+from hwsearch.errors import MeasurementError
 from hwsearch.tasks.inputs import Input, InputsLike, as_inputs
 
 if TYPE_CHECKING:
@@ -23,9 +27,16 @@ Form = Literal["onnx", "torch", "genes"]
 class Model:
     """One part of a deployed subnet, in the forms a runtime may ask for; usually a subnet has one.
 
-    inputs : what it takes; onnx : the serialised model with dynamic batch, ``b""`` where the runtime asks for torch
-    module : the torch network in evaluation mode, None where the runtime asks for ONNX
-    runs : how often it is run for one inference
+    Attributes
+    ----------
+    inputs : tuple of Input
+        What it takes.
+    onnx : bytes
+        The serialised model with dynamic batch, ``b""`` where the runtime asks for torch.
+    module : torch.nn.Module or None
+        The network in evaluation mode, None where the runtime asks for ONNX.
+    runs : int
+        How often it is run for one inference.
     """
 
     inputs: tuple[Input, ...]
@@ -36,9 +47,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a deployed subnet. Its parts are run in order, each its number of times.
+    """What is measured: a deployed subnet, whose parts are run in order, each its number of times.
 
-    arch_id, genes : which architecture it is; empty where it is a model from elsewhere
+    Attributes
+    ----------
+    parts : tuple of Model
+        Its models.
+    arch_id : str
+        Which architecture it is; empty where it is a model from elsewhere.
+    genes : mapping of str to value
+        The architecture.
     """
 
     parts: tuple[Model, ...] = ()
@@ -47,7 +65,20 @@ class Workload:
 
     @classmethod
     def of(cls, onnx: bytes, inputs: InputsLike) -> Workload:
-        """A single ONNX model."""
+        """Make a workload of a single ONNX model.
+
+        Parameters
+        ----------
+        onnx : bytes
+            The serialised model.
+        inputs : InputsLike
+            What it takes: an image's shape, or inputs.
+
+        Returns
+        -------
+        Workload
+            Of one part.
+        """
         return cls((Model(as_inputs(inputs), onnx),))
 
 
@@ -55,24 +86,38 @@ class Session(Protocol):
     """A loaded workload, ready to be timed."""
 
     def time(self, runs: int) -> list[float]:
-        """Milliseconds of each of `runs` inferences of the device's batch, one after the other, each to its end.
+        """Time inferences of the device's batch, one after the other, each to its end.
 
-        Raises `MeasurementError` when the device fails, hangs or answers nonsense.
+        Parameters
+        ----------
+        runs : int
+            How many.
+
+        Returns
+        -------
+        list of float
+            Milliseconds of each.
+
+        Raises
+        ------
+        MeasurementError
+            If the device fails, hangs or answers nonsense.
         """
         ...
 
     def close(self) -> None:
-        """Give back what it holds; a closed session is not timed again."""
+        """Give back what the session holds; a closed session is not timed again."""
         ...
 
 
-class HostClock:
+class HostClock(Session):
     """Base of sessions whose inference is a call in this process, timed by this host's clock."""
 
     def run(self) -> None:
-        """One inference of the device's batch, to its end."""
+        """Run one inference of the device's batch, to its end."""
         raise NotImplementedError
 
+    @override
     def time(self, runs: int) -> list[float]:
         clock, run = time.perf_counter_ns, self.run
         collecting = gc.isenabled()
@@ -88,49 +133,130 @@ class HostClock:
             if collecting:
                 gc.enable()
 
+    @override
     def close(self) -> None:
         return None
 
 
 class Chain(HostClock):
-    """Several loaded models that make one inference: each is run its number of times, in order."""
+    """Several loaded models that make one inference: each is run its number of times, in order.
+
+    Parameters
+    ----------
+    sessions : sequence of (HostClock, int)
+        Loaded models, and how often each is run.
+    """
 
     def __init__(self, sessions: Sequence[tuple[HostClock, int]]) -> None:
         self._sessions = [session for session, _ in sessions]
         self._calls = [session.run for session, runs in sessions for _ in range(runs)]
 
+    @override
     def run(self) -> None:
         for call in self._calls:
             call()
 
+    @override
     def close(self) -> None:
         for session in self._sessions:
             session.close()
 
 
-class Runtime(Protocol):
-    """What runs workloads on a device. An entry point of group ``hwsearch.runtimes`` is such a class.
+def raise_closed() -> None:
+    """Stand in the place of a closed session's inference.
 
-    form : what it needs of a workload: ``onnx`` (models), ``torch`` (modules) or ``genes`` (the architecture alone)
+    Raises
+    ------
+    MeasurementError
+        Always.
+    """
+    raise MeasurementError("this session is closed.")
+
+
+class Runtime(Protocol):
+    """What runs workloads on a device; an entry point of group ``hwsearch.runtimes`` is such a class.
+
+    Parameters
+    ----------
+    device : Device
+        Settings of the target.
+
+    Attributes
+    ----------
+    form : {"onnx", "torch", "genes"}
+        What it needs of a workload: ONNX models, torch modules, or the architecture alone.
+
+    Raises
+    ------
+    DeviceError
+        For settings that it does not know or cannot meet.
+    ProviderError
+        For a provider that is missing.
     """
 
     form: ClassVar[Form]
 
     def __init__(self, device: Device) -> None:
-        """Raises `DeviceError` for settings it does not know or cannot meet, `ProviderError` for a missing provider."""
+        """See the class."""
         ...
 
-    def facts(self) -> dict[str, Any]:
-        """Everything that makes this device's latency what it is: hardware, versions, settings; JSON-able."""
+    def facts(self) -> JsonObject:
+        """Describe everything that makes this device's latency what it is.
+
+        Returns
+        -------
+        dict
+            Hardware, versions, settings; JSON-able, and the same at each call.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not tell.
+        """
         ...
 
     def load(self, workload: Workload) -> Session:
-        """Load a workload and run it once; raises `DeviceError` when it cannot run."""
+        """Load a workload and run it once.
+
+        Parameters
+        ----------
+        workload : Workload
+            In the runtime's form.
+
+        Returns
+        -------
+        Session
+            Ready to be timed.
+
+        Raises
+        ------
+        DeviceError
+            If the device cannot run it.
+        MeasurementError
+            If outputs are not finite.
+        """
         ...
 
     def verify(self, workload: Workload) -> dict[str, int]:
-        """Run once and count executed nodes by where they ran; raises `ProviderError` on a fallback.
+        """Run a workload once and count executed nodes by where they ran.
 
-        Raises `MeasurementError` when outputs are not finite.
+        Parameters
+        ----------
+        workload : Workload
+            In the runtime's form.
+
+        Returns
+        -------
+        dict of str to int
+            Nodes by provider or kind of device.
+
+        Raises
+        ------
+        ProviderError
+            If part of the workload fell back to another provider.
+        DeviceError
+            If the device cannot run it.
+        MeasurementError
+            If outputs are not finite.
         """
         ...

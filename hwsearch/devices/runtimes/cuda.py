@@ -6,100 +6,67 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
+from typing_extensions import override
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
+from hwsearch.devices.gpu import Gpu
 from hwsearch.devices.host import host_facts, versions
-from hwsearch.devices.meters import Nvml, footprint
-from hwsearch.devices.runtimes.base import Form, Workload
-from hwsearch.devices.runtimes.torch_cpu import DTYPES, Part, cannot_run, chain, check_torch_device, count_operators
+from hwsearch.devices.meters import footprint
+from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload, raise_closed
+from hwsearch.devices.runtimes.torch_network import (
+    DTYPES,
+    TorchPart,
+    cannot_run,
+    chain,
+    check_torch_device,
+    count_operators,
+)
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
 
 MODES = ("eager", "compiled", "graph")
+
+
 CLOCKS = ("host", "device")
-DEFAULTS: dict[str, Any] = {"mode": "eager", "clock": "host", "index": 0, "tf32": False, "flush_l2": False}
+
+
+DEFAULTS: JsonObject = {"mode": "eager", "clock": "host", "index": 0, "tf32": False, "flush_l2": False}
+
+
 PROVIDERS = ("CPUExecutionProvider", "cuda", "CUDAExecutionProvider")
+
+
 #: calls before anything is timed or captured: cuDNN chooses its algorithms in the first
 WARM_UP = 3
-#: NVML's reasons for a clock lower than asked that make a figure doubtful, in words
-THROTTLES = {
-    "nvmlClocksThrottleReasonSwPowerCap": "power cap",
-    "nvmlClocksThrottleReasonHwSlowdown": "hardware slowdown",
-    "nvmlClocksThrottleReasonSwThermalSlowdown": "too hot",
-    "nvmlClocksThrottleReasonHwThermalSlowdown": "too hot",
-    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "power brake",
-}
+
 
 log = logging.getLogger(__name__)
 
 
-class Gpu:
-    """What the driver tells of one GPU through nvidia-ml-py; None for all that it, or a missing package, does not tell.
+class CudaSession(Session):
+    """A workload on the GPU; `time` ends each run before the next begins.
 
-    uuid : as torch has it, which counts only the GPUs that this process may see; nvml : the module, for tests
-    """
+    Parameters
+    ----------
+    runtime : CudaRuntime
+        The device's runtime.
+    run : callable
+        One inference.
+    keep : object
+        What must stay alive meanwhile.
 
-    def __init__(self, uuid: str, nvml: Any = None) -> None:
-        self.nvml: Any = None
-        self.handle: Any = None
-        with suppress(ImportError):
-            nvml = nvml or import_module("pynvml")
-            with suppress(nvml.NVMLError):
-                nvml.nvmlInit()
-                self.handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
-                self.nvml = nvml
-
-    def _ask(self, name: str, *arguments: Any) -> Any:
-        if self.nvml is None:
-            return None
-        try:
-            answer = getattr(self.nvml, name)(*arguments)
-        except self.nvml.NVMLError:  # not supported on this GPU
-            return None
-        return answer.decode() if isinstance(answer, bytes) else answer
-
-    def _clock(self, name: str, kind: str) -> Any:
-        return self._ask(name, self.handle, getattr(self.nvml, kind)) if self.nvml else None
-
-    def facts(self) -> dict[str, Any]:
-        """Driver, highest clocks, power limit: what a latency depends on and does not change by itself."""
-        return {
-            "driver": self._ask("nvmlSystemGetDriverVersion"),
-            "max_sm_clock_mhz": self._clock("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_SM"),
-            "max_memory_clock_mhz": self._clock("nvmlDeviceGetMaxClockInfo", "NVML_CLOCK_MEM"),
-            "power_limit_mw": self._ask("nvmlDeviceGetEnforcedPowerLimit", self.handle),
-        }
-
-    def state(self) -> dict[str, Any]:
-        """Clock, temperature and power now, and what holds the clock down."""
-        mask = self._ask("nvmlDeviceGetCurrentClocksThrottleReasons", self.handle)
-        return {
-            "sm_clock_mhz": self._clock("nvmlDeviceGetClockInfo", "NVML_CLOCK_SM"),
-            "temperature_c": self._clock("nvmlDeviceGetTemperature", "NVML_TEMPERATURE_GPU"),
-            "power_mw": self._ask("nvmlDeviceGetPowerUsage", self.handle),
-            "throttled": self.reasons(mask) if mask is not None else None,
-        }
-
-    def reasons(self, mask: int) -> list[str]:
-        """What holds the clock down, in words."""
-        return sorted({word for name, word in THROTTLES.items() if mask & int(getattr(self.nvml, name))})
-
-    def energy(self) -> Nvml | None:
-        """Its energy counter, where it has one."""
-        with suppress(OSError):
-            return Nvml(self.nvml, self.handle) if self.nvml is not None else None
-        return None
-
-
-class CudaSession:
-    """A workload on the GPU. `time` ends each run before the next begins.
-
-    host_ms, device_ms : what the caller's clock and the GPU's events said of each run of the last `time`
-    state : the GPU after it, see `Gpu.state`; throttled : all that has held its clock down so far
+    Attributes
+    ----------
+    host_ms, device_ms : list of float
+        What the caller's clock and the GPU's events said of each run of the last `time`.
+    state : dict
+        The GPU after it, see `Gpu.state`.
+    throttled : set of str
+        All that has held its clock down so far.
     """
 
     def __init__(self, runtime: CudaRuntime, run: Callable[[], Any], keep: Any) -> None:
@@ -107,9 +74,10 @@ class CudaSession:
         self._flush = runtime.flusher()
         self.host_ms: list[float] = []
         self.device_ms: list[float] = []
-        self.state: dict[str, Any] = {}
+        self.state: JsonObject = {}
         self.throttled: set[str] = set()
 
+    @override
     def time(self, runs: int) -> list[float]:
         runtime, cuda, clock = self._runtime, self._runtime.cuda, time.perf_counter_ns
         self.host_ms, self.device_ms = [], []
@@ -144,23 +112,33 @@ class CudaSession:
             log.warning("device %r: the GPU's clock is held down: %s", runtime.device.name, ", ".join(sorted(new)))
         return list(self.device_ms if runtime.options["clock"] == "device" else self.host_ms)
 
+    @override
     def close(self) -> None:
-        self._run, self._keep, self._flush = _closed, None, None
+        self._run, self._keep, self._flush = raise_closed, None, None
 
 
-class CudaRuntime:
-    """Runtime ``cuda``: torch on an NVIDIA GPU.
+class CudaRuntime(Runtime):
+    """Runtime ``cuda``: torch on an NVIDIA GPU, eager, compiled or as a CUDA graph.
 
-    Options: ``mode`` : ``eager``, ``compiled`` (torch.compile of the whole network), ``graph`` (a captured CUDA graph)
-    ``clock`` : ``host`` is what a caller waits from the call until the result is there, and so what a deployment at batch 1
-    costs; ``device`` is the time between two events on the stream, which leaves the call itself out and flatters small
-    networks
-    ``index`` : of the GPU; ``tf32`` : allowed in fp32; ``flush_l2`` : the cache is written over before each run, as for
-    a network that runs now and then
     Precision: fp32, fp16, bf16 (weights and inputs are converted).
 
-    cuda, nvml : ``torch.cuda`` and ``pynvml`` or what stands for them in tests, and `place`, where tensors lie.
-    Raises `DeviceError` without a GPU.
+    Parameters
+    ----------
+    device : Device
+        Options: ``mode``: ``eager``, ``compiled`` (torch.compile of the whole network), ``graph`` (a captured CUDA graph).
+        ``clock``: ``host`` is what a caller waits from the call until the result is there, and so what a deployment at batch
+        1 costs; ``device`` is the time between two events on the stream, which leaves the call itself out and flatters small
+        networks. ``index``: of the GPU. ``tf32``: allowed in fp32. ``flush_l2``: the cache is written over before each run,
+        as for a network that runs now and then.
+    cuda, nvml : module, optional
+        Stand in for ``torch.cuda`` and ``pynvml`` in tests.
+    place : str, optional
+        Where tensors lie, in tests.
+
+    Raises
+    ------
+    DeviceError
+        Without a GPU, and for settings that it does not know.
     """
 
     form: ClassVar[Form] = "torch"
@@ -189,7 +167,8 @@ class CudaRuntime:
         self._about = self.cuda.get_device_properties(self.index)
         self.gpu = Gpu(str(getattr(self._about, "uuid", "")), nvml)
 
-    def facts(self) -> dict[str, Any]:
+    @override
+    def facts(self) -> JsonObject:
         about = self._about
         return {
             **self.device.settings,
@@ -207,7 +186,13 @@ class CudaRuntime:
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """This GPU and its arithmetic within; what was set before afterwards."""
+        """Context manager: select this GPU and its TF32 setting, restore both on exit.
+
+        Yields
+        ------
+        None
+            With both set.
+        """
         backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
         before = [b.allow_tf32 for b in backends]
         for b in backends:
@@ -219,12 +204,12 @@ class CudaRuntime:
             for b, value in zip(backends, before, strict=True):
                 b.allow_tf32 = value
 
+    @override
     def load(self, workload: Workload) -> CudaSession:
-        """All parts as one call; run on a stream beside until warm, and captured for mode ``graph``."""
         cuda, mode = self.cuda, self.options["mode"]
         try:
             with self.settings(), torch.inference_mode():
-                parts = [Part(self.device, m, self.place, compiled=mode == "compiled") for m in workload.parts]
+                parts = [TorchPart(self.device, m, self.place, compiled=mode == "compiled") for m in workload.parts]
                 run = chain(parts)
                 stream = cuda.Stream()
                 stream.wait_stream(cuda.current_stream())
@@ -252,14 +237,20 @@ class CudaRuntime:
         return session
 
     def flusher(self) -> Callable[[], Any] | None:
-        """Writes over the L2 cache, twice its size; None where that is not asked for."""
+        """Make what writes over the L2 cache, with twice its size.
+
+        Returns
+        -------
+        callable or None
+            None where that is not asked for.
+        """
         if not self.options["flush_l2"]:
             return None
         size = 2 * int(getattr(self._about, "L2_cache_size", 0) or 64 * 2**20)
         return torch.empty(size, dtype=torch.int8, device=self.place).zero_
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
-        """Operators by the kind of device that holds their results; `ProviderError` if none is on the GPU."""
         self.load(workload).close()
         with self.settings():
             counts = count_operators(self.device, workload, self.place)
@@ -269,8 +260,18 @@ class CudaRuntime:
         return counts
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """``peak_memory_mib`` : what torch takes of the GPU's memory for weights, inputs and activations, at its peak;
-        not the CUDA context and libraries. ``energy_mj`` and ``energy_mj_spread`` : of the whole board, a run.
+        """Measure the GPU memory and energy of a workload.
+
+        Parameters
+        ----------
+        workload : Workload
+            Of torch modules.
+
+        Returns
+        -------
+        dict of str to float
+            ``peak_memory_mib``: what torch takes of the GPU's memory for weights, inputs and activations, at its peak; not the
+            CUDA context and libraries. ``energy_mj`` and ``energy_mj_spread``: of the whole board, a run.
         """
         cuda = self.cuda
         with self.settings():
@@ -283,8 +284,19 @@ class CudaRuntime:
             return found | {"peak_memory_mib": (cuda.max_memory_allocated(self.index) - before) / 2**20}
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
-        """The GPUs of this machine; raises `DeviceError` that says why there are none."""
+    def offers(cls) -> list[JsonObject]:
+        """List the GPUs of this machine.
+
+        Returns
+        -------
+        list of dict
+            One row a GPU.
+
+        Raises
+        ------
+        DeviceError
+            If there is none; says why.
+        """
         reason = missing(torch.cuda, 0)
         if reason:
             raise DeviceError(f"no CUDA device: {reason}.")
@@ -301,7 +313,20 @@ class CudaRuntime:
 
 
 def missing(cuda: Any, index: int) -> str | None:
-    """Why there is no such GPU, in a few words; None if there is one."""
+    """Say why there is no such GPU.
+
+    Parameters
+    ----------
+    cuda : module
+        ``torch.cuda``, or what stands for it.
+    index : int
+        Of the GPU.
+
+    Returns
+    -------
+    str or None
+        A few words; None if there is one.
+    """
     if not cuda.is_available():
         if cuda is torch.cuda and torch.version.cuda is None:
             return f"this torch {torch.__version__} is built without CUDA"
@@ -309,7 +334,3 @@ def missing(cuda: Any, index: int) -> str | None:
     if not 0 <= index < cuda.device_count():
         return f"there is no GPU {index}, only {cuda.device_count()}"
     return None
-
-
-def _closed() -> None:
-    raise MeasurementError("this session is closed.")

@@ -11,15 +11,18 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+from typing_extensions import override
 
 import latency_tables
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
-from hwsearch.devices.runtimes.base import Form, Workload
+from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
+from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
+from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import DeviceError, MeasurementError, nearest
 
 #: what `device.options` may hold, with defaults
@@ -33,24 +36,35 @@ DEFAULTS: dict[str, bool | int | float | str] = {
     "wait": False,
     "seed": 0,
 }
+
+
 #: a table with fewer rows is not interpolated
 FEWEST = 10
+
+
 #: runs whose noise is drawn at once
 BLOCK = 256
 
 
-class SimulatedRuntime:
-    """Latencies of a table.
-
-    Options: ``table`` : ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``
-    ``interpolate`` : fit what the table lacks (ridge on one-hot genes), else `MeasurementError`
-    ``noise`` : standard deviation of the logarithm of one run
-    ``drift``, ``drift_period_s`` : the device gets slower and faster by that share, as a sine over its own clock
-    ``spikes`` : share of runs that take 2 times as long or more
-    ``wait`` : `time` lasts as long as it says; otherwise no time passes
-    ``seed`` : of noise and spikes; they depend on it, on the architecture and on the how-manieth run of it this is
+class SimulatedRuntime(Runtime):
+    """Runtime ``simulated``: latencies of a table.
 
     The device's clock is the sum of all latencies it has given, so drift reaches all its sessions alike.
+
+    Parameters
+    ----------
+    device : Device
+        Options: ``table``: ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``.
+        ``interpolate``: fit what the table lacks (ridge on one-hot genes), else it is an error. ``noise``: standard deviation
+        of the logarithm of one run. ``drift``, ``drift_period_s``: the device gets slower and faster by that share, as a sine
+        over its own clock. ``spikes``: share of runs that take 2 times as long or more. ``wait``: `time` lasts as long as it
+        says; otherwise no time passes. ``seed``: of noise and spikes; they depend on it, on the architecture and on the
+        number of this run of it.
+
+    Raises
+    ------
+    DeviceError
+        For an unknown option, and for a table that cannot be used.
     """
 
     form: ClassVar[Form] = "genes"
@@ -59,13 +73,11 @@ class SimulatedRuntime:
         self.device = device
         self.options = _options(device)
         self._folder, self._name, self._table = _place(device, str(self.options["table"]))
-        try:
+        with translated_table_errors(DeviceError, f"device {device.name!r} stands on a table that cannot be used: "):
             self._facts = latency_tables.table_facts(self._name, self._table, self._folder)
             self._about = latency_tables.show(self._name, self._folder)
             self._space = latency_tables.load_space(self._facts["space"], self._folder)
             frame = latency_tables.load(self._name, self._table, self._folder)
-        except latency_tables.TableError as error:
-            raise DeviceError(f"device {device.name!r} stands on a table that cannot be used: {error}") from error
         batch = self._about.get("batch", 1)
         if device.batch not in (1, batch):
             raise DeviceError(
@@ -79,18 +91,19 @@ class SimulatedRuntime:
             )
         genes = frame[self._space.names]
         self._known = dict(
-            zip(map(_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
+            zip(map(row_key, genes.itertuples(index=False)), frame["latency_ms"].astype(float), strict=True)
         )
-        self._fit: _Interpolator | None = None
+        self._fit: TableInterpolator | None = None
         if self.options["interpolate"] and len(frame) >= FEWEST:
             content = (str(self._facts["sha256"]), self._facts.get("architectures_sha256"))
             if content not in _FITS:
-                _FITS[content] = _Interpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
+                _FITS[content] = TableInterpolator(genes, frame["latency_ms"].to_numpy(dtype=float))
             self._fit = _FITS[content]
         self.clock_s = 0.0
         self._runs: dict[str, int] = {}
 
-    def facts(self) -> dict[str, Any]:
+    @override
+    def facts(self) -> JsonObject:
         return {
             "runtime": "simulated",
             "simulated": True,
@@ -107,19 +120,31 @@ class SimulatedRuntime:
         }
 
     def latency(self, genes: Mapping[str, int | float | str]) -> tuple[float, bool]:
-        """(ms without noise, whether it is interpolated) of an architecture.
+        """Look up or interpolate the latency of an architecture.
 
-        Raises `DeviceError` for genes of another space and `MeasurementError` for what is not in the table and may
-        not be interpolated.
+        Parameters
+        ----------
+        genes : mapping of str to value
+            The architecture.
+
+        Returns
+        -------
+        ms : float
+            Without noise.
+        interpolated : bool
+            Whether it is a fit and not a row of the table.
+
+        Raises
+        ------
+        DeviceError
+            For genes of another space.
+        MeasurementError
+            For what is not in the table and may not be interpolated.
         """
-        try:
+        what = f"device {self.device.name!r} stands on table {self._name}/{self._table}, which is of another space"
+        hint = "Take a table of this supernet's space; 'hwsearch tables list' shows them."
+        with translated_table_errors(DeviceError, f"{what} than the supernet: ", hint=hint):
             row = self._space.genes_of(genes)
-        except latency_tables.TableError as error:
-            raise DeviceError(
-                f"device {self.device.name!r} stands on table {self._name}/{self._table}, which is of another space "
-                f"than the supernet: {error}",
-                hint="Take a table of this supernet's space; 'hwsearch tables list' shows them.",
-            ) from error
         if row in self._known:
             return self._known[row], False
         if self._fit is None:
@@ -130,28 +155,59 @@ class SimulatedRuntime:
             )
         return self._fit(row), True
 
+    @override
     def load(self, workload: Workload) -> SimulatedSession:
         ms, interpolated = self.latency(workload.genes)
         return SimulatedSession(self, workload.arch_id or repr(sorted(workload.genes.items())), ms, interpolated)
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
         self.latency(workload.genes)
         return {"simulated": 1}
 
     def next_run(self, arch: str) -> int:
-        """The number of this architecture's next run on this device, from 0."""
+        """Return the number of an architecture's next run.
+
+        Parameters
+        ----------
+        arch : str
+            Which architecture.
+
+        Returns
+        -------
+        int
+            The number of its next run on this device, from 0.
+        """
         n = self._runs.get(arch, 0)
         self._runs[arch] = n + 1
         return n
 
     def drift(self) -> float:
-        """By how much the device is slower now."""
+        """Return by how much the device is slower now.
+
+        Returns
+        -------
+        float
+            Factor of the latency; 1 without drift.
+        """
         size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
         return 1 + size * math.sin(2 * math.pi * self.clock_s / period)
 
 
-class SimulatedSession:
-    """One architecture. interpolated : whether its latency is a fit and not a row of the table."""
+class SimulatedSession(Session):
+    """One architecture on a simulated device.
+
+    Parameters
+    ----------
+    runtime : SimulatedRuntime
+        The device.
+    arch : str
+        Names the architecture; seeds its noise.
+    ms : float
+        Latency without noise.
+    interpolated : bool
+        Whether it is a fit and not a row of the table.
+    """
 
     def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:
         self._runtime, self._arch, self._ms = runtime, arch, ms
@@ -159,6 +215,7 @@ class SimulatedSession:
         self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
         self._block: tuple[int, NDArray[np.float64]] = (-1, np.ones(0))
 
+    @override
     def time(self, runs: int) -> list[float]:
         device, wait = self._runtime, bool(self._runtime.options["wait"])
         times = []
@@ -181,45 +238,13 @@ class SimulatedSession:
             self._block = block, np.where(spiked, factors * (2 + rng.exponential(size=BLOCK)), factors)
         return float(self._block[1][place])
 
+    @override
     def close(self) -> None:
         return None
 
 
-class _Interpolator:
-    """Ridge on one-hot genes, on latency or its logarithm, whichever has the smaller cross-validated error."""
-
-    def __init__(self, genes: pd.DataFrame, latency: NDArray[np.float64]) -> None:
-        from predictors import CrossValidatedPredictor, RidgePredictor
-
-        self._values = [sorted(genes[c].dropna().unique()) for c in genes]
-        candidates = {n: RidgePredictor(log_target=n == "ridge-log", refit_alpha=False) for n in ("ridge", "ridge-log")}
-        rows = [_key(r) for r in genes.itertuples(index=False)]
-        self._predictor = CrossValidatedPredictor(candidates).fit(self._encode(rows), latency)
-
-    def _encode(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
-        """One column a value of each gene: (n, values)."""
-        columns = list(zip(*rows, strict=True))
-        hot = [[[v == u for u in values] for v in c] for c, values in zip(columns, self._values, strict=True)]
-        return np.concatenate([np.array(h, dtype=np.float64).reshape(len(rows), -1) for h in hot], axis=1)
-
-    def __call__(self, row: tuple[Any, ...]) -> float:
-        value = float(self._predictor.predict(self._encode([row]))[0])
-        if not value > 0:
-            raise MeasurementError(f"the table's interpolator gives {value:g} ms for an architecture.")
-        return value
-
-    def facts(self) -> dict[str, Any]:
-        best = self._predictor.best_
-        errors = self._predictor.scores_[best]
-        return {"kind": best, "mape_percent": round(errors["mape"], 3), "spearman": round(errors["spearman"], 4)}
-
-
 #: of a process, by the digests of a table and its architectures; a fit takes seconds
-_FITS: dict[tuple[str, str | None], _Interpolator] = {}
-
-
-def _key(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(None if pd.isna(v) else v for v in row)
+_FITS: dict[tuple[str, str | None], TableInterpolator] = {}
 
 
 def _options(device: Device) -> dict[str, bool | int | float | str]:

@@ -2,55 +2,75 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
-import types
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from typing_extensions import override
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.host import host_facts, usable_cores, versions
 from hwsearch.devices.meters import footprint, host_meter
-from hwsearch.devices.runtimes.base import Form, HostClock, Model, Workload
-from hwsearch.errors import DeviceError, MeasurementError, ProviderError, nearest
+from hwsearch.devices.runtimes.base import Form, HostClock, Runtime, Workload, raise_closed
+from hwsearch.devices.runtimes.torch_network import (
+    DTYPES,
+    TorchPart,
+    chain,
+    check_torch_device,
+    count_operators,
+    intra_op_threads,
+)
+from hwsearch.errors import DeviceError
 
 MODES = ("eager", "compiled")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 #: what a device of these runtimes may name as its provider; the first stands for "not named"
 PROVIDERS = ("CPUExecutionProvider", "cpu")
 
-_numbers = itertools.count()
-
 
 class TorchCpuSession(HostClock):
-    """A workload with its inputs; the device's number of threads holds while it is timed, and only then."""
+    """A workload with its inputs; the device's number of threads holds while it is timed, and only then.
+
+    Parameters
+    ----------
+    call : callable
+        One inference.
+    threads : int
+        Intra-op threads.
+    """
 
     def __init__(self, call: Callable[[], Any], threads: int) -> None:
         self._call, self._threads = call, threads
 
+    @override
     def run(self) -> None:
         self._call()
 
+    @override
     def time(self, runs: int) -> list[float]:
-        with using_threads(self._threads), torch.inference_mode():
+        with intra_op_threads(self._threads), torch.inference_mode():
             return super().time(runs)
 
+    @override
     def close(self) -> None:
-        self._call = _closed
+        self._call = raise_closed
 
 
-class TorchCpuRuntime:
-    """Runtime ``torch-cpu``.
+class TorchCpuRuntime(Runtime):
+    """Runtime ``torch-cpu``: torch on this machine's processor, for comparison with a deployment runtime.
 
-    Option ``mode``: ``eager``, or ``compiled`` (torch.compile of the whole network for fixed shapes; needs a C++ compiler).
-    Precision: fp32, bf16, fp16 (weights and inputs are converted).
+    Parameters
+    ----------
+    device : Device
+        Option ``mode``: ``eager``, or ``compiled`` (torch.compile of the whole network for fixed shapes; needs a C++
+        compiler). Precision: fp32, bf16, fp16 (weights and inputs are converted).
+
+    Raises
+    ------
+    DeviceError
+        For an unknown option or precision, and for more threads than there are cores.
     """
 
     form: ClassVar[Form] = "torch"
@@ -63,7 +83,8 @@ class TorchCpuRuntime:
                 f"device {device.name!r} asks for {device.threads} threads; this process may use {usable_cores()} cores."
             )
 
-    def facts(self) -> dict[str, Any]:
+    @override
+    def facts(self) -> JsonObject:
         host = {k: v for k, v in host_facts().items() if k not in ("python", "memory_gib")}
         return {
             **self.device.settings,
@@ -74,24 +95,43 @@ class TorchCpuRuntime:
             "call": "module call in inference mode",
         }
 
+    @override
     def load(self, workload: Workload) -> TorchCpuSession:
-        parts = [Part(self.device, model, "cpu", compiled=self._mode == "compiled") for model in workload.parts]
-        with using_threads(self.device.threads), torch.inference_mode():
+        parts = [TorchPart(self.device, model, "cpu", compiled=self._mode == "compiled") for model in workload.parts]
+        with intra_op_threads(self.device.threads), torch.inference_mode():
             for part in parts:
                 part.check()
         return TorchCpuSession(chain(parts), self.device.threads)
 
+    @override
     def verify(self, workload: Workload) -> dict[str, int]:
         self.load(workload).close()
         return count_operators(self.device, workload, "cpu")
 
     def footprint(self, workload: Workload) -> dict[str, float]:
-        """See `hwsearch.devices.meters.footprint`."""
+        """Measure memory and energy of a workload in this process.
+
+        Parameters
+        ----------
+        workload : Workload
+            Of torch modules.
+
+        Returns
+        -------
+        dict of str to float
+            See `hwsearch.devices.meters.footprint`.
+        """
         return footprint(lambda: self.load(workload), host_meter())
 
     @classmethod
-    def offers(cls) -> list[dict[str, Any]]:
-        """What this runtime can be asked for here."""
+    def offers(cls) -> list[JsonObject]:
+        """List what this runtime can be asked for on this machine.
+
+        Returns
+        -------
+        list of dict
+            One row.
+        """
         return [
             {
                 "provider": "cpu",
@@ -100,166 +140,3 @@ class TorchCpuRuntime:
                 "mode": ", ".join(MODES),
             }
         ]
-
-
-# ---------------------------------------------------------------------- shared by the torch runtimes
-def check_torch_device(
-    device: Device, defaults: Mapping[str, Any], modes: tuple[str, ...], providers: tuple[str, ...]
-) -> dict[str, Any]:
-    """The options of a torch device with defaults; `DeviceError` for what is unknown or of the wrong kind."""
-    for name, value in device.options.items():
-        if name not in defaults:
-            raise DeviceError(f"device {device.name!r}: unknown option {name!r}.", hint=nearest(name, defaults))
-        if type(value) is not type(defaults[name]):
-            kind = type(defaults[name]).__name__
-            raise DeviceError(f"device {device.name!r}: option {name} is {value!r}, not a {kind}.")
-    options = {**defaults, **device.options}
-    if options["mode"] not in modes:
-        raise DeviceError(
-            f"device {device.name!r}: mode {options['mode']!r} is unknown.", hint=nearest(options["mode"], modes)
-        )
-    if device.precision not in DTYPES:
-        raise DeviceError(
-            f"device {device.name!r}: precision {device.precision!r} is not supported by this runtime.",
-            hint=nearest(device.precision, DTYPES),
-        )
-    if device.provider not in providers:
-        raise ProviderError(
-            f"device {device.name!r}: runtime {device.runtime!r} has no provider {device.provider!r}.",
-            hint='Leave it out; for an execution provider use runtime = "onnxruntime".',
-        )
-    return options
-
-
-class Part:
-    """A network of a workload on its device, in the device's precision, with random inputs; the workload's own stays."""
-
-    def __init__(self, device: Device, model: Model, place: str, *, compiled: bool) -> None:
-        if model.module is None:
-            raise DeviceError(
-                f"device {device.name!r}: runtime {device.runtime!r} runs torch modules, and was given none.",
-                hint='Use runtime = "onnxruntime".',
-            )
-        dtype = DTYPES[device.precision]
-        net = copy.deepcopy(model.module).eval()
-        try:
-            self.net: nn.Module = net.to(place, dtype)
-            self._inputs = _inputs(model, device.batch, dtype, place)
-        except RuntimeError as error:
-            raise cannot_run(device, error) from error
-        self._device, self.runs = device, model.runs
-        self._call: Callable[..., Any] = compile_alone(self.net) if compiled else self.net
-
-    def __call__(self) -> Any:
-        return self._call(*self._inputs)
-
-    def check(self) -> None:
-        """Run once; `MeasurementError` when outputs are not finite, `DeviceError` when it cannot run."""
-        try:
-            answer = self()
-        except Exception as error:  # torch raises many kinds, and what a network raises is its own
-            raise cannot_run(self._device, error) from error
-        for name, tensor in _tensors(answer):
-            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-                share = 100 * (1 - float(tensor.isfinite().float().mean()))
-                raise MeasurementError(
-                    f"device {self._device.name!r}: {share:.3g} % of output {name} is NaN or infinite.",
-                    hint="The weights hold NaN, or the device's precision is too low for them.",
-                )
-
-
-def chain(parts: list[Part]) -> Callable[[], Any]:
-    """All parts in order, each its number of times, as one call."""
-    calls = [part for part in parts for _ in range(part.runs)]
-    if len(calls) == 1:
-        return calls[0]
-
-    def run() -> None:
-        for call in calls:
-            call()
-
-    return run
-
-
-def compile_alone(net: nn.Module) -> Callable[..., Any]:
-    """`torch.compile` of a whole network, which shares no cache with other networks.
-
-    Torch keeps compiled code by code object and gives up after a few networks of one class, to run the next ones eagerly
-    without a word; so each network is called by a function with code of its own. A network that cannot be compiled as one
-    graph is an error.
-    """
-
-    def call(*inputs: Tensor) -> Any:
-        return net(*inputs)
-
-    code = call.__code__.replace(co_name=f"network_{next(_numbers)}")
-    own = types.FunctionType(code, call.__globals__, code.co_name, call.__defaults__, call.__closure__)
-    return torch.compile(own, fullgraph=True, dynamic=False)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def using_threads(wanted: int) -> Iterator[None]:
-    """Torch's number of threads within."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-class _Counting(TorchDispatchMode):
-    """Counts operators by the kind of device that their first result lies on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = func(*args, **(kwargs or {}))
-        for _, tensor in _tensors(answer):
-            self.counts[tensor.device.type] += 1
-            break
-        return answer
-
-
-def count_operators(device: Device, workload: Workload, place: str) -> dict[str, int]:
-    """How many operators an eager run dispatches, by the kind of device that holds their results."""
-    parts = [Part(device, model, place, compiled=False) for model in workload.parts]
-    with using_threads(device.threads), torch.no_grad(), _Counting() as counting:
-        for part in parts:
-            part()
-    return dict(counting.counts)
-
-
-def cannot_run(device: Device, error: Exception) -> DeviceError:
-    """Torch's reason, its first line."""
-    text = str(error).strip().splitlines()
-    return DeviceError(
-        f"device {device.name!r} cannot run the network: {text[0][:300] if text else type(error).__name__}",
-        hint="Use a smaller batch, or a smaller [protocol] group."
-        if isinstance(error, torch.OutOfMemoryError)
-        else None,
-    )
-
-
-def _inputs(model: Model, batch: int, dtype: torch.dtype, place: str) -> tuple[Tensor, ...]:
-    rng = np.random.default_rng(0)
-    found = [torch.from_numpy(np.asarray(i.sample(batch, rng))).to(place) for i in model.inputs]
-    return tuple(t.to(dtype) if t.is_floating_point() else t for t in found)
-
-
-def _tensors(answer: Any, name: str = "0") -> Iterator[tuple[str, Tensor]]:
-    """The tensors in what a network returns, with names: numbers of a tuple, keys of a mapping."""
-    if isinstance(answer, Tensor):
-        yield name, answer
-    elif isinstance(answer, Mapping):
-        for key, value in answer.items():
-            yield from _tensors(value, repr(key))
-    elif isinstance(answer, (tuple, list)):
-        for number, value in enumerate(answer):
-            yield from _tensors(value, str(number))
-
-
-def _closed() -> None:
-    raise MeasurementError("this session is closed.")

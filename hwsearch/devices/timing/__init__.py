@@ -1,0 +1,18 @@
+"""How a latency is measured, and what its interval means.
+
+Candidates are timed by *interleaved visits to fresh loads in fresh processes*:
+
+1. **Processes.** A group of candidates is timed in several fresh processes (`TimingProtocol.processes`), because what a
+   model takes depends on where a process puts it in memory (`schedule.measure_process`).
+2. **Loads.** In each process every candidate is loaded afresh several times, and warmed up each time.
+3. **Visits.** All loads that are alive are visited in random order, again and again; a visit is one block of runs. So a
+   disturbance of the host meets all candidates alike. Several loads of a reference network are candidates, too.
+4. **Host speed.** A median polish along time (`statistics.median_polish`) splits the logarithm of each block into the
+   candidate's effect and the host's level; what remains of each load is a latency as a share of the reference's.
+5. **Estimate.** `estimate.combine` joins the processes: their common shifts are taken out, the candidates' variances are
+   drawn to a common one (Smyth 2004), and values are brought to the undisturbed device by its `Calibration`.
+6. **Until it is known.** Candidates whose own interval is wider than `TimingProtocol.half_width` get further processes.
+
+The interval holds what a second campaign finds on the same calibration, with the protocol's confidence.
+Operators are profiled by the same idea: `operator_profile`, `operator_sums`, `covering`.
+"""

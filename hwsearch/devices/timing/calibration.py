@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The calibration of a device: its latency scale while the host is undisturbed, and what varies between processes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.sample import Sample
 
@@ -16,10 +17,15 @@ from hwsearch.devices.timing.sample import Sample
 class Calibration:
     """What a device's reference model takes while the host is undisturbed, and what varies from process to process.
 
-    quiet : (processes,) the reference's latency at each measuring process's quiet level, milliseconds
-    process_var : relative variance of a model's latency between processes, beyond what its loads explain
-    group_var : the same of what all models of a process share, which is the error of its reference; both are unbiased
-        estimates, and so may be a little below zero
+    Attributes
+    ----------
+    quiet : tuple of float
+        The reference's latency at each measuring process's quiet level, ms.
+    process_var : float
+        Relative variance of a model's latency between processes, beyond what its loads explain.
+    group_var : float
+        The same of what all models of a process share, which is the error of its reference. Both are unbiased estimates,
+        and so may be a little below zero.
     """
 
     quiet: tuple[float, ...]
@@ -28,7 +34,7 @@ class Calibration:
 
     @property
     def baseline_ms(self) -> float:
-        """The reference's latency on the undisturbed host: the mean of the fastest third of the processes.
+        """The reference's latency on the undisturbed host, ms: the mean of the fastest third of the processes.
 
         A neighbour on the same machine can only slow a process down, and does so for many seconds at a time.
         """
@@ -43,14 +49,44 @@ class Calibration:
         return float(np.std(again) / self.baseline_ms)
 
     def extended(self, quiet: Iterable[float]) -> Calibration:
-        """With the quiet levels of further processes."""
+        """Add the quiet levels of further processes.
+
+        Parameters
+        ----------
+        quiet : iterable of float
+            Latencies of the reference at their quiet levels, ms.
+
+        Returns
+        -------
+        Calibration
+            With the same variances.
+        """
         return replace(self, quiet=(*self.quiet, *quiet))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
+        """Write the calibration as JSON.
+
+        Returns
+        -------
+        dict
+            From which `from_dict` makes an equal one.
+        """
         return {**asdict(self), "quiet": list(self.quiet)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Read a calibration that `to_dict` wrote.
+
+        Parameters
+        ----------
+        data : mapping
+            The JSON object.
+
+        Returns
+        -------
+        Calibration
+            Equal to the one that was written.
+        """
         return cls(tuple(data["quiet"]), data["process_var"], data["group_var"])
 
 
@@ -60,12 +96,20 @@ def _fastest_third(quiet: FloatArray) -> float:
 
 # ---------------------------------------------------------------------- calibrating
 def calibrate(samples: Sequence[Sequence[Sample]]) -> Calibration:
-    """The calibration that follows from what several fresh processes found of the same models.
+    """Calibrate a device from what several fresh processes found of the same models.
 
-    samples : (processes, models), without failures
+    Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it does
+    to single models is their own; both less what the loads explain.
 
-    Of the two-way table process × model, what a process does to all its models alike is the reference's error; what it
-    does to single models is their own; both less what the loads explain.
+    Parameters
+    ----------
+    samples : sequence of sequence of Sample
+        Shape (processes, models), without failures.
+
+    Returns
+    -------
+    Calibration
+        With variances of zero where fewer than three processes or two models were timed.
     """
     level = tuple(row[0].quiet for row in samples)
     n, models = len(samples), len(samples[0])

@@ -1,4 +1,4 @@
-"""Operator tables: which kernels a search space can ask for, what each takes, and whether their sum is the whole."""
+"""Which architectures execute all kernels that a search space can ask for, and how many kernels a set of them has missed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from hwsearch.devices import Workload
-from hwsearch.devices.operators import Signature, signatures
-from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.spaces import Architecture, SearchSpace
 
-#: most architectures of a covering set, those drawn to see what it has missed, wholes that a correction is fitted on
-COVERING, DRAWN, FITTED = 200, 100, 30
+#: most architectures of a covering set, those drawn to see what it has missed
+COVERING, DRAWN = 200, 100
 
 
 #: values of all genes of a space above which a covering set holds pairs, not triples
@@ -27,15 +24,35 @@ WIDEST = 400
 
 
 # ---------------------------------------------------------------------- what a space can ask for
-def covering(
+def covering_set(
     space: SearchSpace, rng: np.random.Generator, *, limit: int = COVERING, pool: int = 1000
 ) -> list[Architecture]:
-    """Architectures that hold, together, the combinations of any three gene values that occur in the space.
+    """Choose architectures that hold, together, the combinations of any three gene values that occur in the space.
 
-    A covering array of strength three (two in spaces of more than `WIDEST` values, the whole of small ones), chosen greedily from `pool` candidates as AETG
-    does (Cohen, Dalal, Fredman and Patton 1997, doi 10.1109/32.605761), the extremes first. A kernel's shapes depend on
-    few genes (input size, expansion and kernel of one layer, the depth that switches it on), so few are missed; what is
-    left out when `limit` ends are combinations of the last ones, each in one candidate.
+    A covering array of strength three (two in spaces of more than `WIDEST` values, the whole of small ones), chosen greedily
+    from random candidates, the extremes first. A kernel's shapes depend on few genes (input size, expansion and kernel of one
+    layer, the depth that switches it on), so few are missed; what is left out when `limit` ends are combinations of the last
+    ones, each in one candidate.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Whose combinations are covered.
+    rng : numpy.random.Generator
+        Draws the candidates.
+    limit : int
+        Most architectures.
+    pool : int
+        Candidates that are drawn.
+
+    Returns
+    -------
+    list of Architecture
+        Distinct, the most telling first.
+
+    References
+    ----------
+    Cohen, Dalal, Fredman and Patton (1997), "The AETG system", doi 10.1109/32.605761.
     """
     if space.cardinality <= limit:
         return list(space.enumerate())
@@ -93,9 +110,16 @@ def _candidates(space: SearchSpace, n: int, rng: np.random.Generator) -> NDArray
 class Uncovered:
     """What architectures drawn at random ask for that a table of signatures does not have.
 
-    drawn, with_unknown : architectures, and those with a signature that is not there; unknown : such signatures
-    share_high : 95 % limit of the share of architectures with one (Clopper and Pearson 1934)
-    expected_new : signatures that one more architecture would add, once those found are added (Good 1953, as Turing's)
+    Attributes
+    ----------
+    drawn, with_unknown : int
+        Architectures, and those with a signature that is not in the table.
+    unknown : int
+        Such signatures.
+    share_high : float
+        Upper 95 % confidence limit of the share of architectures with one (Clopper and Pearson 1934).
+    expected_new : float
+        Signatures that one more architecture would add, once those found are added (Good 1953, after Turing).
     """
 
     drawn: int
@@ -106,7 +130,25 @@ class Uncovered:
 
 
 def uncovered(known: Iterable[str], drawn: Sequence[Mapping[str, int]]) -> Uncovered:
-    """Estimate from independent uniform architectures; drawn : the signatures of each, by id."""
+    """Estimate what a table of signatures lacks.
+
+    Parameters
+    ----------
+    known : iterable of str
+        Ids of the signatures in the table.
+    drawn : sequence of mapping
+        Of independent uniform architectures: how often each executes a signature, by id.
+
+    Returns
+    -------
+    Uncovered
+        The estimate.
+
+    Examples
+    --------
+    >>> uncovered({"a"}, [{"a": 2}, {"a": 1, "b": 1}]).expected_new
+    0.5
+    """
     have = set(known)
     times = Counter(s for counts in drawn for s in counts if s not in have)
     n, wrong = len(drawn), sum(any(s not in have for s in counts) for counts in drawn)
@@ -116,9 +158,21 @@ def uncovered(known: Iterable[str], drawn: Sequence[Mapping[str, int]]) -> Uncov
 
 
 def choose(counts: Mapping[str, Mapping[str, int]], missing: Iterable[str], *, times: int = 2) -> list[str]:
-    """Few architectures in which every missing signature occurs, in `times` of them where so many have it.
+    """Choose few architectures in which every missing signature occurs, by greedy set cover.
 
-    Greedy set cover (Chvátal 1979): within a factor ln(n) + 1 of the fewest. counts : signatures of each, by id
+    Parameters
+    ----------
+    counts : mapping of str to mapping
+        By architecture id, how often it executes each signature.
+    missing : iterable of str
+        Ids of the signatures to be covered.
+    times : int
+        In so many architectures each, where so many have it.
+
+    Returns
+    -------
+    list of str
+        Architecture ids; at most ln(n) + 1 times as many as the fewest possible (Chvátal 1979).
     """
     have = Counter(s for found in counts.values() for s in found)
     left = {s: min(times, have[s]) for s in missing if have[s]}
@@ -132,13 +186,3 @@ def choose(counts: Mapping[str, Mapping[str, int]], missing: Iterable[str], *, t
             if left.get(s, 0) > 0:
                 left[s] -= 1
     return taken
-
-
-# ---------------------------------------------------------------------- what an operator takes
-def count(runtime: OnnxRuntime, work: Workload) -> Counter[Signature]:
-    """How often one inference executes each signature, over all its parts."""
-    found: Counter[Signature] = Counter()
-    for model in work.parts:
-        for signature, times in signatures(runtime, model).items():
-            found[signature] += times * model.runs
-    return found

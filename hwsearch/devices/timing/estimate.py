@@ -1,19 +1,18 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The estimate of latencies from what several processes found of the same candidates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.calibration import Calibration
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.statistics import moderated, pooled_variance, student
+from hwsearch.devices.timing.timing import Timing
 
 #: fewest candidates by which a process is seen to shift them all alike
 SHARED = 3
@@ -27,81 +26,46 @@ MANY = 8
 CALIBRATED = 7.0
 
 
-@dataclass(frozen=True)
-class Timing:
-    """What the processes found of one candidate; milliseconds.
+def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
+    """List the timings that are not yet as precise as the protocol asks.
 
-    value : the latency on the undisturbed host; low, high : where a repeated campaign finds it, with the protocol's
-    confidence, on the same calibration; precision : half the interval of this measurement alone, as a share
-    loads : latency of each load, the host's speed divided out; raw : block medians as timed
-    failure : why there is no value
+    Parameters
+    ----------
+    timings : sequence of Timing
+        As `combine` gives them.
+    protocol : TimingProtocol
+        Its `half_width` is asked for.
+
+    Returns
+    -------
+    list of int
+        Their places. Failures are not among them; a precision that is not known is.
     """
-
-    value: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    precision: float = math.nan
-    processes: int = 0
-    loads: FloatArray = field(default_factory=lambda: np.empty(0))
-    raw: FloatArray = field(default_factory=lambda: np.empty(0))
-    minima: FloatArray = field(default_factory=lambda: np.empty(0))
-    runs: FloatArray = field(default_factory=lambda: np.empty(0))
-    baseline: float = math.nan
-    reference: float = math.nan
-    quiet: float = math.nan
-    moved: bool = False
-    throttled: int = 0
-    failure: str | None = None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    def half_width(self) -> float:
-        """Half the interval, as a share of the value."""
-        return max(self.high - self.value, self.value - self.low) / self.value
-
-    def summary(self, half_width: float) -> dict[str, Any]:
-        """Every kept number of this measurement, rounded to nanoseconds."""
-        r = self.runs
-        ns = lambda v: round(float(v), 6)  # noqa: E731
-        return {
-            "min": ns(r.min()),
-            "p50": ns(np.median(r)),
-            "p90": ns(np.quantile(r, 0.9)),
-            "mean": ns(r.mean()),
-            "sd": ns(r.std(ddof=1)) if len(r) > 1 else 0.0,
-            "mad": ns(np.median(np.abs(r - np.median(r)))),
-            "fastest_quarter": ns(np.quantile(self.minima, 0.25)),
-            "runs": len(r),
-            "visits": len(self.raw),
-            "loads": len(self.loads),
-            "processes": self.processes,
-            "outliers": int((r > np.median(r) * 1.5).sum()),
-            "precision_pct": round(100 * self.precision, 3),
-            "reference_ms": ns(self.reference),
-            "baseline_ms": ns(self.baseline),
-            "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
-            "quiet_ms": ns(self.quiet),
-            "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
-            "moved": self.moved,
-            "converged": bool(self.precision <= half_width),
-            "throttled": self.throttled,
-        }
-
-
-def unsettled(timings: Sequence[Timing], protocol: Protocol) -> list[int]:
-    """Which timings are not as precise yet as the protocol asks; failures are settled."""
     return [i for i, t in enumerate(timings) if t.failure is None and not t.precision <= protocol.half_width]
 
 
 def combine(
-    samples: Sequence[Sequence[Sample | None]], protocol: Protocol, calibration: Calibration | None = None
+    samples: Sequence[Sequence[Sample | None]], protocol: TimingProtocol, calibration: Calibration | None = None
 ) -> list[Timing]:
-    """Timings from what several processes found of the same candidates; a candidate that failed in one has failed.
+    """Combine what several processes found of the same candidates; a candidate that failed in one has failed.
 
-    samples : (processes, candidates); a process may lack candidates that were settled before: then it has None there
-    calibration : to whose baseline values are brought; None takes the quietest process's own
+    Parameters
+    ----------
+    samples : sequence of sequence of Sample or None
+        Shape (processes, candidates). A process may lack candidates that had converged before: then it has None there.
+    protocol : TimingProtocol
+        Confidence of the intervals, and the drift at which a timing counts as moved.
+    calibration : Calibration, optional
+        To whose baseline values are brought; by default the quietest process's own.
+
+    Returns
+    -------
+    list of Timing
+        One a candidate.
+
+    References
+    ----------
+    Smyth (2004), "Linear models and empirical Bayes methods", doi 10.2202/1544-6115.1027, for the moderated variances.
     """
     if not samples:
         return []
@@ -174,7 +138,7 @@ def combine(
                 baseline=cal.baseline_ms,
                 reference=float(np.median([s.reference for s in parts])),
                 quiet=quiet,
-                moved=abs(math.log(quiet / cal.baseline_ms)) > math.log1p(protocol.moved),
+                moved=abs(math.log(quiet / cal.baseline_ms)) > math.log1p(protocol.max_drift),
                 throttled=sum(s.throttled for s in parts),
             )
         )
@@ -182,7 +146,7 @@ def combine(
 
 
 def _shifts(y: FloatArray) -> FloatArray:
-    """(processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
+    """Return (processes,) by how much each process makes all candidates differ, which is its reference's error; mean 0.
 
     y : (processes, candidates) logarithms, NaN where a process lacks a candidate. A process of one or two candidates tells
     nothing of what is common to them, and is taken as it is: its shift would be their own deviation.

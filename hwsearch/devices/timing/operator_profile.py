@@ -1,4 +1,4 @@
-"""Operator tables: which kernels a search space can ask for, what each takes, and whether their sum is the whole."""
+"""What operators take: profiles of many networks in interleaved rounds, with the host's speed and the profiler taken out."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsearch.devices import Workload
-from hwsearch.devices.operators import Profile, Signature, profile
+from hwsearch.devices.operators import Signature
+from hwsearch.devices.profiler import Profile, profile
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
-from hwsearch.devices.timing.schedule import QUIET
-from hwsearch.devices.timing.statistics import two_way
+from hwsearch.devices.timing.schedule import UNDISTURBED_QUANTILE
+from hwsearch.devices.timing.statistics import median_polish
 
 Tick = Callable[[float], None]
 
@@ -29,10 +30,19 @@ REFERENCE_EACH = 8
 
 
 @dataclass(frozen=True)
-class Operator:
-    """What one signature takes, in ms, less what the profiler adds; never below zero.
+class OperatorLatency:
+    """What one signature takes, less what the profiler adds; never below zero.
 
-    low, high : quartiles over visits; visits : profiles in which it occurred
+    Attributes
+    ----------
+    signature : Signature
+        The work.
+    ms : float
+        Median over visits, ms.
+    low, high : float
+        Quartiles over visits, ms.
+    visits : int
+        Profiles in which it occurred.
     """
 
     signature: Signature
@@ -43,18 +53,25 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Session:
-    """Operators by signature id, measured together; reference_ms : the reference on the quiet host, under the profiler.
+class ProfilingSession:
+    """Operators that were measured together.
 
-    profiler_ms : what the profiler adds to each kernel
+    Attributes
+    ----------
+    operators : dict of str to OperatorLatency
+        By signature id.
+    reference_ms : float
+        The reference on the quiet host, under the profiler, ms.
+    profiler_ms : float
+        What the profiler adds to each kernel, ms.
     """
 
-    operators: dict[str, Operator]
+    operators: dict[str, OperatorLatency]
     reference_ms: float
     profiler_ms: float
 
 
-def measure(
+def profile_operators(
     runtime: OnnxRuntime,
     works: Sequence[Callable[[], Workload]],
     reference: Callable[[], Workload],
@@ -64,13 +81,34 @@ def measure(
     runs: int = RUNS,
     reference_ms: float | None = None,
     tick: Tick | None = None,
-) -> Session:
-    """Profile all workloads in interleaved rounds, the reference among them, and take the host's speed out.
+) -> ProfilingSession:
+    """Profile workloads in interleaved rounds, the reference among them, and take the host's speed out.
 
-    The speed at each visit is what the logarithms of the profiles' totals say, each less its workload's own (`two_way`);
-    times are those at the quiet level. What the profiler adds to a kernel is measured, not fitted: the profiled inference
-    less the plain one, which is run in turn with it, over the number of kernels.
-    reference_ms : of an earlier session of this device, to whose speed all are brought
+    The speed at each visit is what the logarithms of the profiles' totals say, each less its workload's own effect
+    (`median_polish`); times are those at the quiet level. What the profiler adds to a kernel is measured, not fitted: the
+    profiled inference less the plain one, which is run in turn with it, over the number of kernels.
+
+    Parameters
+    ----------
+    runtime : OnnxRuntime
+        The device's runtime.
+    works : sequence of callable
+        Each gives a workload when called.
+    reference : callable
+        Gives the reference workload.
+    rng : numpy.random.Generator
+        Draws the order of each round.
+    rounds, runs : int
+        Visits to each workload, and profiled inferences a visit.
+    reference_ms : float, optional
+        Of an earlier session of this device, to whose speed all are brought.
+    tick : callable, optional
+        Told the share of the work that is done.
+
+    Returns
+    -------
+    ProfilingSession
+        The operators that occurred.
     """
     order = [
         i
@@ -85,9 +123,9 @@ def measure(
         if tick is not None:
             tick((done + 1) / len(order))
     totals = np.array([sum(times * float(p.kernel_ms.sum()) for p, times in parts) for parts in visits])
-    effects, level = two_way(np.log(totals), np.array(order), len(works) + 1, 2 * REFERENCE_EACH + 1)
-    quiet = float(np.exp(effects[-1] + np.quantile(level, QUIET)))
-    speed = np.exp(level - np.quantile(level, QUIET)) * quiet / (reference_ms or quiet)
+    effects, level = median_polish(np.log(totals), np.array(order), len(works) + 1, 2 * REFERENCE_EACH + 1)
+    quiet = float(np.exp(effects[-1] + np.quantile(level, UNDISTURBED_QUANTILE)))
+    speed = np.exp(level - np.quantile(level, UNDISTURBED_QUANTILE)) * quiet / (reference_ms or quiet)
     added = [
         (float(p.kernel_ms.sum()) - p.whole_ms) / len(p.kernels) / s
         for parts, s in zip(visits, speed, strict=True)
@@ -107,5 +145,5 @@ def measure(
     operators = {}
     for k, values in times.items():
         low, middle, high = np.maximum(np.quantile(values, [0.25, 0.5, 0.75]) - profiler, 0.0)
-        operators[k] = Operator(seen[k], float(middle), float(low), float(high), len(values))
-    return Session(operators, quiet, profiler)
+        operators[k] = OperatorLatency(seen[k], float(middle), float(low), float(high), len(values))
+    return ProfilingSession(operators, quiet, profiler)

@@ -1,52 +1,96 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The settings of a latency measurement, and their defaults."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from hwsearch._json import JsonObject
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """Settings of a measurement; a different protocol is a different measurement.
+def _ordered(value: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= value[0] <= value[1]:
+        raise ValueError("must be two numbers, at least 1, the first not larger than the second")
+    return value
 
-    processes : fewest and most processes a candidate is measured in
-    loads : times it is loaded afresh in each; visits : blocks a load
-    block_runs, block_ms : a block lasts at least that many runs and that long
-    half_width : a candidate is done when the interval of this measurement alone is within ± this share
-    confidence : of all intervals
-    warmup_ms : at most this long a load is run until three blocks in a row agree to 2 %
-    moved : a group on a host that was never within this share of the calibrated speed is measured again
-    group : candidates measured together, at most
-    calibrate : measuring processes that a calibration rests on
-    budget_s : how long a group of candidates takes in one process; each load gets its share, and one visit at least. The
-        round that is under way, and the load that nothing is known without, may go beyond it
+
+#: fewest and most measuring processes
+ProcessRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
+
+
+class TimingProtocol(BaseModel):
+    """How long and how exactly latencies are measured; section ``[protocol]`` of a campaign's configuration.
+
+    A different protocol is a different measurement: the store keeps their values apart by `key`.
+
+    Attributes
+    ----------
+    processes : (int, int)
+        Fewest and most processes that a candidate is measured in.
+    loads : int
+        Times that a candidate is loaded afresh in each process.
+    visits : int
+        Blocks of runs for each load.
+    block_runs : int
+        Fewest runs of a block.
+    block_ms : float
+        A block lasts at least this long, ms.
+    half_width : float
+        A candidate has converged when the interval of this measurement alone is within plus or minus this share.
+    confidence : float
+        Of all intervals, 0.5 to 1.
+    warmup_ms : float
+        At most this long a load is run, until three blocks in a row agree to 2 %, ms.
+    max_drift : float
+        A group is measured again if the host was never within this share of the calibrated speed.
+    group : int
+        Most candidates that are measured together.
+    budget_s : float
+        How long a group of candidates takes in one process, seconds. Each load gets its share, and one visit at least; the
+        round that is under way, and the load that nothing is known without, may go beyond it.
+    calibrate : int
+        Measuring processes that a device's calibration rests on.
+
+    Examples
+    --------
+    >>> TimingProtocol().key
+    'visits2:2-4x2x6x3/2ms h0.01 c0.95'
+    >>> TimingProtocol(loads=0)
+    Traceback (most recent call last):
+    ...
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for TimingProtocol
+    ...
     """
 
-    processes: tuple[int, int] = (2, 4)
-    loads: int = 2
-    visits: int = 6
-    block_runs: int = 3
-    block_ms: float = 2.0
-    half_width: float = 0.01
-    confidence: float = 0.95
-    warmup_ms: float = 20.0
-    moved: float = 0.1
-    group: int = 40
-    budget_s: float = 120.0
-    calibrate: int = 8
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "name": "interleaved visits to fresh loads",
-            "version": 2,
-            **asdict(self),
-            "processes": [*self.processes],
-        }
+    processes: ProcessRange = (2, 4)
+    loads: int = Field(2, ge=1)
+    visits: int = Field(6, ge=1)
+    block_runs: int = Field(3, ge=1)
+    block_ms: float = Field(2.0, gt=0)
+    half_width: float = Field(0.01, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    warmup_ms: float = Field(20.0, gt=0)
+    max_drift: float = Field(0.1, gt=0)
+    group: int = Field(40, ge=1)
+    budget_s: float = Field(120.0, gt=0)
+    calibrate: int = Field(8, ge=1)
+
+    def describe(self) -> JsonObject:
+        """Describe the protocol for a report.
+
+        Returns
+        -------
+        dict
+            Its name, its version and all settings; JSON-able.
+        """
+        return {"name": "interleaved visits to fresh loads", "version": 2, **self.model_dump(mode="json")}
 
     @property
     def key(self) -> str:
-        """A short text that names the protocol in the store."""
+        """Short text that names the protocol in the store; settings that change no value are not in it."""
         low, high = self.processes
         return (
             f"visits2:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "

@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""What one process finds of one candidate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.errors import MeasurementError
 
@@ -17,9 +18,20 @@ from hwsearch.errors import MeasurementError
 class Sample:
     """What one process found of one candidate.
 
-    ratio : (loads,) latency over the reference's, the host's speed divided out
-    reference, quiet : the reference's latency, as it was and at the quiet level, ms; reference_error : relative
-    raw, minima, runs : block medians, block minima and single runs as timed, ms
+    Attributes
+    ----------
+    ratio : numpy.ndarray
+        Shape (loads,): latency over the reference's, the host's speed divided out.
+    reference, quiet : float
+        The reference's latency, as it was and at the quiet level, ms.
+    reference_error : float
+        Relative standard error of the reference in this process.
+    raw, minima, runs : numpy.ndarray
+        Block medians, block minima and single runs as timed, ms.
+    throttled : int
+        How often a CPU quota stopped the process meanwhile.
+    failure : str or None
+        Why there are no numbers.
     """
 
     ratio: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -32,8 +44,14 @@ class Sample:
     throttled: int = 0
     failure: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; `from_dict` gives an equal one."""
+    def to_dict(self) -> JsonObject:
+        """Write the sample as JSON, rounded to 7 decimal places.
+
+        Returns
+        -------
+        dict
+            From which `from_dict` makes an equal one.
+        """
         plain = {
             k: [round(x, 7) for x in v.tolist()] if isinstance(v, np.ndarray) else v for k, v in vars(self).items()
         }
@@ -41,7 +59,23 @@ class Sample:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Sample:
-        """Raises `MeasurementError` for what is no sample: missing or unknown fields, numbers that are not positive."""
+        """Read a sample that `to_dict` wrote, believing nothing that it has not checked.
+
+        Parameters
+        ----------
+        data : mapping
+            The JSON object.
+
+        Returns
+        -------
+        Sample
+            The sample, or one with its failure.
+
+        Raises
+        ------
+        MeasurementError
+            For missing or unknown fields, and for latencies that are not positive.
+        """
         if data.get("failure") is not None:
             return cls(failure=str(data["failure"]))
         try:
@@ -51,7 +85,7 @@ class Sample:
             sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
             sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)
         except (KeyError, TypeError, ValueError) as error:
-            raise MeasurementError(f"the answer is no sample of a latency: {error!r}.") from error
+            raise MeasurementError(f"Invalid worker response: not a sample of a latency: {error!r}.") from error
         if not sound:
-            raise MeasurementError("the answer is no sample of a latency: it has numbers that are not positive.")
+            raise MeasurementError("Invalid worker response: latencies must be positive.")
         return sample

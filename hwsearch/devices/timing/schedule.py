@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The order of a measurement in one process: fresh loads, interleaved visits, and what they say of each candidate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import numpy as np
 from hwsearch.devices.host import throttled
 from hwsearch.devices.runtimes.base import Session
 from hwsearch.devices.timing.calibration import Calibration
-from hwsearch.devices.timing.estimate import Timing, combine, unsettled
-from hwsearch.devices.timing.protocol import Protocol
+from hwsearch.devices.timing.estimate import combine, not_converged
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
-from hwsearch.devices.timing.statistics import _load_effects, two_way
+from hwsearch.devices.timing.statistics import load_effects, median_polish
+from hwsearch.devices.timing.timing import Timing
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 
 #: loads a workload afresh
@@ -24,7 +25,7 @@ Load = Callable[[], Session]
 
 
 #: share of the blocks in which the host is called quiet
-QUIET = 0.05
+UNDISTURBED_QUANTILE = 0.05
 
 
 # ---------------------------------------------------------------------- measuring
@@ -57,7 +58,7 @@ class _Candidate:
             )
         return times
 
-    def warm_up(self, p: Protocol) -> None:
+    def warm_up(self, p: TimingProtocol) -> None:
         """Load and run until three blocks in a row agree to 2 %, or the time for it is over."""
         self.session = self.load()
         best = min(self.timed(2))
@@ -72,30 +73,62 @@ class _Candidate:
         self.runs_per_block = runs
 
 
-def anchors(candidates: int) -> int:
-    """How many loads of the reference take part in a group."""
+def reference_loads(candidates: int) -> int:
+    """Return how many loads of the reference take part in a group.
+
+    Parameters
+    ----------
+    candidates : int
+        Size of the group.
+
+    Returns
+    -------
+    int
+        One for ten candidates, and two at least.
+    """
     return max(2, round(candidates / 10))
 
 
 def measure_process(
     loads: Sequence[Load],
     reference: Load,
-    protocol: Protocol,
+    protocol: TimingProtocol,
     rng: np.random.Generator,
     *,
     tick: Callable[[float], None] | None = None,
 ) -> list[Sample]:
-    """What this process finds of all candidates, measured together; one that fails has a `failure` and spoils nothing.
+    """Time candidates together in this process.
 
-    loads : how each candidate is loaded; it is, several times, so that only one load of each is alive at once
-    reference : how the model is loaded that ties groups and campaigns together; it is several of the candidates
-    tick : told the share of the work done, after each round
+    A candidate that fails has a `failure` and spoils nothing.
 
-    Raises `DeviceError` when the reference cannot be loaded, `MeasurementError` when it fails later.
+    Parameters
+    ----------
+    loads : sequence of callable
+        How each candidate is loaded; it is, several times, so that only one load of each is alive at once.
+    reference : callable
+        How the model is loaded that ties groups and campaigns together; it is several of the candidates.
+    protocol : TimingProtocol
+        How long to measure.
+    rng : numpy.random.Generator
+        Draws the order of loads and visits.
+    tick : callable, optional
+        Told the share of the work that is done, after each round.
+
+    Returns
+    -------
+    list of Sample
+        One a candidate.
+
+    Raises
+    ------
+    DeviceError
+        If the reference cannot be loaded.
+    MeasurementError
+        If the reference fails later.
     """
     p = protocol
     candidates = [_Candidate(load) for load in loads]
-    fixed = [_Candidate(reference) for _ in range(anchors(len(loads)))]
+    fixed = [_Candidate(reference) for _ in range(reference_loads(len(loads)))]
     quota, started, place = throttled(), time.monotonic(), 0
     for load in range(p.loads):
         alive = _load_all([*(c for c in candidates if c.failure is None), *fixed], fixed, p, rng)
@@ -119,53 +152,69 @@ def measure_process(
 def measure_group(
     loads: Sequence[Load],
     reference: Load,
-    protocol: Protocol,
+    protocol: TimingProtocol,
     rng: np.random.Generator,
     *,
     calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> list[Timing]:
-    """Measure all candidates in this process alone, as often as the protocol asks for processes; one `Timing` each.
+    """Time candidates in this process alone, as often as the protocol asks for processes.
 
-    Arguments and errors: see `measure_process`; calibration : to whose baseline values are brought, None takes this
-    group's own quiet level.
+    Parameters
+    ----------
+    loads, reference, protocol, rng
+        As in `measure_process`.
+    calibration : Calibration, optional
+        To whose baseline values are brought; by default this group's own quiet level.
+    tick : callable, optional
+        Told the share of the work that is done.
+
+    Returns
+    -------
+    list of Timing
+        One a candidate.
+
+    Raises
+    ------
+    DeviceError, MeasurementError
+        As `measure_process` raises them.
     """
     p = protocol
     found: list[list[Sample]] = []
     for k in range(p.processes[1]):
         share = (lambda x, k=k: tick(min(1.0, (k + x) / p.processes[0]))) if tick is not None else None
         found.append(measure_process(loads, reference, p, rng, tick=share))
-        if k + 1 >= p.processes[0] and not unsettled(combine(found, p, calibration), p):
+        if k + 1 >= p.processes[0] and not not_converged(combine(found, p, calibration), p):
             break
     return combine(found, p, calibration)
 
 
 def _load_all(
-    wanted: list[_Candidate], anchors: list[_Candidate], p: Protocol, rng: np.random.Generator
+    wanted: list[_Candidate], references: list[_Candidate], p: TimingProtocol, rng: np.random.Generator
 ) -> list[_Candidate]:
     """Load and warm up in random order; those that can be run."""
     for i in rng.permutation(len(wanted)):
-        _attempt(wanted[i], lambda c=wanted[i]: c.warm_up(p), anchors)  # type: ignore[misc]
+        _attempt(wanted[i], lambda c=wanted[i]: c.warm_up(p), references)  # type: ignore[misc]
     return [c for c in wanted if c.session is not None]
 
 
-def _visit(c: _Candidate, place: int, load: int, anchors: list[_Candidate]) -> int:
+def _visit(c: _Candidate, place: int, load: int, references: list[_Candidate]) -> int:
     """Time one block; returns the next place in time."""
     if c.session is None:
         return place
-    times = _attempt(c, lambda: c.timed(c.runs_per_block), anchors)
+    times = _attempt(c, lambda: c.timed(c.runs_per_block), references)
     if times is None:
         return place
     c.blocks.append((place, load, times))
     return place + 1
 
 
-def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) -> Any:
+def _attempt(c: _Candidate, call: Callable[[], Any], references: list[_Candidate]) -> Any:
     try:
         return call()
     except (HwsearchError, OSError) as error:
-        if c in anchors:
-            for other in anchors:
+        if c in references:
+            for other in references:
                 other.close()
             if isinstance(error, DeviceError):
                 raise
@@ -176,9 +225,9 @@ def _attempt(c: _Candidate, call: Callable[[], Any], anchors: list[_Candidate]) 
         return None
 
 
-def _samples(everyone: list[_Candidate], n_anchors: int) -> list[Sample]:
-    """Samples of all but the last `n_anchors`, which are loads of the reference."""
-    n = len(everyone) - n_anchors
+def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
+    """Make samples of all but the last `n_references`, which are loads of the reference."""
+    n = len(everyone) - n_references
     blocks = sorted(
         (place, i, load, float(np.median(times)))
         for i, c in enumerate(everyone)
@@ -190,15 +239,15 @@ def _samples(everyone: list[_Candidate], n_anchors: int) -> list[Sample]:
     who = np.array([b[1] for b in blocks])
     when = np.array([b[2] for b in blocks])
     y = np.log([b[3] for b in blocks])
-    label = np.minimum(who, n)  # the anchors are one model: they share one effect
-    _, level = two_way(y, label, n + 1, window=max(15, len(set(who.tolist()))))
+    label = np.minimum(who, n)  # the references are one model: they share one effect
+    _, level = median_polish(y, label, n + 1, window=max(15, len(set(who.tolist()))))
     left = y - level
-    loads = [_load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
-    anchor = np.concatenate(loads[n:])
-    effect = float(anchor.mean())
-    error = float(anchor.std(ddof=1) / math.sqrt(len(anchor)))
+    loads = [load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
+    shared = np.concatenate(loads[n:])
+    effect = float(shared.mean())
+    error = float(shared.std(ddof=1) / math.sqrt(len(shared)))
     reference = math.exp(effect + float(np.median(level)))
-    quiet = math.exp(effect + float(np.quantile(level, QUIET)))
+    quiet = math.exp(effect + float(np.quantile(level, UNDISTURBED_QUANTILE)))
     out = []
     for c, found in zip(everyone[:n], loads[:n], strict=True):
         if c.failure is not None:

@@ -1,4 +1,4 @@
-"""How a latency is measured: candidates interleaved, loaded afresh in several processes, the host's speed estimated from all."""
+"""The statistics of timing: the host's level along time, moderated variances, quantiles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,43 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+from scipy.ndimage import median_filter
 
 from hwsearch._typing import FloatArray
 
 
 # ---------------------------------------------------------------------- estimating
-def two_way(
+def median_polish(
     y: FloatArray, who: NDArray[np.int64], n: int, window: int, *, rounds: int = 4
 ) -> tuple[FloatArray, FloatArray]:
-    """(effect of each candidate (n,), level of the host at each block (m,)) of logarithms y (m,) in the order of time.
+    """Split logarithms of latencies into effects of candidates and the level of the host along time.
 
     The host's level is the running median, over `window` blocks, of what the candidates' effects leave; the effects are
-    medians of what the level leaves; both are improved in turn (a median polish, Tukey 1977, along time).
+    medians of what the level leaves; both are improved in turn.
+
+    Parameters
+    ----------
+    y : numpy.ndarray
+        Shape (m,): logarithms in the order of time.
+    who : numpy.ndarray
+        Shape (m,): the candidate of each.
+    n : int
+        Number of candidates.
+    window : int
+        Blocks of the running median.
+    rounds : int
+        Of improvement.
+
+    Returns
+    -------
+    effects : numpy.ndarray
+        Shape (n,): NaN for a candidate without blocks.
+    level : numpy.ndarray
+        Shape (m,).
+
+    References
+    ----------
+    Tukey (1977), "Exploratory Data Analysis": the median polish, here along time.
     """
     effects = np.array([np.median(y[who == i]) if (who == i).any() else np.nan for i in range(n)])
     level = np.zeros(len(y))
@@ -30,18 +55,36 @@ def two_way(
 
 
 def _running_median(values: FloatArray, window: int) -> FloatArray:
+    """(m,) median of each value and its `window // 2` neighbours on both sides; the ends are mirrored."""
     half = min(window // 2, len(values) - 1)
     if half < 1:
         return np.full(len(values), np.median(values))
-    padded = np.concatenate([values[half:0:-1], values, values[-2 : -half - 2 : -1]])
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1))
+    return np.asarray(median_filter(values, size=2 * half + 1, mode="mirror"))
 
 
 def pooled_variance(own: FloatArray, freedom: FloatArray) -> tuple[float, float]:
-    """(common variance, how many degrees of freedom it is worth to one candidate) of sample variances (n,).
+    """Estimate the variance that candidates have in common, and how much it is worth to each.
 
-    The empirical Bayes estimate of Smyth (2004, doi 10.2202/1544-6115.1027): the more alike the candidates' variances are
-    beyond what chance makes them differ, the more each is drawn to the common one; infinite when chance explains all.
+    The more alike the candidates' variances are beyond what chance makes them differ, the more each is drawn to the common
+    one.
+
+    Parameters
+    ----------
+    own : numpy.ndarray
+        Shape (n,): sample variances.
+    freedom : numpy.ndarray
+        Shape (n,): their degrees of freedom.
+
+    Returns
+    -------
+    pooled : float
+        The common variance.
+    prior : float
+        Degrees of freedom that it is worth; infinite when chance explains all differences, 0 for fewer than three candidates.
+
+    References
+    ----------
+    Smyth (2004), doi 10.2202/1544-6115.1027.
     """
     use = (freedom > 0) & (own > 0)
     if use.sum() < 3:
@@ -68,7 +111,25 @@ def _inverse_trigamma(y: float) -> float:
 
 
 def moderated(own: float, freedom: float, pooled: float, prior: float) -> tuple[float, float]:
-    """(variance, degrees of freedom) of one candidate, drawn to the pooled variance as far as that is worth."""
+    """Draw one candidate's variance to the pooled one, as far as that is worth.
+
+    Parameters
+    ----------
+    own, freedom : float
+        Its sample variance and degrees of freedom.
+    pooled, prior : float
+        As `pooled_variance` gives them.
+
+    Returns
+    -------
+    variance, freedom : float
+        The moderated variance and its degrees of freedom.
+
+    Examples
+    --------
+    >>> moderated(4.0, 2.0, 1.0, 4.0)
+    (2.0, 6.0)
+    """
     if math.isinf(prior):
         return pooled, math.inf
     if freedom < 1:
@@ -77,12 +138,43 @@ def moderated(own: float, freedom: float, pooled: float, prior: float) -> tuple[
 
 
 def student(confidence: float, freedom: float) -> float:
-    """The two-sided quantile of Student's t; of the normal distribution when `freedom` is infinite."""
+    """Return the two-sided quantile of Student's t distribution.
+
+    Parameters
+    ----------
+    confidence : float
+        Probability within plus or minus the quantile.
+    freedom : float
+        Degrees of freedom; infinite for the normal distribution.
+
+    Returns
+    -------
+    float
+        The quantile.
+
+    Examples
+    --------
+    >>> round(student(0.95, float("inf")), 3)
+    1.96
+    """
     return float(
         special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else special.stdtrit(freedom, (1 + confidence) / 2)
     )
 
 
-def _load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
-    """Median of what is left of each load's blocks, in the order of the loads."""
+def load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:
+    """Take the median of what is left of each load's blocks.
+
+    Parameters
+    ----------
+    left : numpy.ndarray
+        Shape (blocks,): logarithms without the host's level.
+    when : numpy.ndarray
+        Shape (blocks,): the load of each.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (loads,), in the order of the loads.
+    """
     return np.array([np.median(left[when == k]) for k in np.unique(when)])

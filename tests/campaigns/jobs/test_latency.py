@@ -17,7 +17,7 @@ from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.steps.work import work
 from hwsearch.devices import Calibration
-from hwsearch.devices.fleet.worker import WorkerError, check_answer
+from hwsearch.devices.fleet.responses import WorkerError, validate_response
 from hwsearch.errors import DeviceError
 from hwsearch.store import Queue
 
@@ -47,7 +47,7 @@ class Device:
             raise WorkerError("the measuring process was ended by SIGSEGV.")
         moment = "2025-01-01T00:00:00+00:00"
         answer = {"rows": sampled(ids), "load": [0, 0], "started_at": moment, "ended_at": moment}
-        return check_answer(job, answer)
+        return validate_response(job, answer)
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ class Clocked(Device):
 
 
 def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, monkeypatch):
-    protocol = replace(campaign.protocol, processes=(2, 4))
+    protocol = campaign.protocol.model_copy(update={"processes": (2, 4)})
     job = latency_job(campaign, campaign.target("one"), archs, protocol, SEARCH)
     once = 60 + 2 * protocol.budget_s + 2 * len(archs)
     assert job.deadline_s == 4 * once

@@ -15,34 +15,12 @@ from onnx import TensorProto, helper
 
 pytest.importorskip("distributed")
 
-from hwsearch.devices import Device, Protocol, Workload
-from hwsearch.devices.fleet.certificates import make_certificates, security
+from hwsearch.devices import Device, TimingProtocol, Workload
+from hwsearch.devices.fleet.certificates import make_certificates
 from hwsearch.devices.fleet.dask import Cluster
-from hwsearch.devices.fleet.worker import WorkerError, pack
-from hwsearch.errors import DeviceError
+from hwsearch.devices.fleet.jobs import pack_workload
+from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.tasks.inputs import Input
-
-
-def test_plain_tcp_and_missing_certificates_are_refused(tmp_path):
-    for address, said in (
-        ("tcp://10.0.0.1:8786", "not encrypted"),
-        ("tcp://127.0.0.1:8786", "not encrypted"),
-        ("http://x:1", "no address"),
-        ("tls://x:1", "needs certificates"),
-    ):
-        with pytest.raises(DeviceError, match=said):
-            security(address, None)
-    with pytest.raises(DeviceError, match="not encrypted"):
-        security("tcp://10.0.0.1:8786", None, insecure=True)
-    with pytest.raises(DeviceError, match=r"no 'ca\.pem'"):
-        security("tls://x:1", tmp_path)
-
-
-def test_keys_are_private_and_are_not_overwritten(tmp_path):
-    files = make_certificates(tmp_path / "certs")
-    assert all(f.stat().st_mode & 0o077 == 0 for f in files if "key" in f.name)
-    with pytest.raises(DeviceError, match=r"holds 'ca\.pem' already"):
-        make_certificates(tmp_path / "certs")
 
 
 def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
@@ -64,13 +42,13 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))
         assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}
-        lasting = asdict(Protocol(visits=10**6, budget_s=60.0))
+        lasting = TimingProtocol(visits=10**6, budget_s=60.0).model_dump(mode="json")
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
         y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
         made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         files: dict[str, bytes] = {}
-        entry = pack(Workload.of(made.SerializeToString(), [Input("x", (4,))]), 0, files)
+        entry = pack_workload(Workload.of(made.SerializeToString(), [Input("x", (4,))]), 0, files)
         job = {"do": "measure", "form": "onnx", "device": asdict(Device("box")), "protocol": lasting, "seed": [0]}
         job |= {"metrics": [], "workloads": [entry], "reference": entry}
         threading.Timer(2.0, processes[1].kill).start()

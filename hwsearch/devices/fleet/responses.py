@@ -1,0 +1,67 @@
+"""Responses of a measuring process, and their checks."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+from hwsearch.devices.fleet.jobs import WorkerJob, WorkerResponse
+from hwsearch.devices.timing.sample import Sample
+from hwsearch.errors import DeviceError, MeasurementError, ProviderError
+
+
+class WorkerError(MeasurementError):
+    """The measuring process itself failed: it crashed, hung, or its response was malformed.
+
+    The device may be well: the job is worth another attempt, or one with fewer models.
+    """
+
+
+_ERRORS = {e.__name__: e for e in (DeviceError, ProviderError, MeasurementError, WorkerError)}
+
+
+def validate_response(job: WorkerJob, response: object) -> WorkerResponse:
+    """Return the worker's response unchanged if it is valid.
+
+    Parameters
+    ----------
+    job : WorkerJob
+        What was asked.
+    response : object
+        What came back, as parsed from JSON; nothing is taken for granted.
+
+    Returns
+    -------
+    WorkerResponse
+        The same object.
+
+    Raises
+    ------
+    HwsearchError
+        The typed error that the response carries, such as `DeviceError`.
+    WorkerError
+        If the response is malformed: about other workloads than asked for, or with numbers that no measurement has.
+    """
+    if not isinstance(response, dict):
+        raise WorkerError(f"Invalid worker response: {str(response)[:80]!r} is not an object.")
+    if "error" in response:
+        kind = _ERRORS.get(str(response["error"]), DeviceError)
+        raise kind(str(response.get("message")), hint=response.get("hint"))
+    if job["do"] in ("facts", "verify"):
+        wanted = "facts" if job["do"] == "facts" else "counts"
+        if not isinstance(response.get(wanted), dict):
+            raise WorkerError(f"Invalid worker response: it has no {wanted!r}.")
+        return cast(WorkerResponse, response)
+    rows, ids = response.get("rows"), [e["arch_id"] for e in job["workloads"]]
+    if not isinstance(rows, list) or [r.get("arch_id") if isinstance(r, dict) else None for r in rows] != ids:
+        raise WorkerError("Invalid worker response: it is about other models than those asked for.")
+    for row in rows:
+        try:
+            Sample.from_dict(row.get("sample") or {})
+        except MeasurementError as error:
+            raise WorkerError(f"workload {row['arch_id']}: {error}") from error
+        for name, number in (row.get("metrics") or {}).items():
+            good = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+            if not good or number < 0:
+                raise WorkerError(f"Invalid worker response for {row['arch_id']}: {name} = {number!r}.")
+    return cast(WorkerResponse, response)

@@ -1,0 +1,112 @@
+"""The measured latency of one candidate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwsearch._json import JsonObject
+from hwsearch._typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the processes found of one candidate; latencies in milliseconds.
+
+    Attributes
+    ----------
+    value : float
+        The latency on the undisturbed host.
+    low, high : float
+        Where a repeated campaign finds it, with the protocol's confidence, on the same calibration.
+    precision : float
+        Half the interval of this measurement alone, as a share.
+    processes : int
+        In which it was timed.
+    loads : numpy.ndarray
+        Shape (loads,): latency of each load, the host's speed divided out.
+    raw, minima : numpy.ndarray
+        Shape (blocks,): medians and minima of blocks as timed.
+    runs : numpy.ndarray
+        Shape (runs,): single runs as timed.
+    baseline, reference, quiet : float
+        The reference's latency: calibrated, as it was in the median, and at the quiet level.
+    moved : bool
+        Whether the quiet level was further from the baseline than `TimingProtocol.max_drift`.
+    throttled : int
+        How often a CPU quota stopped the processes meanwhile.
+    failure : str or None
+        Why there is no value.
+    """
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    precision: float = math.nan
+    processes: int = 0
+    loads: FloatArray = field(default_factory=lambda: np.empty(0))
+    raw: FloatArray = field(default_factory=lambda: np.empty(0))
+    minima: FloatArray = field(default_factory=lambda: np.empty(0))
+    runs: FloatArray = field(default_factory=lambda: np.empty(0))
+    baseline: float = math.nan
+    reference: float = math.nan
+    quiet: float = math.nan
+    moved: bool = False
+    throttled: int = 0
+    failure: str | None = None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends of the interval, (low, high), ms."""
+        return self.low, self.high
+
+    def half_width(self) -> float:
+        """Return half the interval, as a share of the value.
+
+        Returns
+        -------
+        float
+            The wider half.
+        """
+        return max(self.high - self.value, self.value - self.low) / self.value
+
+    def summary(self, half_width: float) -> JsonObject:
+        """Summarise every number that is kept of this measurement, rounded to nanoseconds.
+
+        Parameters
+        ----------
+        half_width : float
+            What the protocol asks for; decides ``converged``.
+
+        Returns
+        -------
+        dict
+            As the store keeps it in a measurement's details; times in ms, the rest percents and counts.
+        """
+        r = self.runs
+        ns = lambda v: round(float(v), 6)  # noqa: E731
+        return {
+            "min": ns(r.min()),
+            "p50": ns(np.median(r)),
+            "p90": ns(np.quantile(r, 0.9)),
+            "mean": ns(r.mean()),
+            "sd": ns(r.std(ddof=1)) if len(r) > 1 else 0.0,
+            "mad": ns(np.median(np.abs(r - np.median(r)))),
+            "fastest_quarter": ns(np.quantile(self.minima, 0.25)),
+            "runs": len(r),
+            "visits": len(self.raw),
+            "loads": len(self.loads),
+            "processes": self.processes,
+            "outliers": int((r > np.median(r) * 1.5).sum()),
+            "precision_pct": round(100 * self.precision, 3),
+            "reference_ms": ns(self.reference),
+            "baseline_ms": ns(self.baseline),
+            "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
+            "quiet_ms": ns(self.quiet),
+            "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
+            "moved": self.moved,
+            "converged": bool(self.precision <= half_width),
+            "throttled": self.throttled,
+        }

@@ -1,0 +1,97 @@
+"""The figures of a report; each function returns a matplotlib Figure, `narrow` draws it for a phone's width."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from hwsearch.reporting.data import ReportData
+from hwsearch.reporting.figures.choices import choices_figure
+from hwsearch.reporting.figures.devices import devices_figure
+from hwsearch.reporting.figures.front import front_figure
+from hwsearch.reporting.figures.hypervolume import hypervolume_figure
+from hwsearch.reporting.figures.operators import operators_figure
+from hwsearch.reporting.figures.predicted import predicted_figure
+from hwsearch.reporting.style import save
+
+__all__ = [
+    "choices_figure",
+    "devices_figure",
+    "front_figure",
+    "hypervolume_figure",
+    "make_all",
+    "operators_figure",
+    "predicted_figure",
+    "save_all",
+    "slugs",
+]
+
+
+def slugs(report: ReportData) -> list[str]:
+    """Make a distinct file name of lower-case letters, digits and dashes for each device.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+
+    Returns
+    -------
+    list of str
+        One name a device, in order.
+    """
+    names: list[str] = []
+    for device in report.devices:
+        base = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-") or "device"
+        name, k = base, 2
+        while name in names:
+            name, k = f"{base}-{k}", k + 1
+        names.append(name)
+    return names
+
+
+def make_all(report: ReportData, *, narrow: bool = False) -> dict[str, Figure]:
+    """Draw every figure of a report.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    narrow : bool
+        Whether to draw for a phone's width.
+
+    Returns
+    -------
+    dict of str to matplotlib.figure.Figure
+        By file stem: front-DEVICE, choices-DEVICE, predicted, hypervolume, devices (if several).
+    """
+    figures = {}
+    for slug, device in zip(slugs(report), report.devices, strict=True):
+        figures[f"front-{slug}"] = front_figure(device, report.objectives, metric=report.metric, narrow=narrow)
+        if len(device.front):
+            figures[f"choices-{slug}"] = choices_figure(device, narrow=narrow)
+    figures["predicted"] = predicted_figure(report, narrow=narrow)
+    figures["hypervolume"] = hypervolume_figure(report, narrow=narrow)
+    if len(report.devices) > 1:
+        figures["devices"] = devices_figure(report, narrow=narrow)
+    return figures
+
+
+def save_all(report: ReportData, folder: Path) -> list[Path]:
+    """Draw every figure of a report and write it as SVG and PNG.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    folder : Path
+        Where to write; made if missing.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    """
+    return [path for stem, figure in make_all(report).items() for path in save(figure, Path(folder), stem)]

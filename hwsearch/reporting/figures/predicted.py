@@ -1,0 +1,86 @@
+"""The figure of predicted against measured values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from hwsearch.reporting.columns import ROLES
+from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.facts import kendall
+from hwsearch.reporting.style import (
+    BLUE,
+    FAINT,
+    MUTED,
+    PAPER,
+    new_figure,
+    note,
+    styled,
+)
+from hwsearch.reporting.words import number, percent
+
+
+@styled
+def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
+    """Draw predicted against measured values, for subnets that were not in the fit.
+
+    One panel for accuracy, one for the latency on each device.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+    narrow : bool
+        Whether to draw for a phone's width.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
+    panels: list[tuple[str, str, Any, Any]] = []
+    accuracies: dict[str, tuple[float, float]] = {}
+    for device in report.devices:
+        accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))
+    if accuracies:
+        panels.append(
+            (f"validation {report.metric}", percent(report.metric).strip(), *np.array(list(accuracies.values())).T)
+        )
+    for device in report.devices:
+        latencies = _pairs(device, "predicted_latency_ms", "latency_ms", ROLES)
+        if latencies:
+            panels.append((f"latency on {device.name}", "ms", *np.array(list(latencies.values())).T))
+    columns = 1 if narrow else min(3, max(1, len(panels)))
+    lines = max(1, -(-len(panels) // columns))
+    figure = new_figure(3.6 if narrow else 2.4 * max(columns, 2), (2.9 if narrow else 2.75) * lines)
+    if not panels:
+        figure.text(0.5, 0.5, "no subnet was both predicted and measured", ha="center", color=MUTED)
+        return figure
+    axes = np.atleast_1d(figure.subplots(lines, columns)).ravel()
+    for ax in axes[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (title, unit, predicted, found) in zip(axes, panels, strict=False):
+        low, high = min(predicted.min(), found.min()), max(predicted.max(), found.max())
+        pad = 0.06 * (high - low or abs(high) or 1.0)
+        span = (low - pad, high + pad)
+        ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
+        ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
+        behind = f" ({unit})" if unit else ""
+        ax.set(
+            xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}"
+        )
+        ax.locator_params(nbins=5)
+        tau = kendall(predicted, found)
+        error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"
+        note(ax, f"n = {len(found)}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else ""))
+    return figure
+
+
+def _pairs(device: DeviceReport, predicted: str, found: str, roles: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """(predicted, measured) by arch_id, the search's measurement before the validation's."""
+    p = device.points.loc[device.points["role"].isin(roles), ["arch_id", "role", predicted, found]].dropna()
+    p = p.iloc[np.argsort(p["role"].to_numpy() == "validated", kind="stable")].drop_duplicates("arch_id")
+    return {a: (float(x), float(y)) for a, x, y in zip(p["arch_id"], p[predicted], p[found], strict=True)}

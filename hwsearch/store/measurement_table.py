@@ -1,0 +1,259 @@
+"""The part of a store that keeps measured values and failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, TypedDict, Unpack
+
+import pandas as pd
+import sqlalchemy as sa
+
+from hwsearch._json import JsonObject
+from hwsearch.errors import nearest
+from hwsearch.store import schema
+from hwsearch.store.connection import Database
+from hwsearch.store.measurement import Measurement
+from hwsearch.store.table import DTYPES, to_frame
+
+#: texts of one IN clause; databases limit the parameters of a statement
+CHUNK = 5000
+
+_M = schema.measurements
+_FIELDS = [c for c in _M.c if c.name not in ("id", "key")]
+_NAMES = [c.name for c in _FIELDS]
+
+
+class Filters(TypedDict, total=False):
+    """Which measurements are asked for: exact matches of their fields, and collections of ids or keys; None means any.
+
+    Attributes
+    ----------
+    metric, subject, purpose, protocol, supernet : str or None
+        As in `Measurement`.
+    run : int or None
+        Id of the run that measured it.
+    arch_ids, keys : iterable of str or None
+        Any of these architectures, any of these keys.
+    """
+
+    metric: str | None
+    subject: str | None
+    purpose: str | None
+    protocol: str | None
+    supernet: str | None
+    run: int | None
+    arch_ids: Iterable[str] | None
+    keys: Iterable[str] | None
+
+
+class MeasurementTable:
+    """Measurements of a store, each kept once and for good.
+
+    The first value of a key wins; failures before it are kept beside it.
+
+    Attributes
+    ----------
+    database : Database
+        Where they lie.
+    """
+
+    database: Database
+
+    def add(
+        self, measurements: Iterable[Measurement], *, run: int | None = None, max_failures: int | None = None
+    ) -> int:
+        """Keep measurements in one transaction.
+
+        The first value of a key wins and later ones, and later failures, are dropped.
+
+        Parameters
+        ----------
+        measurements : iterable of Measurement
+            Values and failures.
+        run : int, optional
+            Noted where a measurement has none.
+        max_failures : int, optional
+            Failures before a value are kept at most so often for a key; by default all.
+
+        Returns
+        -------
+        int
+            How many were new.
+
+        Raises
+        ------
+        StoreError
+            If the database fails; then nothing is kept.
+        """
+        batch = list(measurements)
+        if not batch:
+            return 0
+        with self.database.write() as connection:
+            return self.add_within(connection, batch, run=run, max_failures=max_failures)
+
+    def add_within(
+        self,
+        connection: sa.Connection,
+        batch: Sequence[Measurement],
+        *,
+        run: int | None = None,
+        max_failures: int | None = None,
+    ) -> int:
+        """Keep measurements as a part of the caller's write transaction; see `add`.
+
+        Parameters
+        ----------
+        connection : sqlalchemy.Connection
+            Of `Database.write`.
+        batch : sequence of Measurement
+            Values and failures.
+        run, max_failures : int, optional
+            As in `add`.
+
+        Returns
+        -------
+        int
+            How many were new.
+        """
+        rows: list[JsonObject] = []
+        settled, failures = self._attempts(connection, {m.key for m in batch})
+        for m in batch:
+            if m.key in settled or (m.failed and max_failures is not None and failures[m.key] >= max_failures):
+                continue
+            if m.failed:
+                failures[m.key] += 1
+            else:
+                settled.add(m.key)
+            row = {name: getattr(m, name) for name in _NAMES}
+            rows.append({**row, "key": m.key, "run": run if m.run is None else m.run})
+        if rows:
+            connection.execute(sa.insert(_M), rows)
+        return len(rows)
+
+    def _attempts(self, connection: sa.Connection, keys: Collection[str]) -> tuple[set[str], Counter[str]]:
+        """(keys with a value, number of failures by key) among `keys`."""
+        settled: set[str] = set()
+        failures: Counter[str] = Counter()
+        for chunk in chunks(keys):
+            query = (
+                sa.select(_M.c.key, sa.func.count(_M.c.value), sa.func.count())
+                .where(_M.c.key.in_(chunk))
+                .group_by(_M.c.key)
+            )
+            for key, values, attempts in connection.execute(query):
+                if values:
+                    settled.add(key)
+                failures[key] = attempts - values
+        return settled, failures
+
+    def known(self, keys: Iterable[str], *, max_failures: int | None = None) -> set[str]:
+        """Tell which keys need no measuring.
+
+        Parameters
+        ----------
+        keys : iterable of str
+            `Measurement.key`.
+        max_failures : int, optional
+            So many failures are enough; by default only values count.
+
+        Returns
+        -------
+        set of str
+            Those with a value, or with enough failures.
+        """
+        wanted = set(keys)
+        with self.database.read() as connection:
+            settled, failures = self._attempts(connection, wanted)
+        if max_failures is None:
+            return settled
+        return settled | {k for k in wanted if failures[k] >= max_failures}
+
+    def find(self, **filters: Unpack[Filters]) -> list[Measurement]:
+        """Find measured values, oldest first.
+
+        Parameters
+        ----------
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        list of Measurement
+            Without failures.
+        """
+        rows = self._rows(_FIELDS, _M.c.value.is_not(None), **filters)
+        return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
+
+    def failures(self, **filters: Unpack[Filters]) -> list[Measurement]:
+        """Find failed attempts, oldest first, also of keys that got a value later.
+
+        Parameters
+        ----------
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        list of Measurement
+            Without values.
+        """
+        rows = self._rows(_FIELDS, _M.c.value.is_(None), **filters)
+        return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
+
+    def frame(self, *, failed: bool = False, **filters: Unpack[Filters]) -> pd.DataFrame:
+        """Read measurements into a frame, oldest first, without records.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether failures are among them, with value NaN.
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: `hwsearch.store.table.DTYPES`.
+        """
+        condition = sa.true() if failed else _M.c.value.is_not(None)
+        return to_frame(self._rows([_M.c[name] for name in DTYPES], condition, **filters))
+
+    def _rows(
+        self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
+    ) -> list[tuple[Any, ...]]:
+        """Rows (columns...) that meet the condition and the filters, oldest first."""
+        query = sa.select(_M.c.id, *columns).where(condition)
+        wanted = [(_M.c.arch_id, filters.pop("arch_ids", None)), (_M.c.key, filters.pop("keys", None))]
+        for name, value in filters.items():
+            if name not in Filters.__annotations__:
+                raise TypeError(f"{name!r} is no filter. {nearest(name, Filters.__annotations__)}")
+            if value is not None:
+                query = query.where(_M.c[name] == value)
+        queries = [query]
+        for column, texts in wanted:
+            if texts is not None:
+                parts = list(chunks(set(texts)))
+                queries = [q.where(column.in_(part)) for q in queries for part in parts]
+        with self.database.read() as connection:
+            rows = [row for q in queries for row in connection.execute(q.order_by(_M.c.id)).all()]
+        rows.sort(key=lambda row: int(row[0]))
+        return [tuple(row)[1:] for row in rows]
+
+
+def chunks(items: Iterable[str]) -> Iterator[list[str]]:
+    """Cut texts into lists that one statement can hold.
+
+    Parameters
+    ----------
+    items : iterable of str
+        Any number.
+
+    Yields
+    ------
+    list of str
+        At most `CHUNK` each, in alphabetical order.
+    """
+    ordered = sorted(items)
+    for i in range(0, len(ordered), CHUNK):
+        yield ordered[i : i + CHUNK]

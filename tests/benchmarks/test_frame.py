@@ -1,0 +1,134 @@
+"""The frame of benchmarks: every benchmark offers it, and a small one goes through it end to end."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import benchmarks
+from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves, plain
+
+#: modules that are parts of the benchmark `search`, and the frame itself
+PARTS = {
+    "frame",
+    "search_figures",
+    "search_nb201",
+    "search_ofa",
+    "search_plots",
+    "search_runs",
+    "search_task",
+    "search_tasks",
+    "search_text",
+}
+NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
+
+
+def test_the_list_of_benchmarks_is_the_known_one() -> None:
+    assert set(NAMES) - PARTS == {
+        "accuracy_budget",
+        "demo",
+        "export",
+        "fleet",
+        "latency",
+        "latency_operators",
+        "search",
+        "search_memory",
+        "search_real",
+        "search_replicas",
+        "search_resume",
+        "search_screening",
+        "supernets",
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - PARTS))
+def test_every_benchmark_offers_the_frame(name: str) -> None:
+    module = importlib.import_module(f"benchmarks.{name}")
+    benchmark = module.BENCHMARK
+    assert isinstance(benchmark, Benchmark)
+    assert benchmark.name == name and benchmark.title and benchmark.quick
+    args = benchmark.parser().parse_args(["--quick", "--json"])
+    assert args.quick and args.json and args.folder == Path("runs/bench") / name
+    assert f"python -m benchmarks.{name} [--quick] [--json]" in (module.__doc__ or "")
+    assert "BENCHMARK.main()" in Path(module.__file__).read_text(encoding="utf-8")
+
+
+def fake(result: Result | None = None) -> Benchmark:
+    def options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--size", type=int, default=3)
+        parser.add_argument("--seed", type=int, default=7)
+
+    def run(given: Run) -> Result:
+        if given.args.size < 0:
+            given.refuse("--size must not be negative.")
+        given.say("under way")
+        n = 1 if given.quick else given.args.size
+        table = pd.DataFrame({"name": [f"row {k}" for k in range(n)], "value": np.arange(n) * 1.5})
+        return result or Result(
+            summary={"rows": n, "largest": float(table["value"].max()), "nothing": float("nan")},
+            table=table,
+            details={"each": {3: np.arange(2)}},
+        )
+
+    return Benchmark("fake", "What nobody measures", "one row", run, options)
+
+
+def test_a_benchmark_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "with blank"
+    assert fake().main(["--json", "--folder", str(folder), "--size", "2"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == "under way\n"
+    assert set(found) == {*OWN_KEYS, "each"}
+    assert found["summary"] == {"rows": 2, "largest": 1.5, "nothing": None}
+    assert found["each"] == {"3": [0, 1]} and found["seed"] == 7 and found["quick"] is False
+    assert found["versions"]["numpy"] == np.__version__ and found["host"]["cores"] >= 1
+    assert json.loads((folder / "result.json").read_text()) == found
+    assert pd.read_csv(folder / "table.csv")["value"].tolist() == [0.0, 1.5]
+    assert {Path(p).name for p in found["files"]} == {
+        "result.json",
+        "table.csv",
+        "fake.svg",
+        "fake.png",
+        "command.txt",
+    }
+    assert all(Path(p).stat().st_size for p in found["files"])
+    words = shlex.split((folder / "command.txt").read_text())
+    assert words == ["python", "-m", "benchmarks.fake", "--json", "--folder", str(folder), "--size", "2"]
+
+
+def test_text_names_summary_files_and_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fake().main(["--quick", "--folder", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "row 0" in out and "row 1" not in out
+    assert "rows     1" in out and "nothing  -" in out
+    assert f"again: python -m benchmarks.fake --quick --folder {tmp_path}" in out
+    told = Result({"rows": 0}, pd.DataFrame({"a": []}), text="instead of the table", ok=False)
+    assert fake(told).main(["--folder", str(tmp_path)]) == 1
+    assert "instead of the table" in capsys.readouterr().out
+
+
+def test_wrong_options_and_taken_keys_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        fake().main(["--size", "-1", "--folder", str(tmp_path)])
+    assert "--size must not be negative." in capsys.readouterr().err
+    with pytest.raises(ValueError, match="use the frame's key 'seconds'"):
+        fake(Result({}, pd.DataFrame(), {"seconds": 3})).main(["--folder", str(tmp_path)])
+
+
+def test_plots_of_tables_without_numbers_or_rows(tmp_path: Path) -> None:
+    assert len(bars(pd.DataFrame({"a": ["x"]}), tmp_path, "texts", "t")) == 2
+    empty = pd.DataFrame({"n": [], "v": [], "of": []})
+    assert len(curves(empty, tmp_path, "empty", "t", x="n", y="v", by="of")) == 2
+
+
+def test_plain_values() -> None:
+    given = {1: (np.float64("nan"), np.int64(3), True), "p": Path("x"), "s": np.array([[1.5, np.inf]])}
+    assert plain(given) == {"1": [None, 3, True], "p": "x", "s": [[1.5, None]]}

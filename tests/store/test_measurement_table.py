@@ -1,0 +1,139 @@
+"""Measured values against a dict, and how they are found."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsearch.errors import StoreError
+from hwsearch.spaces import Choice, SearchSpace
+from hwsearch.store import Measurement, Store, measurement_table
+from hwsearch.store.table import DTYPES
+
+SPACE = SearchSpace("tiny", [Choice("depth", (1, 2)), Choice("width", (0.5, 1.0)), Choice("act", ("relu", "swish"))])
+
+
+def make(arch_id: str = "a", value: float | None = 1.0, **changes: object) -> Measurement:
+    fields: dict[str, object] = {"metric": "latency_ms", "subject": "dev", "protocol": "p", "purpose": "search"}
+    failure = "crashed" if value is None else None
+    return Measurement(**{"arch_id": arch_id, **fields, "value": value, "unit": "ms", "failure": failure, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store.sqlite") as opened:
+        yield opened
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+attempts = st.builds(
+    make,
+    st.sampled_from(["a", "b"]),
+    st.none() | finite,
+    purpose=st.sampled_from(["search", "validate"]),
+    subject=st.sampled_from(["", "dev"]),
+    supernet=st.sampled_from(["", "w"]),
+    details=st.dictionaries(st.text(max_size=3), st.integers() | finite | st.text(max_size=3), max_size=2),
+    record=st.none() | st.binary(max_size=4),
+    low=st.none() | finite,
+    run=st.none() | st.integers(0, 9),
+)
+
+
+steps = st.lists(st.tuples(st.lists(attempts, max_size=5), st.none() | st.integers(0, 2), st.booleans()), max_size=8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps)
+def test_any_sequence_of_adds_behaves_as_a_dict(sequence: list[tuple[list[Measurement], int | None, bool]]) -> None:
+    values: dict[str, Measurement] = {}
+    failed: list[Measurement] = []
+    count: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "s.sqlite")
+        for batch, max_failures, reopen in sequence:
+            new = 0
+            for m in batch:
+                if m.key in values or (m.failed and max_failures is not None and count[m.key] >= max_failures):
+                    continue
+                new += 1
+                if m.failed:
+                    failed.append(m)
+                    count[m.key] += 1
+                else:
+                    values[m.key] = m
+            assert store.add(batch, max_failures=max_failures) == new
+            if reopen:
+                store.close()
+                store = Store.open(Path(folder) / "s.sqlite")
+            assert store.find() == list(values.values())  # all fields, records too, in the order they came
+            assert store.failures() == failed
+            keys = {m.key for m in batch} | {"never seen"}
+            assert store.known(keys) == keys & values.keys()
+            assert store.known(keys, max_failures=2) == {k for k in keys if k in values or count[k] >= 2}
+            for name in ("purpose", "subject", "supernet"):
+                wanted = [m for m in values.values() if getattr(m, name) == ""]
+                assert store.find(**{name: ""}) == wanted  # type: ignore[arg-type]
+            assert store.find(arch_ids=["a"]) == [m for m in values.values() if m.arch_id == "a"]
+        store.close()
+
+
+def test_nothing_in_is_nothing_out(store: Store) -> None:
+    assert store.add([]) == 0 and store.find() == [] and store.known([]) == set() and store.known(["x"]) == set()
+    frame = store.frame()
+    assert len(frame) == 0 and list(frame.columns) == list(DTYPES)
+    assert frame["value"].dtype == np.float64 and frame["repeats"].dtype == np.int64
+
+
+def test_known_of_zero_allowed_failures_is_everything(store: Store) -> None:
+    assert store.known(["x"], max_failures=0) == {"x"}
+
+
+def test_all_or_nothing_of_a_batch(store: Store) -> None:
+    def half() -> Iterator[Measurement]:
+        yield make("a")
+        raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError):
+        store.add(half())
+    with pytest.raises(StoreError):
+        store.add([make("b"), make("c", repeats=1, run=2**80)])  # no database holds that integer
+    assert store.find() == []
+
+
+def test_run_is_noted_where_a_measurement_has_none(store: Store) -> None:
+    store.add([make("a"), make("b", run=7)], run=3)
+    assert [(m.arch_id, m.run) for m in store.find()] == [("a", 3), ("b", 7)]
+    assert [m.arch_id for m in store.find(run=3)] == ["a"]
+
+
+def test_filters_combine_and_long_lists_are_cut(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ms = [make(f"{i:02}", float(i), metric=("accuracy", "latency_ms")[i % 2]) for i in range(40)]
+    store.add(ms)
+    monkeypatch.setattr(measurement_table, "CHUNK", 3)
+    some, keys = [f"{i:02}" for i in range(30)], [m.key for m in ms[10:]]
+    assert store.find(metric="accuracy", arch_ids=some, keys=iter(keys)) == ms[10:30:2]
+    assert store.known(m.key for m in ms) == {m.key for m in ms}
+    assert store.add(ms) == 0
+    with pytest.raises(TypeError, match="'purpose'"):
+        store.find(purpos="search")  # type: ignore[call-arg]
+
+
+def test_frame_holds_the_numbers_with_their_types(store: Store) -> None:
+    store.add([make("a", 2.5, spread=0.1, details={"p50": 2.4}), make("b", None), make("b", None)], run=1)
+    frame = store.frame(failed=True)
+    assert frame["value"].tolist()[0] == 2.5 and np.isnan(frame["value"][1:]).all()
+    assert frame["spread"][0] == 0.1 and np.isnan(frame["low"][0])
+    assert frame["details"][0] == {"p50": 2.4} and frame["failure"][0] is None and frame["failure"][2] == "crashed"
+    assert frame["key"][0] == make("a").key and frame["run"].tolist() == [1, 1, 1]
+    assert "record" not in frame
+    assert store.frame()["arch_id"].tolist() == ["a"]
