@@ -13,6 +13,8 @@ from hwsearch.cli.render import out
 
 #: groups of commands in the help
 RUN, STEPS, RESULTS, CATALOGUE, CLUSTER = "Run", "Step by step", "Results", "Look around and train", "Other hosts"
+#: in the order of the help
+PANELS = (RUN, STEPS, RESULTS, CATALOGUE, CLUSTER)
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -7,10 +7,14 @@ import warnings
 
 import typer
 
-# they register their commands, in the order of the help
-from hwsearch.cli.app import app
+from hwsearch.cli import catalogue, cluster, results, runs, steps
+from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.render import err, print_error
 from hwsearch.errors import HwsearchError
+
+#: the modules that register the commands
+GROUPS = (runs, steps, results, catalogue, cluster)
+app.registered_commands.sort(key=lambda c: PANELS.index(str(c.rich_help_panel)))
 
 
 def main() -> None:

@@ -19,6 +19,24 @@ def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
 
 
 @command(STEPS)
+def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Check that every device runs what it is asked to and that the limits can be met.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    hwsearch.check(open_campaign(campaign, folder))
+    if not emit_json({"check": "passed"}, as_json):
+        out.print("passed", highlight=False)
+
+
+@command(STEPS)
 def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
     """Measure the latency of subnets on every device.
 
@@ -148,21 +166,3 @@ def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> 
         Print one JSON object instead of text.
     """
     _show("validate", hwsearch.validate(open_campaign(campaign, folder)), as_json, "fresh measurements")
-
-
-@command(STEPS)
-def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Check that every device runs what it is asked to and that the limits can be met.
-
-    Parameters
-    ----------
-    campaign : pathlib.Path
-        A configuration file or a campaign's folder.
-    folder : pathlib.Path, optional
-        Where the campaign lies.
-    as_json : bool
-        Print one JSON object instead of text.
-    """
-    hwsearch.check(open_campaign(campaign, folder))
-    if not emit_json({"check": "passed"}, as_json):
-        out.print("passed", highlight=False)

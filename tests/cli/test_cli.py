@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-import hwsearch
+from hwsearch import api
 from hwsearch.campaigns.loading import load_config
-from hwsearch.cli.app import app
+from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.main import main
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
@@ -35,9 +35,18 @@ def commands() -> set[str]:
     return {c.name or c.callback.__name__ for c in app.registered_commands if c.callback is not None}
 
 
+def test_the_help_shows_the_commands_in_groups(monkeypatch, capsys):
+    code, out, _ = call(monkeypatch, capsys, "--help")
+    places = [out.index(panel) for panel in PANELS]
+    assert code == 0 and places == sorted(places)
+    assert len(commands()) == 22 and all(f" {name} " in out for name in commands())
+    code, out, _ = call(monkeypatch, capsys, "pick", "--help")
+    assert code == 0 and "Pick the best measured subnet" in out and "Parameters" not in out
+
+
 def test_every_command_is_a_function_of_the_package_and_takes_json():
     for name in commands() - {"init"}:
-        assert callable(getattr(hwsearch, name)), name
+        assert callable(getattr(api, name)), name
     for c in app.registered_commands:
         assert c.callback is not None and "as_json" in c.callback.__annotations__, c.callback.__name__
 
