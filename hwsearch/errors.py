@@ -11,7 +11,24 @@ from collections.abc import Iterable
 
 
 class HwsearchError(Exception):
-    """Base of all errors raised on purpose. `hint` says what to do about it."""
+    """Base of all errors that are raised on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong: the value, and where it came from.
+    hint : str, optional
+        What to do about it.
+
+    Examples
+    --------
+    >>> from hwsearch import spaces
+    >>> try:
+    ...     spaces.load("nas-bench-2001")
+    ... except HwsearchError as error:
+    ...     print(error.hint)
+    Did you mean 'nas-bench-201'?
+    """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -22,6 +39,13 @@ class HwsearchError(Exception):
         return f"{self.message} {self.hint}" if self.hint else self.message
 
     def to_dict(self) -> dict[str, str | None]:
+        """Describe the error for ``--json``.
+
+        Returns
+        -------
+        dict of str to str or None
+            ``error``, the name of the class; ``message``; ``hint``.
+        """
         return {"error": type(self).__name__, "message": self.message, "hint": self.hint}
 
 
@@ -94,7 +118,27 @@ class TrainingError(HwsearchError):
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
-    """A "did you mean" clause for `word`, or the list of candidates when none is near."""
+    """Suggest what a mistyped word may have meant.
+
+    Parameters
+    ----------
+    word : str
+        As it was typed.
+    candidates : iterable of str
+        What is known.
+
+    Returns
+    -------
+    str
+        "Did you mean ...?" with the closest candidate, or the list of candidates when none is close.
+
+    Examples
+    --------
+    >>> nearest("nsga3", ["nsga2", "random"])
+    "Did you mean 'nsga2'?"
+    >>> nearest("weaknas", ["nsga2", "random"])
+    'Known: nsga2, random.'
+    """
     names = [str(c) for c in candidates]
     close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
     if close:

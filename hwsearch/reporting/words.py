@@ -44,7 +44,7 @@ class ScoreName(str):
     unit: str
     label: str
 
-    def __new__(cls, name: str, unit: str = "%", label: str = "") -> ScoreName:
+    def __new__(cls, name: str, unit: str = "%", label: str = "") -> ScoreName:  # noqa: D102 - see the class
         self = super().__new__(cls, name)
         self.unit, self.label = unit, label or name
         return self
