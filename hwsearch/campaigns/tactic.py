@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.searchers import find
+from hwsearch.searchers.capabilities import Capabilities
 
 
-def options_of(campaign: Campaign) -> Mapping[str, inspect.Parameter]:
-    """The options that the campaign's tactic has."""
-    return inspect.signature(find(campaign.config.search.tactic)).parameters
+def capabilities(campaign: Campaign) -> Capabilities:
+    """Look up what the campaign's tactic can do.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose ``[search] tactic`` is asked.
+
+    Returns
+    -------
+    Capabilities
+        What the tactic declares.
+
+    Raises
+    ------
+    SearchError
+        If there is no such tactic.
+    """
+    return find(campaign.config.search.tactic).capabilities
 
 
 def check_tactic(campaign: Campaign) -> None:
     """Raise `CampaignError` where the tactic cannot do what the configuration says, `SearchError` where there is none."""
-    c = campaign.config.search
+    c, can = campaign.config.search, capabilities(campaign)
     asked = {
-        "earlier": (bool(c.earlier) and "earlier" not in options_of(campaign), "learn from earlier campaigns"),
-        "screen": (c.screen > 1 and not find(c.tactic).screens, "choose among screened candidates"),
+        "earlier": (bool(c.earlier) and not can.warm_start, "learn from earlier campaigns"),
+        "screen": (c.screen > 1 and not can.screening, "choose among screened candidates"),
     }
     for key, (refused, what) in asked.items():
         if refused:

@@ -1,4 +1,13 @@
-"""Search tactics: `create` one by name, then ask for architectures and tell their measured values."""
+"""Search tactics: `create` one by name, then ask for architectures and tell their measured values.
+
+Examples
+--------
+>>> from hwsearch.spaces import Choice, SearchSpace
+>>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+>>> searcher = create("default", space, ["max accuracy", "min latency_ms <= 12"], seed=0)
+>>> len(searcher.ask(4))
+4
+"""
 
 from __future__ import annotations
 
@@ -10,9 +19,12 @@ from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective
 from hwsearch.registry import entry_points
 from hwsearch.searchers.base import Searcher
+from hwsearch.searchers.capabilities import Capabilities
+from hwsearch.searchers.info import AskInfo
+from hwsearch.searchers.options import OptionRow, describe
 from hwsearch.spaces import SearchSpace
 
-__all__ = ["Searcher", "create", "tactics"]
+__all__ = ["AskInfo", "Capabilities", "Searcher", "create", "describe_options", "tactics"]
 
 GROUP = "hwsearch.searchers"
 #: other names of tactics
@@ -38,7 +50,6 @@ BUILT_IN = {
     "optuna-tpe": "hwsearch.searchers.optuna.tpe:OptunaTpeSearcher",
     "parego": "hwsearch.searchers.bayesian.parego:ParegoSearcher",
     "plumb": "hwsearch.searchers.bayesian.plumb:PlumbSearcher",
-    "qnehvi": "hwsearch.searchers.bayesian.qnehvi:QnehviSearcher",
     "random": "hwsearch.searchers.random:RandomSearcher",
     "regularised-evolution": "hwsearch.searchers.evolutionary.regularised_evolution:RegularisedEvolutionSearcher",
     "unsga3": "hwsearch.searchers.evolutionary.unsga3:UNsga3Searcher",
@@ -47,14 +58,43 @@ BUILT_IN = {
 
 
 def tactics() -> list[str]:
-    """The names that `create` knows: this package's and those of installed plug-ins."""
+    """List the names that `create` knows: this package's and those of installed plug-ins.
+
+    Returns
+    -------
+    list of str
+        Sorted.
+
+    Examples
+    --------
+    >>> "nsga2" in tactics()
+    True
+    """
     return sorted({*BUILT_IN, *ALIASES, *(e.name for e in entry_points(group=GROUP))})
 
 
 def find(name: str) -> type[Searcher]:
-    """The class of a tactic; entry points of the group `hwsearch.searchers` first, then the built-in ones.
+    """Find the class of a tactic: entry points of the group `hwsearch.searchers` first, then the built-in ones.
 
-    Raises SearchError for an unknown name and for an entry point that is not a `Searcher`.
+    Parameters
+    ----------
+    name : str
+        One of `tactics`.
+
+    Returns
+    -------
+    type of Searcher
+        Not made yet.
+
+    Raises
+    ------
+    SearchError
+        For an unknown name, and for an entry point that is not a `Searcher`.
+
+    Examples
+    --------
+    >>> find("default").__name__
+    'PlumbSearcher'
     """
     for entry in entry_points(group=GROUP):
         if entry.name != name:
@@ -74,8 +114,62 @@ def find(name: str) -> type[Searcher]:
 def create(
     name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
 ) -> Searcher:
-    """A searcher of tactic `name` ("default" is "plumb"); `options` are those of its class.
+    """Make a searcher by the name of its tactic.
 
-    Raises SearchError for an unknown tactic or option, and for a value that an option does not take.
+    Parameters
+    ----------
+    name : str
+        One of `tactics`; ``"default"`` is ``"plumb"``.
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        Such as ``"max accuracy"``, ``"min latency_ms <= 12"``; limits must be absolute.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of the tactic, see `describe_options`.
+
+    Returns
+    -------
+    Searcher
+        To be driven by `Searcher.ask` and `Searcher.tell`.
+
+    Raises
+    ------
+    SearchError
+        For an unknown tactic or option, and for a value that an option does not take.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+    >>> create("nsga2", space, ["max accuracy"], seed=0, population=4).options.population
+    4
     """
     return find(name)(space, objectives, seed, **options)
+
+
+def describe_options(name: str) -> list[OptionRow]:
+    """Describe the options of a tactic, as the documentation shows them.
+
+    Parameters
+    ----------
+    name : str
+        One of `tactics`.
+
+    Returns
+    -------
+    list of OptionRow
+        (name, type, default, description) of each option.
+
+    Raises
+    ------
+    SearchError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> describe_options("local-search")[0][:3]
+    ('start', 'integer >= 1', '10')
+    """
+    return describe(find(name).Options)

@@ -61,7 +61,7 @@ def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypat
     given = {}
     monkeypatch.setattr(search, "create", lambda *args, **options: given.update(options))
     search._searcher(campaign, view, 0, view.frame())
-    assert given["earlier"] is campaign.earlier
+    assert given["warm_start"] is campaign.earlier
     assert str(before.folder) in search._state_name(campaign)
     other = boards(search={"earlier": [str(before.folder)], "tactic": "nsga2"})
     with pytest.raises(CampaignError, match="'nsga2' cannot learn from earlier campaigns"):

@@ -20,6 +20,8 @@ from hwsearch.campaigns.view import ALL, joint_view, views
 from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, ConfigError, LimitError
 from hwsearch.objectives.front import Front
+from hwsearch.searchers.capabilities import Capabilities
+from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.random import RandomSearcher
 
 ACCURACY, LATENCY = {"metric": "accuracy"}, {"metric": "latency"}
@@ -132,6 +134,7 @@ class Recorder(RandomSearcher):
     """Random search that says what it is told, and a gain that gets smaller."""
 
     name = "recorder"
+    capabilities = Capabilities(confidence=True, reference=True)
     made: ClassVar[list[Recorder]] = []
     gains: ClassVar[list[float]] = []
 
@@ -142,7 +145,7 @@ class Recorder(RandomSearcher):
 
     def _propose(self, n):
         rows = super()._propose(n)
-        self.info = {"expected_gain": Recorder.gains[len(Recorder.made) - 1]} if Recorder.gains else {}
+        self.info = AskInfo(expected_gain=Recorder.gains[len(Recorder.made) - 1] if Recorder.gains else None)
         return rows
 
 

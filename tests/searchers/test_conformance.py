@@ -131,11 +131,6 @@ class TestParego(SearcherConformance):
         return create("parego", space, objectives, seed, start=20, inner_evaluations=40)
 
 
-class TestQnehvi(SearcherConformance):
-    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        return create("qnehvi", space, objectives, seed, start=20, draws=2, shortlist=10, inner_evaluations=80)
-
-
 class TestBotorchQnehvi(SearcherConformance):
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         pytest.importorskip("botorch")

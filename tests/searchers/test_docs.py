@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(blocks) >= 5
     for block in blocks:
         exec(block, names)
-        if "search.create(" in block:
+        if "searchers.create(" in block:
             assert len(block.splitlines()) <= 10
             values = names["searcher"].front().values
             assert len(values) > 3 and (values[:, 1] <= 12).all()
@@ -40,15 +39,20 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "optuna.db").stat().st_size > 0
 
 
-def test_every_tactic_is_in_the_table_with_its_class_and_options() -> None:
+def test_every_tactic_is_in_the_table_with_its_class() -> None:
     lines = re.findall(r"^\| `([\w-]+)` \| `([\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
     assert [name for name, _, _ in lines] == sorted(searchers.BUILT_IN)
     for name, path, options in lines:
         cls = searchers.find(name)
         assert path == f"{cls.__module__}.{cls.__name__}"
-        own = [p for p in signature(cls).parameters.values() if p.name not in ("space", "objectives", "seed")]
-        shown = [f'`{p.name}="{p.default}"`' if isinstance(p.default, str) else f"`{p.name}={p.default}`" for p in own]
+        shown = [f"`{row.name}={row.default}`".replace("'", '"') for row in searchers.describe_options(name)]
         assert options == ", ".join(shown), name
+
+
+def test_every_option_is_described_for_users() -> None:
+    for name in searchers.BUILT_IN:
+        for row in searchers.describe_options(name):
+            assert row.description.endswith(".") and row.type and row.default, (name, row)
 
 
 def test_every_tactic_is_described() -> None:

@@ -18,13 +18,14 @@ from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import find_accuracy
 from hwsearch.campaigns.steps.fit import feature_matrix
 from hwsearch.campaigns.steps.screen import Estimates, candidates, estimates, measure_cheap
-from hwsearch.campaigns.tactic import check_tactic, options_of
+from hwsearch.campaigns.tactic import capabilities, check_tactic
 from hwsearch.campaigns.view import View, views
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.computed import computed_metric, computed_metrics
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers import create
+from hwsearch.searchers import Searcher, create
+from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.spaces import Architecture
 
 log = logging.getLogger("hwsearch")
@@ -172,35 +173,35 @@ def _propose(campaign: Campaign, r: int, per_round: int, *, complete: bool = Fal
                 )
             else:
                 asked = [a for a in searcher.ask(share) if a not in taken]
-            info = dict(getattr(searcher, "info", None) or {})
+            info = searcher.info
             if not complete and len(asked) < share:  # another device proposed the same
                 asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
             taken.update(asked)
-            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": _plain(info)}
-            if info.get("expected_gain") is not None:
-                notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
+            out[view.name] = {"archs": [a.to_dict() for a in asked], "info": info.to_dict()}
+            if info.expected_gain is not None:
+                notes.append(f"{view.name} expected gain {100 * info.expected_gain:.1f} %")
             task.update(i + 1)
         task.note(" · ".join(notes))
     return out
 
 
-def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> Any:
+def _searcher(campaign: Campaign, view: View, r: int, frame: pd.DataFrame) -> Searcher:
     """A fresh searcher for round r of one front.
 
     Limits are numbers by now. What the preference aspires to and with which probability limits must be met is told to a
     tactic that has the options ``reference`` and ``confidence``; for another one it is in the limits.
     """
     c = campaign.config.search
-    takes = options_of(campaign)
+    can = capabilities(campaign)
     objectives = view.resolved(frame)
-    options = _options(campaign, objectives, takes)
+    options = _options(campaign, objectives, can)
     aspired = _aspired(view, frame, objectives)
-    if "confidence" in takes:
+    if can.confidence:
         chances = {o.name: o.probability for o in objectives if o.probability is not None}
         options |= {"confidence": chances} if chances else {}
     else:
         objectives = [tightened(campaign, view, frame, o) for o in objectives]
-    if aspired and "reference" in takes:
+    if aspired and can.reference:
         options["reference"] = aspired
     elif aspired:
         objectives = [o.at_least(aspired[o.name]) if o.name in aspired else o for o in objectives]
@@ -218,11 +219,9 @@ def _aspired(view: View, frame: pd.DataFrame, objectives: Sequence[Objective]) -
     return front.aspiration(prefer, view.reference)
 
 
-def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dict[str, Any]:
+def _options(campaign: Campaign, objectives: list[Objective], can: Capabilities) -> dict[str, Any]:
     """What a tactic that predicts is told of the supernet, as far as it takes it."""
     c = campaign.config.search
-    if "exact" not in takes:
-        return {}
     net = campaign.loaded.net
     options = {
         "features": lambda rows: feature_matrix(campaign, rows),
@@ -236,33 +235,23 @@ def _options(campaign: Campaign, objectives: list[Objective], takes: Any) -> dic
         },
     }
     if c.earlier:
-        options["earlier"] = campaign.earlier
-    return {k: v for k, v in options.items() if k in takes}
+        options["warm_start"] = campaign.earlier
+    return {k: v for k, v in options.items() if k in can.options()}
 
 
-def _tell(view: View, searcher: Any, frame: pd.DataFrame, guesses: Estimates) -> None:
+def _tell(view: View, searcher: Searcher, frame: pd.DataFrame, guesses: Estimates) -> None:
     """Tell a fresh searcher everything measured and its noise, incomplete rows as well if it learns from them.
 
     guesses : hinted to one that screens
     """
     values = frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
     usable = ~np.isnan(values)
-    rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
+    rows = usable.any(axis=1) if searcher.capabilities.incomplete_rows else usable.all(axis=1)
     if rows.any():
         archs = archs_of(frame)
         searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], view.noise(frame)[rows])
-    if searcher.screens and guesses.value:
+    if searcher.capabilities.screening and guesses.value:
         column = np.array([o.metric == "accuracy" for o in view.objectives])
         guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
         by_id = frame.attrs["archs"]
         searcher.hint([by_id[i] for i in guesses.value], guessed, np.full_like(guessed, guesses.error))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value
