@@ -122,7 +122,7 @@ def _check_header(content: Any, source: Path) -> None:
 
 
 def _encode(value: Any, members: dict[str, bytes]) -> Any:
-    """A JSON value; arrays and tree models go to `members`. Objects are {"$kind": ...}, so no key may start with $."""
+    """Write a JSON value; arrays and tree models go to `members`. Objects are {"$kind": ...}, so no key may start with $."""
     if isinstance(value, BasePredictor):
         name = type(value).__name__
         if REGISTRY.get(name) is not type(value):

@@ -123,11 +123,13 @@ class RidgePredictor(BasePredictor):
         if self.alpha is None:
             return ALPHAS
         if not isinstance(self.alpha, Real) or not 0 < self.alpha < np.inf:
-            raise PredictorError(f"alpha must be a positive number, got {self.alpha!r}.", hint="Use None to have it chosen.")
+            raise PredictorError(
+                f"alpha must be a positive number, got {self.alpha!r}.", hint="Use None to have it chosen."
+            )
         return np.array([float(self.alpha)])
 
     def _standard(self, X: FloatArray) -> FloatArray:
-        """The features that vary, each with mean 0 and variance 1 over the rows of the fit."""
+        """Standardise the features that vary, each with mean 0 and variance 1 over the rows of the fit."""
         standard: FloatArray = (X[:, self.kept_] - self.mean_) / self.scale_
         return standard
 

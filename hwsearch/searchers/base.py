@@ -410,7 +410,7 @@ class Searcher(ABC):
 
     # ------------------------------------------------------------------ resume
     def _identity(self) -> dict[str, Any]:
-        """What a state and the searcher that loads it must have in common."""
+        """Collect what a state and the searcher that loads it must have in common."""
         return {
             "tactic": self.name,
             "space": self.space.to_dict(),
@@ -486,7 +486,7 @@ class Searcher(ABC):
             ) from error
 
     def _extra_state(self) -> dict[str, Any]:
-        """A tactic's own JSON-able data."""
+        """Collect the tactic's own JSON-able data."""
         return {}
 
     def _load_extra_state(self, extra: Mapping[str, Any]) -> None:  # noqa: B027 - a hook

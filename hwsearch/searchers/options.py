@@ -62,7 +62,7 @@ class SearcherOptions(BaseModel):
         cls.__doc__ = f"{head}\n\nAttributes\n----------{body}\n" if body else cls.__doc__
 
     def settings(self) -> dict[str, Any]:
-        """The options that are part of a searcher's state.
+        """Collect the options that are part of a searcher's state.
 
         Returns
         -------

@@ -104,7 +104,7 @@ class BotorchQnehviSearcher(RoundSearcher):
         return candidates[[place[row.tobytes()] for row in found.numpy()]]
 
     def _candidates(self, rows: IntArray, values: FloatArray, n: int) -> IntArray:
-        """New rows (at least n, if there are so many), half of them neighbours of the best measured."""
+        """Draw new rows (at least n, if there are so many), half of them neighbours of the best measured."""
         wanted = max(self.options.pool, 2 * n)
         near = [self.space.neighbours_array(row) for row in rows[self._ranking(values, PARENTS)]]
         near_rows = distinct(np.concatenate(near))

@@ -168,7 +168,7 @@ class CandidateSearch:
         return by(posterior.mean), by(lambda rows: posterior.bound(rows, -LCB_BETA))
 
     def _fresh(self, rows: IntArray, costs: FloatArray, violation: FloatArray, busy: IntArray, n: int) -> IntArray:
-        """The best n of rows that are neither told nor busy, best first."""
+        """Choose the best n of rows that are neither told nor busy, best first."""
         new = ~self._searcher.is_known_array(rows) & ~np.isin(row_keys(rows), row_keys(busy))
         rows, costs, violation = rows[new], costs[new], violation[new]
         return rows[leading(costs, violation, n)]

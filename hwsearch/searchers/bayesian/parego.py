@@ -64,7 +64,7 @@ class ParegoSearcher(RoundSearcher):
         return np.array([*chosen.values()], dtype=np.int64).reshape(-1, len(self.space.choices))
 
     def _best(self, rows: IntArray, scalar: FloatArray) -> IntArray:
-        """New rows by falling expected improvement on costs (n,) of measured rows."""
+        """Find new rows, by falling expected improvement on costs (n,) of measured rows."""
         order = np.argsort(scalar, kind="stable")
         if len(order) > MAX_OBSERVATIONS:
             rest = self.rng.choice(order[MAX_OBSERVATIONS // 2 :], MAX_OBSERVATIONS // 2, replace=False)

@@ -242,7 +242,7 @@ class MultiObjectivePosterior:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """A Cholesky factor, with as much added to the diagonal as it takes."""
+    """Compute a Cholesky factor, with as much added to the diagonal as it takes."""
     jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
     while True:
         try:

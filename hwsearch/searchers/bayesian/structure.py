@@ -264,7 +264,7 @@ class Structure:
 
     @staticmethod
     def _curve(part: Curved, inner: FloatArray, square: FloatArray, out: FloatArray) -> None:
-        """A curved part's kernel (n, k), not scaled."""
+        """Compute a curved part's kernel (n, k), not scaled."""
         if part.kind == "pairs":
             np.multiply(inner, inner, out=out)
             return
@@ -357,7 +357,7 @@ def _membership(keys: Sequence[Hashable]) -> FloatArray:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """A matrix whose product with its transpose is the covariance."""
+    """Find a matrix whose product with its transpose is the covariance."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 

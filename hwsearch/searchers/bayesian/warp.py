@@ -34,6 +34,18 @@ class Warp:
     pole: float = 0.0
 
     def __call__(self, y: FloatArray) -> FloatArray:
+        """Warp costs.
+
+        Parameters
+        ----------
+        y : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+            Warped values t.
+        """
         if self.kind == "plain":
             return y
         return np.log(np.maximum(y - self.pole, 1e-300))

@@ -99,7 +99,7 @@ def _intercepts(front: FloatArray, extremes: IntArray) -> FloatArray:
 
 
 def _power(front: FloatArray, extremes: IntArray) -> float:
-    """The exponent p for which the row nearest to the diagonal has a p-norm of one."""
+    """Find the exponent p for which the row nearest to the diagonal has a p-norm of one."""
     middle = np.delete(front, extremes, axis=0)
     if not len(middle):
         return 1.0
@@ -111,8 +111,10 @@ def _power(front: FloatArray, extremes: IntArray) -> float:
 
 
 def _diverse(front: FloatArray, extremes: IntArray, power: float) -> IntArray:
-    """Rows in the order of selection: the extremes, then always the one whose two nearest selected rows are farthest
-    away, in units of its own distance to the ideal point."""
+    """Order rows by selection: the extremes, then always the one farthest from those selected.
+
+    Farthest is the one whose two nearest selected rows are farthest away, in units of its own distance to the ideal point.
+    """
     proximity = np.maximum(_norm(front, power), TINY)
     near = np.full((len(front), 2), np.inf)  # distances to the two nearest selected rows
     order: list[int] = []

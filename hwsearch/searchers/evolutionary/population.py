@@ -72,18 +72,18 @@ class PopulationSearcher(Searcher):
         """Those n of the told positions `pool` that survive; the pool has more than n."""
 
     def _room(self, population: int) -> int:
-        """The size of a generation, where it cannot be any number."""
+        """Return the size of a generation, where it cannot be any number."""
         return population
 
     def _children(self, n: int) -> IntArray:
-        """n canonical rows bred from the population, or from what has been told while there is none."""
+        """N canonical rows bred from the population, or from what has been told while there is none."""
         parents = self._population or self._offspring
         values = self.values[parents]
         rank, crowding = self._preference(self.costs(values), self.violation(values))
         return self._mating.children(self.space, self.rows_at(parents), rank, crowding, n, self.rng)
 
     def _preference(self, costs: FloatArray, violation: FloatArray) -> tuple[IntArray, FloatArray]:
-        """What tournaments go by: rank, the lower the better, then crowding distance, the higher the better."""
+        """Compute what tournaments go by: rank, the lower the better, then crowding distance, the higher the better."""
         return rank_and_crowding(costs, violation)
 
     # ------------------------------------------------------------------ ask and tell
@@ -125,7 +125,7 @@ class PopulationSearcher(Searcher):
             self._generation(new)
 
     def _generation(self, new: list[int]) -> None:
-        """Population and offspring together give the next population."""
+        """Let population and offspring together give the next population."""
         pool = [*self._population, *new]
         self._population = self._select(pool, self._size) if len(pool) > self._size else pool
 

@@ -83,10 +83,10 @@ class OptunaSearcher(Searcher):
 
     @abstractmethod
     def _sampler(self, seed: int) -> BaseSampler:
-        """A fresh sampler."""
+        """Make a fresh sampler."""
 
     def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
-        """What the sampler would have noted in the trial of `row` (genes,) that follows `completed` complete ones."""
+        """Say what the sampler would have noted in the trial of `row` (genes,) that follows `completed` complete ones."""
         return {}
 
     # ------------------------------------------------------------------ the study
@@ -108,7 +108,7 @@ class OptunaSearcher(Searcher):
         return study
 
     def _trial(self, study: optuna.Study, row: IntArray, values: FloatArray | None, completed: int) -> FrozenTrial:
-        """A trial as Optuna would have kept it; without values it is still running."""
+        """Make a trial as Optuna would have kept it; without values it is still running."""
         active = [i for i in range(len(row)) if row[i] >= 0]
         names = self.space.names
         state = TrialState.RUNNING if values is None else TrialState.COMPLETE
@@ -127,7 +127,7 @@ class OptunaSearcher(Searcher):
         )
 
     def _constraints(self, values: FloatArray) -> dict[str, float] | None:
-        """What Optuna calls constraints: positive where a limit is exceeded; None without limits."""
+        """Compute what Optuna calls constraints: positive where a limit is exceeded; None without limits."""
         if all(o.limit is None for o in self.objectives):
             return None
         return {"limits": float(self.violation(values[None, :])[0])}

@@ -107,7 +107,9 @@ class OptunaCmaesSearcher(OptunaSearcher):
         )
 
     def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
-        """The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the
+        """Say what Optuna notes in a trial of CMA-ES.
+
+        The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the
         optimiser after the one before: a further ask, given up again, makes Optuna work it out.
         """
         generation, place = divmod(completed - self._start, self._size)

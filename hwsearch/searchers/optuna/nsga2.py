@@ -20,10 +20,9 @@ class OptunaNsga2Options(SearcherOptions):
 
 
 class OptunaNsga2Searcher(OptunaSearcher):
-    """NSGA-II as Optuna implements it, a generation being `population` complete measurements. Genes that are active in some architectures only
-    are uniform.
+    """NSGA-II as Optuna implements it, a generation being `population` complete measurements.
 
-    Options: `OptunaNsga2Options`.
+    Genes that are active in some architectures only are uniform. Options: `OptunaNsga2Options`.
 
     References
     ----------

@@ -137,7 +137,7 @@ class GuidedSearcher(Searcher):
         return np.concatenate([first, self._guided(n - len(first), first)])
 
     def _first_sample(self) -> list[list[int]]:
-        """The balanced sample, shortened by what was told before the first ask; extremes first."""
+        """Draw the balanced sample, shortened by what was told before the first ask; extremes first."""
         rows = self.space.sample_balanced_array(self._start, self.rng, self._cost).tolist()
         missing = max(0, self._start - int(self._complete().sum()))
         return list(rows[:missing])
@@ -189,7 +189,7 @@ class GuidedSearcher(Searcher):
     def _candidates(
         self, view: RowFeatures, known: IntArray, views: int
     ) -> tuple[IntArray, FloatArray, FloatArray, int]:
-        """The best unknown rows under a view, best first: rows, costs, violations; and how many were scored."""
+        """Find the best unknown rows, best first, by predictions `view`: rows, costs, violations, how many were scored."""
 
         def score(rows: IntArray) -> tuple[FloatArray, FloatArray]:
             predicted = view(rows)

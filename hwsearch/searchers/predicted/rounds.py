@@ -99,7 +99,7 @@ class RoundSearcher(Searcher):
         return np.asarray(np.lexsort((-crowding, rank))[:n], dtype=np.int64)
 
     def _drawn(self, n: int, accept: Callable[[IntArray], BoolArray] | None, rng: np.random.Generator) -> IntArray:
-        """n uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
+        """N uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
 
         Raises SearchError when none is accepted.
         """

@@ -195,7 +195,7 @@ class Surrogate:
 
     @staticmethod
     def _deviation(predictor: Predictor, x: FloatArray, y: FloatArray) -> float:
-        """The typical error of a prediction: half a 68 % interval, or the residual where rows are too few for one."""
+        """Estimate the typical error of a prediction: half a 68 % interval, or the residual where rows are too few for one."""
         lower, upper = predictor.predict_interval(x, 0.68)
         half = float(np.median((upper - lower) / 2))
         return half if math.isfinite(half) else float(np.std(y - predictor.predict(x)))

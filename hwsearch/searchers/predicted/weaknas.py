@@ -88,7 +88,7 @@ class WeakNasSearcher(RoundSearcher):
         return np.asarray((cost >= low) & (cost <= high))
 
     def _candidates(self) -> IntArray:
-        """The pool; it follows from the seed alone, so that a resume has the same."""
+        """Draw the pool; it follows from the seed alone, so that a resume has the same."""
         if self._pool is None or self._pool[0] != self.seed:
             rng = np.random.default_rng([abs(self.seed), 0xB001])
             self._pool = self.seed, self._drawn(self.options.pool, self._within, rng)

@@ -115,12 +115,6 @@ def test_confidence_keeps_the_true_value_within_the_limit() -> None:
         assert accuracy > 78.0  # the best below 40 ms has 83; nothing is gained by hiding at the cheap end
 
 
-@pytest.mark.parametrize("confidence", [{"latency": 0.9}, {"accuracy": 0.9}, {"latency_ms": 0.3}, {"latency_ms": 1.0}])
-def test_senseless_confidence_is_refused(confidence: dict[str, float]) -> None:
-    with pytest.raises(SearchError):
-        PlumbSearcher(chain(), ("max accuracy", "latency_ms <= 40"), confidence=confidence)
-
-
 def test_predict_needs_measurements_and_a_coverage() -> None:
     searcher = PlumbSearcher(chain(), TWO, 6)
     with pytest.raises(SearchError, match="four"):
