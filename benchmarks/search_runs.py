@@ -89,8 +89,8 @@ def run(cell: Cell) -> dict[str, Any]:
         new = task.space.to_array(archs)
         seconds += time.perf_counter() - clock
         cpu += asked
-        if searcher.info.get("inner_evaluations"):
-            inner += searcher.info["inner_evaluations"]
+        if searcher.info.inner_evaluations:
+            inner += searcher.info.inner_evaluations
             inner_cpu += getattr(searcher, "inner_cpu_seconds", asked)
         values = task.measure(new, cell.seed)
         rows, measured = np.concatenate([rows, new]), np.concatenate([measured, values])

@@ -1,4 +1,4 @@
-"""What all predictors share: checks, the log target, predictive deviation and intervals."""
+"""Base of all predictors: checks, the log target, predictive deviation and intervals."""
 
 from __future__ import annotations
 
@@ -26,17 +26,37 @@ P = TypeVar("P", bound="type[BasePredictor]")
 
 
 def register(cls: P) -> P:
-    """Class decorator: let `save` and `load` handle this predictor."""
+    """Let `save` and `load` handle a predictor; a class decorator.
+
+    Parameters
+    ----------
+    cls : type of BasePredictor
+        Known by its name from then on.
+
+    Returns
+    -------
+    type of BasePredictor
+        The same class.
+    """
     REGISTRY[cls.__name__] = cls
     return cls
 
 
 class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """A regressor from encoded architectures X (n, columns) to one metric y (n,).
+    """A regressor from encoded architectures X (n, columns) to one metric y (n,); a scikit-learn estimator.
 
     X and y must be finite: drop failed measurements first. With a log target all fitting is done on log(y),
     predictions are exp of it (a median rather than a mean), and errors and intervals are multiplicative.
     A subclass has `_fit`, `_mean` and `_held_out`, and lists what it learns in `_learned`.
+
+    Attributes
+    ----------
+    minimum_rows : int
+        Fewest rows that can be fitted.
+    residuals_ : ndarray (n,)
+        Out-of-fold residuals, in the target's scale (log with a log target).
+    n_features_in_ : int
+        Number of columns seen by `fit`.
     """
 
     minimum_rows: ClassVar[int] = 2
@@ -72,10 +92,26 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ scikit-learn
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit on X (n, columns) and y (n,).
+        """Fit the predictor.
 
-        Raises TooFewRowsError below `minimum_rows`, PredictorError for values that are not finite numbers
-        and, with a log target, for targets that are not positive.
+        Parameters
+        ----------
+        X : array-like (n, columns)
+            Encoded architectures.
+        y : array-like (n,)
+            Measured values of one metric.
+
+        Returns
+        -------
+        BasePredictor
+            Itself.
+
+        Raises
+        ------
+        TooFewRowsError
+            Below `minimum_rows`.
+        PredictorError
+            For values that are not finite numbers and, with a log target, for targets that are not positive.
         """
         if y is None:
             raise PredictorError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
@@ -96,10 +132,27 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
-        """Predictions (m,) in the unit of y; with `return_std` also their standard deviations (m,).
+        """Predict the metric.
 
-        The deviation is that of a new measurement (noise included). With a log target it is the deviation of
-        the lognormal distribution whose median is the prediction.
+        Parameters
+        ----------
+        X : array-like (m, columns)
+            Encoded architectures.
+        return_std : bool
+            Whether to return standard deviations, too.
+
+        Returns
+        -------
+        mean : ndarray (m,)
+            Predictions, in the unit of y.
+        std : ndarray (m,)
+            Only with `return_std`: deviations of a new measurement, noise included. With a log target those of the
+            lognormal distribution whose median is the prediction.
+
+        Raises
+        ------
+        PredictorError
+            For values that are not finite numbers, and where the fit knows no deviation.
         """
         features = self._validate(X)
         if not return_std:
@@ -112,14 +165,33 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return mean, std
 
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """(lower, upper), each (m,): intervals meant to hold a new measurement with probability `coverage`.
+        """Predict intervals meant to hold a new measurement with probability `coverage`.
 
         Jackknife+ or CV+ (Barber et al. 2021, arXiv 1905.02928; see `predictors.conformal`), widened where needed
         so that the prediction lies inside. It supposes that X is like the rows of the fit; points that a search
         picks for being extreme are not, so intervals there are optimistic.
 
-        When the fit had too few rows for the coverage (9 are needed for 0.9, 19 for 0.95) the bounds are
-        -inf and inf, or 0 and inf with a log target, and a warning is logged.
+        Parameters
+        ----------
+        X : array-like (m, columns)
+            Encoded architectures.
+        coverage : float
+            In (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray (m,)
+            In the unit of y. When the fit had too few rows for the coverage (9 are needed for 0.9, 19 for 0.95) they are
+            -inf and inf, or 0 and inf with a log target, and a warning is logged.
+
+        Raises
+        ------
+        PredictorError
+            For a coverage that is not in (0, 1), and for values that are not finite numbers.
+
+        References
+        ----------
+        Barber, Candès, Ramdas, Tibshirani 2021, "Predictive inference with the jackknife+", arXiv 1905.02928.
         """
         features = self._validate(X)
         n = len(self.residuals_)

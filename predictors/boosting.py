@@ -16,17 +16,46 @@ from predictors.errors import PredictorError
 
 @register
 class XGBoostPredictor(BasePredictor):
-    """XGBoost (Chen and Guestrin 2016, arXiv 1603.02754) with defaults for 20 to 1000 rows.
+    """Gradient-boosted trees (XGBoost) with defaults for 20 to 1000 rows.
 
     Shallow trees, half of the columns and four fifths of the rows for each, a modest learning rate: one-hot
     encodings have many weak columns and few rows. The target is standardised first, as XGBoost computes in float32.
 
-    n_estimators, max_depth, learning_rate, subsample, colsample_bytree, min_child_weight, reg_lambda : XGBoost's
-    log_target : fit log(y)
-    interval_folds : this many more models, each without a fold of the rows, are fitted for `predict_interval` and
-        `return_std`; 0 leaves them out, and those two then raise PredictorError
-    seed : of the sampling and of the folds; the same seed gives the same bits
-    n_jobs : threads
+    Parameters
+    ----------
+    n_estimators, max_depth : int
+        Number of trees and their depth.
+    learning_rate, subsample, colsample_bytree, min_child_weight, reg_lambda : float
+        As of XGBoost.
+    log_target : bool
+        Whether to fit log(y).
+    interval_folds : int
+        This many more models, each without a fold of the rows, are fitted for `predict_interval` and `return_std`;
+        0 leaves them out, and those two then raise PredictorError.
+    seed : int
+        Of the sampling and of the folds; the same seed gives the same bits.
+    n_jobs : int
+        Threads.
+
+    Attributes
+    ----------
+    booster_ : xgboost.Booster
+        Fitted on all rows.
+    fold_boosters_ : list of xgboost.Booster
+        Each without a fold of the rows.
+    group_ : ndarray of int (n,)
+        The fold of each row.
+
+    References
+    ----------
+    Chen and Guestrin 2016, "XGBoost: a scalable tree boosting system", arXiv 1603.02754.
+
+    Examples
+    --------
+    >>> X = np.linspace(0.0, 1.0, 40)[:, None]
+    >>> model = XGBoostPredictor().fit(X, 10.0 + 5.0 * X[:, 0])
+    >>> bool(abs(model.predict([[0.5]])[0] - 12.5) < 0.5)
+    True
     """
 
     _learned: ClassVar[tuple[str, ...]] = ("booster_", "fold_boosters_", "group_", "residuals_", "mean_", "scale_")

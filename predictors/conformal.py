@@ -15,18 +15,59 @@ from predictors.errors import PredictorError
 
 
 def quantile_rank(n: int, coverage: float) -> int:
-    """Which of n sorted values bounds the interval from above: ceil(coverage (n + 1)), counted from 1.
+    """Compute which of n sorted values bounds the interval from above: ceil(coverage (n + 1)), counted from 1.
 
-    More than n means that n residuals cannot support this coverage; it happens when n < coverage / (1 - coverage).
-    Raises PredictorError when `coverage` is not strictly between 0 and 1.
+    Parameters
+    ----------
+    n : int
+        Number of residuals.
+    coverage : float
+        Probability that the interval should hold a new value, in (0, 1).
+
+    Returns
+    -------
+    int
+        The rank; more than n means that n residuals cannot support this coverage, which happens when
+        n < coverage / (1 - coverage).
+
+    Raises
+    ------
+    PredictorError
+        If `coverage` is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> quantile_rank(19, 0.9), quantile_rank(9, 0.7)
+    (18, 7)
     """
     if not 0.0 < coverage < 1.0:
-        raise PredictorError(f"coverage {coverage!r} is not between 0 and 1.", hint="Use a share such as 0.9.")
-    return math.ceil(coverage * (n + 1) - 1e-9)  # 0.7 * 10 is 7.000000000000001 on some values: not the eighth
+        raise PredictorError(f"coverage must be in (0, 1), got {coverage!r}.", hint="Use a share such as 0.9.")
+    return math.ceil(coverage * (n + 1) - 1e-9)  # 0.56 * 25 is 14.000000000000002: not the fifteenth
 
 
 def rows_needed(coverage: float) -> int:
-    """The smallest number of residuals that gives finite bounds at this coverage (9 at 0.9, 19 at 0.95)."""
+    """Compute the smallest number of residuals that gives finite bounds.
+
+    Parameters
+    ----------
+    coverage : float
+        Probability that the interval should hold a new value, in (0, 1).
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    PredictorError
+        If `coverage` is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> rows_needed(0.9), rows_needed(0.95)
+    (9, 19)
+    """
     quantile_rank(1, coverage)  # refuses a coverage that is not a share
     n = max(1, math.floor(coverage / (1.0 - coverage)) - 1)
     while quantile_rank(n, coverage) > n:
@@ -37,18 +78,43 @@ def rows_needed(coverage: float) -> int:
 def plus_bounds(
     held_out: FloatArray, group: NDArray[np.intp], residuals: FloatArray, coverage: float
 ) -> tuple[FloatArray, FloatArray]:
-    """CV+ bounds (m,), (m,) for m new points; the jackknife+ when each row is its own group.
-
-    held_out : (m, k) prediction for each new point by the model fitted without group j of the rows
-    group : (n,) the group each row belongs to, in 0..k-1
-    residuals : (n,) out-of-fold residual of each row; only the size counts
+    """Compute CV+ bounds; the jackknife+ when each row is its own group.
 
     With R_i = |residuals_i| the interval goes from the floor((1 - coverage)(n + 1))-th smallest of
     held_out[:, group_i] - R_i to the ceil(coverage (n + 1))-th smallest of held_out[:, group_i] + R_i.
     If the rows and the new point are exchangeable its coverage is at least 2 coverage - 1 (less a term of
     order sqrt(2 / n) for CV+), and about `coverage` in practice (theorems 1 and 4).
 
-    With too few rows for the coverage the bounds are -inf and +inf: nothing shorter is warranted.
+    Parameters
+    ----------
+    held_out : ndarray (m, k)
+        Prediction for each of m new points by the model fitted without group j of the rows.
+    group : ndarray of int (n,)
+        The group each row belongs to, in 0..k-1.
+    residuals : ndarray (n,)
+        Out-of-fold residual of each row; only the size counts.
+    coverage : float
+        In (0, 1).
+
+    Returns
+    -------
+    lower, upper : ndarray (m,)
+        -inf and +inf with too few rows for the coverage: nothing shorter is warranted.
+
+    Raises
+    ------
+    PredictorError
+        If `coverage` is not strictly between 0 and 1.
+
+    References
+    ----------
+    Barber, Candès, Ramdas, Tibshirani 2021, "Predictive inference with the jackknife+", arXiv 1905.02928.
+
+    Examples
+    --------
+    >>> lower, upper = plus_bounds(np.zeros((1, 1)), np.zeros(9, dtype=int), np.arange(1.0, 10.0), 0.8)
+    >>> lower.tolist(), upper.tolist()
+    ([-8.0], [8.0])
     """
     n, m = len(residuals), len(held_out)
     rank = quantile_rank(n, coverage)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 
 class PredictorError(ValueError):
-    """A predictor cannot be fitted, or cannot be used as asked. `hint` says what to do about it."""
+    """A predictor cannot be fitted, or cannot be used as asked.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the value that caused it.
+    hint : str, optional
+        What to do about it.
+
+    Examples
+    --------
+    >>> str(PredictorError("alpha is -1.", hint="Use a positive number."))
+    'alpha is -1. Use a positive number.'
+    """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -16,8 +29,8 @@ class PredictorError(ValueError):
 
 
 class TooFewRowsError(PredictorError):
-    """There are not enough rows to fit the predictor."""
+    """There are not enough rows to fit the predictor; the message names how many it needs."""
 
 
 class PredictorFileError(PredictorError):
-    """A predictor cannot be saved, or a file is missing, damaged, foreign or of a newer version."""
+    """A predictor cannot be saved, or a predictor file is missing, damaged, foreign or of a newer version."""

@@ -1,4 +1,4 @@
-"""How well predictions agree with measurements: size of the error and agreement of the order."""
+"""Score how well predictions agree with measurements: size of the error and agreement of the order."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ SCORES = ("mae", "rmse", "mape", "spearman", "kendall")
 
 
 def scores(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
-    """Scores of predictions `y_pred` (n,) against measurements `y_true` (n,).
-
-    mae, rmse : in the unit of `y_true`
-    mape : mean of 100 |error / y_true|, in percent, over the rows whose `y_true` is not zero
-    spearman, kendall : rank correlations in [-1, 1]; Kendall's is tau-b, which corrects for ties
+    """Score predictions against measurements.
 
     Rules for values that are not numbers:
 
@@ -27,7 +23,30 @@ def scores(y_true: ArrayLike, y_pred: ArrayLike) -> dict[str, float]:
     - a rank correlation is NaN with fewer than two rows or when either side is constant;
     - mape is NaN when every `y_true` is zero.
 
-    Raises PredictorError when the two do not have the same length or are not one-dimensional.
+    Parameters
+    ----------
+    y_true : array-like (n,)
+        Measurements.
+    y_pred : array-like (n,)
+        Predictions.
+
+    Returns
+    -------
+    dict
+        ``mae`` and ``rmse`` in the unit of `y_true`; ``mape``, the mean of 100 |error / y_true| in percent over the rows
+        whose `y_true` is not zero; ``spearman`` and ``kendall``, rank correlations in [-1, 1] (tau-b, which corrects for
+        ties).
+
+    Raises
+    ------
+    PredictorError
+        If the two do not have the same length or are not one-dimensional.
+
+    Examples
+    --------
+    >>> found = scores([1.0, 2.0, 4.0], [1.5, 2.0, 3.0])
+    >>> found["mae"], found["spearman"]
+    (0.5, 1.0)
     """
     truth = np.asarray(y_true, dtype=np.float64)
     predicted = np.asarray(y_pred, dtype=np.float64)

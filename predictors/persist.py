@@ -1,4 +1,4 @@
-"""Predictors as files: one zip of JSON, .npy arrays and XGBoost UBJSON. No pickle in either direction.
+"""Save and load predictors: one zip of JSON, .npy arrays and XGBoost UBJSON. No pickle in either direction.
 
 The file holds `predictor.json` (format, version, class, parameters, learned values) and one member for each array
 or tree model, to which the JSON refers. The same predictor always gives the same bytes.
@@ -28,8 +28,17 @@ INDEX = "predictor.json"
 def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
     """Write a predictor, fitted or not, to one file; an existing file is replaced in one step.
 
-    Raises PredictorFileError for an estimator that is not one of this package's (also as a candidate),
-    or when the file cannot be written.
+    Parameters
+    ----------
+    predictor : BasePredictor
+        Of a registered class, see `register`.
+    path : path-like
+        The file.
+
+    Raises
+    ------
+    PredictorFileError
+        For an estimator whose class is not registered (also as a candidate), or if the file cannot be written.
     """
     members: dict[str, bytes] = {}
     content = {"format": FORMAT, "version": VERSION, "predictor": _encode(predictor, members)}
@@ -53,7 +62,29 @@ def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> BasePredictor:
     """Read a predictor that `save` wrote; its predictions are equal to the last bit on the same machine.
 
-    Raises PredictorFileError when the file is missing, damaged, of another kind or of a newer version.
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    BasePredictor
+        As it was saved.
+
+    Raises
+    ------
+    PredictorFileError
+        If the file is missing, damaged, of another kind or of a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from predictors import RidgePredictor
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(RidgePredictor(alpha=2.0), f"{folder}/ridge.predictor")
+    ...     load(f"{folder}/ridge.predictor")
+    RidgePredictor(alpha=2.0)
     """
     source = Path(path)
     try:
@@ -91,7 +122,7 @@ def _check_header(content: Any, source: Path) -> None:
 
 
 def _encode(value: Any, members: dict[str, bytes]) -> Any:
-    """A JSON value; arrays and tree models go to `members`. Objects are {"$kind": ...}, so no key may start with $."""
+    """Write a JSON value; arrays and tree models go to `members`. Objects are {"$kind": ...}, so no key may start with $."""
     if isinstance(value, BasePredictor):
         name = type(value).__name__
         if REGISTRY.get(name) is not type(value):

@@ -1,4 +1,4 @@
-"""Choosing the predictor by cross-validation, and keeping what the folds tell."""
+"""Choose the predictor by cross-validation, and keep the fold models for intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,25 @@ TIE = 0.01
 
 
 def default_candidates(positive: bool, seed: int = 0) -> dict[str, BasePredictor]:
-    """Ridge and XGBoost, on the target and, where it is positive, on its logarithm."""
+    """Make the default candidates: ridge and XGBoost, on the target and, where it is positive, on its logarithm.
+
+    Parameters
+    ----------
+    positive : bool
+        Whether all targets are positive.
+    seed : int
+        Of the candidates.
+
+    Returns
+    -------
+    dict
+        Name to a predictor that is not fitted.
+
+    Examples
+    --------
+    >>> sorted(default_candidates(positive=False))
+    ['ridge', 'xgboost']
+    """
     candidates: dict[str, BasePredictor] = {"ridge": RidgePredictor()}
     if positive:
         candidates["ridge-log"] = RidgePredictor(log_target=True)
@@ -37,19 +55,47 @@ def default_candidates(positive: bool, seed: int = 0) -> dict[str, BasePredictor
 class CrossValidatedPredictor(BasePredictor):
     """The candidate with the smallest cross-validated error, fitted again on all rows.
 
-    candidates : name -> regressor (any scikit-learn one); None for `default_candidates`
-    folds : of the cross-validation; fewer when there are fewer rows; needs at least 4 rows
-    repeats : of the whole cross-validation, each with another shuffle; the scores are averaged
-    seed : of the shuffles and of the default candidates
-    n_jobs : threads over candidates and folds; the result does not depend on it
-
     Smallest mean absolute error wins; among candidates within 1 % of it, the highest Spearman correlation,
     then the earlier one. Choosing a winner makes its score slightly optimistic.
 
-    Learned: scores_ (name -> {mae, rmse, mape, spearman, kendall}, of the out-of-fold predictions), best_ (its name),
-    best_estimator_, fold_estimators_ and group_ (n,) (the winner without each fold of the first repeat, and the fold
-    of each row), oof_predictions_ (n,) in the unit of y, residuals_ (n,) (out-of-fold, in the winner's scale).
-    Intervals are CV+ over fold_estimators_.
+    Intervals are CV+ over `fold_estimators_`.
+
+    Parameters
+    ----------
+    candidates : mapping of str to regressor, optional
+        Any scikit-learn regressors; default: `default_candidates`.
+    folds : int
+        Of the cross-validation; fewer when there are fewer rows. At least 4 rows are needed.
+    repeats : int
+        Of the whole cross-validation, each with another shuffle; the scores are averaged.
+    seed : int
+        Of the shuffles and of the default candidates.
+    n_jobs : int
+        Threads over candidates and folds; the result does not depend on it.
+
+    Attributes
+    ----------
+    scores_ : dict
+        Candidate to ``mae``, ``rmse``, ``mape``, ``spearman``, ``kendall`` of its out-of-fold predictions.
+    best_ : str
+        Name of the winner.
+    best_estimator_ : regressor
+        The winner, fitted on all rows.
+    fold_estimators_ : list of regressor
+        The winner without each fold of the first repeat.
+    group_ : ndarray of int (n,)
+        The fold of each row.
+    oof_predictions_ : ndarray (n,)
+        Out-of-fold predictions, in the unit of y.
+    residuals_ : ndarray (n,)
+        Out-of-fold residuals, in the winner's scale.
+
+    Examples
+    --------
+    >>> X = np.linspace(0.0, 1.0, 20)[:, None]
+    >>> model = CrossValidatedPredictor().fit(X, 10.0 + 5.0 * X[:, 0])
+    >>> model.best_
+    'ridge'
     """
 
     minimum_rows: ClassVar[int] = 4
@@ -132,9 +178,27 @@ class CrossValidatedPredictor(BasePredictor):
 
 
 def choose(table: Mapping[str, Mapping[str, float]]) -> str:
-    """The winner of a score table: smallest mae; among those within 1 % of it the highest spearman, then the first.
+    """Choose the winner of a score table: smallest mae; within 1 % of it the highest spearman, then the first.
 
-    Raises PredictorError when no candidate has a finite mae.
+    Parameters
+    ----------
+    table : mapping
+        Candidate to its scores.
+
+    Returns
+    -------
+    str
+        Name of the winner.
+
+    Raises
+    ------
+    PredictorError
+        If no candidate has a finite mae.
+
+    Examples
+    --------
+    >>> choose({"a": {"mae": 1.0, "spearman": 0.8}, "b": {"mae": 1.005, "spearman": 0.9}})
+    'b'
     """
     usable = {name: row for name, row in table.items() if np.isfinite(row["mae"])}
     if not usable:

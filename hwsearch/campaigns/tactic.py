@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.names import DEVICE_METRICS
-from hwsearch.searchers import find
+from hwsearch.searchers import Capabilities, find
 
 
-def options_of(campaign: Campaign) -> Mapping[str, inspect.Parameter]:
-    """Return the options that the campaign's tactic has.
+def capabilities(campaign: Campaign) -> Capabilities:
+    """Look up what the campaign's tactic can do.
 
     Parameters
     ----------
     campaign : Campaign
-        With ``[search] tactic``.
+        Whose ``[search] tactic`` is asked.
 
     Returns
     -------
-    mapping of str to inspect.Parameter
-        By name.
+    Capabilities
+        What the tactic declares.
 
     Raises
     ------
     SearchError
         If there is no such tactic.
     """
-    return inspect.signature(find(campaign.config.search.tactic)).parameters
+    return find(campaign.config.search.tactic).capabilities
 
 
 def check_tactic(campaign: Campaign) -> None:
@@ -47,10 +44,10 @@ def check_tactic(campaign: Campaign) -> None:
     SearchError
         If there is no such tactic.
     """
-    c = campaign.config.search
+    c, can = campaign.config.search, capabilities(campaign)
     asked = {
-        "warm_start": (bool(c.warm_start) and "earlier" not in options_of(campaign), "learn from earlier campaigns"),
-        "screening_factor": (c.screening_factor > 1 and not find(c.tactic).screens, "choose among screened candidates"),
+        "warm_start": (bool(c.warm_start) and not can.warm_start, "learn from earlier campaigns"),
+        "screening_factor": (c.screening_factor > 1 and not can.screening, "choose among screened candidates"),
     }
     for key, (refused, what) in asked.items():
         if refused:

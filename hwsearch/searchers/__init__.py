@@ -1,4 +1,13 @@
-"""Search tactics: `create` one by name, then ask for architectures and tell their measured values."""
+"""Search tactics: `create` one by name, then ask for architectures and tell their measured values.
+
+Examples
+--------
+>>> from hwsearch.spaces import Choice, SearchSpace
+>>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+>>> searcher = create("default", space, ["max accuracy", "min latency_ms <= 12"], seed=0)
+>>> len(searcher.ask(4))
+4
+"""
 
 from __future__ import annotations
 
@@ -9,9 +18,12 @@ from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.registry import Registry
 from hwsearch.searchers.base import Searcher
+from hwsearch.searchers.capabilities import Capabilities
+from hwsearch.searchers.info import AskInfo
+from hwsearch.searchers.options import OptionRow, describe
 from hwsearch.spaces import SearchSpace
 
-__all__ = ["TACTICS", "Searcher", "create", "find", "tactics"]
+__all__ = ["AskInfo", "Capabilities", "TACTICS", "Searcher", "create", "describe_options", "find", "tactics"]
 
 TACTICS: Registry[type[Searcher]] = Registry(
     "hwsearch.searchers",
@@ -23,18 +35,23 @@ TACTICS: Registry[type[Searcher]] = Registry(
 
 
 def tactics() -> list[str]:
-    """Return the names that `create` knows: this package's tactics and those of installed plug-ins.
+    """List the names that `create` knows: this package's and those of installed plug-ins.
 
     Returns
     -------
     list of str
-        In alphabetical order.
+        Sorted.
+
+    Examples
+    --------
+    >>> "nsga2" in tactics()
+    True
     """
     return TACTICS.names()
 
 
 def find(name: str) -> type[Searcher]:
-    """Return the class of a tactic.
+    """Find the class of a tactic.
 
     Parameters
     ----------
@@ -44,12 +61,19 @@ def find(name: str) -> type[Searcher]:
     Returns
     -------
     type of Searcher
-        Not yet created.
+        Not made yet.
 
     Raises
     ------
     SearchError
         For an unknown name.
+    PluginError
+        For a name that two distributions claim, and for an entry point that is not a `Searcher`.
+
+    Examples
+    --------
+    >>> find("default").__name__
+    'PlumbSearcher'
     """
     return TACTICS.load(name)
 
@@ -57,25 +81,25 @@ def find(name: str) -> type[Searcher]:
 def create(
     name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
 ) -> Searcher:
-    """Create a searcher of the tactic of that name.
+    """Make a searcher by the name of its tactic.
 
     Parameters
     ----------
     name : str
-        One of `tactics`; ``default`` is the tactic ``plumb``.
+        One of `tactics`; ``"default"`` is ``"plumb"``.
     space : SearchSpace
         What can be chosen.
     objectives : iterable of Objective or str
-        Such as ``"max accuracy"``, ``"min latency_ms"``, ``"latency_ms <= 2"``.
-    seed : int, default 0
+        Such as ``"max accuracy"``, ``"min latency_ms <= 12"``; limits must be absolute.
+    seed : int
         All randomness comes from it.
-    **options
-        Those of the tactic's class.
+    **options : object
+        Those of the tactic, see `describe_options`.
 
     Returns
     -------
     Searcher
-        Driven by `Searcher.ask` and `Searcher.tell`.
+        To be driven by `Searcher.ask` and `Searcher.tell`.
 
     Raises
     ------
@@ -84,9 +108,35 @@ def create(
 
     Examples
     --------
-    >>> from hwsearch import spaces
-    >>> searcher = create("nsga2", spaces.load("nas-bench-201"), ["max accuracy", "min latency_ms"], seed=1)
-    >>> len(searcher.ask(4))
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+    >>> create("nsga2", space, ["max accuracy"], seed=0, population=4).options.population
     4
     """
     return find(name)(space, objectives, seed, **options)
+
+
+def describe_options(name: str) -> list[OptionRow]:
+    """Describe the options of a tactic, as the documentation shows them.
+
+    Parameters
+    ----------
+    name : str
+        One of `tactics`.
+
+    Returns
+    -------
+    list of OptionRow
+        (name, type, default, description) of each option.
+
+    Raises
+    ------
+    SearchError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> describe_options("local-search")[0][:3]
+    ('start', 'integer >= 1', '10')
+    """
+    return describe(find(name).Options)

@@ -1,4 +1,4 @@
-"""What a searcher was told, in growing arrays."""
+"""Keep what a searcher was told, in growing arrays."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from hwsearch.spaces.rows import RowSet, with_room
 class Archive:
     """Distinct rows (n, genes) with a row of values (n, m) and of their noise (n, m) each; amortised O(1) a row.
 
-    sizes : (genes,) how many values each gene has
-    columns : m
-
     `rows`, `values` and `noise` are read-only views that cost nothing and do not change, whatever is put later.
     Memory, for genes of up to 128 values: a byte a gene and 40 + 16 m bytes a row; 8 bytes a gene more once `rows` is used.
+
+    Parameters
+    ----------
+    sizes : ndarray (genes,)
+        How many values each gene has.
+    columns : int
+        Number m of objectives.
+
+    Examples
+    --------
+    >>> archive = Archive(np.array([3, 2]), 1)
+    >>> archive.put(np.array([[0, 1], [2, 0]]), np.array([[70.0], [60.0]]), np.full((2, 1), np.nan)).tolist()
+    [0, 1]
+    >>> archive.find(np.array([[2, 0], [1, 1]])).tolist()
+    [1, -1]
     """
 
     def __init__(self, sizes: IntArray, columns: int) -> None:
@@ -33,15 +45,49 @@ class Archive:
         return len(self._set)
 
     def has(self, rows: IntArray) -> BoolArray:
-        """Which of the rows (n, genes) are there (n,)."""
+        """Tell which rows are there.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray of bool (n,)
+        """
         return self._set.has(rows)
 
     def find(self, rows: IntArray) -> IntArray:
-        """Positions (n,) of rows (n, genes); -1 for those that are not there."""
+        """Find the positions of rows.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray of int (n,)
+            Positions in `rows`, `values` and `noise`; -1 for rows that are not there.
+        """
         return self._set.find(rows)
 
     def put(self, rows: IntArray, values: FloatArray, noise: FloatArray) -> IntArray:
-        """Add rows, or replace what was put for them; their positions (n,). Of equal rows the last one's values stay."""
+        """Add rows, or replace what was put for them; of equal rows the last one's values stay.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+        values, noise : ndarray (n, m)
+            NaN where unknown.
+
+        Returns
+        -------
+        ndarray of int (n,)
+            The rows' positions.
+        """
         positions = self._set.add(rows)
         self._values.put(positions, values, len(self._set))
         self._noise.put(positions, noise, len(self._set))
@@ -49,12 +95,12 @@ class Archive:
 
     @property
     def compact_rows(self) -> NDArray[np.signedinteger]:
-        """As `rows`, in the smallest integers that hold them."""
+        """All rows (n, genes) as in `rows`, in the smallest integers that hold them."""
         return self._set.rows
 
     @property
     def rows(self) -> IntArray:
-        """All rows (n, genes)."""
+        """All rows (n, genes), in the order in which they were first put, as 64-bit integers."""
         if self._widened < len(self):
             self._wide = with_room(self._wide, self._widened, len(self) - self._widened)
             self._wide[self._widened : len(self)] = self._set.rows[self._widened :]
@@ -62,17 +108,27 @@ class Archive:
         return _shown(self._wide[: self._widened])
 
     def rows_at(self, positions: Any) -> IntArray:
-        """A copy of the rows (k, genes) at these positions: integers (k,) or a slice."""
+        """Copy some of the rows.
+
+        Parameters
+        ----------
+        positions : array-like of int (k,) or slice
+            Positions in `rows`.
+
+        Returns
+        -------
+        ndarray (k, genes)
+        """
         return self._set.rows[positions].astype(np.int64)
 
     @property
     def values(self) -> FloatArray:
-        """Values (n, m)."""
+        """Values (n, m), in the order of the rows; NaN where a measurement failed."""
         return self._values.shown
 
     @property
     def noise(self) -> FloatArray:
-        """The noise of the values (n, m)."""
+        """Standard deviations of the values (n, m), in their units; NaN where unknown."""
         return self._noise.shown
 
 
@@ -106,14 +162,46 @@ def _shown(view: NDArray) -> NDArray:
 
 # ---------------------------------------------------------------------- arrays in JSON
 def packed(array: NDArray) -> dict[str, Any]:
-    """A number array as JSON-able data, exact to the bit."""
+    """Write a number array as JSON-able data, exact to the bit.
+
+    Parameters
+    ----------
+    array : ndarray
+        Of any shape.
+
+    Returns
+    -------
+    dict
+        ``dtype``, ``shape``, and ``data`` in base64.
+
+    Examples
+    --------
+    >>> unpacked(packed(np.array([[0.1, 0.2]]))).tolist()
+    [[0.1, 0.2]]
+    """
     data = base64.b64encode(array.tobytes()).decode()
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
 def unpacked(data: Mapping[str, Any]) -> NDArray:
-    """The array that `packed` was given. Raises KeyError, TypeError or ValueError for anything else."""
+    """Read the array that `packed` was given.
+
+    Parameters
+    ----------
+    data : mapping
+        What `packed` returned.
+
+    Returns
+    -------
+    ndarray
+        Equal to the original, and read-only.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        For anything else.
+    """
     dtype = np.dtype(data["dtype"])
     if dtype.kind not in "if":
-        raise ValueError(f"{dtype} is no number.")
+        raise ValueError(f"{dtype} is not a number type.")
     return np.frombuffer(base64.b64decode(data["data"], validate=True), dtype=dtype).reshape(data["shape"])

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
-from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import RowFunction
-from hwsearch.searchers.random import RandomSearcher
-from hwsearch.spaces import SearchSpace
+from typing_extensions import override
+
+from hwsearch.searchers.options import RowFunction, SearcherOptions, function_option
+from hwsearch.searchers.random import RandomOptions, RandomSearcher
+
+
+class BalancedRandomOptions(RandomOptions):
+    """Options of balanced random search."""
+
+    cost: RowFunction | None = function_option(
+        "Rows to a positive cost (n,), over which each ask is spread evenly; default: the sum of the genes' places."
+    )
 
 
 class BalancedRandomSearcher(RandomSearcher):
     """Random search that spreads each ask evenly over cost, smallest and largest subnet included.
 
-    cost : rows to a positive cost (n,); default: the sum of the genes' places
+    Uniform genes hardly ever give a subnet near the ends of the cost range; this tactic measures both in its first
+    ask. See `BalancedRandomOptions`.
     """
 
     name: ClassVar[str] = "balanced-random"
+    Options: ClassVar[type[SearcherOptions]] = BalancedRandomOptions
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        cost: RowFunction | None = None,
-    ) -> None:
-        super().__init__(
-            space, objectives, seed, cost=cost or (lambda rows: space.encode_array(rows, "ordinal").sum(axis=1))
-        )
+    options: BalancedRandomOptions
+
+    @override
+    def _cost(self) -> RowFunction:
+        return self.options.cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))

@@ -2,70 +2,97 @@
 
 from __future__ import annotations
 
-import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.errors import SearchError, nearest
+from hwsearch.errors import SearchError
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective, signs
-from hwsearch.objectives.pareto import as_values, non_dominated
+from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.options import check_options
+from hwsearch.searchers.arguments import by_id, natural, values_and_noise
+from hwsearch.searchers.capabilities import Capabilities
+from hwsearch.searchers.info import AskInfo
+from hwsearch.searchers.options import SearcherOptions, parse_options
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.rows import RowSet, blocks
 
-#: maps index arrays (n, genes) to a number an architecture (n,)
-RowFunction = Callable[[IntArray], FloatArray]
-
-#: version 1, whose arrays are lists and which has no noise, can still be loaded
 STATE_VERSION = 2
 
 
 class Searcher(ABC):
     """A search tactic, driven from outside.
 
-    space : what can be chosen
-    objectives : `Objective`s or texts such as "max accuracy", "min latency_ms", "latency_ms <= 2"; limits must
-        be absolute and rank first: an architecture that meets them is better than any that does not
-    seed : all randomness comes from it; the same calls then give the same asks
-    options : what a tactic adds. Numbers and texts among them are part of the state and must be equal on a resume.
+    Architectures go in and out as `Architecture` objects (`ask`, `tell`) or, for a million of them, as index arrays
+    (`ask_array`, `tell_array`). A tactic implements `_propose`, declares its `Options` and its `capabilities`, and may
+    add data of its own to the state by `_extra_state` and `_load_extra_state`.
 
-    Architectures go in and out as `Architecture`s (`ask`, `tell`) or, for a million of them, as index arrays
-    (`ask_array`, `tell_array`). A tactic implements `_propose`. It may add data of its own to the state by
-    `_extra_state`, `_load_extra_state`. Raises SearchError for options that the tactic does not have, and for values
-    of another kind than it says.
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        Such as ``"max accuracy"``, ``"min latency_ms"``, ``"latency_ms <= 2"``. Limits must be absolute, and rank
+        first: an architecture that meets them is better than any that does not.
+    seed : int
+        All randomness comes from it; the same calls then give the same asks.
+    **options : object
+        Those of the tactic's `Options`. The ones that are not functions are part of the state, and must be equal on a
+        resume.
+
+    Attributes
+    ----------
+    name : str
+        The name under which `hwsearch.searchers.create` knows the tactic.
+    Options : type of SearcherOptions
+        Model of the tactic's options.
+    capabilities : Capabilities
+        What the tactic can do beyond asking and being told.
+    options : SearcherOptions
+        The options of this searcher.
+    info : AskInfo
+        What the tactic says about its last ask.
+
+    Raises
+    ------
+    SearchError
+        For an option that the tactic does not have, and for a value that an option does not take.
+
+    Examples
+    --------
+    >>> from hwsearch.searchers import create
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+    >>> searcher = create("random", space, ["max accuracy", "min latency_ms"], seed=0)
+    >>> archs = searcher.ask(2)
+    >>> searcher.tell(archs, [[70.0, 1.5], [60.0, 2.0]])
+    >>> len(searcher.front())
+    1
     """
 
-    #: the name under which `hwsearch.searchers.create` knows the tactic
     name: ClassVar[str]
-    #: whether rows of which some values are missing tell the tactic anything
-    learns_from_parts: ClassVar[bool] = False
-    #: whether it has `hint` and `choose`, as `PlumbSearcher`, by which candidates are screened
-    screens: ClassVar[bool] = False
+    Options: ClassVar[type[SearcherOptions]] = SearcherOptions
+    capabilities: ClassVar[Capabilities] = Capabilities()
 
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        check_options(cls, options)  # before any code of the tactic sees them
-        return super().__new__(cls)
+    options: SearcherOptions
 
     def __init__(
         self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
+        self.options = parse_options(getattr(self, "name", type(self).__name__), self.Options, options)
         if not isinstance(space, SearchSpace):
             raise SearchError(f"{space!r} is not a search space.", hint="Get one from hwsearch.spaces.load().")
         given = [objectives] if isinstance(objectives, (str, Objective)) else objectives
         self.space = space
         self.objectives = tuple(Objective.parse(o) if isinstance(o, str) else o for o in given)
         self.seed = natural(seed, "seed")
-        self.options = options
         self.rng = np.random.default_rng(self.seed)
-        #: what the tactic says about its last ask; JSON-able
-        self.info: dict[str, Any] = {}
+        self.info = AskInfo()
         self._check_objectives()
         self._told = Archive(space.sizes, len(self.objectives))
         self._pending = RowSet(space.sizes)
@@ -86,14 +113,45 @@ class Searcher(ABC):
         """Up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
 
     def ask(self, n: int) -> list[Architecture]:
-        """N architectures to measure next, none of them asked or told before; fewer only when the space is exhausted.
+        """Choose n architectures to measure next, none of them asked or told before.
 
-        Where the tactic proposes too few, uniform samples fill up. Raises SearchError when n is not a number of things.
+        Where the tactic proposes too few, uniform samples fill up.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        list of Architecture
+            n architectures; fewer only when the space is exhausted.
+
+        Raises
+        ------
+        SearchError
+            If n is not a whole number, 0 or more.
         """
         return self.space.from_array(self.ask_array(n))
 
     def ask_array(self, n: int) -> IntArray:
-        """As `ask`, as canonical index arrays (n, genes)."""
+        """Choose n architectures as `ask` does, as index arrays.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray (n, genes)
+            Canonical rows.
+
+        Raises
+        ------
+        SearchError
+            If n is not a whole number, 0 or more.
+        """
         n = natural(n, "the number of architectures asked for")
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
@@ -116,14 +174,24 @@ class Searcher(ABC):
     def tell(self, archs: Sequence[Architecture], values: Any, noise: Any = None) -> None:
         """Report measured values, in natural units, of architectures asked for or not (a warm start).
 
-        values : array (n, m) or list of n rows, (n,) for one objective, columns in the order of the objectives;
-            or a DataFrame with the objectives as columns, matched by `arch_id` if it has that column.
-            None, NaN and infinity mean that the measurement failed.
-        noise : the values' standard deviations in the same form, each >= 0; None and NaN mean that it is not known
+        An architecture told again takes the new values and noise; of one that is told twice in a call, the later ones.
 
-        An architecture told again takes the new values and noise; of one that is told twice in a call the later ones.
-        Raises SearchError when the shapes do not fit, what is told is no number, or noise is negative, and
-        SpaceError for an architecture of another space; nothing has been told then.
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            The n architectures measured.
+        values : array-like (n, m), (n,) for one objective, or DataFrame
+            Columns in the order of the objectives; a DataFrame has the objectives as columns and is matched by
+            ``arch_id`` if it has that column. None, NaN and infinity mean that the measurement failed.
+        noise : array-like or DataFrame, optional
+            Standard deviations of the values in the same form, each >= 0; None and NaN where unknown.
+
+        Raises
+        ------
+        SearchError
+            If shapes do not fit, entries are not numbers, or noise is negative; nothing has been told then.
+        SpaceError
+            For an architecture of another space.
         """
         archs = list(archs)
         rows = self.space.to_array(archs)
@@ -131,9 +199,24 @@ class Searcher(ABC):
         self.tell_array(rows, *matched)
 
     def tell_array(self, rows: IntArray, values: Any, noise: Any = None) -> None:
-        """As `tell`, of index arrays (n, genes); inactive genes may hold anything."""
+        """Report measured values as `tell` does, of index arrays.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Inactive genes may hold anything.
+        values, noise : array-like (n, m)
+            As of `tell`.
+
+        Raises
+        ------
+        SearchError
+            As of `tell`.
+        SpaceError
+            For a row that is not in the space.
+        """
         rows = self._checked(rows)
-        told, spread = self._with_noise(values, noise, len(rows))
+        told, spread = values_and_noise(self.objectives, values, noise, len(rows))
         self._pending.discard(rows)
         self._after_tell(self._told.put(rows, told, spread).tolist())
 
@@ -159,43 +242,73 @@ class Searcher(ABC):
             start += len(part)
         return checked
 
-    def _with_noise(self, values: Any, noise: Any, n: int) -> tuple[FloatArray, FloatArray]:
-        """Values and noise as float arrays (n, m), with NaN in both where there is no value."""
-        told = self._as_array(values, n, "values")
-        spread = np.full_like(told, np.nan) if noise is None else self._as_array(noise, n, "noise")
-        if (spread < 0).any():
-            raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
-        spread[np.isnan(told)] = np.nan
-        return told, spread
+    # ------------------------------------------------------------------ screening
+    def hint(self, archs: Sequence[Architecture], values: Any, noise: Any) -> None:
+        """Tell what is less than a measurement, for tactics whose `capabilities` include screening.
 
-    def _as_array(self, values: Any, n: int, what: str) -> FloatArray:
-        """Values or noise as a float array (n, m) of its own, with NaN for everything that is not finite."""
-        if hasattr(values, "columns"):
-            for name in (o.name for o in self.objectives):
-                if name not in values.columns:
-                    raise SearchError(
-                        f"the {what} have no column {name!r}.", hint=nearest(name, map(str, values.columns))
-                    )
-            values = values[[o.name for o in self.objectives]]
-        try:
-            array = as_values(values, self.objectives).copy()
-        except (TypeError, ValueError) as error:
-            raise SearchError(
-                f"the {what} told are not numbers: {error}.",
-                hint="Give one row an architecture and one column an objective; None where a measurement failed.",
-            ) from error
-        if len(array) != n:
-            raise SearchError(f"{n} architectures came with {len(array)} rows of {what}.")
-        array[~np.isfinite(array)] = np.nan
-        return array
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            The n architectures.
+        values, noise : array-like (n, m) or DataFrame
+            As of `tell`; wherever there is a value, noise is needed.
+
+        Raises
+        ------
+        SearchError
+            If the tactic cannot screen.
+        """
+        raise SearchError(f"tactic {self.name!r} cannot learn from hints.", hint="Use 'default'.")
+
+    def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
+        """Choose which architectures to complete, for tactics whose `capabilities` include screening.
+
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            Candidates of which parts are known.
+        n : int
+            How many to choose.
+
+        Returns
+        -------
+        list of Architecture
+            Up to n of `archs`, best first.
+
+        Raises
+        ------
+        SearchError
+            If the tactic cannot screen.
+        """
+        raise SearchError(f"tactic {self.name!r} cannot choose among given candidates.", hint="Use 'default'.")
 
     # ------------------------------------------------------------------ what is known
     def is_known(self, arch: Architecture) -> bool:
-        """Whether the architecture has been asked for or told."""
+        """Tell whether an architecture has been asked for or told.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Of any space.
+
+        Returns
+        -------
+        bool
+        """
         return arch in self.space and bool(self.is_known_array(self.space.to_array([arch]))[0])
 
     def is_known_array(self, rows: IntArray) -> BoolArray:
-        """Which canonical rows (n, genes) have been asked for or told (n,)."""
+        """Tell which rows have been asked for or told.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray of bool (n,)
+        """
         return self._told.has(rows) | self._pending.has(rows)
 
     @property
@@ -213,16 +326,26 @@ class Searcher(ABC):
 
     @property
     def noise(self) -> FloatArray:
-        """Standard deviations of the told values (n, m); NaN where they are not known."""
+        """Standard deviations of the told values (n, m), in their units; NaN where they are not known."""
         return self._told.noise
 
     @property
     def rows(self) -> IntArray:
-        """Told architectures as index arrays (n, genes)."""
+        """Told architectures as index arrays (n, genes), in the order of the first tellings."""
         return self._told.rows
 
     def rows_at(self, positions: Any) -> IntArray:
-        """`rows[positions]`, as a copy; takes less memory when most are never looked at."""
+        """Copy some of the told rows; takes less memory than `rows` when most are never looked at.
+
+        Parameters
+        ----------
+        positions : array-like of int (k,) or slice
+            Positions in `rows`.
+
+        Returns
+        -------
+        ndarray (k, genes)
+        """
         return self._told.rows_at(positions)
 
     @property
@@ -231,9 +354,17 @@ class Searcher(ABC):
         return self._pending.rows.astype(np.int64)
 
     def violation(self, values: FloatArray) -> FloatArray:
-        """How far rows (n, m) are from meeting the limits (n,): the sum of the relative excesses.
+        """Sum the relative excesses over the limits.
 
-        0 means that all limits are met; rows with NaN have infinity.
+        Parameters
+        ----------
+        values : ndarray (n, m)
+            In natural units.
+
+        Returns
+        -------
+        ndarray (n,)
+            0 where all limits are met, infinity for rows with NaN.
         """
         total = np.zeros(len(values))
         for column, objective in zip(values.T, self.objectives, strict=True):
@@ -244,7 +375,18 @@ class Searcher(ABC):
         return np.where(np.isnan(values).any(axis=1), np.inf, total)
 
     def costs(self, values: FloatArray) -> FloatArray:
-        """Values (n, m) turned so that smaller is better in each column."""
+        """Turn values so that smaller is better in each column.
+
+        Parameters
+        ----------
+        values : ndarray (n, m)
+            In natural units.
+
+        Returns
+        -------
+        ndarray (n, m)
+            Columns to maximise with the sign turned.
+        """
         return values * signs(self.objectives)
 
     def _feasible(self) -> BoolArray:
@@ -252,7 +394,13 @@ class Searcher(ABC):
         return np.asarray(self.violation(self.values) == 0)
 
     def front(self) -> Front:
-        """The non-dominated of the told architectures that meet the limits, or of all when none meets them."""
+        """Find the Pareto front of what was told.
+
+        Returns
+        -------
+        Front
+            The non-dominated of the told architectures that meet the limits, or of all when none meets them.
+        """
         values = self.values
         feasible = self._feasible()
         keep = np.flatnonzero(feasible) if feasible.any() else np.arange(len(values))
@@ -262,16 +410,22 @@ class Searcher(ABC):
 
     # ------------------------------------------------------------------ resume
     def _identity(self) -> dict[str, Any]:
-        """What a state and the searcher that loads it must have in common."""
+        """Collect what a state and the searcher that loads it must have in common."""
         return {
             "tactic": self.name,
             "space": self.space.to_dict(),
-            "objectives": self._objective_texts(),
-            "options": self._plain_options(),
+            "objectives": [f"{o.direction} {o.name}{f' {o.limit}' if o.limit else ''}" for o in self.objectives],
+            "options": self.options.settings(),
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resume needs, as JSON-able data; large arrays are texts of their bytes, see `archive.packed`."""
+        """Collect all that a resume needs.
+
+        Returns
+        -------
+        dict
+            JSON-able; large arrays are texts of their bytes, see `archive.packed`.
+        """
         noise = self.noise
         return {
             "version": STATE_VERSION,
@@ -282,7 +436,7 @@ class Searcher(ABC):
             "values": packed(self.values),
             "noise": None if np.isnan(noise).all() else packed(noise),
             "pending": packed(self._pending.rows),
-            "info": self.info,
+            "info": self.info.to_dict(),
             "extra": self._extra_state(),
         }
 
@@ -290,22 +444,31 @@ class Searcher(ABC):
         """Take up where `state_dict` was taken: the asks that follow are the same, bit for bit.
 
         The searcher must have been made with the same tactic, space, objectives and options; the seed comes from
-        the state. Raises SearchError otherwise, and for a state that is damaged.
+        the state.
+
+        Parameters
+        ----------
+        state : mapping
+            What `state_dict` returned, also by way of JSON.
+
+        Raises
+        ------
+        SearchError
+            If the state is another searcher's, of another version, or damaged.
         """
-        if not isinstance(state, Mapping) or state.get("version") not in (1, STATE_VERSION):
-            version = state.get("version") if isinstance(state, Mapping) else None
+        version = state.get("version") if isinstance(state, Mapping) else None
+        if version != STATE_VERSION:
             raise SearchError(
-                f"the state does not belong to this searcher: its version is {version!r}, not 1 or {STATE_VERSION}."
+                f"the state does not belong to this searcher: its version is {version!r}, not {STATE_VERSION}."
             )
         for key, value in self._identity().items():
             if state.get(key) != value:
                 other = "is another" if key == "space" else f"is {state.get(key)!r} and not {value!r}"
                 raise SearchError(f"the state does not belong to this searcher: its {key} {other}.")
         try:
-            read = unpacked if state["version"] > 1 else np.array
-            rows, pending = (self._checked(read(state[key])) for key in ("rows", "pending"))
-            given = state["noise"] if state["version"] > 1 else None
-            values, noise = self._with_noise(read(state["values"]), given and read(given), len(rows))
+            rows, pending = (self._checked(unpacked(state[key])) for key in ("rows", "pending"))
+            noise = state["noise"] and unpacked(state["noise"])
+            values, noise = values_and_noise(self.objectives, unpacked(state["values"]), noise, len(rows))
             told, asked = Archive(self.space.sizes, len(self.objectives)), RowSet(self.space.sizes)
             told.put(rows, values, noise)
             asked.add(pending)
@@ -314,7 +477,7 @@ class Searcher(ABC):
             self._told, self._pending = told, asked
             self.seed = int(state["seed"])
             self.rng.bit_generator.state = state["rng"]
-            self.info = dict(state["info"])
+            self.info = AskInfo.from_dict(state["info"])
             self._load_extra_state(state["extra"])
         except (KeyError, TypeError, ValueError) as error:
             raise SearchError(
@@ -322,39 +485,9 @@ class Searcher(ABC):
                 hint="Take an earlier one, or tell a fresh searcher what was measured.",
             ) from error
 
-    def _objective_texts(self) -> list[str]:
-        return [f"{o.direction} {o.name}{f' {o.limit}' if o.limit else ''}" for o in self.objectives]
-
-    def _plain_options(self) -> dict[str, Any]:
-        return {k: v for k, v in self.options.items() if v is None or isinstance(v, (bool, int, float, str))}
-
     def _extra_state(self) -> dict[str, Any]:
-        """A tactic's own JSON-able data."""
+        """Collect the tactic's own JSON-able data."""
         return {}
 
     def _load_extra_state(self, extra: Mapping[str, Any]) -> None:  # noqa: B027 - a hook
         """Take back what `_extra_state` gave."""
-
-
-def natural(n: Any, what: str) -> int:
-    """A whole number that is not negative; raises SearchError for anything else."""
-    try:
-        number = operator.index(n)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise SearchError(f"{what} is {n!r}.", hint="Give a whole number, 0 or more.")
-    return number
-
-
-def by_id(archs: Sequence[Architecture], values: Any) -> Any:
-    """The rows of a DataFrame with the column `arch_id` in the order of the architectures; other values as they are."""
-    if not hasattr(values, "columns") or "arch_id" not in values.columns:
-        return values
-    wanted, there = np.array([arch.id for arch in archs]), values["arch_id"].to_numpy(dtype=str)
-    mine, theirs = np.argsort(wanted, kind="stable"), np.argsort(there, kind="stable")
-    if len(wanted) != len(there) or (wanted[mine] != there[theirs]).any():
-        raise SearchError("the column 'arch_id' of the values does not list the architectures told.")
-    order = np.empty_like(mine)
-    order[mine] = theirs
-    return values.iloc[order]

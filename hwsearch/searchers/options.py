@@ -1,65 +1,206 @@
-"""Options of tactics are declared by their annotations; this checks values against them."""
+"""Declare, check and describe the options of search tactics.
+
+Each tactic has one pydantic model of its options. The model is the only place where an option's type, range, default
+and description stand; errors, the table in the documentation and `help` are made from it.
+"""
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 
-#: how an error calls what an annotation asks for
-WORDS = {int: "a whole number", float: "a finite number", str: "a text", bool: "true or false", NoneType: "None"}
+#: maps index arrays (n, genes) to a number an architecture (n,)
+RowFunction = Callable[[IntArray], FloatArray]
+#: maps index arrays (n, genes) to numbers (n, columns)
+RowFeatures = Callable[[IntArray], FloatArray]
+
+#: how an annotation without a range is written
+WORDS = {int: "integer", float: "number", str: "text", bool: "true or false", NoneType: "None"}
 
 
-def check_options(cls: type, options: Mapping[str, Any]) -> None:
-    """Raises SearchError for an option that the class does not have and for a value of another kind than annotated.
+class SearcherOptions(BaseModel):
+    """The options of a tactic that has none, and the base of all option models.
 
-    Numbers must be finite; a bool is no number. What a look at the kind cannot tell is left to the tactic.
+    Numbers must be finite and of the annotated kind: a bool or a text is not a number. NumPy scalars count as Python
+    ones and lists as tuples. Options that are functions are declared with `function_option`; they are not part of a
+    searcher's state.
+
+    Examples
+    --------
+    >>> from pydantic import Field
+    >>> class MyOptions(SearcherOptions):
+    ...     population: int = Field(50, ge=2, description="Size of a generation.")
+    >>> MyOptions(population=20).settings()
+    {'population': 20}
     """
-    init: Any = cls.__init__  # type: ignore[misc]
-    parameters = inspect.signature(init).parameters
-    name = getattr(cls, "name", cls.__name__)
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        known = [p for p in parameters if p not in ("self", "space", "objectives", "seed")]
-        for option in options:
-            if option not in parameters:
-                raise SearchError(f"tactic {name!r} has no option {option!r}.", hint=nearest(option, known))
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _python_values(cls, given: Any) -> Any:
+        return {k: _python_value(v) for k, v in given.items()} if isinstance(given, dict) else given
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Append the fields' descriptions to the docstring, in NumPy form."""
+        super().__pydantic_init_subclass__(**kwargs)
+        head = (cls.__doc__ or "").split("\n\nAttributes\n")[0].rstrip()
+        body = "".join(
+            f"\n{row.name} : {row.type}, default {row.default}\n    {row.description}" for row in describe(cls)
+        )
+        cls.__doc__ = f"{head}\n\nAttributes\n----------{body}\n" if body else cls.__doc__
+
+    def settings(self) -> dict[str, Any]:
+        """Collect the options that are part of a searcher's state.
+
+        Returns
+        -------
+        dict
+            Name to JSON value of all options but functions.
+        """
+        return self.model_dump(mode="json")
+
+
+def function_option(description: str) -> Any:
+    """Declare an option that is a function, or several, and None by default.
+
+    Parameters
+    ----------
+    description : str
+        One sentence for the documentation.
+
+    Returns
+    -------
+    Any
+        A pydantic field that is left out of `SearcherOptions.settings`.
+    """
+    return Field(None, exclude=True, description=description)
+
+
+class OptionRow(NamedTuple):
+    """One option of a tactic, as the documentation shows it.
+
+    Attributes
+    ----------
+    name : str
+        The keyword.
+    type : str
+        Kind and range of the values, such as ``integer >= 2 or None``.
+    default : str
+        The default as a Python literal.
+    description : str
+        What the option does.
+    """
+
+    name: str
+    type: str
+    default: str
+    description: str
+
+
+def describe(model: type[SearcherOptions]) -> list[OptionRow]:
+    """Describe the options of a model.
+
+    Parameters
+    ----------
+    model : type of SearcherOptions
+        The options of one tactic.
+
+    Returns
+    -------
+    list of OptionRow
+        One row an option, in the order of declaration.
+    """
+    return [
+        OptionRow(name, _field_words(field), repr(field.default), field.description or "")
+        for name, field in model.model_fields.items()
+    ]
+
+
+def parse_options(tactic: str, model: type[SearcherOptions], given: Mapping[str, Any]) -> SearcherOptions:
+    """Check keyword options against a tactic's model.
+
+    Parameters
+    ----------
+    tactic : str
+        Name of the tactic, for errors.
+    model : type of SearcherOptions
+        Its options.
+    given : mapping of str to object
+        Keywords and values.
+
+    Returns
+    -------
+    SearcherOptions
+        An instance of `model`.
+
+    Raises
+    ------
+    SearchError
+        If an option is unknown, or a value has the wrong kind or is out of range.
+    """
     try:
-        hints = get_type_hints(init)
-    except (NameError, TypeError):  # a plug-in may annotate with what is imported for type checkers only
-        return
-    for option, value in options.items():
-        hint = hints.get(option, Any) if option in parameters else Any
-        if option not in ("space", "objectives", "seed") and not _fits(value, hint):
-            raise SearchError(f"tactic {name!r}: {option}={value!r} does not do.", hint=f"Give {_words(hint)}.")
+        return model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            hint = nearest(option, list(model.model_fields))
+            raise SearchError(f"tactic {tactic!r} has no option {option!r}.", hint=hint) from error
+        field = model.model_fields[option]
+        value = given[option]
+        words = list(get_args(field.annotation)) if get_origin(field.annotation) is Literal else []
+        raise SearchError(
+            f"tactic {tactic!r}: {option}={value!r} is not valid; {option} must be {_field_words(field)}.",
+            hint=nearest(value, words) if words and isinstance(value, str) else None,
+        ) from error
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _python_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(_python_value, value)) if isinstance(value, list) else value
+
+
+def _field_words(field: FieldInfo) -> str:
+    return _words(field.annotation, field.metadata)
+
+
+def _words(hint: Any, metadata: Any = ()) -> str:
+    """Kind and range of an annotation: ``number in [0, 1] or None``."""
     origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        limits = [m for part in inner[1:] for m in (part.metadata if isinstance(part, FieldInfo) else [part])]
+        return _words(inner[0], limits)
     if origin in (Union, UnionType):
-        return any(_fits(value, h) for h in inner)
-    if hint in (int, float):
-        number = isinstance(value, Integral if hint is int else Real) and not isinstance(value, bool)
-        return number and (hint is int or math.isfinite(value))
-    if hint in (str, bool, NoneType):
-        return isinstance(value, hint)
-    if origin is tuple and Ellipsis not in inner:
-        return isinstance(value, (tuple, list)) and len(value) == len(inner) and all(map(_fits, value, inner))
-    if origin is Callable:
-        return callable(value)
-    return not inspect.isclass(origin) or isinstance(value, origin)
-
-
-def _words(hint: Any) -> str:
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join(map(_words, inner))
+        return " or ".join(_words(h, () if h is NoneType else metadata) for h in inner)
+    if origin is Literal:
+        return "one of " + ", ".join(map(repr, inner))
     if origin is tuple:
         return f"({', '.join(map(_words, inner))})"
     if origin is Callable:
-        return "a function"
-    return WORDS.get(hint, getattr(origin or hint, "__name__", str(hint)))
+        return "function"
+    if inner and issubclass(origin, Mapping):
+        return f"mapping of {_words(inner[0])} to {_words(inner[1])}"
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint))) + _range(metadata)
+
+
+def _range(metadata: Any) -> str:
+    found = {name: getattr(m, name) for m in metadata for name in ("ge", "gt", "le", "lt") if hasattr(m, name)}
+    low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+    if low is not None and high is not None:
+        return f" in {'[' if 'ge' in found else '('}{low}, {high}{']' if 'le' in found else ')'}"
+    if low is not None:
+        return f" {'>=' if 'ge' in found else '>'} {low}"
+    return f" {'<=' if 'le' in found else '<'} {high}" if high is not None else ""

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from hwsearch._typing import IntArray
-from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import RowFunction, Searcher
-from hwsearch.spaces import SearchSpace
+from hwsearch.searchers.base import Searcher
+from hwsearch.searchers.options import RowFunction, SearcherOptions, function_option
+
+
+class RandomOptions(SearcherOptions):
+    """Options of random search."""
+
+    cost: RowFunction | None = function_option(
+        "Rows to a positive cost (n,), over which each ask is spread evenly between the smallest and the largest "
+        "subnet; without it each gene is uniform."
+    )
 
 
 class RandomSearcher(Searcher):
-    """Architectures at random (Bergstra & Bengio 2012; Li & Talwalkar 2019, arXiv 1902.07638).
+    """Architectures at random, each gene uniform or balanced over a cost; see `RandomOptions`.
 
-    cost : when given, each ask is spread evenly over this cost between the smallest and the largest subnet;
-        otherwise each gene is uniform
+    References
+    ----------
+    Bergstra and Bengio 2012, "Random search for hyper-parameter optimization".
+    Li and Talwalkar 2019, "Random search and reproducibility for neural architecture search", arXiv 1902.07638.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (16, 32))])
+    >>> len(RandomSearcher(space, ["max accuracy"], seed=1).ask(4))
+    4
     """
 
     name: ClassVar[str] = "random"
+    Options: ClassVar[type[SearcherOptions]] = RandomOptions
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        cost: RowFunction | None = None,
-    ) -> None:
-        super().__init__(space, objectives, seed, cost=cost)
-        self._cost = cost
+    options: RandomOptions
 
     def _propose(self, n: int) -> IntArray:
-        if self._cost is None:
+        cost = self._cost()
+        if cost is None:
             return self.space.sample_array(n, self.rng)
-        cost = self._cost
         return self.space.collect_array(
             n, lambda m: self.space.sample_balanced_array(m, self.rng, cost), self.is_known_array
         )
+
+    def _cost(self) -> RowFunction | None:
+        return self.options.cost

@@ -27,7 +27,17 @@ ONE, TWO, THREE = FOUR[:1], FOUR[:2], FOUR[:3]
 
 
 def small_space() -> SearchSpace:
-    """A conditional space of 84 architectures."""
+    """Make a conditional space of 84 architectures, small enough to be exhausted.
+
+    Returns
+    -------
+    SearchSpace
+
+    Examples
+    --------
+    >>> small_space().cardinality
+    84
+    """
     return SearchSpace(
         "conformance-small",
         [
@@ -42,7 +52,13 @@ def small_space() -> SearchSpace:
 
 
 def large_space() -> SearchSpace:
-    """A conditional space in the manner of OFA MobileNetV3: three stages of two to three layers."""
+    """Make a conditional space in the manner of OFA MobileNetV3: three stages of two to three layers.
+
+    Returns
+    -------
+    SearchSpace
+        Too large to be exhausted.
+    """
     choices = []
     for stage in range(3):
         choices.append(Choice(f"d{stage}", (2, 3)))
@@ -54,19 +70,59 @@ def large_space() -> SearchSpace:
 
 
 def table_space(n: int = 40, space: SearchSpace | None = None) -> TableSpace:
-    """A table of n uniform architectures of a space, by default of the large one."""
+    """Make a table of uniform architectures.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    space : SearchSpace, optional
+        Of which; default: `large_space`.
+
+    Returns
+    -------
+    TableSpace
+    """
     space = space or large_space()
     rows = space.sample_array(n, np.random.default_rng(n))
     return TableSpace(f"conformance-table-{n}", space.choices, rows)
 
 
 def flat_space(genes: int = 8, values: int = 5) -> SearchSpace:
-    """Ordinal genes without conditions, values^genes architectures."""
+    """Make a space of ordinal genes without conditions.
+
+    Parameters
+    ----------
+    genes : int
+        How many genes.
+    values : int
+        How many values each of them has.
+
+    Returns
+    -------
+    SearchSpace
+        Of ``values ** genes`` architectures.
+    """
     return SearchSpace(f"conformance-flat-{genes}", [Choice(f"x{i}", tuple(range(values))) for i in range(genes)])
 
 
 def values_of(space: SearchSpace, archs: Sequence[Architecture], objectives: int) -> FloatArray:
-    """Accuracy in percent, latency in ms, parameters, MACs: (n, objectives), smooth functions with a trade-off."""
+    """Compute synthetic objectives: smooth functions of the genes' places with a trade-off.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Of the architectures.
+    archs : sequence of Architecture
+        The n architectures.
+    objectives : int
+        How many of the columns, at most four.
+
+    Returns
+    -------
+    ndarray (n, objectives)
+        Accuracy in percent, latency in ms, parameters, MACs.
+    """
     size = space.encode(archs, "ordinal")
     weight = np.cos(np.arange(size.shape[1])) ** 2 + 0.2
     accuracy = 60 + 30 * (1 - np.exp(-3 * (size * weight).sum(axis=1) / weight.sum()))
@@ -77,43 +133,114 @@ def values_of(space: SearchSpace, archs: Sequence[Architecture], objectives: int
 
 
 def dominated(a: FloatArray, b: FloatArray, sign: FloatArray) -> bool:
-    """Whether b dominates a, by the definition."""
+    """Tell whether b dominates a, by the definition.
+
+    Parameters
+    ----------
+    a, b : ndarray (m,)
+        Values in natural units.
+    sign : ndarray (m,)
+        1 where smaller is better, -1 where larger is.
+
+    Returns
+    -------
+    bool
+    """
     return bool((b * sign <= a * sign).all() and (b * sign < a * sign).any())
 
 
 class SearcherConformance:
-    """What `Searcher` promises, as tests; each method is one promise."""
+    """What `Searcher` promises, as tests: subclass it, say in `make` how your tactic is made, and let pytest run it.
 
-    #: how many architectures the tests that need a running search measure
+    Each test method is one promise: new architectures only, a small space exhausted, resume bit for bit, failures and
+    constants borne, limits first.
+
+    Attributes
+    ----------
+    evaluations : int
+        How many architectures the tests that need a running search measure.
+    most_objectives : int
+        The most objectives that the tactic takes.
+    flat : bool
+        Whether it takes only ordinal genes without conditions.
+    """
+
     evaluations: int = 40
-    #: the most objectives that the tactic takes
     most_objectives: int = 4
-    #: whether it takes only ordinal genes without conditions
     flat: bool = False
 
     @abstractmethod
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        """A fresh searcher."""
+        """Make a fresh searcher.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            What can be chosen.
+        objectives : sequence of str
+            Such as ``"max accuracy"``.
+        seed : int
+            All randomness comes from it.
+
+        Returns
+        -------
+        Searcher
+        """
 
     @property
     def two(self) -> tuple[str, ...]:
-        """Two objectives, or as many as the tactic takes."""
+        """The first two objectives, or as many as the tactic takes."""
         return FOUR[: min(2, self.most_objectives)]
 
     def small(self) -> SearchSpace:
-        """A space that the tests exhaust."""
+        """Make a space that the tests exhaust.
+
+        Returns
+        -------
+        SearchSpace
+        """
         return flat_space(4, 3) if self.flat else small_space()
 
     def large(self) -> SearchSpace:
-        """A space that they do not."""
+        """Make a space that the tests do not exhaust.
+
+        Returns
+        -------
+        SearchSpace
+        """
         return flat_space() if self.flat else large_space()
 
     def table(self, n: int) -> TableSpace:
-        """A table of n architectures."""
+        """Make a table of n architectures.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        TableSpace
+        """
         return table_space(n, self.large())
 
     def run(self, searcher: Searcher, evaluations: int, batch: int = 8) -> list[str]:
-        """Ask and tell until so many are measured; the ids in the order of the asks."""
+        """Ask and tell until so many are measured.
+
+        Parameters
+        ----------
+        searcher : Searcher
+            To be driven.
+        evaluations : int
+            How many architectures are measured.
+        batch : int
+            How many are asked for at once.
+
+        Returns
+        -------
+        list of str
+            Ids in the order of the asks.
+        """
         ids: list[str] = []
         while len(ids) < evaluations:
             archs = searcher.ask(min(batch, evaluations - len(ids)))
@@ -121,7 +248,13 @@ class SearcherConformance:
             ids += [arch.id for arch in archs]
         return ids
 
+    def test_takes_the_options_that_its_capabilities_name(self) -> None:
+        """Every option that the tactic's `capabilities` name is one of its `Options`."""
+        searcher = self.make(self.large(), self.two, 0)
+        assert set(searcher.capabilities.options()) <= set(searcher.Options.model_fields)
+
     def test_asks_exactly_n_new_architectures_of_the_space(self) -> None:
+        """`ask(n)` gives n architectures of the space that were never asked before."""
         space = self.large()
         searcher = self.make(space, self.two, 0)
         seen: set[Architecture] = set()
@@ -135,6 +268,7 @@ class SearcherConformance:
         assert set(searcher.evaluated[0]) == seen
 
     def test_never_repeats_what_is_pending_or_was_told_unasked(self) -> None:
+        """What is pending, or was told without being asked for, is not asked."""
         space = self.small()
         searcher = self.make(space, self.two, 1)
         warm = space.sample(30, np.random.default_rng(5))
@@ -144,6 +278,7 @@ class SearcherConformance:
         assert not set(asked) & set(warm)
 
     def test_exhausts_a_small_space_and_then_asks_nothing(self) -> None:
+        """Every architecture of a small space is asked once; then asks are empty."""
         space = self.small()
         searcher = self.make(space, self.two, 2)
         ids = []
@@ -157,6 +292,13 @@ class SearcherConformance:
 
     @pytest.mark.parametrize("objectives", [ONE, TWO, THREE, FOUR])
     def test_front_is_the_non_dominated_set_of_any_number_of_objectives(self, objectives: tuple[str, ...]) -> None:
+        """The front is the set that the definition gives, for one to four objectives.
+
+        Parameters
+        ----------
+        objectives : object
+            Given by pytest.
+        """
         objectives = objectives[: self.most_objectives]
         searcher = self.make(self.large(), objectives, 3)
         self.run(searcher, self.evaluations)
@@ -169,11 +311,13 @@ class SearcherConformance:
         assert {best[i] for i in found} == {best[i] for i in expected}  # equal values are listed once
 
     def test_same_seed_same_asks_and_another_seed_others(self) -> None:
+        """Asks follow from the seed."""
         one, two, other = (self.run(self.make(self.large(), self.two, seed), self.evaluations) for seed in (4, 4, 5))
         assert one == two
         assert one != other
 
     def test_resumes_bit_for_bit_through_json(self) -> None:
+        """A state that went through JSON gives the same asks, also between ask and tell."""
         space = self.large()
         steady, broken = self.make(space, self.two, 6), self.make(space, self.two, 6)
         for n in (5, 9, 12, 6, 8):
@@ -190,11 +334,13 @@ class SearcherConformance:
         assert np.array_equal(broken.evaluated[1], steady.evaluated[1], equal_nan=True)
 
     def test_refuses_the_state_of_another_space(self) -> None:
+        """A state of another space is an error."""
         state = self.make(self.small(), self.two, 0).state_dict()
         with pytest.raises(HwsearchError):
             self.make(self.large(), self.two, 0).load_state_dict(state)
 
     def test_goes_on_after_failed_measurements(self) -> None:
+        """Failed measurements do not end the search and are never on the front."""
         space = self.large()
         searcher = self.make(space, self.two, 7)
         failed: set[str] = set()
@@ -209,6 +355,7 @@ class SearcherConformance:
         assert len(front) and not failed & set(front["arch_id"])
 
     def test_takes_arrays_lists_and_frames_alike(self) -> None:
+        """Arrays, lists and DataFrames of values mean the same."""
         space = self.large()
         states = []
         for form in range(3):
@@ -222,6 +369,7 @@ class SearcherConformance:
         assert states[0] == states[1] == states[2]
 
     def test_front_meets_the_limits_as_soon_as_one_architecture_does(self) -> None:
+        """As soon as one architecture meets the limits, all of the front do."""
         space = self.large()
         sample = values_of(space, space.sample(200, np.random.default_rng(0)), len(self.two))
         limit = float(f"{np.median(sample[:, -1]):.6g}")
@@ -233,6 +381,7 @@ class SearcherConformance:
         assert (sign * searcher.front().values[:, -1] <= sign * limit).all()
 
     def test_tell_does_not_change_its_inputs_and_refuses_wrong_shapes(self) -> None:
+        """`tell` leaves its inputs as they are, and refuses wrong ones without telling anything."""
         space = self.large()
         searcher = self.make(space, self.two, 10)
         archs = searcher.ask(4)
@@ -257,6 +406,13 @@ class SearcherConformance:
 
     @pytest.mark.parametrize("size", [1, 40])
     def test_asks_every_row_of_a_table_and_no_other(self, size: int) -> None:
+        """On a table, its rows are asked and nothing else.
+
+        Parameters
+        ----------
+        size : object
+            Given by pytest.
+        """
         space = self.table(size)
         searcher = self.make(space, self.two, 11)
         asked: list[Architecture] = []
@@ -269,6 +425,7 @@ class SearcherConformance:
         assert set(asked) == set(space.enumerate())
 
     def test_bears_failures_constants_and_repeated_tells(self) -> None:
+        """Failures, a constant objective and repeated tells together end nothing."""
         space, rng = self.large(), np.random.default_rng(12)
         searcher = self.make(space, self.two, 12)
         seen: set[Architecture] = set()
@@ -284,6 +441,7 @@ class SearcherConformance:
         assert len(searcher.evaluated[0]) == len(seen)
 
     def test_resumes_at_any_moment_whatever_the_objectives(self) -> None:
+        """A resume is exact in the middle of a batch, too, with one objective and with several."""
         space, rng = self.table(60), np.random.default_rng(13)
         for objectives in dict.fromkeys((ONE, THREE[: self.most_objectives])):
             steady, broken = self.make(space, objectives, 14), self.make(space, objectives, 14)
@@ -302,6 +460,7 @@ class SearcherConformance:
 
     # ------------------------------------------------------------------ bad input
     def test_goes_on_when_every_measurement_fails(self) -> None:
+        """A search of which every measurement fails goes on."""
         space = self.large()
         searcher = self.make(space, self.two, 15)
         for n in (12, 12, 9):
@@ -311,6 +470,7 @@ class SearcherConformance:
         assert len(searcher.front()) == 0
 
     def test_goes_on_when_all_objectives_are_constant(self) -> None:
+        """A search whose objectives are all constant goes on."""
         space, rng = self.large(), np.random.default_rng(16)
         searcher = self.make(space, self.two, 16)
         for n in (12, 12, 9):
@@ -322,7 +482,7 @@ class SearcherConformance:
         assert len(searcher.front()) == 1
 
     def test_goes_on_when_nothing_can_meet_the_limits(self) -> None:
-        """The front is then that of all, as if there were no limits."""
+        """Where nothing can meet the limits, the front is that of all, as if there were none."""
         space = self.large()
         searcher = self.make(space, ("accuracy >= 99.9", "latency_ms <= 0.01")[: len(self.two)], 17)
         self.run(searcher, self.evaluations)
@@ -332,6 +492,7 @@ class SearcherConformance:
         assert set(searcher.front().to_frame()["arch_id"]) <= set(expected)
 
     def test_asks_the_only_architecture_of_a_space_once(self) -> None:
+        """The only architecture of a space is asked once."""
         space = SearchSpace("conformance-one", [Choice("x", (3,)), Choice("y", (7,))])
         for fails in (False, True):
             searcher = self.make(space, self.two, 18)
@@ -342,6 +503,7 @@ class SearcherConformance:
             assert len(searcher.front()) == (not fails)
 
     def test_of_what_is_told_twice_the_later_stays(self) -> None:
+        """Of what is told twice, in a call or later, the later values stay."""
         space = self.large()
         searcher = self.make(space, self.two, 19)
         for turn in range(3):
@@ -356,6 +518,7 @@ class SearcherConformance:
         assert len(searcher.values) == 24
 
     def test_arrays_say_the_same_as_architectures_and_noise_is_kept(self) -> None:
+        """`ask_array` and `tell_array` do what `ask` and `tell` do; noise is kept."""
         space, rng = self.large(), np.random.default_rng(20)
         one, two = (self.make(space, self.two, 20) for _ in range(2))
         noises = []

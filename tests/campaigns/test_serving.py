@@ -24,6 +24,8 @@ from hwsearch.campaigns.views import ALL, joint_view, views
 from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, ConfigError, LimitError
 from hwsearch.objectives.front import Front
+from hwsearch.searchers.capabilities import Capabilities
+from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.random import RandomSearcher
 
 ACCURACY, LATENCY = {"metric": "accuracy"}, {"metric": "latency"}
@@ -136,6 +138,7 @@ class Recorder(RandomSearcher):
     """Random search that says what it is told, and a gain that gets smaller."""
 
     name = "recorder"
+    capabilities = Capabilities(confidence=True, reference=True)
     made: ClassVar[list[Recorder]] = []
     gains: ClassVar[list[float]] = []
 
@@ -146,7 +149,7 @@ class Recorder(RandomSearcher):
 
     def _propose(self, n):
         rows = super()._propose(n)
-        self.info = {"expected_gain": Recorder.gains[len(Recorder.made) - 1]} if Recorder.gains else {}
+        self.info = AskInfo(expected_gain=Recorder.gains[len(Recorder.made) - 1] if Recorder.gains else None)
         return rows
 
 

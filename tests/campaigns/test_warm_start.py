@@ -71,7 +71,7 @@ def test_the_tactic_is_given_it_and_another_is_refused(boards, before, monkeypat
     monkeypatch.setattr(propose, "create", lambda *args, **options: given.update(options))
     known, proposer = Known.read(campaign), Proposer(campaign)
     proposer.searcher(view, 0, view.measured(known), known)
-    assert given["earlier"] is proposer.warm_start
+    assert given["warm_start"] is proposer.warm_start
     assert str(before.folder) in search_state(campaign.config, list(campaign.targets.values()))
     other = boards(search={"warm_start": [str(before.folder)], "tactic": "nsga2"})
     with pytest.raises(CampaignError, match="'nsga2' cannot learn from earlier campaigns"):

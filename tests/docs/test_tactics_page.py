@@ -39,6 +39,22 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "optuna.db").stat().st_size > 0
 
 
+def test_every_tactic_is_in_the_table_with_its_class() -> None:
+    lines = re.findall(r"^\| `([\w-]+)` \| `([\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE)
+    assert [name for name, _, _ in lines] == sorted(set(searchers.tactics()) - {"default"})
+    for name, path, options in lines:
+        cls = searchers.find(name)
+        assert path == f"{cls.__module__}.{cls.__name__}"
+        shown = [f"`{row.name}={row.default}`".replace("'", '"') for row in searchers.describe_options(name)]
+        assert options == ", ".join(shown), name
+
+
+def test_every_option_is_described_for_users() -> None:
+    for name in searchers.tactics():
+        for row in searchers.describe_options(name):
+            assert row.description.endswith(".") and row.type and row.default, (name, row)
+
+
 def test_every_tactic_is_described() -> None:
     prose = PAGE[PAGE.index("## Which tactic") : PAGE.index("## Classes and options")]
     described = set(re.findall(r"`([\w-]+)`", prose))

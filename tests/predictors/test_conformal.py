@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from predictors import CrossValidatedPredictor, PredictorError, RidgePredictor, XGBoostPredictor
@@ -16,17 +16,27 @@ PREDICTORS = [RidgePredictor(), XGBoostPredictor(n_estimators=40), CrossValidate
 NAMES = ["ridge", "xgboost", "chosen"]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 99))
 def test_rank_is_the_exact_one(n: int, percent: int) -> None:
     assert quantile_rank(n, percent / 100) == math.ceil(Fraction(percent, 100) * (n + 1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 99))
 def test_rows_needed_is_the_smallest(percent: int) -> None:
     exact = next(n for n in range(1, 200) if math.ceil(Fraction(percent, 100) * (n + 1)) <= n)
     assert rows_needed(percent / 100) == exact
 
 
+@pytest.mark.parametrize(("n", "coverage", "rank"), [(24, 0.56, 14), (74, 0.68, 51), (99, 0.55, 55)])
+def test_a_rank_that_is_whole_is_not_rounded_up(n: int, coverage: float, rank: int) -> None:
+    """coverage (n + 1) is a whole number whose product in floating point lies just above it."""
+    assert coverage * (n + 1) > rank
+    assert quantile_rank(n, coverage) == rank
+
+
+@settings(deadline=None)
 @given(st.integers(9, 40), st.integers(0, 10**6), st.integers(50, 90))
 def test_bounds_are_the_order_statistics_of_the_paper(n: int, seed: int, percent: int) -> None:
     """Barber et al., section 1.2: q+ is the ceil((1-a)(n+1))-th smallest, q- the floor(a(n+1))-th smallest."""

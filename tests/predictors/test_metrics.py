@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -16,6 +16,7 @@ values = arrays(np.float64, 12, elements=st.integers(-4, 4).map(float))
 distinct = arrays(np.float64, 9, elements=st.floats(-9, 9), unique=True)
 
 
+@settings(deadline=None)
 @given(values, values)
 def test_rank_correlations_are_scipys(truth: np.ndarray, predicted: np.ndarray) -> None:
     table = scores(truth, predicted)
@@ -26,6 +27,7 @@ def test_rank_correlations_are_scipys(truth: np.ndarray, predicted: np.ndarray) 
     assert table["kendall"] == pytest.approx(stats.kendalltau(truth, predicted)[0])
 
 
+@settings(deadline=None)
 @given(distinct, distinct)
 def test_kendall_counts_pairs(truth: np.ndarray, predicted: np.ndarray) -> None:
     pairs = itertools.combinations(range(9), 2)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch._json import shown_as_json
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.feasibility import infeasibility_warning
 from hwsearch.campaigns.known import Known
@@ -16,7 +15,7 @@ from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.noise import measurement_noise
 from hwsearch.campaigns.predictions import feature_matrix
 from hwsearch.campaigns.steps.screen import Estimates, completable, estimates
-from hwsearch.campaigns.tactic import options_of
+from hwsearch.campaigns.tactic import capabilities
 from hwsearch.campaigns.tightening import tightened
 from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import views
@@ -24,7 +23,7 @@ from hwsearch.campaigns.warm_start import WarmStart
 from hwsearch.objectives.computed import computed_metric, computed_metrics
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers import create
+from hwsearch.searchers import Capabilities, Searcher, create
 from hwsearch.spaces import Architecture
 
 #: proposals of one round by front: ``archs``, a list of genes, and ``info`` that the tactic gave
@@ -90,18 +89,18 @@ class Proposer:
                     asked = searcher.choose([a for a in choices if a not in taken], share)
                 else:
                     asked = [a for a in searcher.ask(share) if a not in taken]
-                info = dict(getattr(searcher, "info", None) or {})
+                info = searcher.info
                 if not complete and len(asked) < share:  # another device proposed the same
                     asked += [a for a in searcher.ask(share) if a not in taken][: share - len(asked)]
                 taken.update(asked)
-                out[view.name] = {"archs": [a.to_dict() for a in asked], "info": shown_as_json(info)}
-                if info.get("expected_gain") is not None:
-                    notes.append(f"{view.name} expected gain {100 * info['expected_gain']:.1f} %")
+                out[view.name] = {"archs": [a.to_dict() for a in asked], "info": info.to_dict()}
+                if info.expected_gain is not None:
+                    notes.append(f"{view.name} expected gain {100 * info.expected_gain:.1f} %")
                 task.update(i + 1)
             task.note(" · ".join(notes))
         return out
 
-    def searcher(self, view: View, r: int, measured: MeasuredSet, known: Known) -> Any:
+    def searcher(self, view: View, r: int, measured: MeasuredSet, known: Known) -> Searcher:
         """Make a fresh searcher for one round of one front.
 
         Limits are numbers by now. What the preference aspires to and with which probability limits must be met is told to
@@ -125,16 +124,16 @@ class Proposer:
         """
         campaign = self.campaign
         c = campaign.config.search
-        takes = options_of(campaign)
+        can = capabilities(campaign)
         objectives = view.resolved(measured)
-        options = self._options(objectives, takes)
+        options = self._options(objectives, can)
         aspired = _aspired(view, measured, objectives)
-        if "confidence" in takes:
+        if can.confidence:
             chances = {o.name: o.probability for o in objectives if o.probability is not None}
             options |= {"confidence": chances} if chances else {}
         else:
             objectives = [tightened(campaign, view, measured, known, o) for o in objectives]
-        if aspired and "reference" in takes:
+        if aspired and can.reference:
             options["reference"] = aspired
         elif aspired:
             objectives = [o.at_least(aspired[o.name]) if o.name in aspired else o for o in objectives]
@@ -142,11 +141,11 @@ class Proposer:
         seed = int(np.random.default_rng([c.seed, r, *view.name.encode()]).integers(2**31))
         return create(c.tactic, campaign.space, objectives, seed=seed, **options)
 
-    def _options(self, objectives: list[Objective], takes: Any) -> dict[str, Any]:
+    def _options(self, objectives: list[Objective], can: Capabilities) -> dict[str, Any]:
         """Return what a tactic that predicts is told of the supernet, as far as it takes it."""
         campaign = self.campaign
         c = campaign.config.search
-        if "exact" not in takes:
+        if not can.exact:
             return {}
         net = campaign.loaded.net
         options = {
@@ -161,8 +160,8 @@ class Proposer:
             },
         }
         if self.warm_start is not None:
-            options["earlier"] = self.warm_start
-        return {k: v for k, v in options.items() if k in takes}
+            options["warm_start"] = self.warm_start
+        return {k: v for k, v in options.items() if k in can.options()}
 
 
 def _aspired(view: View, measured: MeasuredSet, objectives: Sequence[Objective]) -> dict[str, float]:
@@ -174,7 +173,7 @@ def _aspired(view: View, measured: MeasuredSet, objectives: Sequence[Objective])
     return front.aspiration(prefer, view.reference)
 
 
-def tell(view: View, searcher: Any, measured: MeasuredSet, known: Known, guesses: Estimates) -> None:
+def tell(view: View, searcher: Searcher, measured: MeasuredSet, known: Known, guesses: Estimates) -> None:
     """Tell a fresh searcher everything measured and its noise.
 
     Parameters
@@ -192,12 +191,12 @@ def tell(view: View, searcher: Any, measured: MeasuredSet, known: Known, guesses
     """
     values = measured.frame[[o.name for o in view.objectives]].to_numpy(dtype=np.float64)
     usable = ~np.isnan(values)
-    rows = usable.any(axis=1) if searcher.learns_from_parts else usable.all(axis=1)
+    rows = usable.any(axis=1) if searcher.capabilities.incomplete_rows else usable.all(axis=1)
     if rows.any():
         archs = measured.archs
         noise = measurement_noise(view, measured, known)[rows]
         searcher.tell([archs[i] for i in np.flatnonzero(rows)], values[rows], noise)
-    if searcher.screens and guesses.value:
+    if searcher.capabilities.screening and guesses.value:
         column = np.array([o.metric == "accuracy" for o in view.objectives])
         guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
         archs = [measured.by_id[i] for i in guesses.value]

@@ -1,0 +1,1 @@
+"""Tactics with Gaussian processes: the default one, ParEGO, and BoTorch's batches."""

@@ -9,12 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import reference_point
-from hwsearch.searchers.bayesian.parego import MOST
+from hwsearch.searchers.bayesian.parego import MAX_OBSERVATIONS
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.predicted.rounds import RoundSearcher
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import distinct
@@ -23,46 +25,69 @@ from hwsearch.spaces.rows import distinct
 PARENTS = 10
 
 
+class BotorchQnehviOptions(SearcherOptions):
+    """Options of BoTorch's batches."""
+
+    start: int = Field(20, ge=2, description="Size of the uniform first sample.")
+    pool: int = Field(500, ge=2, description="Candidates a round, of which the batch is chosen.")
+    draws: int = Field(64, ge=1, description="Posterior draws.")
+
+
 class BotorchQnehviSearcher(RoundSearcher):
-    """Noisy expected hypervolume improvement (Daulton, Balandat, Bakshy 2021, arXiv 2105.08195) as BoTorch implements it,
-    with its logarithm (Ament et al. 2023, arXiv 2310.20708), and of one objective noisy expected improvement.
+    """Noisy expected hypervolume improvement of batches as BoTorch implements it, with its logarithm.
 
-    BoTorch's own Gaussian processes on the space's encoding, fitted anew for each round with its defaults; the batch is
-    chosen one by one from a pool: neighbours of the best measured, the rest uniform. Limits are outcome constraints.
+    With one objective noisy expected improvement. BoTorch's own Gaussian processes on the space's encoding, fitted anew
+    for each round with its defaults; the batch is chosen one by one from a pool: neighbours of the best measured, the
+    rest uniform. Limits are outcome constraints.
 
-    start : uniform first sample; pool : candidates a round; draws : posterior draws
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `BotorchQnehviOptions`.
 
-    Raises SearchError without the package botorch.
+    Raises
+    ------
+    SearchError
+        Without the package botorch.
+
+    References
+    ----------
+    Balandat et al. 2020, "BoTorch", arXiv 1910.06403.
+    Daulton, Balandat, Bakshy 2021, "Parallel Bayesian optimization of multiple noisy objectives with expected
+    hypervolume improvement", arXiv 2105.08195.
+    Ament et al. 2023, "Unexpected improvements to expected improvement", arXiv 2310.20708.
     """
 
     name: ClassVar[str] = "botorch-qnehvi"
+    Options: ClassVar[type[SearcherOptions]] = BotorchQnehviOptions
+
+    options: BotorchQnehviOptions
 
     def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        start: int = 20,
-        pool: int = 500,
-        draws: int = 64,
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(space, objectives, seed, start, 1, pool=pool, draws=draws)
-        if pool < 2 or draws < 1:
-            raise SearchError(f"pool={pool} and draws={draws} do not work.", hint="Use at least 2 and 1.")
+        super().__init__(space, objectives, seed, **options)
         if find_spec("botorch") is None:
             raise SearchError(
                 "botorch-qnehvi needs the package botorch, which is not installed.",
-                hint="pip install 'hwsearch[botorch]', or use 'qnehvi'.",
+                hint="pip install 'hwsearch[botorch]', or use 'parego'.",
             )
-        self._pool, self._draws = pool, draws
+
+    def _sizes(self) -> tuple[int, int]:
+        return self.options.start, 1
 
     def _next_round(self, n: int) -> IntArray:
         from botorch.optim import optimize_acqf_discrete
 
         complete = np.flatnonzero(~np.isnan(self.values).any(axis=1))
-        if len(complete) > MOST:
-            complete = np.sort(complete[self._ranking(self.values[complete], MOST)])
+        if len(complete) > MAX_OBSERVATIONS:
+            complete = np.sort(complete[self._ranking(self.values[complete], MAX_OBSERVATIONS)])
         rows, values = self.rows[complete], self.values[complete]
         candidates = self._candidates(rows, values, n)
         if len(candidates) <= n:
@@ -79,8 +104,8 @@ class BotorchQnehviSearcher(RoundSearcher):
         return candidates[[place[row.tobytes()] for row in found.numpy()]]
 
     def _candidates(self, rows: IntArray, values: FloatArray, n: int) -> IntArray:
-        """New rows (at least n, if there are so many), half of them neighbours of the best measured."""
-        wanted = max(self._pool, 2 * n)
+        """Draw new rows (at least n, if there are so many), half of them neighbours of the best measured."""
+        wanted = max(self.options.pool, 2 * n)
         near = [self.space.neighbours_array(row) for row in rows[self._ranking(values, PARENTS)]]
         near_rows = distinct(np.concatenate(near))
         near_rows = self.rng.permutation(near_rows[self._is_new(near_rows)])[: wanted // 2]
@@ -107,7 +132,7 @@ class BotorchQnehviSearcher(RoundSearcher):
             *(SingleTaskGP(x, column[:, None], outcome_transform=Standardize(m=1)) for column in gains.unbind(1))
         )
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        sampler = SobolQMCNormalSampler(torch.Size([self._draws]), seed=seed)
+        sampler = SobolQMCNormalSampler(torch.Size([self.options.draws]), seed=seed)
         constraints = [
             _excess(j, o.sign, o.limit.op, o.limit.value) for j, o in enumerate(self.objectives) if o.limit is not None
         ]

@@ -1,4 +1,4 @@
-"""Choosing a batch by its joint hypervolume improvement."""
+"""Choose a batch by its joint hypervolume improvement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from hwsearch.searchers.base import Searcher
 
 
 def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:
-    """The reference point of a search in costs (m,): a little worse than the worst measured, and than each limit."""
+    """Compute the reference point of a search: a little worse than the worst measured, and than each limit.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        What was told.
+    margin : float
+        How much worse, as a share of the range.
+
+    Returns
+    -------
+    ndarray (m,)
+        In costs (smaller is better).
+    """
     values = searcher.values
     point: FloatArray = searcher.costs(reference_point(values, searcher.objectives, margin)[None, :])[0]
     costs = searcher.costs(values)
@@ -27,15 +40,41 @@ def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:
 def greedy_batch(
     costs: FloatArray, front: FloatArray, reference: FloatArray, n: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[list[int], list[float]]:
-    """Positions of up to n rows of costs (k, m), one by one those with the largest joint improvement, and their gains.
+    """Choose rows one by one by the largest joint hypervolume improvement.
 
-    front : (f, m) costs that are there already
-    reference : (m,) the reference point, in costs
-    allowed : (k,) which rows may be chosen for their gain
+    The greedy choice has at least 1 - 1/e of the best batch's gain, since hypervolume is submodular. For the same
+    reason gains only shrink, so that most need no second look. Rows without any gain are never chosen.
 
-    The greedy choice has at least 1 - 1/e of the best batch's gain, since hypervolume is submodular (Nemhauser,
-    Wolsey, Fisher 1978). For the same reason gains only shrink, so that most need no second look (Minoux 1978).
-    Rows without any gain are never chosen.
+    Parameters
+    ----------
+    costs : ndarray (k, m)
+        Smaller is better.
+    front : ndarray (f, m)
+        Costs that are there already.
+    reference : ndarray (m,)
+        Reference point, in costs.
+    n : int
+        How many at most.
+    allowed : ndarray of bool (k,), optional
+        Which rows may be chosen; default: all.
+
+    Returns
+    -------
+    chosen : list of int
+        Positions of up to n rows.
+    gains : list of float
+        Their shares of the improvement.
+
+    References
+    ----------
+    Nemhauser, Wolsey, Fisher 1978, "An analysis of approximations for maximizing submodular set functions".
+    Minoux 1978, "Accelerated greedy algorithms for maximizing submodular set functions".
+
+    Examples
+    --------
+    >>> costs = np.array([[0.5, 0.5], [0.9, 0.1], [0.6, 0.6]])
+    >>> greedy_batch(costs, np.empty((0, 2)), np.ones(2), 3)[0]
+    [0, 1]
     """
     current = front[(front < reference).all(axis=1)]
     volume = cost_hypervolume(current, reference)
@@ -62,9 +101,28 @@ def greedy_batch(
 
 
 def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) -> FloatArray:
-    """By how much each row of costs (k, m) alone would enlarge the hypervolume of a front (f, m); (k,).
+    """Compute by how much each row alone would enlarge the hypervolume of a front.
 
     With one and two objectives for all rows at once, in O(k f); otherwise row by row.
+
+    Parameters
+    ----------
+    front : ndarray (f, m)
+        Costs that are there already; infinite ones count for nothing.
+    costs : ndarray (k, m)
+        Costs of the rows.
+    reference : ndarray (m,)
+        Reference point, in costs.
+
+    Returns
+    -------
+    ndarray (k,)
+        Improvements, 0 where there is none.
+
+    Examples
+    --------
+    >>> improvements(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75], [0.6, 0.6]]), np.ones(2)).tolist()
+    [0.0625, 0.0]
     """
     front = front[(front < reference).all(axis=1)]
     if costs.shape[1] == 1:
@@ -88,13 +146,34 @@ def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) ->
 def expected_batch(
     candidates: FloatArray, fronts: FloatArray, reference: FloatArray, n: int, allowed: NDArray[np.bool_]
 ) -> tuple[list[int], list[float]]:
-    """Positions of up to n candidates, one by one those with the largest mean joint improvement, and these means.
-
-    candidates : (s, k, m) costs of k candidates in s samples
-    fronts : (s, f, m) costs of what is there already, in the same samples; infinite ones count for nothing
-    allowed : (k,) which candidates may be chosen
+    """Choose candidates one by one by the largest mean joint improvement over posterior samples.
 
     As `greedy_batch`, on samples; none without any gain is chosen.
+
+    Parameters
+    ----------
+    candidates : ndarray (s, k, m)
+        Costs of k candidates in s samples; infinite ones improve nothing.
+    fronts : ndarray (s, f, m)
+        Costs of what is there already, in the same samples; infinite ones count for nothing.
+    reference : ndarray (m,)
+        Reference point, in costs.
+    n : int
+        How many at most.
+    allowed : ndarray of bool (k,)
+        Which candidates may be chosen.
+
+    Returns
+    -------
+    chosen : list of int
+        Positions of up to n candidates.
+    gains : list of float
+        Their shares of the expected improvement.
+
+    References
+    ----------
+    Daulton, Balandat, Bakshy 2021, "Parallel Bayesian optimization of multiple noisy objectives with expected
+    hypervolume improvement", arXiv 2105.08195.
     """
     there = list(fronts)
     gain = np.where(allowed, 0.0, -1.0)

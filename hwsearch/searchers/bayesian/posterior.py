@@ -1,4 +1,4 @@
-"""What is believed of all objectives of architectures after some were measured: a process each, on shared features."""
+"""Posterior of several objectives: one structured Gaussian process each, on shared features."""
 
 from __future__ import annotations
 
@@ -10,36 +10,83 @@ import numpy as np
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
-from hwsearch.searchers.base import RowFunction
-from hwsearch.searchers.bayesian.process import Process
+from hwsearch.searchers.bayesian.process import StructuredGaussianProcess
 from hwsearch.searchers.bayesian.structure import Features, Structure
 from hwsearch.searchers.evolutionary.evolution import leading
-
-#: k architectures to their costs (k, m)
-View = Callable[["Rows"], FloatArray]
+from hwsearch.searchers.options import RowFunction
 
 
-class Rows:
-    """Architectures (k, genes) with their features, and their curved kernels with what was measured, computed once."""
+class EncodedRows:
+    """Architectures with their features and their curved kernels with what was measured, computed once.
 
-    def __init__(self, beliefs: Beliefs, rows: IntArray, features: Features | None = None) -> None:
+    Parameters
+    ----------
+    posterior : MultiObjectivePosterior
+        Whose structure, precision and measured rows are used.
+    rows : ndarray (k, genes)
+        Canonical rows.
+    features : dict, optional
+        Their features, where these have been computed.
+
+    Attributes
+    ----------
+    rows : ndarray (k, genes)
+        The architectures.
+    features : dict
+        Block name to features (k, columns).
+    curves : ndarray (curved parts, k, measured)
+        Curved kernels with all measured rows, not scaled.
+    """
+
+    def __init__(self, posterior: MultiObjectivePosterior, rows: IntArray, features: Features | None = None) -> None:
         self.rows = rows
-        self.features = beliefs.structure.features(rows, beliefs.precision) if features is None else features
-        self.curves = beliefs.structure.curves(self.features, beliefs.measured)
+        self.features = posterior.structure.features(rows, posterior.precision) if features is None else features
+        self.curves = posterior.structure.curves(self.features, posterior.measured)
 
     def with_measured(self, there: IntArray) -> FloatArray:
-        """The curved kernels with those of the measured rows at positions `there`, which ascend."""
+        """Select the curved kernels with some of the measured rows.
+
+        Parameters
+        ----------
+        there : ndarray of int (n,)
+            Positions of measured rows, ascending.
+
+        Returns
+        -------
+        ndarray (curved parts, k, n)
+        """
         return self.curves if len(there) == self.curves.shape[2] else self.curves[:, :, there]
 
 
-class Beliefs:
-    """Posteriors of the objectives, as costs (smaller is better), from at most `most` complete measurements.
+class MultiObjectivePosterior:
+    """One Gaussian-process posterior an objective, as costs (smaller is better), over shared features.
 
-    exact : objective name to a function of rows; these are computed and known
+    Where more than `most` measurements are complete, the best are learnt from: by non-domination rank, then crowding.
+    Up to twice as many incomplete ones, the last told, condition the posterior as well; weights of the kernel are never
+    found from more than `most` rows.
 
-    Where more has been measured, the best are learnt from: by non-domination rank, then crowding. As many incomplete ones and
-    as many again, the last ones, are taken into account, without finding the kernel's weights anew from more than `most`.
-    Raises SearchError when `exact` names no objective.
+    Parameters
+    ----------
+    structure : Structure
+        Features and kernel parts.
+    objectives : sequence of Objective
+        The m objectives.
+    exact : mapping of str to callable
+        Objective name to a function of rows; these are computed and have no deviation.
+    most : int
+        Complete measurements that are learnt from, at most.
+
+    Attributes
+    ----------
+    precision : type
+        Floating-point type of the features.
+    measured : dict
+        Features of the rows learnt from.
+
+    Raises
+    ------
+    SearchError
+        If `exact` names what is not an objective.
     """
 
     def __init__(
@@ -55,10 +102,22 @@ class Beliefs:
         self._sign = signs(objectives)
         self._exact = [exact.get(o.name) for o in objectives]
         self._most = most
-        self._models: list[tuple[Process, IntArray] | None] = []
+        self._models: list[tuple[StructuredGaussianProcess, IntArray] | None] = []
 
     def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
-        """Rows (n, genes); values and noise (n, m), NaN where a measurement failed or its noise is unknown; (n,)."""
+        """Fit a process to each objective that is not exact.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Measured architectures.
+        values : ndarray (n, m)
+            In natural units; NaN where a measurement failed.
+        noise : ndarray (n, m)
+            Standard deviations of the values; NaN where unknown.
+        violation : ndarray (n,)
+            Violations of the limits, for choosing the best of many.
+        """
         costs = values * self._sign
         lacking = np.asarray(np.isnan(costs).any(axis=1))
         kept, parts = np.flatnonzero(~lacking), np.flatnonzero(lacking & ~np.isnan(costs).all(axis=1))
@@ -73,7 +132,7 @@ class Beliefs:
                 self._models.append(None)
                 continue
             there = np.flatnonzero(~np.isnan(costs[kept, j]))
-            process = Process(self.structure)
+            process = StructuredGaussianProcess(self.structure)
             features = {name: block[there] for name, block in self.measured.items()}
             known = np.nan_to_num(noise[kept[there], j])
             process.fit(
@@ -93,15 +152,23 @@ class Beliefs:
         room = self._most - len(whole)
         return np.sort(np.concatenate([whole, parts[np.linspace(0, len(parts) - 1, room).astype(np.int64)]]))
 
-    def single(self) -> Beliefs:
-        """The same beliefs in single precision, for views of many; see `Process.single`."""
+    def single_precision(self) -> MultiObjectivePosterior:
+        """Convert to single precision, for predictions of many; see `StructuredGaussianProcess.single_precision`.
+
+        Returns
+        -------
+        MultiObjectivePosterior
+            The same posterior, to some 1e-4 deviations; it cannot be fitted.
+        """
         out = copy(self)
         out.precision = np.float32
         out.measured = {name: block.astype(np.float32) for name, block in self.measured.items()}
-        out._models = [None if model is None else (model[0].single(), model[1]) for model in self._models]
+        out._models = [None if model is None else (model[0].single_precision(), model[1]) for model in self._models]
         return out
 
-    def _columns(self, rows: IntArray, fill: Callable[[int, Process, IntArray], FloatArray]) -> FloatArray:
+    def _columns(
+        self, rows: IntArray, fill: Callable[[int, StructuredGaussianProcess, IntArray], FloatArray]
+    ) -> FloatArray:
         """Costs (k, m), or (draws, k, m): exact ones computed, others by `fill` of its number, process and measured rows."""
         columns = []
         for j, (exact, model) in enumerate(zip(self._exact, self._models, strict=True)):
@@ -112,23 +179,62 @@ class Beliefs:
                 columns.append(fill(j, *model))
         return np.stack(np.broadcast_arrays(*columns), axis=-1)
 
-    # ------------------------------------------------------------------ views
-    def mean(self, rows: Rows) -> FloatArray:
-        """Posterior means (k, m), of the warped quantity and back."""
+    # ------------------------------------------------------------------ predictions
+    def mean(self, rows: EncodedRows) -> FloatArray:
+        """Predict costs by the posterior mean of the warped quantity, warped back (a median).
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            The k architectures.
+
+        Returns
+        -------
+        ndarray (k, m)
+            Costs, smaller is better.
+        """
         return self._columns(rows.rows, lambda j, p, there: p.natural(p.mean(rows.features, rows.with_measured(there))))
 
-    def bound(self, rows: Rows, deviations: float | FloatArray) -> FloatArray:
-        """Costs (k, m) that lie so many posterior deviations, one number or one an objective, above the mean."""
+    def bound(self, rows: EncodedRows, deviations: float | FloatArray) -> FloatArray:
+        """Predict costs that lie some posterior deviations above the mean.
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            The k architectures.
+        deviations : float or ndarray (m,)
+            How many; negative ones give optimistic (lower) bounds.
+
+        Returns
+        -------
+        ndarray (k, m)
+            Costs, smaller is better.
+        """
         steps = dict(enumerate(np.broadcast_to(deviations, len(self._models)).tolist()))
         return self._columns(
             rows.rows, lambda j, p, there: p.natural(p.bound(rows.features, rows.with_measured(there), steps[j]))
         )
 
     def samples(self, rows: IntArray, count: int, rng: np.random.Generator) -> FloatArray:
-        """Joint posterior samples (count, k, m) of costs."""
-        every = Rows(self, rows)
+        """Draw joint posterior samples.
 
-        def fill(j: int, p: Process, there: IntArray) -> FloatArray:
+        Parameters
+        ----------
+        rows : ndarray (k, genes)
+            Canonical rows.
+        count : int
+            How many samples.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray (count, k, m)
+            Costs of the noiseless function, joint over rows, independent over objectives.
+        """
+        every = EncodedRows(self, rows)
+
+        def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
             mean, covariance = p.joint(every.features, every.with_measured(there))
             return p.natural(mean + rng.standard_normal((count, len(rows))) @ _root(covariance).T)
 
@@ -136,7 +242,7 @@ class Beliefs:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """A Cholesky factor, with as much added to the diagonal as it takes."""
+    """Compute a Cholesky factor, with as much added to the diagonal as it takes."""
     jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
     while True:
         try:

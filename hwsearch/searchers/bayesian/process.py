@@ -1,4 +1,4 @@
-"""Gaussian processes over architectures: one an objective, with a kernel of parts weighted by the evidence."""
+"""Gaussian process of one objective over architectures, with a kernel of parts weighted by the evidence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,30 @@ PRIOR, NOISE = 3.0, 0.02
 JITTER = 1e-8
 
 
-class Process:
-    """The posterior of one objective, in costs (smaller is better).
+class StructuredGaussianProcess:
+    """Posterior of one objective, in costs (smaller is better), with a kernel that is a sum of structured parts.
 
-    The kernel is a sum of the structure's parts; weights and noise maximise the evidence times a broad prior (type II
-    maximum a posteriori; MacKay 1992). That is done for each of a few warps; the one is taken that predicts the better
-    half of the values best, each left out in turn: the good ones matter, and a warp that suits the worst may not
-    suit them.
+    Weights and noise maximise the evidence times a broad prior (type II maximum a posteriori). That is done for each of
+    a few warps; the one is taken that predicts the better half of the values best, each left out in turn: the good ones
+    matter, and a warp that suits the worst may not suit them.
+
+    Parameters
+    ----------
+    structure : Structure
+        The parts of the kernel.
+
+    Attributes
+    ----------
+    warp : Warp
+        Transformation of the costs that was chosen.
+    weights : ndarray (parts,)
+        Prior variances of the parts, in variances of the warped data.
+    noise : float
+        Variance of the measurement noise, in the same unit.
+
+    References
+    ----------
+    MacKay 1992, "Bayesian interpolation". Rasmussen and Williams 2006, "Gaussian processes for machine learning".
     """
 
     def __init__(self, structure: Structure) -> None:
@@ -40,9 +57,21 @@ class Process:
         noise: FloatArray,
         learnt: IntArray | None = None,
     ) -> None:
-        """features, stack : of the n measured rows; y : costs (n,); noise : (n,) known deviations, 0 where unknown
+        """Find weights, noise and warp, and condition on the measurements.
 
-        learnt : positions of the rows that weights, noise and warp are found from; all when None. The posterior is given all
+        Parameters
+        ----------
+        features : dict
+            Block name to features (n, columns) of the measured rows.
+        stack : ndarray (parts, n, n)
+            Scaled kernels of the parts on them.
+        y : ndarray (n,)
+            Costs.
+        noise : ndarray (n,)
+            Known standard deviations of the costs, 0 where unknown.
+        learnt : ndarray of int, optional
+            Positions of the rows that weights, noise and warp are found from; default: all. The posterior is
+            conditioned on all rows.
         """
         some = np.arange(len(y)) if learnt is None else learnt
         chosen = stack if learnt is None else stack[np.ix_(np.arange(len(stack)), some, some)]
@@ -117,12 +146,29 @@ class Process:
 
     # ------------------------------------------------------------------ in units of the data
     def natural(self, t: FloatArray) -> FloatArray:
-        """Standardised values back to costs."""
+        """Map standardised values back to costs.
+
+        Parameters
+        ----------
+        t : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+            Costs, in the unit of the data.
+        """
         return self.warp.inverse(self._mean + self._scale * t)
 
     # ------------------------------------------------------------------ posterior
-    def single(self) -> Process:
-        """The same posterior for features in single precision: two to four times faster, to some 1e-4 deviations."""
+    def single_precision(self) -> StructuredGaussianProcess:
+        """Convert to single precision: two to four times faster, the same to some 1e-4 deviations.
+
+        Returns
+        -------
+        StructuredGaussianProcess
+            For features in single precision.
+        """
         out = copy(self)
         for name in ("_root", "_alpha", "_curved"):
             setattr(out, name, getattr(self, name).astype(np.float32))
@@ -131,7 +177,20 @@ class Process:
         return out
 
     def mean(self, features: Features, curves: FloatArray) -> FloatArray:
-        """Posterior mean (k,), standardised; curves : of these features with the measured ones."""
+        """Compute the posterior mean.
+
+        Parameters
+        ----------
+        features : dict
+            Block name to features (k, columns).
+        curves : ndarray (curved parts, k, n)
+            Curved kernels of these with the measured rows.
+
+        Returns
+        -------
+        ndarray (k,)
+            Standardised; see `natural`.
+        """
         out = np.full(len(features["genes"]), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
         for block, effects in self._effects.items():
             out += features[block] @ effects
@@ -140,7 +199,22 @@ class Process:
         return out
 
     def bound(self, features: Features, curves: FloatArray, deviations: float) -> FloatArray:
-        """So many posterior deviations above the mean (k,), standardised."""
+        """Compute a bound some posterior deviations above the mean.
+
+        Parameters
+        ----------
+        features : dict
+            Block name to features (k, columns).
+        curves : ndarray (curved parts, k, n)
+            Curved kernels of these with the measured rows.
+        deviations : float
+            How many.
+
+        Returns
+        -------
+        ndarray (k,)
+            Standardised; see `natural`.
+        """
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
         prior = CONSTANT + self._curved @ self.structure.own_curves(features)
@@ -150,7 +224,22 @@ class Process:
         return np.asarray(self.mean(features, curves) + deviations * deviation)
 
     def joint(self, features: Features, curves: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Posterior mean (k,) and covariance (k, k), standardised."""
+        """Compute the joint posterior of the noiseless function.
+
+        Parameters
+        ----------
+        features : dict
+            Block name to features (k, columns).
+        curves : ndarray (curved parts, k, n)
+            Curved kernels of these with the measured rows.
+
+        Returns
+        -------
+        mean : ndarray (k,)
+            Standardised; see `natural`.
+        covariance : ndarray (k, k)
+            Standardised.
+        """
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
         own = CONSTANT - seen.T @ seen

@@ -1,4 +1,4 @@
-"""What architectures of a space have in common, as the parts of a kernel: genes, places, counts, slots, descriptors."""
+"""Structure of a search space as the parts of a kernel: genes, places, counts, slots, descriptors."""
 
 from __future__ import annotations
 
@@ -24,9 +24,16 @@ _NUMBERED = re.compile(r"(.*)\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Linear:
-    """A part that is linear in a block of features: effects with prior covariance map @ map.T.
+    """A part of a kernel that is linear in a block of features: effects with prior covariance map @ map.T.
 
-    block : which features; map : (columns of the block, q)
+    Attributes
+    ----------
+    name : str
+        Of the part.
+    block : str
+        Which features.
+    map : ndarray (columns of the block, q)
+        Root of the effects' covariance.
     """
 
     name: str
@@ -36,7 +43,19 @@ class Linear:
 
 @dataclass(frozen=True)
 class Curved:
-    """A part that is not linear: ``rbf`` exp(-d²/scale), ``rough`` exp(-d/scale), ``pairs`` (x·y)², of a block of inputs."""
+    """A part of a kernel that is not linear in a block of features.
+
+    Attributes
+    ----------
+    name : str
+        Of the part.
+    block : str
+        Which features.
+    kind : str
+        ``rbf`` exp(-d²/scale), ``rough`` exp(-d/scale), ``pairs`` (x·y)², with d the distance of two rows x and y.
+    scale : float
+        Length scale, in units of d² or d.
+    """
 
     name: str
     block: str
@@ -47,13 +66,36 @@ class Curved:
 class Structure:
     """The features of a space's architectures and the parts of a kernel on them.
 
-    known : rows (n, genes) to (n, columns), what is known of architectures without measuring: costs, predictions of
-        other devices, facts of the space
-    earlier : the same of what was measured before elsewhere, whose weight is found for itself
-    sample : rows (n, genes) by which features are centred and parts brought to unit variance
-
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
     Genes of two kinds at one place make a slot.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        Of the architectures.
+    sample : ndarray (n, genes)
+        Rows by which features are centred and parts brought to unit variance.
+    known : callable, optional
+        Rows (n, genes) to (n, columns): what is known of architectures without measuring, such as costs, predictions
+        of other devices, facts of the space.
+    warm_start : callable, optional
+        The same, predicted from earlier campaigns, whose weight is found for itself.
+
+    Attributes
+    ----------
+    linear : list of Linear
+        Parts that vary over the sample.
+    curved : list of Curved
+        Parts that vary over the sample.
+    scale : dict
+        Part name to the factor that brings the part to unit variance over the sample.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("chain", [Choice(f"w[{i}]", (1, 2, 3)) for i in range(3)])
+    >>> Structure(space, space.enumerate_array()).names[:3]
+    ['values', 'trends', 'counts']
     """
 
     def __init__(
@@ -61,10 +103,10 @@ class Structure:
         space: SearchSpace,
         sample: IntArray,
         known: Callable[[IntArray], FloatArray] | None = None,
-        earlier: Callable[[IntArray], FloatArray] | None = None,
+        warm_start: Callable[[IntArray], FloatArray] | None = None,
     ) -> None:
         self.space = space
-        self._facts = {name: f for name, f in (("known", known), ("earlier", earlier)) if f is not None}
+        self._facts = {name: f for name, f in (("known", known), ("warm_start", warm_start)) if f is not None}
         self._index()
         self.linear = self._gene_parts() + self._slot_parts()
         self.curved = [
@@ -166,7 +208,7 @@ class Structure:
 
     @property
     def names(self) -> list[str]:
-        """The parts, linear ones first."""
+        """Names of the parts, linear ones first."""
         return [part.name for part in self.linear] + [part.name for part in self.curved]
 
     # ------------------------------------------------------------------ features
@@ -182,7 +224,21 @@ class Structure:
         return out
 
     def features(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
-        """Blocks of canonical rows (n, genes): centred ``values``, ``slots``, ``known``, ``earlier``; ``genes``, ``counts``."""
+        """Compute the features of rows.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+        precision : type
+            Floating-point type of the features.
+
+        Returns
+        -------
+        dict
+            Block name to features (n, columns): centred ``values``, ``slots``, ``known``, ``warm_start``; ``genes`` and
+            ``counts``.
+        """
         out = self._raw(rows, precision)
         genes = math.sqrt(len(self.space.sizes))
         out["genes"] = out["values"] * precision(1.0 / genes)
@@ -208,7 +264,7 @@ class Structure:
 
     @staticmethod
     def _curve(part: Curved, inner: FloatArray, square: FloatArray, out: FloatArray) -> None:
-        """A curved part's kernel (n, k), not scaled."""
+        """Compute a curved part's kernel (n, k), not scaled."""
         if part.kind == "pairs":
             np.multiply(inner, inner, out=out)
             return
@@ -217,7 +273,18 @@ class Structure:
         np.exp(out, out=out)
 
     def curves(self, a: Features, b: Features) -> FloatArray:
-        """The kernels (curved parts, n, k), not scaled."""
+        """Compute the curved kernels.
+
+        Parameters
+        ----------
+        a, b : dict
+            Features of n and of k rows.
+
+        Returns
+        -------
+        ndarray (curved parts, n, k)
+            Not scaled.
+        """
         shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
         out = np.empty((len(self.curved), len(a["genes"]), len(b["genes"])), dtype=a["genes"].dtype)
         for part, kernel in zip(self.curved, out, strict=True):
@@ -225,11 +292,32 @@ class Structure:
         return out
 
     def stack(self, a: Features, b: Features) -> FloatArray:
-        """The scaled kernels (parts, n, k) of all parts, in the order of `names`."""
+        """Compute the scaled kernels of all parts.
+
+        Parameters
+        ----------
+        a, b : dict
+            Features of n and of k rows.
+
+        Returns
+        -------
+        ndarray (parts, n, k)
+            In the order of `names`.
+        """
         return np.array(list(self._kernels(a, b)))
 
     def average(self, features: Features) -> FloatArray:
-        """The mean of the parts' scaled kernels (n, n)."""
+        """Average the parts' scaled kernels.
+
+        Parameters
+        ----------
+        features : dict
+            Features of n rows.
+
+        Returns
+        -------
+        ndarray (n, n)
+        """
         total = np.zeros((len(features["genes"]),) * 2)
         for kernel in self._kernels(features, features):
             total += kernel
@@ -242,7 +330,18 @@ class Structure:
             yield self.scale[curved.name] * curve
 
     def own_curves(self, features: Features) -> FloatArray:
-        """The curved kernels of each row with itself (curved parts, n), not scaled."""
+        """Compute the curved kernels of each row with itself.
+
+        Parameters
+        ----------
+        features : dict
+            Features of n rows.
+
+        Returns
+        -------
+        ndarray (curved parts, n)
+            Not scaled.
+        """
         out = np.empty((len(self.curved), len(features["genes"])), dtype=features["genes"].dtype)
         for own, part in zip(out, self.curved, strict=True):
             own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
@@ -258,7 +357,7 @@ def _membership(keys: Sequence[Hashable]) -> FloatArray:
 
 
 def _root(covariance: FloatArray) -> FloatArray:
-    """A matrix whose product with its transpose is the covariance."""
+    """Find a matrix whose product with its transpose is the covariance."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 

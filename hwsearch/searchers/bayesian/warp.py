@@ -1,4 +1,4 @@
-"""Monotone transformations under which a measured quantity is closer to a Gaussian process."""
+"""Warp measured quantities monotonically, so that they are closer to a Gaussian process."""
 
 from __future__ import annotations
 
@@ -14,29 +14,85 @@ GAPS = (0.1, 0.5, 2.5)
 
 @dataclass(frozen=True)
 class Warp:
-    """Costs y (n,) to t and back; increasing.
+    """An increasing transformation of costs y to t and back.
 
-    kind : ``plain`` t = y, ``log`` t = log y, ``gap`` t = log(y - pole), with the pole below the best value
+    Attributes
+    ----------
+    kind : str
+        ``plain`` t = y, ``log`` t = log y, ``gap`` t = log(y - pole).
+    pole : float
+        Below the best value, in the unit of y.
+
+    Examples
+    --------
+    >>> warp = Warp("gap", pole=1.0)
+    >>> warp.inverse(warp(np.array([2.0, 5.0]))).round(9).tolist()
+    [2.0, 5.0]
     """
 
     kind: str
     pole: float = 0.0
 
     def __call__(self, y: FloatArray) -> FloatArray:
+        """Warp costs.
+
+        Parameters
+        ----------
+        y : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+            Warped values t.
+        """
         if self.kind == "plain":
             return y
         return np.log(np.maximum(y - self.pole, 1e-300))
 
     def inverse(self, t: FloatArray) -> FloatArray:
+        """Map warped values back.
+
+        Parameters
+        ----------
+        t : ndarray
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+            Costs y.
+        """
         return t if self.kind == "plain" else self.pole + np.exp(np.minimum(t, 600.0))
 
     def log_slope(self, y: FloatArray) -> FloatArray:
-        """Log dt/dy (n,)."""
+        """Compute the logarithm of the slope dt/dy.
+
+        Parameters
+        ----------
+        y : ndarray (n,)
+            Costs.
+
+        Returns
+        -------
+        ndarray (n,)
+        """
         return np.zeros(len(y)) if self.kind == "plain" else -np.log(np.maximum(y - self.pole, 1e-300))
 
 
 def warps(y: FloatArray) -> list[Warp]:
-    """The candidates for costs y (n,)."""
+    """List the warps that suit some costs.
+
+    Parameters
+    ----------
+    y : ndarray (n,)
+        Measured costs.
+
+    Returns
+    -------
+    list of Warp
+        ``plain``; ``log`` where all costs are positive; ``gap`` with a pole for each of `GAPS` where costs vary.
+    """
     found = [Warp("plain")]
     if y.min() > 0:
         found.append(Warp("log"))

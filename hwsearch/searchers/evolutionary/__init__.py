@@ -1,0 +1,1 @@
+"""Tactics that evolve measured architectures: NSGA-II and its kin, regularised evolution, local search."""

@@ -15,9 +15,15 @@ TINY = 1e-9
 
 
 class AgeMoeaSearcher(PopulationSearcher):
-    """AGE-MOEA (Panichella 2019, doi 10.1145/3321707.3321839): survival by proximity and diversity in the norm that
-    fits the front; needs no reference directions. Parents compete by rank and crowding. What does not meet the
-    limits follows what does, the least violating first; failed measurements come last.
+    """AGE-MOEA: survival by proximity and diversity in the norm that fits the front; needs no reference directions.
+
+    Parents compete by rank and crowding. What does not meet the limits follows what does, the least violating first;
+    failed measurements come last. The survival is our own, since pymoo's needs numba. Options: `PopulationOptions`.
+
+    References
+    ----------
+    Panichella 2019, "An adaptive evolutionary algorithm based on non-Euclidean geometry for many-objective
+    optimization", doi 10.1145/3321707.3321839.
     """
 
     name: ClassVar[str] = "age-moea"
@@ -34,9 +40,22 @@ class AgeMoeaSearcher(PopulationSearcher):
 
 
 def geometric_survivors(costs: FloatArray, n: int) -> IntArray:
-    """Positions of the n rows of costs (k, m), k >= n, m >= 2, that AGE-MOEA keeps: whole fronts, then the best scores
-    of the front that is cut. In the first front a score is diversity over proximity, the extremes first; in later ones
-    it is the inverse distance to the ideal point.
+    """Choose the rows that AGE-MOEA keeps: whole fronts, then the best scores of the front that is cut.
+
+    In the first front a score is diversity over proximity, the extremes first; in later ones it is the inverse
+    distance to the ideal point.
+
+    Parameters
+    ----------
+    costs : ndarray (k, m)
+        Smaller is better; m >= 2, finite.
+    n : int
+        How many to keep, at most k.
+
+    Returns
+    -------
+    ndarray of int (n,)
+        Positions of the rows kept.
     """
     fronts = NonDominatedSorting().do(costs, n_stop_if_ranked=n)
     ideal = costs[fronts[0]].min(axis=0)
@@ -80,7 +99,7 @@ def _intercepts(front: FloatArray, extremes: IntArray) -> FloatArray:
 
 
 def _power(front: FloatArray, extremes: IntArray) -> float:
-    """The exponent p for which the row nearest to the diagonal has a p-norm of one."""
+    """Find the exponent p for which the row nearest to the diagonal has a p-norm of one."""
     middle = np.delete(front, extremes, axis=0)
     if not len(middle):
         return 1.0
@@ -92,8 +111,9 @@ def _power(front: FloatArray, extremes: IntArray) -> float:
 
 
 def _diverse(front: FloatArray, extremes: IntArray, power: float) -> IntArray:
-    """Rows in the order of selection: the extremes, then always the one whose two nearest selected rows are farthest
-    away, in units of its own distance to the ideal point.
+    """Order rows by selection: the extremes, then always the one farthest from those selected.
+
+    Farthest is the one whose two nearest selected rows are farthest away, in units of its own distance to the ideal point.
     """
     proximity = np.maximum(_norm(front, power), TINY)
     near = np.full((len(front), 2), np.inf)  # distances to the two nearest selected rows

@@ -18,9 +18,16 @@ FAILED = 1e9
 
 
 class CTaeaSearcher(PopulationSearcher):
-    """C-TAEA (Li, Chen, Fu, Yao 2019, doi 10.1109/TEVC.2018.2855411), made for hard limits; the archives are updated by
-    pymoo. The size of an archive and of a generation is the number of evenly spread directions that `population` has
-    room for. Where one archive holds more of the joint front, parents come from it more often.
+    """C-TAEA, made for hard limits: a convergence archive that meets them and a diversity archive that need not.
+
+    The archives are updated by pymoo. The size of an archive and of a generation is the number of evenly spread
+    directions that `population` has room for. Where one archive holds more of the joint front, parents come from it
+    more often. Options: `PopulationOptions`.
+
+    References
+    ----------
+    Li, Chen, Fu, Yao 2019, "Two-archive evolutionary algorithm for constrained multiobjective optimization",
+    doi 10.1109/TEVC.2018.2855411.
     """
 
     name: ClassVar[str] = "ctaea"

@@ -1,7 +1,8 @@
-"""NSGA-II's parts on index arrays: ranking, survival, mating; and an inner search on a scoring function.
+"""Rank, select and mate index arrays as NSGA-II does, and search a scoring function with it.
 
-Deb, Pratap, Agarwal, Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002.
-Limits rank as in that paper: what meets them goes first, the rest by how far it is from meeting them.
+Deb, Pratap, Agarwal, Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+doi 10.1109/4235.996017. Limits rank as in that paper: what meets them goes first, the rest by how far it is from
+meeting them.
 """
 
 from __future__ import annotations
@@ -25,10 +26,31 @@ SORTED_WHOLE = 5000
 
 
 def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = None) -> tuple[IntArray, FloatArray]:
-    """Non-domination rank (N,) and crowding distance (N,) of costs (N, m).
+    """Compute non-domination ranks and crowding distances.
 
-    Rows that violate limits come after all fronts, ranked by violation, with crowding 0; infinity and NaN
-    are worst. With `n`, fronts that are not needed to choose n rows share the next rank and have crowding 0.
+    Rows that violate limits come after all fronts, ranked by violation, with crowding 0; infinity and NaN are worst.
+
+    Parameters
+    ----------
+    costs : ndarray (N, m)
+        Smaller is better.
+    violation : ndarray (N,)
+        Violation of the limits, 0 is none.
+    n : int, optional
+        Fronts that are not needed to choose n rows share the next rank and have crowding 0.
+
+    Returns
+    -------
+    rank : ndarray of int (N,)
+        0 is the first front.
+    crowding : ndarray (N,)
+        Infinite at the ends of a front.
+
+    Examples
+    --------
+    >>> rank, crowding = rank_and_crowding(np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]]), np.zeros(3))
+    >>> rank.tolist()
+    [0, 0, 1]
     """
     total = len(costs)
     rank, crowding = np.zeros(total, dtype=np.int64), np.zeros(total)
@@ -64,7 +86,22 @@ def _crowding(costs: FloatArray, rank: IntArray) -> FloatArray:
 
 
 def leading(costs: FloatArray, violation: FloatArray, n: int) -> IntArray:
-    """Positions of the n best rows by rank, then crowding, best first; of a million rows in seconds."""
+    """Choose the best rows by rank, then crowding; of a million rows in seconds.
+
+    Parameters
+    ----------
+    costs : ndarray (N, m)
+        Smaller is better.
+    violation : ndarray (N,)
+        Violation of the limits, 0 is none.
+    n : int
+        How many.
+
+    Returns
+    -------
+    ndarray of int (min(n, N),)
+        Positions, best first; equal rows in their order.
+    """
     places = np.arange(len(costs))
     if len(costs) > SORTED_WHOLE:
         fit = (violation <= 0) & np.isfinite(costs).all(axis=1)
@@ -81,17 +118,38 @@ def leading(costs: FloatArray, violation: FloatArray, n: int) -> IntArray:
 
 
 def survive(costs: FloatArray, violation: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
-    """Positions of the n best rows by rank, then crowding, best first; full ties by chance."""
+    """Choose the best rows by rank, then crowding; full ties are broken by chance.
+
+    Parameters
+    ----------
+    costs : ndarray (N, m)
+        Smaller is better.
+    violation : ndarray (N,)
+        Violation of the limits, 0 is none.
+    n : int
+        How many.
+    rng : numpy.random.Generator
+        For ties.
+
+    Returns
+    -------
+    ndarray of int (min(n, N),)
+        Positions, best first.
+    """
     rank, crowding = rank_and_crowding(costs, violation, n)
     return np.asarray(np.lexsort((rng.random(len(costs)), -crowding, rank))[:n], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Mating:
-    """How children are made: binary tournaments, uniform crossover with this chance, gene-wise mutation.
+    """How children are made: binary tournaments, uniform crossover, gene-wise mutation.
 
-    crossover : probability that a child has two parents
-    mutation : probability that a gene is redrawn; None means 1 / genes
+    Attributes
+    ----------
+    crossover : float
+        Probability that a child has two parents.
+    mutation : float or None
+        Probability that a gene is redrawn; None means 1 / genes.
     """
 
     crossover: float = 0.9
@@ -100,12 +158,48 @@ class Mating:
     def children(
         self, space: SearchSpace, rows: IntArray, rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator
     ) -> IntArray:
-        """N canonical rows bred from rows (N, genes)."""
+        """Breed rows.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            Whose rows they are.
+        rows : ndarray (N, genes)
+            Possible parents.
+        rank : ndarray of int (N,)
+            The lower rank wins a tournament.
+        crowding : ndarray (N,)
+            Among equal ranks the higher crowding wins.
+        n : int
+            How many children.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray (n, genes)
+            Canonical rows, which may repeat each other and their parents.
+        """
         a, b = (self._tournament(rank, crowding, n, rng) for _ in range(2))
         return self.pairs(space, rows[a], rows[b], rng)
 
     def pairs(self, space: SearchSpace, a: IntArray, b: IntArray, rng: np.random.Generator) -> IntArray:
-        """One child of each pair of rows a, b (n, genes), canonical."""
+        """Breed one child of each pair of rows.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            Whose rows they are.
+        a, b : ndarray (n, genes)
+            The parents.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray (n, genes)
+            Canonical rows.
+        """
         crossed = space.crossover_array(a, b, rng)
         single = rng.random(len(a)) >= self.crossover
         crossed[single] = a[single]
@@ -129,13 +223,37 @@ def evolve(
     rng: np.random.Generator,
     offspring: int | None = None,
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Generational NSGA-II on `score`, all on arrays; everything that was scored: rows, costs, violations.
-
-    start : (k, genes) rows of the first generation, filled up with uniform samples to `population`
-    evaluations : how many rows are scored at most, the first generation included
-    offspring : how many children a generation has, as many as parents by default
+    """Search a scoring function with generational NSGA-II, all on arrays.
 
     No row is scored twice; children that were scored before count as evaluations, so that small spaces end, too.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        What is searched.
+    score : callable
+        Rows (n, genes) to costs (n, m), smaller is better, and violations of the limits (n,), 0 is none.
+    start : ndarray (k, genes)
+        Rows of the first generation, filled up with uniform samples to `population`.
+    population : int
+        Size of a generation.
+    evaluations : int
+        How many rows are scored at most, the first generation included.
+    mating : Mating
+        How children are made.
+    rng : numpy.random.Generator
+        Source of randomness.
+    offspring : int, optional
+        Children a generation; default: as many as parents.
+
+    Returns
+    -------
+    rows : ndarray (N, genes)
+        Everything that was scored.
+    costs : ndarray (N, m)
+        Their costs.
+    violation : ndarray (N,)
+        Their violations.
     """
     rows = np.concatenate([start[:population], space.sample_array(max(0, population - len(start)), rng)])
     seen = RowSet(space.sizes)

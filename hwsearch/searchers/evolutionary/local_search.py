@@ -6,37 +6,57 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from hwsearch._typing import IntArray
-from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet
 
 
+class LocalSearchOptions(SearcherOptions):
+    """Options of local search."""
+
+    start: int = Field(10, ge=1, description="Uniform architectures at the beginning of a run.")
+
+
 class LocalSearchSearcher(Searcher):
-    """Local search (White, Nolen, Savani 2020, arXiv 2005.02960).
+    """Local search: from the best of a first sample to its best neighbour, and so on.
 
-    From the best of a first sample to its best neighbour, and so on; where no neighbour is better, it starts again
-    from a new sample. With several objectives it goes from the members of the run's front, the least crowded first.
-    Failed measurements are never gone from; limits rank first.
+    Where no neighbour is better, it starts again from a new sample. With several objectives it goes from the members of
+    the run's front, the least crowded first. It never goes from failed measurements; limits rank first. Strong where
+    noise and space are small, and for finishing.
 
-    start : uniform architectures at the beginning of a run
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `LocalSearchOptions`.
+
+    References
+    ----------
+    White, Nolen, Savani 2020, "Exploring the loss landscape in neural architecture search", arXiv 2005.02960.
     """
 
     name: ClassVar[str] = "local-search"
+    Options: ClassVar[type[SearcherOptions]] = LocalSearchOptions
+
+    options: LocalSearchOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, start: int = 10
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(space, objectives, seed, start=start)
-        if start < 1:
-            raise SearchError(f"start={start} gives nothing to start from.", hint="Use at least 1.")
-        self._start = start
+        super().__init__(space, objectives, seed, **options)
         self._since = 0  # position in `evaluated` where the present run began
-        self._left = start  # how many of its first sample have not been asked
+        self._left = self.options.start  # how many of its first sample have not been asked
 
     def _propose(self, n: int) -> IntArray:
         first = self._sample(min(n, self._left))
@@ -45,8 +65,8 @@ class LocalSearchSearcher(Searcher):
         near = self._near(n - len(first))
         missing = n - len(first) - len(near)
         if missing and not self._pending:  # a local optimum: every neighbour is known
-            self._since, self._left = len(self._told), self._start
-            return np.concatenate([first, near, self._sample(min(missing, self._start))])
+            self._since, self._left = len(self._told), self.options.start
+            return np.concatenate([first, near, self._sample(min(missing, self.options.start))])
         return np.concatenate([first, near])
 
     def _sample(self, n: int) -> IntArray:

@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import RowFunction
-from hwsearch.searchers.evolutionary.population import PopulationSearcher, directions, unit_costs
+from hwsearch.searchers.evolutionary.population import PopulationOptions, PopulationSearcher, directions, unit_costs
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.spaces import SearchSpace
 
 
+class MoeadOptions(PopulationOptions):
+    """Options of MOEA/D, whose `population` is a weighting each, as many as it has room for."""
+
+    neighbours: int = Field(10, ge=2, description="How many nearest weightings mate.")
+
+
 class MoeadSearcher(PopulationSearcher):
-    """MOEA/D with Tchebycheff weightings (Zhang and Li 2007, doi 10.1109/TEVC.2007.892759).
+    """MOEA/D with Tchebycheff weightings: one architecture for each of many weightings of the objectives.
 
     A weighting's incumbent and those of its neighbours mate. A generation's children compete where they fit best and
-    in the neighbourhood of that (Wang, Zhang, Gong, Zhou 2014), since asks need not be told in their order; a child
-    takes two places at most, so that one architecture cannot fill the population. Limits: less violation wins.
+    in the neighbourhood of that, since asks need not be told in their order; a child takes two places at most, so that
+    one architecture cannot fill the population. Limits: less violation wins. With one objective all weightings are the
+    same. Written by hand: pymoo's MOEA/D replaces inside its own loop and has no survival operator.
 
-    population : one evenly spread weighting each, as many as it has room for; with one objective all are the same
-    neighbours : how many nearest weightings mate
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `MoeadOptions`.
+
+    References
+    ----------
+    Zhang and Li 2007, "MOEA/D: a multiobjective evolutionary algorithm based on decomposition",
+    doi 10.1109/TEVC.2007.892759.
+    Wang, Zhang, Gong, Zhou 2014, "A replacement strategy for balancing convergence and diversity in MOEA/D".
     """
 
     name: ClassVar[str] = "moead"
+    Options: ClassVar[type[SearcherOptions]] = MoeadOptions
+
+    options: MoeadOptions
 
     def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        population: int = 50,
-        crossover: float = 0.9,
-        mutation: float | None = None,
-        cost: RowFunction | None = None,
-        neighbours: int = 10,
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(
-            space, objectives, seed, population=population, crossover=crossover, mutation=mutation, cost=cost
-        )
-        self.options["neighbours"] = neighbours
-        if neighbours < 2:
-            raise SearchError(f"with neighbours={neighbours} nothing can mate.", hint="Use at least 2.")
+        super().__init__(space, objectives, seed, **options)
         distance = np.linalg.norm(self._weights[:, None] - self._weights[None], axis=2)
-        self._near = np.argsort(distance, axis=1, kind="stable")[:, :neighbours]
+        self._near = np.argsort(distance, axis=1, kind="stable")[:, : self.options.neighbours]
 
     def _room(self, population: int) -> int:
         one = len(self.objectives) == 1

@@ -9,7 +9,26 @@ from hwsearch.searchers.evolutionary.population import PopulationSearcher
 
 
 class Nsga2Searcher(PopulationSearcher):
-    """Generational NSGA-II (Deb et al. 2002, doi 10.1109/4235.996017); options as of `PopulationSearcher`."""
+    """Generational NSGA-II: the survivors are the best by non-domination rank, then by crowding distance.
+
+    The standard for two objectives when measurements are cheap. Options: `PopulationOptions`.
+
+    References
+    ----------
+    Deb, Pratap, Agarwal, Meyarivan 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II",
+    doi 10.1109/4235.996017.
+
+    Examples
+    --------
+    >>> from hwsearch.spaces import Choice, SearchSpace
+    >>> space = SearchSpace("grid", [Choice(f"x{i}", tuple(range(5))) for i in range(4)])
+    >>> searcher = Nsga2Searcher(space, ["max accuracy", "min latency_ms"], seed=0, population=10)
+    >>> for _ in range(3):
+    ...     rows = searcher.ask_array(10)
+    ...     searcher.tell_array(rows, [[row[0] + row[1], 1 + row.sum()] for row in rows])
+    >>> len(searcher.evaluated[0])
+    30
+    """
 
     name: ClassVar[str] = "nsga2"
 

@@ -15,13 +15,19 @@ from hwsearch.searchers.evolutionary.population import PopulationSearcher, direc
 
 
 class Nsga3Searcher(PopulationSearcher):
-    """NSGA-III (Deb and Jain 2014, doi 10.1109/TEVC.2013.2281535), for three objectives and more.
+    """NSGA-III, for three objectives and more: survival by niches along evenly spread reference directions.
 
-    As many evenly spread directions as the population has room for; parents that meet the limits mate at random.
-    The survival is pymoo's (Blank and Deb 2020, doi 10.1109/ACCESS.2020.2990567), made anew for each generation, so
-    that nothing but the population has to be kept for a resume: ideal and nadir points are the generation's.
-    Objectives that are constant in a generation are left out; where one is left or none, the best are kept. What does
-    not meet the limits follows what does, the least violating first; failed measurements come last.
+    As many directions as the population has room for; parents that meet the limits mate at random. The survival is
+    pymoo's, made anew for each generation, so that nothing but the population has to be kept for a resume: ideal and
+    nadir points are the generation's. Objectives that are constant in a generation are left out; where one is left or
+    none, the best are kept. What does not meet the limits follows what does, the least violating first; failed
+    measurements come last. Options: `PopulationOptions`.
+
+    References
+    ----------
+    Deb and Jain 2014, "An evolutionary many-objective optimization algorithm using reference-point-based
+    nondominated sorting approach", doi 10.1109/TEVC.2013.2281535.
+    Blank and Deb 2020, "pymoo: multi-objective optimization in Python", doi 10.1109/ACCESS.2020.2990567.
     """
 
     name: ClassVar[str] = "nsga3"

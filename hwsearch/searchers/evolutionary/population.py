@@ -1,57 +1,67 @@
-"""Generations of measured architectures, whatever selects them: the base of the evolutionary tactics."""
+"""Evolve generations of measured architectures, whatever selects them: the base of the evolutionary tactics."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 from pymoo.util.ref_dirs import get_reference_directions
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import RowFunction, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import Mating, rank_and_crowding
+from hwsearch.searchers.options import RowFunction, SearcherOptions, function_option
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet
+
+
+class PopulationOptions(SearcherOptions):
+    """Options of the generational tactics."""
+
+    population: int = Field(50, ge=2, description="Size of the first sample and of each generation.")
+    crossover: float = Field(0.9, ge=0.0, le=1.0, description="Probability that a child has two parents.")
+    mutation: float | None = Field(
+        None, ge=0.0, le=1.0, description="Probability that a gene is redrawn; None means 1 / genes."
+    )
+    cost: RowFunction | None = function_option(
+        "Rows to a positive cost (n,), over which the first generation is spread evenly, extremes included; without it "
+        "the first generation is uniform."
+    )
 
 
 class PopulationSearcher(Searcher):
     """Generational evolution on measured values; a subclass says who survives and, if it likes, who mates.
 
-    population : size of the first sample and of each generation
-    crossover, mutation : see `Mating`
-    cost : when given, the first generation is spread evenly over it, extremes included; otherwise it is uniform
-
     A generation is over as soon as `population` new architectures have been told, so that generations do not depend
     on the size of the asks; architectures told without being asked for take part as well. Any number of objectives;
-    limits rank first. Crossover and mutation work on canonical forms: genes that are switched off are not bred.
+    limits rank first. Crossover and mutation work on canonical forms: inactive genes are not bred.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `PopulationOptions`.
     """
 
+    Options: ClassVar[type[SearcherOptions]] = PopulationOptions
+
+    options: PopulationOptions
+
     def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        population: int = 50,
-        crossover: float = 0.9,
-        mutation: float | None = None,
-        cost: RowFunction | None = None,
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(
-            space, objectives, seed, population=population, crossover=crossover, mutation=mutation, cost=cost
-        )
-        if population < 2:
-            raise SearchError(f"a population of {population} cannot evolve.", hint="Use at least 2.")
-        for option, chance in (("crossover", crossover), ("mutation", mutation)):
-            if chance is not None and not 0.0 <= chance <= 1.0:
-                raise SearchError(f"{option}={chance} is no probability.", hint="Give a number in 0..1.")
-        self._size = self._room(population)
-        self._mating = Mating(crossover, mutation)
-        self._cost = cost
+        super().__init__(space, objectives, seed, **options)
+        self._size = self._room(self.options.population)
+        self._mating = Mating(self.options.crossover, self.options.mutation)
         self._population: list[int] = []  # positions in `evaluated`
         self._offspring: list[int] = []
         self._plan: list[list[int]] | None = None  # what is left of a balanced first generation
@@ -62,7 +72,7 @@ class PopulationSearcher(Searcher):
         """Those n of the told positions `pool` that survive; the pool has more than n."""
 
     def _room(self, population: int) -> int:
-        """The size of a generation, where it cannot be any number."""
+        """Return the size of a generation, where it cannot be any number."""
         return population
 
     def _children(self, n: int) -> IntArray:
@@ -73,7 +83,7 @@ class PopulationSearcher(Searcher):
         return self._mating.children(self.space, self.rows_at(parents), rank, crowding, n, self.rng)
 
     def _preference(self, costs: FloatArray, violation: FloatArray) -> tuple[IntArray, FloatArray]:
-        """What tournaments go by: rank, the lower the better, then crowding distance, the higher the better."""
+        """Compute what tournaments go by: rank, the lower the better, then crowding distance, the higher the better."""
         return rank_and_crowding(costs, violation)
 
     # ------------------------------------------------------------------ ask and tell
@@ -87,10 +97,10 @@ class PopulationSearcher(Searcher):
 
     def _first(self, n: int) -> IntArray:
         """Rows of the first generation."""
-        if self._cost is None:
+        if self.options.cost is None:
             return self.space.sample_array(n, self.rng)
         if self._plan is None:
-            self._plan = self.space.sample_balanced_array(self._size, self.rng, self._cost).tolist()
+            self._plan = self.space.sample_balanced_array(self._size, self.rng, self.options.cost).tolist()
         rows, self._plan = self._plan[:n], self._plan[n:]
         return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.choices))
 
@@ -115,7 +125,7 @@ class PopulationSearcher(Searcher):
             self._generation(new)
 
     def _generation(self, new: list[int]) -> None:
-        """Population and offspring together give the next population."""
+        """Let population and offspring together give the next population."""
         pool = [*self._population, *new]
         self._population = self._select(pool, self._size) if len(pool) > self._size else pool
 
@@ -130,13 +140,46 @@ class PopulationSearcher(Searcher):
 
 
 def unit_costs(costs: FloatArray) -> FloatArray:
-    """Each column of costs (n, m) scaled to 0 (best) .. 1 (worst); constant columns are 0."""
+    """Scale each column of costs to 0 (best) .. 1 (worst).
+
+    Parameters
+    ----------
+    costs : ndarray (n, m)
+        Smaller is better; n >= 1.
+
+    Returns
+    -------
+    ndarray (n, m)
+        Constant columns are 0.
+
+    Examples
+    --------
+    >>> unit_costs(np.array([[1.0, 5.0], [3.0, 5.0]])).tolist()
+    [[0.0, 0.0], [1.0, 0.0]]
+    """
     low, high = costs.min(axis=0), costs.max(axis=0)
     return np.asarray((costs - low) / np.where(high > low, high - low, 1.0))
 
 
 def directions(objectives: int, most: int) -> FloatArray:
-    """Evenly spread weights (k, objectives), k <= max(most, objectives), by the method of Das and Dennis (1998)."""
+    """Spread weights of objectives evenly.
+
+    Parameters
+    ----------
+    objectives : int
+        Number m of objectives.
+    most : int
+        How many weights are wanted at most.
+
+    Returns
+    -------
+    ndarray (k, m)
+        k <= max(most, m) weights, each row sums to 1.
+
+    References
+    ----------
+    Das and Dennis 1998, "Normal-boundary intersection", doi 10.1137/S1052623496307510; by pymoo.
+    """
     if objectives == 1:
         return np.ones((1, 1))
     found = np.asarray(get_reference_directions("das-dennis", objectives, n_partitions=1))

@@ -14,9 +14,15 @@ from hwsearch.searchers.evolutionary.population import directions, unit_costs
 
 
 class UNsga3Searcher(Nsga3Searcher):
-    """U-NSGA-III (Seada and Deb 2016, doi 10.1109/TEVC.2015.2459718): one algorithm for one, two and many objectives.
+    """U-NSGA-III: NSGA-III with niched tournaments, one algorithm for one, two and many objectives.
 
-    Of two parents of one niche the better rank wins, then the one nearer to the direction; of two niches, chance.
+    Of two parents of one niche the better rank wins, then the one nearer to the direction; between two niches, chance
+    decides. Niches are pymoo's. Options: `PopulationOptions`.
+
+    References
+    ----------
+    Seada and Deb 2016, "A unified evolutionary optimization procedure for single, multiple, and many objectives",
+    doi 10.1109/TEVC.2015.2459718.
     """
 
     name: ClassVar[str] = "unsga3"

@@ -1,0 +1,1 @@
+"""Tactics driven by Optuna's samplers, and campaigns as Optuna studies."""

@@ -12,31 +12,60 @@ import optuna
 from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.trial import TrialState
+from pydantic import Field
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
 from hwsearch.spaces import SearchSpace
 
 
+class OptunaCmaesOptions(SearcherOptions):
+    """Options of Optuna's CMA-ES sampler."""
+
+    start: int = Field(10, ge=1, description="Architectures that are sampled uniformly first.")
+
+
 class OptunaCmaesSearcher(OptunaSearcher):
-    """CMA-ES (Hansen and Ostermeier 2001; integers by a margin: Hamano et al. 2022, arXiv 2205.13482) as Optuna
-    implements it. Genes are integers, in their order; the search is rebuilt from what was told for each ask.
+    """CMA-ES with margin as Optuna implements it, for one objective on ordinal genes.
 
-    start : how many architectures are sampled uniformly first
+    Genes are integers, in their order; the search is rebuilt from what was told for each ask. The objective's own limit
+    needs no care, since what is good meets it; a limit against the objective's direction would, and is refused.
 
-    The objective's limit is met by what is good, and so needs no care; one against the objective's direction would.
-    Raises SearchError for that, for several objectives, for genes that are not ordinal or have a condition, and without
-    the package cmaes.
+    Parameters
+    ----------
+    space : SearchSpace
+        Ordinal genes without conditions.
+    objectives : iterable of Objective or str
+        One objective.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `OptunaCmaesOptions`.
+
+    Raises
+    ------
+    SearchError
+        For several objectives, a limit against the direction, genes that are not ordinal or have a condition, and
+        without the package cmaes.
+
+    References
+    ----------
+    Hansen and Ostermeier 2001, "Completely derandomized self-adaptation in evolution strategies".
+    Hamano et al. 2022, "CMA-ES with margin", arXiv 2205.13482.
     """
 
     name: ClassVar[str] = "optuna-cmaes"
+    Options: ClassVar[type[SearcherOptions]] = OptunaCmaesOptions
+
+    options: OptunaCmaesOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, start: int = 10
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(space, objectives, seed, start=start)
+        super().__init__(space, objectives, seed, **options)
         if len(self.objectives) > 1:
             raise SearchError(
                 f"CMA-ES takes one objective, not {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
@@ -44,7 +73,8 @@ class OptunaCmaesSearcher(OptunaSearcher):
         limit = self.objectives[0].limit
         if limit is not None and (limit.op == "<=") != (self.objectives[0].direction == "min"):
             raise SearchError(
-                f"CMA-ES takes no limit against the direction: {self._objective_texts()[0]}.", hint="Use 'optuna-tpe'."
+                f"CMA-ES takes no limit against the direction: {self.objectives[0].direction} {self.objectives[0].name} {limit}.",
+                hint="Use 'optuna-tpe'.",
             )
         unfit = [c.name for c in space.choices if not c.ordinal or c.when is not None]
         if unfit:
@@ -56,7 +86,7 @@ class OptunaCmaesSearcher(OptunaSearcher):
             raise SearchError(
                 "CMA-ES needs the package cmaes, which is not installed.", hint="pip install 'hwsearch[cmaes]'"
             )
-        self._start = start
+        self._start = self.options.start
         self._distributions = {c.name: IntDistribution(0, len(c.values) - 1) for c in space.choices}
         varied = [i for i in range(len(space.choices)) if space.sizes[i] > 1]
         self._varied = np.array(
@@ -77,7 +107,9 @@ class OptunaCmaesSearcher(OptunaSearcher):
         )
 
     def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
-        """The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the
+        """Say what Optuna notes in a trial of CMA-ES.
+
+        The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the
         optimiser after the one before: a further ask, given up again, makes Optuna work it out.
         """
         generation, place = divmod(completed - self._start, self._size)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from optuna.samplers import BaseSampler, GPSampler
+from pydantic import Field
 
-from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
-from hwsearch.spaces import SearchSpace
+
+
+class OptunaGpOptions(SearcherOptions):
+    """Options of Optuna's Gaussian-process sampler."""
+
+    start: int = Field(10, ge=1, description="Architectures that are sampled uniformly first.")
 
 
 class OptunaGpSearcher(OptunaSearcher):
-    """Gaussian-process optimisation as Optuna implements it: expected improvement, for several objectives of the
-    hypervolume. Genes that are active in some architectures only are uniform. Needs torch; O(n^3) an architecture.
+    """Gaussian-process optimisation as Optuna implements it.
 
-    start : how many architectures are sampled uniformly first
+    Expected improvement, for several objectives of the hypervolume. Genes that are active in some architectures only
+    are uniform. Needs torch; O(n^3) an architecture, about a second each. Options: `OptunaGpOptions`.
+
+    References
+    ----------
+    Akiba et al. 2019, "Optuna: a next-generation hyperparameter optimization framework", arXiv 1907.10902.
     """
 
     name: ClassVar[str] = "optuna-gp"
+    Options: ClassVar[type[SearcherOptions]] = OptunaGpOptions
 
-    def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, start: int = 10
-    ) -> None:
-        super().__init__(space, objectives, seed, start=start)
-        self._start = start
+    options: OptunaGpOptions
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return GPSampler(seed=seed, n_startup_trials=self._start, warn_independent_sampling=False)
+        return GPSampler(seed=seed, n_startup_trials=self.options.start, warn_independent_sampling=False)

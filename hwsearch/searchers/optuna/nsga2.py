@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler
+from pydantic import Field
 
 from hwsearch._typing import IntArray
-from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
-from hwsearch.spaces import SearchSpace
+
+
+class OptunaNsga2Options(SearcherOptions):
+    """Options of Optuna's NSGA-II sampler."""
+
+    population: int = Field(50, ge=2, description="Size of a generation.")
 
 
 class OptunaNsga2Searcher(OptunaSearcher):
-    """NSGA-II (Deb et al. 2002) as Optuna implements it: genes that are active in some architectures only are uniform.
+    """NSGA-II as Optuna implements it, a generation being `population` complete measurements.
 
-    population : size of a generation
+    Genes that are active in some architectures only are uniform. Options: `OptunaNsga2Options`.
+
+    References
+    ----------
+    Deb, Pratap, Agarwal, Meyarivan 2002, doi 10.1109/4235.996017.
     """
 
     name: ClassVar[str] = "optuna-nsga2"
+    Options: ClassVar[type[SearcherOptions]] = OptunaNsga2Options
 
-    def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, population: int = 50
-    ) -> None:
-        super().__init__(space, objectives, seed, population=population)
-        self._size = population
+    options: OptunaNsga2Options
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return NSGAIISampler(seed=seed, population_size=self._size)
+        return NSGAIISampler(seed=seed, population_size=self.options.population)
 
     def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
-        return {"NSGAIISampler:generation": completed // self._size}
+        return {"NSGAIISampler:generation": completed // self.options.population}

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIIISampler
+from pydantic import Field
 
 from hwsearch._typing import IntArray
-from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
-from hwsearch.spaces import SearchSpace
+
+
+class OptunaNsga3Options(SearcherOptions):
+    """Options of Optuna's NSGA-III sampler."""
+
+    population: int = Field(50, ge=2, description="Size of a generation.")
 
 
 class OptunaNsga3Searcher(OptunaSearcher):
-    """NSGA-III (Deb and Jain 2014, doi 10.1109/TEVC.2013.2281535) as Optuna implements it.
+    """NSGA-III as Optuna implements it, a generation being `population` complete measurements.
 
-    population : size of a generation
+    Options: `OptunaNsga3Options`.
+
+    References
+    ----------
+    Deb and Jain 2014, doi 10.1109/TEVC.2013.2281535.
     """
 
     name: ClassVar[str] = "optuna-nsga3"
+    Options: ClassVar[type[SearcherOptions]] = OptunaNsga3Options
 
-    def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, *, population: int = 50
-    ) -> None:
-        super().__init__(space, objectives, seed, population=population)
-        self._size = population
+    options: OptunaNsga3Options
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return NSGAIIISampler(seed=seed, population_size=self._size)
+        return NSGAIIISampler(seed=seed, population_size=self.options.population)
 
     def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
-        return {"NSGAIIISampler:generation": completed // self._size}
+        return {"NSGAIIISampler:generation": completed // self.options.population}

@@ -1,4 +1,4 @@
-"""A campaign as an Optuna study, for Optuna's dashboard."""
+"""Write a campaign as an Optuna study, for Optuna's dashboard."""
 
 from __future__ import annotations
 
@@ -19,7 +19,25 @@ from hwsearch.spaces import Architecture, SearchSpace
 
 
 def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
-    """As `write_measured`, of what `searcher`, of any tactic, was told."""
+    """Add what a searcher was told to a study in an Optuna storage.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Of any tactic.
+    storage, study_name : str
+        As of `write_measured`.
+
+    Returns
+    -------
+    int
+        How many trials were added; architectures that the study has are not added again.
+
+    Raises
+    ------
+    SearchError
+        As of `write_measured`.
+    """
     archs, values = searcher.evaluated
     return write_measured(searcher.space, searcher.objectives, archs, values, storage, study_name, tactic=searcher.name)
 
@@ -33,16 +51,38 @@ def write_measured(
     study_name: str,
     **attributes: str,
 ) -> int:
-    """Add architectures with their values (n, m) to a study in an Optuna storage; returns how many trials were added.
+    """Add measured architectures to a study in an Optuna storage.
 
-    storage : a storage URL such as "sqlite:///runs/mine/optuna.db"; `optuna-dashboard URL` then shows the study
-    study_name : made if it does not exist
-    attributes : further user attributes of the trials
+    Parameters of a trial are the active genes with their values; each trial has the architecture's id as the user
+    attribute ``arch_id``. Architectures that the study has are not added again, so that it can be brought up to date.
+    Failed measurements are failed trials.
 
-    Parameters are the active genes with their values; each trial has the architecture's id as the user attribute
-    `arch_id`, and architectures that the study has are not added again, so that it can be brought up to date. Failed
-    measurements are failed trials. Raises SearchError when the study has other objectives or the storage cannot
-    be used.
+    Parameters
+    ----------
+    space : SearchSpace
+        Of the architectures.
+    objectives : sequence of Objective
+        The m objectives.
+    archs : sequence of Architecture
+        The n architectures.
+    values : ndarray (n, m)
+        In natural units; NaN where a measurement failed.
+    storage : str
+        A storage URL such as ``sqlite:///runs/mine/optuna.db``; ``optuna-dashboard URL`` then shows the study.
+    study_name : str
+        Created if it does not exist.
+    **attributes : str
+        Further user attributes of the trials.
+
+    Returns
+    -------
+    int
+        How many trials were added.
+
+    Raises
+    ------
+    SearchError
+        If the study has other objectives, or the storage cannot be used.
     """
     directions = ["maximize" if o.direction == "max" else "minimize" for o in objectives]
     names = [o.name for o in objectives]

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import ClassVar
 
 from optuna.samplers import BaseSampler, TPESampler
+from pydantic import Field
 
-from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
-from hwsearch.spaces import SearchSpace
+
+
+class OptunaTpeOptions(SearcherOptions):
+    """Options of Optuna's TPE sampler."""
+
+    start: int = Field(10, ge=1, description="Architectures that are sampled uniformly first.")
+    candidates: int = Field(24, ge=1, description="How many candidates are compared for each gene.")
 
 
 class OptunaTpeSearcher(OptunaSearcher):
-    """TPE, for several objectives in the form of Ozaki et al. 2022 (JAIR 73), as Optuna implements it.
+    """Tree-structured Parzen estimator as Optuna implements it, for one and several objectives.
 
-    start : how many architectures are sampled uniformly first
-    candidates : how many candidates are compared for each gene
+    Options: `OptunaTpeOptions`.
+
+    References
+    ----------
+    Ozaki et al. 2022, "Multiobjective tree-structured Parzen estimator", JAIR 73.
     """
 
     name: ClassVar[str] = "optuna-tpe"
+    Options: ClassVar[type[SearcherOptions]] = OptunaTpeOptions
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        start: int = 10,
-        candidates: int = 24,
-    ) -> None:
-        super().__init__(space, objectives, seed, start=start, candidates=candidates)
-        self._start, self._candidates = start, candidates
+    options: OptunaTpeOptions
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return TPESampler(seed=seed, n_startup_trials=self._start, n_ei_candidates=self._candidates)
+        return TPESampler(seed=seed, n_startup_trials=self.options.start, n_ei_candidates=self.options.candidates)

@@ -1,82 +1,120 @@
-"""Rounds of predicting with any predictor, searching on predictions, and measuring what promises most."""
+"""Guide a search by any predictor: fit, search on predictions, measure what promises most, repeat."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
-from hwsearch.searchers.base import RowFunction, Searcher
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.gain import greedy_batch, search_reference
+from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
+from hwsearch.searchers.info import AskInfo
+from hwsearch.searchers.options import RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.searchers.predicted.surrogate import MakePredictor, Surrogate, default_predictor
 from hwsearch.spaces import SearchSpace
 
-Features = Callable[[IntArray], FloatArray]
 #: how many candidates of an inner search are compared by hypervolume gain
 SHORTLIST = 400
 
 
+class GuidedOptions(SearcherOptions):
+    """Options of predictor-guided search."""
+
+    features: RowFeatures | None = function_option(
+        "Rows to the features (n, columns) that predictors see; default: the space's one-hot encoding."
+    )
+    cost: RowFunction | None = function_option(
+        "Rows to a positive cost (n,) over which the first sample is spread; default: the sum of the genes' places."
+    )
+    exact: Mapping[str, RowFunction] | None = function_option(
+        "Objective to a function of rows, for what can be computed (macs, params) and need not be predicted."
+    )
+    start: int = Field(20, ge=2, description="Size of the first sample.")
+    inner_evaluations: int = Field(
+        20_000, ge=2, description="Predicted architectures an ask; a space that is not larger is predicted whole."
+    )
+    population: int = Field(200, ge=2, description="Population of the inner NSGA-II, at most `inner_evaluations`.")
+    explore: float = Field(
+        0.5, ge=0.0, le=1.0, description="Share of the batch chosen under a sample of the predictors' errors."
+    )
+    make_predictor: MakePredictor | None = function_option(
+        "Seed to a fresh predictor; default: `predictors.CrossValidatedPredictor`."
+    )
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Self:
+        if self.inner_evaluations < self.population:
+            raise SearchError(
+                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
+                hint="Use inner_evaluations >= population.",
+            )
+        return self
+
+
 class GuidedSearcher(Searcher):
-    """Predictor-guided multi-objective search.
+    """Predictor-guided multi-objective search with any predictor.
 
     Starts with a sample balanced over cost, both extremes included. Then each ask fits one predictor an objective
     on all that was told, searches on predictions alone with NSGA-II, and takes, one by one, the new architectures
     with the largest joint hypervolume gain over what was measured. A share of each batch is chosen under a
-    sample of the predictors' errors instead of the mean, so that what is uncertain gets tried. Related: LINAS
-    (Cummings et al. 2022, arXiv 2202.12954), weak predictors (Wu et al. 2021, arXiv 2102.10490), batches by
-    Thompson sampling and hypervolume (Bradford et al. 2018, doi 10.1007/s10898-018-0609-2).
+    sample of the predictors' errors instead of the mean, so that what is uncertain gets tried.
 
-    features : rows (n, genes) to a float array (n, columns); default: the space's one-hot encoding
-    cost : rows to a positive cost (n,) that the first sample is balanced over; default: the sum of the genes' places
-    exact : objective name to a function of rows, for what can be computed (macs, params) and need not be predicted
-    start : size of the first sample
-    inner_evaluations : predicted architectures an ask; a space that is not larger is predicted whole
-    population : of the inner NSGA-II
-    explore : share of the batch chosen under a sample of the errors
-    make_predictor : seed to a fresh predictor; default `predictors.CrossValidatedPredictor`
+    After an ask, `info` holds the round, the scores of each objective's predictor on rows left out, the inner
+    evaluations, how many of the batch explore, and the expected gain: the hypervolume that the n best would add by
+    their predicted means, as a share of the measured front's. It is a prediction about the best of many predictions,
+    hence rather too large than too small.
 
-    After an ask `info` holds `round` (0 in the first sample), `told`, and, once predicting, for each objective
-    the `scores` on rows left out (mae, mape in percent, spearman, kendall), `inner_evaluations`, `explored`
-    (how many of the batch), and `expected_gain`: the hypervolume that the n best would add by their predicted means,
-    as a share of the measured front's (None when that is zero). It is a prediction about the best of many
-    predictions, hence rather too large than too small.
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of `GuidedOptions`.
+
+    Raises
+    ------
+    SearchError
+        If `exact` names what is not an objective.
+
+    References
+    ----------
+    Related: Cummings et al. 2022, arXiv 2202.12954 (LINAS); Wu et al. 2021, arXiv 2102.10490 (weak predictors);
+    Bradford et al. 2018, doi 10.1007/s10898-018-0609-2 (batches by Thompson sampling and hypervolume).
     """
 
     name: ClassVar[str] = "guided"
-    learns_from_parts: ClassVar[bool] = True
+    Options: ClassVar[type[SearcherOptions]] = GuidedOptions
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        incomplete_rows=True, features=True, cost=True, exact=True, inner_evaluations=True
+    )
+
+    options: GuidedOptions
 
     def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        features: Features | None = None,
-        cost: RowFunction | None = None,
-        exact: Mapping[str, RowFunction] | None = None,
-        start: int = 20,
-        inner_evaluations: int = 20_000,
-        population: int = 200,
-        explore: float = 0.5,
-        make_predictor: MakePredictor | None = None,
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        plain = {"start": start, "inner_evaluations": inner_evaluations, "population": population, "explore": explore}
-        super().__init__(space, objectives, seed, **plain)
-        if start < 2 or population < 2 or inner_evaluations < population or not 0.0 <= explore <= 1.0:
-            raise SearchError(
-                f"guided search cannot work with {', '.join(f'{k}={v}' for k, v in plain.items())}.",
-                hint="Use start and population >= 2, inner_evaluations >= population, and explore in 0..1.",
-            )
-        self._start, self._evaluations, self._population, self._explore = start, inner_evaluations, population, explore
-        self._cost = cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
+        super().__init__(space, objectives, seed, **options)
+        own = self.options
+        self._start, self._evaluations = own.start, own.inner_evaluations
+        self._population, self._explore = own.population, own.explore
+        self._cost = own.cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
         self._surrogate = Surrogate(
-            self.objectives, features or self.space.encode_array, exact or {}, make_predictor or default_predictor
+            self.objectives,
+            own.features or space.encode_array,
+            own.exact or {},
+            own.make_predictor or default_predictor,
         )
         self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0
@@ -91,7 +129,7 @@ class GuidedSearcher(Searcher):
         first = np.array(self._plan[:n], dtype=np.int64).reshape(-1, len(self.space.choices))
         self._plan = self._plan[n:]
         if len(first) == n or not self._ready():
-            self.info = {"round": 0, "told": len(self._told)}
+            self.info = AskInfo(told=len(self._told))
             more = (
                 self.space.sample_balanced_array(n - len(first), self.rng, self._cost) if len(first) < n else first[:0]
             )
@@ -99,7 +137,7 @@ class GuidedSearcher(Searcher):
         return np.concatenate([first, self._guided(n - len(first), first)])
 
     def _first_sample(self) -> list[list[int]]:
-        """The balanced sample, shortened by what was told before the first ask; extremes first."""
+        """Draw the balanced sample, shortened by what was told before the first ask; extremes first."""
         rows = self.space.sample_balanced_array(self._start, self.rng, self._cost).tolist()
         missing = max(0, self._start - int(self._complete().sum()))
         return list(rows[:missing])
@@ -137,19 +175,21 @@ class GuidedSearcher(Searcher):
             picks += spare[: wanted - len(picks)]
             chosen = np.concatenate([chosen, candidates[picks]])
         volume = cost_hypervolume(measured, reference)
-        self.info = {
-            "round": self._round,
-            "told": len(rows),
-            "scores": {name: dict(found) for name, found in self._surrogate.scores.items()},
-            "inner_evaluations": used,
-            "explored": explored,
-            "expected_gain": expected / volume if volume > 0 else None,
-        }
+        self.info = AskInfo(
+            round=self._round,
+            told=len(rows),
+            scores={name: dict(found) for name, found in self._surrogate.scores.items()},
+            inner_evaluations=used,
+            explored=explored,
+            expected_gain=expected / volume if volume > 0 else None,
+        )
         return chosen
 
     # ------------------------------------------------------------------ on predictions
-    def _candidates(self, view: Features, known: IntArray, views: int) -> tuple[IntArray, FloatArray, FloatArray, int]:
-        """The best unknown rows under a view, best first: rows, costs, violations; and how many were scored."""
+    def _candidates(
+        self, view: RowFeatures, known: IntArray, views: int
+    ) -> tuple[IntArray, FloatArray, FloatArray, int]:
+        """Find the best unknown rows, best first, by predictions `view`: rows, costs, violations, how many were scored."""
 
         def score(rows: IntArray) -> tuple[FloatArray, FloatArray]:
             predicted = view(rows)
@@ -186,7 +226,7 @@ class GuidedSearcher(Searcher):
             self._whole = self.space.to_array(self.space.enumerate())
         return self._whole
 
-    def _met(self, view: Features, rows: IntArray) -> FloatArray:
+    def _met(self, view: RowFeatures, rows: IntArray) -> FloatArray:
         """Predicted costs of those rows that are predicted to meet the limits."""
         if not len(rows):
             return np.empty((0, len(self.objectives)))

@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError
-from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve
+from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.predicted.models import RidgeOrSvr
 from hwsearch.searchers.predicted.rounds import RoundSearcher
-from hwsearch.spaces import SearchSpace
+
+
+class LinasOptions(SearcherOptions):
+    """Options of LINAS."""
+
+    population: int = Field(
+        50, ge=2, description="Size of the first sample, of the rounds and of the inner population."
+    )
+    inner_evaluations: int = Field(
+        20_000, ge=2, description="Predicted architectures a round, at least the population; published: 20,000."
+    )
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Self:
+        if self.inner_evaluations < self.population:
+            raise SearchError(
+                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
+                hint="The published number is 20000.",
+            )
+        return self
 
 
 class LinasSearcher(RoundSearcher):
-    """Lightweight iterative search (Cummings et al. 2022, arXiv 2202.12954).
+    """LINAS, lightweight iterative search: rounds of fifty from an inner search on predictions.
 
     Each round fits one fresh predictor an objective, ridge or RBF support vectors by cross-validation, on all that was
     told, and runs an evolutionary search on predictions from a new uniform population; its final population is measured.
-    With one objective the inner search is a genetic algorithm.
+    With one objective the inner search is a genetic algorithm. Options: `LinasOptions`.
 
-    population : size of the first sample, of the rounds, and of the inner population
-    inner_evaluations : predicted architectures a round
-
-    Differences from the publication: encodings and variation work on canonical forms, so that switched-off genes say
+    Differences from the publication: encodings and variation work on canonical forms, so that inactive genes say
     nothing; no architecture is measured twice: known members of the final population give way to the next in rank.
+
+    References
+    ----------
+    Cummings et al. 2022, "A hardware-aware framework for accelerating neural architecture search across modalities",
+    arXiv 2202.12954.
     """
 
     name: ClassVar[str] = "linas"
+    Options: ClassVar[type[SearcherOptions]] = LinasOptions
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int = 0,
-        *,
-        population: int = 50,
-        inner_evaluations: int = 20_000,
-    ) -> None:
-        if population < 2:
-            raise SearchError(f"a population of {population} cannot evolve.", hint="Use at least 2.")
-        super().__init__(space, objectives, seed, population, population)
-        self.options = {"population": population, "inner_evaluations": inner_evaluations}
-        if inner_evaluations < population:
-            raise SearchError(
-                f"inner_evaluations={inner_evaluations} is less than population={population}.",
-                hint="The published number is 20000.",
-            )
-        self._evaluations = inner_evaluations
+    options: LinasOptions
+
+    def _sizes(self) -> tuple[int, int]:
+        return self.options.population, self.options.population
 
     def _next_round(self, n: int) -> IntArray:
         complete = ~np.isnan(self.values).any(axis=1)
@@ -74,7 +81,7 @@ class LinasSearcher(RoundSearcher):
             score,
             self.space.sample_array(self._batch, self.rng),
             population=self._batch,
-            evaluations=self._evaluations,
+            evaluations=self.options.inner_evaluations,
             mating=Mating(),
             rng=self.rng,
         )

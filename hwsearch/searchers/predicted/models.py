@@ -1,15 +1,16 @@
-"""The regressors that published tactics name, as they describe them."""
+"""Make the regressors that published tactics name, as they describe them."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError, nearest
 
-KINDS = ("xgboost", "mlp", "small-mlp", "forest", "ridge-or-svr")
+PredictorKind = Literal["xgboost", "mlp", "small-mlp", "forest", "ridge-or-svr"]
+KINDS: tuple[str, ...] = get_args(PredictorKind)
 #: ridge strengths and SVR costs that LINAS's predictor chooses from; it goes through the latter one by one, to 100
 ALPHAS = np.arange(1, 101) / 10
 COSTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -17,22 +18,70 @@ FOLDS = 5
 
 
 class Model(Protocol):
-    """scikit-learn's fit and predict."""
+    """A regressor with scikit-learn's `fit` and `predict`.
 
-    def fit(self, X: FloatArray, y: FloatArray) -> Any: ...
+    Anything with these two methods can be put into a tactic by a subclass; see `make_model` for those that are named in
+    options.
+    """
 
-    def predict(self, X: FloatArray) -> Any: ...
+    def fit(self, X: FloatArray, y: FloatArray) -> Any:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+        y : ndarray (n,)
+            Targets.
+
+        Returns
+        -------
+        Any
+            Ignored.
+        """
+
+    def predict(self, X: FloatArray) -> Any:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+
+        Returns
+        -------
+        ndarray (n,)
+            In the unit of the targets.
+        """
 
 
 def make_model(kind: str, seed: int) -> Model:
-    """A fresh regressor.
+    """Make a fresh regressor.
 
-    xgboost : 1,000 trees of depth 20; forest : 1,000 trees of depth 10; mlp : four hidden layers of 1,000, 100 epochs
-        (these three as Wu et al. 2021, arXiv 2102.10490, use them)
-    small-mlp : two hidden layers of 64, 200 epochs
-    ridge-or-svr : `RidgeOrSvr`
+    ``xgboost`` has 1,000 trees of depth 20, ``forest`` 1,000 trees of depth 10, ``mlp`` four hidden layers of 1,000 and
+    100 epochs, as Wu et al. (2021) use them. ``small-mlp`` has two hidden layers of 64 and 200 epochs, ``ridge-or-svr``
+    is `RidgeOrSvr`.
 
-    Raises SearchError for another kind.
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    seed : int
+        Seed of the model.
+
+    Returns
+    -------
+    Model
+        Not fitted.
+
+    Raises
+    ------
+    SearchError
+        For another kind.
+
+    References
+    ----------
+    Wu et al. 2021, "Stronger NAS with weaker predictors", arXiv 2102.10490.
     """
     model: Model
     if kind == "xgboost":
@@ -53,7 +102,17 @@ def make_model(kind: str, seed: int) -> Model:
 
 
 class Mlp:
-    """scikit-learn's multi-layer perceptron, whose end of epochs is no news."""
+    """scikit-learn's multi-layer perceptron, without its warning when the epochs end before convergence.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Hidden sizes.
+    epochs : int
+        Number of epochs.
+    seed : int
+        Of the initial weights and the batches.
+    """
 
     def __init__(self, layers: tuple[int, ...], epochs: int, seed: int) -> None:
         from sklearn.neural_network import MLPRegressor
@@ -61,6 +120,15 @@ class Mlp:
         self._model = MLPRegressor(hidden_layer_sizes=layers, max_iter=epochs, random_state=seed)
 
     def fit(self, X: FloatArray, y: FloatArray) -> None:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+        y : ndarray (n,)
+            Targets.
+        """
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
@@ -70,21 +138,52 @@ class Mlp:
             self._model.fit(X, y)
 
     def predict(self, X: FloatArray) -> Any:
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+
+        Returns
+        -------
+        ndarray (n,)
+            In the unit of the targets.
+        """
         return self._model.predict(X)
 
 
 class RidgeOrSvr:
-    """LINAS's predictor (Cummings et al. 2022, arXiv 2202.12954): ridge or RBF support vectors, whichever has the
-    smaller mean absolute percentage error in five-fold cross-validation.
+    """LINAS's predictor: ridge or RBF support vectors, whichever has the smaller cross-validated error.
 
-    Ridge strengths 0.1 to 10 in steps of 0.1, from one singular value decomposition a fold; SVR with epsilon 0,
-    gamma 1 / columns and costs from 1 to 100. Labels are scaled to tens, as published: give them in natural units.
+    The error is the mean absolute percentage error of five folds. Ridge strengths 0.1 to 10 in steps of 0.1, from one
+    singular value decomposition a fold; SVR with epsilon 0, gamma 1 / columns and costs from 1 to 100. Labels are scaled
+    to tens, as published: give them in natural units.
+
+    Parameters
+    ----------
+    seed : int
+        Of the folds.
+
+    References
+    ----------
+    Cummings et al. 2022, "A hardware-aware framework for accelerating neural architecture search across modalities",
+    arXiv 2202.12954 (LINAS).
     """
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def fit(self, X: FloatArray, y: FloatArray) -> None:
+        """Choose the kind and its strength by cross-validation, and fit it to all rows.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+        y : ndarray (n,)
+            Targets, in natural units.
+        """
         from sklearn.svm import SVR
 
         top = float(np.abs(y).max())
@@ -123,7 +222,18 @@ class RidgeOrSvr:
         return np.asarray(weights @ out.T + intercepts[:, None])
 
     def predict(self, X: FloatArray) -> FloatArray:
-        """Predictions (n,) in the units of the labels."""
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Encoded architectures.
+
+        Returns
+        -------
+        ndarray (n,)
+            In the unit of the labels.
+        """
         if self.kind == "ridge":
             weights, intercepts = self._coefficients
             return np.asarray((X @ weights[0] + intercepts[0]) * self._unit)

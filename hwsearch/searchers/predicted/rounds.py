@@ -1,4 +1,4 @@
-"""The frame of the predictor-guided rivals: fit on all that was told, rank what is not, measure a round, repeat."""
+"""Repeat rounds: fit on all that was told, rank what is not, measure the best; the base of predictor-guided rivals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
+from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.predicted.models import Model, make_model
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet, distinct
@@ -24,29 +25,34 @@ DRAWS = 200
 
 
 class RoundSearcher(Searcher):
-    """Base: a uniform first sample of `start`, then rounds of `batch` that a subclass chooses from predictions.
+    """Base of tactics that measure a uniform first sample, then rounds chosen from predictions.
 
     A round is chosen at once and handed out over as many asks as it takes; an ask that wants more than is left gets a
     larger next round instead of a second fit on the same values. The rounds begin when two measurements are complete.
+
+    Parameters
+    ----------
+    space : SearchSpace
+        What can be chosen.
+    objectives : iterable of Objective or str
+        As of `Searcher`.
+    seed : int
+        All randomness comes from it.
+    **options : object
+        Those of the tactic.
     """
 
     def __init__(
-        self,
-        space: SearchSpace,
-        objectives: Iterable[Objective | str],
-        seed: int,
-        start: int,
-        batch: int,
-        **options: Any,
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        super().__init__(space, objectives, seed, start=start, batch=batch, **options)
-        if start < 2 or batch < 1:
-            raise SearchError(
-                f"start={start} and batch={batch} make no rounds.", hint="Use a start of at least 2 and a batch of 1."
-            )
-        self._start, self._batch = start, batch
+        super().__init__(space, objectives, seed, **options)
+        self._start, self._batch = self._sizes()
         self._plan: list[list[int]] | None = None  # what is left of the round
         self._round = 0
+
+    @abstractmethod
+    def _sizes(self) -> tuple[int, int]:
+        """Sizes of the first sample and of a round."""
 
     @abstractmethod
     def _next_round(self, n: int) -> IntArray:
@@ -70,7 +76,7 @@ class RoundSearcher(Searcher):
             self._plan = [*rows, *(row for row in round_ if tuple(row) not in taken)]
             rows = self._plan[:n]
         self._plan = self._plan[n:]
-        self.info = {"round": self._round, "told": len(self._told)}
+        self.info = AskInfo(round=self._round, told=len(self._told))
         return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.choices))
 
     # ------------------------------------------------------------------ parts that subclasses share
@@ -121,9 +127,18 @@ class RoundSearcher(Searcher):
 
 
 class Models:
-    """A model an objective, fitted on standardised values of the complete rows among those told.
+    """One model an objective, fitted on standardised values of the complete rows among those told.
 
-    kind : see `make_model`; size : how many of them, with different seeds and all rows each
+    Parameters
+    ----------
+    searcher : Searcher
+        Whose told rows are fitted.
+    kind : str
+        See `make_model`.
+    seed : int
+        Of the first member; the others count on from it.
+    size : int
+        Members of the ensemble: models of all rows with different seeds.
     """
 
     def __init__(self, searcher: Searcher, kind: str, seed: int, size: int = 1) -> None:
@@ -142,11 +157,33 @@ class Models:
             self._members.append(fitted)
 
     def predict(self, rows: IntArray) -> FloatArray:
-        """Mean of the members (n, m), in natural units."""
+        """Predict objectives by the mean of the members.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray (n, m)
+            In natural units.
+        """
         return np.asarray(self.members(rows).mean(axis=0))
 
     def members(self, rows: IntArray) -> FloatArray:
-        """Each member's predictions (size, n, m), in natural units."""
+        """Predict objectives by each member.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray (size, n, m)
+            In natural units.
+        """
         x = self._encode(rows)
         found = [[np.asarray(model.predict(x), dtype=np.float64) for model in fitted] for fitted in self._members]
         return np.moveaxis(np.array(found), 1, 2) * self._scale + self._mean

@@ -1,4 +1,4 @@
-"""Predicted objectives of index arrays: one predictor an objective, and smooth samples of what they may have wrong."""
+"""Predict objectives of index arrays, one predictor each, and draw smooth samples of the predictors' errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError, nearest
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.base import RowFunction
+from hwsearch.searchers.options import RowFunction
 
 #: the scores that `Surrogate.scores` reports for each objective
 SCORES = ("mae", "mape", "spearman", "kendall")
@@ -19,13 +19,60 @@ FOLDS = 5
 
 
 class Predictor(Protocol):
-    """What a tactic needs of a predictor: scikit-learn's fit and predict, and intervals (lower, upper)."""
+    """A regressor with scikit-learn's `fit` and `predict`, and with prediction intervals.
 
-    def fit(self, X: FloatArray, y: FloatArray) -> Any: ...
+    The estimators of the package `predictors` are such; so is any other object with these three methods.
+    """
 
-    def predict(self, X: FloatArray) -> FloatArray: ...
+    def fit(self, X: FloatArray, y: FloatArray) -> Any:
+        """Fit the predictor.
 
-    def predict_interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]: ...
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Features.
+        y : ndarray (n,)
+            Measured values of one objective.
+
+        Returns
+        -------
+        Any
+            Ignored.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be fitted.
+        """
+
+    def predict(self, X: FloatArray) -> FloatArray:
+        """Predict values.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Features.
+
+        Returns
+        -------
+        ndarray (n,)
+            In the unit of the objective.
+        """
+
+    def predict_interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]:
+        """Predict intervals.
+
+        Parameters
+        ----------
+        X : ndarray (n, columns)
+            Features.
+        coverage : float
+            Probability with which an interval should hold a new measurement, in (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray (n,)
+        """
 
 
 #: a fresh predictor for a seed
@@ -33,7 +80,18 @@ MakePredictor = Callable[[int], Predictor]
 
 
 def default_predictor(seed: int) -> Predictor:
-    """`predictors.CrossValidatedPredictor`: the kind is chosen by cross-validation for each objective."""
+    """Make a `predictors.CrossValidatedPredictor`, which chooses its kind by cross-validation.
+
+    Parameters
+    ----------
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    Predictor
+        Not fitted.
+    """
     from predictors import CrossValidatedPredictor
 
     predictor: Predictor = CrossValidatedPredictor(seed=seed)
@@ -41,12 +99,28 @@ def default_predictor(seed: int) -> Predictor:
 
 
 class Surrogate:
-    """Maps rows (n, genes) to predicted objectives (n, m) in natural units.
+    """Map rows (n, genes) to predicted objectives (n, m) in natural units.
 
-    features : rows to a float array (n, columns)
-    exact : objective name to a function of rows; these objectives are computed and not predicted
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        The m objectives.
+    features : callable
+        Rows to a float array (n, columns).
+    exact : mapping of str to callable
+        Objective name to a function of rows; these objectives are computed and not predicted.
+    make_predictor : callable
+        Seed to a fresh `Predictor`.
 
-    Raises SearchError when `exact` names no objective; `fit` raises PredictorError when a predictor refuses.
+    Attributes
+    ----------
+    scores : dict
+        Predicted objective to its `SCORES` on rows left out, after `fit`.
+
+    Raises
+    ------
+    SearchError
+        If `exact` names what is not an objective.
     """
 
     def __init__(
@@ -70,11 +144,26 @@ class Surrogate:
 
     @property
     def predicted(self) -> list[int]:
-        """Columns of the objectives that need a predictor."""
+        """Columns of the objectives that need a predictor, in ascending order."""
         return [j for j, o in enumerate(self.objectives) if o.name not in self.exact]
 
     def fit(self, rows: IntArray, values: FloatArray, rng: np.random.Generator) -> None:
-        """Fit on rows (n, genes) and values (n, m); NaN entries are left out objective by objective."""
+        """Fit a predictor to each objective that is not exact.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Measured architectures.
+        values : ndarray (n, m)
+            In natural units; NaN entries are left out objective by objective.
+        rng : numpy.random.Generator
+            For the predictors' seeds.
+
+        Raises
+        ------
+        PredictorError
+            If a predictor refuses.
+        """
         x = np.asarray(self.features(rows), dtype=np.float64)
         self._centre = x.mean(axis=0)
         spread = x.std(axis=0)
@@ -106,7 +195,7 @@ class Surrogate:
 
     @staticmethod
     def _deviation(predictor: Predictor, x: FloatArray, y: FloatArray) -> float:
-        """The typical error of a prediction: half a 68 % interval, or the residual where rows are too few for one."""
+        """Estimate the typical error of a prediction: half a 68 % interval, or the residual where rows are too few for one."""
         lower, upper = predictor.predict_interval(x, 0.68)
         half = float(np.median((upper - lower) / 2))
         return half if math.isfinite(half) else float(np.std(y - predictor.predict(x)))
@@ -131,15 +220,36 @@ class Surrogate:
 
     # ------------------------------------------------------------------ predictions
     def mean(self, rows: IntArray) -> FloatArray:
-        """Predicted (or exact) objectives (n, m)."""
+        """Predict objectives.
+
+        Parameters
+        ----------
+        rows : ndarray (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray (n, m)
+            In natural units; exact objectives are computed.
+        """
         return self._values(rows, None)
 
     def sample(self, rng: np.random.Generator) -> Callable[[IntArray], FloatArray]:
-        """One plausible truth: a function of rows that gives objectives (n, m).
+        """Draw one plausible truth (Thompson sampling).
 
         It is the prediction plus a linear function drawn from the posterior of a Bayesian linear regression of the
         predictor's errors on the features: small near what was measured, larger away from it, and smooth, so that
-        it leads a search somewhere (Thompson sampling). Exact objectives stay exact.
+        it leads a search somewhere. Exact objectives stay exact.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            For the draw.
+
+        Returns
+        -------
+        callable
+            Rows (n, genes) to objectives (n, m), in natural units.
         """
         columns = len(self._centre)
         weights = np.zeros((columns, len(self.objectives)))

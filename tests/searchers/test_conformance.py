@@ -45,8 +45,10 @@ class TestBalancedNsga2(SearcherConformance):
 
 
 class TestOptunaTpe(SearcherConformance):
+    evaluations = 32
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        return create("optuna-tpe", space, objectives, seed)
+        return create("optuna-tpe", space, objectives, seed, start=20, candidates=4)
 
 
 class TestOptunaNsga2(SearcherConformance):
@@ -62,8 +64,10 @@ class TestGuided(SearcherConformance):
 
 
 class TestPlumb(SearcherConformance):
+    evaluations = 24
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        return create("plumb", space, objectives, seed, start=12, inner_evaluations=600, population=40)
+        return create("plumb", space, objectives, seed, start=8, inner_evaluations=200, population=20)
 
 
 class TestBalancedRandomByName(SearcherConformance):
@@ -112,6 +116,8 @@ class TestLinas(SearcherConformance):
 
 
 class TestWeakNas(SearcherConformance):
+    evaluations = 24
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("weaknas", space, objectives, seed, top=20, pool=300, predictor="ridge-or-svr")
 
@@ -122,6 +128,8 @@ class TestBrpNas(SearcherConformance):
 
 
 class TestBananas(SearcherConformance):
+    evaluations = 24
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("bananas", space, objectives, seed, ensemble=2, candidates=50, predictor="ridge-or-svr")
 
@@ -129,11 +137,6 @@ class TestBananas(SearcherConformance):
 class TestParego(SearcherConformance):
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("parego", space, objectives, seed, start=20, inner_evaluations=40)
-
-
-class TestQnehvi(SearcherConformance):
-    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
-        return create("qnehvi", space, objectives, seed, start=20, draws=2, shortlist=10, inner_evaluations=80)
 
 
 class TestBotorchQnehvi(SearcherConformance):

@@ -15,7 +15,7 @@ from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 from hwsearch._typing import FloatArray
 from hwsearch.searchers.evolutionary import evolution
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
-from hwsearch.spaces import SearchSpace
+from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.testing.searchers import large_space, small_space
 
 
@@ -91,6 +91,15 @@ def test_children_are_canonical_and_mix_their_parents() -> None:
     assert (from_parents.sum(axis=1) >= len(always) - 1).all()
     mixed = (children[:, always] == rows[1, always]).mean(axis=1)
     assert ((mixed > 0) & (mixed < 1)).mean() > 0.4  # half of the pairs are one parent twice
+
+
+def test_by_default_one_gene_in_n_is_redrawn_and_at_least_one() -> None:
+    """Of 20 genes each with chance 1/20, one if that leaves all: 1 + (19/20)^20 = 1.358 in the mean."""
+    space, rng = SearchSpace("many", [Choice(f"x{i}", tuple(range(6))) for i in range(20)]), np.random.default_rng(0)
+    parents = space.sample_array(20_000, rng)
+    changed = (Mating(crossover=0.0).pairs(space, parents, parents, rng) != parents).sum(axis=1)
+    assert changed.min() == 1
+    assert changed.mean() == pytest.approx(1 + 0.95**20, abs=0.03)
 
 
 def truth(space: SearchSpace) -> NDArray[np.int64]:

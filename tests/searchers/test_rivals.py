@@ -7,15 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Matern
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 
 from hwsearch.errors import SearchError
 from hwsearch.searchers import create
-from hwsearch.searchers.bayesian.gaussian import GaussianProcess
-from hwsearch.searchers.bayesian.qnehvi import QnehviSearcher
 from hwsearch.searchers.evolutionary.agemoea import geometric_survivors
 from hwsearch.searchers.predicted.models import ALPHAS, RidgeOrSvr
 from hwsearch.spaces import Choice, SearchSpace
@@ -47,22 +43,6 @@ def test_linas_chooses_the_strength_that_a_grid_search_does() -> None:
     assert model.kind == "ridge" and model._alpha == pytest.approx(grid.best_params_["alpha"])
 
 
-def test_gaussian_process_is_scikit_learns_at_the_same_scales() -> None:
-    rng = np.random.default_rng(2)
-    x, new = rng.normal(size=(40, 3)), rng.normal(size=(15, 3))
-    y = np.sin(x[:, 0]) + 0.3 * x[:, 1]
-    own = GaussianProcess().fit(x, y)
-    reference = GaussianProcessRegressor(Matern(own.length, nu=2.5), alpha=own.noise, optimizer=None)
-    reference.fit(x, (y - y.mean()) / y.std())
-    mean, deviation = reference.predict(new, return_std=True)
-    found, spread = own.predict(new)
-    assert np.allclose(found, mean * y.std() + y.mean(), atol=1e-6)
-    assert np.allclose(spread, deviation * y.std() * np.sqrt(own.signal), atol=1e-6)
-    draws = own.sample(new, 4000, rng)
-    assert np.allclose(draws.mean(axis=0), found, atol=0.1 * y.std())
-    assert np.allclose(draws.std(axis=0), spread, rtol=0.1, atol=1e-3)
-
-
 def test_age_moea_keeps_the_ends_of_the_front_and_whole_better_fronts() -> None:
     angle = np.linspace(0, np.pi / 2, 30)
     front = 1 - np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -74,12 +54,6 @@ def test_age_moea_keeps_the_ends_of_the_front_and_whole_better_fronts() -> None:
     assert gaps.max() <= 9  # spread, not clustered: 29 steps over 9 gaps
     more = geometric_survivors(np.concatenate([front, behind]), 40)
     assert set(range(30)) <= set(more.tolist()) and len(set(more.tolist())) == 40
-
-
-def test_qnehvi_takes_the_candidate_with_the_largest_improvement_by_hand() -> None:
-    front = np.array([[[1.0, 3.0], [3.0, 1.0]]])
-    costs = np.array([[[2.0, 2.0], [0.5, 3.5], [2.5, 2.5]]])  # 2x2 square gains 1, the left strip 0.25, the last 0.25
-    assert QnehviSearcher._greedy(front, costs, np.array([4.0, 4.0]), 3) == [0, 1]
 
 
 def test_weaknas_stays_within_its_band_and_says_when_there_is_none() -> None:
@@ -122,7 +96,7 @@ def test_evolution_gains_on_random_search(name: str) -> None:
     assert np.mean([best(name, s) for s in range(3)]) > np.mean([best("random", s) for s in range(3)]) + 1
 
 
-@pytest.mark.parametrize("name", ["linas", "weaknas", "brp-nas", "bananas", "parego", "qnehvi"])
+@pytest.mark.parametrize("name", ["linas", "weaknas", "brp-nas", "bananas", "parego"])
 def test_predictors_gain_on_random_search(name: str) -> None:
     space = table_space(400)
     small: dict[str, dict[str, Any]] = {
@@ -131,7 +105,6 @@ def test_predictors_gain_on_random_search(name: str) -> None:
         "brp-nas": {"predictor": "ridge-or-svr"},
         "bananas": {"predictor": "ridge-or-svr"},
         "parego": {"inner_evaluations": 60},
-        "qnehvi": {"draws": 4, "shortlist": 20, "inner_evaluations": 200},
     }
     everything = values_of(space, list(space.enumerate()), 1)[:, 0]
 
@@ -157,7 +130,7 @@ def test_predictors_gain_on_random_search(name: str) -> None:
         ("brp-nas", {"exploit": 2.0}),
         ("bananas", {"ensemble": 1}),
         ("parego", {"inner_evaluations": 1}),
-        ("qnehvi", {"draws": 0}),
+        ("botorch-qnehvi", {"draws": 0}),
         ("linas", {"popluation": 10}),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -71,15 +70,6 @@ def test_a_state_of_other_options_objectives_or_tactic_is_refused_by_name() -> N
         create("random", small_space(), TWO).load_state_dict(state)
 
 
-def version_1(state: dict[str, Any]) -> dict[str, Any]:
-    """A state as it was before noise, with lists for arrays."""
-    old = {key: value for key, value in state.items() if key != "noise"} | {"version": 1}
-    for key in ("rows", "values", "pending"):
-        old[key] = unpacked(state[key]).tolist()
-    old["values"] = [[None if v != v else v for v in row] for row in old["values"]]
-    return old
-
-
 def running(name: str = "nsga2") -> Searcher:
     searcher = create(name, large_space(), TWO, 3)
     for _ in range(3):
@@ -88,14 +78,6 @@ def running(name: str = "nsga2") -> Searcher:
         values[::5] = np.nan
         searcher.tell(archs[:25], values[:25], np.full((25, 2), 0.1))
     return searcher
-
-
-def test_states_of_version_1_are_taken_up() -> None:
-    steady = running()
-    again = create("nsga2", large_space(), TWO, 0)
-    again.load_state_dict(json.loads(json.dumps(version_1(steady.state_dict()), allow_nan=False)))
-    assert np.isnan(again.noise).all() and np.array_equal(again.values, steady.values, equal_nan=True)
-    assert [again.ask(40) for _ in range(2)] == [steady.ask(40) for _ in range(2)]
 
 
 def test_damaged_states_are_refused_and_say_so() -> None:
@@ -116,7 +98,9 @@ def test_damaged_states_are_refused_and_say_so() -> None:
         {"rng": {}},
         {"seed": None},
         {"extra": {}},
+        {"version": 1},
         {"version": 3},
+        {"info": {"rounds": 3}},
     ]
     for change in wrong:
         with pytest.raises(HwsearchError):

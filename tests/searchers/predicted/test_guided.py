@@ -71,7 +71,7 @@ def test_a_warm_start_shortens_the_first_sample() -> None:
     warm = searcher.space.sample(20, np.random.default_rng(0))
     searcher.tell(warm, values_of(searcher.space, warm, 2))
     searcher.ask(4)
-    assert searcher.info["round"] == 1
+    assert searcher.info.round == 1
 
 
 def test_a_small_space_is_predicted_whole_and_its_front_found_early() -> None:
@@ -80,7 +80,7 @@ def test_a_small_space_is_predicted_whole_and_its_front_found_early() -> None:
     searcher = create("guided", space, TWO, 1, **QUICK, start=10)
     values = run(searcher, 40, 6)
     reference = reference_point(everything, searcher.objectives)
-    assert searcher.info["inner_evaluations"] == 2 * space.cardinality  # once by the mean, once by a sample
+    assert searcher.info.inner_evaluations == 2 * space.cardinality  # once by the mean, once by a sample
     best = hypervolume(everything, searcher.objectives, reference)
     assert hypervolume(values, searcher.objectives, reference) > 0.995 * best
 
@@ -91,8 +91,8 @@ def test_expected_gain_is_what_the_best_of_the_batch_would_add_and_dies_out() ->
     gains = []
     for _ in range(16):
         archs = searcher.ask(5)
-        if searcher.info["round"]:
-            gains.append(searcher.info["expected_gain"])
+        if searcher.info.round:
+            gains.append(searcher.info.expected_gain)
         searcher.tell(archs, values_of(space, archs, 2))
     assert max(gains[:2]) > 0.005
     assert gains[-1] < 0.001
@@ -112,8 +112,8 @@ def test_expected_gain_by_hand() -> None:
     after = np.vstack([before, values_of(space, archs, 2)])
     reference = reference_point(before, searcher.objectives)
     old, new = (hypervolume(v, searcher.objectives, reference) for v in (before, after))
-    assert searcher.info["expected_gain"] == pytest.approx(new / old - 1, rel=1e-9)
-    assert searcher.info["scores"] == {}
+    assert searcher.info.expected_gain == pytest.approx(new / old - 1, rel=1e-9)
+    assert searcher.info.scores == {}
 
 
 def test_exact_objectives_are_not_predicted() -> None:
@@ -123,7 +123,7 @@ def test_exact_objectives_are_not_predicted() -> None:
 
     searcher = guided(THREE, exact={"params": params})
     run(searcher, 30)
-    assert set(searcher.info["scores"]) == {"accuracy", "latency_ms"}
+    assert set(searcher.info.scores) == {"accuracy", "latency_ms"}
     rows = searcher.space.sample_array(20, np.random.default_rng(0))
     assert np.array_equal(searcher._surrogate.mean(rows)[:, 2], params(rows))
     assert np.array_equal(searcher._surrogate.sample(np.random.default_rng(0))(rows)[:, 2], params(rows))
@@ -149,10 +149,10 @@ def test_scores_are_those_of_rows_left_out() -> None:
     predictor = searcher._surrogate._predictors["accuracy"]
     assert isinstance(predictor, CrossValidatedPredictor)
     expected = scores(values[:, 0], predictor.oof_predictions_)
-    assert searcher.info["scores"]["accuracy"] == {k: expected[k] for k in ("mae", "mape", "spearman", "kendall")}
+    assert searcher.info.scores["accuracy"] == {k: expected[k] for k in ("mae", "mape", "spearman", "kendall")}
     other = guided()
     run(other, 60)
-    assert other.info["scores"]["latency_ms"]["spearman"] > 0.9
+    assert other.info.scores["latency_ms"]["spearman"] > 0.9
 
 
 def surrogate(values: FloatArray, rows: IntArray) -> Surrogate:

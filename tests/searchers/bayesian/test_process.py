@@ -9,8 +9,8 @@ from scipy.stats import multivariate_normal
 from hwsearch import spaces
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.bayesian import process as module
-from hwsearch.searchers.bayesian.posterior import Beliefs, Rows
-from hwsearch.searchers.bayesian.process import Process
+from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
+from hwsearch.searchers.bayesian.process import StructuredGaussianProcess
 from hwsearch.searchers.bayesian.structure import Structure
 from hwsearch.searchers.bayesian.warp import Warp, warps
 from hwsearch.spaces import SearchSpace
@@ -44,13 +44,13 @@ def truth(rows: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted(structure: Structure) -> tuple[Process, dict, np.ndarray, np.ndarray]:
+def fitted(structure: Structure) -> tuple[StructuredGaussianProcess, dict, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     rows = space().sample_array(40, rng)
     y = truth(rows) + 0.05 * rng.standard_normal(40)
     features = structure.features(rows)
     stack = structure.stack(features, features)
-    process = Process(structure)
+    process = StructuredGaussianProcess(structure)
     process.fit(features, stack, y, np.zeros(40))
     return process, features, stack, y
 
@@ -132,7 +132,7 @@ def test_left_out_density_is_that_of_refits(fitted: tuple) -> None:
         solved = np.linalg.solve(gram[np.ix_(rest, rest)], gram[rest, i])
         mean, variance = solved @ t[rest], gram[i, i] - solved @ gram[rest, i]
         expected += multivariate_normal(mean, variance).logpdf(t[i])
-    found = Process._left_out(gram, t, np.zeros(len(y)), np.ones(len(y), dtype=bool))
+    found = StructuredGaussianProcess._left_out(gram, t, np.zeros(len(y)), np.ones(len(y), dtype=bool))
     assert found == pytest.approx(expected)
 
 
@@ -140,15 +140,15 @@ def test_learns_a_function_and_knows_how_well(structure: Structure) -> None:
     rng = np.random.default_rng(3)
     rows, other = space().sample_array(80, rng), space().sample_array(400, rng)
     noise = 0.05
-    beliefs = Beliefs(structure, [Objective("latency_ms")], {}, 400)
+    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
     values = (truth(rows) + noise * rng.standard_normal(80))[:, None]
-    beliefs.fit(rows, values, np.full_like(values, np.nan), np.zeros(80))
-    seen = Rows(beliefs, other)
-    error = beliefs.mean(seen)[:, 0] - truth(other)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(80))
+    seen = EncodedRows(posterior, other)
+    error = posterior.mean(seen)[:, 0] - truth(other)
     assert np.sqrt((error**2).mean()) < 0.2 * truth(other).std()
-    low, high = beliefs.bound(seen, -1.645)[:, 0], beliefs.bound(seen, 1.645)[:, 0]
+    low, high = posterior.bound(seen, -1.645)[:, 0], posterior.bound(seen, 1.645)[:, 0]
     assert 0.8 < np.mean((low <= truth(other)) & (truth(other) <= high)) <= 1.0
-    samples = beliefs.samples(other[:50], 4000, rng)[:, :, 0]
+    samples = posterior.samples(other[:50], 4000, rng)[:, :, 0]
     assert np.quantile(samples, 0.95, axis=0) == pytest.approx(high[:50], rel=0.03)
 
 
@@ -163,9 +163,9 @@ def test_known_noise_is_believed(structure: Structure) -> None:
     for deviation in (np.nan, 50.0):
         noise = np.full_like(values, np.nan)
         noise[0] = deviation
-        beliefs = Beliefs(structure, [Objective("latency_ms")], {}, 400)
-        beliefs.fit(rows, wrong, noise, np.zeros(30))
-        means.append(abs(float(beliefs.mean(Rows(beliefs, rows[:1]))[0, 0] - values[0, 0])))
+        posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
+        posterior.fit(rows, wrong, noise, np.zeros(30))
+        means.append(abs(float(posterior.mean(EncodedRows(posterior, rows[:1]))[0, 0] - values[0, 0])))
     assert means[1] < 0.3 * means[0]
 
 
@@ -175,9 +175,9 @@ def test_failed_values_are_left_out_objective_by_objective(structure: Structure)
     values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
     values[::3, 0] = np.nan
     values[1::3, 1] = np.nan
-    beliefs = Beliefs(structure, [Objective("accuracy"), Objective("latency_ms")], {}, 400)
-    beliefs.fit(rows, values, np.full_like(values, np.nan), np.zeros(60))
-    mean = beliefs.mean(Rows(beliefs, rows))
+    posterior = MultiObjectivePosterior(structure, [Objective("accuracy"), Objective("latency_ms")], {}, 400)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(60))
+    mean = posterior.mean(EncodedRows(posterior, rows))
     assert np.corrcoef(mean[:, 1], truth(rows))[0, 1] > 0.97
     assert np.corrcoef(mean[:, 0], truth(rows) - 80.0)[0, 1] > 0.97
 

@@ -1,0 +1,128 @@
+"""Check what callers pass to a searcher: numbers of architectures, values, noise."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hwsearch._typing import FloatArray
+from hwsearch.errors import SearchError, nearest
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import as_values
+from hwsearch.spaces import Architecture
+
+
+def natural(n: Any, what: str) -> int:
+    """Check a whole number that is not negative.
+
+    Parameters
+    ----------
+    n : object
+        What the caller gave.
+    what : str
+        What the number is, for the error.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    SearchError
+        For anything else.
+    """
+    try:
+        number = operator.index(n)
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise SearchError(f"{what} is {n!r}.", hint="Give a whole number, 0 or more.")
+    return number
+
+
+def by_id(archs: Sequence[Architecture], values: Any) -> Any:
+    """Sort a DataFrame that has the column ``arch_id`` into the order of architectures.
+
+    Parameters
+    ----------
+    archs : sequence of Architecture
+        The order.
+    values : DataFrame or object
+        One row an architecture; anything without that column is returned unchanged.
+
+    Returns
+    -------
+    DataFrame or object
+        The rows in the order of `archs`.
+
+    Raises
+    ------
+    SearchError
+        If the column does not list these architectures.
+    """
+    if not hasattr(values, "columns") or "arch_id" not in values.columns:
+        return values
+    wanted, there = np.array([arch.id for arch in archs]), values["arch_id"].to_numpy(dtype=str)
+    mine, theirs = np.argsort(wanted, kind="stable"), np.argsort(there, kind="stable")
+    if len(wanted) != len(there) or (wanted[mine] != there[theirs]).any():
+        raise SearchError("the column 'arch_id' of the values does not list the architectures told.")
+    order = np.empty_like(mine)
+    order[mine] = theirs
+    return values.iloc[order]
+
+
+def values_and_noise(objectives: Sequence[Objective], values: Any, noise: Any, n: int) -> tuple[FloatArray, FloatArray]:
+    """Check measured values and their noise.
+
+    Parameters
+    ----------
+    objectives : sequence of Objective
+        The m objectives, in the order of the columns.
+    values : array-like (n, m) or DataFrame
+        Measured values; None, NaN and infinity mean that a measurement failed.
+    noise : array-like (n, m), DataFrame or None
+        Standard deviations of the values; None and NaN where unknown.
+    n : int
+        Expected number of rows.
+
+    Returns
+    -------
+    values, noise : ndarray (n, m)
+        Copies, with NaN in both where there is no value.
+
+    Raises
+    ------
+    SearchError
+        If shapes do not fit, entries are not numbers, or noise is negative.
+    """
+    told = _as_array(objectives, values, n, "values")
+    spread = np.full_like(told, np.nan) if noise is None else _as_array(objectives, noise, n, "noise")
+    if (spread < 0).any():
+        raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
+    spread[np.isnan(told)] = np.nan
+    return told, spread
+
+
+def _as_array(objectives: Sequence[Objective], values: Any, n: int, what: str) -> FloatArray:
+    """Values or noise as a float array (n, m) of its own, with NaN for everything that is not finite."""
+    names = [o.name for o in objectives]
+    if hasattr(values, "columns"):
+        for name in names:
+            if name not in values.columns:
+                raise SearchError(f"the {what} have no column {name!r}.", hint=nearest(name, map(str, values.columns)))
+        values = values[names]
+    try:
+        array = as_values(values, objectives).copy()
+    except (TypeError, ValueError) as error:
+        raise SearchError(
+            f"the {what} told are not numbers: {error}.",
+            hint="Give one row an architecture and one column an objective; None where a measurement failed.",
+        ) from error
+    if len(array) != n:
+        raise SearchError(f"{n} architectures came with {len(array)} rows of {what}.")
+    array[~np.isfinite(array)] = np.nan
+    return array
