@@ -21,12 +21,12 @@ from hwsearch.searchers.arguments import by_id, natural, values_and_noise
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
-from hwsearch.searchers.bayesian.gain import expected_batch, search_reference
 from hwsearch.searchers.bayesian.planning import plan_first_sample
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 from hwsearch.searchers.bayesian.structure import Structure
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import leading, rank_and_crowding, row_keys
+from hwsearch.searchers.gain import expected_batch, search_reference
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.spaces import Architecture, SearchSpace

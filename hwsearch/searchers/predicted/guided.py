@@ -13,9 +13,9 @@ from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
 from hwsearch.searchers.base import Searcher
-from hwsearch.searchers.bayesian.gain import greedy_batch, search_reference
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
+from hwsearch.searchers.gain import greedy_batch, search_reference
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.searchers.predicted.surrogate import MakePredictor, Surrogate, default_predictor

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hwsearch._typing import FloatArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume, hypervolume
-from hwsearch.searchers.bayesian.gain import expected_batch, greedy_batch, improvements
+from hwsearch.searchers.gain import expected_batch, greedy_batch, improvements
 
 
 def plain(
