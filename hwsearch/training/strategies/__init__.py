@@ -1,0 +1,1 @@
+"""Strategies of supernet training, one file each."""
