@@ -116,5 +116,5 @@ def test_stopped_it_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.M
 def test_other_data_than_images_are_refused(tmp_path: Path) -> None:
     campaign = open_campaign(tmp_path / "a")
     campaign.data["test"] = object()  # type: ignore[assignment]
-    with pytest.raises(CampaignError, match="race_error is for networks of images"):
+    with pytest.raises(CampaignError, match="race_error needs a score that counts right answers"):
         race_accuracy(campaign, [], {})
