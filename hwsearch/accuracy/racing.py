@@ -75,7 +75,15 @@ GUESS_WORTH = 5
 
 @dataclass(frozen=True)
 class Round:
-    """The race after one block of images: so many seen by each racing subnet, racing, finished, dropped."""
+    """The race after one block of images.
+
+    Parameters
+    ----------
+    images : int
+        Images seen by each racing subnet.
+    racing, finished, dropped : int
+        Subnets still in the race, evaluated on all images, and eliminated.
+    """
 
     images: int
     racing: int
@@ -85,17 +93,31 @@ class Round:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """The front, and what was spent on it. Arrays are (n,), in the order of the subnets given.
+    """The front, and what was spent on it; arrays have one entry a subnet, in the order given.
 
-    front : indices of the front's members, least accurate first
-    top1 : percent on all images, exact, of finished subnets; NaN of others
-    bound : percent that top-1 does not exceed: top-1 itself where finished; of all dropped subnets together
-        with probability 1 − error; NaN where evaluation failed
-    covered_by : a finished subnet, no costlier, whose top-1 plus tolerance is at least `bound`; −1 where not dropped
-    seen : images evaluated
-    images : N, of the data set
-    failures : message by index of subnets whose evaluation raised `MeasurementError`; the front is that of the rest
-    calibration_images : images spent on recalibrating batch norms, beside `evaluations`
+    Parameters
+    ----------
+    front : IntArray
+        Indices of the front's members, least accurate first.
+    top1 : FloatArray
+        Exact accuracy on all images, in percent, of finished subnets; NaN of others.
+    bound : FloatArray
+        Percent that the accuracy does not exceed: the accuracy itself where finished; of all dropped subnets together
+        with probability 1 − error; NaN where evaluation failed.
+    covered_by : IntArray
+        A finished subnet, no costlier, whose accuracy plus tolerance is at least `bound`; −1 where not dropped.
+    seen : IntArray
+        Images evaluated.
+    images : int
+        Images in the data set.
+    error, tolerance : float
+        As in `race`.
+    rounds : tuple of Round
+        How the race went.
+    failures : dict of int to str
+        Message by index of subnets whose evaluation raised `MeasurementError`; the front is that of the rest.
+    calibration_images : int
+        Images spent on recalibrating batch norms, beside `evaluations`.
     """
 
     front: IntArray
@@ -132,16 +154,45 @@ def race(
     first: int = 150,
     growth: float = 1.15,
 ) -> RaceResult:
-    """The front of (costs, top-1 on all images), right with probability at least 1 − error.
+    """Find the front of cost and accuracy on a data set, right with probability at least 1 − `error`.
 
-    evaluate : gives the answers of one subnet on some images; called once at most for each pair of both
-    costs : (n,) or (n, k), known exactly, smaller is better
-    images : N, the size of the data set; memory is about 30 n N bytes
-    tolerance : points of top-1 by which subnets may be better than the front returned; 0: the front itself
-    first : images that all subnets see
-    growth : of the images seen, from one round to the next
+    Parameters
+    ----------
+    evaluate : callable
+        ``evaluate(i, indices)`` returns whether subnet i answers each image right, bool ``(b,)``; called at most once for
+        each pair of subnet and image.
+    costs : array-like
+        Shape ``(n,)`` or ``(n, k)``, known exactly, smaller is better.
+    images : int
+        N, the size of the data set; memory is about 30 n N bytes.
+    rng : numpy.random.Generator
+        Draws the images.
+    error : float
+        Probability that the result may be wrong, between 0 and 1.
+    tolerance : float
+        Points of accuracy by which subnets may be better than the front returned; 0: the front itself.
+    first : int
+        Images that all subnets see.
+    growth : float
+        Growth of the number of images seen, from one round to the next.
 
-    Raises DataError for arguments that make no race, MeasurementError when no subnet can be evaluated.
+    Returns
+    -------
+    RaceResult
+        The front, and what was spent on it.
+
+    Raises
+    ------
+    DataError
+        If an argument is out of range.
+    MeasurementError
+        If no subnet can be evaluated.
+
+    References
+    ----------
+    Waudby-Smith and Ramdas, "Confidence sequences for sampling without replacement", 2020, arXiv 2006.04347.
+    Shekhar et al., "Risk-limiting financial audits via weighted sampling without replacement", 2023, arXiv 2305.06884.
+    Maron and Moore, "Hoeffding races", 1993.
     """
     table = np.asarray(costs, dtype=np.float64)
     table = table[:, None] if table.ndim == 1 else table
@@ -197,7 +248,7 @@ class _Race:
         while self.racing.any():
             if self.left.any():
                 self._finish(self._promising())
-                self._bet(min(self.N - len(self.order), math.ceil((growth - 1) * len(self.order))))
+                self._play_round(min(self.N - len(self.order), math.ceil((growth - 1) * len(self.order))))
             if not self.left.any():
                 self._finish(np.flatnonzero(self.racing))
             rounds.append(self._round())
@@ -316,8 +367,8 @@ class _Race:
         total = np.bincount(group[self.order], found, minlength=len(VARIANCE))
         return np.maximum((total + GUESS_WORTH * VARIANCE) / (count + GUESS_WORTH), 0.01)[group]
 
-    def _bet(self, size: int) -> None:
-        """Draw the next images, let all racing subnets see them, update the capitals, drop."""
+    def _play_round(self, size: int) -> None:
+        """Run one round: draw images, evaluate the racing subnets, update their wealth (e-process), eliminate."""
         subnets = np.flatnonzero(self.racing)
         if not len(subnets):
             return

@@ -16,10 +16,25 @@ from hwsearch.tasks.data import Data, forward
 
 @torch.no_grad()
 def recalibrate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> None:
-    """Set the running statistics of every `BatchNorm2d` in `net` from all examples of `data`; in place.
+    """Set the running statistics of every `BatchNorm2d` from all examples of a data set, in place.
 
-    Deterministic for a given network and data: only the norms are in training mode, dropout is off.
-    A last batch smaller than half is left out.
+    Deterministic for a given network and data: only the norms are in training mode, dropout is off. A last batch smaller
+    than half is left out. Nothing happens where there are no such norms.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network; it is left in the mode it had.
+    data : Data
+        Training examples.
+    size : int
+        Input size, as `hwsearch.tasks.data.Data.batches` takes it.
+    batch : int
+        Examples in each forward pass.
+
+    References
+    ----------
+    Yu and Huang, 2019, arXiv 1903.05134; Cai et al., 2020, arXiv 1908.09791.
     """
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     if not norms:

@@ -35,10 +35,33 @@ def train(
     *,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Train a supernet; the same call takes an interrupted run up again. Returns the card.
+    """Train a supernet by a recipe; the same call takes an interrupted run up again.
 
-    data : a parquet file with splits ``train`` and ``test`` (columns ``split``, ``label``, ``jpeg``)
-    folder : gets ``stage-N/training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``
+    Parameters
+    ----------
+    recipe : str or Path
+        A recipe's name, or a TOML file.
+    data : Path or str
+        A data set with splits ``train`` and ``test``, as the supernet's task names them; for images a parquet file with
+        the columns ``split``, ``label`` and ``jpeg``.
+    folder : Path or str
+        Gets ``stage-N/training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``.
+    progress : callable, optional
+        Called with the state of the run every ten steps.
+
+    Returns
+    -------
+    dict of str to object
+        The card.
+
+    Raises
+    ------
+    ConfigError
+        If the recipe is malformed.
+    DataError
+        If the data are missing or do not fit.
+    TrainingError
+        If the folder holds another run, or the training diverges.
     """
     plan = load_recipe(recipe)
     entry = catalogue.entry(plan["supernet"])
@@ -88,7 +111,30 @@ def write_card(
     test: Data,
     folder: Path,
 ) -> dict[str, Any]:
-    """Measure smallest, largest and random subnets on all test images; write weights and card."""
+    """Measure the smallest, the largest and random subnets on all test examples; write weights and card.
+
+    Parameters
+    ----------
+    net : Supernet
+        The trained supernet.
+    entry : SupernetEntry
+        Its entry.
+    trainers : list of Trainer
+        The stages of the training.
+    plan : dict
+        The recipe.
+    calibration : Data or None
+        Examples for the batch norms; None where there are none.
+    test : Data
+        Test examples.
+    folder : Path
+        Gets ``NAME.safetensors`` and ``NAME.json``.
+
+    Returns
+    -------
+    dict of str to object
+        The card.
+    """
     net.eval()
     task = trainers[0].task
     space = net.space

@@ -22,7 +22,29 @@ SUPERNETS: Registry[SupernetEntry] = Registry(
 
 
 def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) -> LoadedSupernet:
-    """The supernet of that name (`entry`) with the weights of a file, or its own; sort : channels by importance."""
+    """Load a supernet with its weights.
+
+    Parameters
+    ----------
+    name : str
+        As in `entry`.
+    checkpoint : str, optional
+        A weight file; the shipped one where none is given.
+    sort : bool
+        Put channels in order of importance first.
+
+    Returns
+    -------
+    LoadedSupernet
+        The supernet with weights.
+
+    Raises
+    ------
+    SupernetError
+        If there is no such supernet, or it cannot be built.
+    CheckpointError
+        If the weights are missing or do not fit.
+    """
     loaded = entry(name).load(Path(checkpoint) if checkpoint else None)
     if sort:
         loaded.net.sort_channels()
@@ -31,14 +53,33 @@ def load_supernet(name: str, checkpoint: str | None = None, sort: bool = False) 
 
 
 def names() -> list[str]:
-    """Names of all supernets that can be loaded, ours and those of installed packages."""
+    """List the names of all supernets that can be loaded, ours and those of installed packages.
+
+    Returns
+    -------
+    list of str
+        Names that `entry` takes, sorted.
+    """
     return SUPERNETS.names()
 
 
 def entry(name: str) -> SupernetEntry:
-    """The catalogue's entry of that name, or one of your own code: ``package.module:ENTRY`` or ``folder/file.py:ENTRY``.
+    """Find a supernet's entry.
 
-    Raises `SupernetError` when there is none.
+    Parameters
+    ----------
+    name : str
+        A name of the catalogue, or a place in your own code: ``package.module:ENTRY`` or ``folder/file.py:ENTRY``.
+
+    Returns
+    -------
+    SupernetEntry
+        The entry.
+
+    Raises
+    ------
+    SupernetError
+        If there is none.
     """
     if ":" in name:
         return _entry_in_code(name)

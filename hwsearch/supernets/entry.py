@@ -1,4 +1,4 @@
-"""The catalogue: supernets by name, each with a card."""
+"""One supernet of the catalogue: how it is built, what it is for, where its weights are."""
 
 from __future__ import annotations
 
@@ -24,13 +24,26 @@ from hwsearch.tasks.base import Task
 class SupernetEntry:
     """One supernet of the catalogue.
 
-    build : makes the network of the published shape, weights not loaded
-    build_for : makes the network that a file's tensors call for (another number of classes, another vocabulary)
-    task : what the network is for, with its preprocessing; or the name of a task with its default one
-    weights : the shipped weight file, or None when the user brings one
-    data : gives the shipped examples ``calibration``, ``validation`` and ``test``, or None
-    calibrated : whether subnets have batch norms that need calibration data
-    card : further facts: licence, source, how it was trained, published accuracies
+    Parameters
+    ----------
+    name : str
+        The supernet's name.
+    summary : str
+        One line for lists.
+    build : callable
+        Makes the network of the published shape, weights not loaded.
+    task : Task or str
+        What the network is for, with its preprocessing; or the name of a task with its default preprocessing.
+    weights : Path, optional
+        The shipped weight file; None where the user brings one.
+    data : callable, optional
+        Gives the shipped examples ``calibration``, ``validation`` and ``test``.
+    build_for : callable, optional
+        Makes the network that a file's tensors call for (another number of classes, another vocabulary).
+    calibrated : bool
+        Whether subnets have batch norms that need calibration data.
+    card : dict
+        Further facts: licence, source, how it was trained, published accuracies.
     """
 
     name: str
@@ -44,11 +57,40 @@ class SupernetEntry:
     card: dict[str, Any] = field(default_factory=dict)
 
     def find_task(self) -> Task:
-        """Find what the network is for; a new object where `task` is a name."""
+        """Find what the network is for.
+
+        Returns
+        -------
+        Task
+            The task; a new object where `task` is a name.
+
+        Raises
+        ------
+        DataError
+            If there is no task of that name.
+        """
         return tasks.find(self.task) if isinstance(self.task, str) else self.task
 
     def load(self, checkpoint: Path | None = None) -> LoadedSupernet:
-        """The supernet with weights: the user's file if given, else the shipped one."""
+        """Load the supernet with weights.
+
+        Parameters
+        ----------
+        checkpoint : Path, optional
+            The user's weight file; the shipped one where none is given.
+
+        Returns
+        -------
+        LoadedSupernet
+            The supernet in evaluation mode.
+
+        Raises
+        ------
+        CheckpointError
+            If there are no weights, or they do not fit.
+        SupernetError
+            If the network cannot be built.
+        """
         path = checkpoint or self.weights
         if path is None:
             raise CheckpointError(
@@ -75,12 +117,29 @@ class SupernetEntry:
         return LoadedSupernet.of(self, net)
 
     def shape(self, state: Mapping[str, Tensor] | None = None) -> Supernet:
-        """The network that these tensors call for, or the published one, without memory for its weights."""
+        """Build the network without memory for its weights.
+
+        Parameters
+        ----------
+        state : mapping of str to Tensor, optional
+            Tensors of a weight file that call for a network of their own shape; the published one where none are given.
+
+        Returns
+        -------
+        Supernet
+            The network, on torch's device ``meta``.
+        """
         with torch.device("meta"):
             return self.build_for(state) if self.build_for and state is not None else self.build()
 
     def full_card(self) -> dict[str, Any]:
-        """All facts, with those that follow from the network itself; no weights are read."""
+        """Collect all facts, with those that follow from the network itself; no weights are read.
+
+        Returns
+        -------
+        dict of str to object
+            Name, size of the space, ranges of MACs and parameters, preprocessing, and what `card` holds.
+        """
         net = self.shape()
         space = net.space
         ends = space.to_array([space.smallest(), space.largest()])
@@ -103,7 +162,17 @@ class SupernetEntry:
 
 @dataclass
 class LoadedSupernet:
-    """A supernet with weights and the entry it came from. digest : of the weights."""
+    """A supernet with weights and the entry it came from.
+
+    Parameters
+    ----------
+    entry : SupernetEntry
+        Its entry in the catalogue.
+    net : Supernet
+        The network with weights.
+    digest : str
+        Digest of the weights.
+    """
 
     entry: SupernetEntry
     net: Supernet
@@ -116,9 +185,33 @@ class LoadedSupernet:
 
     @classmethod
     def of(cls, entry: SupernetEntry, net: Supernet) -> LoadedSupernet:
-        """With the digest of the weights as they are now."""
+        """Join an entry and a network, with the digest of the weights as they are now.
+
+        Parameters
+        ----------
+        entry : SupernetEntry
+            The entry.
+        net : Supernet
+            The network with weights.
+
+        Returns
+        -------
+        LoadedSupernet
+            Both.
+        """
         return cls(entry, net, digest(net, net.structure()))
 
     def balanced_cost(self, rows: np.ndarray) -> np.ndarray:
-        """The cost that balanced sampling spreads over: MACs."""
+        """Compute the cost that balanced sampling spreads over: MACs.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Rows of genes, shape ``(n, genes)``.
+
+        Returns
+        -------
+        ndarray
+            Costs, shape ``(n,)``.
+        """
         return self.net.macs_array(rows)

@@ -10,12 +10,23 @@ from torch import Tensor
 
 
 def seeded_weights(own: Mapping[str, Tensor], seed: int = 0) -> dict[str, Tensor]:
-    """Well-conditioned values in the place of every tensor of a state dict, each from `seed` and its name alone.
+    """Draw well-conditioned values in the place of every tensor of a state dict, each from `seed` and its name alone.
 
-    Weights are normal with variance 1 over the fan-in, matrices of a kernel's side orthogonal up to noise, norms near
-    1 with statistics near (0, 1), biases small: nothing keeps an initial value that would hide a wrong slice, and
-    signals neither die nor explode. Integers and single numbers
-    stay. Numbers are drawn as float64 by NumPy's PCG64, then rounded.
+    Weights are normal with variance 1 over the fan-in, matrices of a kernel's side orthogonal up to noise, norms near 1
+    with statistics near (0, 1), biases small: nothing keeps an initial value that would hide a wrong slice, and signals
+    neither die nor explode. Integers and single numbers stay. Numbers are drawn as float64 by NumPy's PCG64, then rounded.
+
+    Parameters
+    ----------
+    own : mapping of str to Tensor
+        The state dict; it is not changed.
+    seed : int
+        Another seed gives other weights.
+
+    Returns
+    -------
+    dict of str to Tensor
+        New tensors of the same names, shapes and types.
     """
     state = {}
     for name, value in own.items():

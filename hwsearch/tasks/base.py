@@ -20,7 +20,13 @@ class Preparation(Protocol):
     """The preprocessing of a task: how raw data become a network's input."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Describe the preprocessing for the card of a model; part of the key under which scores are stored."""
+        """Describe the preprocessing for the card of a model; part of the key under which scores are stored.
+
+        Returns
+        -------
+        dict of str to object
+            Plain values.
+        """
         ...
 
 

@@ -63,7 +63,13 @@ class Score(ABC):
 
     @abstractmethod
     def pack(self) -> bytes:
-        """Serialise what each example contributed; `hwsearch.tasks.base.Task.unpack` reads it again."""
+        """Serialise what each example contributed.
+
+        Returns
+        -------
+        bytes
+            A record that `hwsearch.tasks.base.Task.unpack` reads again.
+        """
 
     @abstractmethod
     def head(self, n: int) -> Self:

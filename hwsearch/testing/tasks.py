@@ -45,18 +45,42 @@ class TaskConformance:
 
     @abstractmethod
     def make(self) -> Task:
-        """Make the task."""
+        """Make the task.
+
+        Returns
+        -------
+        Task
+            A new instance.
+        """
 
     @abstractmethod
     def data(self) -> Data:
-        """Make a data set of this task: ten to a hundred examples, all different."""
+        """Make a data set of this task.
+
+        Returns
+        -------
+        Data
+            Ten to a hundred examples, all different; equal at every call.
+        """
 
     @abstractmethod
     def net(self) -> nn.Module:
-        """Make a network that the task can evaluate on `data` at `size`, with fixed weights."""
+        """Make a network that the task can evaluate on `data` at `size`.
+
+        Returns
+        -------
+        torch.nn.Module
+            A small network, with the same weights at every call.
+        """
 
     def training_net(self) -> nn.Module:
-        """Make a network that takes the inputs of a training batch; the one of `net` unless overridden."""
+        """Make a network that takes the inputs of a training batch; the one of `net` unless overridden.
+
+        Returns
+        -------
+        torch.nn.Module
+            A small network whose parameters have gradients.
+        """
         return self.net()
 
     def test_names_and_units_are_set(self) -> None:
@@ -191,7 +215,7 @@ class TaskConformance:
         with torch.no_grad():
             for p in net.parameters():
                 if p.grad is not None:
-                    p -= 1e-3 * p.grad / norm**0.5
+                    p.sub_(p.grad, alpha=1e-3 / norm**0.5)
             assert float(task.loss(forward(net, x), y)) < float(before)
         outputs = forward(net, x)
         loss = task.distillation_loss(outputs, 0.5 * outputs.detach(), y)

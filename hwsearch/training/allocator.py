@@ -14,7 +14,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc not to give blocks under 1 GiB back; returns whether that was possible."""
+    """Tell glibc not to give freed blocks under 1 GiB back to the kernel.
+
+    Returns
+    -------
+    bool
+        Whether that was possible; it is on Linux with glibc only.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:

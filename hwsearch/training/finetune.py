@@ -31,11 +31,30 @@ CHECKPOINT_SECONDS = 15.0
 class FinetuneConfig:
     """Hyper-parameters of a fine-tuning.
 
-    steps, batch : optimiser steps, and examples in each
-    lr : peak learning rate after a linear warm-up, then cosine to zero; None takes 0.01 for networks with batch norms
-        (SGD with Nesterov momentum) and 5e-5 for others (AdamW)
-    label_smoothing : share of the target given to all classes
-    flip : images are mirrored at random
+    Parameters
+    ----------
+    steps, batch : int
+        Optimiser steps, and examples in each.
+    lr : float, optional
+        Peak learning rate after a linear warm-up, then cosine to zero; None takes 0.01 for networks with batch norms (SGD
+        with Nesterov momentum) and 5e-5 for others (AdamW).
+    momentum, weight_decay : float
+        Of SGD; only matrices and kernels decay.
+    warmup : float
+        Share of the steps in which the learning rate rises.
+    label_smoothing : float
+        Share of the target given to all classes.
+    clip : float
+        Largest norm of the gradient.
+    flip : bool
+        Images are mirrored at random.
+    seed : int
+        Seed of all randomness.
+
+    Raises
+    ------
+    TrainingError
+        If a value is out of range.
     """
 
     steps: int = 200
@@ -68,12 +87,35 @@ def finetune(
 ) -> dict[str, Any]:
     """Train a static network on labelled examples, in place; batch norms end with the statistics of training.
 
-    data : examples it may learn from, never those that judge it; size : pixels of a side, or tokens
-    progress : told (steps done, mean loss of late) after each step
-    checkpoint : a file that keeps the state after a step every `CHECKPOINT_SECONDS` and at the end; the same call on
-        the same weights and data goes on from it, to the same weights. Whoever keeps the result removes it
-    Returns the settings, all losses, and the examples seen. Deterministic in the seed, dropout included.
-    Raises `TrainingError` where the loss is not finite, or the data do not fill a batch.
+    Deterministic in the seed, dropout included.
+
+    Parameters
+    ----------
+    task : Task
+        What the network is for.
+    net : torch.nn.Module
+        The network.
+    data : Data
+        Examples it may learn from, never those that judge it.
+    size : int
+        Input size, as `hwsearch.tasks.data.Data.batches` takes it.
+    config : FinetuneConfig
+        Hyper-parameters.
+    progress : callable, optional
+        Called with (steps done, mean loss of late) after each step.
+    checkpoint : Path, optional
+        A file that keeps the state every `CHECKPOINT_SECONDS` and at the end; the same call on the same weights and data
+        goes on from it, to the same weights. Whoever keeps the result removes it.
+
+    Returns
+    -------
+    dict of str to object
+        The settings, all losses, and the number of examples seen.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite, the data do not fill a batch, or the checkpoint cannot be read.
     """
     if len(data) < config.batch:
         raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
@@ -130,7 +172,7 @@ def _keep(
 
 
 def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any]) -> list[float]:
-    """The losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
+    """Return the losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
     if not path.exists():
         return []
     try:

@@ -1,4 +1,4 @@
-"""`train`: a supernet from a recipe and a data set, resumable, with a card at the end."""
+"""Training recipes: TOML files that name a supernet, and a strategy with its settings for each stage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,35 @@ CARD_SUBNETS = 20
 
 
 def recipe_names() -> list[str]:
+    """List the recipes that ship with the package.
+
+    Returns
+    -------
+    list of str
+        Names that `load_recipe` takes, sorted.
+    """
     folder = files("hwsearch") / "training" / "recipes"
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
 def load_recipe(recipe: str | Path) -> dict[str, Any]:
-    """A recipe by name, or from a TOML file."""
+    """Load a training recipe.
+
+    Parameters
+    ----------
+    recipe : str or Path
+        A name of `recipe_names`, or a TOML file.
+
+    Returns
+    -------
+    dict of str to object
+        The keys ``supernet`` and ``stage``, a list of tables.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such recipe, it is not TOML, or a key is missing or unknown.
+    """
     path = Path(recipe)
     if path.suffix == ".toml" and path.is_file():
         text = path.read_text(encoding="utf-8")
@@ -48,7 +71,25 @@ def _keys(data: dict[str, Any], known: set[str], source: str | Path) -> None:
 
 
 def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
-    """A training strategy by name (entry points of group ``hwsearch.strategies``)."""
+    """Make a training strategy by name (entry points of the group ``hwsearch.strategies``).
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+    options : dict
+        Arguments of its constructor.
+
+    Returns
+    -------
+    Strategy
+        The strategy.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such strategy, or it does not take these options.
+    """
     kind = STRATEGIES.load(name)
     try:
         return kind(**options)

@@ -33,13 +33,30 @@ log = logging.getLogger(__name__)
 class TrainingConfig:
     """Hyper-parameters of a run; all of them must be equal when a run is taken up again.
 
-    epochs : passes over the training images
-    batch : images a step
-    lr : peak learning rate of SGD with Nesterov momentum; linear warm-up, then cosine to zero
-    weight_decay : on convolution and linear weights only (not on norms, biases, kernel transforms)
-    clip : largest norm of the summed gradient
-    padding : zero padding of the random crop, in pixels; images are also flipped at random
-    compile : wrap the supernet in torch.compile (measured slower on CPU, see docs/how-to/training.md)
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training examples.
+    batch : int
+        Examples a step.
+    lr : float
+        Peak learning rate of SGD with Nesterov momentum; linear warm-up, then cosine to zero.
+    momentum : float
+        Of SGD.
+    weight_decay : float
+        On convolution and linear weights only (not on norms, biases, kernel transforms).
+    warmup : float
+        Share of the steps in which the learning rate rises.
+    clip : float
+        Largest norm of the summed gradient.
+    padding : int
+        Images: zero padding of the random crop, in pixels; they are also mirrored at random.
+    seed : int
+        Seed of all randomness.
+    compile : bool
+        Wrap the supernet in `torch.compile` (measured slower on CPU, see docs/how-to/training.md).
+    checkpoint_steps : int
+        Steps between two checkpoints.
     """
 
     epochs: int = 30
@@ -56,7 +73,34 @@ class TrainingConfig:
 
 
 class Trainer:
-    """Trains a supernet with a strategy; checkpoints go to `folder`."""
+    """Trains a supernet with a strategy, resumable to the step.
+
+    Parameters
+    ----------
+    supernet : Supernet
+        The supernet; it is trained in place.
+    strategy : Strategy
+        What one step does.
+    task : Task
+        What the supernet is for.
+    train : Data
+        Training examples.
+    config : TrainingConfig
+        Hyper-parameters.
+    folder : Path
+        Gets the checkpoint.
+    calibration : Data, optional
+        Examples for the batch norms of the subnets scored after each epoch; None where there are none.
+    validation : Data, optional
+        Examples that the smallest and the largest subnet are scored on after each epoch.
+    progress : callable, optional
+        Called with the state of the run every ten steps.
+
+    Raises
+    ------
+    TrainingError
+        If the training examples do not fill one batch.
+    """
 
     def __init__(
         self,
@@ -100,11 +144,28 @@ class Trainer:
 
     @property
     def checkpoint(self) -> Path:
+        """The file that holds the state of the run."""
         return self.folder / "training.pt"
 
     # ------------------------------------------------------------------ the loop
     def run(self, *, stop_at: int | None = None) -> Supernet:
-        """Train to the end (or to step `stop_at`), from the last checkpoint if there is one."""
+        """Train to the end, from the last checkpoint if there is one.
+
+        Parameters
+        ----------
+        stop_at : int, optional
+            Stop after this many steps, as if interrupted.
+
+        Returns
+        -------
+        Supernet
+            The supernet.
+
+        Raises
+        ------
+        TrainingError
+            If the folder holds another run, or a loss or gradient is not finite.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._load()
@@ -154,6 +215,18 @@ class Trainer:
         return self.supernet
 
     def learning_rate(self, step: int) -> float:
+        """Compute the learning rate of one step: linear warm-up, then cosine to zero.
+
+        Parameters
+        ----------
+        step : int
+            The step, from 0.
+
+        Returns
+        -------
+        float
+            The learning rate.
+        """
         c = self.config
         warmup = max(1, round(c.warmup * self.total_steps))
         if step < warmup:
@@ -228,7 +301,7 @@ class Trainer:
 
 
 def _settings(strategy: Strategy) -> dict[str, Any]:
-    """The strategy's name and plain settings, to tell one run from another."""
+    """Describe the strategy by its name and plain settings, to tell one run from another."""
     plain = {k: v for k, v in vars(strategy).items() if isinstance(v, (bool, int, float, str))}
     return {"strategy": type(strategy).__name__, **plain}
 

@@ -99,7 +99,7 @@ def test_the_capital_against_a_true_hypothesis_is_a_martingale(shared: float) ->
         one._look(np.flatnonzero(correct[2])[:10])
         one._finish(np.array([0, 1]))
         for k, size in enumerate((18, 5)):
-            one._bet(size)
+            one._play_round(size)
             capital[seed, k] = np.exp(np.logaddexp.reduce(one.log_capital[2]))
     error = capital.std(axis=0) / np.sqrt(runs)
     assert (error < 0.1).all() and (capital.std(axis=0) > 0.2).all()

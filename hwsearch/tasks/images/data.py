@@ -1,4 +1,4 @@
-"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+"""Labelled images, decoded on demand."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
+from typing_extensions import override
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
@@ -34,7 +35,12 @@ DIGEST_FILES = 10_000
 class Files(Sequence[bytes]):
     """Contents of files, read when they are asked for.
 
-    root : the folder that names are relative to in the digest
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files.
+    root : Path
+        The folder that names are relative to in the digest.
     """
 
     def __init__(self, paths: Sequence[Path], root: Path) -> None:
@@ -56,10 +62,28 @@ class Files(Sequence[bytes]):
             raise DataError(f"cannot read image {str(self.paths[i])!r}: {error.strerror}.") from error
 
     def take(self, indices: IntArray) -> Files:
+        """Select files.
+
+        Parameters
+        ----------
+        indices : IntArray
+            Positions of the files, shape ``(k,)``.
+
+        Returns
+        -------
+        Files
+            The k files.
+        """
         return Files([self.paths[i] for i in indices], self.root)
 
     def update(self, h: Any) -> None:
-        """Add what identifies the files to a hash."""
+        """Add what identifies the files to a hash.
+
+        Parameters
+        ----------
+        h : hashlib object
+            The hash; it gets contents of up to `DIGEST_FILES` files, names and sizes of more.
+        """
         for path in self.paths:
             if len(self.paths) <= DIGEST_FILES:
                 h.update(path.read_bytes())
@@ -69,12 +93,27 @@ class Files(Sequence[bytes]):
 
 @dataclass
 class ImageData(Data):
-    """Labelled images, decoded on demand; pixels are kept for each side length as far as memory is meant to go.
+    """Labelled images, decoded on demand; pixels are kept for each side length as far as `CACHE_BYTES` allow.
 
-    images : encoded bytes (JPEG, PNG, …) or uint8 arrays (H, W, 3), one an image
-    labels : (N,) int64 class indices
-    classes : names of the classes
-    names : where each image came from, for messages; empty where they have no names
+    Parameters
+    ----------
+    images : sequence of bytes or ndarray
+        Encoded images (JPEG, PNG, …) or uint8 arrays ``(H, W, 3)``, one an image.
+    labels : IntArray
+        Class indices, shape ``(N,)``.
+    classes : tuple of str
+        Names of the classes.
+    preprocess : Preprocess
+        How images become inputs.
+    name : str
+        For messages.
+    names : sequence of str
+        Where each image came from, for messages; empty where they have no names.
+
+    Raises
+    ------
+    DataError
+        If there is no image, or labels and images or classes do not match.
     """
 
     images: Sequence[bytes | NDArray[np.uint8]]
@@ -100,25 +139,40 @@ class ImageData(Data):
     def __len__(self) -> int:
         return len(self.images)
 
+    @override
     def head(self, n: int) -> ImageData:
-        """The first n images (all, if there are fewer)."""
+        """Select the first n images without reading any."""
         return ImageData(self.images[:n], self.labels[:n], self.classes, self.preprocess, self.name, self.names[:n])
 
     def slice(self, start: int, stop: int) -> ImageData:
+        """Select consecutive images.
+
+        Parameters
+        ----------
+        start, stop : int
+            First position, and the one after the last.
+
+        Returns
+        -------
+        ImageData
+            The images.
+        """
         part = slice(start, stop)
         names = self.names[part]
         return ImageData(self.images[part], self.labels[part], self.classes, self.preprocess, self.name, names)
 
+    @override
     def take(self, indices: IntArray) -> ImageData:
-        """The images at `indices`, in that order; what is decoded here already is not decoded again."""
+        """Select images; what is decoded here already is not decoded again."""
         images = self.images.take(indices) if isinstance(self.images, Files) else [self.images[i] for i in indices]
         names = [self.names[i] for i in indices] if self.names else ()
         part = ImageData(images, self.labels[indices], self.classes, self.preprocess, self.name, names)
         part._source = (self, indices)
         return part
 
+    @override
     def without(self, others: Sequence[Data]) -> ImageData:
-        """The images whose encoded contents are in none of the others; files are read only where sizes are equal."""
+        """Compare encoded contents; files are read only where sizes are equal."""
         known: dict[int, set[bytes]] = {}
         for other in others:
             if isinstance(other, ImageData):
@@ -133,8 +187,9 @@ class ImageData(Data):
         item = self.images[i]
         return len(item) if isinstance(item, bytes) else item.nbytes
 
+    @override
     def key(self, i: int) -> bytes:
-        """The SHA-256 of its encoded content."""
+        """Hash the encoded content by SHA-256."""
         item = self.images[i]
         return hashlib.sha256(item if isinstance(item, bytes) else item.tobytes()).digest()
 
@@ -152,7 +207,23 @@ class ImageData(Data):
             raise DataError(f"image {which} of {self.name!r} cannot be decoded: {why}.") from error
 
     def pixels(self, side: int) -> NDArray[np.uint8]:
-        """All images at one side length: uint8 (N, side, side, 3); kept for the next call, as `CACHE_BYTES` allows."""
+        """Decode all images at one side length; the result is kept for the next call, as `CACHE_BYTES` allow.
+
+        Parameters
+        ----------
+        side : int
+            Side in pixels.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(N, side, side, 3)``.
+
+        Raises
+        ------
+        DataError
+            If an image cannot be decoded.
+        """
         if side in self._cache:
             self._cache[side] = self._cache.pop(side)  # the latest stands last
             return self._cache[side]
@@ -167,11 +238,25 @@ class ImageData(Data):
         return found
 
     def pixels_of(self, indices: IntArray, side: int) -> NDArray[np.uint8]:
-        """The images at `indices`, at one side length: uint8 (k, side, side, 3); all are decoded where they can be kept."""
+        """Decode some images at one side length; all are decoded where they can be kept.
+
+        Parameters
+        ----------
+        indices : IntArray
+            Positions of the images, shape ``(k,)``.
+        side : int
+            Side in pixels.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(k, side, side, 3)``.
+        """
         if side in self._cache or len(self) * 3 * side**2 <= CACHE_BYTES:
             return self.pixels(side)[indices]
         return self.take(indices).pixels(side)
 
+    @override
     def keep(self, size: int) -> None:
         """Decode all images for networks of that side, where there is room to keep them."""
         at = self.preprocess.base or size
@@ -193,6 +278,7 @@ class ImageData(Data):
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
 
+    @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """(x, y): normalised float32 (b, 3, size, size) and int64 (b,), in order, the last batch maybe smaller."""
         at = self.preprocess.base or size

@@ -1,4 +1,4 @@
-"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+"""How images become inputs: resizing, crop and normalisation."""
 
 from __future__ import annotations
 
@@ -20,10 +20,25 @@ from hwsearch.errors import DataError
 class Preprocess:
     """How an image becomes a network's input.
 
-    mean, std : per channel, in units of 1 (pixel / 255)
-    crop : share of the shorter side that the centre crop keeps (1.0: none; ImageNet's habit: 0.875)
-    base : the centre crop has this side; a network of another one gets it resized, bicubic, after normalising
-        (BigNAS, AttentiveNAS). None: the crop has the network's side
+    Parameters
+    ----------
+    mean, std : tuple of float
+        Per channel (RGB), in units of 1 (pixel / 255); ImageNet's by default.
+    crop : float
+        Share of the shorter side that the centre crop keeps (1.0: no crop; ImageNet's habit: 0.875).
+    base : int, optional
+        The centre crop has this side in pixels; a network of another side gets it resized, bicubic, after normalisation
+        (BigNAS, AttentiveNAS). None: the crop has the network's side.
+
+    Raises
+    ------
+    DataError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> Preprocess(crop=0.875).to_dict()["crop"]
+    0.875
     """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -40,7 +55,20 @@ class Preprocess:
             raise DataError(f"mean {self.mean} and std {self.std} must be three numbers each, std above 0.")
 
     def pixels(self, image: Image.Image, side: int) -> NDArray[np.uint8]:
-        """The (side, side, 3) uint8 pixels of one image."""
+        """Resize and crop one image.
+
+        Parameters
+        ----------
+        image : PIL.Image.Image
+            Any image; it is converted to RGB.
+        side : int
+            Side of the result in pixels.
+
+        Returns
+        -------
+        ndarray
+            uint8 ``(side, side, 3)``.
+        """
         image = image.convert("RGB")
         short, shorter = math.ceil(side / self.crop), min(image.size)
         size = (short * image.width // shorter, short * image.height // shorter)  # as torchvision rounds
@@ -52,17 +80,48 @@ class Preprocess:
         return np.array(image)
 
     def normalise(self, pixels_NHWC: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Float32 (N, 3, H, W), channels last in memory, of uint8 (N, H, W, 3) pixels."""
+        """Normalise pixels channel by channel.
+
+        Parameters
+        ----------
+        pixels_NHWC : ndarray or Tensor
+            uint8 ``(N, H, W, 3)``.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(N, 3, H, W)``, channels last in memory.
+        """
         x = torch.as_tensor(np.ascontiguousarray(pixels_NHWC) if isinstance(pixels_NHWC, np.ndarray) else pixels_NHWC)
         mean, std = torch.tensor(self.mean) * 255, torch.tensor(self.std) * 255
         return ((x.float() - mean) / std).permute(0, 3, 1, 2)
 
     def tensor(self, pixels_NHWC: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
-        """As `normalise`, at the network's side where `base` is another."""
+        """Normalise pixels, and resize them where they have the side `base` and the network another.
+
+        Parameters
+        ----------
+        pixels_NHWC : ndarray or Tensor
+            uint8 ``(N, H, W, 3)``.
+        side : int
+            The network's side in pixels.
+
+        Returns
+        -------
+        Tensor
+            float32 ``(N, 3, side, side)``.
+        """
         x = self.normalise(pixels_NHWC)
         return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bicubic", align_corners=False)
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the preprocessing for the card of a model.
+
+        Returns
+        -------
+        dict of str to object
+            Resizing, crop, scale, mean, std and layout.
+        """
         return {
             "resize": "Pillow bilinear",
             "crop": self.crop,

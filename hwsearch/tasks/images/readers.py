@@ -1,4 +1,4 @@
-"""Labelled images for calibration and validation: parquet files, folders, arrays."""
+"""Readers of labelled images: arrays, parquet files, folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,37 @@ def from_arrays(
     preprocess: Preprocess,
     name: str = "arrays",
 ) -> ImageData:
-    """Images from a uint8 array (N, H, W, 3)."""
+    """Make a data set of images in memory.
+
+    Parameters
+    ----------
+    images : ndarray
+        uint8 ``(N, H, W, 3)``.
+    labels : ndarray
+        Class indices, int64 ``(N,)``.
+    classes : sequence of str
+        Names of the classes.
+    preprocess : Preprocess
+        How images become inputs.
+    name : str
+        For messages.
+
+    Returns
+    -------
+    ImageData
+        The images.
+
+    Raises
+    ------
+    DataError
+        If shapes, types or labels are wrong.
+
+    Examples
+    --------
+    >>> images = np.zeros((2, 8, 8, 3), np.uint8)
+    >>> len(from_arrays(images, np.array([0, 1]), ("cat", "dog"), Preprocess()))
+    2
+    """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
         raise DataError(f"{name!r}: expected uint8 images (N, H, W, 3), found {images.dtype} {images.shape}.")
@@ -33,9 +63,28 @@ def from_arrays(
 def from_parquet(
     path: Path, preprocess: Preprocess, *, split: str | None = None, classes: Sequence[str] | None = None
 ) -> ImageData:
-    """Images from a parquet file with a column of encoded bytes (``jpeg``, ``png`` or ``image``) and ``label``.
+    """Read images from a parquet file with a column of encoded images (``jpeg``, ``png`` or ``image``) and one ``label``.
 
-    split : keep the rows whose ``split`` column has this value
+    Parameters
+    ----------
+    path : Path
+        The file.
+    preprocess : Preprocess
+        How images become inputs.
+    split : str, optional
+        Keep the rows whose column ``split`` has this value.
+    classes : sequence of str, optional
+        Names of the classes; numbers where none are given.
+
+    Returns
+    -------
+    ImageData
+        The images, decoded on demand.
+
+    Raises
+    ------
+    DataError
+        If the file, a column or the split is missing, or values are not what they should be.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,9 +127,30 @@ def from_parquet(
 def from_folder(
     path: Path, preprocess: Preprocess, *, limit: int | None = None, seed: int = 0, classes: Sequence[str] | None = None
 ) -> ImageData:
-    """Images from one folder a class (torchvision's ImageFolder layout), in a fixed random order.
+    """Read images from one folder a class (torchvision's ImageFolder layout), in a fixed random order.
 
-    classes : the expected class folders; a missing one is an error
+    Parameters
+    ----------
+    path : Path
+        The folder of class folders.
+    preprocess : Preprocess
+        How images become inputs.
+    limit : int, optional
+        Read at most this many images, the first of the random order.
+    seed : int
+        Seed of the order.
+    classes : sequence of str, optional
+        The expected class folders, in the order of the network's outputs; a missing one is an error.
+
+    Returns
+    -------
+    ImageData
+        The images, read and decoded on demand.
+
+    Raises
+    ------
+    DataError
+        If a folder is missing, or a class has no images.
     """
     path = Path(path)
     if not path.is_dir():

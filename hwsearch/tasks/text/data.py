@@ -1,4 +1,4 @@
-"""Labelled sentences for classification: GLUE's files, and BERT's WordPiece tokens."""
+"""Labelled sentences, or pairs of them, as token ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
@@ -21,9 +22,23 @@ from hwsearch.tasks.text.tokenizer import WordPiece
 class TextData(Data):
     """Labelled sentences, or pairs of them, as token ids.
 
-    first, second : ids of each example without special tokens; second is None where the task has one sentence
-    labels : (N,) int64 class indices
-    tokenizer : joins, cuts and pads them
+    Parameters
+    ----------
+    first, second : sequence of sequence of int
+        Ids of each example without special tokens; `second` is None where the task has one sentence.
+    labels : IntArray
+        Class indices, shape ``(N,)``.
+    classes : tuple of str
+        Names of the classes.
+    tokenizer : WordPiece
+        Joins, cuts and pads the sentences.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    DataError
+        If there is no sentence, or sentences, labels and classes do not match.
     """
 
     first: Sequence[Sequence[int]]
@@ -48,12 +63,21 @@ class TextData(Data):
 
     @property
     def vocabulary_size(self) -> int:
+        """Number of tokens in the vocabulary."""
         return self.tokenizer.size
 
     def check_vocabulary(self, rows: int) -> None:
-        """Raise `DataError` where a network with `rows` word embeddings was made for another vocabulary.
+        """Check that a network was made for this vocabulary.
 
-        A network may have up to 127 rows more, which pad the matrix.
+        Parameters
+        ----------
+        rows : int
+            Word embeddings of the network; up to 127 more than tokens are padding.
+
+        Raises
+        ------
+        DataError
+            If the vocabulary has another size.
         """
         if not self.vocabulary_size <= rows < self.vocabulary_size + 128:
             raise DataError(
@@ -68,17 +92,20 @@ class TextData(Data):
         tokens = np.concatenate([np.asarray(s, np.int64) for s in (*self.first, *(self.second or ()))])
         return float(np.mean(tokens == self.tokenizer.unknown)) if len(tokens) else 0.0
 
+    @override
     def head(self, n: int) -> TextData:
-        """The first n examples (all, if there are fewer)."""
+        """Select the first n examples."""
         second = None if self.second is None else self.second[:n]
         return TextData(self.first[:n], second, self.labels[:n], self.classes, self.tokenizer, self.name)
 
+    @override
     def take(self, indices: IntArray) -> TextData:
-        """The examples at `indices`, in that order."""
+        """Select examples."""
         first = [self.first[i] for i in indices]
         second = None if self.second is None else [self.second[i] for i in indices]
         return TextData(first, second, self.labels[indices], self.classes, self.tokenizer, self.name)
 
+    @override
     def key(self, i: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return tuple(self.first[i]), () if self.second is None else tuple(self.second[i])
 
@@ -91,6 +118,7 @@ class TextData(Data):
                 h.update(np.asarray([len(ids), *ids], np.int64).tobytes())
         return h.hexdigest()[:12]
 
+    @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
         """((input_ids, attention_mask, token_type_ids), labels) in order, int64 (b, T) and (b,).
 

@@ -1,4 +1,4 @@
-"""Labelled sentences for classification: GLUE's files, and BERT's WordPiece tokens."""
+"""Reader of the files of GLUE."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.text.tokenizer import TextPreprocess, WordPiece, _lines
 
 
-# ---------------------------------------------------------------------- GLUE
 @dataclass(frozen=True)
 class Columns:
-    """Where a task's file has its sentences and its label; classes : names in the order of Hugging Face's labels."""
+    """Where a task's file has its sentences and its label.
+
+    Parameters
+    ----------
+    first, second, label : str
+        Names of the columns; `second` is None where the task has one sentence.
+    classes : tuple of str
+        Names of the classes in the order of Hugging Face's labels.
+    """
 
     first: str
     second: str | None
@@ -51,13 +58,31 @@ def read_glue(
     classes: tuple[str, ...] | None = None,
     vocabulary: Path | None = None,
 ) -> TextData:
-    """The first `limit` examples of a file of GLUE, as ``SST-2/dev.tsv``; its header tells the task.
+    """Read the first examples of a file of GLUE (Wang et al., 2018, arXiv 1804.07461); its header tells the task.
 
-    classes : names in the order of the network's outputs, where they are not those of Hugging Face's data sets
-    vocabulary : a file of one token a line; ``vocab.txt`` beside the data where none is given
+    Parameters
+    ----------
+    text : str
+        The file, as ``SST-2/dev.tsv``.
+    preprocess : TextPreprocess
+        Settings of the tokenizer.
+    limit : int
+        Read at most this many examples.
+    classes : tuple of str, optional
+        Names in the order of the network's outputs, where they are not those of Hugging Face's data sets.
+    vocabulary : Path, optional
+        A file of one token a line; ``vocab.txt`` beside the data where none is given.
 
-    Raises `DataError` for a missing file, columns that no task has, a broken row, an unknown label, and a vocabulary
-    that is not BERT's or does not fit the sentences.
+    Returns
+    -------
+    TextData
+        The examples.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, has columns of no task, a broken row or an unknown label, or if the vocabulary is not
+        BERT's or does not fit the sentences.
     """
     path = Path(text)
     rows = [line.split("\t") for line in _lines(path, "data file")]

@@ -164,7 +164,7 @@ class WordPiece:
 
 
 def _tokenizer(ids: Mapping[str, int], max_word: int, lower: bool) -> Tokenizer:
-    """A tokenizer of the package, which is needed only where text is read."""
+    """Make a tokenizer of the package, which is needed only where text is read."""
     try:
         from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     except ImportError as error:

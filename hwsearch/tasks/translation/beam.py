@@ -26,23 +26,82 @@ class Translator(Protocol):
     """
 
     @property
-    def vocabulary(self) -> int: ...
+    def vocabulary(self) -> int:
+        """Number of tokens that the network's embedding has."""
+        ...
 
     @property
-    def positions(self) -> int: ...
+    def positions(self) -> int:
+        """The most tokens that a sentence may have."""
+        ...
 
-    def encode(self, source_NS: Tensor, /) -> list[Tensor]: ...
+    def encode(self, source_NS: Tensor, /) -> list[Tensor]:
+        """Encode source sentences.
 
-    def start(self, n: int, /) -> list[Tensor]: ...
+        Parameters
+        ----------
+        source_NS : Tensor
+            Padded source sentences, int64 ``(N, S)``.
+
+        Returns
+        -------
+        list of Tensor
+            What `step` takes as `memory`.
+        """
+        ...
+
+    def start(self, n: int, /) -> list[Tensor]:
+        """Make the empty keys and values of hypotheses without tokens.
+
+        Parameters
+        ----------
+        n : int
+            Number of hypotheses.
+
+        Returns
+        -------
+        list of Tensor
+            What the first `step` takes as `past`.
+        """
+        ...
 
     def step(
         self, token_K1: Tensor, source_NS: Tensor, memory: Sequence[Tensor], past: Sequence[Tensor], beam: int, /
-    ) -> tuple[Tensor, list[Tensor]]: ...
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Compute the next tokens of all hypotheses.
+
+        Parameters
+        ----------
+        token_K1 : Tensor
+            The latest token of each hypothesis, int64 ``(K, 1)``.
+        source_NS : Tensor
+            Padded source sentences, int64 ``(N, S)``.
+        memory, past : sequence of Tensor
+            As `encode` and the step before gave them.
+        beam : int
+            Hypotheses of each sentence.
+
+        Returns
+        -------
+        logits : Tensor
+            Shape ``(K, tokens)``.
+        past : list of Tensor
+            Keys and values with those of `token_K1`.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A translation: its token ids without ``</s>``, and its log-probability over length ** penalty."""
+    """One translation.
+
+    Parameters
+    ----------
+    tokens : tuple of int
+        Token ids without ``</s>``.
+    score : float
+        Log-probability over length ** penalty.
+    """
 
     tokens: tuple[int, ...]
     score: float
@@ -52,15 +111,37 @@ class Hypothesis:
 def translate(
     net: Translator, source_NS: Tensor, beam: int = 5, *, length_penalty: float = 0.6, max_length: int = 200
 ) -> list[Hypothesis]:
-    """The best hypothesis of each sentence; `beam` = 1 is greedy search.
-
-    source : int64 (N, S), padded
-    length_penalty : exponent of the length (``</s>`` counted) that a log-probability is divided by
-    max_length : most tokens of a translation, without its ``</s>``; at least one token is always given
+    """Translate sentences by beam search; `beam` = 1 is greedy search.
 
     A hypothesis ends where ``</s>`` is among the `beam` best of the continuations of one sentence's hypotheses, and a
-    sentence is done with `beam` ended ones. Padding is never given. Raises `MeasurementError` where outputs are not
-    finite, or an argument cannot be.
+    sentence is done with `beam` ended ones. Padding is never given.
+
+    Parameters
+    ----------
+    net : Translator
+        The network.
+    source_NS : Tensor
+        Source sentences, int64 ``(N, S)``, padded.
+    beam : int
+        Hypotheses of each sentence.
+    length_penalty : float
+        Exponent of the length (``</s>`` counted) that a log-probability is divided by.
+    max_length : int
+        Most tokens of a translation, without its ``</s>``; at least one token is always given.
+
+    Returns
+    -------
+    list of Hypothesis
+        The best hypothesis of each sentence.
+
+    Raises
+    ------
+    MeasurementError
+        If outputs are not finite, or an argument is out of range.
+
+    References
+    ----------
+    Ott et al., "fairseq: a fast, extensible toolkit for sequence modeling", 2019, arXiv 1904.01038.
     """
     if beam < 1 or max_length < 1 or not math.isfinite(length_penalty):
         raise MeasurementError(

@@ -21,10 +21,13 @@ COLUMNS = 2 * ORDERS + 2
 
 @dataclass(frozen=True)
 class Bleu(BootstrapScore):
-    """BLEU of one subnet on one data set.
+    """BLEU of one network on one data set, 0 to 100 (Papineni et al., 2002).
 
-    statistics : (n, 10) int64, a row a sentence in the data set's order: n-grams that match the reference, for n = 1 … 4;
-        n-grams in all, for n = 1 … 4; tokens of the translation; tokens of the reference
+    Parameters
+    ----------
+    statistics : IntArray
+        One row a sentence, shape ``(n, 10)``: n-grams that match the reference, for n = 1 … 4; n-grams in all, for
+        n = 1 … 4; tokens of the translation; tokens of the reference.
     """
 
     statistics: IntArray
@@ -36,7 +39,23 @@ class Bleu(BootstrapScore):
 
     @classmethod
     def of(cls, translations: Sequence[str], references: Sequence[str]) -> Bleu:
-        """Of tokenised sentences, one reference each; raises `MeasurementError` where sacrebleu is not installed."""
+        """Compare translations with references.
+
+        Parameters
+        ----------
+        translations, references : sequence of str
+            Tokenised sentences, one reference each.
+
+        Returns
+        -------
+        Bleu
+            The statistics of each sentence.
+
+        Raises
+        ------
+        MeasurementError
+            If the package ``sacrebleu`` is not installed.
+        """
         try:
             from sacrebleu.metrics.bleu import BLEU
         except ImportError as error:
@@ -50,23 +69,40 @@ class Bleu(BootstrapScore):
             rows.append([*s.counts, *s.totals, s.sys_len, s.ref_len])
         return cls(np.array(rows, dtype=np.int64).reshape(-1, COLUMNS))
 
+    @override
     def pack(self) -> bytes:
-        """The per-sentence record as little-endian uint16, as sentences have fewer than 65,536 tokens."""
+        """Serialise as little-endian uint16, as sentences have fewer than 65,536 tokens."""
         return self.statistics.astype("<u2").tobytes()
 
     @classmethod
+    @override
     def unpack(cls, data: bytes, n: int) -> Bleu:
-        """The record of n sentences; raises `MeasurementError` if `data` is not as long as that needs."""
+        """Read little-endian uint16."""
         if len(data) != 2 * COLUMNS * n:
             raise MeasurementError(f"a record of {len(data)} bytes cannot be one of {n} sentences.")
         return cls(np.frombuffer(data, dtype="<u2").astype(np.int64).reshape(n, COLUMNS))
 
 
 def corpus_bleu(sums: IntArray | FloatArray) -> FloatArray:
-    """BLEU (k,) of k corpora from the sums (k, 10) of their sentences' statistics.
+    """Compute BLEU from sums of the sentences' statistics.
 
     An order without a match counts as half a match, the next such order as a quarter, and so on (sacrebleu's ``exp``
     smoothing); without any match, or without n-grams of an order, BLEU is 0.
+
+    Parameters
+    ----------
+    sums : ndarray
+        Statistics as in `Bleu`, summed over each corpus, shape ``(k, 10)``.
+
+    Returns
+    -------
+    FloatArray
+        BLEU of each corpus, shape ``(k,)``.
+
+    Examples
+    --------
+    >>> corpus_bleu(np.array([[4, 3, 2, 1, 4, 3, 2, 1, 4, 4]])).round(1).tolist()
+    [100.0]
     """
     sums = np.asarray(sums, dtype=np.float64)
     matches, totals, ours, theirs = sums[:, :ORDERS], sums[:, ORDERS : 2 * ORDERS], sums[:, -2], sums[:, -1]

@@ -1,4 +1,4 @@
-"""Sentence pairs for translation: fairseq's dictionaries, text split into subwords, padded batches."""
+"""Sentence pairs of one split, and their padded batches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
@@ -20,9 +21,25 @@ from hwsearch.tasks.translation.vocabulary import PAD, Subwords, Vocabulary
 class TranslationData(Data):
     """Sentence pairs of one split.
 
-    sources, targets : ids of each sentence, ``</s>`` at the end
-    references : the targets as words, for BLEU
-    classes : none, as outputs are tokens of the vocabulary
+    Parameters
+    ----------
+    sources, targets : sequence of IntArray
+        Ids of each sentence, ``</s>`` at the end.
+    references : tuple of str
+        The targets as words, for BLEU.
+    vocabulary : Vocabulary
+        The joined dictionary of both languages.
+    preprocess : Subwords
+        Languages, and how words are split.
+    name : str
+        For messages.
+    classes : tuple of str
+        Empty: outputs are tokens of the vocabulary.
+
+    Raises
+    ------
+    DataError
+        If there is no pair, or numbers of sentences differ.
     """
 
     sources: Sequence[IntArray]
@@ -45,20 +62,23 @@ class TranslationData(Data):
     def __len__(self) -> int:
         return len(self.sources)
 
+    @override
     def head(self, n: int) -> TranslationData:
-        """The first n pairs (all, if there are fewer)."""
+        """Select the first n pairs."""
         return TranslationData(
             self.sources[:n], self.targets[:n], self.references[:n], self.vocabulary, self.preprocess, self.name
         )
 
+    @override
     def take(self, indices: IntArray) -> TranslationData:
-        """The pairs at `indices`, in that order."""
+        """Select pairs."""
         sources, targets = ([part[i] for i in indices] for part in (self.sources, self.targets))
         references = tuple(self.references[i] for i in indices)
         return TranslationData(sources, targets, references, self.vocabulary, self.preprocess, self.name)
 
+    @override
     def key(self, i: int) -> bytes:
-        """The source sentence."""
+        """Identify a pair by its source sentence."""
         return self.sources[i].tobytes()
 
     @property
@@ -69,6 +89,7 @@ class TranslationData(Data):
             h.update(ids.tobytes())
         return h.hexdigest()[:12]
 
+    @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
         """((source (n, S), previous (n, T)), target (n, T)), int64, in order, the last batch maybe smaller.
 
@@ -81,7 +102,20 @@ class TranslationData(Data):
             yield (padded(sources, left=True), padded(previous)), padded(targets)
 
     def check(self, tokens: int, positions: int) -> None:
-        """Raises `DataError` unless a network of that many tokens and positions can take these sentences."""
+        """Check that a network can take these sentences.
+
+        Parameters
+        ----------
+        tokens : int
+            Tokens of the network's embedding.
+        positions : int
+            The most tokens of a sentence that the network takes.
+
+        Raises
+        ------
+        DataError
+            If the dictionary has another size, or a sentence is too long.
+        """
         if len(self.vocabulary) != tokens:
             raise DataError(
                 f"the dictionary of {self.name!r} has {len(self.vocabulary)} tokens, "
@@ -99,7 +133,20 @@ class TranslationData(Data):
 
 
 def padded(sentences: Sequence[IntArray], *, left: bool = False) -> Tensor:
-    """Sentences as one int64 tensor (n, longest), padded on the right, or on the left."""
+    """Pad sentences to the longest one.
+
+    Parameters
+    ----------
+    sentences : sequence of IntArray
+        Ids of each sentence.
+    left : bool
+        Pad on the left instead of the right.
+
+    Returns
+    -------
+    Tensor
+        int64 ``(n, longest)``.
+    """
     longest = max(len(ids) for ids in sentences)
     out = torch.full((len(sentences), longest), PAD)
     for row, ids in zip(out, sentences, strict=True):

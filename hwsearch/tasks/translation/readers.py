@@ -1,4 +1,4 @@
-"""Sentence pairs for translation: fairseq's dictionaries, text split into subwords, padded batches."""
+"""Reader of sentence pairs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,31 @@ def read_translation(
     classes: tuple[str, ...] | None = None,
     vocabulary: Path | None = None,
 ) -> TranslationData:
-    """Sentence pairs as a configuration names them.
+    """Read sentence pairs as the configuration of a campaign names them.
 
-    text : what both files' names start with: ``wmt14/test`` for wmt14/test.en and wmt14/test.de; other languages than
-        those of `preprocess` stand after a colon, ``wmt14/test:en-de``
-    limit : most pairs, from the start
-    vocabulary : the joined dictionary; without one, ``dict.en.txt`` (of the source language) beside the text
+    Parameters
+    ----------
+    text : str
+        What both files' names start with: ``wmt14/test`` for wmt14/test.en and wmt14/test.de; other languages than those
+        of `preprocess` stand after a colon, ``wmt14/test:en-de``.
+    preprocess : Subwords
+        Languages, and how words are split.
+    limit : int
+        Read at most this many pairs, from the start.
+    classes : tuple of str, optional
+        Must be None: translations have no classes.
+    vocabulary : Path, optional
+        The joined dictionary; ``dict.en.txt`` (of the source language) beside the text where none is given.
 
-    Raises `DataError` for a missing file, unequal numbers of lines, or a dictionary of another text.
+    Returns
+    -------
+    TranslationData
+        The pairs.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, numbers of lines differ, or the dictionary is of another text.
     """
     if classes is not None:
         raise DataError(f"translations have no classes, but {len(classes)} were given.")

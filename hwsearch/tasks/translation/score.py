@@ -24,11 +24,37 @@ def evaluate_translation(
     length_penalty: float = 0.6,
     max_length: int = 200,
 ) -> Bleu:
-    """BLEU of a network's translations of all sentences of `data`, as the authors of HAT measure it.
+    """Translate all sentences by beam search and compute BLEU, as the authors of HAT measure it.
 
-    By beam search (`hwsearch.tasks.translation.beam.translate`), with subwords joined and compounds split (`split_compounds`);
-    sentences of similar length together, as many as `tokens` has room for, at least one.
-    Raises `DataError` where data and network do not fit, `MeasurementError` where outputs are not finite.
+    Subwords are joined and compounds split (`split_compounds`). Sentences of similar length go together, as many as
+    `tokens` has room for, at least one.
+
+    Parameters
+    ----------
+    net : Translator
+        The network, in evaluation mode.
+    data : TranslationData
+        Sentence pairs.
+    tokens : int
+        Tokens that one batch may hold at once: sources, and all hypotheses at their longest.
+    beam, length_penalty, max_length
+        As in `hwsearch.tasks.translation.beam.translate`.
+
+    Returns
+    -------
+    Bleu
+        The score, in the order of `data`.
+
+    Raises
+    ------
+    DataError
+        If data and network do not fit.
+    MeasurementError
+        If outputs are not finite.
+
+    References
+    ----------
+    Wang et al., "HAT: hardware-aware transformers for efficient natural language processing", 2020, arXiv 2005.14187.
     """
     data.check(net.vocabulary, net.positions)
     translations = [""] * len(data)
@@ -51,8 +77,25 @@ def _batches(lengths: Sequence[int], more: int, tokens: int) -> Iterator[list[in
 
 
 def split_compounds(text: str) -> str:
-    """Words around a hyphen taken apart, on both sides alike: published BLEU of WMT'14 En-De counts them so.
+    """Split words around a hyphen, as published BLEU of WMT'14 En-De counts them; this adds some tenths to BLEU.
 
-    The habit of Vaswani et al. (2017, arXiv 1706.03762), which adds some tenths to BLEU.
+    Parameters
+    ----------
+    text : str
+        A translation or a reference; both are treated alike.
+
+    Returns
+    -------
+    str
+        The text with ``a-b`` as ``a ##AT##-##AT## b``.
+
+    References
+    ----------
+    Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762.
+
+    Examples
+    --------
+    >>> split_compounds("a well-known word")
+    'a well ##AT##-##AT## known word'
     """
     return re.sub(r"(\S)-(\S)", r"\1 ##AT##-##AT## \2", text, flags=re.ASCII)

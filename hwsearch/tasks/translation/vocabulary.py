@@ -1,4 +1,4 @@
-"""Sentence pairs for translation: fairseq's dictionaries, text split into subwords, padded batches."""
+"""Dictionaries as fairseq writes them, and text split into subwords."""
 
 from __future__ import annotations
 
@@ -25,8 +25,17 @@ BOS, PAD, EOS, UNK = range(4)
 class Subwords:
     """How text becomes a network's input: tokenised, split into byte pairs, one sentence a line.
 
-    source, target : languages, which are the suffixes of the text files
-    continued : what a subword ends in that does not end its word
+    Parameters
+    ----------
+    source, target : str
+        Languages, which are the suffixes of the text files.
+    continued : str
+        What a subword ends in that does not end its word.
+
+    Examples
+    --------
+    >>> Subwords().join("a new@@ s@@ paper")
+    'a newspaper'
     """
 
     source: str = "en"
@@ -34,10 +43,28 @@ class Subwords:
     continued: str = "@@"
 
     def join(self, text: str) -> str:
-        """The words of a sentence of subwords."""
+        """Join the subwords of a sentence.
+
+        Parameters
+        ----------
+        text : str
+            Subwords, with blanks between them.
+
+        Returns
+        -------
+        str
+            Words.
+        """
         return f"{text} ".replace(f"{self.continued} ", "").rstrip()
 
     def to_dict(self) -> dict[str, Any]:
+        """Describe the preprocessing for the card of a model.
+
+        Returns
+        -------
+        dict of str to object
+            Languages, text, end mark and padding.
+        """
         return {
             "languages": f"{self.source}-{self.target}",
             "text": f"tokenised, split into byte pairs (subwords continue after {self.continued})",
@@ -48,13 +75,35 @@ class Subwords:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens by id, the four special ones first."""
+    """Tokens by id, the four special ones first.
+
+    Parameters
+    ----------
+    tokens : tuple of str
+        The tokens in the order of ids.
+    """
 
     tokens: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> Vocabulary:
-        """A dictionary as fairseq writes it (``dict.txt``): a line a token, with its count after the last space."""
+        """Read a dictionary as fairseq writes it (``dict.txt``): a line a token, with its count after the last space.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+
+        Returns
+        -------
+        Vocabulary
+            The special tokens and those of the file.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or malformed, or lists a token twice.
+        """
         tokens = list(SPECIALS)
         for number, line in enumerate(_lines(path), 1):
             token, space, count = line.rpartition(" ")
@@ -78,16 +127,38 @@ class Vocabulary:
         return len(self.tokens)
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        """Ids (T,) of a sentence of tokens, ``</s>`` at the end; what is not in the dictionary is ``<unk>``."""
+        """Turn a sentence of tokens into ids; a token that is not in the dictionary is ``<unk>``.
+
+        Parameters
+        ----------
+        text : str
+            Tokens, with blanks between them.
+
+        Returns
+        -------
+        IntArray
+            Ids, shape ``(T,)``, ``</s>`` at the end.
+        """
         return np.array([*(self._ids.get(t, UNK) for t in text.split()), EOS], dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Tokens of a sentence, without padding and ``</s>``."""
+        """Turn ids into tokens, without padding and ``</s>``.
+
+        Parameters
+        ----------
+        ids : iterable of int
+            Ids of a sentence.
+
+        Returns
+        -------
+        str
+            Tokens, with blanks between them.
+        """
         return " ".join(self.tokens[i] for i in ids if i not in (PAD, EOS))
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, without their ends."""
+    """Yield the lines of a text file, without their ends."""
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}.")
     try:

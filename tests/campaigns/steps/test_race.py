@@ -115,8 +115,8 @@ def test_stopped_it_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.M
     assert all(after[k].ended_at == m.ended_at for k, m in kept.items()) and len(after) > 2
 
 
-def test_other_data_than_images_are_refused(tmp_path: Path) -> None:
+def test_scores_that_count_no_right_answers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = open_campaign(tmp_path / "a")
-    campaign.data["test"] = object()  # type: ignore[assignment]
-    with pytest.raises(CampaignError, match="race_error is for networks of images"):
+    monkeypatch.setattr(type(campaign.loaded.task), "counts_correct", False)
+    with pytest.raises(CampaignError, match="race_error needs a score that counts right answers"):
         race_accuracy(campaign, [], {})
