@@ -1,0 +1,109 @@
+"""The posterior of several objectives: what it learns from, and what it says of objectives that are computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hwsearch.errors import SearchError
+from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
+from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.choice import Choice, When
+
+
+def space() -> SearchSpace:
+    """Two stages of up to three layers, with a kernel size and an expansion each."""
+    choices = []
+    for stage in range(2):
+        choices.append(Choice(f"d[{stage}]", (1, 2, 3)))
+    for layer in range(6):
+        deep = {0: None, 1: (2, 3), 2: (3,)}[layer % 3]
+        when = When(f"d[{layer // 3}]", deep) if deep else None
+        choices += [Choice(f"ks[{layer}]", (3, 5, 7), when=when), Choice(f"e[{layer}]", (3, 4, 6), when=when)]
+    return SearchSpace("layers", choices)
+
+
+@pytest.fixture(scope="module")
+def structure() -> Structure:
+    sample = space().sample_array(300, np.random.default_rng(0))
+    return Structure(
+        space(), sample, lambda rows: np.stack([(rows + 1.0).sum(axis=1), (rows >= 0).sum(axis=1)], axis=1)
+    )
+
+
+def truth(rows: np.ndarray) -> np.ndarray:
+    x = space().encode_array(rows, "ordinal")
+    weights = np.linspace(0.5, 2.0, x.shape[1])
+    return 5.0 + x @ weights + 0.3 * np.sin(3.0 * x[:, 3] * x[:, 4])
+
+
+def test_learns_a_function_and_knows_how_well(structure: Structure) -> None:
+    rng = np.random.default_rng(3)
+    rows, other = space().sample_array(80, rng), space().sample_array(400, rng)
+    noise = 0.05
+    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
+    values = (truth(rows) + noise * rng.standard_normal(80))[:, None]
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(80))
+    seen = EncodedRows(posterior, other)
+    error = posterior.mean(seen)[:, 0] - truth(other)
+    assert np.sqrt((error**2).mean()) < 0.2 * truth(other).std()
+    low, high = posterior.bound(seen, -1.645)[:, 0], posterior.bound(seen, 1.645)[:, 0]
+    assert 0.8 < np.mean((low <= truth(other)) & (truth(other) <= high)) <= 1.0
+    samples = posterior.samples(other[:50], 4000, rng)[:, :, 0]
+    assert np.quantile(samples, 0.95, axis=0) == pytest.approx(high[:50], rel=0.03)
+
+
+def test_known_noise_is_believed(structure: Structure) -> None:
+    """A measurement said to be worthless hardly moves the mean."""
+    rng = np.random.default_rng(4)
+    rows = space().sample_array(30, rng)
+    values = truth(rows)[:, None]
+    wrong = values.copy()
+    wrong[0] += 20.0
+    means = []
+    for deviation in (np.nan, 50.0):
+        noise = np.full_like(values, np.nan)
+        noise[0] = deviation
+        posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
+        posterior.fit(rows, wrong, noise, np.zeros(30))
+        means.append(abs(float(posterior.mean(EncodedRows(posterior, rows[:1]))[0, 0] - values[0, 0])))
+    assert means[1] < 0.3 * means[0]
+
+
+def test_failed_values_are_left_out_objective_by_objective(structure: Structure) -> None:
+    rng = np.random.default_rng(5)
+    rows = space().sample_array(60, rng)
+    values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
+    values[::3, 0] = np.nan
+    values[1::3, 1] = np.nan
+    posterior = MultiObjectivePosterior(structure, [Objective("accuracy"), Objective("latency_ms")], {}, 400)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(60))
+    mean = posterior.mean(EncodedRows(posterior, rows))
+    assert np.corrcoef(mean[:, 1], truth(rows))[0, 1] > 0.97
+    assert np.corrcoef(mean[:, 0], truth(rows) - 80.0)[0, 1] > 0.97
+
+
+def test_exact_objectives_are_computed_and_have_no_deviation(structure: Structure) -> None:
+    rng = np.random.default_rng(7)
+    rows = space().sample_array(20, rng)
+    posterior = MultiObjectivePosterior(structure, [Objective("accuracy"), Objective("macs")], {"macs": truth}, 400)
+    values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(20))
+    seen = EncodedRows(posterior, rows[:5])
+    assert posterior.bound(seen, 3.0)[:, 1] == pytest.approx(truth(rows[:5]))
+    assert posterior.samples(rows[:5], 4, rng)[:, :, 1] == pytest.approx(np.tile(truth(rows[:5]), (4, 1)))
+    with pytest.raises(SearchError, match="Did you mean 'macs'"):
+        MultiObjectivePosterior(structure, [Objective("macs")], {"mac": truth}, 400)
+
+
+def test_of_more_than_are_learnt_from_the_best_are_kept(structure: Structure) -> None:
+    """The five best of thirty; a row without any value is never among them."""
+    rows = space().sample_array(30, np.random.default_rng(8))
+    values = truth(rows)[:, None].copy()
+    values[int(np.argmin(values))] = np.nan
+    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 5)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(30))
+    kept = np.sort(np.argsort(values[:, 0])[:5])  # NaN sorts last
+    assert np.array_equal(posterior.measured["genes"], structure.features(rows[kept])["genes"])
