@@ -17,6 +17,7 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.reporting import DeviceReport, ReportData
 from hwsearch.reporting.facts import headline, kendall, largest, limits, measured, named_points, pretty_label
 from hwsearch.reporting.labels import place
+from hwsearch.reporting.words import ScoreName
 
 Make = Callable[..., ReportData]
 
@@ -91,7 +92,7 @@ def test_limits_reach_the_axes() -> None:
     found = limits(device, objectives)
     assert [(limit.metric, limit.value) for limit in found] == [("latency_ms", pytest.approx(2.1)), ("accuracy", 81.0)]
     assert found[0].text == "limit ≤ 2.1 ms (50 % of the largest)"
-    assert found[1].text == "limit ≥ 81 %" and limits(device, objectives, "BLEU")[1].text == "limit ≥ 81"
+    assert found[1].text == "limit ≥ 81 %" and limits(device, objectives, ScoreName("BLEU", ""))[1].text == "limit ≥ 81"
 
 
 def test_picks_of_one_subnet_share_a_name(make_report: Make) -> None:
