@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import math
 import os
 import platform
 import shlex
@@ -26,8 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import pandas as pd
+
+from hwsearch._json import shown_as_json
 
 #: packages whose versions can change a figure
 PACKAGES = (
@@ -198,7 +198,7 @@ class Benchmark:
             "host": host(),
             "versions": versions(),
         }
-        found = plain(found | {"files": [str(p) for p in self._write(args.folder, result, command)]})
+        found = shown_as_json(found | {"files": [str(p) for p in self._write(args.folder, result, command)]})
         text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
         (args.folder / "result.json").write_text(text + "\n", encoding="utf-8")
         print(text if args.json else self._text(result, found))
@@ -332,30 +332,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def plain(value: Any) -> Any:
-    """Convert a value to what JSON knows.
-
-    Parameters
-    ----------
-    value : object
-        Mappings, sequences, numbers of Python or numpy, texts, paths.
-
-    Returns
-    -------
-    object
-        The same in Python's own types; NaN and infinities become None, unknown objects their text.
-    """
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set):
-        return [plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _short(value: Any) -> str:

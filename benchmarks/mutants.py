@@ -1,6 +1,6 @@
 """Which faults the tests see: small changes of the statistics and safety margins, each against the tests of its own file.
 
-    python -m benchmarks.mutants [--quick] [--json] [--only NAME ...] [--sample N] [--folder runs/bench/mutants]
+    python -m benchmarks.mutants [--quick] [--json] [--folder DIR] [--only NAME ...] [--sample N]
 
 A mutation tool (cosmic-ray) changes one operator, comparison, number or branch at a time in a copy of the tree, and runs the tests
 that are named for the file. Changes inside annotations are left out: nothing runs them. ``caught_pct``: of all changes, those
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import json
 import os
 import random
 import shutil
@@ -24,17 +23,21 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import tomli_w
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import MutationSpec, WorkerOutcome, WorkResult
+
+from benchmarks.frame import Benchmark, Result, Run
 
 ROOT = Path(__file__).parent.parent
 #: source file → tests that must see a fault in it
 TARGETS = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text(encoding="utf-8"))
 #: longest run of one target's tests, seconds; a change that makes a loop endless is caught by it
 TIMEOUT_S = 120.0
+#: changes of each file with ``--quick``
+QUICK_SAMPLE = 8
 
 
 @dataclass
@@ -47,7 +50,7 @@ class Survivor:
 
 
 @dataclass
-class Result:
+class FileResult:
     """What became of the changes of one file."""
 
     file: str
@@ -105,7 +108,7 @@ def _survivors(session: Path, file: str) -> Iterator[tuple[bool, Survivor]]:
             yield bool(result.is_killed), survivor
 
 
-def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: int = 0) -> Result:
+def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: int = 0) -> FileResult:
     """Run a file's changes, all or a random `sample` of them, in a copy of the tree."""
     python = shlex_safe(sys.executable)
     command = f"{python} -m pytest -x -q -p no:cacheprovider --no-header {' '.join(tests)}"
@@ -142,7 +145,7 @@ def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: in
         for item in skipped:
             db.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
     run("exec", str(settings), str(session))
-    result = Result(file)
+    result = FileResult(file)
     for killed, survivor in _survivors(session, file):
         result.mutants += 1
         result.caught += killed
@@ -158,12 +161,12 @@ def shlex_safe(text: str) -> str:
     return text
 
 
-def measure(only: list[str], sample: int | None, processes: int) -> list[Result]:
+def measure(only: list[str], sample: int | None, processes: int) -> list[FileResult]:
     """The results of all targets, in the order of the list."""
     wanted = {f: t for f, t in TARGETS["targets"].items() if not only or any(o in f for o in only)}
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(processes) as pool:
 
-        def one(entry: tuple[str, list[str]]) -> Result:
+        def one(entry: tuple[str, list[str]]) -> FileResult:
             file, tests = entry
             result = mutate(file, tests, copied(Path(place) / file.replace("/", "-")), sample)
             print(f"{file}: {result.caught} of {result.mutants} caught", file=sys.stderr, flush=True)
@@ -172,37 +175,45 @@ def measure(only: list[str], sample: int | None, processes: int) -> list[Result]
         return list(pool.map(one, wanted.items()))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="8 changes a file")
-    parser.add_argument("--json", action="store_true")
+def text_of(results: list[FileResult]) -> str:
+    """List the changes that no test noticed, file by file."""
+    lines = []
+    for r in results:
+        lines.append(f"{r.file}: {r.caught} of {r.mutants} ({r.caught_pct} %)")
+        for s in r.survivors:
+            lines.append(f"  line {s.line}, {s.operator}")
+            lines.append("    " + s.change.replace("\n", "\n    "))
+    return "\n".join(lines)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
     parser.add_argument("--only", nargs="*", default=[], help="parts of file names")
     parser.add_argument("--sample", type=int, help="changes a file, drawn at random; all without it")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--folder", type=Path, default=Path("runs/bench/mutants"))
-    args = parser.parse_args()
-    results = measure(args.only, 8 if args.quick else args.sample, args.processes)
+
+
+def run(given: Run) -> Result:
+    """Change the files one place at a time and run their tests."""
+    results = measure(given.args.only, QUICK_SAMPLE if given.quick else given.args.sample, given.args.processes)
     caught, every = sum(r.caught for r in results), sum(r.mutants for r in results)
-    found: dict[str, Any] = {
-        "summary": {
-            "caught_pct": round(100 * caught / max(1, every), 1),
-            "mutants": every,
-            "survivors": every - caught,
-        },
-        "files": [asdict(r) | {"caught_pct": r.caught_pct} for r in results],
-        "command": "python -m benchmarks.mutants " + " ".join(sys.argv[1:]),
+    summary = {
+        "caught_pct": round(100 * caught / max(1, every), 1),
+        "mutants": every,
+        "survivors": every - caught,
     }
-    args.folder.mkdir(parents=True, exist_ok=True)
-    (args.folder / "mutants.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    if args.json:
-        print(json.dumps(found, indent=1))
-        return
-    for r in results:
-        print(f"{r.file}: {r.caught} of {r.mutants} ({r.caught_pct} %)")
-        for s in r.survivors:
-            print(f"  line {s.line}, {s.operator}")
-            print("    " + s.change.replace("\n", "\n    "))
+    table = pd.DataFrame(
+        [{"file": r.file, "caught_pct": r.caught_pct, "mutants": r.mutants, "caught": r.caught} for r in results],
+        columns=["file", "caught_pct", "mutants", "caught"],
+    )
+    rows = [asdict(r) | {"caught_pct": r.caught_pct} for r in results]
+    return Result(summary, table, {"by_file": rows}, text=text_of(results))
+
+
+BENCHMARK = Benchmark(
+    "mutants", "Faults that the tests of statistics and safety margins see", "8 changes a file", run, options
+)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(BENCHMARK.main())

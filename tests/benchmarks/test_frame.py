@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import benchmarks
-from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves, plain
+from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
 #: modules that are parts of the benchmark `search`, and the frame itself
 PARTS = {
@@ -38,6 +38,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "fleet",
         "latency",
         "latency_operators",
+        "mutants",
         "search",
         "search_memory",
         "search_real",
@@ -127,8 +128,3 @@ def test_plots_of_tables_without_numbers_or_rows(tmp_path: Path) -> None:
     assert len(bars(pd.DataFrame({"a": ["x"]}), tmp_path, "texts", "t")) == 2
     empty = pd.DataFrame({"n": [], "v": [], "of": []})
     assert len(curves(empty, tmp_path, "empty", "t", x="n", y="v", by="of")) == 2
-
-
-def test_plain_values() -> None:
-    given = {1: (np.float64("nan"), np.int64(3), True), "p": Path("x"), "s": np.array([[1.5, np.inf]])}
-    assert plain(given) == {"1": [None, 3, True], "p": "x", "s": [[1.5, None]]}
