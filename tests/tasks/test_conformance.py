@@ -38,12 +38,22 @@ class TestText(TaskConformance):
     def data(self) -> TextData:
         rng = np.random.default_rng(0)
         words = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "film", ".")
-        sentences = [[4 + i % 4, *rng.integers(4, 8, 3 + i % 5).tolist(), 4 + i // 4 % 4, 4 + i // 16] for i in range(20)]
+        sentences = [
+            [4 + i % 4, *rng.integers(4, 8, 3 + i % 5).tolist(), 4 + i // 4 % 4, 4 + i // 16] for i in range(20)
+        ]
         return TextData(sentences, None, rng.integers(0, 2, 20), ("no", "yes"), WordPiece(words))
 
     def net(self) -> nn.Module:
         config = ElasticBertConfig(
-            name="x", vocabulary=8, positions=16, tokens=16, hidden=128, heads=(1, 2), head_size=64, layers=(1, 2), ffn=(64,)
+            name="x",
+            vocabulary=8,
+            positions=16,
+            tokens=16,
+            hidden=128,
+            heads=(1, 2),
+            head_size=64,
+            layers=(1, 2),
+            ffn=(64,),
         )
         net = ElasticBert(config)
         net.load_state_dict(seeded_weights(net.state_dict()))

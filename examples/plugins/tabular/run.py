@@ -1,6 +1,6 @@
 """From nothing to ONNX in about a minute: make tables, train the elastic perceptron, search it, export the picks.
 
-    python examples/plugins/tabular/run.py [FOLDER]
+python examples/plugins/tabular/run.py [FOLDER]
 """
 
 from __future__ import annotations
