@@ -1,4 +1,4 @@
-"""Write the generated parts of the reference: configuration keys and options of search tactics.
+"""Write the generated parts of the pages: configuration keys, options of search tactics, the example of a task.
 
 python docs/generate.py           # writes them
 python docs/generate.py --check   # exits with 1 if a page is not what would be written
@@ -24,6 +24,8 @@ from hwsearch.campaigns.config import CampaignConfig
 DOCS = Path(__file__).parent
 CONFIGURATION = DOCS / "reference" / "configuration.md"
 TACTICS = DOCS / "reference" / "tactics.md"
+TASK = DOCS / "how-to" / "plugins" / "task.md"
+EXAMPLE = DOCS.parent / "examples" / "plugins" / "tabular"
 BEGIN, END = "<!-- generated: options -->", "<!-- end -->"
 
 INTRODUCTION = """# Configuration
@@ -61,7 +63,6 @@ UNITS = {
     "protocol.half_width": "share of the value",
     "protocol.confidence": "probability",
     "protocol.max_drift": "share of the calibrated speed",
-    "protocol.moved": "share of the calibrated speed",
     "protocol.group": "subnets",
     "protocol.calibrate": "processes",
     "protocol.block_runs": "runs",
@@ -113,6 +114,18 @@ def tactics() -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{options_table()}\n{END}{after}"
+
+
+def task() -> str:
+    """The text of ``how-to/plugins/task.md`` with the files of the example renewed."""
+    text = TASK.read_text(encoding="utf-8")
+    for name, language in (("hwsearch_tabular.py", "python"), ("pyproject.toml", "toml")):
+        begin = f"<!-- generated: {name} -->"
+        before, _, rest = text.partition(begin)
+        after = rest.partition(END)[2]
+        content = (EXAMPLE / name).read_text(encoding="utf-8")
+        text = f'{before}{begin}\n```{language} title="{name}"\n{content}```\n{END}{after}'
+    return text
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
@@ -231,7 +244,7 @@ def main(arguments: list[str]) -> int:
 
 def pages() -> dict[Path, str]:
     """Every generated page with its text."""
-    return {CONFIGURATION: configuration(), TACTICS: tactics()}
+    return {CONFIGURATION: configuration(), TACTICS: tactics(), TASK: task()}
 
 
 if __name__ == "__main__":
