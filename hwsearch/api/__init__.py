@@ -28,7 +28,7 @@ PLACES = {
     "run": "hwsearch.api.campaign",
     "search": "hwsearch.api.campaign",
     "supernets": "hwsearch.api.catalogue",
-    "tables": "hwsearch.api.tables",
+    "tables": "hwsearch.api.device_tables",
     "train": "hwsearch.api.training",
     "validate": "hwsearch.api.campaign",
     "work": "hwsearch.campaigns.steps.work",
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
         validate,
     )
     from hwsearch.api.catalogue import supernets
+    from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
-    from hwsearch.api.tables import tables
     from hwsearch.api.training import train
     from hwsearch.campaigns.steps.work import work
     from hwsearch.devices.fleet.serving import cluster
