@@ -14,7 +14,9 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
-	@echo "make bench-NAME    figures as JSON: demo, latency, export, fleet, supernets, accuracy_budget, search"
+	@echo "make bench-NAME    figures as JSON: accuracy_budget, demo, export, fleet, latency, latency_operators, search,"
+	@echo "                   search_memory, search_real, search_replicas, search_resume, search_screening, supernets"
+	@echo "make mutants  which faults of the statistics the tests see (hours)"
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,7 +44,8 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/generate.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 mutants: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mutants]"

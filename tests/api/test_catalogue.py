@@ -90,7 +90,7 @@ def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tenso
 def test_wrong_actions_are_told() -> None:
     with pytest.raises(SupernetError, match="not one of: list"):
         api.supernets("chek", "x")
-    with pytest.raises(SupernetError, match="supernet .chek. is not installed"):
+    with pytest.raises(SupernetError, match=r"supernet .chek. is not installed"):
         api.supernets("chek")
 
 
