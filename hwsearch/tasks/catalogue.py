@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from hwsearch.errors import DataError, nearest
-from hwsearch.registry import entry_points
+from hwsearch.errors import DataError
+from hwsearch.registry import Registry
 from hwsearch.tasks.base import Task
+
+TASKS: Registry[type[Task]] = Registry(
+    "hwsearch.tasks",
+    "task",
+    DataError,
+    lambda found: isinstance(found, type) and issubclass(found, Task),
+    "a subclass of Task",
+)
 
 
 def names() -> list[str]:
@@ -15,7 +23,7 @@ def names() -> list[str]:
     list of str
         Names that `find` takes.
     """
-    return sorted({point.name for point in entry_points(group="hwsearch.tasks")})
+    return TASKS.names()
 
 
 def find(name: str) -> Task:
@@ -34,12 +42,8 @@ def find(name: str) -> Task:
     Raises
     ------
     DataError
-        If there is no such task, or the entry point names something else.
+        If there is no such task.
+    PluginError
+        If two distributions claim the name, or the entry point names something else.
     """
-    points = [point for point in entry_points(group="hwsearch.tasks") if point.name == name]
-    if not points:
-        raise DataError(f"there is no task {name!r}.", hint=nearest(name, names()))
-    kind = points[0].load()
-    if not (isinstance(kind, type) and issubclass(kind, Task)):
-        raise DataError(f"the entry point {points[0].value!r} of task {name!r} is not a subclass of Task.")
-    return kind()
+    return TASKS.load(name)()
