@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.searchers import Searcher, create
-from hwsearch.testing.searchers import TWO, large_space, values_of
+from hwsearch.testing.toy_spaces import TWO, large_space, values_of
 
 TACTICS = ("default", "nsga2", "optuna-tpe", "weaknas")
 BATCH = 6

@@ -305,8 +305,8 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     """Writes a family's weights and data, and returns the configuration; `change` alters the weights last."""
 
     def start(family: Family, change: Callable[[State], None] = lambda state: None) -> Path:
-        built_in = catalogue._built_in()
-        monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, family.entry.name: family.entry})
+        ours = {name: catalogue.entry(name) for name in ("cifar10-mbv3",)}
+        monkeypatch.setattr(catalogue, "entry", lambda name: (ours | {family.entry.name: family.entry})[name])
         monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
         data = family.data(tmp_path)
         net = family.net()
@@ -443,7 +443,7 @@ def test_weights_that_know_nothing_of_the_data_are_told(family: Family, start: C
 
 OWN = """
 from torch import nn
-from hwsearch.images import Preprocess
+from hwsearch.tasks.images import ImageTask, Preprocess
 from hwsearch.supernets.catalogue import SupernetEntry
 from hwsearch.supernets.declared import KernelSize, Width, elastic
 
@@ -455,7 +455,7 @@ def build():
     return elastic(net, declared, name="mine", resolutions=(24, 32))
 
 
-ENTRY = SupernetEntry("mine", "a network of one's own", build, Preprocess())
+ENTRY = SupernetEntry("mine", "a network of one's own", build, ImageTask(Preprocess()))
 """
 
 

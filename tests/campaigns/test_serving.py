@@ -233,6 +233,8 @@ def test_a_reference_and_the_knee_bound_the_search(boards, recorded, monkeypatch
     assert [s.aspired for s in recorded.made] == [{"accuracy": 75.0, "latency_ms@one": 1.4}, {"accuracy": 75.0}]
 
     class Plain(Recorder):
+        capabilities = Capabilities()
+
         def __init__(self, space, objectives, seed=0):
             super().__init__(space, objectives, seed)
 

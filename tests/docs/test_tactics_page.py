@@ -12,7 +12,7 @@ import pytest
 
 from hwsearch import searchers
 from hwsearch.spaces import Architecture
-from hwsearch.testing.searchers import flat_space
+from hwsearch.testing.toy_spaces import flat_space
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "tactics.md").read_text(encoding="utf-8")
 

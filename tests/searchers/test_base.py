@@ -11,7 +11,7 @@ import pytest
 from hwsearch.errors import HwsearchError, SearchError, SpaceError
 from hwsearch.searchers import Searcher, create
 from hwsearch.searchers.archive import packed, unpacked
-from hwsearch.testing.searchers import TWO, large_space, small_space, values_of
+from hwsearch.testing.toy_spaces import TWO, large_space, small_space, values_of
 
 
 def test_a_second_telling_replaces_the_first() -> None:

@@ -16,7 +16,7 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.searchers.random import RandomSearcher
-from hwsearch.testing.searchers import ONE, TWO, flat_space, small_space
+from hwsearch.testing.toy_spaces import ONE, TWO, flat_space, small_space
 
 GROUP = search.TACTICS.group
 #: all tactics but the second name of one

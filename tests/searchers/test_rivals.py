@@ -10,7 +10,7 @@ import pytest
 from hwsearch.errors import SearchError
 from hwsearch.searchers import create
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.testing.searchers import ONE, TWO, small_space, table_space, values_of
+from hwsearch.testing.toy_spaces import ONE, TWO, small_space, table_space, values_of
 
 
 @pytest.mark.parametrize("name", ["regularised-evolution", "age-moea", "nsga3", "unsga3", "moead", "ctaea"])

@@ -12,7 +12,7 @@ from hwsearch import spaces
 from hwsearch.errors import HwsearchError, SpaceError
 from hwsearch.spaces import TableSpace
 from hwsearch.spaces.nasbench201 import cell, cell_rows, cell_text
-from hwsearch.testing.searchers import large_space, small_space
+from hwsearch.testing.toy_spaces import large_space, small_space
 
 
 def table_of(n: int, seed: int = 0) -> TableSpace:

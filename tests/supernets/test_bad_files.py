@@ -329,8 +329,7 @@ def told(states, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """Runs a campaign on a family with some data, which must fail; returns the one sentence on stderr."""
 
     def told(name: str, data: dict[str, Path | str], checkpoint: Path | None = None) -> str:
-        built_in = catalogue._built_in()
-        monkeypatch.setattr(catalogue, "_built_in", lambda: {**built_in, **ENTRIES})
+        monkeypatch.setattr(catalogue, "entry", ENTRIES.__getitem__)
         monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
         monkeypatch.setattr("hwsearch.cli.render.err", Console(stderr=True, width=1000))
         suffix = ".safetensors" if name.startswith(("bert", "vit")) else ".pth"

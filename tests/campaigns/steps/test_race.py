@@ -41,7 +41,7 @@ def macs_as_latency(campaign: hwsearch.Campaign, archs: list[Architecture]) -> d
             metric="latency_ms",
             subject="cpu",
             protocol="none",
-            purpose=VALIDATE,
+            purpose=str(VALIDATE),
             unit="ms",
             value=campaign.loaded.net.macs(a) / 1e6,
         )

@@ -16,7 +16,7 @@ from hwsearch._typing import FloatArray
 from hwsearch.searchers.evolutionary import evolution
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, rank_and_crowding, row_keys, survive
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.testing.searchers import large_space, small_space
+from hwsearch.testing.toy_spaces import large_space, small_space
 
 
 def pymoo_survivors(costs: FloatArray, violation: FloatArray, n: int) -> tuple[set[int], dict[int, float]]:

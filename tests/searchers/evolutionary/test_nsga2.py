@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from hwsearch.objectives.pareto import hypervolume, non_dominated, reference_point
 from hwsearch.searchers import Searcher, create
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.testing.searchers import TWO, large_space, values_of
+from hwsearch.testing.toy_spaces import TWO, large_space, values_of
 
 
 def space_of_4096() -> SearchSpace:

@@ -18,7 +18,7 @@ from hwsearch.searchers import create
 from hwsearch.searchers.optuna.base import OptunaSearcher
 from hwsearch.searchers.optuna.storage import write_study
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.testing.searchers import ONE, TWO, large_space, small_space, values_of
+from hwsearch.testing.toy_spaces import ONE, TWO, large_space, small_space, values_of
 
 NAMES = ("optuna-tpe", "optuna-nsga2")
 

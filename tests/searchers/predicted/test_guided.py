@@ -11,7 +11,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.pareto import hypervolume, reference_point
 from hwsearch.searchers import create
 from hwsearch.searchers.predicted.guided import GuidedSearcher
-from hwsearch.testing.searchers import THREE, TWO, large_space, small_space, values_of
+from hwsearch.testing.toy_spaces import THREE, TWO, large_space, small_space, values_of
 from predictors import CrossValidatedPredictor, RidgePredictor
 from predictors.metrics import scores
 

@@ -11,7 +11,7 @@ from hwsearch._typing import IntArray
 from hwsearch.errors import SearchError
 from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.predicted.rounds import Models, RoundSearcher
-from hwsearch.testing.searchers import TWO, flat_space, large_space, values_of
+from hwsearch.testing.toy_spaces import TWO, flat_space, large_space, values_of
 
 
 class Counting(RoundSearcher):

@@ -11,7 +11,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError
 from hwsearch.searchers import create
 from hwsearch.searchers.predicted.surrogate import Surrogate
-from hwsearch.testing.searchers import TWO, large_space, values_of
+from hwsearch.testing.toy_spaces import TWO, large_space, values_of
 from predictors import RidgePredictor
 
 QUICK: dict[str, Any] = {"inner_evaluations": 3000, "population": 100, "make_predictor": lambda seed: RidgePredictor()}

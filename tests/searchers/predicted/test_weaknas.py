@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hwsearch.errors import SearchError
 from hwsearch.searchers import create
-from hwsearch.testing.searchers import ONE, large_space, values_of
+from hwsearch.testing.toy_spaces import ONE, large_space, values_of
 
 
 def total(rows: NDArray[np.int64]) -> NDArray[np.float64]:

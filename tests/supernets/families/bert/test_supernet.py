@@ -141,7 +141,7 @@ def test_the_entry_builds_what_a_file_calls_for(tmp_path) -> None:
     loaded = ENTRY.load(tmp_path / "model.safetensors")
     assert isinstance(loaded.net, ElasticBert) and loaded.net.config == config
     assert all(torch.equal(net.state_dict()[k], v) for k, v in loaded.net.state_dict().items())
-    assert not loaded.net.training and not ENTRY.calibrated and ENTRY.score == ("accuracy", "%")
+    assert not loaded.net.training and not ENTRY.calibrated and ENTRY.find_task().score_name == "accuracy"
     with pytest.raises(CheckpointError, match="ships no weights"):
         ENTRY.load()
 

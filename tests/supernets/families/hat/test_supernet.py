@@ -227,7 +227,7 @@ def test_the_card_tells_the_family(published: HatTransformer) -> None:
     with torch.device("meta"):
         card = ENTRY.full_card()
     assert card["subnets"] == published.space.cardinality and card["macs_largest"] == 3_016_089_600
-    assert ENTRY.score == ("BLEU", "") and not ENTRY.calibrated
+    assert ENTRY.find_task().score_name == "BLEU" and not ENTRY.calibrated
 
 
 # ---------------------------------------------------------------------- independent counts

@@ -169,7 +169,7 @@ def test_the_entries_build_what_a_file_calls_for(tmp_path, golden, named_values)
         loaded = entry.load(tmp_path / "timm.safetensors")
         assert isinstance(loaded.net, ElasticViT) and loaded.net.config == config
         assert all(torch.equal(net.state_dict()[k], v) for k, v in loaded.net.state_dict().items())
-    assert B16_HALF.preprocess.to_dict()["mean"] == [0.5] * 3 and not B16.calibrated
+    assert B16_HALF.find_task().preprocess.to_dict()["mean"] == [0.5] * 3 and not B16.calibrated
 
 
 def test_files_of_other_models_are_refused(small_vit: ElasticViT) -> None:
