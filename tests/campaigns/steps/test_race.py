@@ -81,7 +81,7 @@ def test_other_objectives_and_other_devices_keep_their_members(tmp_path: Path) -
         metric="latency_ms",
         subject="cpu",
         protocol="none",
-        purpose=VALIDATE,
+        purpose=str(VALIDATE),
         unit="ms",
         value=99.0,
     )
