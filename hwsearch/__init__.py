@@ -14,27 +14,6 @@ from hwsearch._version import __version__
 
 logging.getLogger("hwsearch").addHandler(logging.NullHandler())
 
-_VERBS = (
-    "check",
-    "cluster",
-    "demo",
-    "doctor",
-    "evaluate",
-    "export",
-    "finetune",
-    "fit",
-    "front",
-    "operators",
-    "pick",
-    "profile",
-    "report",
-    "run",
-    "search",
-    "tables",
-    "train",
-    "validate",
-    "work",
-)
 _CLASSES = {
     "Architecture": "hwsearch.spaces",
     "Campaign": "hwsearch.campaigns",
@@ -97,10 +76,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _VERBS:
-        return getattr(import_module("hwsearch.api"), name)
-    if name in _CLASSES:
-        return getattr(import_module(_CLASSES[name]), name)
+    if name in __all__:
+        return getattr(import_module(_CLASSES.get(name, "hwsearch.api")), name)
     raise AttributeError(f"module 'hwsearch' has no attribute {name!r}")
 
 
