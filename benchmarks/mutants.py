@@ -23,13 +23,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import tomli_w
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import MutationSpec, WorkerOutcome, WorkResult
 
 from benchmarks.frame import Benchmark, Result, Run
+
+if TYPE_CHECKING:
+    from cosmic_ray.work_item import MutationSpec
 
 ROOT = Path(__file__).parent.parent
 #: source file → tests that must see a fault in it
@@ -96,6 +98,9 @@ def copied(folder: Path) -> Path:
 
 
 def _survivors(session: Path, file: str) -> Iterator[tuple[bool, Survivor]]:
+    from cosmic_ray.work_db import WorkDB, use_db
+    from cosmic_ray.work_item import WorkerOutcome
+
     with use_db(session, WorkDB.Mode.open) as db:
         results = dict(db.results)
         for item in db.work_items:
@@ -110,6 +115,12 @@ def _survivors(session: Path, file: str) -> Iterator[tuple[bool, Survivor]]:
 
 def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: int = 0) -> FileResult:
     """Run a file's changes, all or a random `sample` of them, in a copy of the tree."""
+    try:
+        from cosmic_ray.work_db import WorkDB, use_db
+        from cosmic_ray.work_item import WorkerOutcome, WorkResult
+    except ImportError as e:
+        raise SystemExit("the mutation tool is not installed: pip install 'hwsearch[mutants]'") from e
+
     python = shlex_safe(sys.executable)
     command = f"{python} -m pytest -x -q -p no:cacheprovider --no-header {' '.join(tests)}"
     config = {

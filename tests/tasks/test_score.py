@@ -53,5 +53,5 @@ def test_guessing_is_told_by_the_lower_end() -> None:
 def test_tasks_are_found_by_name() -> None:
     assert {"images", "text", "translation"} <= set(catalogue.names())
     assert isinstance(catalogue.find("images"), ImageTask)
-    with pytest.raises(DataError, match=r"no task 'image'.*'images'"):
+    with pytest.raises(DataError, match=r"task 'image'.*Did you mean 'images'"):
         catalogue.find("image")
