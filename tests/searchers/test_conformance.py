@@ -140,6 +140,18 @@ class TestParego(SearcherConformance):
 
 
 class TestBotorchQnehvi(SearcherConformance):
+    """One round of its model a search: a fit takes about a second an objective."""
+
+    evaluations = 28
+
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        pytest.importorskip("botorch")
+        start = 24 if space.cardinality > 200 else max(2, space.cardinality - 10)
+        return create("botorch-qnehvi", space, objectives, seed, start=start, draws=2, pool=10)
+
+
+@pytest.mark.slow
+class TestBotorchQnehviForLong(SearcherConformance):
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         pytest.importorskip("botorch")
         return create("botorch-qnehvi", space, objectives, seed, start=20, draws=2, pool=10)
