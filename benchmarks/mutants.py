@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,8 +122,8 @@ def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: in
     except ImportError as e:
         raise SystemExit("the mutation tool is not installed: pip install 'hwsearch[mutants]'") from e
 
-    python = shlex_safe(sys.executable)
-    command = f"{python} -m pytest -x -q -p no:cacheprovider --no-header {' '.join(tests)}"
+    python, door = shlex_safe(sys.executable), shlex_safe(str(tree / "door"))
+    command = f"{python} -I -S benchmarks/_warm_tests.py --ask {door}"
     config = {
         "cosmic-ray": {
             "module-path": file,
@@ -141,21 +142,29 @@ def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: in
     def run(*arguments: str) -> None:
         subprocess.run([*ray, *arguments], cwd=tree, env=environment, check=True, capture_output=True)
 
-    before = subprocess.run(command.split(), cwd=tree, env=environment, capture_output=True, text=True)
-    if before.returncode:
-        raise SystemExit(f"the tests of {file} fail without any change:\n{before.stdout[-2000:]}")
-    run("init", str(settings), str(session))
-    places = annotations((tree / file).read_text(encoding="utf-8"))
-    with use_db(session, WorkDB.Mode.open) as db:
-        items = list(db.work_items)
-        skipped = [i for i in items if left_out(i.mutations[0], places)]
-        kept = [i for i in items if i not in skipped]
-        if sample is not None and sample < len(kept):
-            chosen = set(random.Random(seed).sample([i.job_id for i in kept], sample))
-            skipped += [i for i in kept if i.job_id not in chosen]
-        for item in skipped:
-            db.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
-    run("exec", str(settings), str(session))
+    warm = subprocess.Popen([sys.executable, "-m", "benchmarks._warm_tests", door, *tests], cwd=tree, env=environment)
+    try:
+        while not Path(door).exists():
+            if warm.poll() is not None:
+                raise SystemExit("the process that runs the tests has ended")
+            time.sleep(0.05)
+        if subprocess.run(command.split(), cwd=tree, env=environment, check=False).returncode:
+            raise SystemExit(f"the tests of {file} fail without any change: pytest {' '.join(tests)}")
+        run("init", str(settings), str(session))
+        places = annotations((tree / file).read_text(encoding="utf-8"))
+        with use_db(session, WorkDB.Mode.open) as db:
+            items = list(db.work_items)
+            skipped = [i for i in items if left_out(i.mutations[0], places)]
+            kept = [i for i in items if i not in skipped]
+            if sample is not None and sample < len(kept):
+                chosen = set(random.Random(seed).sample([i.job_id for i in kept], sample))
+                skipped += [i for i in kept if i.job_id not in chosen]
+            for item in skipped:
+                db.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+        run("exec", str(settings), str(session))
+    finally:
+        warm.kill()
+        warm.wait()
     result = FileResult(file)
     for killed, survivor in _survivors(session, file):
         result.mutants += 1

@@ -19,6 +19,7 @@ from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_p
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SECONDS
+from hwsearch.campaigns.subnet_cache import SubnetCache
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
@@ -69,6 +70,7 @@ class Campaign:
         self.folder = folder
         self.config = config
         self.progress: Progress = progress or LoggedProgress()
+        self.subnets = SubnetCache()
         torch.set_num_threads(torch_threads())
 
     @classmethod

@@ -8,7 +8,7 @@ import re
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from hwsearch.reporting.style import THEME, style
+from hwsearch.reporting.style import THEME, lay_out, style
 
 _HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"(?P<box>[^\"]+)\"[^>]*>", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
@@ -36,6 +36,7 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
     """
     stream = io.StringIO()
     with style():
+        lay_out(figure)
         figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
     text = stream.getvalue()
     head = _HEAD.match(text)

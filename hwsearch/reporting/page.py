@@ -168,7 +168,7 @@ def render(
     )
 
 
-def write_page(report: ReportData, path: Path) -> Path:
+def write_page(report: ReportData, path: Path, figures: Mapping[str, Figure] | None = None) -> Path:
     """Render the page of a report into a file.
 
     Parameters
@@ -177,6 +177,8 @@ def write_page(report: ReportData, path: Path) -> Path:
         The report.
     path : Path
         The .html file, UTF-8; its folder is made if missing.
+    figures : mapping of str to matplotlib.figure.Figure, optional
+        As in `render`.
 
     Returns
     -------
@@ -185,7 +187,7 @@ def write_page(report: ReportData, path: Path) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(report), encoding="utf-8")
+    path.write_text(render(report, figures), encoding="utf-8")
     return path
 
 

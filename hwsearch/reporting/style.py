@@ -147,6 +147,20 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
+def lay_out(figure: Figure) -> None:
+    """Place what a figure holds, once: matplotlib would do it again for every file that is written.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        A finished figure; its layout engine is taken off.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     """Write a figure as SVG and PNG; the same figure gives the same bytes.
 
@@ -168,6 +182,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.svg", folder / f"{stem}.png"]
     with style():
+        lay_out(figure)
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1])
     return paths

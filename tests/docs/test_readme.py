@@ -22,14 +22,14 @@ def test_the_python_runs(capsys) -> None:
 def test_the_python_type_checks(tmp_path: Path) -> None:
     assert CODE
     (tmp_path / "readme.py").write_text("\n".join(CODE), encoding="utf-8")
+    config, cache = str(ROOT / "pyproject.toml"), str(ROOT / ".mypy_cache")
     result = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--follow-imports", "silent", "--config-file", str(ROOT / "pyproject.toml"), "--cache-dir",
-         str(ROOT / ".mypy_cache"), str(tmp_path / "readme.py")],
+        [sys.executable, "-m", "mypy", "--config-file", config, "--cache-dir", cache, str(tmp_path / "readme.py")],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert result.returncode == 0, result.stdout
 
 

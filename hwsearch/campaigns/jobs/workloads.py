@@ -43,9 +43,16 @@ def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
     torch.nn.Module
         With recalibrated batch norms, where it has some.
     """
-    return calibrated_subnet(
-        campaign.loaded.net, arch, campaign.data.get("calibration"), batch=campaign.config.data.batch
-    )
+    key = (campaign.loaded.digest, arch.id)
+    buffers = campaign.subnets.recalibrated(key)
+    if buffers is None:
+        calibration = campaign.data.get("calibration")
+        net = calibrated_subnet(campaign.loaded.net, arch, calibration, batch=campaign.config.data.batch)
+        campaign.subnets.keep_recalibrated(key, net)
+        return net
+    net = calibrated_subnet(campaign.loaded.net, arch, None)
+    net.load_state_dict(buffers, strict=False)
+    return net
 
 
 def onnx_models(
@@ -97,14 +104,21 @@ def workload(campaign: Campaign, target: Target, arch: Architecture, *, calibrat
     form = target.form
     if form == "genes":
         return Workload((), arch.id, arch.to_dict())
-    subnet = ready_subnet(campaign, arch) if calibrated else extract_subnet(campaign.loaded.net, arch)
+
+    def subnet() -> nn.Module:
+        return ready_subnet(campaign, arch) if calibrated else extract_subnet(campaign.loaded.net, arch)
+
     if form == "torch":
-        parts = [Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in campaign.loaded.net.parts(arch, subnet)]
-    else:
-        parts = [
-            Model(tuple(p.inputs), serialise(model), runs=p.runs) for p, model in onnx_models(campaign, arch, subnet)
-        ]
-    return Workload(tuple(parts), arch.id, arch.to_dict())
+        built = campaign.loaded.net.parts(arch, subnet())
+        parts = tuple(Model(tuple(p.inputs), module=p.net, runs=p.runs) for p in built)
+        return Workload(parts, arch.id, arch.to_dict())
+
+    def serialised() -> Workload:
+        lowered = onnx_models(campaign, arch, subnet())
+        parts = tuple(Model(tuple(p.inputs), serialise(model), runs=p.runs) for p, model in lowered)
+        return Workload(parts, arch.id, arch.to_dict())
+
+    return campaign.subnets.workload((campaign.loaded.digest, arch.id), calibrated, serialised)
 
 
 def pack_workload(

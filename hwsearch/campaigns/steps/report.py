@@ -15,7 +15,7 @@ from hwsearch.campaigns.steps.search import how_it_ended
 from hwsearch.campaigns.steps.tables import write_front
 from hwsearch.campaigns.views import views
 from hwsearch.exporters import write_atomic
-from hwsearch.reporting import DeviceReport, save_all, write_page
+from hwsearch.reporting import DeviceReport, make_all, save_all, write_page
 
 #: what the summary tells of a pick
 PICK_KEYS = (
@@ -60,10 +60,11 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
         task.update(1)
         data = report_data(campaign, known, cards, ended)
         write_atomic(campaign.folder / "report.json", data.to_json().encode())
-        plots = save_all(data, campaign.folder / "plots")
+        figures = make_all(data)
+        plots = save_all(data, campaign.folder / "plots", figures)
         task.update(2)
         page = campaign.folder / "report.html"
-        write_page(data, page)
+        write_page(data, page, figures)
         task.update(3)
     return {
         "report": str(page),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -79,8 +80,8 @@ def make_all(report: ReportData, *, narrow: bool = False) -> dict[str, Figure]:
     return figures
 
 
-def save_all(report: ReportData, folder: Path) -> list[Path]:
-    """Draw every figure of a report and write it as SVG and PNG.
+def save_all(report: ReportData, folder: Path, figures: Mapping[str, Figure] | None = None) -> list[Path]:
+    """Write every figure of a report as SVG and PNG.
 
     Parameters
     ----------
@@ -88,10 +89,13 @@ def save_all(report: ReportData, folder: Path) -> list[Path]:
         The report.
     folder : Path
         Where to write; made if missing.
+    figures : mapping of str to matplotlib.figure.Figure, optional
+        What `make_all` draws; drawn here by default.
 
     Returns
     -------
     list of Path
         The files.
     """
-    return [path for stem, figure in make_all(report).items() for path in save(figure, Path(folder), stem)]
+    drawn = make_all(report) if figures is None else figures
+    return [path for stem, figure in drawn.items() for path in save(figure, Path(folder), stem)]
