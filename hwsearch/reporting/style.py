@@ -158,7 +158,8 @@ def lay_out(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if engine is not None and figure.axes:
         engine.execute(figure)
-        figure.set_layout_engine("none")
+    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+        figure.set_layout_engine(None)  # with any other, matplotlib draws twice
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:

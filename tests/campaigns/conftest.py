@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import hwsearch
 from hwsearch.accuracy import Accuracy
@@ -85,9 +89,16 @@ def small_config(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(small_config, tmp_path_factory) -> tuple[Path, dict]:
-    """A whole small campaign, run once: (folder, result)."""
-    folder = tmp_path_factory.mktemp("campaign")
-    return folder, hwsearch.run(small_config, folder=folder)
+    """A whole small campaign: (folder, result). It is run once and copied for each process that shares the tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished-campaign"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "result.json").exists():
+            result = hwsearch.run(small_config, folder=shared / "run")
+            (shared / "result.json").write_text(json.dumps(result))
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    shutil.copytree(shared / "run", folder)
+    return folder, json.loads((shared / "result.json").read_text())
 
 
 # ---------------------------------------------------------------------- campaigns with a known truth

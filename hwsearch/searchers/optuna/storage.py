@@ -42,6 +42,26 @@ def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
     return write_measured(searcher.space, searcher.objectives, archs, values, storage, study_name, tactic=searcher.name)
 
 
+def check_storage(storage: str) -> None:
+    """Open an Optuna storage, to know that it can be used before long work.
+
+    Parameters
+    ----------
+    storage : str
+        As of `write_measured`.
+
+    Raises
+    ------
+    SearchError
+        If it cannot be opened.
+    """
+    try:
+        with quiet():
+            optuna.storages.get_storage(storage)
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
+        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+
+
 def write_measured(
     space: SearchSpace,
     objectives: Sequence[Objective],
