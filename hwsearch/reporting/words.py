@@ -31,10 +31,8 @@ _CAPITALS = {
 class ScoreName(str):
     """The name of a task's score, which knows its unit and its label on an axis.
 
-    Parameters
+    Attributes
     ----------
-    name : str
-        The score's name.
     unit : str
         What stands behind a value; empty where the score is a number of its own.
     label : str

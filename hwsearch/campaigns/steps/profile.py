@@ -14,7 +14,7 @@ from hwsearch.spaces import Architecture
 class ProfileSet(NamedTuple):
     """The subnets that are measured before the search.
 
-    Parameters
+    Attributes
     ----------
     timed : list of Architecture
         All of them; each is timed on every device.

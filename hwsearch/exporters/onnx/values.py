@@ -53,7 +53,7 @@ class TracedTensor(Tensor):
 
     To a network's code it is a `torch.Tensor`; whatever the code does with it goes through the rules.
 
-    Parameters
+    Attributes
     ----------
     recorder : Recorder
         Records what is done with the tensor.
@@ -63,9 +63,6 @@ class TracedTensor(Tensor):
         Sizes of the axes; variable ones are `Dim`.
     dtype : torch.dtype
         Type of the elements.
-
-    Attributes
-    ----------
     shared : bool
         Whether another tensor may have the same memory, so that no rule can follow a change in place.
     """
