@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before any library starts threads; campaigns go by it, here and in subprocesses
+
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +15,6 @@ from torch import nn
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
-os.environ["OMP_NUM_THREADS"] = "1"  # campaigns go by it, here and in subprocesses
 torch.set_num_threads(1)
 
 

@@ -82,6 +82,8 @@ def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     wide = own * math.sqrt(2) * student(confidence, math.inf)
     value = math.exp(centre)
     details = {**first.details, "rounds": len(rows)}
+    if "visits" in first.details:
+        details["visits"] = [v for m in rows for v in m.details.get("visits", ())]
     if "precision_pct" in first.details:
         precision = weight * np.array([float(m.details["precision_pct"]) for m in rows])
         details |= {

@@ -107,11 +107,25 @@ class LatencyBatch:
                     break
                 self.stop.wait(0.2)
             update(len(wanted & self._known().keys()))
+        self._tell_moved()
         for job in self.queue.find(keys):
             if job.status == "failed":
                 self.campaign.progress.warn(
                     f"{self.target.name}: {len(payload_of(job)['archs'])} subnets are not measured: {job.failure}"
                 )
+
+    def _tell_moved(self) -> None:
+        """Say once how often the host was far from its calibrated speed, and what that does to the latencies."""
+        groups: dict[str, bool] = {}
+        for m in (m for k, m in self.results().items() if k not in self.before):
+            groups[m.started_at] = groups.get(m.started_at, False) or bool(m.details.get("moved"))
+        moved = sum(groups.values())
+        if moved:
+            self.campaign.progress.warn(
+                f"{self.target.name}: in {moved} of {len(groups)} groups the host was never within "
+                f"{100 * self.protocol.max_drift:g} % of its calibrated speed. Ratios and the order of subnets are safe; "
+                "the level is corrected, and less sure."
+            )
 
     def jobs_with_parts(self, keys: set[str]) -> list[Job]:
         """Find jobs and, however often they were split, their parts.

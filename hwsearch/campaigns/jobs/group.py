@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
@@ -34,7 +35,8 @@ class GroupTiming:
     started_at, ended_at : str
         UTC times.
     details : dict
-        Load of the host before and after, size of the group, name of the device.
+        Load of the host before and after, size of the group, name of the device, and ``visits``: of each process the time
+        (seconds since 1970) and the reference's latency (ms).
     """
 
     timings: dict[str, Timing]
@@ -88,6 +90,7 @@ def time_group(
     fewest, most = protocol.processes
     found: list[list[Sample | None]] = []
     answers: list[WorkerResponse] = []
+    visits: list[list[float]] = []
     timings: list[Timing] = []
     open_ = set(ids)
     until, longest = time.monotonic() + job.deadline_s, 0.0
@@ -116,6 +119,9 @@ def time_group(
         answers.append(answer)
         samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
         found.append([samples.get(i) for i in ids])
+        sound = next((x for x in samples.values() if x.failure is None), None)
+        if sound is not None:
+            visits.append([_middle(answer), round(sound.reference, 7)])
         timings = combine(found, protocol, scale)
         left = not_converged(timings, protocol) if k + 1 >= fewest else range(len(ids))
         open_ = {ids[i] for i in left if timings[i].failure is None}
@@ -131,5 +137,12 @@ def time_group(
             "load_after": answers[-1]["load"][1],
             "group": len(ids),
             "device": target.name,
+            "visits": visits,
         },
     )
+
+
+def _middle(answer: WorkerResponse) -> float:
+    """Return the middle of a process's measuring, seconds since 1970."""
+    ends = (datetime.fromisoformat(answer[end]) for end in ("started_at", "ended_at"))
+    return round(sum(t.timestamp() for t in ends) / 2, 2)

@@ -16,9 +16,6 @@ from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 from hwsearch.store import Job, Queue, worker_name
 
-#: how the failure of a job begins that is done again for the host's sake
-_MOVED = "the reference moved"
-
 
 class LatencyWorker:
     """Claims latency jobs for the given devices from the queue and runs them until none is left.
@@ -101,24 +98,11 @@ class LatencyWorker:
             return
         found = time_group(self.campaign, target, job, [i for i, _ in todo], [g for _, g in todo], tick)
         self.failed[job.device] = 0
-        moved = {i for i, t in found.timings.items() if t.failure is None and t.moved}
-        once_more = job.attempts < job.max_attempts and not (job.failure or "").startswith(_MOVED)
-        again = moved if once_more else set()
-        rows = RowMaker(job, self.campaign.loaded.digest).measured(found, [i for i in found.timings if i not in again])
+        rows = RowMaker(job, self.campaign.loaded.digest).measured(found, found.timings)
         for m in rows:
             if m.failure is not None:
                 self.campaign.progress.warn(f"subnet {m.arch_id} on {target.name}: {m.failure}")
-        if again:
-            text = f"{_MOVED} while {len(again)} subnets were measured; they are measured again"
-            self.campaign.progress.warn(f"{target.name}: {text}.")
-            self.queue.fail(job, text, rows)
-        else:
-            self.queue.complete(job, rows)
-            if moved:
-                self.campaign.progress.warn(
-                    f"{target.name}: the reference moved again while {len(moved)} subnets were measured; "
-                    "their latencies are kept and say so."
-                )
+        self.queue.complete(job, rows)
 
     def _crashed(self, job: Job, text: str) -> str | None:
         """Try a job again whose measuring process failed, or look for the model it fails by; return what became of it."""

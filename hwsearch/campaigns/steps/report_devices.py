@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs.calibration import calibration
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet
@@ -60,6 +62,7 @@ def device_report(
     latency = list(known.latency(target.name, VALIDATE).values())
     drifts = [abs(float(m.details["drift_pct"])) for m in latency]
     widths = [100 * (m.spread or 0) / m.value for m in latency if m.value]
+    level = host_speed(known, target.name, campaign.final_protocol.confidence)
     scale = 200 * calibration(campaign, target, VALIDATE).baseline_sd if latency else None
     return DeviceReport(
         name=target.name,
@@ -79,6 +82,9 @@ def device_report(
             "half_interval_percent": round(float(np.median(widths)), 2) if widths else None,
             "largest_drift_percent": round(max(drifts), 2) if drifts else None,
             "scale_percent": round(scale, 2) if scale is not None else None,
+            "host": level.verdict if level is not None else None,
+            "host_spread_percent": _percent(level.spread) if level is not None else None,
+            "another_campaign_percent": _percent(level.half_width) if level is not None else None,
             "not_converged": sum(not m.details["converged"] for m in latency),
             "measured_again": len(latency),
         },
@@ -113,6 +119,11 @@ def kept_elsewhere(here: MeasuredSet, fronts: dict[str, set[str]]) -> dict[str, 
         return {}
     places = {name: np.array([i in theirs for i in here.ids], dtype=bool) for name, theirs in fronts.items()}
     return {name: hypervolume(values[mask], two, reference) / own for name, mask in places.items()}
+
+
+def _percent(share: float) -> float | None:
+    """Return per cent to two places; None for what is not known."""
+    return round(100 * share, 2) if math.isfinite(share) else None
 
 
 def _verified(target: Target) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsearch.accuracy import Z90
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, recorded_score
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import VALIDATE
@@ -72,7 +73,14 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
     if moved:
         found.append(
             f"{target.name}: the host was never near its calibrated speed while {moved} of {len(rows)} final latencies "
-            "were measured, twice; they are corrected, and less sure than they say."
+            "were measured; they are corrected: ratios and order are safe, the level is less sure."
+        )
+    level = host_speed(known, target.name, campaign.final_protocol.confidence)
+    if level is not None and level.verdict in ("wandering", "hostile"):
+        found.append(
+            f"{target.name}: the host's speed wandered by ±{100 * level.spread:.1f} % over {level.seconds / 60:.0f} minutes. "
+            f"Another campaign of that length finds its typical speed within ±{100 * level.half_width:.1f} %, and all "
+            "latencies move with it; their ratios, and so the order on the front, are known as well as the intervals say."
         )
     cut = sum(int(m.details.get("throttled") or 0) for m in rows)
     if cut:

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.host_speed import host_speed, host_visits
 from hwsearch.campaigns.jobs import batch, group
 from hwsearch.campaigns.jobs.batch import LatencyBatch
 from hwsearch.campaigns.jobs.group import time_group
 from hwsearch.campaigns.jobs.job import halves, latency_job
 from hwsearch.campaigns.jobs.latency import measure_latencies, measure_latency
 from hwsearch.campaigns.jobs.worker import LatencyWorker
+from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.steps.work import work
@@ -148,14 +150,29 @@ class Slower(Device):
         return answer
 
 
-@pytest.mark.parametrize(("slow", "calls", "moved"), [(2, 4, False), (99, 4, True)])
-def test_a_group_whose_reference_moved_is_measured_again_once(campaign, archs, slow, calls, moved):
+def test_a_group_far_from_the_calibrated_speed_is_kept_and_told_once(campaign, archs, caplog):
+    """It is not measured again: the host is where it was. Its values are brought to the baseline, and say so."""
     target = campaign.target("one")
-    target.executor = Slower(slow)
+    target.executor = Slower(99)
     found = measure_latency(campaign, target, archs)
-    assert target.executor.calls == calls and len(found) == 8
-    assert all(v.details["moved"] is moved for v in found.values())
+    assert target.executor.calls == 2 and len(found) == 8
+    assert all(v.details["moved"] for v in found.values())
     assert all(v.value == pytest.approx(2.0, rel=1e-3) for v in found.values())
+    (said,) = [r.message for r in caplog.records if "calibrated speed" in r.message]
+    assert said.startswith("one: in 1 of 1 groups the host was never within 10 % of its calibrated speed.")
+
+
+def test_each_process_is_a_visit_to_the_host(campaign, archs):
+    """Of all subnets of a group the same, once a process, with its time; they give the host's level."""
+    target = campaign.target("one")
+    target.executor = Device()
+    found = measure_latency(campaign, target, archs)
+    assert len({str(v.details["visits"]) for v in found.values()}) == 1
+    visits = host_visits(found.values())
+    assert [v.reference_ms for v in visits] == [1.0] * len(visits) and visits
+    level = host_speed(Known.read(campaign), "one", 0.95)
+    assert level is not None and level.typical_ms == pytest.approx(1.0)
+    assert host_speed(Known(), "one", 0.95) is None
 
 
 def test_one_model_that_fails_in_a_process_is_a_recorded_failure(campaign, archs):
@@ -245,11 +262,3 @@ def test_parts_of_parts_are_waited_for(campaign, archs):
         assert queue.split(job, halves(job), "crash")
     rows = LatencyBatch(campaign, target, archs, SEARCH).jobs_with_parts(key)
     assert len(key) == len(rows) == 7 and sum(r.status == "queued" for r in rows) == 4
-
-
-def test_a_group_that_moved_after_a_crash_is_measured_again_all_the_same(campaign, archs):
-    target = campaign.target("one")
-    target.executor = device = Slower(3)
-    device.first = WorkerError("hung")
-    found = measure_latency(campaign, target, archs)
-    assert device.calls == 5 and not any(v.details["moved"] for v in found.values())

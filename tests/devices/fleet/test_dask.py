@@ -23,6 +23,20 @@ from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.tasks.inputs import Input
 
 
+def listening(address: str) -> None:
+    """Wait until a scheduler answers; on a busy machine it takes long to start."""
+    host, port = address.rpartition("/")[2].split(":")
+    until = time.monotonic() + 150
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
 def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
     make_certificates(tmp_path / "certs")
     with socket.socket() as s:
@@ -38,6 +52,7 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
             stack.callback(process.wait)
             stack.callback(process.kill)
             time.sleep(0.2)
+        listening(address)
         cluster = Cluster(address, str(tmp_path / "certs"))
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))

@@ -1,0 +1,48 @@
+"""How fast a device's host was along a campaign, from the reference that every group of measurements holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
+from hwsearch.devices.timing.level import HostLevel, Visit, host_level
+from hwsearch.store import Measurement
+
+
+def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
+    """Collect what the measuring processes behind some latencies found of the reference.
+
+    Parameters
+    ----------
+    rows : iterable of Measurement
+        Latencies of one device; those of one group share their processes, which count once.
+
+    Returns
+    -------
+    list of Visit
+        One a process, in the order of time.
+    """
+    return sorted({Visit(float(at), float(ms)) for m in rows for at, ms in m.details.get("visits", ())})
+
+
+def host_speed(known: Known, device: str, confidence: float) -> HostLevel | None:
+    """Estimate the typical level of a device's host over the campaign, and where another campaign would find it.
+
+    Parameters
+    ----------
+    known : Known
+        What the store holds.
+    device : str
+        The device's name.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    HostLevel or None
+        None where nothing has been timed.
+    """
+    rows = [*known.latency(device, SEARCH).values(), *known.latency(device, VALIDATE).values()]
+    visits = host_visits(rows)
+    return host_level(visits, confidence) if visits else None

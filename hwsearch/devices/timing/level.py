@@ -1,0 +1,253 @@
+"""The level of a host along time: what its speed typically is, and where another campaign would find it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from hwsearch._typing import FloatArray
+from hwsearch.devices.timing.statistics import student
+
+#: seconds of a period, whose visits count as one look at the host
+PERIOD_S = 15.0
+#: longer periods, whose means vary more than chance allows where the host wanders slowly
+LONGER_S = (30.0, 60.0)
+#: share of the periods that are left out at each end
+TRIMMED = 0.1
+#: fewest periods of a length for it to tell anything
+FEWEST = 5
+#: a host is quiet, or at most wandering, when its periods have at most this standard deviation
+QUIET_SD, WANDERING_SD = 0.01, 0.2
+
+Verdict = Literal["quiet", "wandering", "hostile", "unknown"]
+
+
+class Visit(NamedTuple):
+    """What one measuring process found of the reference.
+
+    Attributes
+    ----------
+    at_s : float
+        When, seconds on any clock that goes on between processes.
+    reference_ms : float
+        The reference's latency, ms.
+    """
+
+    at_s: float
+    reference_ms: float
+
+
+@dataclass(frozen=True)
+class HostLevel:
+    """The typical latency of the reference over a time, and how well another time of that length would agree.
+
+    Attributes
+    ----------
+    typical_ms : float
+        Trimmed geometric mean over periods, ms.
+    half_width : float
+        Half of the interval, as a share, in which another campaign of the same length on the same host finds its typical
+        latency, with the confidence asked for; infinite where fewer than two periods were seen.
+    spread : float
+        Standard deviation of the periods' levels, as a share; NaN for fewer than two periods.
+    undisturbed_ms : float
+        The tenth of the visits that are fastest begin here, ms: a second figure, for a host that is left alone.
+    periods : int
+        Number of periods.
+    seconds : float
+        From the first visit to the last.
+    """
+
+    typical_ms: float
+    half_width: float
+    spread: float
+    undisturbed_ms: float
+    periods: int
+    seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """``quiet``, ``wandering`` or ``hostile``, by the spread of its periods; ``unknown`` for fewer than five."""
+        if self.periods < FEWEST or math.isnan(self.spread):
+            return "unknown"
+        if self.spread <= QUIET_SD:
+            return "quiet"
+        return "wandering" if self.spread <= WANDERING_SD else "hostile"
+
+    def after(self, seconds: float) -> float:
+        """Predict the half width after measuring for another length of time, spread in the same way.
+
+        Parameters
+        ----------
+        seconds : float
+            Length of the campaign.
+
+        Returns
+        -------
+        float
+            Half of the interval, as a share; it shrinks with the root of the time.
+
+        Raises
+        ------
+        ValueError
+            If the time is not positive.
+        """
+        if not seconds > 0:
+            raise ValueError(f"a campaign cannot last {seconds!r} seconds; give a positive time.")
+        return self.half_width * math.sqrt(max(self.seconds, PERIOD_S) / seconds)
+
+
+def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
+    """Estimate the typical level of a host, and the interval for another campaign.
+
+    Visits are put into periods; a period counts once, however many visits it has. The estimate is the trimmed mean of the
+    periods' log levels. Its error is the largest of those that the periods and, where there are enough, the longer ones
+    show: a host that wanders slowly differs more between long periods than independent short ones would. The interval is
+    that of a difference of two such estimates.
+
+    Parameters
+    ----------
+    visits : sequence of Visit
+        At least one, in any order.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    HostLevel
+        Its `half_width` is infinite where nothing can be said.
+
+    Raises
+    ------
+    ValueError
+        Without visits, or for a latency that is not positive and finite.
+
+    References
+    ----------
+    Tukey and McLaughlin (1963), "Less vulnerable confidence and significance procedures for location based on a single
+    sample: trimming/Winsorization 1", Sankhya A 25, 331-352.
+    """
+    if not visits:
+        raise ValueError("a host's level needs at least one visit.")
+    wrong = next((v for v in visits if not (math.isfinite(v.reference_ms) and v.reference_ms > 0)), None)
+    if wrong is not None:
+        raise ValueError(f"the reference's latency {wrong.reference_ms!r} ms is not a positive number.")
+    ordered = sorted(visits)
+    at = np.array([v.at_s for v in ordered])
+    log = np.log([v.reference_ms for v in ordered])
+    level = period_levels(at, log, PERIOD_S)
+    n = len(level)
+    centre, error, freedom = trimmed_mean(level)
+    wide = math.inf
+    if n > 1:
+        count = effective_number(level)
+        shrunk = max(1.0, count - 1 - (n - 1 - freedom) * count / n)
+        wide = error * math.sqrt(n / count) * student(confidence, shrunk)
+        for seconds in LONGER_S:
+            longer = period_levels(at, log, seconds)
+            if len(longer) >= FEWEST:
+                _, own, degrees = trimmed_mean(longer)
+                wide = max(wide, own * student(confidence, degrees))
+    return HostLevel(
+        typical_ms=math.exp(centre),
+        half_width=math.expm1(min(math.sqrt(2) * wide, 700.0)) if math.isfinite(wide) else math.inf,
+        spread=float(level.std(ddof=1)) if n > 1 else math.nan,
+        undisturbed_ms=float(np.exp(np.quantile(log, 0.1))),
+        periods=n,
+        seconds=float(at[-1] - at[0]),
+    )
+
+
+def period_levels(at: FloatArray, log: FloatArray, seconds: float) -> FloatArray:
+    """Take the median level of each period; a period begins with a visit and lasts so many seconds.
+
+    Parameters
+    ----------
+    at : numpy.ndarray
+        Shape (n,): times in ascending order, seconds.
+    log : numpy.ndarray
+        Shape (n,): logarithms of latencies.
+    seconds : float
+        Length of a period.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (periods,).
+
+    Examples
+    --------
+    >>> period_levels(np.array([0.0, 5.0, 14.0, 20.0]), np.array([1.0, 3.0, 2.0, 7.0]), 15.0).tolist()
+    [2.0, 7.0]
+    """
+    found, start = [], 0
+    for i in range(1, len(at) + 1):
+        if i == len(at) or at[i] - at[start] >= seconds:
+            found.append(float(np.median(log[start:i])))
+            start = i
+    return np.array(found)
+
+
+def trimmed_mean(values: FloatArray, share: float = TRIMMED) -> tuple[float, float, float]:
+    """Return the trimmed mean, its standard error by the Winsorized variance, and its degrees of freedom.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (n,).
+    share : float
+        Left out at each end, rounded down to whole values.
+
+    Returns
+    -------
+    mean, standard_error, freedom : float
+        The error is NaN for a single value; at least one degree of freedom.
+
+    Examples
+    --------
+    >>> mean, error, freedom = trimmed_mean(np.array([1.0, 2.0, 3.0, 4.0, 100.0]), 0.2)
+    >>> mean, round(error, 4), freedom  # of 2, 2, 3, 4, 4: standard deviation 1, over 0.6 times the root of 5
+    (3.0, 0.7454, 2.0)
+    """
+    n = len(values)
+    cut = int(share * n)
+    ordered = np.sort(values)
+    mean = float(ordered[cut : n - cut].mean())
+    if n < 2:
+        return mean, math.nan, 1.0
+    within = ordered.clip(ordered[cut], ordered[n - cut - 1])
+    error = float(within.std(ddof=1)) / ((1 - 2 * cut / n) * math.sqrt(n))
+    return mean, error, max(1.0, n - 2.0 * cut - 1)
+
+
+def effective_number(values: FloatArray) -> float:
+    """Return how many independent values a series is worth, by the first autocorrelation of its normal scores.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (n,), in the order of time.
+
+    Returns
+    -------
+    float
+        n (1 - r) / (1 + r), where r is 0 to 0.9 and corrected for its bias of -1 / n; at least 2.
+
+    References
+    ----------
+    Bayley and Hammersley (1946), "The effective number of independent observations in an autocorrelated time series",
+    doi 10.2307/2983560.
+    """
+    n = len(values)
+    if n < 3 or np.ptp(values) == 0:
+        return float(max(2, n))
+    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    score = special.ndtri((rank + 0.5) / n)
+    r = float((score[1:] * score[:-1]).sum() / (score**2).sum()) + 1 / n
+    r = min(max(r, 0.0), 0.9)
+    return max(2.0, n * (1 - r) / (1 + r))

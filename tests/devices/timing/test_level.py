@@ -1,0 +1,149 @@
+"""The level of a host: against scipy's trimmed mean, cases worked by hand, and campaigns on replayed hosts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+
+from hwsearch.devices.timing.level import (
+    HostLevel,
+    Visit,
+    effective_number,
+    host_level,
+    period_levels,
+    trimmed_mean,
+)
+
+
+def visits(levels: list[float] | np.ndarray, seconds: float = 15.0) -> list[Visit]:
+    return [Visit(i * seconds, float(np.exp(x))) for i, x in enumerate(levels)]
+
+
+def test_the_trimmed_mean_and_its_error_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 10, 30, 33):
+        x = rng.standard_cauchy(n)
+        mean, error, freedom = trimmed_mean(x)
+        assert mean == pytest.approx(stats.trim_mean(x, 0.1))
+        if n % 10 == 0:  # scipy divides by the share that was asked for, not by the one that whole values leave
+            assert error == pytest.approx(float(stats.mstats.trimmed_stde(x, (0.1, 0.1))), rel=1e-9)
+        assert freedom == max(1, n - 2 * int(0.1 * n) - 1)
+
+
+def test_a_series_of_independent_values_counts_in_full_and_a_slow_one_less() -> None:
+    rng = np.random.default_rng(1)
+    free, slow = [], []
+    for _ in range(200):
+        e = rng.standard_normal(200)
+        x = np.zeros(200)
+        for i in range(1, 200):
+            x[i] = 0.5 * x[i - 1] + e[i]
+        free.append(effective_number(e))
+        slow.append(effective_number(x))
+    assert np.median(free) > 180
+    assert np.median(slow) == pytest.approx(200 * 0.5 / 1.5, rel=0.15)  # (1 - .5) / (1 + .5)
+    assert effective_number(np.array([1.0, 1.0, 1.0])) == 3 and effective_number(np.array([1.0, 2.0])) == 2
+
+
+def test_two_periods_by_hand() -> None:
+    """Levels 0 and 0.02: mean 0.01, error 0.02 / 2; t of one degree 12.706; a difference of two campaigns, so root 2."""
+    level = host_level(visits([0.0, 0.02]))
+    assert level.typical_ms == pytest.approx(math.exp(0.01))
+    assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * 12.7062 * 0.01), rel=1e-4)
+    assert level.spread == pytest.approx(0.02 / math.sqrt(2)) and level.periods == 2 and level.seconds == 15
+    assert level.verdict == "unknown"
+
+
+def test_many_visits_in_one_period_are_one_look() -> None:
+    """Sixty visits within 15 s say nothing of another time; the same sixty over 15 minutes do."""
+    rng = np.random.default_rng(2)
+    found = 0.003 * rng.standard_normal(60)
+    together, apart = host_level(visits(found, 0.2)), host_level(visits(found, 15))
+    assert together.periods == 1 and math.isinf(together.half_width) and math.isnan(together.spread)
+    assert apart.periods == 60 and apart.half_width < 0.003 and apart.verdict == "quiet"
+    assert together.undisturbed_ms == apart.undisturbed_ms < apart.typical_ms
+
+
+def test_a_few_disturbed_periods_do_not_move_it() -> None:
+    quiet = [0.001 * (-1) ** i for i in range(20)]
+    assert host_level(visits([*quiet, 0.5, 0.4])).typical_ms == pytest.approx(1.0, abs=0.002)
+    assert host_level(visits([*quiet, -0.5, -0.4])).typical_ms == pytest.approx(1.0, abs=0.002)
+
+
+def test_longer_measuring_narrows_it_by_the_root_of_the_time() -> None:
+    level = HostLevel(1.0, 0.08, 0.05, 0.9, 20, 300.0)
+    assert level.after(1200.0) == pytest.approx(0.04) and level.verdict == "wandering"
+    with pytest.raises(ValueError, match=r"cannot last -1"):
+        level.after(-1)
+    assert HostLevel(1.0, 0.08, 0.25, 0.9, 20, 300.0).verdict == "hostile"
+
+
+def test_the_order_of_visits_does_not_matter_and_wrong_ones_are_told() -> None:
+    some = visits([0.0, 0.1, 0.05, 0.2, 0.1, 0.3])
+    assert host_level(some[::-1]) == host_level(some)
+    with pytest.raises(ValueError, match="at least one visit"):
+        host_level([])
+    for wrong in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"{wrong!r} ms is not a positive number"):
+            host_level([*some, Visit(99.0, wrong)])
+
+
+def test_periods_begin_with_a_visit() -> None:
+    at, log = np.array([0.0, 14.9, 15.0, 100.0]), np.array([1.0, 3.0, 5.0, 7.0])
+    assert period_levels(at, log, 15.0).tolist() == [2.0, 5.0, 7.0]
+
+
+# ---------------------------------------------------------------------- coverage
+def ornstein_uhlenbeck(rng: np.random.Generator, n: int, sd: float, seconds: float) -> np.ndarray:
+    """A slow series, a value a second."""
+    keep = math.exp(-1 / seconds)
+    e = rng.standard_normal(n) * math.sqrt(1 - keep**2)
+    e[0] = rng.standard_normal()
+    return sd * np.asarray(lfilter([1.0], [1.0, -keep], e))
+
+
+def two_speeds(rng: np.random.Generator, n: int) -> np.ndarray:
+    """A neighbour comes for about 12 s, goes for about 20 s, and makes the host 40 % slower."""
+    out: list[float] = []
+    slow = rng.random() < 0.4
+    while len(out) < n:
+        size = int(rng.exponential(12 if slow else 20)) + 1
+        out += [0.35 if slow else 0.0] * size
+        slow = not slow
+    return np.array(out[:n]) + 0.03 * rng.standard_normal(n)
+
+
+HOSTS = {
+    "quiet": lambda rng, n: ornstein_uhlenbeck(rng, n, 0.004, 20),
+    "wandering": lambda rng, n: ornstein_uhlenbeck(rng, n, 0.12, 12),
+    "slow": lambda rng, n: ornstein_uhlenbeck(rng, n, 0.05, 40),
+    "hostile": two_speeds,
+}
+
+
+def campaign(rng: np.random.Generator, host: str, seconds: int) -> list[Visit]:
+    """Visits of four seconds with pauses of about three."""
+    series, found, t = HOSTS[host](rng, seconds), [], 0
+    while t + 4 <= seconds:
+        found.append(Visit(t + 2.0, float(np.exp(np.median(series[t : t + 4]) + 0.004 * rng.standard_normal()))))
+        t += 4 + int(rng.exponential(3))
+    return found
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_another_campaign_is_found_within_the_interval(host: str) -> None:
+    """150 pairs of campaigns of ten minutes: 95 % intervals hold about 95 of 100, and half of them would hold far fewer."""
+    rng = np.random.default_rng(7)
+    held = half = 0
+    pairs = 150
+    for _ in range(pairs):
+        a, b = host_level(campaign(rng, host, 600)), host_level(campaign(rng, host, 600))
+        apart = abs(math.log(b.typical_ms / a.typical_ms))
+        held += apart <= math.log1p(a.half_width)
+        half += apart <= math.log1p(a.half_width) / 2
+    assert 0.91 <= held / pairs <= 0.99
+    assert half / pairs < 0.9  # the interval is not wide for nothing
