@@ -19,6 +19,7 @@ from hwsearch.searchers.arguments import by_id, natural, values_and_noise
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import SearcherOptions, parse_options
+from hwsearch.searchers.threads import one_blas_thread
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.rows import RowSet, blocks
 
@@ -155,7 +156,8 @@ class Searcher(ABC):
         n = natural(n, "the number of architectures asked for")
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
-            rows = self._checked(self._propose(n))
+            with one_blas_thread():
+                rows = self._checked(self._propose(n))
             if not self.space.contains_array(rows).all():
                 self.space.from_array(rows)  # raises the error that says which row it is
             fresh.add(rows[~self.is_known_array(rows)])
