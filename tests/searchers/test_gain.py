@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from hwsearch._typing import FloatArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume, hypervolume
-from hwsearch.searchers.gain import expected_batch, greedy_batch, improvements
+from hwsearch.searchers.gain import expected_batch, greedy_batch, improvements, search_reference
+from hwsearch.searchers.random import RandomSearcher
+from hwsearch.testing.toy_spaces import small_space
 
 
 def plain(
@@ -92,3 +94,39 @@ def test_expected_batch_is_the_greedy_one(objectives: int) -> None:
         assert gain == pytest.approx(best, abs=1e-12)
         assert volume([k]) - volume([]) == pytest.approx(best, abs=1e-12)
         taken.append(k)
+
+
+def reference(objectives: list[str], values: list[list[float]]) -> list[float]:
+    """The reference point, in costs, of a search that was told these values."""
+    searcher = RandomSearcher(small_space(), objectives)
+    searcher.tell(searcher.ask(len(values)), values)
+    return search_reference(searcher).tolist()
+
+
+def test_the_reference_is_a_little_worse_than_the_worst_and_than_each_limit() -> None:
+    """Worked by hand, with a margin of 0.05 of the range from the best to the worst, or to the limit.
+
+    Latency 5 to 20: 20 + 0.05 * 15; limit 10: 10 + 0.05 * (10 - 5). Accuracy 60 to 80, as costs: -60 + 0.05 * 20; limit 70:
+    -70 + 0.05 * (80 - 70).
+    """
+    told = [[5.0, 60.0], [20.0, 80.0], [15.0, 72.0]]
+    assert reference(["latency_ms", "accuracy"], told) == pytest.approx([20.75, -59.0])
+    assert reference(["latency_ms <= 10", "accuracy"], told) == pytest.approx([10.25, -59.0])
+    assert reference(["latency_ms", "accuracy >= 70"], told) == pytest.approx([20.75, -69.5])
+    # a limit beyond the worst changes nothing
+    assert reference(["latency_ms <= 100", "accuracy >= 10"], told) == pytest.approx([20.75, -59.0])
+
+
+def test_the_margin_of_a_limit_that_hardly_anything_meets_is_a_share_of_the_limit() -> None:
+    """Best 9.9, limit 10: not 0.05 * 0.1 beyond it, but 0.05 * 0.05 * 10."""
+    told = [[9.9, 60.0], [20.0, 80.0]]
+    assert reference(["latency_ms <= 10", "accuracy"], told)[0] == pytest.approx(10.025)
+    assert reference(["latency_ms <= 4", "accuracy"], told)[0] == pytest.approx(4.01)
+
+
+def test_what_lies_on_the_reference_gains_nothing() -> None:
+    on_it = np.array([[1.0, 0.2, 0.2], [0.2, 0.2, 0.2]])
+    assert improvements(np.empty((0, 3)), on_it, np.ones(3)) == pytest.approx([0.0, 0.8**3])
+    assert expected_batch(on_it[None, :1], np.empty((1, 0, 3)), np.ones(3), 1, np.array([True])) == ([], [])
+    everything = expected_batch(on_it[None], np.empty((1, 0, 3)), np.ones(3), 2, np.array([True, False]))
+    assert everything == ([], [])  # what may not be chosen is not, and what gains nothing neither

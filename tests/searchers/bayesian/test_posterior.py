@@ -107,3 +107,28 @@ def test_of_more_than_are_learnt_from_the_best_are_kept(structure: Structure) ->
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(30))
     kept = np.sort(np.argsort(values[:, 0])[:5])  # NaN sorts last
     assert np.array_equal(posterior.measured["genes"], structure.features(rows[kept])["genes"])
+
+
+def test_of_more_rows_than_are_learnt_from_the_complete_ones_and_the_others_evenly(structure: Structure) -> None:
+    """At most five of nine: both complete rows, and of the seven others the first, the middle one and the last."""
+    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 5)
+    lacking = np.array([True, False, True, True, True, True, True, False, True])
+    found = posterior._learnt(lacking)
+    assert found is not None and found.tolist() == [0, 1, 4, 7, 8]
+    assert posterior._learnt(lacking[:5]) is None and posterior._learnt(lacking[:6]) is not None
+
+
+def test_the_best_complete_rows_and_the_last_others_are_kept(structure: Structure) -> None:
+    """Room for four complete rows and twice as many that lack a value; order stays that of the measurements."""
+    rng = np.random.default_rng(8)
+    rows = space().sample_array(20, rng)
+    values = np.stack([np.arange(20.0), truth(rows)], axis=1)
+    values[6:, 1] = np.nan  # 14 rows lack their second value
+    objectives = [Objective("macs"), Objective("latency_ms")]
+    posterior = MultiObjectivePosterior(structure, objectives, {"macs": lambda r: r[:, 0] + 1.0}, 4)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.array([9.0, 9, 0, 0, 0, 0] + [0] * 14))
+    kept = [2, 3, 4, 5, *range(12, 20)]  # the first two break limits
+    expected = structure.features(rows[kept])
+    assert all(np.array_equal(posterior.measured[name], expected[name]) for name in expected)
+    models = [m for m in posterior._models if m is not None]
+    assert len(models) == 1 and models[0][1].tolist() == [0, 1, 2, 3]
