@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +29,21 @@ from hwsearch.devices import (
 )
 from hwsearch.devices.meters import host_meters
 from hwsearch.devices.runtimes.catalogue import runtime_class
-from hwsearch.errors import HwsearchError
+from hwsearch.devices.timing.level import FEWEST
+from hwsearch.devices.timing.recording import record_host, trace_level, write_trace
+from hwsearch.errors import HwsearchError, MeasurementError
 from hwsearch.exporters import lower
 from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
+
+#: what to do on a host of each kind
+HOST_ADVICE = {
+    "quiet": "Milliseconds hold: measure as usual.",
+    "wandering": "Ratios and ranks hold, milliseconds move with the host. Measure longer, at several times of the day, or stop "
+    "what runs beside; leave a margin below a limit in milliseconds.",
+    "hostile": "The host changes its speed by more than a fifth. Compare subnets by ratios alone, or measure elsewhere.",
+    "unknown": "Too short to tell: record for 75 s at least (--seconds 120).",
+}
 
 
 def devices(source: Any = None) -> list[JsonObject]:
@@ -64,22 +78,37 @@ def _offers(name: str) -> list[JsonObject]:
     return [{"runtime": name, **row} for row in rows]
 
 
-def doctor() -> JsonObject:
+def doctor(
+    seconds: float = 0.0, record: Path | str | None = None, tick: Callable[[float], None] | None = None
+) -> JsonObject:
     """Describe this machine: hardware, versions, providers, and how repeatable a latency is right now.
 
-    The noise is measured by an A/A test: one small network entered as eight candidates must get eight equal latencies.
+    The noise is measured by an A/A test: one small network entered as eight candidates must get eight equal latencies. With
+    `seconds`, the host's speed is recorded along time as well, which says how far another campaign will find it.
+
+    Parameters
+    ----------
+    seconds : float
+        How long to record; 0 for not at all. From 75 on there is a verdict.
+    record : path, optional
+        A CSV file (``.csv`` or ``.csv.gz``) for the trace; needs `seconds`.
+    tick : callable, optional
+        Told the recorded seconds.
 
     Returns
     -------
     dict
         ``aa_spread_percent`` is (largest - smallest) / median of the corrected values, and beside it
-        ``burst_spread_percent`` the same for one contiguous burst each; the rest are facts.
+        ``burst_spread_percent`` the same for one contiguous burst each; the rest are facts. With `seconds` also
+        ``host_speed``.
 
     Raises
     ------
     DeviceError, MeasurementError
-        If the small network cannot be timed.
+        If the small network cannot be timed, or the trace not be written.
     """
+    if record is not None and not seconds:
+        raise MeasurementError("a trace of 0 s cannot be recorded.", hint="Say how long, with seconds (--seconds 120).")
     device = Device("doctor")
     runtime = create_runtime(device)
     entry = catalogue.entry("cifar10-mbv3")
@@ -119,6 +148,33 @@ def doctor() -> JsonObject:
         "half_interval_percent": round(100 * half, 2),
         "seconds": round(time.monotonic() - started, 1),
         "advice": _advice(spread(values)),
+        **({"host_speed": _host_speed(runtime.load(workload), seconds, record, tick)} if seconds else {}),
+    }
+
+
+def _host_speed(
+    session: Session, seconds: float, record: Path | str | None, tick: Callable[[float], None] | None
+) -> JsonObject:
+    """Record the host and say what it is."""
+    trace = record_host(session, seconds, tick=tick)
+    if record is not None:
+        write_trace(trace, Path(record))
+    level = trace_level(trace)
+    share = lambda x: round(100 * x, 2) if math.isfinite(x) else None  # noqa: E731
+    steal, waiting = (np.array([m[i] for m in trace]) for i in (2, 3))
+    mean = lambda x: None if np.isnan(x).all() else round(float(np.nanmean(x)), 2)  # noqa: E731
+    known = level.periods >= FEWEST
+    return {
+        "verdict": level.verdict,
+        "seconds": round(level.seconds, 1),
+        "spread_percent": share(level.spread),
+        "typical_ms": round(level.typical_ms, 4),
+        "undisturbed_ms": round(level.undisturbed_ms, 4),
+        "another_campaign_percent": {f"{m} min": share(level.after(60 * m)) if known else None for m in (5, 15, 60)},
+        "steal_percent": mean(steal),
+        "waiting_percent": mean(waiting),
+        "trace": str(record) if record is not None else None,
+        "advice": HOST_ADVICE[level.verdict],
     }
 
 

@@ -18,16 +18,34 @@ from hwsearch.cli.render import emit_json, err, out, print_mapping
 
 
 @command(CATALOGUE)
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.0, help="Record the host's speed for so long; 75 or more for a verdict.")
+    ] = 0.0,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Write the trace to this .csv or .csv.gz file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Tell what this machine offers and how noisy it is.
 
     Parameters
     ----------
+    seconds : float
+        How long to record the host's speed.
+    record : pathlib.Path, optional
+        A CSV file for the trace.
     as_json : bool
         Print one JSON object instead of text.
     """
-    with err.status("measuring how repeatable a latency is …") if err.is_terminal else nullcontext():
-        facts = hwsearch.doctor()
+    words = "measuring how repeatable a latency is …"
+    with err.status(words) if err.is_terminal else nullcontext() as status:
+
+        def tick(done: float) -> None:
+            if status is not None:
+                status.update(f"recording the host's speed: {done:.0f} of {seconds:.0f} s, {seconds - done:.0f} s left")
+
+        facts = hwsearch.doctor(seconds, record, tick)
     if not emit_json(facts, as_json):
         print_mapping(facts)
 

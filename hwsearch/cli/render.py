@@ -75,13 +75,13 @@ def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
     """
     for key, item in value.items():
         if isinstance(item, dict):
-            out.print(f"{indent}[bold]{key}[/bold]", highlight=False)
+            out.print(f"{indent}[bold]{escape(str(key))}[/bold]", highlight=False)
             print_mapping(item, indent + "  ")
         elif isinstance(item, list) and item and isinstance(item[0], dict):
-            out.print(f"{indent}[bold]{key}[/bold]: {len(item)} entries", highlight=False)
+            out.print(f"{indent}[bold]{escape(str(key))}[/bold]: {len(item)} entries", highlight=False)
         else:
             shown = ", ".join(map(str, item)) if isinstance(item, list) else item
-            out.print(f"{indent}[bold]{key}[/bold]: {shown}", highlight=False)
+            out.print(f"{indent}[bold]{escape(str(key))}[/bold]: {escape(str(shown))}", highlight=False)
 
 
 def print_summary(result: dict[str, Any], as_json: bool) -> None:

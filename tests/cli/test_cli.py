@@ -13,6 +13,8 @@ from hwsearch import api
 from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.main import main
+from hwsearch.cli.render import print_mapping
+from hwsearch.devices.timing.recording import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 
@@ -55,6 +57,19 @@ def test_every_command_is_a_function_of_the_package_and_takes_json():
 def test_json_is_one_object_on_stdout(monkeypatch, capsys, args):
     code, out, _ = call(monkeypatch, capsys, *args, "--json")
     assert code == 0 and isinstance(json.loads(out), dict)
+
+
+def test_doctor_records_the_host_and_prints_words_in_brackets(monkeypatch, capsys, tmp_path):
+    """Two seconds are too few for a verdict, and it says so; what stands in brackets is no markup."""
+    trace = tmp_path / "host.csv"
+    code, out, _ = call(monkeypatch, capsys, "doctor", "--seconds", "2", "--record", str(trace), "--json")
+    found = json.loads(out)["host_speed"]
+    assert code == 0 and found["verdict"] == "unknown" and found["typical_ms"] >= found["undisturbed_ms"] > 0
+    assert set(found["another_campaign_percent"].values()) == {None} and len(read_trace(trace)) >= 2
+    code, _, err = call(monkeypatch, capsys, "doctor", "--record", str(trace))
+    assert code == 1 and "a trace of 0 s cannot be recorded" in err and "--seconds 120" in err
+    print_mapping({"advice": "raise [protocol] loads", "[x]": ["[y]"]})
+    assert capsys.readouterr().out == "advice: raise [protocol] loads\n[x]: [y]\n"
 
 
 def test_init_writes_a_config_that_loads(monkeypatch, capsys, tmp_path):
