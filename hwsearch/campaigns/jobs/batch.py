@@ -114,15 +114,19 @@ class LatencyBatch:
                     f"{self.target.name}: {len(payload_of(job)['archs'])} subnets are not measured: {job.failure}"
                 )
 
-    def _tell_moved(self) -> None:
-        """Say once how often the host was far from its calibrated speed, and what that does to the latencies."""
+    def _moved(self) -> tuple[int, int]:
+        """Count the fresh groups in which the host was far from its calibrated speed, and all fresh groups."""
         groups: dict[str, bool] = {}
         for m in (m for k, m in self.results().items() if k not in self.before):
             groups[m.started_at] = groups.get(m.started_at, False) or bool(m.details.get("moved"))
-        moved = sum(groups.values())
-        if moved:
+        return sum(groups.values()), len(groups)
+
+    def _tell_moved(self) -> None:
+        """Say the first time what it means that the host was far from its calibrated speed; later the note counts it."""
+        moved, groups = self._moved()
+        if moved and not any(m.details.get("moved") for m in self.before.values()):
             self.campaign.progress.warn(
-                f"{self.target.name}: in {moved} of {len(groups)} groups the host was never within "
+                f"{self.target.name}: in {moved} of {groups} groups the host was never within "
                 f"{100 * self.protocol.max_drift:g} % of its calibrated speed. Ratios and the order of subnets are safe; "
                 "the level is corrected, and less sure."
             )
@@ -158,7 +162,9 @@ class LatencyBatch:
         fresh = [m for k, m in self.results().items() if k not in self.before]
         drifts = [float(m.details["drift_pct"]) for m in fresh if "drift_pct" in m.details]
         if drifts:
-            return f"drift {max(drifts, key=abs):+.1f} % corrected"
+            moved, groups = self._moved()
+            far = f" · host far off in {moved} of {groups} groups" if moved else ""
+            return f"drift {max(drifts, key=abs):+.1f} % corrected{far}"
         return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"
 
 

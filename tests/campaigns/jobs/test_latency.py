@@ -160,6 +160,11 @@ def test_a_group_far_from_the_calibrated_speed_is_kept_and_told_once(campaign, a
     assert all(v.value == pytest.approx(2.0, rel=1e-3) for v in found.values())
     (said,) = [r.message for r in caplog.records if "calibrated speed" in r.message]
     assert said.startswith("one: in 1 of 1 groups the host was never within 10 % of its calibrated speed.")
+    caplog.clear()
+    caplog.set_level("INFO", logger="hwsearch")
+    measure_latency(campaign, target, campaign.space.sample(3, campaign.rng("more")))
+    assert not [r for r in caplog.records if "calibrated speed" in r.message]  # it was said
+    assert any("host far off in 1 of 1 groups" in r.message for r in caplog.records)
 
 
 def test_each_process_is_a_visit_to_the_host(campaign, archs):
