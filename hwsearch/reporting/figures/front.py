@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from hwsearch.objectives.objective import Objective
@@ -139,6 +140,7 @@ def _name_picks(figure: Figure, ax: Axes, device: DeviceReport, *, letters_only:
         ax.text(
             x, y, text, color=INK, fontsize=8.5, fontweight="bold" if letters_only else "normal",
             ha="right" if left_of else "left", va="bottom", linespacing=1.15, zorder=6,
+            path_effects=[withStroke(linewidth=2.5, foreground=PAPER)],
         )  # fmt: skip
 
 
