@@ -142,7 +142,7 @@ def attentivenas(subnets: int) -> dict[str, Any]:
 
 @torch.no_grad()
 def hat(subnets: int) -> dict[str, Any]:
-    from tests.supernets import test_hat as golden
+    from tests.supernets.families.hat import test_supernet as golden
 
     with np.load(golden.GOLDEN) as file:
         found = dict(file)
@@ -178,9 +178,8 @@ def encoder_genes(found: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, int]
 
 @torch.no_grad()
 def bert(subnets: int) -> dict[str, Any]:
-    from tests.supernets.test_bert import golden_batch
-
     from tests.supernets import conftest
+    from tests.supernets.families.bert.test_supernet import golden_batch
 
     net, found = conftest.make_small_bert(), conftest._golden("bert")
     batches = [golden_batch(20), golden_batch(7)]

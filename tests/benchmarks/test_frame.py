@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import json
 import shlex
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -59,6 +61,23 @@ def test_every_benchmark_offers_the_frame(name: str) -> None:
     assert args.quick and args.json and args.folder == Path("runs/bench") / name
     assert f"python -m benchmarks.{name} [--quick] [--json]" in (module.__doc__ or "")
     assert "BENCHMARK.main()" in Path(module.__file__).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted(Path(benchmarks.__path__[0]).glob("*.py")), ids=lambda p: p.stem)
+def test_what_a_benchmark_takes_from_the_tests_is_there(path: Path) -> None:
+    """Also what is imported within a function, which loading the benchmark does not show; and attributes of such modules."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
+            for alias in node.names:
+                found = getattr(importlib.import_module(node.module or ""), alias.name, None)
+                if found is None:
+                    found = importlib.import_module(f"{node.module}.{alias.name}")
+                name = alias.asname or alias.name
+                used = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+                for attribute in {n.attr for n in used if n.value.id == name}:  # type: ignore[attr-defined]
+                    if isinstance(found, ModuleType):
+                        assert hasattr(found, attribute), f"{path.name}: {node.module}.{alias.name} has no {attribute}"
 
 
 def fake(result: Result | None = None) -> Benchmark:
