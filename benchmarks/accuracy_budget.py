@@ -313,7 +313,7 @@ def fresh(bench: Bench, archs: list[Architecture], truth: Truth, count: int = 12
 def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     parser.add_argument("--answers", type=Path, help="keep answers here for a second run")
-    parser.add_argument("--subnets", type=int, help="of each set (default: 300; quick: 16)")
+    parser.add_argument("--subnets", type=int, help="of each set (default: 300; quick: 12)")
     parser.add_argument("--seeds", type=int, help="of each race (default: 20; quick: 3)")
     parser.add_argument(
         "--many", type=int, help="seeds of the finer estimate of the error rate (default: 500; quick: 20)"
@@ -323,7 +323,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(given: Run) -> Result:
     """Evaluate both sets in full, then race on the record."""
     args, quick = given.args, given.quick
-    subnets, seeds = args.subnets or (16 if quick else 300), args.seeds or (3 if quick else 20)
+    subnets, seeds = args.subnets or (12 if quick else 300), args.seeds or (3 if quick else 20)
     repeats = args.many or (20 if quick else 500)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as place:
