@@ -43,7 +43,7 @@ class TimingProtocol(BaseModel):
     warmup_ms : float
         At most this long a load is run, until three blocks in a row agree to 2 %, ms.
     max_drift : float
-        A latency says that the host moved if that was never within this share of the calibrated speed.
+        A latency is marked as moved if the host was never within this share of the calibrated speed.
     group : int
         Most candidates that are measured together.
     budget_s : float
