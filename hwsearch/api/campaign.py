@@ -431,11 +431,12 @@ def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
     """
     if optuna is None:
         return _do(source, "report", build_report)
-    from hwsearch.campaigns.steps.report import check_studies, write_studies
+    from hwsearch.campaigns.steps.report import write_studies
+    from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
     campaign = open_campaign(source)
     with _step(campaign, "report"):
-        check_studies(optuna)
+        check_storage(optuna)
     paths = _do(campaign, "report", build_report)
     with _step(campaign, "report"):
         return {**paths, "optuna": write_studies(campaign, optuna)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +28,7 @@ from hwsearch.devices import (
 )
 from hwsearch.devices.meters import host_meters
 from hwsearch.devices.runtimes.catalogue import runtime_class
-from hwsearch.devices.timing.level import FEWEST
+from hwsearch.devices.timing.level import percent
 from hwsearch.devices.timing.recording import record_host, trace_level, write_trace
 from hwsearch.errors import HwsearchError, MeasurementError
 from hwsearch.exporters import lower
@@ -160,17 +159,17 @@ def _host_speed(
     if record is not None:
         write_trace(trace, Path(record))
     level = trace_level(trace)
-    share = lambda x: round(100 * x, 2) if math.isfinite(x) else None  # noqa: E731
-    steal, waiting = (np.array([m[i] for m in trace]) for i in (2, 3))
+    steal = np.array([m.steal_percent for m in trace])
+    waiting = np.array([m.waiting_percent for m in trace])
     mean = lambda x: None if np.isnan(x).all() else round(float(np.nanmean(x)), 2)  # noqa: E731
-    known = level.periods >= FEWEST
+    known = level.verdict != "unknown"
     return {
         "verdict": level.verdict,
         "seconds": round(level.seconds, 1),
-        "spread_percent": share(level.spread),
+        "spread_percent": percent(level.spread),
         "typical_ms": round(level.typical_ms, 4),
         "undisturbed_ms": round(level.undisturbed_ms, 4),
-        "another_campaign_percent": {f"{m} min": share(level.after(60 * m)) if known else None for m in (5, 15, 60)},
+        "another_campaign_percent": {f"{m} min": percent(level.after(60 * m)) if known else None for m in (5, 15, 60)},
         "steal_percent": mean(steal),
         "waiting_percent": mean(waiting),
         "trace": str(record) if record is not None else None,

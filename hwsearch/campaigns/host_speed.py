@@ -1,4 +1,4 @@
-"""How fast a device's host was along a campaign, from the reference that every group of measurements holds."""
+"""The speed of a device's host along a campaign, from the reference that every group of measurements holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a campaign keeps of subnets that it has built, so that none is built twice for several devices or purposes."""
+"""A bounded memory of subnets that a campaign has built, so that none is built twice for several devices or purposes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from hwsearch.devices import Workload
 
@@ -61,7 +60,7 @@ class SubnetCache:
         net : torch.nn.Module
             The subnet.
         """
-        norms = [name for name, m in net.named_modules() if isinstance(m, _BatchNorm)]
+        norms = [name for name, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)]
         names = {f"{norm}." if norm else "" for norm in norms}
         buffers = {k: v.detach().clone() for k, v in net.named_buffers() if k[: k.rfind(".") + 1] in names}
         self._statistics[key] = buffers

@@ -114,16 +114,21 @@ class LatencyBatch:
                     f"{self.target.name}: {len(payload_of(job)['archs'])} subnets are not measured: {job.failure}"
                 )
 
-    def _moved(self) -> tuple[int, int]:
-        """Count the fresh groups in which the host was far from its calibrated speed, and all fresh groups."""
+    def _fresh(self) -> list[Measurement]:
+        """Latencies that this batch has added."""
+        return [m for k, m in self.results().items() if k not in self.before]
+
+    @staticmethod
+    def _moved(fresh: Sequence[Measurement]) -> tuple[int, int]:
+        """Count the groups in which the host was far from its calibrated speed, and all groups."""
         groups: dict[str, bool] = {}
-        for m in (m for k, m in self.results().items() if k not in self.before):
+        for m in fresh:
             groups[m.started_at] = groups.get(m.started_at, False) or bool(m.details.get("moved"))
         return sum(groups.values()), len(groups)
 
     def _tell_moved(self) -> None:
         """Say the first time what it means that the host was far from its calibrated speed; later the note counts it."""
-        moved, groups = self._moved()
+        moved, groups = self._moved(self._fresh())
         if moved and not any(m.details.get("moved") for m in self.before.values()):
             self.campaign.progress.warn(
                 f"{self.target.name}: in {moved} of {groups} groups the host was never within "
@@ -159,10 +164,10 @@ class LatencyBatch:
         str
             The largest drift that was corrected, or how many were measured.
         """
-        fresh = [m for k, m in self.results().items() if k not in self.before]
+        fresh = self._fresh()
         drifts = [float(m.details["drift_pct"]) for m in fresh if "drift_pct" in m.details]
         if drifts:
-            moved, groups = self._moved()
+            moved, groups = self._moved(fresh)
             far = f" · host far off in {moved} of {groups} groups" if moved else ""
             return f"drift {max(drifts, key=abs):+.1f} % corrected{far}"
         return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"

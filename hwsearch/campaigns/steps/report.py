@@ -90,24 +90,6 @@ def _summary(device: DeviceReport) -> dict[str, Any]:
     }
 
 
-def check_studies(storage: str) -> None:
-    """Open the Optuna storage that studies will be written to.
-
-    Parameters
-    ----------
-    storage : str
-        An Optuna storage such as ``sqlite:///optuna.db``.
-
-    Raises
-    ------
-    SearchError
-        If it cannot be opened.
-    """
-    from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
-
-    check_storage(storage)
-
-
 def write_studies(campaign: Campaign, storage: str) -> dict[str, int]:
     """Add what the search measured to an Optuna storage, each front's to a study of its own.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from hwsearch.campaigns.steps.report_curve import hypervolume_curve
 from hwsearch.campaigns.steps.report_points import pick_entry, searched_points, validated_points
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import versions
+from hwsearch.devices.timing.level import percent
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
@@ -83,8 +83,8 @@ def device_report(
             "largest_drift_percent": round(max(drifts), 2) if drifts else None,
             "scale_percent": round(scale, 2) if scale is not None else None,
             "host": level.verdict if level is not None else None,
-            "host_spread_percent": _percent(level.spread) if level is not None else None,
-            "another_campaign_percent": _percent(level.half_width) if level is not None else None,
+            "host_spread_percent": percent(level.spread) if level is not None else None,
+            "another_campaign_percent": percent(level.half_width) if level is not None else None,
             "not_converged": sum(not m.details["converged"] for m in latency),
             "measured_again": len(latency),
         },
@@ -119,11 +119,6 @@ def kept_elsewhere(here: MeasuredSet, fronts: dict[str, set[str]]) -> dict[str, 
         return {}
     places = {name: np.array([i in theirs for i in here.ids], dtype=bool) for name, theirs in fronts.items()}
     return {name: hypervolume(values[mask], two, reference) / own for name, mask in places.items()}
-
-
-def _percent(share: float) -> float | None:
-    """Return per cent to two places; None for what is not known."""
-    return round(100 * share, 2) if math.isfinite(share) else None
 
 
 def _verified(target: Target) -> str:

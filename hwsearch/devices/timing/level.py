@@ -28,7 +28,7 @@ Verdict = Literal["quiet", "wandering", "hostile", "unknown"]
 
 
 class Visit(NamedTuple):
-    """What one measuring process found of the reference.
+    """A look at the host: the reference, as one measuring process found it.
 
     Attributes
     ----------
@@ -161,6 +161,22 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
         periods=n,
         seconds=float(at[-1] - at[0]),
     )
+
+
+def percent(share: float) -> float | None:
+    """Convert a share to per cent, rounded to two places.
+
+    Parameters
+    ----------
+    share : float
+        Such as a `HostLevel.half_width`.
+
+    Returns
+    -------
+    float or None
+        None for what is not known (NaN, infinite).
+    """
+    return round(100 * share, 2) if math.isfinite(share) else None
 
 
 def period_levels(at: FloatArray, log: FloatArray, seconds: float) -> FloatArray:

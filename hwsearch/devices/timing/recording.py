@@ -17,6 +17,7 @@ import numpy as np
 from hwsearch.devices.runtimes.base import Session
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.errors import DeviceError, MeasurementError
+from hwsearch.exporters import write_atomic
 
 #: seconds between two looks at the host, and the part of them that is spent timing
 EVERY_S, TIMED_S = 0.5, 0.1
@@ -103,13 +104,13 @@ def record_host(
 
 class _System(NamedTuple):
     at: float
-    stolen: float | None
-    total: float | None
-    waited_us: float | None
+    stolen: float
+    total: float
+    waited_us: float
 
 
 def _system(proc: Path, at: float) -> _System:
-    stolen = total = waited = None
+    stolen = total = waited = math.nan
     try:
         ticks = [float(x) for x in (proc / "stat").read_text().splitlines()[0].split()[1:9]]
         stolen, total = ticks[7], sum(ticks)
@@ -124,12 +125,9 @@ def _system(proc: Path, at: float) -> _System:
 
 
 def _between(before: _System, now: _System) -> tuple[float, float]:
-    steal = waiting = math.nan
-    if None not in (before.total, now.total, before.stolen, now.stolen):
-        spent = now.total - before.total  # type: ignore[operator]
-        steal = 100 * (now.stolen - before.stolen) / spent if spent > 0 else 0.0  # type: ignore[operator]
-    if before.waited_us is not None and now.waited_us is not None and now.at > before.at:
-        waiting = (now.waited_us - before.waited_us) / (now.at - before.at) / 1e4
+    spent, passed = now.total - before.total, now.at - before.at
+    steal = 0.0 if spent <= 0 else 100 * (now.stolen - before.stolen) / spent
+    waiting = (now.waited_us - before.waited_us) / passed / 1e4 if passed > 0 else math.nan
     return round(steal, 2), round(waiting, 2)
 
 
@@ -178,7 +176,7 @@ def write_trace(trace: Sequence[Moment], path: Path) -> Path:
     data = text.getvalue().encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     except OSError as error:
         raise DeviceError(f"the trace cannot be written to {str(path)!r}: {error.strerror}.") from error
     return path

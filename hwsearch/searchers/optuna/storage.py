@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import optuna
@@ -42,6 +43,16 @@ def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
     return write_measured(searcher.space, searcher.objectives, archs, values, storage, study_name, tactic=searcher.name)
 
 
+@contextmanager
+def _using(storage: str) -> Iterator[None]:
+    """Keep Optuna quiet, and turn its errors into one that names the storage."""
+    try:
+        with quiet():
+            yield
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
+        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+
+
 def check_storage(storage: str) -> None:
     """Open an Optuna storage, to know that it can be used before long work.
 
@@ -55,11 +66,8 @@ def check_storage(storage: str) -> None:
     SearchError
         If it cannot be opened.
     """
-    try:
-        with quiet():
-            optuna.storages.get_storage(storage)
-    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
-        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+    with _using(storage):
+        optuna.storages.get_storage(storage)
 
 
 def write_measured(
@@ -106,35 +114,30 @@ def write_measured(
     """
     directions = ["maximize" if o.direction == "max" else "minimize" for o in objectives]
     names = [o.name for o in objectives]
-    try:
-        with quiet():
-            study = optuna.create_study(
-                storage=storage, study_name=study_name, directions=directions, load_if_exists=True
+    with _using(storage):
+        study = optuna.create_study(storage=storage, study_name=study_name, directions=directions, load_if_exists=True)
+        if [d.name.lower() for d in study.directions] != directions or study.metric_names not in (None, names):
+            raise SearchError(
+                f"the study {study_name!r} in {storage!r} has other objectives than {', '.join(names)}.",
+                hint="Choose another study name.",
             )
-            if [d.name.lower() for d in study.directions] != directions or study.metric_names not in (None, names):
-                raise SearchError(
-                    f"the study {study_name!r} in {storage!r} has other objectives than {', '.join(names)}.",
-                    hint="Choose another study name.",
+        if study.metric_names is None:
+            study.set_metric_names(names)
+        there = {t.user_attrs.get("arch_id") for t in study.get_trials(deepcopy=False)}
+        values_of = {c.name: CategoricalDistribution(c.values) for c in space.choices}
+        added = []
+        for arch, row in zip(archs, values, strict=True):
+            if arch.id in there:
+                continue
+            failed = bool(np.isnan(row).any())
+            added.append(
+                create_trial(
+                    state=TrialState.FAIL if failed else TrialState.COMPLETE,
+                    values=None if failed else [float(v) for v in row],
+                    params=arch.to_dict(),
+                    distributions={name: values_of[name] for name in arch},
+                    user_attrs={"arch_id": arch.id, **attributes},
                 )
-            if study.metric_names is None:
-                study.set_metric_names(names)
-            there = {t.user_attrs.get("arch_id") for t in study.get_trials(deepcopy=False)}
-            values_of = {c.name: CategoricalDistribution(c.values) for c in space.choices}
-            added = []
-            for arch, row in zip(archs, values, strict=True):
-                if arch.id in there:
-                    continue
-                failed = bool(np.isnan(row).any())
-                added.append(
-                    create_trial(
-                        state=TrialState.FAIL if failed else TrialState.COMPLETE,
-                        values=None if failed else [float(v) for v in row],
-                        params=arch.to_dict(),
-                        distributions={name: values_of[name] for name in arch},
-                        user_attrs={"arch_id": arch.id, **attributes},
-                    )
-                )
-            study.add_trials(added)
-    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
-        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+            )
+        study.add_trials(added)
     return len(added)
