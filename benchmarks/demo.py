@@ -43,7 +43,7 @@ def small_demo() -> dict:
     data = tomllib.loads(resources.files("hwsearch").joinpath("demo.toml").read_text(encoding="utf-8"))
     data["profile"] |= {"latency": 16, "accuracy": 10, "random": 4}
     data["search"] |= {"rounds": 1, "per_round": 4}
-    data["protocol"] |= {"processes": [1, 2], "calibrate": 2}
+    data["protocol"] |= {"processes": [1, 2]}
     data["validate"] |= {"processes": [1, 2], "candidates": 6}
     return data
 

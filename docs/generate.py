@@ -64,7 +64,6 @@ UNITS = {
     "protocol.confidence": "probability",
     "protocol.max_drift": "share of the calibrated speed",
     "protocol.group": "subnets",
-    "protocol.calibrate": "processes",
     "protocol.block_runs": "runs",
     "profile.latency": "subnets",
     "profile.accuracy": "subnets",

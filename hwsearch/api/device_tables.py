@@ -11,6 +11,9 @@ import pandas as pd
 import latency_tables
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.estimates import latency_estimates
+from hwsearch.campaigns.lookup import timing_protocols
+from hwsearch.campaigns.purpose import Purpose
 from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.spaces import SearchSpace
@@ -124,7 +127,7 @@ def export_table(
 ) -> JsonObject:
     """Write what a campaign measured on a device as a table.
 
-    Values, interval ends and repeats are those of the store to the last digit.
+    Values and ends of intervals are those that the campaign's front and search go by: at the host's typical level.
 
     Parameters
     ----------
@@ -184,7 +187,7 @@ def export_table(
         "facts": facts,
     }
     said = {
-        "statistic": "mean over processes of block medians, brought to the undisturbed device",
+        "statistic": "ratio to a reference in the same processes, times the typical latency of the reference over the campaign",
         "protocol": rows[0].protocol,
         "measured": "model" if simulated else "whole network",
         "source": f"measured with hwsearch on supernet {campaign.config.supernet.name}, weights {campaign.loaded.digest}",
@@ -236,15 +239,11 @@ def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObjec
 
 
 def _measured(campaign: Campaign, fingerprint: str, purpose: str) -> list[Measurement]:
-    rows = campaign.store.find(
-        metric="latency_ms", subject=fingerprint, purpose=purpose, supernet=campaign.loaded.digest
-    )
-    protocols = {m.protocol for m in rows}
-    if len(protocols) > 1:
-        wanted = campaign.final_protocol if purpose == "validate" else campaign.protocol
-        rows = [m for m in rows if m.protocol == wanted.key]
-    if not rows:
+    rows = campaign.store.find(metric="latency_ms", subject=fingerprint, supernet=campaign.loaded.digest)
+    found = latency_estimates(rows, timing_protocols(campaign)).get(Purpose.parse(purpose), {})
+    if not found:
         raise CampaignError(
-            f"no latency for purpose {purpose!r} was measured on this device.", hint="Run 'hwsearch profile' first."
+            f"no latency for purpose {purpose!r} was measured on this device with the campaign's protocol.",
+            hint="Run 'hwsearch profile' first.",
         )
-    return rows
+    return list(found.values())

@@ -241,9 +241,9 @@ class Campaign:
 
     @cached_property
     def final_protocol(self) -> TimingProtocol:
-        """How latencies are measured for a front: with more processes, to a narrower interval."""
+        """How latencies are measured for a front: to a narrower interval, one process at a time (`validate` spreads them)."""
         v = self.config.validate_
-        changes = {"processes": v.processes, "half_width": v.half_width, "budget_s": v.budget_s}
+        changes = {"processes": (1, 1), "half_width": v.half_width, "budget_s": v.budget_s}
         return self.protocol.model_copy(update=changes)
 
     @property

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from hwsearch.campaigns.estimates import host_visits
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
-from hwsearch.devices.timing.level import HostLevel, Visit, host_level
-from hwsearch.store import Measurement
-
-
-def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
-    """Collect what the measuring processes behind some latencies found of the reference.
-
-    Parameters
-    ----------
-    rows : iterable of Measurement
-        Latencies of one device; those of one group share their processes, which count once.
-
-    Returns
-    -------
-    list of Visit
-        One a process, in the order of time.
-    """
-    return sorted({Visit(float(at), float(ms)) for m in rows for at, ms in m.details.get("visits", ())})
+from hwsearch.devices.timing.level import HostLevel, host_level
 
 
 def host_speed(known: Known, device: str, confidence: float) -> HostLevel | None:

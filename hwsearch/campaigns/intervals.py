@@ -39,6 +39,22 @@ def log_standard_error(low: float, high: float, confidence: float) -> float:
     return math.log(high / low) / 2 / student(confidence, math.inf) / math.sqrt(2)
 
 
+def ratio_ends(row: Measurement) -> tuple[float | None, float | None]:
+    """Return the interval that compares what is measured on one device.
+
+    Parameters
+    ----------
+    row : Measurement
+        A latency, whose host's level is common to all of the device, or another metric.
+
+    Returns
+    -------
+    low, high : float or None
+        Of a latency the ends of the ratio's interval, in ms; of another metric those of its own; None where there are none.
+    """
+    return row.details.get("ratio_low", row.low), row.details.get("ratio_high", row.high)
+
+
 def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     """Pool several measurements of the same subnet, metric, device and protocol.
 
@@ -56,8 +72,8 @@ def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     Returns
     -------
     Measurement
-        The first one, with the common value and interval; its `details` hold the sums of what is counted and the worst of
-        what is a warning. Values without intervals are averaged.
+        The first one, with the common value and interval, and the number of ``rounds`` in its `details`. Values without
+        intervals are averaged.
 
     References
     ----------
@@ -82,19 +98,6 @@ def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     wide = own * math.sqrt(2) * student(confidence, math.inf)
     value = math.exp(centre)
     details = {**first.details, "rounds": len(rows)}
-    if "visits" in first.details:
-        details["visits"] = [v for m in rows for v in m.details.get("visits", ())]
-    if "precision_pct" in first.details:
-        precision = weight * np.array([float(m.details["precision_pct"]) for m in rows])
-        details |= {
-            "precision_pct": round(math.sqrt(float(precision @ precision) * max(1.0, scatter)), 3),
-            "processes": int(processes.sum()),
-            "converged": any(m.details["converged"] for m in rows),
-            "drift_pct": max((float(m.details["drift_pct"]) for m in rows), key=abs),
-            "moved": any(m.details.get("moved") for m in rows),
-            "throttled": sum(int(m.details.get("throttled") or 0) for m in rows),
-            "loads": sum(int(m.details["loads"]) for m in rows),
-        }
     low, high = value * math.exp(-wide), value * math.exp(wide)
     return replace(
         first, value=value, low=low, high=high, spread=(high - low) / 2, details=details, run=last.run, **common

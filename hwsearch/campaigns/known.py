@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.lookup import accuracy_protocol, by_architecture, failed_too_often
-from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
+from hwsearch.campaigns.estimates import latency_estimates
+from hwsearch.campaigns.lookup import accuracy_protocol, by_architecture, failed_too_often, timing_protocols
+from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import MEMBERSHIP
 from hwsearch.spaces import Architecture
@@ -78,11 +79,16 @@ class Known:
         failed = store.failures(supernet=weights)
         for split in splits:
             failures["accuracy", split] = [m for m in failed if (m.metric, m.subject) == ("accuracy", subjects[split])]
+        protocols = timing_protocols(campaign)
         for target in campaign.targets.values():
             rows = store.find(subject=target.fingerprint, supernet=weights)
             for metric in {m.metric for m in rows}:
                 own = [m for m in rows if m.metric == metric]
-                for purpose, wanted in ((SEARCH, campaign.protocol), (VALIDATE, campaign.final_protocol)):
+                if metric == "latency_ms":
+                    estimates = latency_estimates(own, protocols)
+                    on_devices |= {(target.name, metric, purpose): found for purpose, found in estimates.items()}
+                    continue
+                for purpose, wanted in protocols.items():
                     same = [m for m in own if m.protocol == wanted.key]
                     found = by_architecture(same, purpose, wanted.confidence)
                     on_devices[target.name, metric, purpose] = found

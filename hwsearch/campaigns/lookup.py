@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.intervals import pool
-from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.store import Measurement
 
 #: a subnet whose measurement failed this often is not tried again
@@ -39,7 +41,7 @@ def accuracy_protocol(campaign: Campaign) -> str:
 
 
 def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: float) -> dict[str, Measurement]:
-    """Index measurements of one metric by architecture.
+    """Index measurements of one metric, other than latency, by architecture.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ def find_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> dict[st
 
 
 def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[str, Measurement]:
-    """Find the latencies of subnets on one device; see `find_metric`.
+    """Find the latencies of subnets on one device, estimated from all that was measured there.
 
     Parameters
     ----------
@@ -102,14 +104,31 @@ def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[s
     target : Target
         The device.
     purpose : Purpose
-        What they were measured for.
+        `SEARCH`, or `VALIDATE` for all final measurements.
 
     Returns
     -------
     dict of str to Measurement
-        In ms, by architecture id; failed measurements are left out.
+        In ms, by architecture id, see `latency_estimates`; failed measurements are left out.
     """
-    return find_metric(campaign, target, "latency_ms", purpose)
+    rows = campaign.store.find(metric="latency_ms", subject=target.fingerprint, supernet=campaign.loaded.digest)
+    return latency_estimates(rows, timing_protocols(campaign))[purpose]
+
+
+def timing_protocols(campaign: Campaign) -> dict[Purpose, TimingProtocol]:
+    """Return how latencies are measured for each purpose.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose configuration.
+
+    Returns
+    -------
+    dict of Purpose to TimingProtocol
+        By `SEARCH` and `VALIDATE`.
+    """
+    return {SEARCH: campaign.protocol, VALIDATE: campaign.final_protocol}
 
 
 def find_metric(campaign: Campaign, target: Target, metric: str, purpose: Purpose) -> dict[str, Measurement]:
@@ -124,14 +143,16 @@ def find_metric(campaign: Campaign, target: Target, metric: str, purpose: Purpos
     metric : str
         Such as ``latency_ms`` or ``energy_mj``.
     purpose : Purpose
-        `SEARCH`; `VALIDATE` for all final measurements, pooled; ``Purpose.final(2)`` for that further round alone.
+        `SEARCH`, or `VALIDATE` for all final measurements, pooled.
 
     Returns
     -------
     dict of str to Measurement
         By architecture id; failed measurements are left out.
     """
-    protocol = campaign.final_protocol if purpose.is_final else campaign.protocol
+    if metric == "latency_ms":
+        return find_latency(campaign, target, purpose)
+    protocol = timing_protocols(campaign)[purpose]
     rows = campaign.store.find(
         metric=metric,
         subject=target.fingerprint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsearch._typing import FloatArray
-from hwsearch.campaigns.intervals import log_standard_error
+from hwsearch.campaigns.intervals import log_standard_error, ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
 from hwsearch.campaigns.view import View
@@ -15,7 +15,8 @@ from hwsearch.objectives.names import DEVICE_METRICS
 def measurement_noise(view: View, measured: MeasuredSet, known: Known) -> FloatArray:
     """Return how well the values of a search are known.
 
-    What is measured on a device has the standard deviation of its interval. Scores are of the same examples for all
+    What is measured on a device has the standard deviation of its interval, of a latency that of its ratio to the
+    reference: the host's level moves all alike. Scores are of the same examples for all
     subnets, so that their intervals say little of how two of them compare: theirs are left to whoever sees many.
 
     Parameters
@@ -48,8 +49,9 @@ def _device_noise(view: View, measured: MeasuredSet, known: Known, device: str, 
     out = np.full(len(measured), np.nan)
     for i, arch_id in enumerate(measured.ids):
         m = found.get(arch_id)
-        if m is not None and m.value and m.low and m.high:
-            out[i] = m.value * log_standard_error(m.low, m.high, confidence)
+        low, high = ratio_ends(m) if m is not None else (None, None)
+        if m is not None and m.value and low and high:
+            out[i] = m.value * log_standard_error(low, high, confidence)
     return out
 
 
@@ -69,7 +71,7 @@ def draws(view: View, measured: MeasuredSet, size: int, rng: np.random.Generator
     """Draw what the true values might be, given the final measurements.
 
     What is measured on a device is drawn independently, log-normal, with its own error (half of the variance that its
-    interval has); the rest stays as measured.
+    interval has), of a latency that of its ratio to the reference; the rest stays as measured.
 
     Parameters
     ----------
@@ -91,7 +93,8 @@ def draws(view: View, measured: MeasuredSet, size: int, rng: np.random.Generator
 
     def drawn(metric: str, at: str = "") -> FloatArray:
         value = measured.values(f"{metric}{at}")
-        ends = [frame.get(f"{metric}_{end}{at}") for end in ("low", "high")]
+        kind = "ratio_" if f"{metric}_ratio_low{at}" in frame else ""  # the host's level is common to all of a device
+        ends = [frame.get(f"{metric}_{kind}{end}{at}") for end in ("low", "high")]
         if any(e is None for e in ends):
             return np.broadcast_to(value, (size, n))
         confidence = view.campaign.final_protocol.confidence

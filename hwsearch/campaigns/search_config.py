@@ -141,7 +141,8 @@ class ValidateConfig(ConfigPart):
     race_tolerance : float
         Points of top-1 by which a dropped candidate may be above the front.
     processes : tuple of int
-        Fewest and most measuring processes a group of subnets.
+        Fewest and most measuring processes of a subnet. They are spread over the step, between the evaluations and the
+        other devices, because a host's speed is much the same in two that follow each other.
     half_width : float
         Relative half width that an interval of a latency should reach.
     budget_s : float

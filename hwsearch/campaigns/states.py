@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 
 from hwsearch.campaigns.config import CampaignConfig
-from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.target import Target
 
 #: seconds of each step
@@ -20,26 +19,6 @@ SEARCH_END = "search"
 CANDIDATES = "validate"
 #: how sure it is which subnet is on which front
 MEMBERSHIP = "membership"
-
-
-def calibration_state(fingerprint: str, weights: str, purpose: Purpose) -> str:
-    """Name the calibration of a device.
-
-    Parameters
-    ----------
-    fingerprint : str
-        Of the device.
-    weights : str
-        Digest of the supernet.
-    purpose : Purpose
-        All final measurements share one calibration.
-
-    Returns
-    -------
-    str
-        The document's name.
-    """
-    return f"calibration:{fingerprint}:{weights}:{VALIDATE if purpose.is_final else purpose}"
 
 
 def operators_state(fingerprint: str, weights: str) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.config import SupernetConfig
+from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config
 from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import CampaignError
 from hwsearch.store import Store
 from hwsearch.supernets.base import Supernet
@@ -74,7 +77,7 @@ class WarmStart:
         loaded = self._loaded if same else load_supernet(**config.supernet.model_dump())
         columns = None if loaded.net.space == self._net.space else common_cost_features(self._net, loaded.net)
         with Store.open(config.store or folder / "store.sqlite", create=False) as store:
-            rows = store.frame(purpose=str(SEARCH), supernet=loaded.digest)
+            rows = _values(store, loaded.digest, config.protocol)
             archs = {a.id: a for a in store.architectures(loaded.net.space)}
             devices = {fingerprint: name for fingerprint, (name, _) in store.devices().items()}
         found = 0
@@ -111,6 +114,27 @@ class WarmStart:
             (n, columns) predictions, see `names`; logarithms of what is positive, scores as they are.
         """
         return np.column_stack([model.predict(_features(self._net, rows, columns)) for columns, model in self._models])
+
+
+def _values(store: Store, weights: str, protocol: TimingProtocol) -> pd.DataFrame:
+    """Values of a search: columns metric, subject, arch_id and value; latencies as one estimate a device."""
+    rows = store.frame(purpose=str(SEARCH), supernet=weights)
+    timed = rows["metric"] == "latency_ms"
+    parts = [rows.loc[~timed, ["metric", "subject", "arch_id", "value"]]]
+    for subject in rows.loc[timed, "subject"].unique():
+        found = store.find(metric="latency_ms", subject=subject, supernet=weights)
+        of_device = latency_estimates(found, {SEARCH: protocol})[SEARCH]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "metric": "latency_ms",
+                    "subject": subject,
+                    "arch_id": list(of_device),
+                    "value": [m.value for m in of_device.values()],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
 
 
 def common_cost_features(mine: Supernet, other: Supernet) -> list[str]:

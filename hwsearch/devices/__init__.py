@@ -4,7 +4,6 @@ from hwsearch.devices.device import Device, fingerprint
 from hwsearch.devices.host import host_facts, load_average, versions
 from hwsearch.devices.runtimes.base import Chain, HostClock, Model, Runtime, Session, Workload
 from hwsearch.devices.runtimes.catalogue import create_runtime, runtime_names
-from hwsearch.devices.timing.calibration import Calibration, calibrate
 from hwsearch.devices.timing.estimate import combine
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
@@ -12,7 +11,6 @@ from hwsearch.devices.timing.schedule import measure_group
 from hwsearch.devices.timing.timing import Timing
 
 __all__ = [
-    "Calibration",
     "Chain",
     "Device",
     "HostClock",
@@ -23,7 +21,6 @@ __all__ = [
     "Session",
     "Timing",
     "Workload",
-    "calibrate",
     "combine",
     "create_runtime",
     "fingerprint",

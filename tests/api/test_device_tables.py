@@ -10,6 +10,8 @@ import pytest
 import hwsearch
 import latency_tables
 from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.lookup import find_latency
+from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, DataError, DeviceError
 
@@ -37,7 +39,6 @@ metric = "latency"
 processes = [2, 2]
 loads = 1
 visits = 2
-calibrate = 1
 block_ms = 0.2
 block_runs = 2
 
@@ -87,11 +88,11 @@ def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
     return code, said.out, said.err
 
 
-def test_what_is_exported_equals_the_store_to_the_last_digit(place):
+def test_what_is_exported_is_what_the_campaign_goes_by_to_the_last_digit(place):
     campaign = Campaign.open(place / "real")
     space = campaign.space
     table = latency_tables.load("here", space.name, place / "tables")
-    stored = {m.arch_id: m for m in campaign.store.find(metric="latency_ms")}
+    stored = find_latency(campaign, campaign.target("here"), SEARCH)
     assert len(table) == len(stored) == 24
     for row in table.to_dict("records"):
         genes = {n: row[n] for n in space.names if not pd.isna(row[n])}

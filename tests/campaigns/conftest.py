@@ -5,6 +5,7 @@ import os
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -48,7 +49,6 @@ metric = "latency"
 processes = [2, 2]
 loads = 1
 visits = 2
-calibrate = 1
 block_ms = 0.2
 block_runs = 2
 
@@ -121,7 +121,6 @@ options = { table = "amd-epyc-vm-t2-b16/cifar10-mbv3" }
 
 [protocol]
 processes = [2, 2]
-calibrate = 3
 
 [fleet]
 isolation = false
@@ -148,7 +147,7 @@ def _bump(arch: Architecture, device: str) -> float:
 
 
 class Board:
-    """Stands in for a device: each measuring process finds the truth times noise of its own.
+    """Stands in for a device: each measuring process, a minute after the last, finds the truth times noise of its own.
 
     truth : architecture to milliseconds; noise : standard deviation of the logarithm, of a process
     """
@@ -168,7 +167,7 @@ class Board:
             found |= {"runs": [ratio * base] * 6, "reference": base, "reference_error": 0.0, "quiet": base}
             rows.append({"arch_id": entry["arch_id"], "sample": found | {"throttled": 0, "failure": None}})
         self.asked.append([e["arch_id"] for e in job["workloads"]])
-        moment = "2025-01-01T00:00:00+00:00"
+        moment = (datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=len(self.asked))).isoformat()
         return validate_response(job, {"rows": rows, "load": [0, 0], "started_at": moment, "ended_at": moment})
 
 

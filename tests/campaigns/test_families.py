@@ -76,7 +76,6 @@ metric = "latency"
 processes = [2, 2]
 loads = 1
 visits = 2
-calibrate = 1
 block_ms = 0.2
 block_runs = 1
 

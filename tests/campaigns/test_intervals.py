@@ -7,26 +7,17 @@ import math
 import numpy as np
 import pytest
 
-from hwsearch.campaigns.intervals import log_standard_error, pool
+from hwsearch.campaigns.intervals import log_standard_error, pool, ratio_ends
 from hwsearch.store import Measurement
 
 
-def row(
-    value: float, half: float, processes: int = 4, purpose: str = "validate", converged: bool = False
-) -> Measurement:
-    """A latency whose interval is ± half of its logarithm."""
-    details = {
-        "processes": processes,
-        "precision_pct": 100 * half,
-        "converged": converged,
-        "drift_pct": 1.0,
-        "loads": 2,
-    }
-    return Measurement("a", "latency_ms", "d", "p", purpose, value, "ms", low=value * math.exp(-half),
-                       high=value * math.exp(half), repeats=10, details=details)  # fmt: skip
+def row(value: float, half: float, processes: int = 4, purpose: str = "validate") -> Measurement:
+    """An energy whose interval is ± half of its logarithm."""
+    return Measurement("a", "energy_mj", "d", "p", purpose, value, "mJ", low=value * math.exp(-half),
+                       high=value * math.exp(half), repeats=10, details={"processes": processes})  # fmt: skip
 
 
-def test_pooled_latencies_are_unbiased_and_their_intervals_hold_the_truth() -> None:
+def test_pooled_values_are_unbiased_and_their_intervals_hold_the_truth() -> None:
     """Of many subnets measured one to four times with known noise, as many intervals hold the truth as they say."""
     rng = np.random.default_rng(0)
     z, sigma, truth = 1.959964, 0.02, 3.0
@@ -44,9 +35,9 @@ def test_pooled_latencies_are_unbiased_and_their_intervals_hold_the_truth() -> N
 
 
 def test_pooling_counts_processes_and_widens_what_disagrees() -> None:
-    found = pool([row(1.0, 0.02, 2), row(math.e**0.03, 0.02, 6, "validate:2", True)], 0.95)
+    found = pool([row(1.0, 0.02, 2), row(math.e**0.03, 0.02, 6, "validate:2")], 0.95)
     assert found.value == pytest.approx(math.exp(0.03 * 6 / 8)) and found.repeats == 20
-    assert (found.details["rounds"], found.details["processes"], found.details["converged"]) == (2, 8, True)
+    assert found.details["rounds"] == 2
     error = 0.02 / 1.959964 / math.sqrt(2)
     chi = (0.0225 / error) ** 2 + (0.0075 / error) ** 2
     expected = error * math.hypot(2 / 8, 6 / 8) * math.sqrt(chi)
@@ -74,3 +65,10 @@ def test_measurements_that_agree_are_as_sure_as_their_processes_make_them() -> N
 def test_one_measurement_stays_as_it_is() -> None:
     one = row(2.0, 0.01)
     assert pool([one], 0.95) is one
+
+
+def test_a_latency_is_compared_by_its_ratio_and_any_other_metric_by_its_own_interval() -> None:
+    own = row(2.0, 0.1)
+    assert ratio_ends(own) == (own.low, own.high)
+    latency = Measurement("a", "latency_ms", "d", "p", "search", 2.0, "ms", low=1.0, high=4.0, details={"ratio_low": 1.9, "ratio_high": 2.1})  # fmt: skip
+    assert ratio_ends(latency) == (1.9, 2.1)

@@ -106,7 +106,7 @@ def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -
     before = prepared(boards, validate={"rounds": 0})
     validate(before)
     campaign, table = settled
-    more = table[table["measurements"] > 1]
+    more = table[table["measurements"] > 3]  # of which each has three
     assert len(more) and len(more) < len(table)  # some were in doubt, and only those cost anything
     open_before = open_after = 0
     for view in views(campaign):
@@ -172,6 +172,6 @@ def test_stopped_in_a_further_round_it_goes_on_there(boards, settled, monkeypatc
 def test_a_budget_ends_the_rounds(boards) -> None:
     campaign = prepared(boards, validate={"rounds": 9, "rounds_s": 0})
     table = validate(campaign)
-    assert table["measurements"].max() <= 2
+    assert table["measurements"].max() <= 4
     pooled = find_latency(campaign, campaign.target("one"), VALIDATE)
-    assert {m.details.get("rounds", 1) for m in pooled.values()} <= {1, 2}
+    assert {m.details.get("rounds", 1) for m in pooled.values()} <= {3, 4}

@@ -14,7 +14,9 @@ import hwsearch
 from hwsearch import campaigns
 from hwsearch.campaigns import tactic
 from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.measured import shares
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.search_config import SHARES
 from hwsearch.campaigns.steps import propose
 from hwsearch.campaigns.steps.fronts import final_set
@@ -39,17 +41,12 @@ def test_shares_by_hand() -> None:
 
 
 def everything(campaign):
-    """(id, accuracy, {device: ms}) of every subnet measured afresh, from the store alone."""
+    """(id, accuracy, {device: ms}) of every subnet measured afresh, by what the store says of each."""
     rows = campaign.store.frame(purpose="validate")
-    names = {t.fingerprint: t.name for t in campaign.targets.values()}
     accuracy = rows[rows["metric"] == "accuracy"].set_index("arch_id")["value"]
-    latency = rows[rows["metric"] == "latency_ms"]
-    for i, group in latency.groupby("arch_id"):
-        yield (
-            str(i),
-            float(accuracy[i]),
-            {names[s]: float(v) for s, v in zip(group["subject"], group["value"], strict=True)},
-        )
+    latency = {t.name: find_latency(campaign, t, VALIDATE) for t in campaign.targets.values()}
+    for i in sorted(set().union(*latency.values())):
+        yield str(i), float(accuracy[i]), {name: float(found[i].value) for name, found in latency.items() if i in found}
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +72,7 @@ def test_the_front_for_all_devices_is_that_of_brute_force(measured, form, limite
     objectives = [ACCURACY, *(LATENCY | {"device": d} | x for d, x in zip(("one", "two"), limits, strict=True))]
     campaign = measured(objective=objectives)
     largest = {
-        t.name: campaign.store.frame(
-            metric="latency_ms", subject=t.fingerprint, purpose="search", arch_ids=[campaign.space.largest().id]
-        )["value"].iloc[0]
-        for t in campaign.targets.values()
+        t.name: find_latency(campaign, t, SEARCH)[campaign.space.largest().id].value for t in campaign.targets.values()
     }
     scale = {"one": 2.0, "two": 0.8 * largest["two"]} if limited else largest
     weight = {d.name: d.weight for d in campaign.config.device}
@@ -307,16 +301,16 @@ def test_the_tactic_is_told_how_well_each_value_is_known(boards, form, monkeypat
     proposed = Proposer(campaign).propose(0, 2)
     known = Known.read(campaign)
     assert set(proposed) == ({"one", "two"} if form == "per-device" else {ALL})
-    rng, rows = np.random.default_rng(0), campaign.store.frame(metric="latency_ms", purpose="search")
+    rng = np.random.default_rng(0)
     for (_, archs, noise), view in zip(told, views(campaign), strict=True):
         names = [o.name for o in view.objectives]
         assert noise.shape == (len(archs), len(names)) and np.isnan(noise[:, names.index("accuracy")]).all()
         for arch, own in zip(archs[:5], noise[:, 1 - names.index("accuracy")], strict=False):
             drawn = []
             for target in view.targets:
-                m = rows[(rows["arch_id"] == arch.id) & (rows["subject"] == target.fingerprint)].iloc[0]
-                half = np.log(m["high"] / m["low"]) / 2 / 1.96 / np.sqrt(2)
-                drawn.append(m["value"] * np.exp(half * rng.standard_normal(40_000)))
+                m = known.latency(target.name)[arch.id]  # the host's level moves all alike, and is no noise of a subnet
+                half = np.log(m.details["ratio_high"] / m.details["ratio_low"]) / 2 / 1.96 / np.sqrt(2)
+                drawn.append(m.value * np.exp(half * rng.standard_normal(40_000)))
             value = np.stack(drawn, axis=1)
             if form != "per-device":
                 value = view.shares(value, view.scales(known))[SHARES[form]][:, None]

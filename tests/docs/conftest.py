@@ -27,7 +27,6 @@ SMALL: dict[str, dict[str, Any]] = {
         "processes": [2, 2],
         "loads": 1,
         "visits": 2,
-        "calibrate": 1,
         "block_ms": 0.2,
         "block_runs": 2,
     },

@@ -318,7 +318,6 @@ random = 2
 processes = [2, 2]
 loads = 1
 visits = 2
-calibrate = 1
 block_ms = 0.1
 block_runs = 1
 """

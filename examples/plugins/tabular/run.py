@@ -47,7 +47,6 @@ rounds = 0
 [protocol]
 processes = [1, 2]
 visits = 3
-calibrate = 2
 
 [[objective]]
 metric = "accuracy"

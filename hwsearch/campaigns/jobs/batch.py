@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 
 import psutil
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.calibration import calibration
+from hwsearch.campaigns.estimates import host_visits
 from hwsearch.campaigns.jobs.job import halves, latency_job, payload_of, share_of
 from hwsearch.campaigns.jobs.worker import LatencyWorker
 from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled
-from hwsearch.campaigns.purpose import Purpose
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.fleet.host_lock import host_lock
 from hwsearch.devices.timing.protocol import TimingProtocol
@@ -55,7 +56,15 @@ class LatencyBatch:
         campaign.store.add_device(target.fingerprint, target.name, target.facts)
 
     def _known(self) -> dict[str, Measurement]:
-        return find_latency(self.campaign, self.target, self.purpose)
+        """Latencies as they were stored for this purpose and round, by architecture id."""
+        rows = self.campaign.store.find(
+            metric="latency_ms",
+            subject=self.target.fingerprint,
+            protocol=self.protocol.key,
+            purpose=str(self.purpose),
+            supernet=self.campaign.loaded.digest,
+        )
+        return {m.arch_id: m for m in rows if m.value is not None}
 
     def results(self) -> dict[str, Measurement]:
         """Return the latencies of the requested subnets, as far as they are known.
@@ -63,9 +72,9 @@ class LatencyBatch:
         Returns
         -------
         dict of str to Measurement
-            By architecture id.
+            By architecture id; final ones rest on all rounds so far.
         """
-        known = self._known()
+        known = find_latency(self.campaign, self.target, VALIDATE if self.purpose.is_final else self.purpose)
         return {a.id: known[a.id] for a in self.archs if a.id in known}
 
     def _jobs(self) -> list[NewJob]:
@@ -84,13 +93,10 @@ class LatencyBatch:
         Raises
         ------
         DeviceError
-            If the device is lost, or cannot be calibrated.
+            If the device is lost.
         """
         wanted = {a.id for a in self.archs}
         update(len(self.archs) - len(self.todo))
-        if self.todo:
-            with host_lock(self.target.exclusive):
-                calibration(self.campaign, self.target, self.purpose)
         jobs = self._jobs()
         self.queue.submit(jobs)
         keys = {j.key for j in jobs}
@@ -107,34 +113,11 @@ class LatencyBatch:
                     break
                 self.stop.wait(0.2)
             update(len(wanted & self._known().keys()))
-        self._tell_moved()
         for job in self.queue.find(keys):
             if job.status == "failed":
                 self.campaign.progress.warn(
                     f"{self.target.name}: {len(payload_of(job)['archs'])} subnets are not measured: {job.failure}"
                 )
-
-    def _fresh(self) -> list[Measurement]:
-        """Latencies that this batch has added."""
-        return [m for k, m in self.results().items() if k not in self.before]
-
-    @staticmethod
-    def _moved(fresh: Sequence[Measurement]) -> tuple[int, int]:
-        """Count the groups in which the host was far from its calibrated speed, and all groups."""
-        groups: dict[str, bool] = {}
-        for m in fresh:
-            groups[m.started_at] = groups.get(m.started_at, False) or bool(m.details.get("moved"))
-        return sum(groups.values()), len(groups)
-
-    def _tell_moved(self) -> None:
-        """Say the first time what it means that the host was far from its calibrated speed; later the note counts it."""
-        moved, groups = self._moved(self._fresh())
-        if moved and not any(m.details.get("moved") for m in self.before.values()):
-            self.campaign.progress.warn(
-                f"{self.target.name}: in {moved} of {groups} groups the host was never within "
-                f"{100 * self.protocol.max_drift:g} % of its calibrated speed. Ratios and the order of subnets are safe; "
-                "the level is corrected, and less sure."
-            )
 
     def jobs_with_parts(self, keys: set[str]) -> list[Job]:
         """Find jobs and, however often they were split, their parts.
@@ -162,15 +145,17 @@ class LatencyBatch:
         Returns
         -------
         str
-            The largest drift that was corrected, or how many were measured.
+            How many were measured, and by how much the host's level differed between their processes.
         """
-        fresh = self._fresh()
-        drifts = [float(m.details["drift_pct"]) for m in fresh if "drift_pct" in m.details]
-        if drifts:
-            moved, groups = self._moved(fresh)
-            far = f" · host far off in {moved} of {groups} groups" if moved else ""
-            return f"drift {max(drifts, key=abs):+.1f} % corrected{far}"
-        return "already known" if self.archs and not self.todo else f"{len(fresh)} measured"
+        if self.archs and not self.todo:
+            return "already known"
+        fresh = [m for k, m in self._known().items() if k not in self.before]
+        level = host_visits(fresh)
+        text = f"{len(fresh)} measured"
+        if len(level) > 1:
+            ms = [v.reference_ms for v in level]
+            text += f" · host's level ±{100 * math.log(max(ms) / min(ms)) / 2:.1f} %"
+        return text
 
 
 def group_size(campaign: Campaign, protocol: TimingProtocol) -> int:

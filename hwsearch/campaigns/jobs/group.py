@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.calibration import calibration
 from hwsearch.campaigns.jobs.job import Genes, payload_of, process_seconds
 from hwsearch.campaigns.jobs.workloads import job_spec, needed_files
-from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import Sample, Timing, combine
 from hwsearch.devices.fleet.jobs import MeasuredRow, WorkerJob, WorkerResponse
@@ -35,8 +33,7 @@ class GroupTiming:
     started_at, ended_at : str
         UTC times.
     details : dict
-        Load of the host before and after, size of the group, name of the device, and ``visits``: of each process the time
-        (seconds since 1970) and the reference's latency (ms).
+        Load of the host before and after, size of the group, and name of the device.
     """
 
     timings: dict[str, Timing]
@@ -85,12 +82,11 @@ def time_group(
     """
     payload = payload_of(job)
     protocol = TimingProtocol(**payload["protocol"])
-    scale = calibration(campaign, target, Purpose.parse(payload["purpose"]))
     spec, files = job_spec(campaign, target, job, genes)
     fewest, most = protocol.processes
     found: list[list[Sample | None]] = []
     answers: list[WorkerResponse] = []
-    visits: list[list[float]] = []
+    at: list[float] = []
     timings: list[Timing] = []
     open_ = set(ids)
     until, longest = time.monotonic() + job.deadline_s, 0.0
@@ -119,10 +115,8 @@ def time_group(
         answers.append(answer)
         samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
         found.append([samples.get(i) for i in ids])
-        sound = next((x for x in samples.values() if x.failure is None), None)
-        if sound is not None:
-            visits.append([_middle(answer), round(sound.reference, 7)])
-        timings = combine(found, protocol, scale)
+        at.append(_middle(answer))
+        timings = combine(found, protocol, at=at)
         left = not_converged(timings, protocol) if k + 1 >= fewest else range(len(ids))
         open_ = {ids[i] for i in left if timings[i].failure is None}
         if not open_:
@@ -137,7 +131,6 @@ def time_group(
             "load_after": answers[-1]["load"][1],
             "group": len(ids),
             "device": target.name,
-            "visits": visits,
         },
     )
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.intervals import ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.purpose import VALIDATE
@@ -158,7 +159,7 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
     -------
     MeasuredSet
         With ``METRIC_low``, ``METRIC_high``, ``METRIC_repeats`` and ``METRIC_ended_at`` of accuracy and what is measured on
-        the device; ``front_probability`` of being on the device's front, by the intervals of what was measured there, given
+        the device; ``latency_ms_ratio_low`` and ``_high``, the narrower interval that compares subnets of this device; ``front_probability`` of being on the device's front, by the intervals of what was measured there, given
         the scores on the test data; ``front_probability_new_data``, on other test data as many. NaN before `validate` has
         told.
 
@@ -179,6 +180,9 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
         rows: list[Measurement | None] = [values.get(i) for i in found.ids]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
+        if name == "latency_ms":
+            ends = [ratio_ends(m) if m else (None, None) for m in rows]
+            frame[f"{name}_ratio_low"], frame[f"{name}_ratio_high"] = ([e[k] for e in ends] for k in (0, 1))
     return _with_membership(device_view(campaign, target), known, found)
 
 

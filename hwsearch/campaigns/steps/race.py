@@ -9,9 +9,10 @@ import numpy as np
 from hwsearch._typing import FloatArray
 from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
 from hwsearch.campaigns.lookup import find_accuracy
-from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import race_state
 from hwsearch.errors import CampaignError
@@ -115,6 +116,30 @@ def race_accuracy(
         campaign.store.put_state(state, {"dropped": dropped, **spent})
         share = f"{seen:,} of {len(answers) * len(test):,} {task.examples}" if answers else "all were known"
         bar.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+
+
+def raced_latencies(campaign: Campaign, rounds: int) -> dict[str, dict[str, Measurement]]:
+    """Find the latencies that candidates race with: those of the first rounds, which later ones do not change.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose devices.
+    rounds : int
+        Number of rounds.
+
+    Returns
+    -------
+    dict of str to dict
+        By device and architecture id.
+    """
+    found = {}
+    for target in campaign.targets.values():
+        rows = campaign.store.find(metric="latency_ms", subject=target.fingerprint, supernet=campaign.loaded.digest)
+        purposes = ((m, Purpose.parse(m.purpose)) for m in rows)
+        first = [m for m, p in purposes if p.is_final and p.round <= rounds]
+        found[target.name] = latency_estimates(first, {VALIDATE: campaign.final_protocol})[VALIDATE]
+    return found
 
 
 def _costs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.host_speed import host_speed
-from hwsearch.campaigns.jobs.calibration import calibration
+from hwsearch.campaigns.intervals import ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.purpose import VALIDATE
@@ -60,10 +61,9 @@ def device_report(
     validated = validated_points(campaign, known, target, fresh, on_front, profiled)
     random = points[points["role"] == "random"]
     latency = list(known.latency(target.name, VALIDATE).values())
-    drifts = [abs(float(m.details["drift_pct"])) for m in latency]
     widths = [100 * (m.spread or 0) / m.value for m in latency if m.value]
+    ratios = [50 * math.log(high / low) for low, high in map(ratio_ends, latency) if low and high]
     level = host_speed(known, target.name, campaign.final_protocol.confidence)
-    scale = 200 * calibration(campaign, target, VALIDATE).baseline_sd if latency else None
     return DeviceReport(
         name=target.name,
         description={
@@ -80,8 +80,7 @@ def device_report(
         protocol={**campaign.final_protocol.describe(), "reference": campaign.reference.id},
         noise={
             "half_interval_percent": round(float(np.median(widths)), 2) if widths else None,
-            "largest_drift_percent": round(max(drifts), 2) if drifts else None,
-            "scale_percent": round(scale, 2) if scale is not None else None,
+            "half_ratio_interval_percent": round(float(np.median(ratios)), 2) if ratios else None,
             "host": level.verdict if level is not None else None,
             "host_spread_percent": percent(level.spread) if level is not None else None,
             "another_campaign_percent": percent(level.half_width) if level is not None else None,

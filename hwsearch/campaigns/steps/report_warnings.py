@@ -69,12 +69,6 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
         found.append(
             f"{target.name}: {len(loose)} of {len(rows)} final latencies did not reach ±{half:g} % within their processes; the widest is ±{worst:.1f} %."
         )
-    moved = sum(bool(m.details.get("moved")) for m in rows)
-    if moved:
-        found.append(
-            f"{target.name}: the host was never near its calibrated speed while {moved} of {len(rows)} final latencies "
-            "were measured; they are corrected: ratios and order are safe, the level is less sure."
-        )
     level = host_speed(known, target.name, campaign.final_protocol.confidence)
     if level is not None and level.verdict in ("wandering", "hostile"):
         found.append(

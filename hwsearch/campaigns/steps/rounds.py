@@ -10,7 +10,7 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.membership import membership
-from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import rounds_state
 from hwsearch.campaigns.steps.fronts import complete_final_set
@@ -77,6 +77,23 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
             store.put_state(place, state)
 
 
+def _last_rounds(campaign: Campaign, device: str) -> dict[str, int]:
+    """Return the number of each subnet's last final measurement on a device."""
+    target = campaign.targets[device]
+    rows = campaign.store.find(
+        metric="latency_ms",
+        subject=target.fingerprint,
+        protocol=campaign.final_protocol.key,
+        supernet=campaign.loaded.digest,
+    )
+    last: dict[str, int] = {}
+    for m in rows:
+        purpose = Purpose.parse(m.purpose)
+        if purpose.is_final:
+            last[m.arch_id] = max(last.get(m.arch_id, 0), purpose.round)
+    return last
+
+
 def round_plan(campaign: Campaign, known: Known) -> Plan:
     """Return what is to be measured once more.
 
@@ -103,8 +120,7 @@ def round_plan(campaign: Campaign, known: Known) -> Plan:
             wanted.setdefault(target.name, {}).update(dict.fromkeys(sure.to_measure(confidence)))
     plan: Plan = {}
     for name, ids in wanted.items():
-        rows = known.latency(name, VALIDATE)
+        last = _last_rounds(campaign, name)
         for i in ids:
-            times = int(rows[i].details.get("rounds", 1)) if i in rows else 0
-            plan.setdefault(name, {}).setdefault(str(Purpose.final(times + 1)), []).append(i)
+            plan.setdefault(name, {}).setdefault(str(Purpose.final(last.get(i, 0) + 1)), []).append(i)
     return plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,21 +14,23 @@ from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.membership import membership
-from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import CANDIDATES, MEMBERSHIP
 from hwsearch.campaigns.steps.candidates import candidates
 from hwsearch.campaigns.steps.fronts import complete_final_set
-from hwsearch.campaigns.steps.race import race_accuracy
+from hwsearch.campaigns.steps.race import race_accuracy, raced_latencies
 from hwsearch.campaigns.steps.rounds import measure_further
 from hwsearch.campaigns.views import device_view, joint_view, timed_targets, views
+from hwsearch.errors import DeviceError
 from hwsearch.spaces import Architecture
 
 
 def validate(campaign: Campaign) -> pd.DataFrame:
     """Measure every candidate for a front afresh: latency on every device, the score on data the search never saw.
 
-    Then, in further rounds, what may or may not be on a front is measured again
+    Latencies are measured in rounds of one process, spread over the step; what has not converged after the fewest gets
+    more. Then, in further rounds, what may or may not be on a front is measured again
     (`hwsearch.campaigns.steps.rounds.measure_further`).
 
     Parameters
@@ -55,11 +59,7 @@ def validate(campaign: Campaign) -> pd.DataFrame:
         wanted |= dict.fromkeys(candidates(view, known))
     archs = list(wanted)
     _keep(campaign, CANDIDATES, {"archs": [a.to_dict() for a in archs]})
-    latencies = measure_latencies(campaign, campaign.targets.values(), archs, purpose=VALIDATE, stage="validate")
-    if campaign.config.validate_.race_error is None:
-        measure_accuracy(campaign, archs, split=Split.TEST, purpose=VALIDATE, stage="validate accuracy")
-    else:
-        race_accuracy(campaign, archs, latencies)
+    _measure_spread(campaign, archs)
     measure_further(campaign, archs)
     known = Known.read(campaign)
     memberships = _keep_memberships(campaign, known)
@@ -80,6 +80,57 @@ def validate(campaign: Campaign) -> pd.DataFrame:
         ]
         frames.append(pd.DataFrame(rows))
     return pd.concat(frames, ignore_index=True)
+
+
+def _measure_spread(campaign: Campaign, archs: Sequence[Architecture]) -> None:
+    """Time the candidates in rounds of one process a device, and evaluate a share of them after each.
+
+    Each round meets the host at another time, and no round waits for that: evaluations lie between. Where candidates race,
+    the race needs all latencies of the first rounds, which lie between those of the other devices.
+    """
+    config = campaign.config.validate_
+    fewest, most = config.processes
+    for r in range(1, fewest + 1):
+        _time_round(campaign, r, dict.fromkeys(campaign.targets, archs), fewest)
+        if config.race_error is None:
+            measure_accuracy(
+                campaign,
+                archs[: math.ceil(r * len(archs) / fewest)],
+                split=Split.TEST,
+                purpose=VALIDATE,
+                stage="validate accuracy",
+            )
+    if config.race_error is not None:
+        race_accuracy(campaign, archs, raced_latencies(campaign, fewest))
+    for r in range(fewest + 1, most + 1):
+        known = Known.read(campaign)
+        loose = {
+            name: [a for a in archs if a.id in found and not found[a.id].details["converged"]]
+            for name in campaign.targets
+            for found in (known.latency(name, VALIDATE),)
+        }
+        if not any(loose.values()):
+            break
+        _time_round(campaign, r, loose, most)
+
+
+def _time_round(campaign: Campaign, number: int, wanted: Mapping[str, Sequence[Architecture]], of: int) -> None:
+    """Time each device's subnets once more; a device that is lost does not keep the others from it."""
+    lost: DeviceError | None = None
+    for name, archs in wanted.items():
+        if archs:
+            try:
+                measure_latencies(
+                    campaign,
+                    [campaign.targets[name]],
+                    archs,
+                    purpose=Purpose.final(number),
+                    stage=f"validate {number}/{of}",
+                )
+            except DeviceError as error:
+                lost = lost or error
+    if lost is not None:
+        raise lost
 
 
 def _keep_memberships(campaign: Campaign, known: Known) -> dict[str, dict[str, list[float]]]:

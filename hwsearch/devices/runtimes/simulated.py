@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from hwsearch._json import JsonObject
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
+from hwsearch.devices.runtimes.replayed_host import ReplayedHost
 from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import DeviceError, MeasurementError, nearest
 
@@ -33,6 +34,7 @@ DEFAULTS: dict[str, bool | int | float | str] = {
     "drift": 0.0,
     "drift_period_s": 60.0,
     "spikes": 0.0,
+    "host": "",
     "wait": False,
     "seed": 0,
 }
@@ -53,11 +55,15 @@ class SimulatedRuntime(Runtime):
 
     Parameters
     ----------
+    now : callable
+        Seconds on a clock that goes on between processes; another in tests.
     device : Device
         Options: ``table``: ``DEVICE/TABLE`` of the shipped ones, or the path of one, ``FOLDER/DEVICE/TABLE``.
         ``interpolate``: fit what the table lacks (ridge on one-hot genes), else it is an error. ``noise``: standard deviation
         of the logarithm of one run. ``drift``, ``drift_period_s``: the device gets slower and faster by that share, as a sine
-        over its own clock. ``spikes``: share of runs that take 2 times as long or more. ``wait``: `time` lasts as long as it
+        over its own clock. ``host``: ``quiet``, ``wandering``, ``hostile`` or the path of a trace that ``hwsearch doctor
+        --record`` wrote: the device stands on a host with that speed along real time, on which each process finds each model
+        better or worse (`ReplayedHost`). ``spikes``: share of runs that take 2 times as long or more. ``wait``: `time` lasts as long as it
         says; otherwise no time passes. ``seed``: of noise and spikes; they depend on it, on the architecture and on the
         number of this run of it.
 
@@ -69,9 +75,14 @@ class SimulatedRuntime(Runtime):
 
     form: ClassVar[Form] = "genes"
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, *, now: Callable[[], float] = time.time) -> None:
         self.device = device
         self.options = _options(device)
+        self._host = (
+            ReplayedHost(str(self.options["host"]), int(self.options["seed"])) if self.options["host"] else None
+        )
+        self._now = now
+        self._began = now()
         self._folder, self._name, self._table = _place(device, str(self.options["table"]))
         with translated_table_errors(DeviceError, f"device {device.name!r} stands on a table that cannot be used: "):
             self._facts = latency_tables.table_facts(self._name, self._table, self._folder)
@@ -191,7 +202,38 @@ class SimulatedRuntime(Runtime):
             Factor of the latency; 1 without drift.
         """
         size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
-        return 1 + size * math.sin(2 * math.pi * self.clock_s / period)
+        level = self._host.level(self.now()) if self._host is not None else 1.0
+        return level * (1 + size * math.sin(2 * math.pi * self.clock_s / period))
+
+    def restart(self) -> None:
+        """Be as in a fresh process that begins now."""
+        self._began, self.clock_s = self._now(), 0.0
+        self._runs.clear()
+
+    def now(self) -> float:
+        """Return the time on the host: real time, and on top the device's own where it does not wait.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
+        return self._now() + (0.0 if self.options["wait"] else self.clock_s)
+
+    def process_effect(self, arch: str) -> float:
+        """Return by how much a model is slower in this process.
+
+        Parameters
+        ----------
+        arch : str
+            Which architecture.
+
+        Returns
+        -------
+        float
+            Factor of the latency; 1 without a host.
+        """
+        return self._host.effect(f"{self._began!r}", arch) if self._host is not None else 1.0
 
 
 class SimulatedSession(Session):
@@ -210,7 +252,8 @@ class SimulatedSession(Session):
     """
 
     def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:
-        self._runtime, self._arch, self._ms = runtime, arch, ms
+        self._runtime, self._arch = runtime, arch
+        self._ms = ms * runtime.process_effect(arch)
         self.interpolated = interpolated
         self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
         self._block: tuple[int, NDArray[np.float64]] = (-1, np.ones(0))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special
 
-from hwsearch._typing import FloatArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.devices.timing.statistics import student
 
 #: seconds of a period, whose visits count as one look at the host
@@ -21,6 +21,12 @@ LONGER_S = (30.0, 60.0)
 TRIMMED = 0.1
 #: fewest periods of a length for it to tell anything
 FEWEST = 5
+#: variance of the mean of looks that follow each other at once, over that of independent ones (two in a row correlate by .6)
+BURST = 4.0
+#: seconds for which a host holds its level: a series has at most so many independent looks
+HOLD_S = 30.0
+#: standard deviation of a host's level, as a share, where a single visit tells nothing of it: virtual machines showed 0.13
+UNKNOWN_SD = 0.1
 #: a host is quiet, or at most wandering, when its periods have at most this standard deviation
 QUIET_SD, WANDERING_SD = 0.01, 0.2
 
@@ -52,7 +58,7 @@ class HostLevel:
         Trimmed geometric mean over periods, ms.
     half_width : float
         Half of the interval, as a share, in which another campaign of the same length on the same host finds its typical
-        latency, with the confidence asked for; infinite where fewer than two periods were seen.
+        latency, with the confidence asked for.
     spread : float
         Standard deviation of the periods' levels, as a share; NaN for fewer than two periods.
     undisturbed_ms : float
@@ -107,8 +113,10 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
 
     Visits are put into periods; a period counts once, however many visits it has. The estimate is the trimmed mean of the
     periods' log levels. Its error is the largest of those that the periods and, where there are enough, the longer ones
-    show: a host that wanders slowly differs more between long periods than independent short ones would. The interval is
-    that of a difference of two such estimates.
+    show: a host that wanders slowly differs more between long periods than independent short ones would. Fewer than five
+    periods tell too little of that: there the visits' own spread counts, with their variance times four because they follow
+    each other, and a single visit has the spread that virtual machines showed. Nor does a series count for more looks than
+    one each half minute. The interval is that of a difference of two such estimates.
 
     Parameters
     ----------
@@ -120,7 +128,7 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     Returns
     -------
     HostLevel
-        Its `half_width` is infinite where nothing can be said.
+        Of the visits.
 
     Raises
     ------
@@ -143,9 +151,8 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     level = period_levels(at, log, PERIOD_S)
     n = len(level)
     centre, error, freedom = trimmed_mean(level)
-    wide = math.inf
-    if n > 1:
-        count = effective_number(level)
+    if n >= FEWEST:
+        count = min(effective_number(level), 1 + (at[-1] - at[0]) / HOLD_S)
         shrunk = max(1.0, count - 1 - (n - 1 - freedom) * count / n)
         wide = error * math.sqrt(n / count) * student(confidence, shrunk)
         for seconds in LONGER_S:
@@ -153,14 +160,26 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
             if len(longer) >= FEWEST:
                 _, own, degrees = trimmed_mean(longer)
                 wide = max(wide, own * student(confidence, degrees))
+    else:
+        wide = _burst_half_width(log, float(at[-1] - at[0]), confidence)
     return HostLevel(
         typical_ms=math.exp(centre),
-        half_width=math.expm1(min(math.sqrt(2) * wide, 700.0)) if math.isfinite(wide) else math.inf,
+        half_width=math.expm1(math.sqrt(2) * wide),
         spread=float(level.std(ddof=1)) if n > 1 else math.nan,
         undisturbed_ms=float(np.exp(np.quantile(log, 0.1))),
         periods=n,
         seconds=float(at[-1] - at[0]),
     )
+
+
+def _burst_half_width(log: FloatArray, seconds: float, confidence: float) -> float:
+    """Half width of the interval of a mean of few visits, which may all be of one period."""
+    m = len(log)
+    if m < 3:  # so few are drawn to what virtual machines showed, which counts as two more
+        spread, freedom = math.sqrt((2 * UNKNOWN_SD**2 + (float(log.var(ddof=1)) if m > 1 else 0.0)) / (m + 1)), m + 1.0
+    else:
+        spread, freedom = float(log.std(ddof=1)), m - 1.0
+    return student(confidence, freedom) * spread * math.sqrt(min(max(BURST / m, 1 / (1 + seconds / HOLD_S)), 1.0))
 
 
 def percent(share: float) -> float | None:
@@ -179,8 +198,36 @@ def percent(share: float) -> float | None:
     return round(100 * share, 2) if math.isfinite(share) else None
 
 
+def period_labels(at: FloatArray, seconds: float) -> IntArray:
+    """Return the number of the period that each visit lies in; a period begins with a visit and lasts so many seconds.
+
+    Parameters
+    ----------
+    at : numpy.ndarray
+        Shape (n,): times in ascending order, seconds.
+    seconds : float
+        Length of a period.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,): 0 for the first period, and so on.
+
+    Examples
+    --------
+    >>> period_labels(np.array([0.0, 5.0, 14.0, 20.0, 34.0, 35.0]), 15.0).tolist()
+    [0, 0, 0, 1, 1, 2]
+    """
+    labels, start = np.zeros(len(at), dtype=np.int64), 0
+    for i in range(1, len(at)):
+        new = at[i] - at[start] >= seconds
+        labels[i] = labels[i - 1] + new
+        start = i if new else start
+    return labels
+
+
 def period_levels(at: FloatArray, log: FloatArray, seconds: float) -> FloatArray:
-    """Take the median level of each period; a period begins with a visit and lasts so many seconds.
+    """Take the median level of each period; see `period_labels`.
 
     Parameters
     ----------
@@ -201,12 +248,8 @@ def period_levels(at: FloatArray, log: FloatArray, seconds: float) -> FloatArray
     >>> period_levels(np.array([0.0, 5.0, 14.0, 20.0]), np.array([1.0, 3.0, 2.0, 7.0]), 15.0).tolist()
     [2.0, 7.0]
     """
-    found, start = [], 0
-    for i in range(1, len(at) + 1):
-        if i == len(at) or at[i] - at[start] >= seconds:
-            found.append(float(np.median(log[start:i])))
-            start = i
-    return np.array(found)
+    labels = period_labels(at, seconds)
+    return np.array([float(np.median(log[labels == p])) for p in np.unique(labels)])
 
 
 def trimmed_mean(values: FloatArray, share: float = TRIMMED) -> tuple[float, float, float]:

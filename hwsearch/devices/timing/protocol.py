@@ -42,20 +42,16 @@ class TimingProtocol(BaseModel):
         Of all intervals, 0.5 to 1.
     warmup_ms : float
         At most this long a load is run, until three blocks in a row agree to 2 %, ms.
-    max_drift : float
-        A latency is marked as moved if the host was never within this share of the calibrated speed.
     group : int
         Most candidates that are measured together.
     budget_s : float
         How long a group of candidates takes in one process, seconds. Each load gets its share, and one visit at least; the
         round that is under way, and the load that nothing is known without, may go beyond it.
-    calibrate : int
-        Measuring processes that a device's calibration rests on.
 
     Examples
     --------
     >>> TimingProtocol().key
-    'visits2:2-4x2x6x3/2ms h0.01 c0.95'
+    'visits3:2-4x2x6x3/2ms h0.01 c0.95'
     >>> TimingProtocol(loads=0)
     Traceback (most recent call last):
     ...
@@ -73,10 +69,8 @@ class TimingProtocol(BaseModel):
     half_width: float = Field(0.01, gt=0, lt=1)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     warmup_ms: float = Field(20.0, gt=0)
-    max_drift: float = Field(0.1, gt=0)
     group: int = Field(40, ge=1)
     budget_s: float = Field(120.0, gt=0)
-    calibrate: int = Field(8, ge=1)
 
     def describe(self) -> JsonObject:
         """Describe the protocol for a report.
@@ -86,13 +80,13 @@ class TimingProtocol(BaseModel):
         dict
             Its name, its version and all settings; JSON-able.
         """
-        return {"name": "interleaved visits to fresh loads", "version": 2, **self.model_dump(mode="json")}
+        return {"name": "interleaved visits to fresh loads", "version": 3, **self.model_dump(mode="json")}
 
     @property
     def key(self) -> str:
         """Short text that names the protocol in the store; settings that change no value are not in it."""
         low, high = self.processes
         return (
-            f"visits2:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
+            f"visits3:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
             f"h{self.half_width:g} c{self.confidence:g}"
         )

@@ -12,7 +12,6 @@ import numpy as np
 
 from hwsearch.devices.host import throttled
 from hwsearch.devices.runtimes.base import Session
-from hwsearch.devices.timing.calibration import Calibration
 from hwsearch.devices.timing.estimate import combine, not_converged
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
@@ -155,7 +154,6 @@ def measure_group(
     protocol: TimingProtocol,
     rng: np.random.Generator,
     *,
-    calibration: Calibration | None = None,
     tick: Callable[[float], None] | None = None,
 ) -> list[Timing]:
     """Time candidates in this process alone, as often as the protocol asks for processes.
@@ -164,8 +162,6 @@ def measure_group(
     ----------
     loads, reference, protocol, rng
         As in `measure_process`.
-    calibration : Calibration, optional
-        To whose baseline values are brought; by default this group's own quiet level.
     tick : callable, optional
         Told the share of the work that is done.
 
@@ -181,12 +177,14 @@ def measure_group(
     """
     p = protocol
     found: list[list[Sample]] = []
+    at: list[float] = []
     for k in range(p.processes[1]):
         share = (lambda x, k=k: tick(min(1.0, (k + x) / p.processes[0]))) if tick is not None else None
+        at.append(time.monotonic())
         found.append(measure_process(loads, reference, p, rng, tick=share))
-        if k + 1 >= p.processes[0] and not not_converged(combine(found, p, calibration), p):
+        if k + 1 >= p.processes[0] and not not_converged(combine(found, p, at=at), p):
             break
-    return combine(found, p, calibration)
+    return combine(found, p, at=at)
 
 
 def _load_all(

@@ -9,6 +9,7 @@ import numpy as np
 
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
+from hwsearch.devices.timing.ratios import Look
 
 
 @dataclass(frozen=True)
@@ -18,23 +19,23 @@ class Timing:
     Attributes
     ----------
     value : float
-        The latency on the undisturbed host.
+        The typical latency on this host over the time of measuring: the ratio to the reference times its typical latency.
     low, high : float
-        Where a repeated campaign finds it, with the protocol's confidence, on the same calibration.
+        Where another campaign of the same length, on another day on this host, finds it, with the protocol's confidence.
+    ratio_low, ratio_high : float
+        Where it finds the ratio to the reference, times the same typical latency: for comparisons on one device.
     precision : float
-        Half the interval of this measurement alone, as a share.
-    processes : int
-        In which it was timed.
+        Half the interval of these looks alone, as a share: whether more of them at once are worth their time.
+    looks : tuple of Look
+        What each process found, in the order of measuring.
     loads : numpy.ndarray
         Shape (loads,): latency of each load, the host's speed divided out.
     raw, minima : numpy.ndarray
         Shape (blocks,): medians and minima of blocks as timed.
     runs : numpy.ndarray
         Shape (runs,): single runs as timed.
-    baseline, reference, quiet : float
-        The reference's latency: calibrated, as it was in the median, and at the quiet level.
-    moved : bool
-        Whether the quiet level was further from the baseline than `TimingProtocol.max_drift`.
+    typical, reference, quiet : float
+        The reference's latency: typical of the host, as it was in the median, and at the quiet level.
     throttled : int
         How often a CPU quota stopped the processes meanwhile.
     failure : str or None
@@ -44,16 +45,17 @@ class Timing:
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    ratio_low: float = math.nan
+    ratio_high: float = math.nan
     precision: float = math.nan
-    processes: int = 0
+    looks: tuple[Look, ...] = ()
     loads: FloatArray = field(default_factory=lambda: np.empty(0))
     raw: FloatArray = field(default_factory=lambda: np.empty(0))
     minima: FloatArray = field(default_factory=lambda: np.empty(0))
     runs: FloatArray = field(default_factory=lambda: np.empty(0))
-    baseline: float = math.nan
+    typical: float = math.nan
     reference: float = math.nan
     quiet: float = math.nan
-    moved: bool = False
     throttled: int = 0
     failure: str | None = None
 
@@ -98,15 +100,20 @@ class Timing:
             "runs": len(r),
             "visits": len(self.raw),
             "loads": len(self.loads),
-            "processes": self.processes,
+            "processes": len(self.looks),
             "outliers": int((r > np.median(r) * 1.5).sum()),
             "precision_pct": round(100 * self.precision, 3),
             "reference_ms": ns(self.reference),
-            "baseline_ms": ns(self.baseline),
-            "drift_pct": round(100 * (self.reference / self.baseline - 1), 2),
+            "typical_ms": ns(self.typical),
             "quiet_ms": ns(self.quiet),
-            "quiet_pct": round(100 * (self.quiet / self.baseline - 1), 2),
-            "moved": self.moved,
+            "ratio_low": ns(self.ratio_low),
+            "ratio_high": ns(self.ratio_high),
             "converged": bool(self.precision <= half_width),
             "throttled": self.throttled,
+            "looks": [[round(look.at_s, 2), *(_json(x) for x in look[1:])] for look in self.looks],
         }
+
+
+def _json(value: float) -> float | None:
+    """Return a number for JSON, to eight places; None for one that is not known."""
+    return round(value, 8) if math.isfinite(value) else None

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from hwsearch.campaigns import Campaign
-from hwsearch.campaigns.host_speed import host_speed, host_visits
+from hwsearch.campaigns.estimates import host_visits
+from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs import batch, group
 from hwsearch.campaigns.jobs.batch import LatencyBatch
 from hwsearch.campaigns.jobs.group import time_group
@@ -16,10 +17,10 @@ from hwsearch.campaigns.jobs.latency import measure_latencies, measure_latency
 from hwsearch.campaigns.jobs.worker import LatencyWorker
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import find_latency
-from hwsearch.campaigns.purpose import SEARCH, VALIDATE
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.steps.work import work
-from hwsearch.devices import Calibration
 from hwsearch.devices.fleet.responses import WorkerError, validate_response
+from hwsearch.devices.timing.level import host_level
 from hwsearch.errors import DeviceError
 from hwsearch.store import Queue
 
@@ -54,12 +55,7 @@ class Device:
 
 @pytest.fixture
 def campaign(small_config, tmp_path):
-    """Its devices are calibrated already."""
-    campaign = Campaign.open(small_config, folder=tmp_path / "c")
-    for target in campaign.targets.values():
-        place = f"calibration:{target.fingerprint}:{campaign.loaded.digest}:search"
-        campaign.store.put_state(place, Calibration((1.0,)).to_dict())
-    return campaign
+    return Campaign.open(small_config, folder=tmp_path / "c")
 
 
 @pytest.fixture
@@ -121,60 +117,65 @@ def test_a_further_worker_does_queued_jobs_and_a_second_campaign_measures_nothin
     assert other.target("one").executor.calls == 0
 
 
-def test_a_device_is_calibrated_once_and_its_groups_are_brought_to_that(campaign, archs, small_config, tmp_path):
-    fresh = Campaign.open(small_config, folder=tmp_path / "fresh")
-    target = fresh.target("one")
-    target.executor = Device()
-    found = measure_latency(fresh, target, archs)
-    assert target.executor.calls == fresh.protocol.calibrate + 2
-    assert all(v.value == pytest.approx(2.0, rel=1e-3) and v.details["baseline_ms"] == 1.0 for v in found.values())
-    again = Campaign.open(small_config, folder=tmp_path / "fresh")
-    again.target("one").executor = other = Device()
-    measure_latency(again, again.target("one"), fresh.space.sample(3, fresh.rng("more")))
-    assert other.calls == 2  # the scale is known
-    final = measure_latency(again, again.target("one"), archs[:3], purpose=VALIDATE)
-    assert other.calls == 2 + fresh.protocol.calibrate + 2 and len(final) == 3
+class Slowing(Device):
+    """The host is half as slow again from process `after` on, and each process a minute later."""
 
-
-class Slower(Device):
-    """The host is slower than when it was calibrated, for the first `calls`."""
-
-    def __init__(self, calls):
+    def __init__(self, after):
         super().__init__()
-        self.slow = calls
+        self.after = after
 
     def run(self, job, files, deadline_s, tick=None):
         answer = super().run(job, files, deadline_s, tick)
-        if self.calls <= self.slow:
-            answer["rows"] = sampled([r["arch_id"] for r in answer["rows"]], quiet=1.5)
+        quiet = 1.0 if self.calls <= self.after else 1.5
+        minute = f"2025-01-01T00:{self.calls:02d}:00+00:00"
+        answer |= {"started_at": minute, "ended_at": minute}
+        answer["rows"] = sampled([r["arch_id"] for r in answer["rows"]], quiet=quiet)
         return answer
 
 
-def test_a_group_far_from_the_calibrated_speed_is_kept_and_told_once(campaign, archs, caplog):
-    """It is not measured again: the host is where it was. Its values are brought to the baseline, and say so."""
+def test_all_latencies_are_at_the_typical_level_of_the_whole_campaign(campaign, archs):
+    """No process runs for the scale alone: each is a look at the host, and what is known of it grows with the campaign."""
     target = campaign.target("one")
-    target.executor = Slower(99)
-    found = measure_latency(campaign, target, archs)
-    assert target.executor.calls == 2 and len(found) == 8
-    assert all(v.details["moved"] for v in found.values())
-    assert all(v.value == pytest.approx(2.0, rel=1e-3) for v in found.values())
-    (said,) = [r.message for r in caplog.records if "calibrated speed" in r.message]
-    assert said.startswith("one: in 1 of 1 groups the host was never within 10 % of its calibrated speed.")
-    caplog.clear()
-    caplog.set_level("INFO", logger="hwsearch")
-    measure_latency(campaign, target, campaign.space.sample(3, campaign.rng("more")))
-    assert not [r for r in caplog.records if "calibrated speed" in r.message]  # it was said
-    assert any("host far off in 1 of 1 groups" in r.message for r in caplog.records)
+    target.executor = Slowing(6)
+    first = measure_latency(campaign, target, archs[:4])
+    assert target.executor.calls == 2
+    assert all(m.value == pytest.approx(2.0, rel=1e-3) and m.details["typical_ms"] == 1.0 for m in first.values())
+    measure_latency(campaign, target, archs[4:6])
+    wide = max(m.high / m.low for m in first.values())
+    for a in archs[6:]:  # four more processes, of which two are slow
+        measure_latency(campaign, target, [a])
+    found = find_latency(campaign, target, SEARCH)
+    typical = host_level(host_visits(found.values())).typical_ms
+    assert 1.0 < typical < 1.5
+    # what was measured first, on the fast host, is brought to the same level as what was measured last
+    assert [m.value for m in found.values()] == pytest.approx([2.0005 * typical] * 8, rel=1e-3)
+    assert max(m.high / m.low for m in found.values()) > wide
+    stored = campaign.store.find(metric="latency_ms", subject=target.fingerprint)
+    assert {round(m.value, 2) for m in stored} == {2.0, 3.0}  # rows stay as they were measured
+
+
+def test_the_search_and_the_final_measurements_share_the_level_and_nothing_else(campaign, archs):
+    target = campaign.target("one")
+    target.executor = Slowing(2)
+    measure_latency(campaign, target, archs)
+    final = measure_latency(campaign, target, archs[:3], purpose=VALIDATE)
+    searched = find_latency(campaign, target, SEARCH)
+    assert set(final) == {a.id for a in archs[:3]}
+    for arch_id, m in final.items():
+        assert m.value == pytest.approx(searched[arch_id].value, rel=1e-3)
+        assert len(m.details["looks"]) == 1 and len(searched[arch_id].details["looks"]) == 2
+    again = measure_latency(campaign, target, archs[:2], purpose=Purpose.final(2))
+    assert [len(m.details["looks"]) for m in again.values()] == [2, 2]
+    assert [m.details["rounds"] for m in again.values()] == [2, 2]
 
 
 def test_each_process_is_a_visit_to_the_host(campaign, archs):
     """Of all subnets of a group the same, once a process, with its time; they give the host's level."""
     target = campaign.target("one")
-    target.executor = Device()
+    target.executor = Slowing(99)
     found = measure_latency(campaign, target, archs)
-    assert len({str(v.details["visits"]) for v in found.values()}) == 1
     visits = host_visits(found.values())
-    assert [v.reference_ms for v in visits] == [1.0] * len(visits) and visits
+    assert [v.reference_ms for v in visits] == [1.0, 1.0] and visits[1].at_s - visits[0].at_s == 60
     level = host_speed(Known.read(campaign), "one", 0.95)
     assert level is not None and level.typical_ms == pytest.approx(1.0)
     assert host_speed(Known(), "one", 0.95) is None
@@ -236,25 +237,9 @@ def test_the_deadline_of_a_job_is_that_of_all_its_processes(campaign, archs, mon
     assert campaign.target("one").executor.limits == [once] * 4
     timings = measured(100.0, 30.0)  # three processes fit, a fourth would not
     assert campaign.target("one").executor.limits == [100.0, 70.0, 40.0]
-    assert all(t.processes == 3 and not t.summary(0.01)["converged"] for t in timings.values())
+    assert all(len(t.looks) == 3 and not t.summary(0.01)["converged"] for t in timings.values())
     with pytest.raises(WorkerError, match="1 of 2 measuring processes took 20 s"):
         measured(20.0, 30.0)
-
-
-def test_a_calibration_does_not_rest_on_a_few_of_many_processes(campaign, archs, small_config, tmp_path):
-    config = tmp_path / "eight.toml"
-    config.write_text(small_config.read_text().replace("calibrate = 1", "calibrate = 8"))
-    fresh = Campaign.open(config, folder=tmp_path / "eight")
-    target = fresh.target("one")
-    target.executor = Device(dies_at=3)
-    with pytest.raises(DeviceError, match=r"cannot be calibrated; 2 of 7 processes could: no route"):
-        measure_latency(fresh, target, archs)
-    assert target.executor.calls == 7
-    target.executor = Device(dies_at=1)
-    with pytest.raises(DeviceError, match="0 of 3 processes could"):
-        measure_latency(fresh, target, archs)
-    target.executor = Device()
-    assert len(measure_latency(fresh, target, archs)) == 8  # nothing was kept of that
 
 
 def test_parts_of_parts_are_waited_for(campaign, archs):

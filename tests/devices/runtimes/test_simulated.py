@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 import latency_tables
-from hwsearch.devices import Calibration, Device, TimingProtocol, Workload, create_runtime, measure_group
+from hwsearch.devices import Device, TimingProtocol, Workload, create_runtime, measure_group
+from hwsearch.devices.runtimes.replayed_host import ReplayedHost
 from hwsearch.devices.runtimes.simulated import SimulatedRuntime
+from hwsearch.devices.timing.recording import Moment, write_trace
 from hwsearch.errors import DeviceError, MeasurementError
 from latency_tables import Gene, TableSpace
 
@@ -95,10 +97,9 @@ def test_the_protocol_takes_drift_and_noise_out_again(folder):
         lambda: runtime.load(work(a=2, b=1)),
         TimingProtocol(),
         np.random.default_rng(0),
-        calibration=Calibration((5.0,)),
     )
     truth = [1 + a + 2 * b for a in range(3) for b in range(3)]
-    assert [t.value for t in timings] == pytest.approx(truth, rel=0.04)
+    assert [t.value * 5.0 / t.typical for t in timings] == pytest.approx(truth, rel=0.04)
 
 
 def test_it_waits_only_when_asked_to(folder, monkeypatch):
@@ -153,3 +154,45 @@ def test_a_shipped_table_is_a_device_by_name_and_its_fit_says_how_good_it_is():
     assert runtime.facts()["interpolator"]["spearman"] > 0.97
     genes["r"] = 128 if genes["r"] != 128 else 132
     assert runtime.latency(genes)[1]
+
+
+# ---------------------------------------------------------------------- replayed hosts
+def test_a_device_on_a_replayed_host_has_its_level_and_each_process_its_own_effects(folder):
+    host, now = ReplayedHost("wandering", 3), 100.0
+    runtime = SimulatedRuntime(device(folder, host="wandering", seed=3).device, now=lambda: now)
+    found = []
+    for now in (100.0, 4000.0):
+        runtime.restart()
+        (first,) = runtime.load(work(a=4, b=1)).time(1)
+        (second,) = runtime.load(work(a=0, b=0)).time(1)
+        assert first == pytest.approx(7.0 * host.level(now) * host.effect(repr(now), "4-1"))
+        assert second == pytest.approx(1.0 * host.level(now) * host.effect(repr(now), "0-0"), rel=0.2)
+        found.append(first / second)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("quiet", 0.0, 0.01), ("wandering", 0.05, 0.2), ("hostile", 0.1, 0.3)]
+)
+def test_hosts_are_as_restless_as_they_are_called_and_can_be_played_again(name, low, high):
+    levels = np.log([ReplayedHost(name, 1).level(float(t)) for t in range(0, 7200, 15)])
+    assert low < levels.std() < high and abs(np.median(levels)) < 0.1
+    assert levels.tolist() == np.log([ReplayedHost(name, 1).level(float(t)) for t in range(0, 7200, 15)]).tolist()
+    assert ReplayedHost(name, 2).level(7.0) != ReplayedHost(name, 1).level(7.0)
+    effects = np.log([ReplayedHost(name, 1).effect(str(p), "model") for p in range(300)])
+    assert effects.std() == pytest.approx(ReplayedHost(name).process_sd, rel=0.15)
+
+
+def test_a_recorded_host_is_played_in_its_parts_and_one_that_cannot_be_is_told(tmp_path, folder):
+    trace = [Moment(0.5 * k, 1.0 if k < 200 else 2.0) for k in range(400)]
+    path = write_trace(trace, tmp_path / "mine.csv")
+    host = ReplayedHost(str(path))
+    levels = {round(host.level(float(t)), 2) for t in range(1000)}
+    assert max(levels) / min(levels) == pytest.approx(2.0, rel=0.02)
+    with pytest.raises(DeviceError, match="unknown host 'wanderig'"):
+        device(folder, host="wanderig")
+    with pytest.raises(DeviceError, match="cannot be read"):
+        device(folder, host=str(tmp_path / "none.csv"))
+    write_trace(trace[:1], tmp_path / "short.csv")
+    with pytest.raises(DeviceError, match="has 1 moments"):
+        device(folder, host=str(tmp_path / "short.csv"))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hwsearch.devices import Calibration, calibrate
 from hwsearch.devices.timing import schedule
 from hwsearch.devices.timing.estimate import combine, not_converged
+from hwsearch.devices.timing.level import HostLevel
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.schedule import measure_group, measure_process
@@ -59,16 +59,16 @@ class Fake:
         self.closed = True
 
 
-def measure(host, truth, *, calibration=None, seed=0, reference=0.5, **settings):
+def measure(host, truth, *, level=None, seed=0, reference=0.5, **settings):
     """In as many processes as the protocol asks for; in each, every model is better or worse than in the others."""
     protocol, rng = TimingProtocol(**settings), np.random.default_rng(seed)
     found = []
     for k in range(protocol.processes[1]):
         loads = [host.model(t) for t in truth]
         found.append(measure_process(loads, host.model(reference), protocol, rng))
-        if k + 1 >= protocol.processes[0] and not not_converged(combine(found, protocol, calibration), protocol):
+        if k + 1 >= protocol.processes[0] and not not_converged(combine(found, protocol, level=level), protocol):
             break
-    return combine(found, protocol, calibration)
+    return combine(found, protocol, level=level)
 
 
 TRUTH = np.linspace(0.2, 0.6, 30)
@@ -79,27 +79,25 @@ TRUTH = np.linspace(0.2, 0.6, 30)
     [lambda ms: 1.0 + 0.15 * (1 + math.sin(ms / 300.0)), lambda ms: 1.0 if ms < 1000 else 1.6],
     ids=["waves", "stress in one half"],
 )
-def test_drift_is_removed_and_reported(monkeypatch, speed):
-    timings = measure(Host(monkeypatch, speed), TRUTH, calibration=Calibration((0.5,)))
-    values = np.array([t.value for t in timings])
+def test_drift_is_removed_and_the_level_is_the_typical_one(monkeypatch, speed):
+    timings = measure(Host(monkeypatch, speed), TRUTH)
+    values = np.array([t.value for t in timings]) / (timings[0].typical / 0.5)
     assert np.median(np.abs(values / TRUTH - 1)) < 0.01 and np.abs(values / TRUTH - 1).max() < 0.04
     assert stats.spearmanr(values, TRUTH)[0] > 0.99
     raw = np.array([np.median(t.raw) for t in timings])
     assert np.median(np.abs(raw / TRUTH - 1)) > 0.1
-    assert timings[0].summary(0.01)["drift_pct"] > 5
+    assert timings[0].typical > 0.5 * 1.05 and timings[0].summary(0.01)["reference_ms"] > 0.5 * 1.05
 
 
-def test_without_a_calibration_the_quiet_half_is_the_scale(monkeypatch):
-    timings = measure(Host(monkeypatch, lambda ms: 1.5 if ms < 1000 else 1.0), TRUTH)
-    assert np.median([t.value for t in timings] / TRUTH) == pytest.approx(1.0, abs=0.02)
-
-
-def test_the_calibration_fixes_the_scale_and_a_group_far_from_it_says_so(monkeypatch):
-    slow = measure(Host(monkeypatch, lambda ms: 1.3), TRUTH, calibration=Calibration((0.5,)))
+def test_values_can_be_brought_to_the_level_of_a_longer_time(monkeypatch):
+    long = HostLevel(0.5, 0.0, 0.01, 0.5, 40, 600.0)
+    slow = measure(Host(monkeypatch, lambda ms: 1.3), TRUTH, level=long)
     assert np.median([t.value for t in slow] / TRUTH) == pytest.approx(1.0, abs=0.01)
-    assert all(t.moved for t in slow) and slow[0].summary(0.01)["quiet_pct"] == pytest.approx(28, abs=4)
-    near = measure(Host(monkeypatch, lambda ms: 1.05), TRUTH, calibration=Calibration((0.5,)))
-    assert not any(t.moved for t in near)
+    own = measure(Host(monkeypatch, lambda ms: 1.3), TRUTH)
+    assert np.median([t.value for t in own] / TRUTH) == pytest.approx(1.3, abs=0.02)
+    # of one level it is the ratio's own interval; of few visits it holds the host's as well
+    assert all(t.high == pytest.approx(t.ratio_high) for t in slow)
+    assert all(t.high > t.ratio_high for t in own)
 
 
 def test_one_model_as_eight_candidates(monkeypatch):
@@ -114,8 +112,8 @@ def test_one_model_as_eight_candidates(monkeypatch):
 
 @pytest.mark.parametrize(("load_sd", "process_sd"), [(0.004, 0.0), (0.004, 0.01), (0.02, 0.005)])
 def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, process_sd):
-    """95 % of the intervals of one campaign hold what another one finds on the same calibration."""
-    held = []
+    """95 % of the intervals of one campaign hold what another one finds, of ratios and of latencies."""
+    held, ratios = [], []
     for pair in range(12):
         found = []
         for campaign in range(2):
@@ -126,44 +124,24 @@ def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, pro
                 load_sd=load_sd,
                 process_sd=process_sd,
             )
-            known = Calibration((0.5,), process_sd**2, process_sd**2)
-            found.append(measure(host, TRUTH[::2], seed=campaign, calibration=known, processes=(2, 2)))
+            found.append(measure(host, TRUTH[::2], seed=campaign, processes=(4, 4)))
         held += [a.low <= b.value <= a.high for a, b in zip(*found, strict=True)]
-    assert 0.90 <= np.mean(held) <= 0.995
-
-
-def test_the_calibration_knows_what_varies_between_processes(monkeypatch):
-    processes = [
-        measure_process(
-            [host.model(t) for t in TRUTH[::4]], host.model(0.5), TimingProtocol(), np.random.default_rng(seed)
-        )
-        for seed in range(60)
-        for host in [Host(monkeypatch, seed=seed, process_sd=0.02)]
-    ]
-    found = calibrate(processes)
-    assert math.sqrt(found.process_var) == pytest.approx(0.02, rel=0.25)
-    assert math.sqrt(found.group_var) == pytest.approx(
-        0.02, rel=0.4
-    )  # that of the reference, which shifts all of a process
-    few = [measure(Host(monkeypatch), TRUTH[:5], calibration=c)[0] for c in (Calibration((0.5,)), found)]
-    assert few[1].half_width() > 1.5 * few[0].half_width() and few[1].precision == few[0].precision
-    alone = [
-        measure(Host(monkeypatch), [0.3], calibration=c, processes=(2, 2))[0] for c in (Calibration((0.5,)), found)
-    ]
-    assert alone[1].precision > 1.5 * alone[0].precision  # one candidate cannot tell by itself
+        level = found[0][0].typical / found[1][0].typical
+        ratios += [a.ratio_low <= b.value * level <= a.ratio_high for a, b in zip(*found, strict=True)]
+    assert np.mean(held) >= 0.93 and 0.91 <= np.mean(ratios) <= 0.998
 
 
 def test_processes_end_when_the_interval_is_narrow_and_go_on_when_not(monkeypatch):
     host = Host(monkeypatch, noise=0.001, load_sd=0.001)
     steady = measure(host, TRUTH)
-    assert all(t.processes == 2 and len(t.loads) == 4 and t.summary(0.01)["converged"] for t in steady)
+    assert all(len(t.looks) == 2 and len(t.loads) == 4 and t.summary(0.01)["converged"] for t in steady)
     assert host.loads == 4 * (len(TRUTH) + 3)  # three anchors for thirty candidates
     rough = measure(Host(monkeypatch, load_sd=0.1), TRUTH)
-    assert all(t.processes == 4 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
+    assert all(len(t.looks) == 4 for t in rough) and not any(t.summary(0.01)["converged"] for t in rough)
     group = measure_group(
         [Host(monkeypatch).model(0.3)] * 3, Host(monkeypatch).model(0.5), TimingProtocol(), np.random.default_rng(0)
     )
-    assert all(2 <= t.processes <= 4 for t in group)
+    assert all(2 <= len(t.looks) <= 4 for t in group)
 
 
 def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
@@ -172,8 +150,8 @@ def test_what_is_settled_is_left_out_of_further_processes(monkeypatch):
     loads = [host.model(t) for t in TRUTH]
     first, second = (measure_process(loads, host.model(0.5), protocol, rng) for _ in range(2))
     third = measure_process(loads[:10], host.model(0.5), protocol, rng)
-    timings = combine([first, second, [*third, *[None] * 20]], protocol, Calibration((0.5,)))
-    assert [t.processes for t in timings] == [3] * 10 + [2] * 20
+    timings = combine([first, second, [*third, *[None] * 20]], protocol)
+    assert [len(t.looks) for t in timings] == [3] * 10 + [2] * 20
     assert np.abs([t.value for t in timings] / TRUTH - 1).max() < 0.05
 
 
@@ -188,7 +166,7 @@ def test_a_slow_device_gets_fewer_visits_to_each_load_and_keeps_to_its_budget(mo
     timings = measure(host, slow, reference=1000.0, budget_s=500.0, processes=(1, 1))
     assert host.monotonic() < 500 + 2 * 3 * slow.sum() / 1e3
     assert {len(t.loads) for t in timings} == {2} and max(len(t.raw) for t in timings) < 12
-    assert np.abs([t.value for t in timings] / slow * 1000 / timings[0].baseline - 1).max() < 0.1
+    assert np.abs([t.value for t in timings] / slow * 1000 / timings[0].typical - 1).max() < 0.1
 
 
 def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):

@@ -1,0 +1,129 @@
+"""Latencies of a device from all that its measuring processes found: what the store holds is what each of them saw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.devices.timing.level import HostLevel, Visit, host_level
+from hwsearch.devices.timing.protocol import TimingProtocol
+from hwsearch.devices.timing.ratios import Look, ratio_estimates
+from hwsearch.store import Measurement
+
+#: subnets by id
+Latencies = dict[str, Measurement]
+
+
+def measured_looks(row: Measurement) -> list[Look]:
+    """Return what each measuring process found, as the row of a latency keeps it.
+
+    Parameters
+    ----------
+    row : Measurement
+        A latency.
+
+    Returns
+    -------
+    list of Look
+        Empty where the row was not measured by the protocol.
+    """
+    return [Look(*(math.nan if x is None else float(x) for x in found)) for found in row.details.get("looks", ())]
+
+
+def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
+    """Collect what the measuring processes behind some latencies found of the reference.
+
+    Parameters
+    ----------
+    rows : iterable of Measurement
+        Latencies of one device; those of one group share their processes, which count once.
+
+    Returns
+    -------
+    list of Visit
+        One a process, in the order of time.
+    """
+    return sorted({Visit(look.at_s, look.reference_ms) for row in rows for look in measured_looks(row)})
+
+
+def latency_estimates(
+    rows: Sequence[Measurement], protocols: Mapping[Purpose, TimingProtocol]
+) -> dict[Purpose, Latencies]:
+    """Estimate the typical latencies on one device over the time of the campaign.
+
+    What the search and what the final measurements found are estimated apart, so that the front is not chosen by the same
+    noise twice; the host's level, and how much ratios vary between periods, rest on both.
+
+    Parameters
+    ----------
+    rows : sequence of Measurement
+        All latencies of one device and supernet, oldest first; failed ones are left out.
+    protocols : mapping of Purpose to TimingProtocol
+        By `SEARCH` and `VALIDATE`; rows of other protocols are left out.
+
+    Returns
+    -------
+    dict of Purpose to dict
+        By architecture id, oldest first. ``value``, ``low`` and ``high`` are at the host's typical level, the interval for
+        another campaign on another day; `details` hold the ends of the ratio's own interval at the same level
+        (``ratio_low``, ``ratio_high``), the level (``typical_ms``), and how many ``rounds`` there were.
+    """
+    columns: dict[tuple[Purpose, str], list[Measurement]] = {}
+    for m in rows:
+        purpose = Purpose.parse(m.purpose)
+        kind = VALIDATE if purpose.is_final else purpose
+        if m.value is not None and kind in protocols and m.protocol == protocols[kind].key:
+            columns.setdefault((kind, m.arch_id), []).append(m)
+    looks = {k: [look for m in found for look in measured_looks(m)] for k, found in columns.items()}
+    out: dict[Purpose, Latencies] = {p: {} for p in protocols}
+    there = [k for k in columns if looks[k]]
+    if there:
+        confidence = next(iter(protocols.values())).confidence
+        level = host_level(host_visits(m for k in there for m in columns[k]), confidence)
+        found = ratio_estimates([looks[k] for k in there], confidence)
+        values = {
+            k: (float(c), float(w), float(p))
+            for k, c, w, p in zip(there, found.centre, found.wide, found.precision, strict=True)
+        }
+    for key, same in columns.items():
+        kind, arch_id = key
+        out[kind][arch_id] = (
+            _estimated(same, *values[key], level, protocols[kind].half_width) if looks[key] else same[-1]
+        )
+    return out
+
+
+def _estimated(
+    rows: Sequence[Measurement], centre: float, wide: float, precision: float, level: HostLevel, half_width: float
+) -> Measurement:
+    """Return the first of a subnet's rows with the value and the intervals of all."""
+    first, last = rows[0], rows[-1]
+    value, both = math.exp(centre) * level.typical_ms, math.hypot(wide, math.log1p(level.half_width))
+    low, high = value * math.exp(-both), value * math.exp(both)
+    details: dict[str, Any] = {
+        **first.details,
+        "rounds": len(rows),
+        "looks": [look for m in rows for look in m.details["looks"]],
+        "processes": sum(int(m.details["processes"]) for m in rows),
+        "loads": sum(int(m.details["loads"]) for m in rows),
+        "throttled": sum(int(m.details.get("throttled") or 0) for m in rows),
+        "precision_pct": round(100 * precision, 3),
+        "converged": precision <= half_width,
+        "typical_ms": level.typical_ms,
+        "ratio_low": value * math.exp(-wide),
+        "ratio_high": value * math.exp(wide),
+    }
+    return replace(
+        first,
+        value=value,
+        low=low,
+        high=high,
+        spread=(high - low) / 2,
+        repeats=sum(m.repeats for m in rows),
+        ended_at=max(m.ended_at for m in rows),
+        run=last.run,
+        details=details,
+    )

@@ -1,0 +1,96 @@
+"""Latencies as they are estimated from all that a device's store holds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hwsearch.campaigns.estimates import host_visits, latency_estimates, measured_looks
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
+from hwsearch.devices import TimingProtocol
+from hwsearch.devices.timing.level import host_level
+from hwsearch.store import Measurement
+
+SEARCHED, FINAL = TimingProtocol(), TimingProtocol(processes=(1, 1), half_width=0.0075)
+PROTOCOLS = {SEARCH: SEARCHED, VALIDATE: FINAL}
+
+
+def row(
+    arch: str, purpose: str, looks: list[tuple[float, float, float]], protocol: TimingProtocol | None = None
+) -> Measurement:
+    """A latency from looks of (seconds, log ratio, the reference's ms)."""
+    protocol = protocol or (FINAL if purpose.startswith("validate") else SEARCHED)
+    details = {
+        "looks": [[at, ratio, 1e-6, ms, 0.001] for at, ratio, ms in looks],
+        "processes": len(looks),
+        "loads": 2 * len(looks),
+        "throttled": 1,
+    }
+    return Measurement(arch, "latency_ms", "d", protocol.key, purpose, 1.0, "ms", repeats=5, details=details)
+
+
+def test_a_value_is_the_ratio_times_the_typical_level_of_all_that_was_measured() -> None:
+    rows = [
+        row("a", "search", [(0.0, 0.5, 2.0), (5.0, 0.5, 2.0)]),
+        row("b", "search", [(60.0, 0.7, 2.4)]),
+        row("a", "validate", [(120.0, 0.6, 2.2)]),
+        row("a", "validate:2", [(180.0, 0.5, 2.6)]),
+    ]
+    found = latency_estimates(rows, PROTOCOLS)
+    level = host_level(host_visits(rows))
+    assert level.periods == 4 and set(found[SEARCH]) == {"a", "b"} and set(found[VALIDATE]) == {"a"}
+    assert found[SEARCH]["a"].value == pytest.approx(level.typical_ms * math.exp(0.5))
+    assert found[SEARCH]["b"].value == pytest.approx(level.typical_ms * math.exp(0.7))
+    final = found[VALIDATE]["a"]
+    assert final.value == pytest.approx(level.typical_ms * math.exp(0.55))  # of final looks alone
+    assert (final.repeats, final.details["rounds"], final.details["processes"], final.details["throttled"]) == (
+        10,
+        2,
+        2,
+        2,
+    )
+    assert final.details["typical_ms"] == level.typical_ms and len(measured_looks(final)) == 2
+
+
+def test_the_interval_holds_the_hosts_level_and_that_of_the_ratio_does_not() -> None:
+    rows = [
+        row("a", "validate" if k == 0 else f"validate:{k + 1}", [(60.0 * k, 0.0, ms)])
+        for k, ms in enumerate((1.0, 1.3, 1.1, 1.2))
+    ]
+    final = latency_estimates(rows, PROTOCOLS)[VALIDATE]["a"]
+    level = host_level(host_visits(rows))
+    assert final.value is not None and final.low is not None and final.high is not None
+    ratio = math.log(final.details["ratio_high"] / final.value)
+    assert math.log(final.value / final.details["ratio_low"]) == pytest.approx(ratio)
+    assert ratio < 0.02 < math.log1p(level.half_width)
+    assert math.log(final.high / final.value) == pytest.approx(math.hypot(ratio, math.log1p(level.half_width)))
+    assert math.log(final.value / final.low) == pytest.approx(math.hypot(ratio, math.log1p(level.half_width)))
+
+
+def test_what_has_converged_is_told_by_the_protocol_of_its_purpose() -> None:
+    spread = [0.0, 0.0045, -0.0045]
+    looks = {"search": [(60.0 * k, x, 1.0) for k, x in enumerate(spread)]}
+    (searched,) = latency_estimates([row("a", "search", looks["search"])], PROTOCOLS)[SEARCH].values()
+    assert searched.details["precision_pct"] == pytest.approx(
+        100 * math.expm1(4.30265 * 0.0045 / math.sqrt(3)), rel=1e-2
+    )
+    coarse = {SEARCH: SEARCHED.model_copy(update={"half_width": 0.02}), VALIDATE: FINAL}
+    rows = [row("a", "search", looks["search"], coarse[SEARCH])]
+    assert not searched.details["converged"] and latency_estimates(rows, coarse)[SEARCH]["a"].details["converged"]
+
+
+def test_other_protocols_and_failures_are_left_out_and_rows_without_looks_stay_as_they_are() -> None:
+    other = row("a", "search", [(0.0, 0.5, 2.0)], TimingProtocol(visits=3))
+    failed = Measurement("b", "latency_ms", "d", SEARCHED.key, "search", None, "ms", failure="it hung")
+    plain = Measurement("c", "latency_ms", "d", SEARCHED.key, "search", 3.0, "ms")
+    found = latency_estimates([other, failed, plain], PROTOCOLS)
+    assert found == {SEARCH: {"c": plain}, VALIDATE: {}}
+    assert latency_estimates([], PROTOCOLS) == {SEARCH: {}, VALIDATE: {}}
+
+
+def test_an_unknown_variance_survives_the_store() -> None:
+    m = row("a", "search", [(0.0, 0.5, 2.0)])
+    m.details["looks"][0][2] = None
+    (look,) = measured_looks(m)
+    assert math.isnan(look.variance) and look.reference_ms == 2.0
