@@ -62,7 +62,6 @@ UNITS = {
     "protocol.processes": "processes: fewest, most",
     "protocol.half_width": "share of the value",
     "protocol.confidence": "probability",
-    "protocol.max_drift": "share of the calibrated speed",
     "protocol.group": "subnets",
     "protocol.block_runs": "runs",
     "profile.latency": "subnets",
