@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
 import latency_tables
 from hwsearch._json import JsonObject
+from hwsearch._typing import FloatArray
 from hwsearch.devices.device import Device
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.interpolation import TableInterpolator, row_key
@@ -78,9 +78,7 @@ class SimulatedRuntime(Runtime):
     def __init__(self, device: Device, *, now: Callable[[], float] = time.time) -> None:
         self.device = device
         self.options = _options(device)
-        self._host = (
-            ReplayedHost(str(self.options["host"]), int(self.options["seed"])) if self.options["host"] else None
-        )
+        self.host = ReplayedHost(str(self.options["host"]), int(self.options["seed"])) if self.options["host"] else None
         self._now = now
         self._began = now()
         self._folder, self._name, self._table = _place(device, str(self.options["table"]))
@@ -176,21 +174,23 @@ class SimulatedRuntime(Runtime):
         self.latency(workload.genes)
         return {"simulated": 1}
 
-    def next_run(self, arch: str) -> int:
-        """Return the number of an architecture's next run.
+    def next_runs(self, arch: str, runs: int) -> int:
+        """Return the number of an architecture's next run, and count that many.
 
         Parameters
         ----------
         arch : str
             Which architecture.
+        runs : int
+            How many are made now.
 
         Returns
         -------
         int
-            The number of its next run on this device, from 0.
+            The number of the first of them on this device, from 0.
         """
         n = self._runs.get(arch, 0)
-        self._runs[arch] = n + 1
+        self._runs[arch] = n + runs
         return n
 
     def drift(self) -> float:
@@ -202,7 +202,7 @@ class SimulatedRuntime(Runtime):
             Factor of the latency; 1 without drift.
         """
         size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
-        level = self._host.level(self.now()) if self._host is not None else 1.0
+        level = self.host.level(self.now()) if self.host is not None else 1.0
         return level * (1 + size * math.sin(2 * math.pi * self.clock_s / period))
 
     def restart(self) -> None:
@@ -233,7 +233,7 @@ class SimulatedRuntime(Runtime):
         float
             Factor of the latency; 1 without a host.
         """
-        return self._host.effect(f"{self._began!r}", arch) if self._host is not None else 1.0
+        return self.host.effect(f"{self._began!r}", arch) if self.host is not None else 1.0
 
 
 class SimulatedSession(Session):
@@ -256,30 +256,43 @@ class SimulatedSession(Session):
         self._ms = ms * runtime.process_effect(arch)
         self.interpolated = interpolated
         self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
-        self._block: tuple[int, NDArray[np.float64]] = (-1, np.ones(0))
+        self._block: tuple[int, FloatArray] = (-1, np.ones(0))
 
     @override
     def time(self, runs: int) -> list[float]:
-        device, wait = self._runtime, bool(self._runtime.options["wait"])
-        times = []
-        for _ in range(runs):
-            ms = self._ms * device.drift() * self._factor(device.next_run(self._arch))
-            device.clock_s += ms / 1e3
-            times.append(ms)
-        if wait:
+        device = self._runtime
+        first = device.next_runs(self._arch, runs)
+        factors = self._factors(first, runs)
+        if device.options["drift"]:
+            times = []
+            for factor in factors.tolist():  # the device's clock goes on with each
+                times.append(self._ms * device.drift() * factor)
+                device.clock_s += times[-1] / 1e3
+        else:
+            times = (self._ms * device.drift() * factors).tolist()
+            device.clock_s += sum(times) / 1e3
+        if device.options["wait"]:
             time.sleep(sum(times) / 1e3)
         return times
 
-    def _factor(self, run: int) -> float:
-        """Noise and spike of a run."""
-        block, place = divmod(run, BLOCK)
+    def _factors(self, first: int, runs: int) -> FloatArray:
+        """Noise and spikes (runs,) of the runs from that one on."""
+        options = self._runtime.options
+        if not options["noise"] and not options["spikes"]:
+            return np.ones(runs)
+        blocks = range(first // BLOCK, (first + runs - 1) // BLOCK + 1)
+        drawn = np.concatenate([self._block_factors(b) for b in blocks])
+        return drawn[first - blocks.start * BLOCK :][:runs]
+
+    def _block_factors(self, block: int) -> FloatArray:
+        """Noise and spikes (BLOCK,) of a block of runs, drawn at once."""
         if block != self._block[0]:
             options = self._runtime.options
             rng = np.random.default_rng([int(options["seed"]), self._seed, block])
             factors = np.exp(float(options["noise"]) * rng.standard_normal(BLOCK))
             spiked = rng.random(BLOCK) < float(options["spikes"])
             self._block = block, np.where(spiked, factors * (2 + rng.exponential(size=BLOCK)), factors)
-        return float(self._block[1][place])
+        return self._block[1]
 
     @override
     def close(self) -> None:
