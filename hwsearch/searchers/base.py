@@ -85,7 +85,7 @@ class Searcher(ABC):
     def __init__(
         self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        self.options = parse_options(getattr(self, "name", type(self).__name__), self.Options, options)
+        self.options = parse_options(self._label(), self.Options, options)
         if not isinstance(space, SearchSpace):
             raise SearchError(f"{space!r} is not a search space.", hint="Get one from hwsearch.spaces.load().")
         given = [objectives] if isinstance(objectives, (str, Objective)) else objectives
@@ -157,7 +157,7 @@ class Searcher(ABC):
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
             with one_blas_thread():
-                rows = self._checked(self._propose(n))
+                rows = self._checked(self._propose(n), f"_propose of tactic {self._label()!r} must return rows")
             if not self.space.contains_array(rows).all():
                 self.space.from_array(rows)  # raises the error that says which row it is
             fresh.add(rows[~self.is_known_array(rows)])
@@ -225,14 +225,28 @@ class Searcher(ABC):
     def _after_tell(self, indices: list[int]) -> None:  # noqa: B027 - a hook, empty for most tactics
         """For tactics that keep a record: the told architectures' positions in `evaluated`."""
 
-    def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
-        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else."""
+    def _label(self) -> str:
+        """Name of the tactic for messages, also of one that forgot to say it."""
+        return getattr(self, "name", type(self).__name__)
+
+    def _checked(self, rows: NDArray, promise: str = "") -> NDArray[np.signedinteger]:
+        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else.
+
+        `promise` says who had to give them, where it was the tactic itself.
+        """
+        if rows is None or (not isinstance(rows, np.ndarray) and any(isinstance(r, Architecture) for r in rows)):
+            raise SearchError(
+                f"{promise or 'rows are needed'}, an array of shape (k, {len(self.space.choices)}), "
+                f"got {'None' if rows is None else 'architectures'}.",
+                hint="self.space.to_array(architectures) makes rows of architectures.",
+            )
         array = np.asarray(rows)
         if not array.size:
             array = np.empty((0, len(self.space.choices)), dtype=np.int64)
         if array.ndim != 2 or array.shape[1] != len(self.space.choices) or array.dtype.kind not in "iu":
             raise SearchError(
-                f"an array of shape {array.shape} and type {array.dtype} is not rows of {len(self.space.choices)} genes.",
+                f"{promise}{': ' if promise else ''}an array of shape {array.shape} and type {array.dtype} is not rows of "
+                f"{len(self.space.choices)} genes.",
                 hint="Give integers, the index of a value for each gene.",
             )
         checked = np.empty(array.shape, dtype=self._pending.dtype)
@@ -414,7 +428,7 @@ class Searcher(ABC):
     def _identity(self) -> dict[str, Any]:
         """Collect what a state and the searcher that loads it must have in common."""
         return {
-            "tactic": self.name,
+            "tactic": self._label(),
             "space": self.space.to_dict(),
             "objectives": [f"{o.direction} {o.name}{f' {o.limit}' if o.limit else ''}" for o in self.objectives],
             "options": self.options.settings(),
