@@ -15,7 +15,7 @@ from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import by_id, natural, values_and_noise
+from hwsearch.searchers.arguments import by_id, natural, proposed, values_and_noise
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import SearcherOptions, parse_options
@@ -157,7 +157,7 @@ class Searcher(ABC):
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
             with one_blas_thread():
-                rows = self._checked(self._propose(n), f"_propose of tactic {self._label()!r} must return rows")
+                rows = self._checked(proposed(self._propose(n), len(self.space.choices), self._label()))
             if not self.space.contains_array(rows).all():
                 self.space.from_array(rows)  # raises the error that says which row it is
             fresh.add(rows[~self.is_known_array(rows)])
@@ -229,24 +229,14 @@ class Searcher(ABC):
         """Name of the tactic for messages, also of one that forgot to say it."""
         return getattr(self, "name", type(self).__name__)
 
-    def _checked(self, rows: NDArray, promise: str = "") -> NDArray[np.signedinteger]:
-        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else.
-
-        `promise` says who had to give them, where it was the tactic itself.
-        """
-        if rows is None or (not isinstance(rows, np.ndarray) and any(isinstance(r, Architecture) for r in rows)):
-            raise SearchError(
-                f"{promise or 'rows are needed'}, an array of shape (k, {len(self.space.choices)}), "
-                f"got {'None' if rows is None else 'architectures'}.",
-                hint="self.space.to_array(architectures) makes rows of architectures.",
-            )
+    def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
+        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else."""
         array = np.asarray(rows)
         if not array.size:
             array = np.empty((0, len(self.space.choices)), dtype=np.int64)
         if array.ndim != 2 or array.shape[1] != len(self.space.choices) or array.dtype.kind not in "iu":
             raise SearchError(
-                f"{promise}{': ' if promise else ''}an array of shape {array.shape} and type {array.dtype} is not rows of "
-                f"{len(self.space.choices)} genes.",
+                f"an array of shape {array.shape} and type {array.dtype} is not rows of {len(self.space.choices)} genes.",
                 hint="Give integers, the index of a value for each gene.",
             )
         checked = np.empty(array.shape, dtype=self._pending.dtype)
