@@ -101,8 +101,8 @@ class Registry(Generic[T]):
         HwsearchError
             Of type `error`, when there is no such name; the hint is the nearest one.
         PluginError
-            When two distributions claim the name (both are named), when its module cannot be imported, or when it is not of
-            this kind.
+            When two distributions claim the name (both are named), when its module cannot be imported, whatever it raises, or
+            when it is not of this kind.
         """
         points = [point for point in entry_points(self.group) if point.name == name]
         if not points:
@@ -116,10 +116,14 @@ class Registry(Generic[T]):
             )
         try:
             found = points[0].load()
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a plug-in's module may raise anything while it is imported
+            why = " ".join(str(error).split()).rstrip(".") or "no message"
+            if not isinstance(error, (ImportError, AttributeError, HwsearchError)):
+                why = f"{type(error).__name__}: {why}"
             raise PluginError(
                 f"{self.noun} {name!r} of distribution {_distribution(points[0])!r} cannot be imported from "
-                f"{points[0].value!r}: {error}."
+                f"{points[0].value!r}: {why}.",
+                hint="Correct the module or the entry point, or uninstall the distribution.",
             ) from error
         if not self.accepts(found):
             raise PluginError(

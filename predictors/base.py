@@ -129,6 +129,8 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 )
             target = np.log(target)
         self._fit(features, target)
+        if not type(self).__module__.startswith("predictors."):
+            self._check_learned(features)
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
@@ -220,6 +222,26 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _log_asked(self) -> bool:
         return bool(getattr(self, "log_target", False))
+
+    def _check_learned(self, X: FloatArray) -> None:
+        """Check what a subclass has learnt, in words that its author understands."""
+        name = type(self).__name__
+        missing = [learned for learned in ("residuals_", *self._learned) if not hasattr(self, learned)]
+        if missing:
+            raise PredictorError(f"_fit of {name} has not set {', '.join(dict.fromkeys(missing))}.")
+        few = X[:2]
+        shape = np.shape(self._mean(few))
+        if shape != (len(few),):
+            raise PredictorError(f"_mean of {name} must return shape ({len(few)},) for {len(few)} rows, got {shape}.")
+        held_out = self._held_out(few)
+        if not (isinstance(held_out, tuple) and len(held_out) == 2):
+            raise PredictorError(f"_held_out of {name} must return two arrays, got {type(held_out).__name__}.")
+        predictions, group = map(np.asarray, held_out)
+        if predictions.ndim != 2 or len(predictions) != len(few) or group.shape != np.shape(self.residuals_):
+            raise PredictorError(
+                f"_held_out of {name} must return predictions (m, k) and the group (n,) of each row of the fit, "
+                f"got {predictions.shape} and {group.shape} for m = {len(few)} and n = {len(self.residuals_)}."
+            )
 
     def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
         """X, or (X, y), as finite float64 arrays; scikit-learn's refusals of values become PredictorError."""

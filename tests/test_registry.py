@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email.message import Message
 from importlib.metadata import Distribution, EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -85,9 +86,15 @@ def test_the_same_value_from_two_distributions_is_taken_twice_as_well(installed)
         ("no_such_module:X", "cannot be imported.*no_such_module"),
         ("pathlib:Pth", "cannot be imported"),
         ("math:pi", "not a class"),
+        ("tests_of_the_registry.raises:X", "cannot be imported.*ZeroDivisionError: division by zero"),
     ],
 )
-def test_what_cannot_be_had_says_why(installed, value: str, said: str) -> None:
+def test_what_cannot_be_had_says_why(
+    installed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    (tmp_path / "tests_of_the_registry").mkdir()
+    (tmp_path / "tests_of_the_registry" / "raises.py").write_text("1 / 0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
     installed(point("x", value))
     with pytest.raises(PluginError, match=said):
         THINGS.load("x")

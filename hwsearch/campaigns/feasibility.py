@@ -69,6 +69,6 @@ def _predicted_feasible(campaign: Campaign, view: View, limited: Sequence[tuple[
                 return None
             values = found[0] - found[1] if limit.op == "<=" else found[0] + found[1]
         else:
-            values = computed_metric(o.metric).compute(campaign.loaded.net, campaign.space.to_array(archs))
+            values = computed_metric(o.metric).values(campaign.loaded.net, campaign.space.to_array(archs))
         may &= limit.met(values)
     return may

@@ -13,7 +13,7 @@ from scipy import special
 import predictors
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.errors import CampaignError, PredictorError
+from hwsearch.errors import CampaignError, PluginError, PredictorError
 from hwsearch.registry import Registry
 from hwsearch.spaces import Architecture
 from predictors import BasePredictor
@@ -46,13 +46,31 @@ def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
     ------
     PredictorError
         If a plug-in takes the name of a built-in candidate.
+    PluginError
+        If a plug-in cannot be imported, or its function raises or returns something else than a `BasePredictor`.
     """
     built_in: dict[str, BasePredictor] = dict(predictors.default_candidates(positive, seed))
     names = PREDICTORS.names()
     for name in names:
         if name in built_in:
             raise PredictorError(f"two predictors are named {name!r}: a built-in one and one of a plug-in.")
-    return {**built_in, **{name: PREDICTORS.load(name)(positive, seed) for name in names}}
+    return {**built_in, **{name: _candidate(name, positive, seed) for name in names}}
+
+
+def _candidate(name: str, positive: bool, seed: int) -> BasePredictor:
+    """Return a plug-in's predictor; whatever else its function does is an error that names the plug-in."""
+    function = PREDICTORS.load(name)
+    try:
+        found = function(positive, seed)
+    except Exception as error:  # a plug-in's function may raise anything
+        why = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
+        raise PluginError(
+            f"predictor {name!r} cannot be made: {why}.",
+            hint="The entry point is a function of positive and seed that returns a fresh predictor.",
+        ) from error
+    if not isinstance(found, BasePredictor):
+        raise PluginError(f"predictor {name!r} must be a BasePredictor, got {type(found).__name__}.")
+    return found
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hwsearch.devices.timing.protocol import ProcessRange
 
+#: a predictor is not fitted on fewer measurements
+FEWEST = 8
 #: how one subnet's latencies on several devices are judged: not at all, by the worst share, by the weighted mean
 Deployment = Literal["per-device", "worst-case", "weighted"]
 #: the column of a deployment
@@ -34,8 +36,8 @@ class ProfileConfig(ConfigPart):
         How many of the evaluated ones are drawn at random (the baseline in the plots).
     """
 
-    latency: int = Field(120, ge=4)
-    accuracy: int = Field(48, ge=4)
+    latency: int = Field(120, ge=FEWEST)
+    accuracy: int = Field(48, ge=FEWEST)
     random: int = Field(20, ge=0)
 
     @model_validator(mode="after")

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SearchError
+from hwsearch.errors import HwsearchError, PluginError, SearchError
 from hwsearch.registry import Registry
 
 
@@ -73,7 +75,12 @@ class ComputedMetric:
     direction : {"min", "max"}
         Whether smaller or larger is better.
     compute : callable
-        Maps a supernet (see `Costs`) and rows ``(n, genes)`` to values ``(n,)``.
+        Maps a supernet (see `Costs`) and rows ``(n, genes)`` to values ``(n,)``. Call `values`, which checks them.
+
+    Raises
+    ------
+    SearchError
+        If the name is not an identifier, the unit is empty, the direction is another word, or `compute` is not callable.
 
     Examples
     --------
@@ -89,6 +96,63 @@ class ComputedMetric:
     unit: str
     direction: str
     compute: Callable[[Costs, IntArray], FloatArray]
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.isidentifier()):
+            raise SearchError(
+                f"name {self.name!r} of a computed metric is not valid.",
+                hint="Use letters, digits and underscores, such as 'activations_mib'.",
+            )
+        if not (isinstance(self.unit, str) and self.unit):
+            raise SearchError(f"computed metric {self.name!r} has unit {self.unit!r}.", hint="Say the unit in words.")
+        if self.direction not in ("min", "max"):
+            raise SearchError(
+                f"direction of computed metric {self.name!r} must be 'min' or 'max', got {self.direction!r}."
+            )
+        if not callable(self.compute):
+            raise SearchError(f"compute of computed metric {self.name!r} must be a function, got {self.compute!r}.")
+
+    def values(self, supernet: Costs, rows: IntArray) -> FloatArray:
+        """Compute the metric, and check that it is one finite number a row.
+
+        Parameters
+        ----------
+        supernet : Costs
+            Whose subnets they are.
+        rows : ndarray of int, shape (n, genes)
+            Subnets as canonical rows of the search space.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            The value of each subnet.
+
+        Raises
+        ------
+        SearchError
+            If `compute` raises, or returns anything else than n finite numbers.
+        """
+        try:
+            found = self.compute(supernet, rows)
+            values = np.asarray(found, dtype=np.float64)
+        except HwsearchError:
+            raise
+        except Exception as error:  # a plug-in's function may raise anything
+            why = " ".join(str(error).split()).rstrip(".") or "no message"
+            raise SearchError(
+                f"metric {self.name!r} cannot be computed for this supernet: {type(error).__name__}: {why}."
+            ) from error
+        if values.shape != (len(rows),):
+            got = "None" if found is None else f"shape {values.shape}"
+            raise SearchError(
+                f"compute of metric {self.name!r} must return one number a row, shape ({len(rows)},), got {got}."
+            )
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise SearchError(
+                f"metric {self.name!r} must be finite, got {values[row]} for the subnet of genes {np.asarray(rows)[row].tolist()}."
+            )
+        return values
 
 
 MACS = ComputedMetric("macs", "multiply-accumulates", "min", lambda net, rows: net.macs_array(rows))
@@ -118,7 +182,7 @@ def computed_metrics() -> dict[str, ComputedMetric]:
     Raises
     ------
     PluginError
-        If an entry point of group ``hwsearch.objectives`` is not a `ComputedMetric`.
+        If an entry point of group ``hwsearch.objectives`` cannot be imported, or is not a `ComputedMetric` of its name.
 
     Examples
     --------
@@ -126,7 +190,7 @@ def computed_metrics() -> dict[str, ComputedMetric]:
     >>> sorted(computed_metrics())[:3]
     ['macs', 'model_size_mib', 'params']
     """
-    return {name: METRICS.load(name) for name in METRICS.names()}
+    return {name: computed_metric(name) for name in METRICS.names()}
 
 
 def computed_metric(name: str) -> ComputedMetric:
@@ -146,6 +210,8 @@ def computed_metric(name: str) -> ComputedMetric:
     ------
     SearchError
         If no computed metric has this name.
+    PluginError
+        If its entry point cannot be imported, is not a `ComputedMetric`, or is one of another name.
 
     Examples
     --------
@@ -153,4 +219,10 @@ def computed_metric(name: str) -> ComputedMetric:
     >>> computed_metric("model_size_mib").unit
     'MiB of fp32 weights'
     """
-    return METRICS.load(name)
+    metric = METRICS.load(name)
+    if metric.name != name:
+        raise PluginError(
+            f"entry point {name!r} of group 'hwsearch.objectives' is the metric {metric.name!r}.",
+            hint="Give both the same name.",
+        )
+    return metric

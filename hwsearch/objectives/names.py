@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsearch.objectives.computed import computed_metrics
+from hwsearch.objectives.computed import METRICS, computed_metric
 
 #: directions of the metrics the engine knows; others must say theirs
 DIRECTIONS = {
@@ -40,15 +40,38 @@ ALIASES = {
 }
 
 
-def known_metrics() -> dict[str, str]:
-    """Collect the metrics whose direction is known: the built-in ones and computed ones of installed packages.
+def known_metrics() -> list[str]:
+    """List the metrics whose direction is known: the built-in ones and computed ones of installed packages.
 
     Returns
     -------
-    dict of str to {"min", "max"}
-        Directions by metric.
+    list of str
+        Names in alphabetical order; no plug-in is imported.
     """
-    return {name: metric.direction for name, metric in computed_metrics().items()} | DIRECTIONS
+    return sorted({*DIRECTIONS, *METRICS.names()})
+
+
+def known_direction(name: str) -> str:
+    """Look up whether smaller or larger is better.
+
+    Parameters
+    ----------
+    name : str
+        Full name of a metric.
+
+    Returns
+    -------
+    {"min", "max", ""}
+        Empty for a metric that nobody has registered.
+
+    Raises
+    ------
+    PluginError
+        If it is the metric of a plug-in that cannot be imported.
+    """
+    if name in DIRECTIONS:
+        return DIRECTIONS[name]
+    return computed_metric(name).direction if name in METRICS.names() else ""
 
 
 def metric_name(name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from hwsearch._typing import FloatArray
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import Limit, parse_limit
-from hwsearch.objectives.names import DIRECTIONS, known_metrics, metric_name
+from hwsearch.objectives.names import known_direction, known_metrics, metric_name
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Objective:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metric", metric_name(self.metric))
-        direction = self.direction or DIRECTIONS.get(self.metric) or known_metrics().get(self.metric, "")
+        direction = self.direction or known_direction(self.metric)
         if direction not in ("min", "max"):
             raise LimitError(
                 f"objective {self.metric!r} has no direction.",
-                hint=f"Write 'min METRIC' or 'max METRIC'. {nearest(self.metric, DIRECTIONS)}",
+                hint=f"Write 'min METRIC' or 'max METRIC'. {nearest(self.metric, known_metrics())}",
             )
         object.__setattr__(self, "direction", direction)
         if self.probability is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsearch._typing import FloatArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import as_values
@@ -126,3 +126,41 @@ def _as_array(objectives: Sequence[Objective], values: Any, n: int, what: str) -
         raise SearchError(f"{n} architectures came with {len(array)} rows of {what}.")
     array[~np.isfinite(array)] = np.nan
     return array
+
+
+def proposed(rows: Any, genes: int, tactic: str) -> IntArray:
+    """Check that what a tactic's `_propose` returned are rows.
+
+    Parameters
+    ----------
+    rows : object
+        What it returned.
+    genes : int
+        Of the space.
+    tactic : str
+        Its name, for the message.
+
+    Returns
+    -------
+    ndarray of int, shape (k, genes)
+        The same; an empty list becomes an array without rows.
+
+    Raises
+    ------
+    SearchError
+        If it is anything else, such as None, architectures, or floats.
+    """
+    if rows is None or (not isinstance(rows, np.ndarray) and any(isinstance(row, Architecture) for row in rows)):
+        got = "None" if rows is None else "architectures"
+    else:
+        try:
+            array = np.asarray(rows)
+        except ValueError:  # lists of different lengths
+            array = np.asarray(rows, dtype=object)
+        if not array.size or (array.ndim == 2 and array.shape[1] == genes and array.dtype.kind in "iu"):
+            return array
+        got = f"an array of shape {array.shape} and type {array.dtype}"
+    raise SearchError(
+        f"_propose of tactic {tactic!r} must return rows, an array of integers of shape (k, {genes}), got {got}.",
+        hint="self.space.to_array(architectures) makes rows of architectures.",
+    )

@@ -15,7 +15,7 @@ from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import by_id, natural, values_and_noise
+from hwsearch.searchers.arguments import by_id, natural, proposed, values_and_noise
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import SearcherOptions, parse_options
@@ -85,7 +85,7 @@ class Searcher(ABC):
     def __init__(
         self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
     ) -> None:
-        self.options = parse_options(getattr(self, "name", type(self).__name__), self.Options, options)
+        self.options = parse_options(self._label(), self.Options, options)
         if not isinstance(space, SearchSpace):
             raise SearchError(f"{space!r} is not a search space.", hint="Get one from hwsearch.spaces.load().")
         given = [objectives] if isinstance(objectives, (str, Objective)) else objectives
@@ -157,7 +157,7 @@ class Searcher(ABC):
         fresh = RowSet(self.space.sizes)
         if n and self.space.cardinality > len(self._told) + len(self._pending):
             with one_blas_thread():
-                rows = self._checked(self._propose(n))
+                rows = self._checked(proposed(self._propose(n), len(self.space.choices), self._label()))
             if not self.space.contains_array(rows).all():
                 self.space.from_array(rows)  # raises the error that says which row it is
             fresh.add(rows[~self.is_known_array(rows)])
@@ -224,6 +224,10 @@ class Searcher(ABC):
 
     def _after_tell(self, indices: list[int]) -> None:  # noqa: B027 - a hook, empty for most tactics
         """For tactics that keep a record: the told architectures' positions in `evaluated`."""
+
+    def _label(self) -> str:
+        """Name of the tactic for messages, also of one that forgot to say it."""
+        return getattr(self, "name", type(self).__name__)
 
     def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
         """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else."""
@@ -414,7 +418,7 @@ class Searcher(ABC):
     def _identity(self) -> dict[str, Any]:
         """Collect what a state and the searcher that loads it must have in common."""
         return {
-            "tactic": self.name,
+            "tactic": self._label(),
             "space": self.space.to_dict(),
             "objectives": [f"{o.direction} {o.name}{f' {o.limit}' if o.limit else ''}" for o in self.objectives],
             "options": self.options.settings(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwsearch.testing import _rewriting  # noqa: F401 - first: it acts on the modules that are imported after it
 from hwsearch.testing.objectives import ObjectiveConformance
 from hwsearch.testing.predictors import PredictorConformance
 from hwsearch.testing.runtimes import RuntimeConformance

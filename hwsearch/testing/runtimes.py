@@ -133,7 +133,10 @@ class RuntimeConformance:
         runtime.load(self.workload()).time(2)
         assert json.dumps(runtime.facts(), sort_keys=True, allow_nan=False) == text
         assert json.dumps(self.make(self.device()).facts(), sort_keys=True, allow_nan=False) == text
-        assert runtime.facts()["runtime"] == self.device().runtime
+        name = runtime.facts().get("runtime")
+        assert name == self.device().runtime, (
+            f"facts()['runtime'] must be the runtime's name, got {name!r}: add device.settings"
+        )
 
     def test_fingerprint_changes_with_each_setting_and_not_with_the_name(self) -> None:
         """Each of `changes` makes another fingerprint; another name does not."""
@@ -151,16 +154,24 @@ class RuntimeConformance:
         for change in ({"options": {"no-such-option": 1}}, *self.refused):
             with pytest.raises(DeviceError) as caught:
                 self.make(_changed(device, change))
-            assert device.name in str(caught.value), change
+                pytest.fail(f"the runtime took {change}: raise a DeviceError that names the device")
+            assert device.name in str(caught.value), f"the error for {change} does not name the device: {caught.value}"
 
     # ------------------------------------------------------------------ sessions
     def test_times_as_many_runs_as_asked_for(self) -> None:
         """Times are so many finite, positive floats."""
         session = self.make(self.device()).load(self.workload())
+        for method in ("time", "close"):
+            assert callable(getattr(session, method, None)), (
+                f"the session that `load` returned, a {type(session).__name__}, has no method `{method}`: "
+                "derive it from HostClock, or write time(runs) and close()"
+            )
         for runs in (1, 2, 5, 1):
             times = session.time(runs)
-            assert isinstance(times, list) and len(times) == runs
-            assert all(type(t) is float and math.isfinite(t) and t > 0 for t in times)
+            assert isinstance(times, list), f"time(runs) must return a list of milliseconds, got {type(times).__name__}"
+            assert len(times) == runs, f"time({runs}) returned {len(times)} times"
+            for t in times:
+                assert type(t) is float and math.isfinite(t) and t > 0, f"a time must be a float above 0 ms, got {t!r}"
         session.close()
 
     def test_sessions_live_side_by_side_and_one_may_close_before_the_other(self) -> None:
@@ -215,6 +226,10 @@ class RuntimeConformance:
         for use in (runtime.load, runtime.verify):
             with pytest.raises(MeasurementError) as caught:
                 use(workload)
+                pytest.fail(
+                    f"`{use.__name__}` took a model whose output {self.output!r} is NaN; where the runtime computes no "
+                    "outputs, let the suite's not_finite() return None"
+                )
             assert self.output in str(caught.value) and self.device().name in str(caught.value)
 
     def test_a_workload_that_cannot_run_is_refused_in_one_line(self) -> None:
@@ -223,6 +238,10 @@ class RuntimeConformance:
         for use in (runtime.load, runtime.verify):
             with pytest.raises(DeviceError) as caught:
                 use(self.refused_workload())
+                pytest.fail(
+                    f"`{use.__name__}` took a model with an operator that does not exist: raise a DeviceError that names "
+                    "the device"
+                )
             assert self.device().name in str(caught.value) and "\n" not in str(caught.value)
         assert len(runtime.load(self.workload()).time(1)) == 1  # and it goes on
 

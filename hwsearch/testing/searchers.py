@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,39 @@ from hwsearch.testing.toy_spaces import (
     table_space,
     values_of,
 )
+
+#: why a searcher that was resumed may ask otherwise
+RESUME = (
+    "a resumed searcher asks other architectures than one that was never stopped: what it remembers beside the told "
+    "values must go through _extra_state and _load_extra_state, and all its randomness must come from self.rng"
+)
+
+
+def state_of(searcher: Searcher) -> dict[str, Any]:
+    """Take a searcher's state, and check that it can be written as JSON.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Whose state it is.
+
+    Returns
+    -------
+    dict
+        Of `Searcher.state_dict`.
+    """
+    state = searcher.state_dict()
+    assert isinstance(state["extra"], dict), f"_extra_state must return a dict, got {state['extra']!r}"
+    for key, value in state["extra"].items():
+        try:
+            json.dumps({key: value}, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            pytest.fail(
+                f"_extra_state()[{key!r}] is {type(value).__name__} and cannot be written as JSON ({error}): "
+                "give numbers, texts, lists and dicts, as array.tolist() does, and None for NaN"
+            )
+    json.dumps(state, allow_nan=False)
+    return state
 
 
 class SearcherConformance:
@@ -129,6 +163,7 @@ class SearcherConformance:
     def test_takes_the_options_that_its_capabilities_name(self) -> None:
         """Every option that the tactic's `capabilities` name is one of its `Options`."""
         searcher = self.make(self.large(), self.two, 0)
+        assert isinstance(getattr(searcher, "name", None), str), "the tactic has no `name`: give its entry point's"
         assert set(searcher.capabilities.options()) <= set(searcher.Options.model_fields)
 
     def test_asks_exactly_n_new_architectures_of_the_space(self) -> None:
@@ -191,8 +226,8 @@ class SearcherConformance:
     def test_same_seed_same_asks_and_another_seed_others(self) -> None:
         """Asks follow from the seed."""
         one, two, other = (self.run(self.make(self.large(), self.two, seed), self.evaluations) for seed in (4, 4, 5))
-        assert one == two
-        assert one != other
+        assert one == two, "two searchers of the same seed ask differently: draw from self.rng only"
+        assert one != other, "another seed gives the same asks: draw from self.rng"
 
     def test_resumes_bit_for_bit_through_json(self) -> None:
         """A state that went through JSON gives the same asks, also between ask and tell."""
@@ -200,15 +235,15 @@ class SearcherConformance:
         steady, broken = self.make(space, self.two, 6), self.make(space, self.two, 6)
         for n in (5, 9, 12, 6, 8):
             expected, archs = steady.ask(n), broken.ask(n)
-            assert archs == expected
-            text = json.dumps(broken.state_dict(), allow_nan=False)  # stopped between ask and tell
+            assert archs == expected, RESUME
+            text = json.dumps(state_of(broken))  # stopped between ask and tell
             broken = self.make(space, self.two, 99)
             broken.load_state_dict(json.loads(text))
             values = values_of(space, archs, len(self.two))
             values[0, 0] = np.nan
             steady.tell(archs, values)
             broken.tell(archs, values)
-        assert broken.state_dict() == steady.state_dict()
+        assert state_of(broken) == state_of(steady)
         assert np.array_equal(broken.evaluated[1], steady.evaluated[1], equal_nan=True)
 
     def test_refuses_the_state_of_another_space(self) -> None:
@@ -243,7 +278,7 @@ class SearcherConformance:
             frame = pd.DataFrame(values, columns=[o.name for o in searcher.objectives])
             frame.insert(0, "arch_id", [arch.id for arch in archs])
             searcher.tell(archs, [values, values.tolist(), frame[::-1]][form])
-            states.append(searcher.state_dict())
+            states.append(state_of(searcher))
         assert states[0] == states[1] == states[2]
 
     def test_front_meets_the_limits_as_soon_as_one_architecture_does(self) -> None:
@@ -269,7 +304,7 @@ class SearcherConformance:
         searcher.tell(archs, values)
         assert np.array_equal(values, before)
         assert np.isnan(searcher.evaluated[1][1, -1])
-        state = searcher.state_dict()
+        state = state_of(searcher)
         words, ragged = [["fast"] * values.shape[1]] * 4, [[1.0], [1.0, 2.0], [], [1.0]]
         for wrong in (values[:3], np.hstack([values] * 2), values[0], words, ragged):
             with pytest.raises(HwsearchError):
@@ -277,7 +312,7 @@ class SearcherConformance:
         for wrong_noise in (-values, values[:3], words):
             with pytest.raises(HwsearchError):
                 searcher.tell(archs, values, wrong_noise)
-        assert searcher.state_dict() == state
+        assert state_of(searcher) == state
         for n in (-1, 2.5, None, "three", np.nan):
             with pytest.raises(HwsearchError):
                 searcher.ask(n)  # type: ignore[arg-type]
@@ -325,16 +360,16 @@ class SearcherConformance:
             steady, broken = self.make(space, objectives, 14), self.make(space, objectives, 14)
             for n in (9, 1, 12, 5):
                 archs = steady.ask(n)
-                assert broken.ask(n) == archs
+                assert broken.ask(n) == archs, RESUME
                 values = values_of(space, archs, len(objectives))
                 half = int(rng.integers(0, n + 1))
                 for part in (slice(None, half), slice(half, None)):  # some told, stopped, the others told
                     steady.tell(archs[part], values[part])
                     broken.tell(archs[part], values[part])
-                    text = json.dumps(broken.state_dict(), allow_nan=False)
+                    text = json.dumps(state_of(broken))
                     broken = self.make(space, objectives, 0)
                     broken.load_state_dict(json.loads(text))
-            assert broken.state_dict() == steady.state_dict()
+            assert state_of(broken) == state_of(steady)
 
     # ------------------------------------------------------------------ bad input
     def test_goes_on_when_every_measurement_fails(self) -> None:
@@ -409,9 +444,9 @@ class SearcherConformance:
             noises.append(noise)
             one.tell(archs, values, noise)
             two.tell_array(rows, values, noise)
-        assert one.state_dict() == two.state_dict()
+        assert state_of(one) == state_of(two)
         assert np.array_equal(one.noise, np.concatenate(noises), equal_nan=True)
         again = self.make(space, self.two, 0)
-        again.load_state_dict(json.loads(json.dumps(one.state_dict(), allow_nan=False)))
+        again.load_state_dict(json.loads(json.dumps(state_of(one))))
         assert np.array_equal(again.noise, one.noise, equal_nan=True)
         assert np.array_equal(again.rows, one.rows)

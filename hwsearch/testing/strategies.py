@@ -114,23 +114,28 @@ class StrategyConformance:
         net = self.supernet()
         for progress in (0.0, 0.5, 1.0):
             losses = self._step(net, self.make(), progress)
-            assert losses and all(isinstance(name, str) and name for name in losses)
-            assert all(type(value) is float and math.isfinite(value) for value in losses.values())
+            assert isinstance(losses, dict), f"`step` must return a dict of losses by name, got {losses!r}"
+            assert losses, "`step` must return at least one loss"
+            for name, value in losses.items():
+                assert isinstance(name, str) and name, f"the name of a loss must be a text, got {name!r}"
+                assert type(value) is float, f"loss {name!r} must be a float, as float(loss.detach()) is, got {value!r}"
+                assert math.isfinite(value), f"loss {name!r} must be finite, got {value}"
 
     def test_gradients_are_left_in_the_parameters(self) -> None:
         """Some gradient is not zero and none is NaN or infinite."""
         net = self.supernet()
         self._step(net, self.make())
         found = [p.grad for p in net.parameters() if p.grad is not None]
-        assert any(bool((g != 0).any()) for g in found)
-        assert all(bool(torch.isfinite(g).all()) for g in found)
+        assert any(bool((g != 0).any()) for g in found), "`step` left no gradient: call backward() on the loss"
+        assert all(bool(torch.isfinite(g).all()) for g in found), "a gradient is NaN or infinite"
 
     def test_parameters_are_left_to_the_optimiser(self) -> None:
         """A step changes no parameter: the trainer clips the gradients and updates."""
         net = self.supernet()
         before = [p.detach().clone() for p in net.parameters()]
         self._step(net, self.make())
-        assert all(torch.equal(a, p) for a, p in zip(before, net.parameters(), strict=True))
+        same = all(torch.equal(a, p) for a, p in zip(before, net.parameters(), strict=True))
+        assert same, "`step` changed parameters: leave the update to the trainer's optimiser"
 
     def test_gradients_are_added_to_those_that_are_there(self) -> None:
         """Two steps without clearing sum up, as they do in gradient accumulation."""
@@ -143,24 +148,30 @@ class StrategyConformance:
         for name, parameter in net.named_parameters():
             if name in once:
                 assert parameter.grad is not None
-                torch.testing.assert_close(parameter.grad, 2 * once[name], rtol=1e-3, atol=1e-5)
+                close = torch.allclose(parameter.grad, 2 * once[name], rtol=1e-3, atol=1e-5)
+                assert close, (
+                    f"gradients of {name!r} after two equal steps are not twice those of one: `step` must not clear "
+                    "gradients or change parameters"
+                )
 
     def test_the_generator_decides(self) -> None:
         """The same weights, batch and generator give the same losses and gradients: a run can be resumed."""
         net = self.supernet()
         other = copy.deepcopy(net)
-        assert self._step(net, self.make()) == self._step(other, self.make())
+        why = "draw with the generator that is passed to `step`"
+        assert self._step(net, self.make()) == self._step(other, self.make()), f"losses differ from equal seeds: {why}"
         for a, b in zip(net.parameters(), other.parameters(), strict=True):
             assert (a.grad is None) == (b.grad is None)
-            assert a.grad is None or b.grad is None or torch.equal(a.grad, b.grad)
+            assert a.grad is None or b.grad is None or torch.equal(a.grad, b.grad), f"gradients differ: {why}"
 
     def test_global_randomness_is_not_touched(self) -> None:
         """Neither torch's nor numpy's global generator moves."""
         net = self.supernet()
         torch_before, numpy_before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()
         self._step(net, self.make())
-        assert torch.equal(torch.get_rng_state(), torch_before)
-        assert np.array_equal(np.random.get_state(legacy=False)["state"]["key"], numpy_before)
+        assert torch.equal(torch.get_rng_state(), torch_before), "`step` drew from torch's global generator, not `rng`"
+        numpy_after = np.random.get_state(legacy=False)["state"]["key"]
+        assert np.array_equal(numpy_after, numpy_before), "`step` drew from numpy's global generator, not `rng`"
 
     def test_inputs_are_left_alone(self) -> None:
         """The batch is what it was after a step."""
@@ -186,4 +197,5 @@ class StrategyConformance:
             self._step(net, strategy, step / 15, seed=step)
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimiser.step()
-        assert loss() < before
+        after = loss()
+        assert after < before, f"the largest subnet's loss rose from {before:.4f} to {after:.4f} in 15 steps"

@@ -136,7 +136,33 @@ class SupernetConformance:
                 continue
             x = self.inputs(net, largest)
             a, b = (net.subnet(arch).eval()(*x) for arch in (largest, other))
-            assert not torch.allclose(a, b, rtol=1e-6, atol=1e-8), choice.name
+            changed = not torch.allclose(a, b, rtol=1e-6, atol=1e-8)
+            assert changed, f"gene {choice.name!r} changes nothing: its smallest and largest value give equal outputs"
+
+    @torch.no_grad()
+    def test_genes_without_effect_are_declared_so(self, net: Supernet) -> None:
+        """Check that no gene of the smallest subnet is active and yet changes neither costs nor outputs.
+
+        Parameters
+        ----------
+        net : Supernet
+            Fixture.
+        """
+        smallest = net.space.smallest()
+        x = self.inputs(net, smallest)
+        for gene, choice in enumerate(net.space.choices):
+            row = np.maximum(net.space.to_array([smallest]), 0)  # -1: inactive, and perhaps active in the other one
+            row[0, gene] = len(choice.values) - 1
+            (other,) = net.space.from_array(net.space.canonical(row))
+            if other == smallest or net.input_shape(other) != net.input_shape(smallest):
+                continue
+            same_costs = net.macs(other) == net.macs(smallest) and net.params(other) == net.params(smallest)
+            if same_costs:
+                a, b = (net.subnet(arch).eval()(*x) for arch in (smallest, other))
+                assert not torch.equal(a, b), (
+                    f"gene {choice.name!r} changes nothing in the smallest subnet, and would be measured in vain: say when "
+                    f"it is active, Choice({choice.name!r}, {choice.values}, when=When(...))"
+                )
 
     def test_a_subnet_has_weights_of_its_own(self, net: Supernet) -> None:
         """Check that a subnet shares no memory with the supernet, and holds no supernet.
@@ -149,8 +175,10 @@ class SupernetConformance:
         own = {p.untyped_storage().data_ptr() for p in (*net.parameters(), *net.buffers())}
         for arch in self.archs(net):
             subnet = net.subnet(arch)
-            assert own.isdisjoint(p.untyped_storage().data_ptr() for p in (*subnet.parameters(), *subnet.buffers()))
-            assert not any(isinstance(m, Supernet) for m in subnet.modules())
+            apart = own.isdisjoint(p.untyped_storage().data_ptr() for p in (*subnet.parameters(), *subnet.buffers()))
+            assert apart, "`subnet` shares weights with the supernet: copy them, as load_state_dict does"
+            holds = any(isinstance(m, Supernet) for m in subnet.modules())
+            assert not holds, "`subnet` must return a plain network, not one that holds the supernet"
 
     def test_training_state_is_handed_on(self, net: Supernet) -> None:
         """Check that a subnet is in training mode exactly if the supernet is.
@@ -175,11 +203,17 @@ class SupernetConformance:
         """
         for arch in self.archs(net):
             subnet = net.subnet(arch).eval()
-            assert sum(p.numel() for p in subnet.parameters()) == net.params(arch)
+            costs, weights = net.cost_features(net.space.to_array([arch])), sum(p.numel() for p in subnet.parameters())
+            for cost in ("macs", "params"):
+                assert cost in costs, f"cost_features has no {cost!r}: it needs 'macs' and 'params', both exact"
+            said = net.params(arch)
+            assert said == weights, f"cost_features says {said} params of {dict(arch)}, but its subnet has {weights}"
             one = [x[:1] for x in self.inputs(net, arch)]
             with FlopCounterMode(display=False) as counter:
                 subnet(*one)
-            assert counter.get_total_flops() == 2 * net.macs(arch)
+            counted = counter.get_total_flops() / 2
+            said = net.macs(arch)
+            assert said == counted, f"cost_features says {said} macs of {dict(arch)}, but torch counts {counted:.0f}"
 
     def test_vectorised_costs_are_those_of_single_architectures(self, net: Supernet) -> None:
         """Check that costs of many rows equal those of one, and that features are finite and named.
@@ -195,7 +229,8 @@ class SupernetConformance:
         assert net.params_array(rows).tolist() == [net.params(a) for a in archs]
         features, names = net.features_array(rows)
         assert features.shape == (len(archs), len(names)) and len(set(names)) == len(names)
-        assert np.isfinite(features).all()
+        wrong = [name for name, column in zip(names, features.T, strict=True) if not np.isfinite(column).all()]
+        assert not wrong, f"features {wrong} are NaN or infinite: see cost_features"
         costs = net.cost_features(rows)
         assert (costs["macs"] == net.macs_array(rows)).all() and (costs["params"] == net.params_array(rows)).all()
 

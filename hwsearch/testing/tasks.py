@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from hwsearch.errors import DataError, MeasurementError
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data, Inputs, forward
+from hwsearch.tasks.score import Score
 
 
 def _same(a: Inputs, b: Inputs) -> bool:
@@ -86,9 +87,11 @@ class TaskConformance:
     def test_names_and_units_are_set(self) -> None:
         """Messages, cards and plots find their words."""
         task = self.make()
-        for word in (task.name, task.examples, task.score_name, task.score_label, task.score_key, task.score_field):
-            assert isinstance(word, str) and word
-        assert isinstance(task.score_unit, str) and task.small_difference > 0
+        for noun in ("name", "examples", "score_name", "score_label", "score_key", "score_field"):
+            word = getattr(task, noun)
+            assert isinstance(word, str) and word, f"`{noun}` must be a text, got {word!r}"
+        assert isinstance(task.score_unit, str), f"score_unit must be a text, perhaps empty, got {task.score_unit!r}"
+        assert task.small_difference > 0
         assert task.score_key.isascii() and " " not in task.score_key
         json.dumps([task.preprocess.to_dict(), task.describe_size(self.size)])
 
@@ -98,8 +101,9 @@ class TaskConformance:
         n = len(data)
         assert n >= 10 and len(data.head(3)) == 3 and len(data.head(10 * n)) == n
         keys = [data.key(i) for i in range(n)]
-        assert len(set(keys)) == n
+        assert len(set(keys)) == n, "`data` must hold different examples, and `key` must tell them apart"
         part = data.take(np.array([5, 0, 2]))
+        assert isinstance(part, Data), f"`take` must return a data set, got {type(part).__name__}"
         assert [part.key(i) for i in range(3)] == [keys[5], keys[0], keys[2]]
         assert part.classes == data.classes and part.name == data.name
         with pytest.raises(DataError):
@@ -116,25 +120,29 @@ class TaskConformance:
     def test_the_digest_tells_data_apart(self) -> None:
         """Equal data have equal digests; fewer or reordered examples another one."""
         data = self.data()
-        assert data.digest == self.data().digest and len(data.digest) == 12
+        assert data.digest == self.data().digest, "the digest of equal data differs: make it of the content alone"
+        assert len(data.digest) == 12, f"the digest must have 12 characters, got {len(data.digest)}"
         order = np.arange(len(data))[::-1].copy()
-        assert len({data.digest, data.head(3).digest, data.take(order).digest}) == 3
+        apart = len({data.digest, data.head(3).digest, data.take(order).digest}) == 3
+        assert apart, "fewer or reordered examples have the same digest: hash inputs and targets, in order"
 
     def test_batches_hold_every_example_once(self) -> None:
         """Batches come in order, the last one perhaps smaller, and are the same when asked for again."""
         data = self.data()
         counts = [len(y) for _, y in data.batches(self.size, 4)]
-        assert sum(counts) == len(data) and set(counts[:-1]) == {4}
+        assert sum(counts) == len(data), f"`batches` gives {sum(counts)} of {len(data)} examples"
+        assert set(counts[:-1]) == {4}, f"`batches(size, 4)` gives batches of {counts} examples, not of 4"
         data.keep(self.size)
         for (x, y), (again, labels) in zip(data.batches(self.size, 4), data.batches(self.size, 4), strict=True):
-            assert _same(x, again) and torch.equal(y, labels)
+            assert _same(x, again) and torch.equal(y, labels), "`batches` gives other examples when asked again"
 
     def test_a_score_is_finite_and_repeats(self) -> None:
         """Two evaluations agree, whatever the batch; the network keeps its mode."""
         task, data, net = self.make(), self.data(), self.net()
         net.train()
         score = task.evaluate(net, data, self.size, batch=4)
-        assert net.training
+        assert isinstance(score, Score), f"`evaluate` must return a Score, such as a BootstrapScore, got {score!r}"
+        assert net.training, "`evaluate` left the network in evaluation mode: restore the mode it had"
         again = task.evaluate(net, data, self.size, batch=len(data))
         assert score.n == len(data) and np.isfinite([score.value, score.standard_error]).all()
         assert score.standard_error >= 0
@@ -189,6 +197,7 @@ class TaskConformance:
                 p.fill_(float("nan"))
         with pytest.raises(MeasurementError):
             self.make().evaluate(net, self.data(), self.size)
+            pytest.fail("`evaluate` scored outputs that are NaN: raise a MeasurementError")
 
     def test_training_batches_depend_on_the_generator_alone(self) -> None:
         """One batch twice from equal generators is the same, at the inputs' size and with the examples' targets."""
@@ -209,9 +218,10 @@ class TaskConformance:
         x, y = task.training_batch(data, np.arange(8), self.size, rng, Augmentation(mirror=False))
         net.eval()  # no dropout between the two losses
         before = task.loss(forward(net, x), y)
+        assert before.shape == (), f"`loss` must return the mean, a scalar, got shape {tuple(before.shape)}"
         before.backward()  # type: ignore[no-untyped-call]
         norm = sum(float((p.grad**2).sum()) for p in net.parameters() if p.grad is not None)
-        assert before.shape == () and np.isfinite(norm) and norm > 0
+        assert np.isfinite(norm) and norm > 0, f"the gradient of `loss` has the squared norm {norm}"
         with torch.no_grad():
             for p in net.parameters():
                 if p.grad is not None:

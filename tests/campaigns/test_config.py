@@ -73,3 +73,8 @@ def test_two_limits_that_exclude_each_other_are_found_in_the_configuration() -> 
         configured(objective=[ACCURACY, LATENCY, LATENCY | {"device": "two"}])
     with pytest.raises(ConfigError, match="probability and no limit"):
         configured(objective=[ACCURACY, LATENCY | {"probability": 0.9}])
+
+
+def test_a_profile_too_small_for_a_predictor_is_refused_before_anything_is_measured() -> None:
+    with pytest.raises(ConfigError, match="greater than or equal to 8"):
+        parse_config({"device": [{"name": "cpu"}], "profile": {"latency": 12, "accuracy": 6, "random": 2}}, "a file")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwsearch.campaigns import predictions
-from hwsearch.errors import PredictorError
+from hwsearch.errors import PluginError, PredictorError
 from hwsearch.registry import Registry
 from predictors import RidgePredictor, default_candidates
 
@@ -31,4 +31,21 @@ def test_a_plug_in_is_one_more_candidate(monkeypatch: pytest.MonkeyPatch, positi
 def test_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, "ridge")
     with pytest.raises(PredictorError, match="two predictors are named 'ridge'"):
+        predictions.candidates(True, 0)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (
+            lambda positive: RidgePredictor(),
+            r"predictor 'mine' cannot be made: TypeError.*a function of positive and seed",
+        ),
+        (lambda positive, seed: None, "predictor 'mine' must be a BasePredictor, got NoneType"),
+    ],
+)
+def test_a_function_that_does_something_else_is_named(monkeypatch: pytest.MonkeyPatch, function, words: str) -> None:
+    monkeypatch.setattr(Registry, "names", lambda self: ["mine"])
+    monkeypatch.setattr(Registry, "load", lambda self, name, **_: function)
+    with pytest.raises(PluginError, match=words):
         predictions.candidates(True, 0)

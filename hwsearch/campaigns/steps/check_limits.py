@@ -144,7 +144,7 @@ def measured_ends(campaign: Campaign, target: Target, objective: Objective) -> d
     elif objective.metric == "accuracy":
         measured = measure_accuracy(campaign, list(archs.values()), stage="check limit")
     else:
-        values = computed_metric(objective.metric).compute(campaign.loaded.net, space.to_array(list(archs.values())))
+        values = computed_metric(objective.metric).values(campaign.loaded.net, space.to_array(list(archs.values())))
         return dict(zip(archs, map(float, values), strict=True))
     found = {k: measured[a.id].value for k, a in archs.items() if a.id in measured}
     return {k: float(v) for k, v in found.items() if v is not None}

@@ -10,6 +10,7 @@ import pandas as pd
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
+from hwsearch.campaigns.search_config import FEWEST
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.campaigns.steps.profile import profile_set
@@ -17,9 +18,6 @@ from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
 from predictors import CrossValidatedPredictor, scores
 from predictors import save as save_predictor
-
-#: a predictor is not fitted on fewer measurements
-FEWEST = 8
 
 
 class _Fit(NamedTuple):

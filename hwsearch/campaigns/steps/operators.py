@@ -26,7 +26,7 @@ from hwsearch.devices.timing.covering import COVERING, DRAWN, choose, covering_s
 from hwsearch.devices.timing.operator_profile import PROTOCOL, ROUNDS, RUNS, profile_operators
 from hwsearch.devices.timing.operator_sums import agreement, sums
 from hwsearch.errors import DeviceError, MeasurementError
-from hwsearch.objectives.computed import computed_metrics
+from hwsearch.objectives.computed import computed_metric
 from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
 from hwsearch.spaces import Architecture
@@ -204,7 +204,7 @@ def _wholes(
     frame["operator_sum_ms"] = sums(ms, [counts[a.id] for a in archs])
     rows = campaign.space.to_array(archs)
     for name in ("macs", "params"):
-        frame[name] = computed_metrics()[name].compute(campaign.loaded.net, rows) if archs else []
+        frame[name] = computed_metric(name).values(campaign.loaded.net, rows) if archs else []
     frame = frame[frame["operator_sum_ms"].notna()].reset_index(drop=True)
     x, whole = frame["operator_sum_ms"].to_numpy(float), frame["latency_ms"].to_numpy(float)
     said = agreement(x, whole, campaign.rng("operator correction"))

@@ -20,7 +20,7 @@ from hwsearch.campaigns.tightening import tightened
 from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import views
 from hwsearch.campaigns.warm_start import WarmStart
-from hwsearch.objectives.computed import computed_metric, computed_metrics
+from hwsearch.objectives.computed import METRICS, computed_metric
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers import Capabilities, Searcher, create
@@ -154,9 +154,9 @@ class Proposer:
             "cost": campaign.loaded.balanced_cost,
             "inner_evaluations": c.inner_evaluations,
             "exact": {
-                o.name: (lambda rows, m=computed_metric(o.metric): m.compute(net, rows))
+                o.name: (lambda rows, m=computed_metric(o.metric): m.values(net, rows))
                 for o in objectives
-                if o.metric in computed_metrics()
+                if o.metric in METRICS.names()
             },
         }
         if self.warm_start is not None:

@@ -151,5 +151,5 @@ def _costs(
     others = {o.metric: o.sign for t in campaign.targets for o in campaign.objectives(t)}
     for metric, sign in others.items():
         if metric not in ("accuracy", "latency_ms"):
-            columns.append(list(sign * computed_metric(metric).compute(campaign.loaded.net, rows)))
+            columns.append(list(sign * computed_metric(metric).values(campaign.loaded.net, rows)))
     return np.array(columns, dtype=np.float64).T

@@ -143,22 +143,41 @@ class Chain(HostClock):
 
     Parameters
     ----------
-    sessions : sequence of (HostClock, int)
+    sessions : sequence of (Session, int)
         Loaded models, and how often each is run.
+
+    Notes
+    -----
+    Where every session leaves the clock to `HostClock`, one inference of the chain is timed as a whole. Where one has a
+    `time` of its own, the times of all are summed.
     """
 
-    def __init__(self, sessions: Sequence[tuple[HostClock, int]]) -> None:
-        self._sessions = [session for session, _ in sessions]
-        self._calls = [session.run for session, runs in sessions for _ in range(runs)]
+    def __init__(self, sessions: Sequence[tuple[Session, int]]) -> None:
+        self._parts = list(sessions)
+        host = all(type(session).time is HostClock.time for session, _ in sessions)
+        self._calls = [s.run for s, runs in sessions for _ in range(runs) if isinstance(s, HostClock)] if host else None
 
     @override
     def run(self) -> None:
+        if self._calls is None:
+            self.time(1)
+            return
         for call in self._calls:
             call()
 
     @override
+    def time(self, runs: int) -> list[float]:
+        if self._calls is not None:
+            return super().time(runs)
+        times = [0.0] * runs
+        for session, calls in self._parts:
+            found = session.time(runs * calls)
+            times = [t + sum(found[i * calls : (i + 1) * calls]) for i, t in enumerate(times)]
+        return times
+
+    @override
     def close(self) -> None:
-        for session in self._sessions:
+        for session, _ in self._parts:
             session.close()
 
 

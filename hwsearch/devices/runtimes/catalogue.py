@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hwsearch.devices.device import Device
-from hwsearch.devices.runtimes.base import Runtime
-from hwsearch.errors import DeviceError
+from hwsearch.devices.runtimes.base import Form, Runtime
+from hwsearch.errors import DeviceError, PluginError
 from hwsearch.registry import Registry
 
 RUNTIMES: Registry[type[Runtime]] = Registry(
@@ -65,5 +67,16 @@ def create_runtime(device: Device) -> Runtime:
     ------
     DeviceError
         When there is no runtime of that name, or for settings that it cannot meet.
+    PluginError
+        When the runtime lacks a method, or asks for a workload of a form that there is not.
     """
-    return runtime_class(device)(device)
+    runtime = runtime_class(device)(device)
+    missing = [name for name in ("facts", "load", "verify") if not callable(getattr(runtime, name, None))]
+    if missing:
+        raise PluginError(f"runtime {device.runtime!r} has no method {' and no method '.join(missing)}.")
+    form = getattr(runtime, "form", None)
+    if form not in get_args(Form):
+        raise PluginError(
+            f"form of runtime {device.runtime!r} must be one of {', '.join(get_args(Form))}, got {form!r}."
+        )
+    return runtime

@@ -53,6 +53,36 @@ def test_a_chain_runs_its_parts_in_order_each_its_number_of_times():
     assert log[-2:] == [("a", "closed"), ("b", "closed")]
 
 
+class Meter:
+    """A session whose time comes from elsewhere: a millisecond more with each run."""
+
+    def __init__(self, first):
+        self.next = first
+
+    def time(self, runs):
+        times = [self.next + i for i in range(runs)]
+        self.next += runs
+        return times
+
+    def close(self):
+        return None
+
+
+def test_a_chain_sums_the_times_of_parts_that_have_a_clock_of_their_own():
+    chain = Chain([(Meter(1.0), 1), (Meter(100.0), 2)])
+    assert chain.time(2) == [1.0 + 100.0 + 101.0, 2.0 + 102.0 + 103.0]
+    assert Chain([(Meter(5.0), 1)]).time(3) == [5.0, 6.0, 7.0]
+
+
+def test_a_chain_does_not_time_by_this_hosts_clock_what_has_a_clock_of_its_own():
+    class Own(Steps):
+        def time(self, runs):
+            return [1000.0] * runs
+
+    (mixed,) = Chain([(Own("a", []), 1), (Steps("b", []), 1)]).time(1)
+    assert mixed >= 1000.0
+
+
 def test_a_model_alone_is_a_workload_of_one_part():
     work = Workload.of(b"model", [Input("x", (4,))])
     (part,) = work.parts
