@@ -40,6 +40,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "fleet",
         "latency",
         "latency_operators",
+        "latency_simulated",
         "mutants",
         "search",
         "search_memory",
