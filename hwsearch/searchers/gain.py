@@ -176,7 +176,7 @@ def expected_batch(
     hypervolume improvement", arXiv 2105.08195.
     """
     there = list(fronts)
-    gain = np.where(allowed, 0.0, -1.0)
+    gain = np.full(len(allowed), -1.0)
     chosen: list[int] = []
     gains: list[float] = []
 
