@@ -29,6 +29,14 @@ def test_rows_needed_is_the_smallest(percent: int) -> None:
     assert rows_needed(percent / 100) == exact
 
 
+def test_rows_needed_for_almost_nothing_and_for_almost_everything() -> None:
+    """n of n + 1 for n / (n + 1); one row at least."""
+    assert rows_needed(1e-12) == 1 and rows_needed(0.5) == 1 and rows_needed(0.9999) == 9999
+    for coverage in (0.0, 1.0, 90.0):
+        with pytest.raises(PredictorError, match="coverage"):
+            rows_needed(coverage)
+
+
 @pytest.mark.parametrize(("n", "coverage", "rank"), [(24, 0.56, 14), (74, 0.68, 51), (99, 0.55, 55)])
 def test_a_rank_that_is_whole_is_not_rounded_up(n: int, coverage: float, rank: int) -> None:
     """coverage (n + 1) is a whole number whose product in floating point lies just above it."""

@@ -64,6 +64,10 @@ def test_facts_are_features_of_their_own_and_constant_ones_say_nothing() -> None
     sample = space().sample_array(100, rng)
     twice = Structure(space(), sample, lambda rows: np.ones((len(rows), 2)), lambda rows: rows.sum(axis=1))
     assert "known" not in twice.names and {"warm_start", "warm_start curved"} <= set(twice.names)
+    # nor do those that vary by no more than rounding does, as a share of their size
+    rounded = lambda rows: np.stack([1e9 + 1e-3 * rows[:, 0], 1e-6 * rows[:, 1]], axis=1)  # noqa: E731
+    described = Structure(space(), sample, rounded).features(sample)["known"]
+    assert (described[:, 0] == 0.0).all() and described[:, 1].std() == pytest.approx(1.0 / np.sqrt(2.0))
     features = twice.features(sample)
     assert features["warm_start"].mean() == pytest.approx(0.0, abs=1e-12)
     assert features["warm_start"].std() == pytest.approx(1.0)
