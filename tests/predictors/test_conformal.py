@@ -59,6 +59,16 @@ def test_bounds_are_the_order_statistics_of_the_paper(n: int, seed: int, percent
         assert lower[x] == below[math.floor((1 - share) * (n + 1)) - 1]
 
 
+def test_bounds_of_many_residuals_are_the_same_order_statistics() -> None:
+    """Of 999 at 0.9: the 900th of the upper ends, the 100th of the lower ones. Few are sorted whole, whatever is asked for."""
+    rng = np.random.default_rng(0)
+    held_out, group, residuals = rng.normal(size=(2, 4)), rng.integers(4, size=999), rng.normal(size=999)
+    lower, upper = plus_bounds(held_out, group, residuals, 0.9)
+    for x in range(2):
+        assert upper[x] == np.sort(held_out[x, group] + np.abs(residuals))[899]
+        assert lower[x] == np.sort(held_out[x, group] - np.abs(residuals))[99]
+
+
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 90, float("nan")])
 def test_wrong_coverage_is_refused(task, coverage) -> None:
     X, y = task(20)
