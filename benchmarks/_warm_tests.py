@@ -7,6 +7,7 @@ Nothing of the project is loaded before a child is made: each sees its files as 
 """
 
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -38,8 +39,14 @@ LIBRARIES = (
     "hypothesis",
     "tomli_w",
     "torch._dynamo",
+    "moocore",
+    "platformdirs",
     "PIL.Image",
 )
+
+#: of pytest: only its own plugins (the others take a second to load), no rewriting of assertions, and no collecting of garbage at
+#: the end, which looks for exceptions that nobody saw; what passes and what fails stays the same
+OPTIONS = ("-x", "-q", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:unraisableexception")
 
 
 def ask(path: str) -> int:
@@ -59,6 +66,9 @@ def serve(path: str, tests: list[str]) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     torch.set_num_threads(1)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    gc.collect()
+    gc.freeze()  # a child need not look through the libraries for garbage
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(path)
         door.listen(1)
@@ -73,7 +83,7 @@ def serve(path: str, tests: list[str]) -> None:
                     os.dup2(null, stream)
                 status = 70
                 try:
-                    status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
+                    status = int(pytest.main([*OPTIONS, *tests]))
                 finally:
                     os._exit(status)
             status = _wait(child, line)

@@ -6,6 +6,8 @@ Barber, Candès, Ramdas, Tibshirani, "Predictive inference with the jackknife+",
 from __future__ import annotations
 
 import math
+import sys
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +70,7 @@ def rows_needed(coverage: float) -> int:
     >>> rows_needed(0.9), rows_needed(0.95)
     (9, 19)
     """
-    quantile_rank(1, coverage)  # refuses a coverage that is not a share
-    n = max(1, math.floor(coverage / (1.0 - coverage)) - 1)
-    while quantile_rank(n, coverage) > n:
-        n += 1
-    return n
+    return bisect_left(range(sys.maxsize), True, lo=1, key=lambda n: quantile_rank(n, coverage) <= n)
 
 
 def plus_bounds(

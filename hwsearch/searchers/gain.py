@@ -176,7 +176,7 @@ def expected_batch(
     hypervolume improvement", arXiv 2105.08195.
     """
     there = list(fronts)
-    gain = np.where(allowed, 0.0, -1.0)
+    gain = np.zeros(len(allowed))  # what may not be chosen gains nothing
     chosen: list[int] = []
     gains: list[float] = []
 
@@ -198,7 +198,7 @@ def expected_batch(
             continue
         chosen.append(best)
         gains.append(float(gain[best]))
-        gain[best] = -1.0
+        gain[best] = 0.0
         there = [np.concatenate([f, s[best : best + 1]]) for f, s in zip(there, candidates, strict=True)]
         left = np.flatnonzero(gain > 0.0)
         exact[left] = vectorised

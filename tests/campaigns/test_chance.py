@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hwsearch.campaigns.chance import accepted, asked_probability, bounds, chance, fixed_sequence_test, standard_errors
+from hwsearch.campaigns.chance import (
+    accepted,
+    asked_probability,
+    bounds,
+    chance,
+    confidence_level,
+    fixed_sequence_test,
+    standard_errors,
+)
 from hwsearch.campaigns.config import DeviceConfig
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet, shares
 from hwsearch.campaigns.view import View
@@ -119,6 +127,41 @@ def test_a_probability_is_that_of_the_objective_of_the_column() -> None:
     assert asked_probability(campaign, single, "accuracy") is None  # type: ignore[arg-type]
     joint = View(campaign, "all", (), (Objective("accuracy"),), "weighted")  # type: ignore[arg-type]
     assert asked_probability(campaign, joint, "latency_ms@a") == 0.9  # type: ignore[arg-type]
+
+
+def test_the_probability_of_one_device_of_several_is_that_of_its_metric() -> None:
+    """By the metric's name alone, too, where each device has an objective of that name; never another metric's."""
+    limited = (Objective("accuracy"), Objective("_".join(["latency", "ms"]), limit=Limit("<=", 1.0), probability=0.8))
+    campaign = SimpleNamespace(objectives=lambda device: {"a": list(limited)}[device])
+    joint = View(campaign, "all", (), (Objective("accuracy"),), "weighted")  # type: ignore[arg-type]
+    assert asked_probability(campaign, joint, "latency_ms@a") == 0.8  # type: ignore[arg-type]
+    assert asked_probability(campaign, joint, "energy_mj@a") is None  # type: ignore[arg-type]
+    assert asked_probability(campaign, joint, "latency_share_worst") is None  # type: ignore[arg-type]
+
+
+def test_without_an_interval_a_limit_is_met_or_not() -> None:
+    view, measured = made_up(), MeasuredSet(pd.DataFrame({"macs": [5.0], "accuracy": [80.0], "accuracy_low": [np.nan]}))
+    for column, limit, met in (
+        ("macs", Limit("<=", 5.0), 1.0),
+        ("macs", Limit("<=", 4.9), 0.0),
+        ("accuracy", Limit(">=", 80.0), 1.0),
+        ("accuracy", Limit(">=", 80.1), 0.0),
+    ):
+        assert chance(view, measured, column, limit) == met
+
+
+def test_an_interval_of_the_device_itself_counts_before_one_of_no_device() -> None:
+    columns = {"latency_ms@d": 2.0, "latency_ms_high@d": 2.0 + Z * 0.1, "latency_ms_high": 2.0 + Z * 0.5}
+    measured = MeasuredSet(pd.DataFrame({k: [v] for k, v in columns.items()}))
+    found = standard_errors(made_up(), measured, "latency_ms@d", Limit("<=", 1.0))
+    assert found == pytest.approx([0.1], rel=1e-6)
+    assert standard_errors(made_up(), measured, "latency_ms@d", Limit(">=", 1.0)) == pytest.approx([0.0])
+
+
+def test_intervals_of_scores_have_ninety_per_cent_and_others_what_the_protocol_says() -> None:
+    campaign = made_up().campaign
+    assert confidence_level(campaign, "accuracy") == pytest.approx(0.9, abs=1e-4)
+    assert confidence_level(campaign, "latency_ms") == confidence_level(campaign, "energy_mj") == 0.95
 
 
 def test_the_best_of_many_that_pass_still_meets_the_limit() -> None:

@@ -29,6 +29,14 @@ def test_rows_needed_is_the_smallest(percent: int) -> None:
     assert rows_needed(percent / 100) == exact
 
 
+def test_rows_needed_for_almost_nothing_and_for_almost_everything() -> None:
+    """n of n + 1 for n / (n + 1); one row at least."""
+    assert rows_needed(1e-12) == 1 and rows_needed(0.5) == 1 and rows_needed(0.9999) == 9999
+    for coverage in (0.0, 1.0, 90.0):
+        with pytest.raises(PredictorError, match="coverage"):
+            rows_needed(coverage)
+
+
 @pytest.mark.parametrize(("n", "coverage", "rank"), [(24, 0.56, 14), (74, 0.68, 51), (99, 0.55, 55)])
 def test_a_rank_that_is_whole_is_not_rounded_up(n: int, coverage: float, rank: int) -> None:
     """coverage (n + 1) is a whole number whose product in floating point lies just above it."""
@@ -49,6 +57,16 @@ def test_bounds_are_the_order_statistics_of_the_paper(n: int, seed: int, percent
         below = sorted(held_out[x, g] - abs(r) for g, r in zip(group, residuals, strict=True))
         assert upper[x] == above[math.ceil(share * (n + 1)) - 1]
         assert lower[x] == below[math.floor((1 - share) * (n + 1)) - 1]
+
+
+def test_bounds_of_many_residuals_are_the_same_order_statistics() -> None:
+    """Of 999 at 0.9: the 900th of the upper ends, the 100th of the lower ones. Few are sorted whole, whatever is asked for."""
+    rng = np.random.default_rng(0)
+    held_out, group, residuals = rng.normal(size=(2, 4)), rng.integers(4, size=999), rng.normal(size=999)
+    lower, upper = plus_bounds(held_out, group, residuals, 0.9)
+    for x in range(2):
+        assert upper[x] == np.sort(held_out[x, group] + np.abs(residuals))[899]
+        assert lower[x] == np.sort(held_out[x, group] - np.abs(residuals))[99]
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.1, 90, float("nan")])

@@ -56,6 +56,16 @@ def test_rows_without_gain_are_not_chosen() -> None:
     assert greedy_batch(costs, np.array([[0.4, 0.4]]), np.ones(2), 4) == ([], [])
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-160, 1e9])
+def test_the_choice_does_not_depend_on_the_unit(unit: float) -> None:
+    """Volumes of 1e-18, of less than can be written, and of 1e18: what gains nothing is so by its share of the volume."""
+    costs = np.array([[0.5, 0.5], [0.9, 0.1], [0.6, 0.6]])
+    front = np.array([[0.7, 0.7]])
+    chosen, gains = greedy_batch(costs * unit, front * unit, np.full(2, unit), 3)
+    assert chosen == ([0, 1] if unit > 1e-100 else [])
+    assert gains == pytest.approx([0.16 * unit**2, 0.04 * unit**2][: len(chosen)])
+
+
 @pytest.mark.parametrize("objectives", [1, 2, 3])
 def test_improvements_are_differences_of_hypervolume(objectives: int) -> None:
     rng = np.random.default_rng(objectives)
@@ -113,6 +123,9 @@ def test_the_reference_is_a_little_worse_than_the_worst_and_than_each_limit() ->
     assert reference(["latency_ms", "accuracy"], told) == pytest.approx([20.75, -59.0])
     assert reference(["latency_ms <= 10", "accuracy"], told) == pytest.approx([10.25, -59.0])
     assert reference(["latency_ms", "accuracy >= 70"], told) == pytest.approx([20.75, -69.5])
+    # a limit on the other side is no edge of what is sought
+    assert reference(["min latency_ms >= 10", "accuracy"], told) == pytest.approx([20.75, -59.0])
+    assert reference(["latency_ms", "max accuracy <= 70"], told) == pytest.approx([20.75, -59.0])
     # a limit beyond the worst changes nothing
     assert reference(["latency_ms <= 100", "accuracy >= 10"], told) == pytest.approx([20.75, -59.0])
 

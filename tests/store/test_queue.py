@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -149,14 +150,46 @@ def test_a_clock_that_steps_loses_no_job(queue: Queue, clock: list[float], step:
     assert queue.complete(first, [row("a")]) + queue.complete(again, [row("a")]) == 1
 
 
-def test_a_queued_job_takes_a_new_deadline_and_keeps_its_attempts(queue: Queue) -> None:
+@pytest.mark.parametrize(("ahead", "ended"), [(0.0, 0), (1.0, 0), (1.5, 1)])
+def test_a_lease_may_end_a_second_later_than_its_length(
+    queue: Queue, clock: list[float], ahead: float, ended: int
+) -> None:
+    """Clocks of two reads may differ by that much; one that was set back by more ends the lease."""
     queue.submit([new("a")])
+    assert queue.claim("elsewhere:1:1:a", ["d"], lease_s=60) is not None
+    clock[0] -= ahead
+    assert queue.expire() == ended
+    clock[0] += 60.0 + ahead  # and until its very end it holds
+    assert queue.expire() == 0
+
+
+def test_the_time_is_that_of_a_server_where_there_is_one(queue: Queue, clock: list[float]) -> None:
+    answer = SimpleNamespace(exec_driver_sql=lambda query: SimpleNamespace(scalar=lambda: 123.5))
+    assert queue._now(answer) == 1000.0  # type: ignore[arg-type]
+    queue.database = SimpleNamespace(dialect="".join(["postgre", "sql"]))  # type: ignore[assignment]
+    assert queue._now(answer) == 123.5  # type: ignore[arg-type]
+
+
+def test_hundreds_of_jobs_are_found_and_claimed_by_key(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More keys than one statement takes: each job once, oldest first, whatever the order of the keys."""
+    monkeypatch.setattr(module, "_CHUNK", 3)
+    names = [f"k{i:02}" for i in reversed(range(10))]
+    queue.submit([new(name) for name in names])
+    assert [job.key for job in queue.find(sorted(names))] == names
+    assert [job.key for job in queue.find(names[2:6])] == names[2:6] and queue.find([]) == []
+    assert [queue.claim("w", ["d"], keys=names[1:]).key for _ in range(9)] == names[1:]
+    assert queue.claim("w", ["d"], keys=names[1:]) is None and queue.claim("w", ["d"]).key == names[0]
+
+
+def test_a_queued_job_takes_a_new_deadline_and_keeps_its_attempts(queue: Queue) -> None:
+    queue.submit([new("a"), new("b")])
     queue.fail(queue.claim("w", ["d"]), "hung")
     assert queue.submit([NewJob("a", "k", "d", {"x": "longer"}, 99.0, 3)]) == 0
     job = queue.claim("w", ["d"])
     assert (job.deadline_s, job.payload, job.attempts, job.max_attempts) == (99.0, {"x": "longer"}, 2, 3)
     queue.submit([new("a")])
     assert queue.find(["a"])[0].deadline_s == 99.0  # it is being done
+    assert queue.find(["b"])[0].deadline_s == 10.0  # another job stays as it is
 
 
 def test_a_late_result_of_a_split_job_is_kept_and_its_parts_stay_known(queue: Queue, clock: list[float]) -> None:
@@ -174,6 +207,25 @@ def test_a_split_job_gives_way_to_its_parts(queue: Queue) -> None:
     assert queue.split(job, [new("a1"), new("a2")], "crash")
     assert not queue.split(job, [new("a3")], "crash")
     assert queue.counts() == {"split": 1, "queued": 2}
+    assert queue.claim("w", ["d"], keys=["a"]) is None  # only its parts are to be done
+    assert [queue.claim("w", ["d"]).key for _ in range(2)] == ["a1", "a2"] and queue.claim("w", ["d"]) is None
+
+
+def test_a_split_job_that_is_asked_for_again_starts_afresh(queue: Queue) -> None:
+    queue.submit([new("a")])
+    queue.split(queue.claim("w", ["d"]), [new("a1")], "crash")
+    assert queue.submit([new("a")]) == 1 and status(queue, "a") == ("queued", 0)
+
+
+def test_a_lease_is_of_a_minute_unless_another_length_is_said(queue: Queue, clock: list[float]) -> None:
+    queue.submit([new("a")])
+    job = queue.claim("elsewhere:1:1:a", ["d"])
+    for _ in range(2):
+        clock[0] += 60.0
+        assert queue.expire() == 0
+        assert queue.extend(job)
+    clock[0] += 60.001
+    assert queue.expire() == 1
 
 
 def test_results_that_are_wrong_keep_the_job_open(queue: Queue) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
+from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior, _root
 from hwsearch.searchers.bayesian.structure import Structure
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
@@ -132,3 +132,68 @@ def test_the_best_complete_rows_and_the_last_others_are_kept(structure: Structur
     assert all(np.array_equal(posterior.measured[name], expected[name]) for name in expected)
     models = [m for m in posterior._models if m is not None]
     assert len(models) == 1 and models[0][1].tolist() == [0, 1, 2, 3]
+
+
+@pytest.fixture(scope="module")
+def partly_measured(structure: Structure) -> MultiObjectivePosterior:
+    """Forty rows, some without one of two values; a third objective, to be large, is computed."""
+    rows = space().sample_array(40, np.random.default_rng(5))
+    values = np.stack([80.0 - truth(rows), truth(rows), 100.0 - truth(rows)], axis=1)
+    values[::5, 0] = np.nan
+    values[1::5, 1] = np.nan
+    objectives = [Objective("accuracy"), Objective("latency_ms"), Objective("score", "max")]
+    posterior = MultiObjectivePosterior(structure, objectives, {"score": lambda r: 100.0 - truth(r)}, 400)
+    posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(40))
+    return posterior
+
+
+def test_single_precision_predicts_the_same(partly_measured: MultiObjectivePosterior) -> None:
+    rows = space().sample_array(50, np.random.default_rng(6))
+    quick = partly_measured.single_precision()
+    seen, exact = EncodedRows(quick, rows), EncodedRows(partly_measured, rows)
+    assert seen.curves.dtype == np.float32 and exact.curves.dtype == np.float64
+    assert quick.mean(seen) == pytest.approx(partly_measured.mean(exact), abs=2e-3)
+    assert quick.bound(seen, -2.0) == pytest.approx(partly_measured.bound(exact, -2.0), abs=2e-2)
+    assert quick.mean(seen)[:, 2] == pytest.approx(truth(rows) - 100.0)
+
+
+def test_deviations_of_a_bound_are_those_of_each_objective(partly_measured: MultiObjectivePosterior) -> None:
+    seen = EncodedRows(partly_measured, space().sample_array(5, np.random.default_rng(6)))
+    mixed = partly_measured.bound(seen, np.array([-1.0, 2.0, 5.0]))
+    for j, deviations in enumerate((-1.0, 2.0, 0.0)):
+        assert mixed[:, j] == pytest.approx(partly_measured.bound(seen, deviations)[:, j])
+
+
+def test_samples_vary_together_as_the_joint_posterior_says(partly_measured: MultiObjectivePosterior) -> None:
+    """Means and covariances of 20,000 draws, warped and standardised, to five standard errors; objectives are independent."""
+    rows = space().sample_array(4, np.random.default_rng(6))
+    seen, count = EncodedRows(partly_measured, rows), 20_000
+    samples = partly_measured.samples(rows, count, np.random.default_rng(0))
+    assert samples.shape == (count, 4, 3)
+    drawn = []
+    for j, model in enumerate(partly_measured._models[:2]):
+        assert model is not None
+        process, there = model
+        t = (process.warp(samples[:, :, j]) - process._mean) / process._scale
+        mean, covariance = process.joint(seen.features, seen.with_measured(there))
+        deviation = np.sqrt(np.diag(covariance))
+        assert ((t.mean(axis=0) - mean) / deviation) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
+        scale = np.outer(deviation, deviation)
+        assert np.cov(t.T) / scale == pytest.approx(covariance / scale, abs=5 * np.sqrt(2 / count))
+        assert np.abs((covariance / scale)[np.triu_indices(4, 1)]).max() > 0.1  # not for nothing
+        drawn.append((t - mean) / deviation)
+    assert (drawn[0] * drawn[1]).mean(axis=0) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
+
+
+def test_a_root_is_of_the_covariance_and_as_little_more_as_it_takes() -> None:
+    """First 1e-8 of one plus the largest variance, then ten times as much each time."""
+
+    def added(covariance: np.ndarray) -> np.ndarray:
+        root = _root(covariance)
+        assert (np.triu(root, 1) == 0.0).all()
+        return root @ root.T - covariance
+
+    assert added(np.diag([0.5, 0.2])) == pytest.approx(1.5e-8 * np.eye(2), rel=1e-5)
+    assert added(np.full((3, 3), 1e6)) == pytest.approx(0.01000001 * np.eye(3), abs=1e-8)
+    assert added(np.diag([1.0, -1.5e-6])) == pytest.approx(2e-6 * np.eye(2), rel=1e-5)
+    assert _root(np.empty((0, 0))).shape == (0, 0)

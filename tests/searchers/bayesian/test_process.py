@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
 from hwsearch.searchers.bayesian import process as module
 from hwsearch.searchers.bayesian.process import StructuredGaussianProcess
 from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.warp import Warp, warps
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
 
@@ -113,3 +115,124 @@ def test_left_out_density_is_that_of_refits(fitted: tuple) -> None:
         expected += multivariate_normal(mean, variance).logpdf(t[i])
     found = StructuredGaussianProcess._left_out(gram, t, np.zeros(len(y)), np.ones(len(y), dtype=bool))
     assert found == pytest.approx(expected)
+
+
+def test_costs_come_back_from_standardised_values() -> None:
+    """With mean 1 and deviation 2 the standardised value 0.5 is 2: a cost of 2, or of e^2 where its logarithm is modelled."""
+    process = StructuredGaussianProcess(None)  # type: ignore[arg-type]
+    process._mean, process._scale = 1.0, 2.0
+    for warp, costs in ((Warp("plain"), [1.0, 2.0]), (Warp("gap", 3.0), [3.0 + np.e, 3.0 + np.e**2])):
+        process.warp = warp
+        assert process.natural(np.array([0.0, 0.5])) == pytest.approx(costs)
+
+
+def test_the_better_half_of_what_was_left_out_is_judged_with_the_slope_of_the_warp() -> None:
+    """Two uncorrelated values of variance 4 and one that is not judged: -log(2 sqrt(2 pi)) - t^2 / 8 + slope each."""
+    found = StructuredGaussianProcess._left_out(
+        4.0 * np.eye(3), np.array([1.0, 2.0, 9.0]), np.array([0.3, -0.1, 7.0]), np.array([True, True, False])
+    )
+    assert found == pytest.approx(-2.0 * np.log(2.0 * np.sqrt(2.0 * np.pi)) - (1.0 + 4.0) / 8.0 + 0.2)
+
+
+def test_known_noise_and_rows_that_weights_are_not_found_from(structure: Structure) -> None:
+    """The posterior of the textbook again: with each value's own noise, in the unit of the warped and standardised values,
+    and with mean and deviation of the rows that were learnt from. The prior variance of the mean is 4."""
+    rng = np.random.default_rng(1)
+    rows = space().sample_array(30, rng)
+    y, noise, learnt = truth(rows), rng.random(30) * (np.arange(30) % 3), np.arange(0, 30, 2)
+    features = structure.features(rows)
+    stack = structure.stack(features, features)
+    process = StructuredGaussianProcess(structure)
+    process.fit(features, stack, y, noise, learnt)
+    warped = process.warp(y)
+    mean, scale = warped[learnt].mean(), warped[learnt].std()
+    slope = (process.warp(y + 1e-6) - process.warp(y - 1e-6)) / 2e-6
+    variance = (noise * slope / scale) ** 2
+    gram = np.tensordot(process.weights, stack, 1) + 4.0 + np.diag(process.noise + 1e-8 + variance)
+    other = structure.features(space().sample_array(15, np.random.default_rng(2)))
+    curves = structure.curves(other, features)
+    cross = np.tensordot(process.weights, structure.stack(other, features), 1) + 4.0
+    own = np.tensordot(process.weights, structure.stack(other, other), 1) + 4.0
+    expected = cross @ np.linalg.solve(gram, (warped - mean) / scale)
+    deviation = np.sqrt(np.diag(own - cross @ np.linalg.solve(gram, cross.T)))
+    assert process.mean(other, curves) == pytest.approx(expected, abs=1e-6)
+    assert process.bound(other, curves, -1.5) == pytest.approx(expected - 1.5 * deviation, abs=1e-5)
+    assert process.warp.inverse(mean + scale * expected) == pytest.approx(process.natural(process.mean(other, curves)))
+    # weights and noise maximise the evidence of the rows that were learnt from
+    t, chosen, best = (warped - mean) / scale, np.ix_(learnt, learnt), np.log(np.append(process.weights, process.noise))
+    centre = np.log([1.0 / len(stack)] * len(stack) + [0.02])
+
+    def score(theta: np.ndarray) -> float:
+        gram = np.tensordot(np.exp(theta[:-1]), stack, 1) + 4.0 + np.diag(np.exp(theta[-1]) + 1e-8 + variance)
+        evidence = multivariate_normal(np.zeros(len(learnt)), gram[chosen]).logpdf(t[learnt])
+        return float(evidence) - 0.5 * (((theta - centre) / 3.0) ** 2).sum()
+
+    for k in range(len(best)):
+        for step in (-0.5, 0.5):
+            assert score(best + step * (np.arange(len(best)) == k)) < score(best) + 1e-3
+
+
+def test_values_that_are_all_equal_have_the_unit_as_their_deviation(structure: Structure) -> None:
+    """All -3: that is what is predicted, with deviations in the unit of the data."""
+    rows = space().sample_array(6, np.random.default_rng(1))
+    features = structure.features(rows)
+    stack = structure.stack(features, features)
+    process = StructuredGaussianProcess(structure)
+    process.fit(features, stack, np.full(6, -3.0), np.zeros(6))
+    curves = structure.curves(features, features)
+    assert process.natural(process.mean(features, curves)) == pytest.approx(np.full(6, -3.0))
+    _, covariance = process.joint(features, curves)
+    bound = process.natural(process.bound(features, curves, 2.0))
+    assert bound == pytest.approx(-3.0 + 2.0 * np.sqrt(np.diag(covariance)), abs=1e-6)
+
+
+def test_the_loss_is_the_evidence_times_the_prior_and_its_slope_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the density of SciPy and finite differences; the prior is broad: a deviation of 3 about an equal share of the
+    variance, and about 2 % for the noise."""
+    rng = np.random.default_rng(0)
+    roots, t, known = rng.standard_normal((3, 8, 4)), rng.standard_normal(8), rng.random(8)
+    stack = roots @ roots.transpose(0, 2, 1)
+    given: dict = {}
+
+    class Found:
+        x = np.zeros(4)
+
+    def minimize(loss, start, **asked):
+        given.update(asked, loss=loss, start=start)
+        return Found
+
+    monkeypatch.setattr(module, "minimize", minimize)
+    StructuredGaussianProcess._likeliest(stack, t, known)
+    centre = np.log([1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 0.02])
+    assert given["start"] == pytest.approx(centre) and given["jac"] is True
+    for theta in (centre, np.array([0.5, -2.0, 1.0, -1.0])):
+        gram = np.tensordot(np.exp(theta[:3]), stack, 1) + 4.0 + np.diag(np.exp(theta[3]) + 1e-8 + known)
+        evidence = multivariate_normal(np.zeros(8), gram).logpdf(t) + 4.0 * np.log(2.0 * np.pi)
+        value, slope = given["loss"](theta)
+        assert value == pytest.approx(-evidence + 0.5 * (((theta - centre) / 3.0) ** 2).sum())
+        assert slope == pytest.approx(approx_fprime(theta, lambda x: given["loss"](x)[0], 1e-7), abs=1e-4)
+    # a matrix that is not positive definite: far worse than any other, and flat
+    StructuredGaussianProcess._likeliest(-100.0 * stack, t, known)
+    value, slope = given["loss"](np.zeros(4))
+    assert value > 1e9 and (slope == 0.0).all()
+
+
+@pytest.mark.parametrize(("densities", "best"), [([1.0, 3.0, 2.0, 3.0, 0.0], 1), ([5.0, 5.0, 1.0, 2.0, 3.0], 0)])
+def test_the_warp_that_predicts_the_better_half_best_is_taken(
+    structure: Structure, monkeypatch: pytest.MonkeyPatch, densities: list[float], best: int
+) -> None:
+    """Of equal ones the first. Of five values the three smallest are judged, the median among them."""
+    judged, values = [], iter(densities)
+
+    def left_out(matrix, t, slope, which):
+        judged.append(which.tolist())
+        return next(values)
+
+    monkeypatch.setattr(StructuredGaussianProcess, "_left_out", staticmethod(left_out))
+    rows = space().sample_array(5, np.random.default_rng(1))
+    features = structure.features(rows)
+    y = np.array([3.0, 1.0, 5.0, 2.0, 9.0])
+    process = StructuredGaussianProcess(structure)
+    process.fit(features, structure.stack(features, features), y, np.zeros(5))
+    assert process.warp == warps(y)[best]
+    assert judged == [[True, True, False, True, False]] * 5
