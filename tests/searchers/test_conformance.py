@@ -154,7 +154,9 @@ class TestBotorchQnehvi(SearcherConformance):
         fit = pytest.importorskip("botorch.optim.fit")
         minimize = fit.scipy_minimize
         monkeypatch.setattr(
-            fit, "scipy_minimize", lambda *args, options=None, **kwargs: minimize(*args, options={"maxiter": 8}, **kwargs)
+            fit,
+            "scipy_minimize",
+            lambda *args, options=None, **kwargs: minimize(*args, options={"maxiter": 8}, **kwargs),
         )
 
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
