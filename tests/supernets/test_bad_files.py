@@ -321,6 +321,9 @@ visits = 2
 calibrate = 1
 block_ms = 0.1
 block_runs = 1
+
+[fleet]
+isolation = false
 """
 
 
