@@ -419,8 +419,9 @@ def test_the_whole_line(family: Family, start: Callable[..., Path], command: Cal
     check_models(campaign, list((folder / "models").glob("*/*.json")))
 
     before = Store.open(folder / "store.sqlite").frame()
+    again = Campaign.open(config, folder=folder)
     for step in (hwsearch.profile, hwsearch.evaluate, hwsearch.search, hwsearch.validate):
-        step(Campaign.open(config, folder=folder))
+        step(again)
     pd.testing.assert_frame_equal(before, Store.open(folder / "store.sqlite").frame())
     assert f": {kind} {table['accuracy'].max():.1f}{f' {unit}' if unit else ''} (" in command("pick", str(folder))
     if family in (PROXYLESS_FAMILY, HAT_FAMILY):  # per cent of images, and BLEU
