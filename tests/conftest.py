@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
+from hwsearch.reporting import ReportData, make_all
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
@@ -39,6 +41,21 @@ def _randomise(net: nn.Module, seed: int = 0) -> None:
 @pytest.fixture(scope="session")
 def randomise() -> Callable[..., None]:
     return _randomise
+
+
+@pytest.fixture
+def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report's figures are made but not written, which is most of a small campaign's time.
+
+    tests/reporting looks at what is written, and the campaign that tests share has all of it.
+    """
+
+    def only_made(report: ReportData, **options: bool) -> dict[str, Figure]:
+        assert make_all(report, **options)
+        return {}
+
+    monkeypatch.setattr("hwsearch.campaigns.steps.report.make_all", only_made)
+    monkeypatch.setattr("hwsearch.reporting.page.make_all", only_made)
 
 
 @pytest.fixture

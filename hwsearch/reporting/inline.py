@@ -8,7 +8,7 @@ import re
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from hwsearch.reporting.style import THEME, lay_out, style
+from hwsearch.reporting.style import THEME, laid_out
 
 _HEAD = re.compile(r"^.*?<svg [^>]*?viewBox=\"(?P<box>[^\"]+)\"[^>]*>", re.DOTALL)
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
@@ -35,8 +35,7 @@ def inline_svg(figure: Figure, key: str, description: str) -> Markup:
         The element, without outside references, its colours as CSS variables.
     """
     stream = io.StringIO()
-    with style():
-        lay_out(figure)
+    with laid_out(figure):
         figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
     text = stream.getvalue()
     head = _HEAD.match(text)

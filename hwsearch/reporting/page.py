@@ -131,8 +131,8 @@ def render(
     str
         The page.
     """
-    wide = make_all(report) if figures is None else figures
-    small = make_all(report, narrow=True) if narrow is None else narrow
+    wide = make_all(report, fronts=False) if figures is None else figures
+    small = make_all(report, narrow=True, fronts=False) if narrow is None else narrow
     drawings = {
         stem: Drawing(
             inline_svg(wide[stem], f"w-{stem}", figure_description(stem)),

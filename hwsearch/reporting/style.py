@@ -147,19 +147,29 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height))
 
 
-def lay_out(figure: Figure) -> None:
-    """Place what a figure holds, once: matplotlib would do it again for every file that is written.
+@contextmanager
+def laid_out(figure: Figure) -> Iterator[None]:
+    """Place what a figure holds, once, and set the style for writing it inside.
+
+    Matplotlib would place it again, and draw it twice, for every file that is written.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         A finished figure; its layout engine is taken off.
+
+    Yields
+    ------
+    None
+        Nothing; the block writes the figure.
     """
-    engine = figure.get_layout_engine()
-    if engine is not None and figure.axes:
-        engine.execute(figure)
-    with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
-        figure.set_layout_engine(None)  # with any other, matplotlib draws twice
+    with style():
+        engine = figure.get_layout_engine()
+        if engine is not None and figure.axes:
+            engine.execute(figure)
+        with mpl.rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+            figure.set_layout_engine(None)  # which savefig sets again at its end: from these settings
+            yield
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
@@ -182,8 +192,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.svg", folder / f"{stem}.png"]
-    with style():
-        lay_out(figure)
+    with laid_out(figure):
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1])
     return paths

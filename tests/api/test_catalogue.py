@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import torch
 from safetensors import safe_open
 
 from hwsearch import api
+from hwsearch.cli.main import main
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint.loading import load_weights
@@ -65,13 +65,19 @@ def test_check_names_everything_that_is_wrong(state: dict[str, torch.Tensor], tm
     assert set(found["otherwise"]) == set(catalogue.names())
 
 
-def test_command_exits_1_where_a_file_does_not_load(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+def test_command_exits_1_where_a_file_does_not_load(
+    state: dict[str, torch.Tensor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     spoilt = dict(state) | {"classifier.linear.bias": state["classifier.linear.bias"] * torch.nan}
     torch.save(spoilt, tmp_path / "nan.pth")
-    command = [sys.executable, "-m", "hwsearch", "supernets", "check", str(tmp_path / "nan.pth"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = json.loads(done.stdout)
-    assert done.returncode == 1 and found["fits"] == [NAME] and found["not_finite"] == ["classifier.linear.bias"]
+    monkeypatch.setattr("sys.argv", ["hwsearch", "supernets", "check", str(tmp_path / "nan.pth"), "--json"])
+    with pytest.raises(SystemExit) as done:
+        main()
+    found = json.loads(capsys.readouterr().out)
+    assert done.value.code == 1 and found["fits"] == [NAME] and found["not_finite"] == ["classifier.linear.bias"]
 
 
 def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tensor]) -> None:

@@ -107,7 +107,7 @@ def test_what_is_exported_is_what_the_campaign_goes_by_to_the_last_digit(place):
     assert about["tables"][space.name]["measured"] == "whole network"
 
 
-def test_a_table_stands_in_for_a_device_from_end_to_end(place):
+def test_a_table_stands_in_for_a_device_from_end_to_end(place, quick_report):
     campaign = Campaign.open(place / "real")
     name = campaign.space.name
     table = place / "tables" / "here" / name

@@ -80,6 +80,11 @@ def no_waiting_for_other_campaigns(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_figures_written(quick_report: None) -> None:
+    """For all but `finished`, which is made before."""
+
+
 @pytest.fixture(scope="session")
 def small_config(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("config") / "small.toml"

@@ -23,6 +23,7 @@ from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.campaigns.steps.report import write_studies
+from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
 from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
 from hwsearch.objectives.pareto import non_dominated
@@ -158,6 +159,22 @@ def test_data_that_is_missing_or_does_not_fit(small_config, tmp_path):
     assert tomllib.loads(small_config.read_text())["profile"]["latency"] == 14
 
 
+@pytest.fixture
+def tiny_config(small_config, tmp_path):
+    """The small campaign on one device and with fewer subnets, for what starts processes."""
+    config = tomllib.loads(small_config.read_text())
+    del config["device"][1]
+    for table, keys in {
+        "profile": {"latency": 8, "accuracy": 8, "random": 2},
+        "search": {"per_round": 2, "inner_evaluations": 200},
+        "validate": {"candidates": 3},
+    }.items():
+        config[table] |= keys
+    path = tmp_path / "tiny.toml"
+    path.write_text(to_toml(parse_config(config, "test")))
+    return path
+
+
 RUN = "import sys, hwsearch; hwsearch.run(sys.argv[1], folder=sys.argv[2])"
 
 
@@ -173,12 +190,12 @@ def kept(folder) -> set[tuple]:
 STEPS = (hwsearch.profile, hwsearch.evaluate, hwsearch.fit, hwsearch.search, hwsearch.validate)
 
 
-def test_kill_9_in_the_middle_loses_nothing(small_config, tmp_path):
+def test_kill_9_in_the_middle_loses_nothing(tiny_config, tmp_path):
     """Kill a campaign while it measures, twice; what was stored stays, and the next run goes on from there."""
     folder = tmp_path / "c"
     before: set[tuple] = set()
-    for wanted in (3, 20):
-        process = subprocess.Popen([sys.executable, "-c", RUN, str(small_config), str(folder)])
+    for wanted in (3, 12):
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(tiny_config), str(folder)])
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             try:
@@ -186,14 +203,14 @@ def test_kill_9_in_the_middle_loses_nothing(small_config, tmp_path):
                     break
             except StoreError:
                 pass
-            time.sleep(0.05)
+            time.sleep(0.1)
         process.kill()
         assert process.wait() == -9
         Store.open(folder / "store.sqlite").check()
         found = kept(folder)
         assert before <= found and len(found) >= wanted
         before = found
-    campaign = Campaign.open(small_config, folder=folder)
+    campaign = Campaign.open(tiny_config, folder=folder)
     for step in STEPS:
         step(campaign)
     after = kept(folder)
@@ -242,10 +259,10 @@ main()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs resource limits")
-def test_a_disk_that_fills_up_in_the_middle_loses_nothing(small_config, tmp_path):
+def test_a_disk_that_fills_up_in_the_middle_loses_nothing(tiny_config, tmp_path):
     """A campaign whose files may not grow any more stops with a sentence; with room again it goes on from there."""
     folder = tmp_path / "c"
-    command = [sys.executable, "-c", FULL, "300000", "run", str(small_config), "--folder", str(folder)]
+    command = [sys.executable, "-c", FULL, "300000", "run", str(tiny_config), "--folder", str(folder)]
     stopped = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert stopped.returncode == 1, stopped.stderr
     said = " ".join(stopped.stderr.split())
@@ -253,7 +270,7 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(small_config, tmp_path
     Store.open(folder / "store.sqlite").check()
     before = kept(folder)
     assert before
-    campaign = Campaign.open(small_config, folder=folder)
+    campaign = Campaign.open(tiny_config, folder=folder)
     for step in STEPS:
         step(campaign)
     assert before < kept(folder)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from hwsearch.devices.timing.recording import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 
-COMMAND = [sys.executable, "-m", "hwsearch.cli"]
+COMMAND = [sys.executable, "-m", "hwsearch"]
 
 
 def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
@@ -82,25 +83,18 @@ def test_init_writes_a_config_that_loads(monkeypatch, capsys, tmp_path):
     assert code == 1 and "fast" in err and "Traceback" not in err
 
 
-def test_init_asks_five_questions(tmp_path):
+def test_init_asks_five_questions(monkeypatch, capsys, tmp_path):
     path = tmp_path / "asked.toml"
-    answers = "cifar10-mbv3\nedge-box\n2\n8\n<= 60 %\n"
-    asked = subprocess.run(
-        [*COMMAND, "init", str(path), "--ask", "--json"], input=answers, capture_output=True, text=True, timeout=120
-    )
-    assert asked.returncode == 0, asked.stderr
-    assert json.loads(asked.stdout) == {"written": str(path)}
+    monkeypatch.setattr("sys.stdin", io.StringIO("cifar10-mbv3\nedge-box\n2\n8\n<= 60 %\n"))
+    code, out, err = call(monkeypatch, capsys, "init", str(path), "--ask", "--json")
+    assert code == 0, err
+    assert json.loads(out) == {"written": str(path)}
     config = load_config(path)
     assert (config.device[0].name, config.device[0].threads, config.device[0].batch) == ("edge-box", 2, 8)
     assert [o.limit for o in config.objective][1] == "<= 60 %"
-    wrong = subprocess.run(
-        [*COMMAND, "init", str(tmp_path / "w.toml"), "--ask"],
-        input="cifar10-mbv3\nedge-box\n0\n1\n-\n",
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert wrong.returncode == 1 and "threads" in wrong.stderr and "Traceback" not in wrong.stderr
+    monkeypatch.setattr("sys.stdin", io.StringIO("cifar10-mbv3\nedge-box\n0\n1\n-\n"))
+    code, _, err = call(monkeypatch, capsys, "init", str(tmp_path / "w.toml"), "--ask")
+    assert code == 1 and "threads" in err and "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_first_front(run_page: Run, capsys) -> None:
     assert Path("runs/first/report.html").stat().st_size > 10_000
 
 
-def test_own_network(run_page: Run) -> None:
+def test_own_network(run_page: Run, quick_report: None) -> None:
     names = run_page(TUTORIALS / "own-network.md")
     assert names["net"].macs(names["smallest"]) < names["net"].macs(names["largest"])
     assert Path("runs/mine/store.sqlite").exists()
@@ -43,7 +43,7 @@ def test_compare_tactics(run_page: Run) -> None:
     assert np.isfinite(names["surface"]).all() and Path("attainment.png").stat().st_size > 0
 
 
-def test_three_devices(run_page: Run) -> None:
+def test_three_devices(run_page: Run, quick_report: None) -> None:
     names = run_page(TUTORIALS / "three-devices.md")
     shares = names["frame"].filter(like="latency_share").to_numpy()
     assert (shares > 0).all()

@@ -18,7 +18,7 @@ from test_hwsearch_tabular import TestSupernet, TestTask, test_r2_by_hand  # noq
 __all__ = ["TestSupernet", "TestTask", "test_r2_by_hand"]
 
 
-def test_from_tables_to_onnx(tmp_path: Path) -> None:
+def test_from_tables_to_onnx(tmp_path: Path, quick_report: None) -> None:
     path = example.prepare(tmp_path, rows=640, epochs=4)
     result = hwsearch.run(path, folder=tmp_path / "campaign")
     front = pd.read_csv(tmp_path / "campaign" / "front.csv")

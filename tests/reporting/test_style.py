@@ -6,7 +6,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from hwsearch.reporting.inline import inline_svg
 from hwsearch.reporting.style import RC, new_figure, note, save, style, styled
 
 
@@ -42,3 +45,16 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path: Path) -> None:
     assert [p.name for p in first] == ["plot.svg", "plot.png"]
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     assert "costs $5" in first[0].read_text()
+
+
+def test_a_figure_is_laid_out_once_and_drawn_once_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for cls, name in ((ConstrainedLayoutEngine, "execute"), (Figure, "draw")):
+        real = getattr(cls, name)
+        monkeypatch.setattr(cls, name, lambda *args, real=real, name=name: done.append(name) or real(*args))
+    with style():
+        figure = new_figure(2.0, 1.0)
+        figure.subplots()
+    save(figure, tmp_path, "plot")
+    inline_svg(figure, "key", "words")
+    assert sorted(done) == ["draw"] * 3 + ["execute"]

@@ -57,6 +57,8 @@ class TestOptunaNsga2(SearcherConformance):
 
 
 class TestGuided(SearcherConformance):
+    evaluations = 28
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create(
             "guided", space, objectives, seed, start=12, inner_evaluations=600, population=40, make_predictor=ridge
@@ -135,14 +137,27 @@ class TestBananas(SearcherConformance):
 
 
 class TestParego(SearcherConformance):
+    evaluations = 28
+
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create("parego", space, objectives, seed, start=20, inner_evaluations=40)
 
 
 class TestBotorchQnehvi(SearcherConformance):
-    """One round of its model a search: a fit takes about a second an objective."""
+    """One round of its model a search, and short fits: a whole one takes about a second an objective."""
 
     evaluations = 28
+
+    @pytest.fixture(autouse=True)
+    def short_fits(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A fit stops after a few of its hundreds of steps; the long form below takes them all."""
+        fit = pytest.importorskip("botorch.optim.fit")
+        minimize = fit.scipy_minimize
+        monkeypatch.setattr(
+            fit,
+            "scipy_minimize",
+            lambda *args, options=None, **kwargs: minimize(*args, options={"maxiter": 8}, **kwargs),
+        )
 
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         pytest.importorskip("botorch")

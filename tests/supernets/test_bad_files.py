@@ -320,6 +320,9 @@ loads = 1
 visits = 2
 block_ms = 0.1
 block_runs = 1
+
+[fleet]
+isolation = false
 """
 
 

@@ -22,7 +22,7 @@ from hwsearch.tasks.images import Preprocess, from_arrays
 from hwsearch.testing import reference_ofa
 from hwsearch.testing.weights import seeded_weights
 
-ARCHS = 6
+ARCHS = 4
 NAMES = ("ofa-mobilenetv3-w1.0", "ofa-mobilenetv3-w1.2", "ofa-proxylessnas-w1.3", "ofa-resnet50d")
 
 

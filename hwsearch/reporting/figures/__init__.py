@@ -53,7 +53,7 @@ def slugs(report: ReportData) -> list[str]:
     return names
 
 
-def make_all(report: ReportData, *, narrow: bool = False) -> dict[str, Figure]:
+def make_all(report: ReportData, *, narrow: bool = False, fronts: bool = True) -> dict[str, Figure]:
     """Draw every figure of a report.
 
     Parameters
@@ -62,6 +62,8 @@ def make_all(report: ReportData, *, narrow: bool = False) -> dict[str, Figure]:
         The report.
     narrow : bool
         Whether to draw for a phone's width.
+    fronts : bool
+        Whether to draw the fronts, too; the page has charts of its own for them.
 
     Returns
     -------
@@ -70,7 +72,8 @@ def make_all(report: ReportData, *, narrow: bool = False) -> dict[str, Figure]:
     """
     figures = {}
     for slug, device in zip(slugs(report), report.devices, strict=True):
-        figures[f"front-{slug}"] = front_figure(device, report.objectives, metric=report.metric, narrow=narrow)
+        if fronts:
+            figures[f"front-{slug}"] = front_figure(device, report.objectives, metric=report.metric, narrow=narrow)
         if len(device.front):
             figures[f"choices-{slug}"] = choices_figure(device, narrow=narrow)
     figures["predicted"] = predicted_figure(report, narrow=narrow)

@@ -20,25 +20,26 @@ from hwsearch.store import Store
 
 
 # ---------------------------------------------------------------------- of a campaign
+@pytest.fixture(scope="module")
+def profiled(small_config, tmp_path_factory):
+    """A small campaign whose latencies are measured, then its operators, of which there are few: (folder, table)."""
+    folder = tmp_path_factory.mktemp("operators")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"COVERING": 12, "DRAWN": 6, "ROUNDS": 1, "RUNS": 4}.items():
+            patch.setattr(operators, name, value)
+        hwsearch.profile(Campaign.open(small_config, folder=folder))
+        yield folder, hwsearch.operators(folder, "one")
+
+
 @pytest.fixture
-def campaign(profiled, tmp_path, monkeypatch):
-    """A copy of the profiled campaign, with little to profile_operators."""
-    for name, value in {"COVERING": 12, "DRAWN": 6, "ROUNDS": 1, "RUNS": 4}.items():
-        monkeypatch.setattr(operators, name, value)
-    shutil.copytree(profiled, tmp_path / "campaign")
+def campaign(profiled, tmp_path):
+    """A copy of it."""
+    shutil.copytree(profiled[0], tmp_path / "campaign")
     return tmp_path / "campaign"
 
 
-@pytest.fixture(scope="module")
-def profiled(small_config, tmp_path_factory):
-    """A small campaign whose latencies are measured."""
-    folder = tmp_path_factory.mktemp("operators")
-    hwsearch.profile(Campaign.open(small_config, folder=folder))
-    return folder
-
-
-def test_a_campaign_gets_its_table_once(campaign):
-    found = hwsearch.operators(campaign, "one")
+def test_a_campaign_gets_its_table_once(profiled, campaign):
+    found = profiled[1]
     cover = found["coverage"]
     assert cover["measured_now"] == cover["signatures"] == len(found["operators"]) > 50 and cover["missing"] == []
     assert cover["drawn"] == 6 and cover["covering_set"] == 12

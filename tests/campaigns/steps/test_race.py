@@ -20,7 +20,7 @@ from hwsearch.store import Measurement
 CONFIG = """
 [data]
 calibration_images = 60
-test_images = 1200
+test_images = 600
 [[device]]
 name = "cpu"
 [validate]

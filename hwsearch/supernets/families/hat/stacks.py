@@ -30,7 +30,8 @@ class HatEncoder(nn.Module):
 
     def __init__(self, plan: HatPlan) -> None:
         super().__init__()
-        self.embed = nn.Embedding(plan.vocabulary, plan.encoder_embed)
+        table = torch.empty(plan.vocabulary, plan.encoder_embed)  # a drawn one takes seconds on torch's device meta
+        self.embed = nn.Embedding.from_pretrained(table, freeze=False)
         self.register_buffer("positions", torch.empty(position_rows(plan.positions), plan.encoder_embed))
         self.layers = nn.ModuleList(HatEncoderLayer(layer, plan.encoder_embed, plan.qkv) for layer in plan.encoder)
         self.scale = math.sqrt(plan.encoder_embed)

@@ -15,7 +15,7 @@ from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint.loading import load_weights
+from hwsearch.supernets.checkpoint.loading import extract_subnet, load_weights
 from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
 from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
 from hwsearch.tasks.images import Preprocess, from_arrays
@@ -48,13 +48,14 @@ def small() -> AttentiveNAS:
 
 
 @torch.no_grad()
-def test_subnets_give_the_outputs_of_the_authors_network(net: AttentiveNAS) -> None:
+@pytest.mark.parametrize("every", [24, pytest.param(8, marks=pytest.mark.slow)])  # of the golden subnets
+def test_subnets_give_the_outputs_of_the_authors_network(net: AttentiveNAS, every: int) -> None:
     inputs = {s: np.random.default_rng([7, s]).standard_normal((2, 3, s, s)) for s in SIDES}
-    for k in range(0, len(GOLDEN["rows"]), 8):
+    for k in range(0, len(GOLDEN["rows"]), every):
         genes = net.space.from_array(GOLDEN["rows"][k : k + 1].astype(np.int64))[0]
         for i, side in enumerate(SIDES):
             arch = net.space.architecture({**genes, "r": side})
-            found = net.subnet(arch)(torch.from_numpy(inputs[side]).float())[:, :6].numpy()
+            found = extract_subnet(net, arch)(torch.from_numpy(inputs[side]).float())[:, :6].numpy()
             assert np.abs(found - GOLDEN["outputs"][k, i]).max() <= 1e-5
 
 

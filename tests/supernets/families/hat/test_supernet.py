@@ -127,12 +127,13 @@ def relative(found: np.ndarray | torch.Tensor, expected: np.ndarray | torch.Tens
 
 # ---------------------------------------------------------------------- the authors' code
 @torch.no_grad()
-def test_logits_are_those_of_the_authors_code(net: HatTransformer, golden: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])  # of the golden subnets
+def test_logits_are_those_of_the_authors_code(net: HatTransformer, golden: dict[str, np.ndarray], every: int) -> None:
     pairs = {"short": sentences(8, 7), "long": sentences(23, 15)}
     worst = 0.0
     archs = [golden_arch(net.space, row) for row in golden["genes"]]
     assert len(set(archs)) >= 200
-    for k, arch in enumerate(archs):
+    for k, arch in list(enumerate(archs))[::every]:
         net.activate(arch)
         for length, pair in pairs.items():
             logits = net(*pair).numpy().ravel()
@@ -140,11 +141,14 @@ def test_logits_are_those_of_the_authors_code(net: HatTransformer, golden: dict[
     assert worst <= 1e-5
 
 
-def test_translations_are_those_of_the_authors_code(net: HatTransformer, golden: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])  # of the golden subnets
+def test_translations_are_those_of_the_authors_code(
+    net: HatTransformer, golden: dict[str, np.ndarray], every: int
+) -> None:
     source, _ = sentences(8, 7)
     lengths = golden["beam_lengths"]
     assert len(np.unique(lengths)) > 5
-    for k in range(len(lengths)):
+    for k in range(0, len(lengths), every):
         subnet = net.subnet(golden_arch(net.space, golden["genes"][k]))
         for j, (beam, penalty, most) in enumerate(SEARCHES):
             found = translate(subnet, source, beam, length_penalty=penalty, max_length=most)
