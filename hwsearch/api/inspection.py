@@ -29,7 +29,8 @@ from hwsearch.devices import (
 from hwsearch.devices.meters import host_meters
 from hwsearch.devices.runtimes.catalogue import runtime_class
 from hwsearch.devices.timing.level import percent
-from hwsearch.devices.timing.recording import record_host, trace_level, write_trace
+from hwsearch.devices.timing.recording import record_host, trace_level
+from hwsearch.devices.traces import write_trace
 from hwsearch.errors import HwsearchError, MeasurementError
 from hwsearch.exporters import lower
 from hwsearch.searchers import tactics

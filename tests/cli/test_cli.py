@@ -15,7 +15,7 @@ from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.main import main
 from hwsearch.cli.render import print_mapping
-from hwsearch.devices.timing.recording import read_trace
+from hwsearch.devices.traces import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from hwsearch._typing import FloatArray
-from hwsearch.devices.timing.recording import Moment, read_trace
+from hwsearch.devices.traces import Moment, read_trace
 from hwsearch.errors import DeviceError, nearest
 
 #: seconds of a step of a host's level, and of the series that is played again and again

@@ -8,7 +8,7 @@ import latency_tables
 from hwsearch.devices import Device, TimingProtocol, Workload, create_runtime, measure_group
 from hwsearch.devices.runtimes.replayed_host import ReplayedHost
 from hwsearch.devices.runtimes.simulated import SimulatedRuntime
-from hwsearch.devices.timing.recording import Moment, write_trace
+from hwsearch.devices.traces import Moment, write_trace
 from hwsearch.errors import DeviceError, MeasurementError
 from latency_tables import Gene, TableSpace
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hwsearch.devices.runtimes.base import Session
-from hwsearch.devices.timing.recording import Moment, read_trace, record_host, trace_level, write_trace
+from hwsearch.devices.timing.recording import record_host, trace_level
+from hwsearch.devices.traces import Moment, read_trace, write_trace
 from hwsearch.errors import DeviceError, MeasurementError
 
 

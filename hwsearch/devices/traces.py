@@ -1,0 +1,112 @@
+"""Traces of a host's speed along time: what `hwsearch doctor --record` writes and a simulated device can be put on."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from hwsearch.errors import DeviceError
+from hwsearch.exporters import write_atomic
+
+
+class Moment(NamedTuple):
+    """A look at the host.
+
+    Attributes
+    ----------
+    seconds : float
+        Since the recording began.
+    latency_ms : float
+        Median latency of a small network, ms.
+    steal_percent : float
+        Time that a virtual machine wanted to run and was not let, since the look before, in per cent of all cores' time; NaN
+        where the system does not tell.
+    waiting_percent : float
+        Time that some process waited for a core (pressure stall information), per cent of the time since the look before;
+        NaN where the system does not tell.
+    """
+
+    seconds: float
+    latency_ms: float
+    steal_percent: float = math.nan
+    waiting_percent: float = math.nan
+
+
+def write_trace(trace: Sequence[Moment], path: Path) -> Path:
+    """Write a trace as CSV, compressed where the name ends in ``.gz``.
+
+    Parameters
+    ----------
+    trace : sequence of Moment
+        What was recorded.
+    path : pathlib.Path
+        The file; its folder is made if missing.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    DeviceError
+        If it cannot be written.
+    """
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(Moment._fields)
+    rows.writerows(["" if math.isnan(x) else repr(x) for x in m] for m in trace)
+    data = text.getvalue().encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    except OSError as error:
+        raise DeviceError(f"the trace cannot be written to {str(path)!r}: {error.strerror}.") from error
+    return path
+
+
+def read_trace(path: Path) -> list[Moment]:
+    """Read a trace that `write_trace` wrote.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    list of Moment
+        As they were recorded.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such file, or it is no trace; the line is named.
+    """
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise DeviceError(f"the trace {str(path)!r} cannot be read: {error}.") from error
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or tuple(rows[0]) != Moment._fields:
+        raise DeviceError(
+            f"{str(path)!r} is not a trace of a host: its first line is not {','.join(Moment._fields)}.",
+            hint="Record one with 'hwsearch doctor --seconds 120 --record FILE.csv'.",
+        )
+    found = []
+    for number, row in enumerate(rows[1:], 2):
+        try:
+            moment = Moment(*(float(x) if x else math.nan for x in row))
+        except (TypeError, ValueError) as error:
+            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {row}.") from error
+        if len(row) != len(Moment._fields) or not (moment.latency_ms > 0 and math.isfinite(moment.seconds)):
+            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {row}.")
+        found.append(moment)
+    return found
