@@ -18,10 +18,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,7 +46,6 @@ SEARCH = TimingProtocol()
 FINAL = TimingProtocol(processes=(1, 1), half_width=0.0075)
 #: fewest and most rounds
 ROUNDS = (4, 8)
-DAY_S = 86_400.0
 
 
 class Day:
@@ -51,7 +53,9 @@ class Day:
 
     def __init__(self, host: str) -> None:
         self.now = 0.0
-        device = Device("simulated", "simulated", options={"table": TABLE, "host": host, "noise": 0.01})
+        device = Device(
+            "simulated", "simulated", options={"table": TABLE, "host": host, "noise": 0.01, "interpolate": False}
+        )
         self.runtime = SimulatedRuntime(device, now=lambda: self.now)
 
     def begin(self, host: str, seed: int) -> None:
@@ -73,6 +77,7 @@ class Day:
         return (began + self.now) / 2, found
 
 
+@cache
 def workloads() -> tuple[list[Workload], Workload]:
     """Subnets of the table spread evenly over latency, and the reference from its middle."""
     device, _, table = TABLE.partition("/")
@@ -122,40 +127,61 @@ def fixed(day: Day, works: list[Workload], seconds: float) -> np.ndarray:
     return np.array([np.median(t) for t in times])
 
 
+class Pair(NamedTuple):
+    """What a pair of campaigns found: arrays over subnets and both ways, or their medians."""
+
+    held: np.ndarray
+    ratio_held: np.ndarray
+    apart: float
+    fixed_apart: float
+    half_width: float
+
+
+def pair_of(host: str, number: int) -> Pair:
+    """Two campaigns on two days of a host, and fixed repeats on the same days."""
+    works, reference = workloads()
+    day = _day(host)
+    found, other = [], []
+    for side in range(2):
+        day.begin(host, 2 * number + side)
+        values, spent = campaign(day, works, reference, np.random.default_rng([number, side]))
+        found.append(values)
+        day.begin(host, 2 * number + side)
+        other.append(fixed(day, works, spent))
+    a, b = found
+    apart = np.log(b[0] / a[0])
+    level = np.log(b[3] / a[3])
+    return Pair(
+        np.array([np.abs(apart) <= one[1] for one in (a, b)]),
+        np.array([np.abs(apart - level) <= one[2] for one in (a, b)]),
+        float(np.median(np.abs(np.expm1(apart)))),
+        float(np.median(np.abs(other[1] / other[0] - 1))),
+        float(np.median(np.expm1(a[1]))),
+    )
+
+
+@cache
+def _day(host: str) -> Day:
+    return Day(host)
+
+
 def measured(pairs: int, say: Callable[[str], None]) -> dict[str, dict[str, float]]:
     """Figures of each host."""
-    works, reference = workloads()
     out = {}
-    for host in PROCESS_SD:
-        began = time.monotonic()
-        day = Day(host)
-        held, ratios, ours, rival, half = [], [], [], [], []
-        for pair in range(pairs):
-            found, other = [], []
-            for side in range(2):
-                day.begin(host, 2 * pair + side)
-                values, spent = campaign(day, works, reference, np.random.default_rng([pair, side]))
-                found.append(values)
-                day.begin(host, 2 * pair + side)
-                other.append(fixed(day, works, spent))
-            a, b = found
-            apart = np.log(b[0] / a[0])
-            level = np.log(b[3] / a[3])
-            for one in (a, b):
-                held.append(np.abs(apart) <= one[1])
-                ratios.append(np.abs(apart - level) <= one[2])
-            ours.append(np.median(np.abs(np.expm1(apart))))
-            rival.append(np.median(np.abs(other[1] / other[0] - 1)))
-            half.append(np.median(np.expm1(a[1])))
-        out[host] = {
-            "coverage": float(np.mean(held)),
-            "ratio_coverage": float(np.mean(ratios)),
-            "disagreement_pct": float(100 * np.median(ours)),
-            "fixed_disagreement_pct": float(100 * np.median(rival)),
-            "over_fixed": float(np.median(ours) / np.median(rival)),
-            "half_width_pct": float(100 * np.median(half)),
-        }
-        say(f"{host}: {pairs} pairs in {time.monotonic() - began:.0f} s, coverage {out[host]['coverage']:.3f}")
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for host in PROCESS_SD:
+            began = time.monotonic()
+            found = list(pool.map(partial(pair_of, host), range(pairs)))
+            ours, rival = (float(np.median([getattr(p, k) for p in found])) for k in ("apart", "fixed_apart"))
+            out[host] = {
+                "coverage": float(np.mean([p.held for p in found])),
+                "ratio_coverage": float(np.mean([p.ratio_held for p in found])),
+                "disagreement_pct": 100 * ours,
+                "fixed_disagreement_pct": 100 * rival,
+                "over_fixed": ours / rival,
+                "half_width_pct": 100 * float(np.median([p.half_width for p in found])),
+            }
+            say(f"{host}: {pairs} pairs in {time.monotonic() - began:.0f} s, coverage {out[host]['coverage']:.3f}")
     return out
 
 

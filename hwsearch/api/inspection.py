@@ -99,7 +99,8 @@ def doctor(
     -------
     dict
         ``aa_spread_percent`` is (largest - smallest) / median of the corrected values, and beside it
-        ``burst_spread_percent`` the same for one contiguous burst each; the rest are facts. With `seconds` also
+        ``burst_spread_percent`` the same for one contiguous burst each; ``half_interval_percent`` is half the interval of a
+        ratio after this one group; the rest are facts. With `seconds` also
         ``host_speed``.
 
     Raises
@@ -126,7 +127,7 @@ def doctor(
     timings = measure_group([load] * 8, load, TimingProtocol(), np.random.default_rng(0))
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731
-    half = max(t.half_width() for t in timings)
+    half = max(t.ratio_high / t.value - 1 for t in timings)
     return {
         "hwsearch": hwsearch.__version__,
         "host": host_facts(),

@@ -35,7 +35,7 @@ class DeviceReport:
     protocol : dict
         How latency was measured; ``confidence`` (default 0.9) is the level of latency_low and latency_high.
     noise : dict
-        Noise and drift of the host, e.g. ``noise_percent``, ``drift_percent``.
+        Of the latencies and the host, e.g. ``half_interval_percent``, ``host_spread_percent``.
     points : pandas.DataFrame
         Everything measured; columns `POINT_COLUMNS`. Accuracies are in percent: on the test examples in rows
         of role ``validated``, on the validation examples in all others. Latencies are in ms (median with its

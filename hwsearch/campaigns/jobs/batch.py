@@ -11,6 +11,7 @@ import psutil
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.estimates import host_visits
 from hwsearch.campaigns.jobs.job import halves, latency_job, payload_of, share_of
+from hwsearch.campaigns.jobs.registration import enter_device
 from hwsearch.campaigns.jobs.worker import LatencyWorker
 from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
@@ -53,7 +54,7 @@ class LatencyBatch:
         given_up = find_failed_too_often(campaign, "latency_ms", target.fingerprint)
         settled = find_settled(campaign, target, self.protocol.key, purpose, campaign.device_metrics(target.name))
         self.todo = [a for a in dict.fromkeys(archs) if a.id not in settled and a.id not in given_up]
-        campaign.store.add_device(target.fingerprint, target.name, target.facts)
+        enter_device(campaign, target)
 
     def _known(self) -> dict[str, Measurement]:
         """Latencies as they were stored for this purpose and round, by architecture id."""
