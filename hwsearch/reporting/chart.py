@@ -86,7 +86,7 @@ def build(
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
     bounds = limits(device, objectives, metric)
     xs = np.concatenate([
-        cloud["latency_ms"], random["latency_ms"], front["latency_ms"], front["latency_low"], front["latency_high"],
+        cloud["latency_ms"], random["latency_ms"], front["latency_ms"], front["latency_ratio_low"], front["latency_ratio_high"],
         [b.value for b in bounds if b.metric == "latency_ms"],
     ])  # fmt: skip
     half = Z90 * front["accuracy_se"].fillna(0.0)
@@ -154,7 +154,7 @@ def latency_places(device: DeviceReport) -> int:
         Number of decimals.
     """
     frame = device.front if len(device.front) else measured(device)
-    return decimals((frame["latency_high"] - frame["latency_low"]) / 2, frame["latency_ms"])
+    return decimals((frame["latency_ratio_high"] - frame["latency_ratio_low"]) / 2, frame["latency_ms"])
 
 
 def _mark(row: Any, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
@@ -162,7 +162,7 @@ def _mark(row: Any, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars:
     px, py = x(latency), y(accuracy)
     left, right, top, bottom = px, px, py, py
     if bars:
-        low, high, se = (float(getattr(row, k)) for k in ("latency_low", "latency_high", "accuracy_se"))
+        low, high, se = (float(getattr(row, k)) for k in ("latency_ratio_low", "latency_ratio_high", "accuracy_se"))
         left, right = (x(low) if finite(low) else px), (x(high) if finite(high) else px)
         if finite(se):
             top, bottom = y(accuracy + Z90 * se), y(accuracy - Z90 * se)

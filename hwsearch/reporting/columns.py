@@ -23,6 +23,8 @@ POINT_COLUMNS: dict[str, str] = {
     "accuracy_se": "number",
     "latency_low": "number",
     "latency_high": "number",
+    "latency_ratio_low": "number",
+    "latency_ratio_high": "number",
     "macs": "number",
     "params": "number",
     "predicted_accuracy": "number",
@@ -75,6 +77,9 @@ def conform_points(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     unknown = sorted(set(out["role"]) - set(ROLES))
     if unknown:
         raise DataError(f"{where}: {unknown[0]!r} is not a role.", hint=f"Known: {', '.join(ROLES)}.")
+    for end in ("low", "high"):  # where only one interval is known, it compares subnets as well
+        own = out[f"latency_ratio_{end}"]
+        out[f"latency_ratio_{end}"] = np.where(np.isnan(own), out[f"latency_{end}"], own)
     return pd.DataFrame(out)
 
 

@@ -252,8 +252,8 @@ def _against_largest(device: DeviceReport, report: ReportData) -> str:
     if str(pick.get("arch_id")) == top["arch_id"]:
         return f"the knee is {name} itself"
     ratio = float(top["latency_ms"]) / float(pick["latency_ms"])
-    low = float(top["latency_low"]) / _number(pick.get("latency_high"))
-    high = float(top["latency_high"]) / _number(pick.get("latency_low"))
+    ends = [_number(pick.get(f"latency_ratio_{end}", pick.get(f"latency_{end}"))) for end in ("low", "high")]
+    low, high = float(top["latency_ratio_low"]) / ends[1], float(top["latency_ratio_high"]) / ends[0]
     span = f" ({low:.1f}–{high:.1f})" if math.isfinite(low) and math.isfinite(high) else ""
     faster = f"is {ratio:.1f}×{span} faster than {name}"
     if top["role"] != "validated":

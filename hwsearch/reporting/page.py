@@ -70,6 +70,8 @@ class DeviceView:
         Whether picks have an input side.
     level : str
         Level of the latency intervals.
+    together : str or None
+        By how much all latencies of the device move with its host's level; None where that is not known.
     measured_latency, measured_accuracy : int
         How many subnets were measured.
     choices : Drawing or None
@@ -85,6 +87,7 @@ class DeviceView:
     front: list[dict[str, str]]
     sides: bool
     level: str
+    together: str | None
     measured_latency: int
     measured_accuracy: int
     choices: Drawing | None
@@ -191,6 +194,11 @@ def write_page(report: ReportData, path: Path, figures: Mapping[str, Figure] | N
     return path
 
 
+def _together(device: DeviceReport) -> str | None:
+    share = device.noise.get("another_campaign_percent")
+    return f"±{words.number(float(share), 2)}\N{NO-BREAK SPACE}%" if words.finite(share) else None
+
+
 def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping[str, Drawing]) -> DeviceView:
     objectives, metric = report.objectives, report.metric
     return DeviceView(
@@ -203,6 +211,7 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
         front=front_rows(device),
         sides=any(side_of(pick, report.supernet) for pick in device.picks),
         level=f"{100 * device.confidence:.0f}\N{NO-BREAK SPACE}%",
+        together=_together(device),
         measured_latency=count_subnets(device, "latency_ms"),
         measured_accuracy=count_subnets(device, "accuracy"),
         choices=drawings.get(f"choices-{slug}"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.intervals import ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.predictions import predict
@@ -69,6 +70,10 @@ def searched_points(campaign: Campaign, known: Known, target: Target, profiled: 
             "accuracy_se": [score_error(accuracy.get(i)) for i in ids],
             "latency_low": [latency[i].low if i in latency else math.nan for i in ids],
             "latency_high": [latency[i].high if i in latency else math.nan for i in ids],
+            **{
+                f"latency_ratio_{end}": [_ratio_end(latency.get(i), k) for i in ids]
+                for k, end in enumerate(("low", "high"))
+            },
             "macs": frame["macs"],
             "params": frame["params"],
             "evaluation": [order.get(i, math.nan) for i in ids],
@@ -121,6 +126,8 @@ def validated_points(
             "accuracy_se": [score_error(test.get(i)) for i in ids],
             "latency_low": frame["latency_ms_low"],
             "latency_high": frame["latency_ms_high"],
+            "latency_ratio_low": frame["latency_ms_ratio_low"],
+            "latency_ratio_high": frame["latency_ms_ratio_high"],
             "macs": frame["macs"],
             "params": frame["params"],
             "on_front": [i in on_front for i in ids],
@@ -149,7 +156,8 @@ def pick_entry(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         Label, files and values.
     """
     row = validated[validated["arch_id"] == card["architecture"]["id"]].iloc[0]
-    values = ("accuracy", "accuracy_se", "latency_ms", "latency_low", "latency_high", "macs", "params")
+    ends = ("latency_low", "latency_high", "latency_ratio_low", "latency_ratio_high")
+    values = ("accuracy", "accuracy_se", "latency_ms", *ends, "macs", "params")
     return {
         "label": card["label"],
         "arch_id": row["arch_id"],
@@ -162,6 +170,11 @@ def pick_entry(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         "genes": row["genes"],
         **{k: float(row[k]) for k in values},
     }
+
+
+def _ratio_end(m: Measurement | None, which: int) -> float:
+    end = ratio_ends(m)[which] if m is not None else None
+    return float(end) if end is not None else math.nan
 
 
 def _predicted(target: Target) -> tuple[tuple[str, str, str | None], ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from hwsearch.devices.host import throttled
 from hwsearch.devices.runtimes.base import Session
 from hwsearch.devices.timing.estimate import combine, not_converged
+from hwsearch.devices.timing.level import trimmed_mean
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.statistics import load_effects, median_polish
@@ -244,7 +245,7 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
     shared = np.concatenate(loads[n:])
     effect = float(shared.mean())
     error = float(shared.std(ddof=1) / math.sqrt(len(shared)))
-    reference = math.exp(effect + float(np.median(level)))
+    reference = math.exp(effect + trimmed_mean(level)[0])  # a host of two speeds has no median to rely on
     quiet = math.exp(effect + float(np.quantile(level, UNDISTURBED_QUANTILE)))
     out = []
     for c, found in zip(everyone[:n], loads[:n], strict=True):

@@ -68,7 +68,7 @@ def front_figure(
         x, y = front["latency_ms"].to_numpy(), front["accuracy"].to_numpy()
         right = np.nanmax(np.concatenate([x, cloud["latency_ms"].to_numpy()]))
         ax.step(np.append(x, right), np.append(y, y[-1]), where="post", color=BLUE, lw=1.2, alpha=0.55, zorder=3)
-        sides = np.stack([x - front["latency_low"], front["latency_high"] - x])
+        sides = np.stack([x - front["latency_ratio_low"], front["latency_ratio_high"] - x])
         bars: dict[str, Any] = dict(fmt="none", ecolor=BLUE, elinewidth=0.9, alpha=0.6, zorder=3.5)
         ax.errorbar(
             x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z90 * front["accuracy_se"].to_numpy(), **bars
