@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -35,7 +36,8 @@ def test_a_value_is_the_ratio_times_the_typical_level_of_all_that_was_measured()
         row("a", "search", [(0.0, 0.5, 2.0), (5.0, 0.5, 2.0)]),
         row("b", "search", [(60.0, 0.7, 2.4)]),
         row("a", "validate", [(120.0, 0.6, 2.2)]),
-        row("a", "validate:2", [(180.0, 0.5, 2.6)]),
+        replace(row("a", "validate:2", [(180.0, 0.5, 2.6)]), run=7, ended_at="2099-01-02T00:00:00+00:00"),
+        replace(row("a", "validate:3", [(180.0, 0.5, 2.6)]), run=9, ended_at="2099-01-01T00:00:00+00:00"),
     ]
     found = latency_estimates(rows, PROTOCOLS)
     level = host_level(host_visits(rows))
@@ -43,14 +45,20 @@ def test_a_value_is_the_ratio_times_the_typical_level_of_all_that_was_measured()
     assert found[SEARCH]["a"].value == pytest.approx(level.typical_ms * math.exp(0.5))
     assert found[SEARCH]["b"].value == pytest.approx(level.typical_ms * math.exp(0.7))
     final = found[VALIDATE]["a"]
-    assert final.value == pytest.approx(level.typical_ms * math.exp(0.55))  # of final looks alone
+    assert final.value == pytest.approx(
+        level.typical_ms * math.exp((0.6 + 0.5) / 2)
+    )  # of final looks alone, by periods
     assert (final.repeats, final.details["rounds"], final.details["processes"], final.details["throttled"]) == (
-        10,
-        2,
-        2,
-        2,
+        15,
+        3,
+        3,
+        3,
     )
-    assert final.details["typical_ms"] == level.typical_ms and len(measured_looks(final)) == 2
+    assert final.details["typical_ms"] == level.typical_ms and len(measured_looks(final)) == 3
+    assert (
+        final.low is not None and final.high is not None and final.spread == pytest.approx((final.high - final.low) / 2)
+    )
+    assert final.run == 9 and final.ended_at == "2099-01-02T00:00:00+00:00"  # of the last
 
 
 def test_the_interval_holds_the_hosts_level_and_that_of_the_ratio_does_not() -> None:
@@ -81,10 +89,11 @@ def test_what_has_converged_is_told_by_the_protocol_of_its_purpose() -> None:
 
 
 def test_other_protocols_and_failures_are_left_out_and_rows_without_looks_stay_as_they_are() -> None:
-    other = row("a", "search", [(0.0, 0.5, 2.0)], TimingProtocol(visits=3))
+    other, further = (row("a", "search", [(0.0, 0.5, 2.0)], TimingProtocol(visits=n)) for n in (3, 9))
+    assert other.protocol < SEARCHED.key < further.protocol
     failed = Measurement("b", "latency_ms", "d", SEARCHED.key, "search", None, "ms", failure="it hung")
     plain = Measurement("c", "latency_ms", "d", SEARCHED.key, "search", 3.0, "ms")
-    found = latency_estimates([other, failed, plain], PROTOCOLS)
+    found = latency_estimates([other, further, failed, plain], PROTOCOLS)
     assert found == {SEARCH: {"c": plain}, VALIDATE: {}}
     assert latency_estimates([], PROTOCOLS) == {SEARCH: {}, VALIDATE: {}}
 

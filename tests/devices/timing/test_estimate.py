@@ -49,6 +49,15 @@ def test_a_candidate_that_failed_once_has_failed_and_one_that_was_never_timed_ha
     assert [t.failure for t in combine([[Sample(failure="no")]], TimingProtocol())] == ["no"]
 
 
+def test_a_look_has_the_mean_of_its_loads_and_the_variance_of_that_mean() -> None:
+    """Loads of logarithms 0.1 and 0.3: mean 0.2, variance 0.02, of the mean 0.01; a single load tells none."""
+    one = np.ones(1)
+    rows = [[Sample(np.exp(logs), 2.0, 0.004, 1.9, one, one, one)] for logs in ([0.1, 0.3], [0.2])]
+    first, second = combine(rows, TimingProtocol(), at=[5.0, 90.0])[0].looks
+    assert tuple(first) == pytest.approx((5.0, 0.2, 0.01, 2.0, 0.004))
+    assert second.at_s == 90.0 and second.log_ratio == pytest.approx(0.2) and math.isnan(second.variance)
+
+
 def test_what_is_not_as_precise_as_asked_has_not_converged():
     protocol = TimingProtocol(half_width=0.01)
     precisions = (0.0099, 0.01, 0.0101, math.nan, math.inf)

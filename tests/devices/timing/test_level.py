@@ -14,6 +14,7 @@ from hwsearch.devices.timing.level import (
     Visit,
     effective_number,
     host_level,
+    percent,
     period_levels,
     trimmed_mean,
 )
@@ -67,6 +68,18 @@ def test_one_visit_has_the_spread_that_virtual_machines_showed() -> None:
     level = host_level([Visit(5.0, 2.0)])
     assert level.typical_ms == pytest.approx(2.0) and math.isnan(level.spread)
     assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * 4.30265 * 0.1), rel=1e-4)
+
+
+def test_four_visits_in_a_row_are_one() -> None:
+    """Of eight visits over 60 s: three looks of half a minute, but eight that follow each other are worth two."""
+    level = host_level(visits([0.01 * (-1) ** (i // 2) for i in range(8)], 8.0))
+    spread = 0.01 * math.sqrt(8 / 7)
+    assert level.periods == 4
+    assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * stats.t.ppf(0.975, 7) * spread / math.sqrt(2)))
+
+
+def test_per_cent_are_told_to_two_places_and_what_is_not_known_is_not() -> None:
+    assert percent(0.123456) == 12.35 and percent(math.nan) is None and percent(math.inf) is None
 
 
 def test_sixteen_visits_of_one_period_by_hand() -> None:
