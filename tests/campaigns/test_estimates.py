@@ -58,7 +58,7 @@ def test_a_value_is_the_ratio_times_the_typical_level_of_all_that_was_measured()
     assert (
         final.low is not None and final.high is not None and final.spread == pytest.approx((final.high - final.low) / 2)
     )
-    assert final.run == 9 and final.ended_at == "2099-01-02T00:00:00+00:00"  # of the last
+    assert final.run == 9 and final.ended_at.startswith("2099-01-02")  # of the last
 
 
 def test_the_interval_holds_the_hosts_level_and_that_of_the_ratio_does_not() -> None:
