@@ -66,7 +66,7 @@ class Day:
     def process(
         self, works: list[Workload], reference: Workload, rng: np.random.Generator
     ) -> tuple[float, list[Sample]]:
-        """What a fresh measuring process finds, and the middle of its time."""
+        """Measure in a fresh process: the middle of its time, and its samples."""
         self.now += START_S
         self.runtime.restart()
         began = self.now
@@ -128,7 +128,7 @@ def fixed(day: Day, works: list[Workload], seconds: float) -> np.ndarray:
 
 
 class Pair(NamedTuple):
-    """What a pair of campaigns found: arrays over subnets and both ways, or their medians."""
+    """Findings of a pair of campaigns: arrays over subnets and both ways, or their medians."""
 
     held: np.ndarray
     ratio_held: np.ndarray

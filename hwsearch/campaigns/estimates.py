@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.devices.timing.estimate import at_level
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates
@@ -101,8 +102,7 @@ def _estimated(
 ) -> Measurement:
     """Return the first of a subnet's rows with the value and the intervals of all."""
     first, last = rows[0], rows[-1]
-    value, both = math.exp(centre) * level.typical_ms, math.hypot(wide, math.log1p(level.half_width))
-    low, high = value * math.exp(-both), value * math.exp(both)
+    found = at_level(centre, wide, level)
     details: dict[str, Any] = {
         **first.details,
         "rounds": len(rows),
@@ -113,15 +113,15 @@ def _estimated(
         "precision_pct": round(100 * precision, 3),
         "converged": precision <= half_width,
         "typical_ms": level.typical_ms,
-        "ratio_low": value * math.exp(-wide),
-        "ratio_high": value * math.exp(wide),
+        "ratio_low": found.ratio_low,
+        "ratio_high": found.ratio_high,
     }
     return replace(
         first,
-        value=value,
-        low=low,
-        high=high,
-        spread=(high - low) / 2,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        spread=(found.high - found.low) / 2,
         repeats=sum(m.repeats for m in rows),
         ended_at=max(m.ended_at for m in rows),
         run=last.run,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,48 @@ from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.timing import Timing
+
+
+class LatencyInterval(NamedTuple):
+    """A latency with its two intervals, ms.
+
+    Attributes
+    ----------
+    value : float
+        The ratio to the reference at the host's typical level.
+    low, high : float
+        Where another campaign finds it.
+    ratio_low, ratio_high : float
+        Where it finds the ratio, at the same level.
+    """
+
+    value: float
+    low: float
+    high: float
+    ratio_low: float
+    ratio_high: float
+
+
+def at_level(log_ratio: float, wide: float, level: HostLevel) -> LatencyInterval:
+    """Bring a ratio to the typical level of a host; the errors of both add as squares.
+
+    Parameters
+    ----------
+    log_ratio : float
+        Logarithm of the latency over the reference's.
+    wide : float
+        Half of its interval.
+    level : HostLevel
+        Of the reference.
+
+    Returns
+    -------
+    LatencyInterval
+        In ms.
+    """
+    value, both = math.exp(log_ratio) * level.typical_ms, math.hypot(wide, math.log1p(level.half_width))
+    ends = (value * math.exp(x) for x in (-both, both, -wide, wide))
+    return LatencyInterval(value, *ends)
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
@@ -76,14 +119,8 @@ def combine(
     out = [Timing(failure=f) for f in failures]
     for k, i in enumerate(good):
         parts = [s for _, s in rows[i]]
-        wide, both = float(found.wide[k]), math.hypot(float(found.wide[k]), math.log1p(level.half_width))
-        value = math.exp(float(found.centre[k])) * level.typical_ms
         out[i] = Timing(
-            value=value,
-            low=value * math.exp(-both),
-            high=value * math.exp(both),
-            ratio_low=value * math.exp(-wide),
-            ratio_high=value * math.exp(wide),
+            **at_level(float(found.centre[k]), float(found.wide[k]), level)._asdict(),
             precision=float(found.precision[k]),
             looks=tuple(looks[i]),
             loads=np.concatenate([s.ratio for s in parts]) * level.typical_ms,

@@ -28,7 +28,7 @@ UNKNOWN_VAR = 0.03**2
 
 
 class Look(NamedTuple):
-    """What one measuring process found of one candidate.
+    """Look of one measuring process at one candidate.
 
     Attributes
     ----------
