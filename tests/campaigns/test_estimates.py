@@ -109,9 +109,9 @@ def test_other_protocols_and_failures_are_left_out_and_rows_without_looks_stay_a
     other, further = (row("a", "search", [(0.0, 0.5, 2.0)], TimingProtocol(visits=n)) for n in (3, 9))
     assert other.protocol < SEARCHED.key < further.protocol
     failed = Measurement("b", "latency_ms", "d", SEARCHED.key, "search", None, "ms", failure="it hung")
-    plain = Measurement("c", "latency_ms", "d", SEARCHED.key, "search", 3.0, "ms")
-    found = latency_estimates([other, further, failed, plain], PROTOCOLS)
-    assert found == {SEARCH: {"c": plain}, VALIDATE: {}}
+    older, plain = (Measurement("c", "latency_ms", "d", SEARCHED.key, "search", ms, "ms") for ms in (2.0, 3.0))
+    found = latency_estimates([other, further, failed, older, plain], PROTOCOLS)
+    assert found == {SEARCH: {"c": plain}, VALIDATE: {}}  # the newest
     assert latency_estimates([], PROTOCOLS) == {SEARCH: {}, VALIDATE: {}}
 
 
