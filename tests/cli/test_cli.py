@@ -47,6 +47,12 @@ def test_the_help_shows_the_commands_in_groups(monkeypatch, capsys):
     assert code == 0 and "Pick the best measured subnet" in out and "Parameters" not in out
 
 
+def test_the_help_needs_no_heavy_package():
+    heavy = ("torch", "pandas", "matplotlib", "scipy", "sklearn", "onnxruntime", "sqlalchemy", "optuna", "xgboost")
+    code = f"import sys, hwsearch.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
 def test_every_command_is_a_function_of_the_package_and_takes_json():
     for name in commands() - {"init"}:
         assert callable(getattr(api, name)), name
