@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +127,25 @@ def load(device: str, table: str, folder: Path | None = None) -> pd.DataFrame:
     space = load_space(facts["space"], folder)
     what = f"table {table!r} of {device!r}"
     home = folder or FOLDER
-    frame = _read(home / device / facts["file"], facts["sha256"], what)
+    files = [(home / device / facts["file"], facts["sha256"])]
     if "architectures" in facts:
-        shared = _read(home / "spaces" / facts["architectures"], facts.get("architectures_sha256", ""), what)
+        files.append((home / "spaces" / facts["architectures"], facts.get("architectures_sha256", "")))
+    for path, sha256 in files:
+        _check_content(path, sha256, what)
+    return _typed(tuple(files), space, facts["rows"], what).copy()
+
+
+@lru_cache(maxsize=16)
+def _typed(files: tuple[tuple[Path, str], ...], space: TableSpace, rows: int, what: str) -> pd.DataFrame:
+    """Read and check a table, once for each content of its files; the caller takes a copy."""
+    frame = read_frame(files[0][0])
+    for path, _ in files[1:]:
+        shared = read_frame(path)
         if len(shared) != len(frame):
             raise TableError(f"{what} has {len(frame)} latencies for {len(shared)} architectures.")
         frame = pd.concat([shared, frame], axis=1)
-    if len(frame) != facts["rows"]:
-        raise TableError(f"{what} has {len(frame)} rows, its description says {facts['rows']}.")
+    if len(frame) != rows:
+        raise TableError(f"{what} has {len(frame)} rows, its description says {rows}.")
     return checked(frame, space, what)
 
 
@@ -339,12 +351,11 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _read(path: Path, sha256: str, what: str) -> pd.DataFrame:
+def _check_content(path: Path, sha256: str, what: str) -> None:
     if not path.is_file():
         raise TableError(f"{what}: its file {str(path)!r} is missing.")
     if digest(path) != sha256:
         raise TableError(f"{what}: {str(path)!r} is cut or was changed: its sha256 is not the one in the description.")
-    return read_frame(path)
 
 
 def read_frame(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame:

@@ -1,20 +1,49 @@
-"""Campaigns: one supernet, its objectives and devices in one folder, and the steps that work on it."""
+"""Campaigns: one supernet, its objectives and devices in one folder, and the steps that work on it.
 
-from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.predictions import predict
-from hwsearch.campaigns.progress import LoggedProgress, Progress
-from hwsearch.campaigns.steps.check import check
-from hwsearch.campaigns.steps.evaluate import evaluate
-from hwsearch.campaigns.steps.export import export
-from hwsearch.campaigns.steps.finetune import finetune_subnet
-from hwsearch.campaigns.steps.fit import fit
-from hwsearch.campaigns.steps.fronts import front
-from hwsearch.campaigns.steps.pick import pick
-from hwsearch.campaigns.steps.picks import picks
-from hwsearch.campaigns.steps.profile import profile
-from hwsearch.campaigns.steps.search import search
-from hwsearch.campaigns.steps.tables import write_front
-from hwsearch.campaigns.steps.validate import validate
+Each name is imported when it is first used: the command line needs few of them to print its help.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+#: where each name is defined
+PLACES = {
+    "Campaign": "hwsearch.campaigns.campaign",
+    "LoggedProgress": "hwsearch.campaigns.progress",
+    "Progress": "hwsearch.campaigns.progress",
+    "check": "hwsearch.campaigns.steps.check",
+    "evaluate": "hwsearch.campaigns.steps.evaluate",
+    "export": "hwsearch.campaigns.steps.export",
+    "finetune_subnet": "hwsearch.campaigns.steps.finetune",
+    "fit": "hwsearch.campaigns.steps.fit",
+    "front": "hwsearch.campaigns.steps.fronts",
+    "pick": "hwsearch.campaigns.steps.pick",
+    "picks": "hwsearch.campaigns.steps.picks",
+    "predict": "hwsearch.campaigns.predictions",
+    "profile": "hwsearch.campaigns.steps.profile",
+    "search": "hwsearch.campaigns.steps.search",
+    "validate": "hwsearch.campaigns.steps.validate",
+    "write_front": "hwsearch.campaigns.steps.tables",
+}
+
+if TYPE_CHECKING:
+    from hwsearch.campaigns.campaign import Campaign
+    from hwsearch.campaigns.predictions import predict
+    from hwsearch.campaigns.progress import LoggedProgress, Progress
+    from hwsearch.campaigns.steps.check import check
+    from hwsearch.campaigns.steps.evaluate import evaluate
+    from hwsearch.campaigns.steps.export import export
+    from hwsearch.campaigns.steps.finetune import finetune_subnet
+    from hwsearch.campaigns.steps.fit import fit
+    from hwsearch.campaigns.steps.fronts import front
+    from hwsearch.campaigns.steps.pick import pick
+    from hwsearch.campaigns.steps.picks import picks
+    from hwsearch.campaigns.steps.profile import profile
+    from hwsearch.campaigns.steps.search import search
+    from hwsearch.campaigns.steps.tables import write_front
+    from hwsearch.campaigns.steps.validate import validate
 
 __all__ = [
     "Campaign",
@@ -34,3 +63,13 @@ __all__ = [
     "validate",
     "write_front",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PLACES:
+        return getattr(import_module(PLACES[name]), name)
+    raise AttributeError(f"module 'hwsearch.campaigns' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -6,15 +6,17 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hwsearch._json import shown_as_json
 from hwsearch.reporting.words import scaled
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: results
 out = Console()

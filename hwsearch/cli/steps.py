@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 import hwsearch
 from hwsearch.cli.app import STEPS, command
 from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
 from hwsearch.cli.render import emit_json, out, print_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:

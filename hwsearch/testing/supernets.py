@@ -9,6 +9,7 @@ class TestMine(SupernetConformance):
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 
 import numpy as np
@@ -76,9 +77,9 @@ class SupernetConformance:
         rng = np.random.default_rng(1)
         return tuple(torch.from_numpy(np.asarray(i.sample(2, rng))) for i in parts[0].inputs)
 
-    @pytest.fixture
-    def net(self) -> Supernet:
-        """Provide the supernet with seeded weights, in evaluation mode.
+    @pytest.fixture(scope="class")
+    def made(self) -> Supernet:
+        """Make the supernet with seeded weights, in evaluation mode, once for all tests.
 
         Returns
         -------
@@ -88,6 +89,22 @@ class SupernetConformance:
         net = self.make()
         net.load_state_dict(seeded_weights(net.state_dict()))
         return net.eval()
+
+    @pytest.fixture
+    def net(self, made: Supernet) -> Supernet:
+        """Copy the supernet, for one test to change.
+
+        Parameters
+        ----------
+        made : Supernet
+            Fixture.
+
+        Returns
+        -------
+        Supernet
+            A pytest fixture.
+        """
+        return copy.deepcopy(made)
 
     def archs(self, net: Supernet) -> list[Architecture]:
         """Choose architectures to try.

@@ -40,6 +40,7 @@ processes = [2, 2]
 loads = 1
 visits = 2
 block_ms = 0.2
+warmup_ms = 1.0
 block_runs = 2
 
 [fleet]

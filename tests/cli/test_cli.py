@@ -15,6 +15,7 @@ from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.main import main
 from hwsearch.cli.render import print_mapping
+from hwsearch.devices import TimingProtocol
 from hwsearch.devices.traces import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
@@ -47,6 +48,12 @@ def test_the_help_shows_the_commands_in_groups(monkeypatch, capsys):
     assert code == 0 and "Pick the best measured subnet" in out and "Parameters" not in out
 
 
+def test_the_help_needs_no_heavy_package():
+    heavy = ("torch", "pandas", "matplotlib", "scipy", "sklearn", "onnxruntime", "sqlalchemy", "optuna", "xgboost")
+    code = f"import sys, hwsearch.cli.main; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
 def test_every_command_is_a_function_of_the_package_and_takes_json():
     for name in commands() - {"init"}:
         assert callable(getattr(api, name)), name
@@ -54,13 +61,20 @@ def test_every_command_is_a_function_of_the_package_and_takes_json():
         assert c.callback is not None and "as_json" in c.callback.__annotations__, c.callback.__name__
 
 
+@pytest.fixture
+def quick_doctor(monkeypatch):
+    """Doctor times few and short blocks: here only what it says of them is looked at."""
+    quick = TimingProtocol(processes=(2, 2), loads=1, visits=2, block_ms=0.2, warmup_ms=1.0)
+    monkeypatch.setattr("hwsearch.api.inspection.TimingProtocol", lambda: quick)
+
+
 @pytest.mark.parametrize("args", [("supernets",), ("devices",), ("supernets", "show", "cifar10-mbv3"), ("doctor",)])
-def test_json_is_one_object_on_stdout(monkeypatch, capsys, args):
+def test_json_is_one_object_on_stdout(monkeypatch, capsys, quick_doctor, args):
     code, out, _ = call(monkeypatch, capsys, *args, "--json")
     assert code == 0 and isinstance(json.loads(out), dict)
 
 
-def test_doctor_records_the_host_and_prints_words_in_brackets(monkeypatch, capsys, tmp_path):
+def test_doctor_records_the_host_and_prints_words_in_brackets(monkeypatch, capsys, quick_doctor, tmp_path):
     """Two seconds are too few for a verdict, and it says so; what stands in brackets is no markup."""
     trace = tmp_path / "host.csv"
     code, out, _ = call(monkeypatch, capsys, "doctor", "--seconds", "2", "--record", str(trace), "--json")

@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "loads": 1,
         "visits": 2,
         "block_ms": 0.2,
+        "warmup_ms": 1.0,
         "block_runs": 2,
     },
     "profile": {"latency": 10, "accuracy": 9, "random": 2},

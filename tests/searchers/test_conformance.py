@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.gaussian_process import GaussianProcessRegressor
 
+from hwsearch._typing import FloatArray
 from hwsearch.searchers import Searcher, create
+from hwsearch.searchers.bayesian import parego
+from hwsearch.searchers.predicted import models
 from hwsearch.searchers.random import RandomSearcher
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.testing import SearcherConformance
@@ -22,6 +28,21 @@ def size(rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def ridge(seed: int) -> RidgePredictor:
     return RidgePredictor()
+
+
+@pytest.fixture(autouse=True)
+def few_choices_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that are fitted again and again choose among two costs, not seven, and climb three steps.
+
+    What a searcher promises does not depend on it; tests/searchers/predicted and the frozen asks have whole fits.
+    """
+
+    def climb(loss: Callable[..., Any], start: FloatArray, bounds: FloatArray) -> tuple[FloatArray, float]:
+        found = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 3})
+        return found.x, found.fun
+
+    monkeypatch.setattr(models, "COSTS", (1.0, 10.0))
+    monkeypatch.setattr(parego, "GaussianProcessRegressor", partial(GaussianProcessRegressor, optimizer=climb))
 
 
 class TestRandom(SearcherConformance):
@@ -61,7 +82,7 @@ class TestGuided(SearcherConformance):
 
     def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
         return create(
-            "guided", space, objectives, seed, start=12, inner_evaluations=600, population=40, make_predictor=ridge
+            "guided", space, objectives, seed, start=12, inner_evaluations=200, population=20, make_predictor=ridge
         )
 
 

@@ -65,7 +65,7 @@ class TestHat(SupernetConformance):
     def make(self) -> Supernet:
         return HatTransformer(
             HatConfig("hat", vocabulary=40, embeds=(24, 32), qkv=16, ffns=(16, 32), heads=(2, 4), positions=32,
-                      source_tokens=7, target_tokens=5)
+                      source_tokens=7, target_tokens=5, encoder_layers=3, decoder_layers=(1, 2, 3))
         )  # fmt: skip
 
     def inputs(self, net: Supernet, arch: Architecture) -> tuple[Tensor, ...]:

@@ -158,15 +158,17 @@ class OptunaSearcher(Searcher):
 
     def _suggest(self, trial: Trial) -> IntArray:
         """One row (genes,), asked gene by gene; what the row switches off is not asked."""
-        row = np.zeros((1, len(self.space.choices)), dtype=np.int64)
+        row: list[int] = []
         for i, choice in enumerate(self.space.choices):
-            if self.space.canonical(row)[0, i] >= 0:
-                distribution = self._distributions[choice.name]
-                if isinstance(distribution, IntDistribution):
-                    row[0, i] = trial.suggest_int(choice.name, distribution.low, distribution.high)
-                else:
-                    row[0, i] = trial.suggest_categorical(choice.name, list(range(len(choice.values))))
-        return np.asarray(self.space.canonical(row)[0], dtype=np.int64)
+            if not self.space.conditions.is_active(i, row):
+                row.append(-1)
+                continue
+            distribution = self._distributions[choice.name]
+            if isinstance(distribution, IntDistribution):
+                row.append(trial.suggest_int(choice.name, distribution.low, distribution.high))
+            else:
+                row.append(trial.suggest_categorical(choice.name, list(range(len(choice.values)))))
+        return np.array(row, dtype=np.int64)
 
     def _after_tell(self, indices: list[int]) -> None:
         known = set(self._record)

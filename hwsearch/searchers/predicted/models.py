@@ -186,7 +186,8 @@ class RidgeOrSvr:
         """
         from sklearn import config_context
 
-        with config_context(skip_parameter_validation=True):  # ours are right, and checked as often as it is fitted
+        # ours are right and finite, and would be checked as often as it is fitted
+        with config_context(skip_parameter_validation=True, assume_finite=True):
             self._choose(X, y)
 
     def _choose(self, X: FloatArray, y: FloatArray) -> None:

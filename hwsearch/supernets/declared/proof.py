@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hwsearch.errors import SupernetError
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.declared.meta import on_meta
+from hwsearch.supernets.declared.meta import QuickNorms, on_meta
 from hwsearch.supernets.seeded import seeded_weights
 
 
@@ -101,7 +101,7 @@ def check_smallest(net: Supernet, shapes: Sequence[Sequence[int]]) -> None:
         raise SupernetError(f"the smallest subnet cannot be extracted: {error}") from error
     for candidate, shape in itertools.product(nets, {tuple(shapes[0]), tuple(shapes[-1])}):
         try:
-            with torch.no_grad():
+            with torch.no_grad(), QuickNorms():
                 output = candidate(torch.empty(1, *shape, device="meta"))
         except Exception as error:  # whatever torch or the model's own code raises
             raise SupernetError(f"the smallest subnet does not run on {shape}: {error}") from error
