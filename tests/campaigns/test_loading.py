@@ -70,7 +70,7 @@ def test_a_wrong_value_is_named_with_its_line_and_each_fault_has_one(tmp_path) -
 
 
 def test_a_file_that_cannot_be_read_is_an_error_of_the_configuration(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="cannot read .*nowhere.toml.*No such file"):
+    with pytest.raises(ConfigError, match=r"cannot read .*nowhere\.toml.*No such file"):
         load_config(tmp_path / "nowhere.toml")
     (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
     with pytest.raises(ConfigError, match="not UTF-8 text"):

@@ -32,7 +32,7 @@ def test_a_predictor_has_a_file_for_its_metric_and_device(campaign, device, name
 
 
 def test_what_was_fitted_is_predicted_with_its_interval(campaign) -> None:
-    with pytest.raises(CampaignError, match="no fitted predictor of latency_ms. Run 'hwsearch fit'"):
+    with pytest.raises(CampaignError, match=r"no fitted predictor of latency_ms\. Run 'hwsearch fit'"):
         predict(campaign, "latency_ms", "board", ARCHS)
     X = SPACE.to_array(ARCHS).astype(float)
     y = 1 + X @ [2.0, 3.0]
@@ -44,7 +44,7 @@ def test_what_was_fitted_is_predicted_with_its_interval(campaign) -> None:
 
 def test_a_damaged_file_says_what_to_do(campaign) -> None:
     predictor_path(campaign, "accuracy", None).write_bytes(b"no archive")
-    with pytest.raises(PredictorError, match="the predictor of accuracy cannot be used: .*Run 'hwsearch fit'"):
+    with pytest.raises(PredictorError, match=r"the predictor of accuracy cannot be used: .*Run 'hwsearch fit'"):
         predict(campaign, "accuracy", None, ARCHS)
 
 
