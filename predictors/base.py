@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -133,7 +133,11 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self._check_learned(features)
         return self
 
-    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[FloatArray, FloatArray]: ...
+    def predict(self, X: ArrayLike, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Predict the metric.
 
         Parameters
@@ -243,11 +247,15 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"got {predictions.shape} and {group.shape} for m = {len(few)} and n = {len(self.residuals_)}."
             )
 
-    def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
+    @overload
+    def _validate(self, X: ArrayLike) -> FloatArray: ...
+    @overload
+    def _validate(self, X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]: ...
+    def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> FloatArray | tuple[FloatArray, FloatArray]:
         """X, or (X, y), as finite float64 arrays; scikit-learn's refusals of values become PredictorError."""
         if y is None:
             check_is_fitted(self)
-        options: dict[str, Any] = {"dtype": np.float64, "reset": y is not None}
+        options: dict[str, object] = {"dtype": np.float64, "reset": y is not None}
         if y is not None:
             options |= {"y": y, "y_numeric": True}
         try:

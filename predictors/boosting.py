@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xgboost as xgb
@@ -111,7 +111,7 @@ class XGBoostPredictor(BasePredictor):
             self.residuals_[outside] = y[outside] - self._run(booster, X[outside])
 
     def _train(self, X: FloatArray, target: FloatArray) -> xgb.Booster:
-        settings: dict[str, Any] = {
+        settings: dict[str, str | float] = {
             "objective": "reg:squarederror",
             "tree_method": "hist",
             "base_score": 0.0,

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hwsearch import campaigns
+from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.campaigns.steps.report import build_report
 from hwsearch.devices import host_facts
@@ -134,7 +135,7 @@ def profile(source: Source) -> pd.DataFrame:
     return _do(source, "profile", campaigns.profile)
 
 
-def operators(source: Source, device: str | None = None) -> dict[str, Any]:
+def operators(source: Source, device: str | None = None) -> JsonObject:
     """Complete the operator table of one device for the campaign's space, and compare it with the measured latencies.
 
     Parameters
@@ -285,7 +286,7 @@ def pick(
     probability: float | None = None,
     deployment: str | None = None,
     export: Path | str | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Pick the best measured subnet under limits, and write it as ONNX if asked.
 
     Parameters
@@ -331,7 +332,7 @@ def export(
     *,
     output: Path | str | None = None,
     batch: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Write ONNX files and cards of one subnet or of every pick.
 
     Parameters
@@ -369,7 +370,7 @@ def finetune(
     data: Path | str | None = None,
     output: Path | str | None = None,
     **settings: Any,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Train one subnet for some steps, measure it again, export it.
 
     Parameters
@@ -408,7 +409,7 @@ def finetune(
         )
 
 
-def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
+def report(source: Source, *, optuna: str | None = None) -> JsonObject:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 
     Parameters
@@ -442,7 +443,7 @@ def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
         return {**paths, "optuna": write_studies(campaign, optuna)}
 
 
-def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
     """Do everything: check, profile, evaluate, fit, search, validate, export, report.
 
     A run that was interrupted, or whose configuration has changed, measures only what is missing.
@@ -473,16 +474,15 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
         _do(campaign, name, step)
     cards = _do(campaign, "export", campaigns.export)
     summary = _do(campaign, "report", lambda c: build_report(c, cards))  # it shows the models just written
-    seconds = time.monotonic() - started
     return {
         "folder": str(campaign.folder),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - started, 1),
         "measured": campaign.measured() - before,
         **summary,
     }
 
 
-def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
     """Do everything on the embedded supernet and this machine's CPU, as two devices.
 
     Parameters

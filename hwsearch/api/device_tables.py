@@ -164,7 +164,7 @@ def export_table(
     genes, faults = space.typed(frame)
     if faults:
         raise TableError(f"the store's architectures do not fit space {space.name!r}:", faults)
-    columns: dict[str, Callable[[Measurement], Any]] = {
+    columns: dict[str, Callable[[Measurement], object]] = {
         "latency_ms": lambda m: m.value,
         "low_ms": lambda m: m.low,
         "high_ms": lambda m: m.high,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -36,6 +36,9 @@ from hwsearch.exporters import lower
 from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
 
+if TYPE_CHECKING:
+    from hwsearch.api.campaign import Source
+
 #: what to do on a host of each kind
 HOST_ADVICE = {
     "quiet": "Milliseconds hold: measure as usual.",
@@ -46,7 +49,7 @@ HOST_ADVICE = {
 }
 
 
-def devices(source: Any = None) -> list[JsonObject]:
+def devices(source: Source | None = None) -> list[JsonObject]:
     """List what can be a device here, or a campaign's devices.
 
     Parameters

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import hwsearch
+from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
@@ -33,8 +33,8 @@ def train(
     data: Path | str,
     folder: Path | str,
     *,
-    progress: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
+    progress: Callable[[JsonObject], None] | None = None,
+) -> JsonObject:
     """Train a supernet by a recipe; the same call takes an interrupted run up again.
 
     Parameters
@@ -106,11 +106,11 @@ def write_card(
     net: Supernet,
     entry: SupernetEntry,
     trainers: list[Trainer],
-    plan: dict[str, Any],
+    plan: JsonObject,
     calibration: Data | None,
     test: Data,
     folder: Path,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Measure the smallest, the largest and random subnets on all test examples; write weights and card.
 
     Parameters

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.tasks.base import Augmentation, Task
@@ -84,7 +84,7 @@ def finetune(
     *,
     progress: Callable[[int, float], None] | None = None,
     checkpoint: Path | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Train a static network on labelled examples, in place; batch norms end with the statistics of training.
 
     Deterministic in the seed, dropout included.
@@ -161,9 +161,7 @@ def finetune(
     return {**asdict(config), "lr": peak, "losses": losses, "examples": len(losses) * config.batch, "data": data.name}
 
 
-def _keep(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any], losses: list[float]
-) -> None:
+def _keep(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: JsonObject, losses: list[float]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {**stamp, "losses": losses, "net": net.state_dict(), "optimiser": optimiser.state_dict()}
@@ -171,7 +169,7 @@ def _keep(
     partial.replace(path)
 
 
-def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any]) -> list[float]:
+def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: JsonObject) -> list[float]:
     """Return the losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
     if not path.exists():
         return []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
@@ -27,7 +27,7 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
-def load_recipe(recipe: str | Path) -> dict[str, Any]:
+def load_recipe(recipe: str | Path) -> JsonObject:
     """Load a training recipe.
 
     Parameters
@@ -64,13 +64,13 @@ def load_recipe(recipe: str | Path) -> dict[str, Any]:
     return data
 
 
-def _keys(data: dict[str, Any], known: set[str], source: str | Path) -> None:
+def _keys(data: JsonObject, known: set[str], source: str | Path) -> None:
     unknown = sorted(set(data) - known)
     if unknown:
         raise ConfigError(f"{source}: unknown key {unknown[0]!r}.", hint=nearest(unknown[0], known))
 
 
-def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
+def make_strategy(name: str, options: JsonObject) -> Strategy:
     """Make a training strategy by name (entry points of the group ``hwsearch.strategies``).
 
     Parameters

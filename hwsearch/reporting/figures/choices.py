@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from hwsearch.reporting.data import DeviceReport
 from hwsearch.reporting.genes import DEPTH, TITLES, Layout, layout, short, split
 from hwsearch.reporting.style import BLUE, GRID, INK, MUTED, PAPER, new_figure, styled
+from hwsearch.spaces.choice import Value
 
-Genes = Mapping[str, Any]
+Genes = Mapping[str, Value]
 
 
 @styled
@@ -76,7 +76,7 @@ def _staged(archs: Sequence[Genes], plan: Layout, narrow: bool) -> Figure:
     return figure
 
 
-def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any]:
+def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Value]:
     found = []
     for i in range(plan.groups[kind]):
         if plan.where(kind, i)[0] == stage and f"{kind}[{i}]" in genes:
@@ -87,8 +87,8 @@ def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any
 def _panel(
     ax: Axes,
     rank: NDArray[np.int64],
-    values: Sequence[Sequence[Any]],
-    ticks: Sequence[Any] | None = None,
+    values: Sequence[Sequence[Value]],
+    ticks: Sequence[Value] | None = None,
     *,
     size: float,
 ) -> None:

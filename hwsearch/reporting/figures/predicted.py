@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from hwsearch._typing import FloatArray
 from hwsearch.reporting.columns import ROLES
 from hwsearch.reporting.data import DeviceReport, ReportData
 from hwsearch.reporting.facts import kendall
@@ -41,7 +41,7 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     matplotlib.figure.Figure
         The figure.
     """
-    panels: list[tuple[str, str, Any, Any]] = []
+    panels: list[tuple[str, str, FloatArray, FloatArray]] = []
     accuracies: dict[str, tuple[float, float]] = {}
     for device in report.devices:
         accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))

@@ -70,7 +70,7 @@ class BotorchQnehviSearcher(RoundSearcher):
     options: BotorchQnehviOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         if find_spec("botorch") is None:

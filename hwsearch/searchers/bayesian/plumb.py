@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import cost_hypervolume
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import by_id, natural, values_and_noise
+from hwsearch.searchers.arguments import Measured, by_id, natural, values_and_noise
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
@@ -147,7 +148,7 @@ class PlumbSearcher(Searcher):
     options: PlumbOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         own = self.options
@@ -271,7 +272,7 @@ class PlumbSearcher(Searcher):
 
     # ------------------------------------------------------------------ screening
     @override
-    def hint(self, archs: Sequence[Architecture], values: Any, noise: Any) -> None:
+    def hint(self, archs: Sequence[Architecture], values: Measured, noise: Measured | None) -> None:
         """Tell what is less than a measurement: an accuracy on few images, a latency on a like device.
 
         It is learnt from until the value itself is told. The architecture does not count as measured by it: it can be
@@ -383,7 +384,7 @@ class PlumbSearcher(Searcher):
         rows = EncodedRows(self._posterior, self.space.to_array(archs))
         z = NormalDist().inv_cdf(0.5 + coverage / 2)
         middle, low, high = (self._posterior.bound(rows, d) * signs(self.objectives) for d in (0.0, -z, z))
-        columns: dict[str, Any] = {"arch_id": [arch.id for arch in archs]}
+        columns: dict[str, list[str] | FloatArray] = {"arch_id": [arch.id for arch in archs]}
         for j, objective in enumerate(self.objectives):
             columns[objective.name] = middle[:, j]
             columns[f"{objective.name}_low"] = np.minimum(low, high)[:, j]
@@ -400,12 +401,12 @@ class PlumbSearcher(Searcher):
         return sure if sure.any() else met
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
         extra = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
         return {**extra, "hints": hints} if len(self._hinted) else extra
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
         self._search.elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
         self._hinted = Archive(self.space.sizes, len(self.objectives))

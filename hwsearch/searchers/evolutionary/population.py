@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 from pymoo.util.ref_dirs import get_reference_directions
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
@@ -57,7 +58,7 @@ class PopulationSearcher(Searcher):
     options: PopulationOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._size = self._room(self.options.population)
@@ -130,10 +131,10 @@ class PopulationSearcher(Searcher):
         self._population = self._select(pool, self._size) if len(pool) > self._size else pool
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"population": self._population, "offspring": self._offspring, "plan": self._plan}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._population = [int(i) for i in extra["population"]]
         self._offspring = [int(i) for i in extra["offspring"]]
         self._plan = extra["plan"]

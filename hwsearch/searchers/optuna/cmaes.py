@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.trial import TrialState
 from pydantic import Field
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
@@ -63,7 +64,7 @@ class OptunaCmaesSearcher(OptunaSearcher):
     options: OptunaCmaesOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         if len(self.objectives) > 1:
@@ -106,7 +107,7 @@ class OptunaCmaesSearcher(OptunaSearcher):
             popsize=self._size,
         )
 
-    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> JsonObject:
         """Say what Optuna notes in a trial of CMA-ES.
 
         The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwsearch._typing import FloatArray, IntArray
+from hwsearch._json import JsonObject
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
@@ -103,7 +104,7 @@ class GuidedSearcher(Searcher):
     options: GuidedOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         own = self.options
@@ -142,8 +143,8 @@ class GuidedSearcher(Searcher):
         missing = max(0, self._start - int(self._complete().sum()))
         return list(rows[:missing])
 
-    def _complete(self) -> Any:
-        return ~np.isnan(self.values).any(axis=1)
+    def _complete(self) -> BoolArray:
+        return np.asarray(~np.isnan(self.values).any(axis=1))
 
     def _ready(self) -> bool:
         """Whether enough has been measured to fit predictors: half of the first sample, and four."""
@@ -234,8 +235,8 @@ class GuidedSearcher(Searcher):
         return self.costs(predicted[self.violation(predicted) == 0])
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"plan": self._plan, "round": self._round}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
@@ -43,7 +43,7 @@ class RoundSearcher(Searcher):
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._start, self._batch = self._sizes()
@@ -119,10 +119,10 @@ class RoundSearcher(Searcher):
         return rows
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"plan": self._plan, "round": self._round}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
 
 

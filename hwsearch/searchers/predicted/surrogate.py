@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Predictor(Protocol):
     The estimators of the package `predictors` are such; so is any other object with these three methods.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray) -> Any:
+    def fit(self, X: FloatArray, y: FloatArray) -> object:
         """Fit the predictor.
 
         Parameters
@@ -36,7 +36,7 @@ class Predictor(Protocol):
 
         Returns
         -------
-        Any
+        object
             Ignored.
 
         Raises
