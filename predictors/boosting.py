@@ -133,7 +133,7 @@ class XGBoostPredictor(BasePredictor):
             raise PredictorError(f"XGBoost refused its settings: {reason}", hint="Check the values given.") from error
 
     def _run(self, booster: xgb.Booster, X: FloatArray) -> FloatArray:
-        """Predictions (m,) of one booster in the target's scale."""
+        """Predict (m,) by one booster in the target's scale."""
         raw = booster.predict(xgb.DMatrix(X, nthread=self.n_jobs))
         values: FloatArray = raw.astype(np.float64) * self.scale_ + self.mean_
         return values

@@ -125,7 +125,7 @@ def check_file(path: Path | str) -> JsonObject:
 def _compare_all(
     state: dict[str, Tensor],
 ) -> tuple[list[str], dict[str, str], tuple[float, str, CheckpointMatch] | None]:
-    """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
+    """Compare: (supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
     closest: tuple[float, str, CheckpointMatch] | None = None

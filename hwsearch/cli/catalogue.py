@@ -126,7 +126,7 @@ def tables(
     licence: Annotated[str, typer.Option("--licence", help="export: of the table.")] = "not stated",
     as_json: Json = False,
 ) -> None:
-    """Latency tables: list, show, import, export, verify.
+    """List, show, import, export or verify latency tables.
 
     Parameters
     ----------

@@ -204,7 +204,7 @@ def _mark(row: PointRow, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, 
 
 
 def _stairs(chart: Chart) -> str:
-    """SVG path of the front's staircase, on to the right edge."""
+    """Write the SVG path of the front's staircase, on to the right edge."""
     if not chart.front:
         return ""
     first, *rest = chart.front
@@ -212,7 +212,7 @@ def _stairs(chart: Chart) -> str:
 
 
 def _occupied(chart: Chart) -> list[tuple[float, float]]:
-    """Places that names should leave free: marks, samples of the bars and of the limits."""
+    """List the places that names should leave free: marks, samples of the bars and of the limits."""
     spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]
     spots += [(m.x, float(y)) for m in chart.front for y in np.linspace(m.top, m.bottom, 7)]
     for axis, at, _ in chart.limits:

@@ -130,7 +130,7 @@ def front_rows(device: DeviceReport) -> list[dict[str, str]]:
 
 
 def _sure(probability: object) -> str:
-    """With which probability a subnet is on the front; nothing where that is unknown."""
+    """Write with which probability a subnet is on the front; nothing where that is unknown."""
     if not words.finite(probability):
         return ""
     return f"on the front with probability {'> 0.999' if probability > 0.999 else words.number(probability, 3)}"

@@ -124,7 +124,7 @@ def values_and_noise(
 
 
 def _as_array(objectives: Sequence[Objective], values: Measured, n: int, what: str) -> FloatArray:
-    """Values or noise as a float array (n, m) of its own, with NaN for everything that is not finite."""
+    """Convert values or noise to a float array (n, m) of its own, with NaN for everything that is not finite."""
     names = [o.name for o in objectives]
     if _is_frame(values):
         for name in names:

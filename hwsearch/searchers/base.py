@@ -112,7 +112,7 @@ class Searcher(ABC):
     # ------------------------------------------------------------------ ask and tell
     @abstractmethod
     def _propose(self, n: int) -> IntArray:
-        """Up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
+        """Propose up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
 
     def ask(self, n: int) -> list[Architecture]:
         """Choose n architectures to measure next, none of them asked or told before.
@@ -223,14 +223,14 @@ class Searcher(ABC):
         self._after_tell(self._told.put(rows, told, spread).tolist())
 
     def _after_tell(self, indices: list[int]) -> None:  # noqa: B027 - a hook, empty for most tactics
-        """For tactics that keep a record: the told architectures' positions in `evaluated`."""
+        """Record what was told: a hook for tactics, given the told architectures' positions in `evaluated`."""
 
     def _label(self) -> str:
         """Name of the tactic for messages, also of one that forgot to say it."""
         return getattr(self, "name", type(self).__name__)
 
     def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
-        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else."""
+        """Check rows (n, genes), and bring them to canonical form in small integers; raise SearchError or SpaceError for anything else."""
         array = np.asarray(rows)
         if not array.size:
             array = np.empty((0, len(self.space.choices)), dtype=np.int64)
@@ -396,7 +396,7 @@ class Searcher(ABC):
         return values * signs(self.objectives)
 
     def _feasible(self) -> BoolArray:
-        """Which of the told architectures count as meeting the limits (n,)."""
+        """Tell which of the told architectures count as meeting the limits (n,)."""
         return np.asarray(self.violation(self.values) == 0)
 
     def front(self) -> Front:

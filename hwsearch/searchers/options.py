@@ -179,7 +179,7 @@ def _field_words(field: FieldInfo) -> str:
 
 
 def _words(hint: Any, metadata: Any = ()) -> str:
-    """Kind and range of an annotation: ``number in [0, 1] or None``."""
+    """Describe kind and range of an annotation: ``number in [0, 1] or None``."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [m for part in inner[1:] for m in (part.metadata if isinstance(part, FieldInfo) else [part])]

@@ -187,7 +187,7 @@ def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp:
 
 
 def _optimiser(net: nn.Module, config: FinetuneConfig, convolutional: bool) -> torch.optim.Optimizer:
-    """SGD for networks with batch norms, AdamW for others; only matrices and kernels decay."""
+    """Make the optimiser: SGD for networks with batch norms, AdamW for others; only matrices and kernels decay."""
     decayed = [p for p in net.parameters() if p.ndim > 1]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay if convolutional else 0.01},

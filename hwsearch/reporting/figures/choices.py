@@ -92,7 +92,7 @@ def _panel(
     *,
     size: float,
 ) -> None:
-    """Dots at each value (area: number of blocks, one has `size` square points) and a line through the means."""
+    """Draw dots at each value (area: number of blocks, one has `size` square points) and a line through the means."""
     ticks = list(ticks if ticks is not None else sorted({v for vs in values for v in vs}))
     place = {v: i for i, v in enumerate(ticks)}
     means = np.array([np.mean([place[v] for v in vs]) if vs else np.nan for vs in values])
@@ -113,7 +113,7 @@ def _panel(
 
 
 def _strips(archs: Sequence[Genes], plan: Layout, narrow: bool, most: int = 60) -> Figure:
-    """One row a gene, one column a front point; the tint is the value's place among the values seen."""
+    """Draw one row a gene, one column a front point; the tint is the value's place among the values seen."""
     present = {name for g in archs for name in g}
     every = [*plan.scalars, *(f"{prefix}[{i}]" for prefix, count in plan.groups.items() for i in range(count))]
     names = [name for name in every if name in present][:most]

@@ -62,7 +62,7 @@ def _against(ax: Axes, wholes: pd.DataFrame, said: JsonObject) -> None:
 
 
 def _kinds(ax: Axes, latency: np.ndarray, kinds: pd.DataFrame) -> None:
-    """Means of neighbours in latency, one band a kind; the line is the latency itself."""
+    """Draw the means of neighbours in latency, one band a kind; the line is the latency itself."""
     order = np.argsort(latency)
     parts = np.array_split(order, min(12, len(order)))
     x = np.array([latency[p].mean() for p in parts])

@@ -187,7 +187,7 @@ class PlumbSearcher(Searcher):
         return np.concatenate([first, self._chosen(n - len(first), first)])
 
     def _first_sample(self) -> IntArray:
-        """`start` rows (fewer of a smaller space), the extremes first."""
+        """Draw `start` rows (fewer of a smaller space), the extremes first."""
         whole = self._search.everything() if self._start > 2 else None
         structure, rows = self._posterior.structure, None if whole is None else whole[0]
         return plan_first_sample(self.space, structure, self._cost, self._start, self.rng, rows)
@@ -213,7 +213,7 @@ class PlumbSearcher(Searcher):
         self._posterior.fit(rows, values, noise, self.violation(values))
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
-        """Up to n new rows; `also` (k, genes) are part of the same batch already."""
+        """Choose up to n new rows; `also` (k, genes) are part of the same batch already."""
         self._fit()
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
@@ -222,7 +222,7 @@ class PlumbSearcher(Searcher):
         return self._best_of(candidates, busy, n, used)
 
     def _best_of(self, candidates: IntArray, busy: IntArray, n: int, used: int) -> IntArray:
-        """Up to n of the candidates; used : how many architectures were predicted to find these."""
+        """Choose up to n of the candidates; used : how many architectures were predicted to find these."""
         self._round += 1
         reference = search_reference(self)
         picks, gains = self._batch(candidates, busy, n, reference)
@@ -239,7 +239,7 @@ class PlumbSearcher(Searcher):
     def _batch(
         self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
     ) -> tuple[list[int], list[float]]:
-        """Positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
+        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
         if not len(candidates):
             return [], []
         complete = np.flatnonzero(self._complete())
@@ -265,7 +265,7 @@ class PlumbSearcher(Searcher):
         return picks, gains
 
     def _met(self, rows: IntArray) -> BoolArray:
-        """Which rows meet the limits with the probabilities asked for; all where none is asked for."""
+        """Tell which rows meet the limits with the probabilities asked for; all where none is asked for."""
         if self._limits.deviations is None or not len(rows):
             return np.ones(len(rows), dtype=bool)
         return self._limits.met(self._posterior, EncodedRows(self._posterior, rows))
@@ -392,7 +392,7 @@ class PlumbSearcher(Searcher):
         return pd.DataFrame(columns)
 
     def _feasible(self) -> BoolArray:
-        """By the values; with `confidence`, the posterior must agree, too, where it does for any."""
+        """Judge feasibility by the values; with `confidence`, the posterior must agree, too, where it does for any."""
         met = super()._feasible()
         if self._limits.deviations is None or int(self._complete().sum()) < 4:
             return met
@@ -416,6 +416,6 @@ class PlumbSearcher(Searcher):
 
 
 def _filled(values: FloatArray, noise: FloatArray, hints: Archive, places: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
+    """Return values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
     blank = np.isnan(values)
     return np.where(blank, hints.values[places], values), np.where(blank, hints.noise[places], noise)

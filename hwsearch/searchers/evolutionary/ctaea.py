@@ -40,7 +40,7 @@ class CTaeaSearcher(PopulationSearcher):
         return len(self._weights) if len(self.objectives) > 1 else population
 
     def _select(self, pool: list[int], n: int) -> list[int]:
-        """Of one objective, where no archive needs diversity, the best."""
+        """Select the best of one objective, where no archive needs diversity."""
         values = self.values[pool]
         return [pool[i] for i in survive(self.costs(values), self.violation(values), n, self.rng)]
 

@@ -75,7 +75,7 @@ class LocalSearchSearcher(Searcher):
         return self.space.sample_array(n, self.rng)
 
     def _near(self, n: int) -> IntArray:
-        """Unknown neighbours of the run's best, in random order; of as many front members as n needs."""
+        """List unknown neighbours of the run's best, in random order; of as many front members as n needs."""
         rows, values = self.rows_at(slice(self._since, None)), self.values[self._since :]
         found = RowSet(self.space.sizes)
         rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))

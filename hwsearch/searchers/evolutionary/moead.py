@@ -91,7 +91,7 @@ class MoeadSearcher(PopulationSearcher):
         return [pool[i] for i in holders]
 
     def _weighted(self, costs: FloatArray) -> FloatArray:
-        """Tchebycheff values (n, weightings) of costs (n, m); failed rows have infinity."""
+        """Compute Tchebycheff values (n, weightings) of costs (n, m); failed rows have infinity."""
         known = np.isfinite(costs).all(axis=1)
         score = np.full((len(costs), len(self._weights)), np.inf)
         if known.any():

@@ -70,14 +70,14 @@ class PopulationSearcher(Searcher):
     # ------------------------------------------------------------------ what a tactic decides
     @abstractmethod
     def _select(self, pool: list[int], n: int) -> list[int]:
-        """Those n of the told positions `pool` that survive; the pool has more than n."""
+        """Select those n of the told positions `pool` that survive; the pool has more than n."""
 
     def _room(self, population: int) -> int:
         """Return the size of a generation, where it cannot be any number."""
         return population
 
     def _children(self, n: int) -> IntArray:
-        """N canonical rows bred from the population, or from what has been told while there is none."""
+        """Breed n canonical rows from the population, or from what has been told while there is none."""
         parents = self._population or self._offspring
         values = self.values[parents]
         rank, crowding = self._preference(self.costs(values), self.violation(values))
@@ -97,7 +97,7 @@ class PopulationSearcher(Searcher):
         return np.empty((0, len(self.space.choices)), dtype=np.int64)
 
     def _first(self, n: int) -> IntArray:
-        """Rows of the first generation."""
+        """Draw rows of the first generation."""
         if self.options.cost is None:
             return self.space.sample_array(n, self.rng)
         if self._plan is None:
@@ -106,7 +106,7 @@ class PopulationSearcher(Searcher):
         return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.choices))
 
     def _bred(self, n: int) -> IntArray:
-        """Up to n children that are new."""
+        """Breed up to n children that are new."""
         if n <= 0 or not (self._population or self._offspring):
             return self._empty()
         found = RowSet(self.space.sizes)

@@ -157,7 +157,7 @@ class OptunaSearcher(Searcher):
         return found.rows.astype(np.int64)
 
     def _suggest(self, trial: Trial) -> IntArray:
-        """One row (genes,), asked gene by gene; what the row switches off is not asked."""
+        """Suggest one row (genes,), asked gene by gene; what the row switches off is not asked."""
         row = np.zeros((1, len(self.space.choices)), dtype=np.int64)
         for i, choice in enumerate(self.space.choices):
             if self.space.canonical(row)[0, i] >= 0:

@@ -147,11 +147,11 @@ class GuidedSearcher(Searcher):
         return np.asarray(~np.isnan(self.values).any(axis=1))
 
     def _ready(self) -> bool:
-        """Whether enough has been measured to fit predictors: half of the first sample, and four."""
+        """Tell whether enough has been measured to fit predictors: half of the first sample, and four."""
         return int(self._complete().sum()) >= max(4, min(self._start // 2, self.space.cardinality // 2))
 
     def _guided(self, n: int, also: IntArray) -> IntArray:
-        """Up to n new rows; `also` (k, genes) are part of the same batch already."""
+        """Propose up to n new rows; `also` (k, genes) are part of the same batch already."""
         self._round += 1
         rows, values = self.rows, self.values
         self._surrogate.fit(rows, values, self.rng)
@@ -216,7 +216,7 @@ class GuidedSearcher(Searcher):
         return rows[best], costs[best], violation[best], scored
 
     def _inner_start(self) -> IntArray:
-        """Half a population of what was measured, best first, the rest balanced over cost."""
+        """Return half a population of what was measured, best first, the rest balanced over cost."""
         values = self.values
         best = leading(self.costs(values), self.violation(values), self._population // 2)
         spread = self.space.sample_balanced_array(self._population - len(best), self.rng, self._cost)
@@ -228,7 +228,7 @@ class GuidedSearcher(Searcher):
         return self._whole
 
     def _met(self, view: RowFeatures, rows: IntArray) -> FloatArray:
-        """Predicted costs of those rows that are predicted to meet the limits."""
+        """Select the predicted costs of those rows that are predicted to meet the limits."""
         if not len(rows):
             return np.empty((0, len(self.objectives)))
         predicted = view(rows)

@@ -216,7 +216,7 @@ class RidgeOrSvr:
 
     @staticmethod
     def _solved(X: FloatArray, y: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Ridge weights (alphas, columns) and intercepts (alphas,)."""
+        """Solve for ridge weights (alphas, columns) and intercepts (alphas,)."""
         centre = X.mean(axis=0)
         u, s, vt = np.linalg.svd(X - centre, full_matrices=False)
         shrunk = s / (s**2 + alphas[:, None]) * (u.T @ (y - y.mean()))

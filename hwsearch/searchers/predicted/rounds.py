@@ -52,11 +52,11 @@ class RoundSearcher(Searcher):
 
     @abstractmethod
     def _sizes(self) -> tuple[int, int]:
-        """Sizes of the first sample and of a round."""
+        """Return the sizes of the first sample and of a round."""
 
     @abstractmethod
     def _next_round(self, n: int) -> IntArray:
-        """At least n rows, if there are so many, none of which has been told or is pending."""
+        """Choose at least n rows, if there are so many, none of which has been told or is pending."""
 
     def _first_sample(self, n: int) -> IntArray:
         return self.space.sample_array(n, self.rng)
@@ -81,14 +81,14 @@ class RoundSearcher(Searcher):
 
     # ------------------------------------------------------------------ parts that subclasses share
     def _is_new(self, rows: IntArray) -> BoolArray:
-        """Which rows (n, genes) have neither been told nor are pending."""
+        """Tell which rows (n, genes) have neither been told nor are pending."""
         return ~self.is_known_array(rows)
 
     def _seed(self) -> int:
         return int(self.rng.integers(2**31))
 
     def _ranking(self, predicted: FloatArray, n: int) -> IntArray:
-        """Positions of the n best predictions (k, m), best first: by non-domination rank, then crowding distance.
+        """Rank: positions of the n best predictions (k, m), best first, by non-domination rank, then crowding distance.
 
         Limits rank first. With one objective this is the order of its values.
         """
@@ -99,7 +99,7 @@ class RoundSearcher(Searcher):
         return np.asarray(np.lexsort((-crowding, rank))[:n], dtype=np.int64)
 
     def _drawn(self, n: int, accept: Callable[[IntArray], BoolArray] | None, rng: np.random.Generator) -> IntArray:
-        """N uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
+        """Draw n uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
 
         Raises SearchError when none is accepted.
         """

@@ -190,7 +190,7 @@ class Surrogate:
             self.scores[name] = self._scores(predictor, x[kept], values[kept, j], seed)
 
     def _standardised(self, x: FloatArray) -> FloatArray:
-        """Columns of mean 0 and variance 1 over the fitted rows, all scaled to a row of length about 1."""
+        """Standardise columns to mean 0 and variance 1 over the fitted rows, all scaled to a row of length about 1."""
         return np.asarray((x - self._centre) / self._scale / math.sqrt(x.shape[1]), dtype=np.float64)
 
     @staticmethod
@@ -201,7 +201,7 @@ class Surrogate:
         return half if math.isfinite(half) else float(np.std(y - predictor.predict(x)))
 
     def _scores(self, predictor: Predictor, x: FloatArray, y: FloatArray, seed: int) -> dict[str, float | None]:
-        """Scores on rows left out: of the predictor's `oof_predictions_` if it keeps them, else of a few refits."""
+        """Score rows left out: of the predictor's `oof_predictions_` if it keeps them, else of a few refits."""
         from predictors.metrics import scores
 
         held_out = getattr(predictor, "oof_predictions_", None)
