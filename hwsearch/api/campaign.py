@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 
@@ -17,9 +17,9 @@ from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.campaigns.steps.report import build_report
 from hwsearch.devices import host_facts
-from hwsearch.errors import HwsearchError, TrainingError
+from hwsearch.errors import HwsearchError
 from hwsearch.objectives.front import Front
-from hwsearch.training.finetune import FinetuneConfig
+from hwsearch.training.finetune import finetune_config
 
 #: a campaign, its configuration file or its folder
 Source = Campaign | Path | str
@@ -369,7 +369,7 @@ def finetune(
     *,
     data: Path | str | None = None,
     output: Path | str | None = None,
-    **settings: Any,
+    **settings: float | bool | None,
 ) -> JsonObject:
     """Train one subnet for some steps, measure it again, export it.
 
@@ -398,10 +398,7 @@ def finetune(
     CampaignError
         If there is nothing to learn from.
     """
-    try:
-        config = FinetuneConfig(**settings)
-    except TypeError as error:
-        raise TrainingError(f"fine-tuning has no such setting: {error}.") from error
+    config = finetune_config(settings)
     campaign = open_campaign(source)
     with _step(campaign, "finetune"):
         return campaigns.finetune_subnet(

@@ -177,7 +177,7 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> JsonObje
     name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
     place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
     if place.exists():
-        raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
+        raise CheckpointError(f"{str(place)!r} already exists.", hint="Give another --output, or remove it.")
     fits = _compare_all(state)[0]
     if fits:
         net = catalogue.entry(fits[0]).shape(state)

@@ -112,7 +112,9 @@ def doctor(
         If the small network cannot be timed, or the trace not be written.
     """
     if record is not None and not seconds:
-        raise MeasurementError("a trace of 0 s cannot be recorded.", hint="Say how long, with seconds (--seconds 120).")
+        raise MeasurementError(
+            "recording a trace needs a duration, got 0 s.", hint="Give seconds, such as --seconds 120."
+        )
     device = Device("doctor")
     runtime = create_runtime(device)
     entry = catalogue.entry("cifar10-mbv3")

@@ -1,4 +1,4 @@
-"""Commands that look around, and train supernets."""
+"""Commands that inspect this machine, supernets and latency tables, and train supernets."""
 
 from __future__ import annotations
 

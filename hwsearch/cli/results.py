@@ -1,4 +1,4 @@
-"""Commands that read, hand over and show what a campaign found."""
+"""Commands that show, export, fine-tune and report what a campaign found."""
 
 from __future__ import annotations
 

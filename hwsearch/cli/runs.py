@@ -1,4 +1,4 @@
-"""Commands that write a configuration and do everything."""
+"""Commands that write a configuration and run a whole campaign."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def init(
     from hwsearch.supernets import catalogue
 
     if path.exists():
-        raise ConfigError(f"{str(path)!r} exists.", hint="Choose another name, or edit it.")
+        raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, or edit it.")
     if ask is None:
         given = (supernet, device, threads, batch, limit) != ("cifar10-mbv3", "this-cpu", 1, 1, None)
         ask = sys.stdin.isatty() and not given and not as_json

@@ -1,4 +1,4 @@
-"""Geometry of the page's hand-made front: plain marks in pixels, for the template to draw."""
+"""Lay out the page's chart of a front: marks in pixels, for the template to draw as SVG."""
 
 from __future__ import annotations
 

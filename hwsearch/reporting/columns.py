@@ -76,7 +76,7 @@ def conform_points(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             out[name] = pd.Series([dict(v) if isinstance(v, Mapping) else {} for v in given], dtype=object)
     unknown = sorted(set(out["role"]) - set(ROLES))
     if unknown:
-        raise DataError(f"{where}: {unknown[0]!r} is not a role.", hint=f"Known: {', '.join(ROLES)}.")
+        raise DataError(f"{where}: unknown role {unknown[0]!r}.", hint=f"Known: {', '.join(ROLES)}.")
     for end in ("low", "high"):  # where only one interval is known, it compares subnets as well
         own = out[f"latency_ratio_{end}"]
         out[f"latency_ratio_{end}"] = np.where(np.isnan(own), out[f"latency_{end}"], own)

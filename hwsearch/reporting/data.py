@@ -1,4 +1,4 @@
-"""What a report is made of: plain values and frames, read from and written to JSON."""
+"""The data of a report: plain values and frames, read from and written to JSON."""
 
 from __future__ import annotations
 
@@ -221,7 +221,8 @@ class ReportData:
         """
         if data.get("format") != FORMAT:
             raise DataError(
-                f"report data has format {data.get('format')!r}, not {FORMAT!r}.", hint="Write the report again."
+                f"the data of a report have format {data.get('format')!r}, not {FORMAT!r}.",
+                hint="Write the report again.",
             )
         try:
             rest = {k: v for k, v in data.items() if k not in ("format", "objectives", "devices")}
@@ -231,7 +232,7 @@ class ReportData:
                 **rest,
             )
         except (KeyError, TypeError) as error:
-            raise DataError(f"report data is incomplete or has an unknown part: {error}.") from error
+            raise DataError(f"the data of a report lack a part, or have an unknown one: {error}.") from error
 
     def to_json(self) -> str:
         """Describe the report as JSON text.
@@ -265,9 +266,9 @@ class ReportData:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as error:
-            raise DataError(f"report data is not JSON: {error}.") from error
+            raise DataError(f"the data of a report are not JSON: {error}.") from error
         if not isinstance(data, dict):
-            raise DataError(f"report data is a {type(data).__name__}, not an object.")
+            raise DataError(f"the data of a report must be a JSON object, got {type(data).__name__}.")
         return cls.from_dict(data)
 
     def save(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the numbers say: the largest subnet, the knee, limits, and the one sentence a device."""
+"""Facts that follow from a report's numbers: the largest subnet, the knee, limits, and one sentence a device."""
 
 from __future__ import annotations
 

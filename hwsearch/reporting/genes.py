@@ -1,4 +1,4 @@
-"""Genes for people: grouped by prefix, and by stage where depth genes tell the stages."""
+"""Write genes for readers: grouped by prefix, and by stage where depth genes tell the stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to put names beside points, so that they cover neither each other nor the points."""
+"""Place labels beside points, so that they cover neither each other nor the points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs no network, no script and no other file."""
+"""Render a report as one HTML file that needs no network, no script and no other file."""
 
 from __future__ import annotations
 

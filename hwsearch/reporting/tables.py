@@ -1,4 +1,4 @@
-"""The tables and lines of the page: numbers of a report as words."""
+"""Rows of the page's tables and its single lines: the numbers of a report as text."""
 
 from __future__ import annotations
 

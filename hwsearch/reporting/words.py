@@ -1,4 +1,4 @@
-"""Numbers and names as readers want them: few digits, units, intervals."""
+"""Write numbers and names for readers: few digits, units, intervals."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def natural(n: SupportsIndex, what: str) -> int:
     except TypeError:
         number = -1
     if number < 0:
-        raise SearchError(f"{what} is {n!r}.", hint="Give a whole number, 0 or more.")
+        raise SearchError(f"{what} must be a whole number of at least 0, got {n!r}.")
     return number
 
 
@@ -83,7 +83,7 @@ def by_id(archs: Sequence[Architecture], values: M) -> M | pd.DataFrame:
     wanted, there = np.array([arch.id for arch in archs]), values["arch_id"].to_numpy(dtype=str)
     mine, theirs = np.argsort(wanted, kind="stable"), np.argsort(there, kind="stable")
     if len(wanted) != len(there) or (wanted[mine] != there[theirs]).any():
-        raise SearchError("the column 'arch_id' of the values does not list the architectures told.")
+        raise SearchError("the column 'arch_id' of the values must list the architectures given, each in one row.")
     order = np.empty_like(mine)
     order[mine] = theirs
     return values.iloc[order]
@@ -118,7 +118,9 @@ def values_and_noise(
     told = _as_array(objectives, values, n, "values")
     spread = np.full_like(told, np.nan) if noise is None else _as_array(objectives, noise, n, "noise")
     if (spread < 0).any():
-        raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
+        raise SearchError(
+            f"noise must not be negative, got {np.nanmin(spread):g}.", hint="Give standard deviations of the values."
+        )
     spread[np.isnan(told)] = np.nan
     return told, spread
 

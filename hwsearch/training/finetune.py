@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,38 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hwsearch._json import JsonObject
-from hwsearch.errors import TrainingError
+from hwsearch.errors import TrainingError, nearest
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data, forward
 
 #: a checkpoint is written that often
 CHECKPOINT_SECONDS = 15.0
+
+
+def finetune_config(settings: Mapping[str, float | bool | None]) -> FinetuneConfig:
+    """Make the hyper-parameters of a fine-tuning of settings by name.
+
+    Parameters
+    ----------
+    settings : mapping of str to value
+        Parameters of `FinetuneConfig`.
+
+    Returns
+    -------
+    FinetuneConfig
+        With defaults where `settings` says nothing.
+
+    Raises
+    ------
+    TrainingError
+        If a setting is unknown or out of range.
+    """
+    known = [f.name for f in fields(FinetuneConfig)]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise TrainingError(f"unknown fine-tuning setting {unknown[0]!r}.", hint=nearest(unknown[0], known))
+    return FinetuneConfig(**settings)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwsearch._json import JsonObject
 from hwsearch.errors import ConfigError, TrainingError, nearest
+from hwsearch.tasks.sources import find_source
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
 
@@ -38,12 +39,15 @@ def load_recipe(recipe: str | Path) -> JsonObject:
     Returns
     -------
     dict of str to object
-        The keys ``supernet`` and ``stage``, a list of tables.
+        The keys ``supernet`` and ``stage``, a list of tables; perhaps ``data_set``, a name of
+        `hwsearch.tasks.sources.DATA_SOURCES`, and ``weights_licence``, both for the model card.
 
     Raises
     ------
     ConfigError
         If there is no such recipe, it is not TOML, or a key is missing or unknown.
+    DataError
+        If ``data_set`` is not known.
     """
     path = Path(recipe)
     if path.suffix == ".toml" and path.is_file():
@@ -56,9 +60,11 @@ def load_recipe(recipe: str | Path) -> JsonObject:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{recipe}: {error}.") from error
-    _keys(data, {"supernet", "stage"}, recipe)
+    _keys(data, {"supernet", "stage", "data_set", "weights_licence"}, recipe)
     if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
         raise ConfigError(f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].")
+    if "data_set" in data:
+        find_source(str(data["data_set"]))
     for stage in data["stage"]:
         _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data

@@ -21,7 +21,7 @@ def test_whole_numbers_from_zero_on(n) -> None:
 
 @pytest.mark.parametrize("n", [-1, 2.0, "2", None])
 def test_anything_else_is_no_number_of_architectures(n) -> None:
-    with pytest.raises(SearchError, match=r"seed is .*Give a whole number, 0 or more"):
+    with pytest.raises(SearchError, match="seed must be a whole number of at least 0, got"):
         natural(n, "seed")
 
 
@@ -32,7 +32,7 @@ def test_frames_are_sorted_by_id_and_other_values_left_alone() -> None:
     rows = [[1.0], [2.0], [3.0]]
     assert by_id(archs, rows) is rows
     for wrong in (frame[:2], frame.assign(arch_id="x")):
-        with pytest.raises(SearchError, match="does not list the architectures told"):
+        with pytest.raises(SearchError, match="must list the architectures given"):
             by_id(archs, wrong)
 
 
@@ -63,7 +63,7 @@ def test_columns_of_a_frame_are_found_by_name() -> None:
     [
         ([[1.0, 2.0]], None, "2 architectures came with 1 rows of values"),
         ([["a", "b"]] * 2, None, "the values told are not numbers"),
-        ([[1.0, 2.0]] * 2, [[0.1, -0.2]] * 2, "a noise of -0.2 is negative"),
+        ([[1.0, 2.0]] * 2, [[0.1, -0.2]] * 2, r"noise must not be negative, got -0\.2"),
         ([[1.0, 2.0]] * 2, [[0.1, 0.2]], "2 architectures came with 1 rows of noise"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the subnets of a front have in common: small multiples of their genes along the front."""
+"""The figure of the genes along a front: small multiples, one panel a group of genes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BoTorch's batches by expected hypervolume improvement, as a rival made by others."""
+"""BoTorch's batches by noisy expected hypervolume improvement (qLogNEHVI), as a reference for our tactics."""
 
 from __future__ import annotations
 

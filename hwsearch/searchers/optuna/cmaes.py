@@ -69,18 +69,19 @@ class OptunaCmaesSearcher(OptunaSearcher):
         super().__init__(space, objectives, seed, **options)
         if len(self.objectives) > 1:
             raise SearchError(
-                f"CMA-ES takes one objective, not {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
+                f"CMA-ES supports one objective, got {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
             )
         limit = self.objectives[0].limit
         if limit is not None and (limit.op == "<=") != (self.objectives[0].direction == "min"):
             raise SearchError(
-                f"CMA-ES takes no limit against the direction: {self.objectives[0].direction} {self.objectives[0].name} {limit}.",
+                f"CMA-ES cannot search under a limit against the direction of its objective: "
+                f"{self.objectives[0].direction} {self.objectives[0].name} {limit}.",
                 hint="Use 'optuna-tpe'.",
             )
         unfit = [c.name for c in space.choices if not c.ordinal or c.when is not None]
         if unfit:
             raise SearchError(
-                f"CMA-ES needs ordinal genes without conditions, and {unfit[0]!r} is none.",
+                f"CMA-ES needs ordinal genes without conditions, but {unfit[0]!r} is not such a gene.",
                 hint="Use 'optuna-tpe' or 'regularised-evolution'.",
             )
         if find_spec("cmaes") is None:
