@@ -15,7 +15,7 @@ import pandas as pd
 from hwsearch import campaigns
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign, Progress
-from hwsearch.campaigns.steps.report import build_report
+from hwsearch.campaigns.steps.report import build_report, write_studies
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError
 from hwsearch.objectives.front import Front
@@ -94,24 +94,29 @@ def _do(source: Source, name: str, step: Callable[[Campaign], T]) -> T:
         return step(campaign)
 
 
-def check(source: Source) -> None:
-    """Check data, devices, tactic and limits before anything is measured.
+def check(source: Source) -> pd.DataFrame:
+    """Check data, devices, tactic and limits; every device loads the reference subnet once.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
 
+    Returns
+    -------
+    pandas.DataFrame
+        A row a device: ``device``, ``nodes`` of the graph, what they ``ran_on``, and the first run, ``run_ms``.
+
     Raises
     ------
     DataError
         If data are missing or do not fit the supernet.
     DeviceError
-        If a device cannot run a model, or an execution provider is not the one asked for.
+        If a device cannot load the reference subnet, or runs part of it elsewhere; its `rows` tell of each device.
     LimitError
         If no subnet can meet a limit.
     """
-    _do(source, "check", campaigns.check)
+    return _do(source, "check", campaigns.check)
 
 
 def profile(source: Source) -> pd.DataFrame:
@@ -429,7 +434,6 @@ def report(source: Source, *, optuna: str | None = None) -> JsonObject:
     """
     if optuna is None:
         return _do(source, "report", build_report)
-    from hwsearch.campaigns.steps.report import write_studies
     from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
     campaign = open_campaign(source)
@@ -465,8 +469,7 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
         Of any step; what was measured is kept, and the same call goes on from there.
     """
     campaign = open_campaign(source, folder=folder, progress=progress)
-    before = campaign.measured()
-    started = time.monotonic()
+    before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
         _do(campaign, name, step)
     cards = _do(campaign, "export", campaigns.export)

@@ -122,7 +122,7 @@ def print_summary(result: dict[str, Any], as_json: bool) -> None:
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
 
 
-def print_error(data: Mapping[str, str | None], text: str, as_json: bool) -> None:
+def print_error(data: Mapping[str, object], text: str, as_json: bool) -> None:
     """Print an error on stderr, and on stdout as JSON if asked.
 
     Parameters
