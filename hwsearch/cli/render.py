@@ -6,14 +6,17 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.reporting.words import scaled
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: results
 out = Console()

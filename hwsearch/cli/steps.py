@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
 import hwsearch
@@ -13,6 +12,9 @@ from hwsearch.cli.app import STEPS, command
 from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
 from hwsearch.cli.render import emit_json, out, print_frame
 from hwsearch.errors import HwsearchError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
@@ -39,6 +41,8 @@ def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> Non
     except HwsearchError as error:
         rows = getattr(error, "rows", None)
         if rows and not as_json:
+            import pandas as pd
+
             print_frame(pd.DataFrame(map(asdict, rows)).fillna("–"), "devices")
         raise
     if not emit_json({"check": "passed", "devices": frame}, as_json):
