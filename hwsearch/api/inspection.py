@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,7 +176,7 @@ def _host_speed(
         "seconds": round(level.seconds, 1),
         "spread_percent": percent(level.spread),
         "typical_ms": round(level.typical_ms, 4),
-        "undisturbed_ms": round(level.undisturbed_ms, 4),
+        "undisturbed_ms": None if math.isnan(level.undisturbed_ms) else round(level.undisturbed_ms, 4),
         "another_campaign_percent": {f"{m} min": percent(level.after(60 * m)) if known else None for m in (5, 15, 60)},
         "steal_percent": mean(steal),
         "waiting_percent": mean(waiting),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
-from hwsearch.devices.timing.estimate import at_level
+from hwsearch.devices.timing.estimate import LatencyInterval, at_level
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates
@@ -47,7 +47,7 @@ def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
     list of Visit
         One a process, in the order of time.
     """
-    return sorted({Visit(look.at_s, look.reference_ms) for row in rows for look in measured_looks(row)})
+    return sorted({Visit(look.at_s, look.reference_ms, look.quiet_ms) for row in rows for look in measured_looks(row)})
 
 
 def latency_estimates(
@@ -70,7 +70,8 @@ def latency_estimates(
     dict of Purpose to dict
         By architecture id, oldest first. ``value``, ``low`` and ``high`` are at the host's typical level, the interval for
         another campaign on another day; `details` hold the ends of the ratio's own interval at the same level
-        (``ratio_low``, ``ratio_high``), the level (``typical_ms``), and how many ``rounds`` there were.
+        (``ratio_low``, ``ratio_high``), the latency on the undisturbed host (``undisturbed_ms``; None where it cannot be told),
+        the level (``typical_ms``), and how many ``rounds`` there were.
     """
     columns: dict[tuple[Purpose, str], list[Measurement]] = {}
     for m in rows:
@@ -84,10 +85,10 @@ def latency_estimates(
     if there:
         confidence = next(iter(protocols.values())).confidence
         level = host_level(host_visits(m for k in there for m in columns[k]), confidence)
-        found = ratio_estimates([looks[k] for k in there], confidence)
+        found = ratio_estimates([looks[k] for k in there], confidence, level.typical_ms)
         values = {
-            k: (float(c), float(w), float(p))
-            for k, c, w, p in zip(there, found.centre, found.wide, found.precision, strict=True)
+            k: (at_level(float(c), float(w), level, s), float(p))
+            for k, c, w, p, s in zip(there, found.centre, found.wide, found.precision, found.sensitivity, strict=True)
         }
     for key, same in columns.items():
         kind, arch_id = key
@@ -98,11 +99,10 @@ def latency_estimates(
 
 
 def _estimated(
-    rows: Sequence[Measurement], centre: float, wide: float, precision: float, level: HostLevel, half_width: float
+    rows: Sequence[Measurement], found: LatencyInterval, precision: float, level: HostLevel, half_width: float
 ) -> Measurement:
     """Return the first of a subnet's rows with the value and the intervals of all."""
     first, last = rows[0], rows[-1]
-    found = at_level(centre, wide, level)
     details: dict[str, Any] = {
         **first.details,
         "rounds": len(rows),
@@ -115,6 +115,7 @@ def _estimated(
         "typical_ms": level.typical_ms,
         "ratio_low": found.ratio_low,
         "ratio_high": found.ratio_high,
+        "undisturbed_ms": found.undisturbed if math.isfinite(found.undisturbed) else None,
     }
     return replace(
         first,

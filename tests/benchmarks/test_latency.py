@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.latency import at_one_level, held
-from benchmarks.latency_simulated import figures, pair_of
+from benchmarks.latency_simulated import Day, figures, pair_of, workloads
 from hwsearch.devices import Timing
+from hwsearch.devices.timing.sensitivity import Sensitivity, pooled_sensitivities
 
 
 def timing(value: float, half: float, ratio: float, typical: float) -> Timing:
@@ -32,6 +33,23 @@ def test_the_worst_host_is_what_counts() -> None:
         0.5,
         0.95,
     )
+
+
+def test_the_sensitivities_of_models_are_found_on_a_host_that_wanders() -> None:
+    """The host slows each model by a known power of its level; with regard to the reference that is the quotient less one."""
+    works, reference = workloads()
+    day, rng, found = Day("wandering"), np.random.default_rng(0), []
+    day.begin("wandering", 4)
+    for _ in range(6):
+        found.append(day.process(works, reference, rng)[1])
+        day.now += 20.0
+    known = pooled_sensitivities(
+        [[Sensitivity(s.sensitivity, s.sensitivity_error) for s in own] for own in zip(*found, strict=True)]
+    )
+    power = day.runtime.host.sensitivity
+    true = np.array([power(w.arch_id) / power(reference.arch_id) - 1 for w in works])
+    apart = np.array([s.value for s in known]) - true
+    assert np.ptp(true) > 0.5 and np.abs(apart).max() < 0.25 and np.sqrt((apart**2).mean()) < 0.4 * true.std()
 
 
 @pytest.mark.parametrize("host", ["quiet", "wandering", "hostile"])

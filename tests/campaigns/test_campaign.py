@@ -72,6 +72,8 @@ def test_front_points_are_fresh_measured_and_not_dominated(finished):
         objectives = Campaign.open(folder).objectives(str(device))
         assert non_dominated(points[["accuracy", "latency_ms"]].to_numpy(), objectives).all()
         assert (points["latency_ms_low"] <= points["latency_ms"]).all()
+        told = points["latency_ms_undisturbed"].dropna().astype(float)
+        assert (told > 0).all() and (told < 1.1 * points["latency_ms"][told.index]).all()
         assert (points["latency_ms"] <= points["latency_ms_high"]).all()
 
 

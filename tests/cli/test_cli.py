@@ -65,7 +65,7 @@ def test_doctor_records_the_host_and_prints_words_in_brackets(monkeypatch, capsy
     trace = tmp_path / "host.csv"
     code, out, _ = call(monkeypatch, capsys, "doctor", "--seconds", "2", "--record", str(trace), "--json")
     found = json.loads(out)["host_speed"]
-    assert code == 0 and found["verdict"] == "unknown" and found["typical_ms"] >= found["undisturbed_ms"] > 0
+    assert code == 0 and found["verdict"] == "unknown" and found["typical_ms"] > 0 and found["undisturbed_ms"] is None
     assert set(found["another_campaign_percent"].values()) == {None} and len(read_trace(trace)) >= 2
     code, _, err = call(monkeypatch, capsys, "doctor", "--record", str(trace))
     assert (

@@ -159,8 +159,10 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
     -------
     MeasuredSet
         With ``METRIC_low``, ``METRIC_high``, ``METRIC_repeats`` and ``METRIC_ended_at`` of accuracy and what is measured on
-        the device; ``latency_ms_ratio_low`` and ``_high``, the narrower interval that compares subnets of this device; ``front_probability`` of being on the device's front, by the intervals of what was measured there, given
-        the scores on the test data; ``front_probability_new_data``, on other test data as many. NaN before `validate` has
+        the device; ``latency_ms_ratio_low`` and ``_high``, the narrower interval that compares subnets of this device;
+        ``latency_ms_undisturbed``, the latency while nothing disturbs the host (None where that cannot be told);
+        ``front_probability`` of being on the device's front, by the intervals of what was measured there, given the scores on
+        the test data; ``front_probability_new_data``, on other test data as many. NaN before `validate` has
         told.
 
     Raises
@@ -183,6 +185,7 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
         if name == "latency_ms":
             ends = [ratio_ends(m) if m else (None, None) for m in rows]
             frame[f"{name}_ratio_low"], frame[f"{name}_ratio_high"] = ([e[k] for e in ends] for k in (0, 1))
+            frame[f"{name}_undisturbed"] = [m.details.get("undisturbed_ms") if m else None for m in rows]
     return _with_membership(device_view(campaign, target), known, found)
 
 

@@ -84,6 +84,7 @@ def device_report(
             "host": level.verdict if level is not None else None,
             "host_spread_percent": percent(level.spread) if level is not None else None,
             "another_campaign_percent": percent(level.half_width) if level is not None else None,
+            "undisturbed_percent": percent(level.undisturbed_ms / level.typical_ms) if level is not None else None,
             "not_converged": sum(not m.details["converged"] for m in latency),
             "measured_again": len(latency),
         },

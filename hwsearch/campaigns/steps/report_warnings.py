@@ -12,6 +12,9 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.views import views
 
+#: share of its typical time from which on an undisturbed host is worth a word
+NEARLY = 0.95
+
 
 def report_warnings(campaign: Campaign, known: Known) -> list[str]:
     """Return what a reader of the report should know before trusting it.
@@ -71,10 +74,18 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
         )
     level = host_speed(known, target.name, campaign.final_protocol.confidence)
     if level is not None and level.verdict in ("wandering", "hostile"):
+        share = level.undisturbed_ms / level.typical_ms
+        undisturbed = (
+            f" While nothing disturbs the host, it takes {100 * share:.0f} % of its typical time ('latency_ms_undisturbed' "
+            "in the table)."
+            if share < NEARLY
+            else ""
+        )
         found.append(
             f"{target.name}: the host's speed wandered by ±{100 * level.spread:.1f} % over {level.seconds / 60:.0f} minutes. "
             f"Another campaign of that length finds its typical speed within ±{100 * level.half_width:.1f} %, and all "
             "latencies move with it; their ratios, and so the order on the front, are known as well as the intervals say."
+            + undisturbed
         )
     cut = sum(int(m.details.get("throttled") or 0) for m in rows)
     if cut:

@@ -21,8 +21,10 @@ STEP_S, LENGTH_S = 0.5, 7200.0
 PART_S = (20.0, 120.0)
 #: named hosts: relative standard deviation of what a process does to a model, beside the level
 PROCESS_SD = {"quiet": 0.003, "wandering": 0.05, "hostile": 0.05}
-#: that of a host of which only a trace is known
-TRACED_SD = 0.05
+#: that of how much more than others a model slows down with the host, as two recorded virtual machines showed
+SENSITIVITY_SD = {"quiet": 0.1, "wandering": 0.3, "hostile": 0.1}
+#: those of a host of which only a trace is known
+TRACED_SD, TRACED_SENSITIVITY_SD = 0.05, 0.2
 
 
 class ReplayedHost:
@@ -53,6 +55,7 @@ class ReplayedHost:
     def __init__(self, name: str, seed: int = 0) -> None:
         self.name, self.seed = name, seed
         self.process_sd = PROCESS_SD.get(name, TRACED_SD)
+        self.sensitivity_sd = SENSITIVITY_SD.get(name, TRACED_SENSITIVITY_SD)
         rng = np.random.default_rng([seed, 1])
         steps = int(LENGTH_S / STEP_S)
         if name == "quiet":
@@ -77,6 +80,21 @@ class ReplayedHost:
         """
         return math.exp(float(self._log[int(at_s / STEP_S) % len(self._log)]))
 
+    def sensitivity(self, model: str) -> float:
+        """Return by how much more than the host a model slows down; the same for all seeds, as it is the model's own.
+
+        Parameters
+        ----------
+        model : str
+            Names it.
+
+        Returns
+        -------
+        float
+            Exponent of the level: 1 for a model that slows down as the host does.
+        """
+        return max(0.0, 1 + self.sensitivity_sd * _normal(f"{self.name}:{model}"))
+
     def effect(self, process: str, model: str) -> float:
         """Return what one process does to one model, beside the level.
 
@@ -90,9 +108,13 @@ class ReplayedHost:
         float
             Factor of a latency, log-normal.
         """
-        digest = hashlib.sha256(f"{self.seed}:{process}:{model}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-        return math.exp(self.process_sd * float(rng.standard_normal()))
+        return math.exp(self.process_sd * _normal(f"{self.seed}:{process}:{model}"))
+
+
+def _normal(name: str) -> float:
+    """Draw from the standard normal distribution, the same for the same name."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return float(np.random.default_rng(int.from_bytes(digest[:8], "big")).standard_normal())
 
 
 def _slow(rng: np.random.Generator, steps: int, sd: float, seconds: float) -> FloatArray:

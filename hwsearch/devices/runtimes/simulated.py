@@ -193,8 +193,13 @@ class SimulatedRuntime(Runtime):
         self._runs[arch] = n + runs
         return n
 
-    def drift(self) -> float:
+    def drift(self, sensitivity: float = 1.0) -> float:
         """Return by how much the device is slower now.
+
+        Parameters
+        ----------
+        sensitivity : float
+            Exponent of the host's level: a host slows some models down more than others (`sensitivity`).
 
         Returns
         -------
@@ -202,7 +207,7 @@ class SimulatedRuntime(Runtime):
             Factor of the latency; 1 without drift.
         """
         size, period = float(self.options["drift"]), float(self.options["drift_period_s"])
-        level = self.host.level(self.now()) if self.host is not None else 1.0
+        level = self.host.level(self.now()) ** sensitivity if self.host is not None else 1.0
         return level * (1 + size * math.sin(2 * math.pi * self.clock_s / period))
 
     def restart(self) -> None:
@@ -219,6 +224,21 @@ class SimulatedRuntime(Runtime):
             Seconds.
         """
         return self._now() + (0.0 if self.options["wait"] else self.clock_s)
+
+    def sensitivity(self, arch: str) -> float:
+        """Return how much a model slows down with the host.
+
+        Parameters
+        ----------
+        arch : str
+            Which architecture.
+
+        Returns
+        -------
+        float
+            Exponent of the host's level; 1 without a host.
+        """
+        return self.host.sensitivity(arch) if self.host is not None else 1.0
 
     def process_effect(self, arch: str) -> float:
         """Return by how much a model is slower in this process.
@@ -254,6 +274,7 @@ class SimulatedSession(Session):
     def __init__(self, runtime: SimulatedRuntime, arch: str, ms: float, interpolated: bool) -> None:
         self._runtime, self._arch = runtime, arch
         self._ms = ms * runtime.process_effect(arch)
+        self._sensitivity = runtime.sensitivity(arch)
         self.interpolated = interpolated
         self._seed = int.from_bytes(hashlib.sha256(arch.encode()).digest()[:8], "big")
         self._block: tuple[int, FloatArray] = (-1, np.ones(0))
@@ -266,10 +287,10 @@ class SimulatedSession(Session):
         if device.options["drift"]:
             times = []
             for factor in factors.tolist():  # the device's clock goes on with each
-                times.append(self._ms * device.drift() * factor)
+                times.append(self._ms * device.drift(self._sensitivity) * factor)
                 device.clock_s += times[-1] / 1e3
         else:
-            times = (self._ms * device.drift() * factors).tolist()
+            times = (self._ms * device.drift(self._sensitivity) * factors).tolist()
             device.clock_s += sum(times) / 1e3
         if device.options["wait"]:
             time.sleep(sum(times) / 1e3)

@@ -12,7 +12,11 @@ from hwsearch.devices.timing.level import PERIOD_S, HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates
 from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.sensitivity import Sensitivity
 from hwsearch.devices.timing.timing import Timing
+
+#: sensitivity of a model that slows down exactly as the reference does
+EVEN = Sensitivity(0.0, 0.0)
 
 
 class LatencyInterval(NamedTuple):
@@ -25,7 +29,9 @@ class LatencyInterval(NamedTuple):
     low, high : float
         Where another campaign finds it.
     ratio_low, ratio_high : float
-        Where it finds the ratio, at the same level.
+        Where it finds the ratio, times the same typical latency of the reference.
+    undisturbed : float
+        The latency while nothing disturbs the host; NaN where that cannot be told.
     """
 
     value: float
@@ -33,10 +39,14 @@ class LatencyInterval(NamedTuple):
     high: float
     ratio_low: float
     ratio_high: float
+    undisturbed: float
 
 
-def at_level(log_ratio: float, wide: float, level: HostLevel) -> LatencyInterval:
+def at_level(log_ratio: float, wide: float, level: HostLevel, sensitivity: Sensitivity = EVEN) -> LatencyInterval:
     """Bring a ratio to the typical level of a host; the errors of both add as squares.
+
+    Where another campaign finds the host slower by a share x, it finds a model of sensitivity s slower by (1 + s) x, and its
+    ratio by s x.
 
     Parameters
     ----------
@@ -46,15 +56,20 @@ def at_level(log_ratio: float, wide: float, level: HostLevel) -> LatencyInterval
         Half of its interval.
     level : HostLevel
         Of the reference.
+    sensitivity : Sensitivity
+        Of the model; by default it slows down as the reference does.
 
     Returns
     -------
     LatencyInterval
         In ms.
     """
-    value, both = math.exp(log_ratio) * level.typical_ms, math.hypot(wide, math.log1p(level.half_width))
-    ends = (value * math.exp(x) for x in (-both, both, -wide, wide))
-    return LatencyInterval(value, *ends)
+    value, moved = math.exp(log_ratio) * level.typical_ms, math.log1p(level.half_width)
+    apart = math.hypot(wide, sensitivity.value * moved, sensitivity.error * moved)
+    both = math.hypot(wide, (1 + sensitivity.value) * moved, sensitivity.error * moved)
+    low, high, ratio_low, ratio_high = (value * math.exp(x) for x in (-both, both, -apart, apart))
+    undisturbed = value * (level.undisturbed_ms / level.typical_ms) ** (1 + sensitivity.value)
+    return LatencyInterval(value, low, high, ratio_low, ratio_high, undisturbed)
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
@@ -111,16 +126,16 @@ def combine(
     failures = [next((s.failure for _, s in row if s.failure is not None), None) for row in rows]
     good = [i for i in range(n) if failures[i] is None and rows[i]]
     looks = {i: [_look(t, s) for t, s in rows[i]] for i in good}
-    visits = {Visit(look.at_s, look.reference_ms) for own in looks.values() for look in own}
+    visits = {Visit(look.at_s, look.reference_ms, look.quiet_ms) for own in looks.values() for look in own}
     if not visits:
         return [Timing(failure=f) for f in failures]
     level = level or host_level(sorted(visits), protocol.confidence)
-    found = ratio_estimates(list(looks.values()), protocol.confidence)
+    found = ratio_estimates(list(looks.values()), protocol.confidence, level.typical_ms)
     out = [Timing(failure=f) for f in failures]
     for k, i in enumerate(good):
         parts = [s for _, s in rows[i]]
         out[i] = Timing(
-            **at_level(float(found.centre[k]), float(found.wide[k]), level)._asdict(),
+            **at_level(float(found.centre[k]), float(found.wide[k]), level, found.sensitivity[k])._asdict(),
             precision=float(found.precision[k]),
             looks=tuple(looks[i]),
             loads=np.concatenate([s.ratio for s in parts]) * level.typical_ms,
@@ -138,4 +153,13 @@ def combine(
 def _look(at_s: float, sample: Sample) -> Look:
     logs = np.log(sample.ratio)
     variance = float(logs.var(ddof=1)) / len(logs) if len(logs) > 1 else math.nan
-    return Look(at_s, float(logs.mean()), variance, sample.reference, sample.reference_error)
+    return Look(
+        at_s,
+        float(logs.mean()),
+        variance,
+        sample.reference,
+        sample.reference_error,
+        sample.quiet,
+        sample.sensitivity,
+        sample.sensitivity_error,
+    )

@@ -27,6 +27,12 @@ BURST = 4.0
 HOLD_S = 30.0
 #: standard deviation of a host's level, as a share, where a single visit tells nothing of it: virtual machines showed 0.13
 UNKNOWN_SD = 0.1
+#: share of the periods in which a host is taken to be undisturbed for a moment, fewest of them, and their range at most
+UNDISTURBED, FEWEST_UNDISTURBED, UNDISTURBED_RANGE = 0.25, 2, 0.06
+#: fewest periods that can tell the undisturbed host from one that is always disturbed alike
+FEWEST_TOLD = 4
+#: quantile of the blocks of a process, or of the visits of a period, that counts as its undisturbed moments
+UNDISTURBED_QUANTILE = 0.05
 #: a host is quiet, or at most wandering, when its periods have at most this standard deviation
 QUIET_SD, WANDERING_SD = 0.01, 0.2
 
@@ -42,10 +48,13 @@ class Visit(NamedTuple):
         When, seconds on any clock that goes on between processes.
     reference_ms : float
         The reference's latency, ms.
+    quiet_ms : float
+        Its latency in the fastest twentieth of that look, ms; NaN for a look of a moment, which is taken as it is.
     """
 
     at_s: float
     reference_ms: float
+    quiet_ms: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class HostLevel:
     spread : float
         Standard deviation of the periods' levels, as a share; NaN for fewer than two periods.
     undisturbed_ms : float
-        The tenth of the visits that are fastest begin here, ms: a second figure, for a host that is left alone.
+        Latency on this host while nothing disturbs it, ms: a second figure; NaN where the visits do not agree on one.
     periods : int
         Number of periods.
     seconds : float
@@ -116,7 +125,7 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     show: a host that wanders slowly differs more between long periods than independent short ones would. Fewer than five
     periods tell too little of that: there the visits' own spread counts, with their variance times four because they follow
     each other, and a single visit has the spread that virtual machines showed. Nor does a series count for more looks than
-    one each half minute. The interval is that of a difference of two such estimates.
+    one each half minute, or for less than a single look. The interval is that of a difference of two such estimates.
 
     Parameters
     ----------
@@ -160,16 +169,28 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
             if len(longer) >= FEWEST:
                 _, own, degrees = trimmed_mean(longer)
                 wide = max(wide, own * student(confidence, degrees))
+        # another campaign's mean is not further off than its single periods are
+        wide = min(wide, float(level.std(ddof=1)) * student(confidence, max(2.0, n / 2)))
     else:
         wide = _burst_half_width(log, float(at[-1] - at[0]), confidence)
     return HostLevel(
         typical_ms=math.exp(centre),
         half_width=math.expm1(math.sqrt(2) * wide),
         spread=float(level.std(ddof=1)) if n > 1 else math.nan,
-        undisturbed_ms=float(np.exp(np.quantile(log, 0.1))),
+        undisturbed_ms=_undisturbed(at, [v.reference_ms if math.isnan(v.quiet_ms) else v.quiet_ms for v in ordered]),
         periods=n,
         seconds=float(at[-1] - at[0]),
     )
+
+
+def _undisturbed(at: FloatArray, quiet_ms: list[float]) -> float:
+    """Return the latency in the undisturbed moments of the quietest periods; NaN where these differ, or are too few."""
+    labels, log = period_labels(at, PERIOD_S), np.log(quiet_ms)
+    each = np.sort([np.quantile(log[labels == p], UNDISTURBED_QUANTILE) for p in np.unique(labels)])
+    lowest = each[: max(FEWEST_UNDISTURBED, int(UNDISTURBED * len(each)))]
+    if len(each) < FEWEST_TOLD or lowest[-1] - lowest[0] > UNDISTURBED_RANGE:
+        return math.nan
+    return float(np.exp(np.median(lowest)))
 
 
 def _burst_half_width(log: FloatArray, seconds: float, confidence: float) -> float:

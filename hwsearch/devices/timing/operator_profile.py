@@ -12,7 +12,7 @@ from hwsearch.devices import Workload
 from hwsearch.devices.operators import Signature
 from hwsearch.devices.profiler import Profile, profile
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
-from hwsearch.devices.timing.schedule import UNDISTURBED_QUANTILE
+from hwsearch.devices.timing.level import UNDISTURBED_QUANTILE
 from hwsearch.devices.timing.statistics import median_polish
 
 Tick = Callable[[float], None]

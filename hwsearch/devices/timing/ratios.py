@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.devices.timing.level import BURST, PERIOD_S, period_labels
+from hwsearch.devices.timing.sensitivity import UNKNOWN, Sensitivity, pooled_sensitivities
 from hwsearch.devices.timing.statistics import moderated, pooled_variance, student
 
 #: fewest candidates by which a row is seen to shift them all alike
@@ -42,6 +43,11 @@ class Look(NamedTuple):
         The reference's latency in that process, ms.
     reference_error : float
         Relative standard error of it.
+    quiet_ms : float
+        The reference's latency in the fastest twentieth of that process, ms.
+    sensitivity, sensitivity_error : float
+        How much more than the reference the candidate slowed down with the host, and its standard error
+        (`hwsearch.devices.timing.sensitivity.Sensitivity`).
     """
 
     at_s: float
@@ -49,6 +55,9 @@ class Look(NamedTuple):
     variance: float
     reference_ms: float
     reference_error: float
+    quiet_ms: float = math.nan
+    sensitivity: float = 0.0
+    sensitivity_error: float = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ class RatioEstimates:
         Shape (n,): half of the interval of these looks alone, as a share: whether more of them are worth their time.
     processes, periods : numpy.ndarray
         Shape (n,): numbers of looks, and of periods that they lie in.
+    sensitivity : tuple of Sensitivity
+        Of each candidate: how much its ratio moves with the host's level.
     """
 
     centre: FloatArray
@@ -72,6 +83,7 @@ class RatioEstimates:
     precision: FloatArray
     processes: IntArray
     periods: IntArray
+    sensitivity: tuple[Sensitivity, ...]
 
 
 class _Spread(NamedTuple):
@@ -89,8 +101,11 @@ class _Spread(NamedTuple):
         return moderated(float(self.own[i]), int(self.looks[i]) - 1, self.pooled, self.prior)
 
 
-def ratio_estimates(looks: list[list[Look]], confidence: float) -> RatioEstimates:
-    """Estimate log ratios from the looks of each candidate.
+def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: float | None = None) -> RatioEstimates:
+    """Estimate log ratios from the looks of each candidate, as they are at the host's typical level.
+
+    A slow host does not slow all models alike. Each look is first brought to the typical level of the reference, by how much
+    more than the reference the candidate slowed down within processes.
 
     Looks of one process are a row that all its candidates share: what shifts them alike is the error of its reference, and
     is taken away. Rows of one period of 15 s are not independent, so the interval rests on how the means of *periods*
@@ -105,6 +120,8 @@ def ratio_estimates(looks: list[list[Look]], confidence: float) -> RatioEstimate
         Of each candidate, in any order; looks with the same time and reference are of one process.
     confidence : float
         Of the intervals.
+    typical_ms : float, optional
+        The reference's typical latency, ms; by default the geometric mean over the processes.
 
     Returns
     -------
@@ -121,9 +138,15 @@ def ratio_estimates(looks: list[list[Look]], confidence: float) -> RatioEstimate
     place = {p: k for k, p in enumerate(places)}
     y = np.full((len(places), len(looks)), np.nan)
     within = np.full_like(y, np.nan)
+    level = np.log([p[1] for p in places])
+    level -= math.log(typical_ms) if typical_ms is not None else level.mean() if len(level) else 0.0
+    sensitivity = pooled_sensitivities(
+        [[Sensitivity(k.sensitivity, k.sensitivity_error) for k in own] for own in looks]
+    )
     for i, own in enumerate(looks):
         for key, look in zip(keys[i], own, strict=True):
-            y[place[key], i], within[place[key], i] = look.log_ratio, look.variance
+            k = place[key]
+            y[k, i], within[k, i] = look.log_ratio - sensitivity[i].value * level[k], look.variance
     errors = np.array([p[2] for p in places]) ** 2
     labels = period_labels(np.array([p[0] for p in places]), PERIOD_S)
     table = np.array([_mean(y[labels == p]) for p in np.unique(labels)]).reshape(-1, len(looks))
@@ -147,7 +170,7 @@ def ratio_estimates(looks: list[list[Look]], confidence: float) -> RatioEstimate
         t = student(confidence, max(min(freedom, freedom_of_periods), 1.0))
         centre[i] = periods.centre[i]
         wide[i] = t * math.sqrt(2 * (spread + reference) / periods.looks[i])
-    return RatioEstimates(centre, wide, precision, each.looks, periods.looks)
+    return RatioEstimates(centre, wide, precision, each.looks, periods.looks, tuple(sensitivity))
 
 
 def _processes(own: list[Look]) -> list[tuple[float, float, float, int]]:

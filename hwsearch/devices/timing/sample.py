@@ -11,6 +11,7 @@ import numpy as np
 
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
+from hwsearch.devices.timing.sensitivity import UNKNOWN
 from hwsearch.errors import MeasurementError
 
 
@@ -26,6 +27,9 @@ class Sample:
         The reference's latency, as it was and at the quiet level, ms.
     reference_error : float
         Relative standard error of the reference in this process.
+    sensitivity, sensitivity_error : float
+        How much more than the reference it slows down with the host, and the standard error of that
+        (`hwsearch.devices.timing.sensitivity.Sensitivity`).
     raw, minima, runs : numpy.ndarray
         Block medians, block minima and single runs as timed, ms.
     throttled : int
@@ -38,6 +42,8 @@ class Sample:
     reference: float = math.nan
     reference_error: float = math.nan
     quiet: float = math.nan
+    sensitivity: float = 0.0
+    sensitivity_error: float = UNKNOWN
     raw: FloatArray = field(default_factory=lambda: np.empty(0))
     minima: FloatArray = field(default_factory=lambda: np.empty(0))
     runs: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -83,6 +89,7 @@ class Sample:
             sample = cls(**{**data, **arrays})
             numbers = [sample.reference, sample.quiet, *(v for a in arrays.values() for v in a)]
             sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
+            sound = sound and math.isfinite(sample.sensitivity) and sample.sensitivity_error >= 0
             sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)
         except (KeyError, TypeError, ValueError) as error:
             raise MeasurementError(f"Invalid worker response: not a sample of a latency: {error!r}.") from error

@@ -13,19 +13,16 @@ import numpy as np
 from hwsearch.devices.host import throttled
 from hwsearch.devices.runtimes.base import Session
 from hwsearch.devices.timing.estimate import combine, not_converged
-from hwsearch.devices.timing.level import trimmed_mean
+from hwsearch.devices.timing.level import UNDISTURBED_QUANTILE
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.sensitivity import block_sensitivity, pooled_sensitivities
 from hwsearch.devices.timing.statistics import load_effects, median_polish
 from hwsearch.devices.timing.timing import Timing
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
 
 #: loads a workload afresh
 Load = Callable[[], Session]
-
-
-#: share of the blocks in which the host is called quiet
-UNDISTURBED_QUANTILE = 0.05
 
 
 # ---------------------------------------------------------------------- measuring
@@ -240,19 +237,28 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
     y = np.log([b[3] for b in blocks])
     label = np.minimum(who, n)  # the references are one model: they share one effect
     _, level = median_polish(y, label, n + 1, window=max(15, len(set(who.tolist()))))
+    mean = float(level.mean())  # a host of two speeds has no median to rely on; the running median left no peaks
     left = y - level
-    loads = [load_effects(left[who == i], when[who == i]) for i in range(len(everyone))]
+    loads, slopes = [], []
+    for i in range(len(everyone)):
+        own = who == i
+        slopes.append(block_sensitivity(left[own], when[own], level[own]))
+        (known,) = pooled_sensitivities([slopes[-1:]])
+        loads.append(load_effects(left[own] - known.value * (level[own] - mean), when[own]))
+    (fixed,) = pooled_sensitivities([slopes[n:]])
     shared = np.concatenate(loads[n:])
     effect = float(shared.mean())
     error = float(shared.std(ddof=1) / math.sqrt(len(shared)))
-    reference = math.exp(effect + trimmed_mean(level)[0])  # a host of two speeds has no median to rely on
+    reference = math.exp(effect + mean)
     quiet = math.exp(effect + float(np.quantile(level, UNDISTURBED_QUANTILE)))
     out = []
-    for c, found in zip(everyone[:n], loads[:n], strict=True):
+    for c, found, slope in zip(everyone[:n], loads[:n], slopes[:n], strict=True):
         if c.failure is not None:
             out.append(Sample(failure=c.failure))
             continue
         times = [b[2] for b in c.blocks]
         raw, minima = np.array([np.median(x) for x in times]), np.array([min(x) for x in times])
-        out.append(Sample(np.exp(found - effect), reference, error, quiet, raw, minima, np.concatenate(times)))
+        ratio = np.exp(found - effect)
+        apart = slope.over(fixed)
+        out.append(Sample(ratio, reference, error, quiet, apart.value, apart.error, raw, minima, np.concatenate(times)))
     return out

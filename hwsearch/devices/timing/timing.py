@@ -24,6 +24,8 @@ class Timing:
         Where another campaign of the same length, on another day on this host, finds it, with the protocol's confidence.
     ratio_low, ratio_high : float
         Where it finds the ratio to the reference, times the same typical latency: for comparisons on one device.
+    undisturbed : float
+        The latency while nothing disturbs the host, ms; NaN where that cannot be told.
     precision : float
         Half the interval of these looks alone, as a share: whether more of them at once are worth their time.
     looks : tuple of Look
@@ -47,6 +49,7 @@ class Timing:
     high: float = math.nan
     ratio_low: float = math.nan
     ratio_high: float = math.nan
+    undisturbed: float = math.nan
     precision: float = math.nan
     looks: tuple[Look, ...] = ()
     loads: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -108,6 +111,7 @@ class Timing:
             "quiet_ms": ns(self.quiet),
             "ratio_low": ns(self.ratio_low),
             "ratio_high": ns(self.ratio_high),
+            "undisturbed_ms": ns(self.undisturbed) if math.isfinite(self.undisturbed) else None,
             "converged": bool(self.precision <= half_width),
             "throttled": self.throttled,
             "looks": [[round(look.at_s, 2), *(_json(x) for x in look[1:])] for look in self.looks],

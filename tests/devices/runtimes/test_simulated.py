@@ -165,8 +165,9 @@ def test_a_device_on_a_replayed_host_has_its_level_and_each_process_its_own_effe
         runtime.restart()
         (first,) = runtime.load(work(a=4, b=1)).time(1)
         (second,) = runtime.load(work(a=0, b=0)).time(1)
-        assert first == pytest.approx(7.0 * host.level(now) * host.effect(repr(now), "4-1"))
-        assert second == pytest.approx(1.0 * host.level(now) * host.effect(repr(now), "0-0"), rel=0.2)
+        for genes, ms, time in (("4-1", 7.0, first), ("0-0", 1.0, second)):
+            slowed = host.level(now) ** host.sensitivity(genes)
+            assert time == pytest.approx(ms * slowed * host.effect(repr(now), genes), rel=1e-9 if ms == 7.0 else 0.2)
         found.append(first / second)
     assert found[0] != found[1]
 
@@ -181,6 +182,12 @@ def test_hosts_are_as_restless_as_they_are_called_and_can_be_played_again(name, 
     assert ReplayedHost(name, 2).level(7.0) != ReplayedHost(name, 1).level(7.0)
     effects = np.log([ReplayedHost(name, 1).effect(str(p), "model") for p in range(300)])
     assert effects.std() == pytest.approx(ReplayedHost(name).process_sd, rel=0.15)
+
+
+def test_models_on_a_replayed_host_slow_down_by_their_own_share_every_day():
+    found = [[ReplayedHost("wandering", day).sensitivity(str(m)) for m in range(300)] for day in (1, 2)]
+    assert found[0] == found[1] and np.mean(found) == pytest.approx(1.0, abs=0.05)
+    assert np.std(found) == pytest.approx(ReplayedHost("wandering").sensitivity_sd, rel=0.1)
 
 
 def test_a_recorded_host_is_played_in_its_parts_and_one_that_cannot_be_is_told(tmp_path, folder):

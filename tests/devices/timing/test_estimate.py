@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from hwsearch.devices import Timing, TimingProtocol
-from hwsearch.devices.timing.estimate import combine, not_converged
+from hwsearch.devices.timing.estimate import at_level, combine, not_converged
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.sample import Sample
+from hwsearch.devices.timing.sensitivity import Sensitivity
 
 
 def plain_sample(log_ratio):
     one = np.ones(1)
-    return Sample(np.exp([log_ratio - 0.001, log_ratio + 0.001]), 1.0, 0.002, 1.0, one, one, one)
+    return Sample(np.exp([log_ratio - 0.001, log_ratio + 0.001]), 1.0, 0.002, 1.0, 0.0, 0.0, one, one, one)
 
 
 def test_a_process_of_one_candidate_tells_of_it_and_not_of_all() -> None:
@@ -28,7 +29,7 @@ def test_a_process_of_one_candidate_tells_of_it_and_not_of_all() -> None:
 def test_the_value_is_the_ratio_at_the_typical_level_and_the_interval_holds_both_errors() -> None:
     """The reference took 2 ms in three processes: ratios of 1.5 are 3 ms, whatever the reference takes in one of them."""
     one = np.ones(1)
-    rows = [[Sample(np.array([1.5, 1.5]), ms, 0.0, ms, one, one, one)] for ms in (2.0, 1.98, 2.02)]
+    rows = [[Sample(np.array([1.5, 1.5]), ms, 0.0, 0.9 * ms, 0.0, 0.0, one, one, one)] for ms in (2.0, 1.98, 2.02)]
     (timing,) = combine(rows, TimingProtocol())
     level = host_level([Visit(15.0 * k, ms) for k, ms in enumerate((2.0, 1.98, 2.02))])
     assert timing.typical == pytest.approx(level.typical_ms) and timing.value == pytest.approx(1.5 * level.typical_ms)
@@ -37,6 +38,25 @@ def test_the_value_is_the_ratio_at_the_typical_level_and_the_interval_holds_both
     assert timing.low == pytest.approx(timing.value * math.exp(-both))
     (elsewhere,) = combine(rows, TimingProtocol(), level=HostLevel(4.0, 0.0, 0.0, 4.0, 9, 99.0))
     assert elsewhere.value == pytest.approx(6.0) and elsewhere.high == pytest.approx(elsewhere.ratio_high)
+
+
+def test_a_sensitive_model_moves_further_with_the_host_and_its_ratio_moves_too() -> None:
+    """A host that another campaign may find 10 % slower makes a model of sensitivity 0.5 15 % slower, and its ratio 5 %.
+
+    Undisturbed, the reference takes half its typical time, so the model takes its own times 0.5 to the power of 1.5.
+    """
+    level = HostLevel(2.0, math.expm1(0.1), 0.05, 1.0, 9, 99.0)
+    own = at_level(0.0, 0.0, level, Sensitivity(0.5, 0.0))
+    assert own.value == pytest.approx(2.0) and own.undisturbed == pytest.approx(2.0 * 0.5**1.5)
+    assert math.log(own.high / 2.0) == pytest.approx(0.15) == math.log(2.0 / own.low)
+    assert math.log(own.ratio_high / 2.0) == pytest.approx(0.05) == math.log(2.0 / own.ratio_low)
+    sturdy = at_level(0.0, 0.0, level, Sensitivity(-0.5, 0.0))  # slows down half as much as the reference
+    assert math.log(sturdy.high / 2.0) == pytest.approx(0.05) and sturdy.undisturbed == pytest.approx(2.0 * 0.5**0.5)
+    unknown = at_level(0.0, 0.03, level, Sensitivity(0.0, 0.4))  # its error counts in both, beside that of the ratio
+    assert math.log(unknown.ratio_high / 2.0) == pytest.approx(math.hypot(0.03, 0.04))
+    assert math.log(unknown.high / 2.0) == pytest.approx(math.hypot(0.03, 0.04, 0.1))
+    even = at_level(0.0, 0.0, level)
+    assert math.log(even.high / 2.0) == pytest.approx(0.1) and even.ratio_high == even.value
 
 
 def test_a_candidate_that_failed_once_has_failed_and_one_that_was_never_timed_has_no_value() -> None:
@@ -52,9 +72,9 @@ def test_a_candidate_that_failed_once_has_failed_and_one_that_was_never_timed_ha
 def test_a_look_has_the_mean_of_its_loads_and_the_variance_of_that_mean() -> None:
     """Loads of logarithms 0.1 and 0.3: mean 0.2, variance 0.02, of the mean 0.01; a single load tells none."""
     one = np.ones(1)
-    rows = [[Sample(np.exp(logs), 2.0, 0.004, 1.9, one, one, one)] for logs in ([0.1, 0.3], [0.2])]
+    rows = [[Sample(np.exp(logs), 2.0, 0.004, 1.9, 0.3, 0.1, one, one, one)] for logs in ([0.1, 0.3], [0.2])]
     first, second = combine(rows, TimingProtocol(), at=[5.0, 90.0])[0].looks
-    assert tuple(first) == pytest.approx((5.0, 0.2, 0.01, 2.0, 0.004))
+    assert tuple(first) == pytest.approx((5.0, 0.2, 0.01, 2.0, 0.004, 1.9, 0.3, 0.1))
     assert second.at_s == 90.0 and second.log_ratio == pytest.approx(0.2) and math.isnan(second.variance)
 
 

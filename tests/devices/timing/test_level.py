@@ -104,6 +104,13 @@ def test_a_series_has_at_most_one_look_each_half_minute() -> None:
     assert level.typical_ms == pytest.approx(math.exp(mean))
 
 
+def test_a_host_that_changes_once_is_a_single_look_and_no_less() -> None:
+    """Three periods at -0.1 and three at 0.1: one look of standard deviation √(6 · 0.01 / 5), known by half of the six."""
+    level = host_level(visits([-0.1] * 3 + [0.1] * 3))
+    spread = math.sqrt(6 * 0.01 / 5)
+    assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * spread * stats.t.ppf(0.975, 3)))
+
+
 def test_many_visits_in_one_period_are_one_look() -> None:
     """Sixty visits within 15 s say less of another time than the same sixty over 15 minutes do."""
     rng = np.random.default_rng(2)
@@ -112,7 +119,23 @@ def test_many_visits_in_one_period_are_one_look() -> None:
     assert together.periods == 1 and math.isnan(together.spread) and together.verdict == "unknown"
     assert apart.periods == 60 and apart.half_width < 0.003 and apart.verdict == "quiet"
     assert together.half_width > 3 * apart.half_width
-    assert together.undisturbed_ms == apart.undisturbed_ms < apart.typical_ms
+    assert math.isnan(together.undisturbed_ms)
+
+
+def test_the_undisturbed_host_is_what_its_quietest_periods_agree_on() -> None:
+    """Of eight periods the two whose fastest moments are fastest count: 1.0 and 1.04 ms are within 6 %, 1.0 and 1.07 are not."""
+    told = [Visit(20.0 * k, 2.0, quiet) for k, quiet in enumerate((1.5, 1.0, 1.7, 1.04, 1.6, 1.5, 1.4, 1.8))]
+    assert host_level(told).undisturbed_ms == pytest.approx(math.sqrt(1.0 * 1.04))
+    assert math.isnan(host_level([*told[:3], told[3]._replace(quiet_ms=1.07), *told[4:]]).undisturbed_ms)
+    assert math.isnan(host_level(told[:3]).undisturbed_ms)  # a host may be disturbed alike in three periods
+    wide = [Visit(20.0 * k, 2.0, 1.0 + 0.01 * (k >= 4)) for k in range(16)]  # of sixteen, four
+    assert host_level(wide).undisturbed_ms == pytest.approx(1.0)
+
+
+def test_looks_of_a_moment_tell_the_undisturbed_host_by_the_fastest_of_each_period() -> None:
+    """Thirty looks in each of six periods, of which the fastest tenth took 1 ms and the others 1.5 ms."""
+    found = host_level([Visit(0.5 * i, 1.0 if i % 10 == 0 else 1.5) for i in range(180)])
+    assert found.undisturbed_ms == pytest.approx(1.0) and found.typical_ms == pytest.approx(1.5)
 
 
 def test_a_few_disturbed_periods_do_not_move_it() -> None:

@@ -110,16 +110,23 @@ def test_one_model_as_eight_candidates(monkeypatch):
     assert np.mean(spreads) < 1.3 * 2.85 * 0.01 / math.sqrt(8)
 
 
-@pytest.mark.parametrize(("load_sd", "process_sd"), [(0.004, 0.0), (0.004, 0.01), (0.02, 0.005)])
-def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, process_sd):
-    """95 % of the intervals of one campaign hold what another one finds, of ratios and of latencies."""
-    held, ratios = [], []
+@pytest.mark.parametrize(
+    ("wander", "load_sd", "process_sd"),
+    [(0.01, 0.004, 0.0), (0.01, 0.004, 0.01), (0.01, 0.02, 0.005), (0.1, 0.02, 0.005)],
+)
+def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, wander, load_sd, process_sd):
+    """95 % of the intervals of one campaign hold what another one finds, of ratios and of latencies.
+
+    Those of ratios are not wider than that asks for, but where the host wanders more in 15 s than in a process, so that
+    little tells how models slow down with it.
+    """
+    held, ratios, apart, wide = [], [], [], []
     for pair in range(12):
         found = []
         for campaign in range(2):
             host = Host(
                 monkeypatch,
-                lambda ms: 1 + 0.1 * (1 + math.sin(ms / 700)),
+                lambda ms: 1 + wander * (1 + math.sin(ms / 700)),
                 seed=2 * pair + campaign,
                 load_sd=load_sd,
                 process_sd=process_sd,
@@ -128,7 +135,10 @@ def test_intervals_hold_the_value_of_a_second_campaign(monkeypatch, load_sd, pro
         held += [a.low <= b.value <= a.high for a, b in zip(*found, strict=True)]
         level = found[0][0].typical / found[1][0].typical
         ratios += [a.ratio_low <= b.value * level <= a.ratio_high for a, b in zip(*found, strict=True)]
-    assert np.mean(held) >= 0.93 and 0.91 <= np.mean(ratios) <= 0.998
+        apart += [math.log(b.value * level / a.value) for a, b in zip(*found, strict=True)]
+        wide += [math.log(a.ratio_high / a.value) for a in found[0]]
+    assert np.mean(held) >= 0.93 and np.mean(ratios) >= 0.91
+    assert np.median(wide) <= 4 * np.std(apart) or wander > 0.01
 
 
 def test_processes_end_when_the_interval_is_narrow_and_go_on_when_not(monkeypatch):
