@@ -112,6 +112,13 @@ def test_another_metric_is_drawn_with_the_error_of_its_own_interval_and_without_
     np.testing.assert_array_equal(draws(view([energy]), final(energy_mj=[5.0, 6.0]), 3, ONES)[2, :, 0], [5, 6])
 
 
+def test_values_below_one_are_drawn_with_their_error_too() -> None:
+    measured = final(
+        latency_ms=[0.2, 0.5], **ends([0.2, 0.5], 0.1, "latency_ms_ratio_{}"), latency_ms_low=0, latency_ms_high=1
+    )
+    np.testing.assert_allclose(draws(view([LATENCY]), measured, 1, ONES)[0, :, 0], np.array([0.2, 0.5]) * math.exp(0.1))
+
+
 def test_draws_of_one_subnet_for_all_devices_are_of_the_devices() -> None:
     v = view([Objective("latency_share_worst", "min")], ("one", "two"), (1.0, 3.0), joint=True)
     columns = {"latency_ms@one": [4.0, 1.0], "latency_ms@two": [6.0, 12.0]}

@@ -12,6 +12,7 @@ import pytest
 from hwsearch.campaigns.jobs import batch
 from hwsearch.campaigns.jobs.batch import LatencyBatch, group_size
 from hwsearch.campaigns.jobs.job import halves
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.store import Job
 
@@ -123,7 +124,7 @@ def test_a_batch_that_was_stopped_claims_nothing(monkeypatch) -> None:
 
 @pytest.mark.parametrize(
     "levels, words",
-    [([1.0, 1.2, 1.1], "2 measured · host's level ±9.1 %"), ([1.0], "2 measured")],  # 100 ln(1.2) / 2
+    [([2.0, 2.4], "2 measured · host's level ±9.1 %"), ([2.0], "2 measured")],  # 100 ln(1.2) / 2
 )
 def test_the_remark_counts_fresh_subnets_and_half_the_range_of_the_level(monkeypatch, levels, words) -> None:
     seen = []
@@ -136,3 +137,24 @@ def test_the_remark_counts_fresh_subnets_and_half_the_range_of_the_level(monkeyp
 
 def test_nothing_to_do_is_said() -> None:
     assert bare(archs=["a"], todo=[]).note() == "already known"
+
+
+def test_what_has_no_result_and_has_not_failed_too_often_is_to_be_done_once(monkeypatch) -> None:
+    monkeypatch.setattr(batch, "Queue", lambda store: None)
+    monkeypatch.setattr(batch, "find_failed_too_often", lambda *_: {"given up"})
+    monkeypatch.setattr(batch, "find_settled", lambda *_: {"settled"})
+    monkeypatch.setattr(batch, "enter_device", lambda *_: None)
+    rows = [SimpleNamespace(arch_id="settled", value=2.0), SimpleNamespace(arch_id="failed", value=None)]
+    campaign = SimpleNamespace(
+        protocol=SimpleNamespace(key="p"),
+        final_protocol=SimpleNamespace(key="final"),
+        store=SimpleNamespace(find=lambda **what: rows),
+        loaded=SimpleNamespace(digest="weights"),
+        device_metrics=lambda name: ["latency_ms"],
+    )
+    ids = ("settled", "given up", "new", "failed")
+    archs = [type("Arch", (), {"id": i})() for i in ids]  # hashable
+    one = LatencyBatch(campaign, SimpleNamespace(name="d", fingerprint="f"), [*archs, archs[2]], SEARCH)
+    assert [a.id for a in one.todo] == ["new", "failed"] and set(one.before) == {"settled"}
+    assert one.protocol.key == "p"
+    assert LatencyBatch(campaign, one.target, archs, VALIDATE).protocol.key == "final"

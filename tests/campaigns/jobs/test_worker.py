@@ -95,6 +95,7 @@ def test_jobs_of_the_own_weights_and_devices_are_claimed(crew) -> None:
         (job(attempts=1), ("fail", [])),  # tried again as it is
         (job(attempts=2), ("split", [["a", "b"], ["c", "d"]])),
         (job(attempts=1, part=True), ("split", [["a", "b"], ["c", "d"]])),
+        (job("ab", attempts=2), ("split", [["a"], ["b"]])),
         (job("a", attempts=2, part=True), ("fail", ["a"])),  # the model is found: its failure is stored
         (job("a", attempts=1), ("fail", ["a"])),
     ],

@@ -220,3 +220,4 @@ def test_a_reference_is_told_to_a_tactic_that_takes_one_and_becomes_a_limit_for_
     given, options = created(prefer="reference", wanted={"latency_ms": 2.5}, reference=True)
     assert options["reference"] == {"latency_ms": 2.5} and given[2][1].limit is None
     assert "reference" not in created(prefer="reference", reference=True)[1]  # of this front nothing is aspired to
+    assert set(created(prefer="knee", reference=True)[1]["reference"]) == {"accuracy", "latency_ms"}
