@@ -92,7 +92,7 @@ def serve(path: str, tests: list[str]) -> None:
 
 
 def _wait(child: int, line: socket.socket) -> int:
-    """The child's exit status; it is killed when the one who asked has gone."""
+    """Return the child's exit status; kill the child when the one who asked has gone."""
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:

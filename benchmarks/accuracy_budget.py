@@ -69,7 +69,7 @@ class Bench:
         return self.net.macs_array(self.space.to_array(archs))
 
     def answers(self, archs: list[Architecture]) -> np.ndarray:
-        """(n, N) bool: every subnet on every image, from the record where it has them."""
+        """Collect (n, N) bool: every subnet on every image, from the record where it has them."""
         for k, arch in enumerate(archs):
             if arch.id not in self.bits:
                 started = time.perf_counter()
@@ -118,7 +118,7 @@ class Truth:
         return self.correct.sum(axis=1)
 
     def front(self, right: np.ndarray) -> set[int]:
-        """Members for any right answers (n,): of subnets that are equal in both, the first."""
+        """Find the members for any right answers (n,): of subnets that are equal in both, the first."""
         best, members = -1.0, set()
         for i in np.lexsort((np.arange(len(right)), -right, self.costs)):
             if right[i] > best:
@@ -127,14 +127,14 @@ class Truth:
         return members
 
     def best_cheaper(self, members: set[int]) -> np.ndarray:
-        """For each subnet (n,), the most accurate member that costs no more, itself left out; −1: none."""
+        """Find for each subnet (n,) the most accurate member that costs no more, itself left out; −1: none."""
         m = np.array(sorted(members))
         allowed = (self.costs[m][None] <= self.costs[:, None]) & (m[None] != np.arange(len(self.costs))[:, None])
         found = m[np.where(allowed, self.right[m][None], -1).argmax(axis=1)]
         return np.where(allowed.any(axis=1), found, -1)
 
     def shortfall(self, members: set[int]) -> float:
-        """Most points of top-1 by which a subnet is above the front of `members` at its cost."""
+        """Compute the most points of top-1 by which a subnet is above the front of `members` at its cost."""
         m = np.array(sorted(members))
         at = np.where(self.costs[m][None] <= self.costs[:, None], self.right[m][None], 0).max(axis=1)
         return float(100 * (self.right - at).max() / self.correct.shape[1])
@@ -172,14 +172,14 @@ def races(truth: Truth, tolerance: float, seeds: int) -> list[dict]:
 
 
 def uniform_subset(truth: Truth, budget: float, rng: np.random.Generator) -> set[int]:
-    """All subnets on one random subset that spends the budget."""
+    """Show all subnets one random subset that spends the budget."""
     n, images = truth.correct.shape
     subset = rng.choice(images, min(images, int(budget / n)), replace=False)
     return truth.front(truth.correct[:, subset].sum(axis=1))
 
 
 def halving(truth: Truth, budget: float, rng: np.random.Generator, halvings: int = 3) -> set[int]:
-    """Successive halving: t, 2t, 4t images, each time the half with the smallest deficits stays, the rest is finished."""
+    """Halve successively: t, 2t, 4t images, each time the half with the smallest deficits stays, the rest is finished."""
     n, images = truth.correct.shape
     order, alive, seen = rng.permutation(images), np.arange(n), 0
     sizes = [-(-n // 2**k) for k in range(halvings + 1)]

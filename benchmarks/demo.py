@@ -39,7 +39,7 @@ OBJECTIVES = [Objective("accuracy"), Objective("latency_ms")]
 
 
 def small_demo() -> dict:
-    """The demo's campaign with fewer subnets, rounds and processes."""
+    """Make the demo's campaign with fewer subnets, rounds and processes."""
     data = tomllib.loads(resources.files("hwsearch").joinpath("demo.toml").read_text(encoding="utf-8"))
     data["profile"] |= {"latency": 16, "accuracy": 10, "random": 4}
     data["search"] |= {"rounds": 1, "per_round": 4}
@@ -49,7 +49,7 @@ def small_demo() -> dict:
 
 
 def run_demo(folder: Path, quick: bool = False) -> tuple[dict, float, float]:
-    """(result, wall seconds, peak resident GiB) of one demo in a process of its own."""
+    """Run one demo in a process of its own: (result, wall seconds, peak resident GiB)."""
     verb = ["demo"]
     if quick:
         small = folder.with_name("quick.toml")
@@ -67,7 +67,7 @@ def run_demo(folder: Path, quick: bool = False) -> tuple[dict, float, float]:
 
 
 def against_random(campaign: Campaign, seeds: int) -> dict:
-    """Hypervolume of everything the demo measured over that of as many random subnets, by device and seed."""
+    """Compute the hypervolume of everything the demo measured over that of as many random subnets, by device and seed."""
     evaluated = find_accuracy(campaign, Split.VALIDATION, SEARCH)
     ours = {t.name: _values(campaign, t, list(evaluated)) for t in campaign.targets.values()}
     n = len(next(iter(ours.values())))

@@ -102,7 +102,7 @@ RIVALS: dict[str, Callable[[nn.Module, tuple[int, ...]], bytes]] = {"torchscript
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """(milliseconds, result) of a call that keeps quiet."""
+    """Time a call that keeps quiet: (milliseconds, result)."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")
         started = time.perf_counter()
@@ -112,7 +112,7 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 # ---------------------------------------------------------------------- the main family
 def phases(net: Supernet, archs: Sequence[Architecture]) -> dict[str, Any]:
-    """Milliseconds of cutting, lowering and serialising, median over passes for each subnet."""
+    """Time cutting, lowering and serialising, ms: the median over passes for each subnet."""
     table = np.empty((PASSES, len(archs), 3))
     sizes, protobuf = [], []
     serialise(lower(checkpoint.extract_subnet(net, archs[0]), net.input_shape(archs[0])))
@@ -144,7 +144,7 @@ def phases(net: Supernet, archs: Sequence[Architecture]) -> dict[str, Any]:
 
 
 def rivals(net: Supernet, archs: Sequence[Architecture], say: Callable[[str], None]) -> dict[str, Any]:
-    """Times, outputs, nodes and latencies of the three files of each subnet; the first subnet only warms up."""
+    """Measure times, outputs, nodes and latencies of the three files of each subnet; the first subnet only warms up."""
     exporters = {"ours": ours, **RIVALS}
     image = np.random.default_rng(0).standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)
     times: dict[str, list[float]] = {k: [] for k in exporters}
@@ -200,7 +200,7 @@ def options() -> onnxruntime.SessionOptions:
 
 
 def slower(files: dict[str, bytes], image: np.ndarray, rounds: int = 60) -> dict[str, float]:
-    """Latency of each model over that of ours: median ratio over rounds, in each of which all run once in random order."""
+    """Compare the latency of each model to that of ours: median ratio over rounds, in each of which all run once in random order."""
     sessions = {k: onnxruntime.InferenceSession(v, options(), ["CPUExecutionProvider"]) for k, v in files.items()}
     found: dict[str, list[float]] = {k: [] for k in files}
     rng = np.random.default_rng(0)
@@ -214,7 +214,7 @@ def slower(files: dict[str, bytes], image: np.ndarray, rounds: int = 60) -> dict
 
 
 def optimised_nodes(data: bytes) -> int:
-    """Nodes of the graph that ONNX Runtime runs, on the CPU with all its optimisations."""
+    """Count the nodes of the graph that ONNX Runtime runs, on the CPU with all its optimisations."""
     with tempfile.TemporaryDirectory() as folder:
         chosen = options()
         chosen.optimized_model_filepath = str(Path(folder) / "model.onnx")
@@ -225,7 +225,7 @@ def optimised_nodes(data: bytes) -> int:
 
 # ---------------------------------------------------------------------- the other families
 def family(name: str, subnets: int, compared: int) -> dict[str, Any]:
-    """Times of all parts of a subnet together; the first of each way only warms up."""
+    """Time all parts of a subnet together; the first of each way only warms up."""
     net = built(name)
     archs = net.space.sample(subnets + 1, np.random.default_rng(1))
     times: dict[str, list[float]] = {"ours": [], "torchscript": []}

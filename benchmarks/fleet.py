@@ -37,7 +37,7 @@ LEASE_S = 3.0
 
 
 def serve(path: str, pipe: Connection) -> None:
-    """A worker: claim, wait, store, until no job is left; tells what it does."""
+    """Work: claim, wait, store, until no job is left; tell what is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     queue, name = Queue(Store.open(path)), worker_name()
     while True:
@@ -59,7 +59,7 @@ def row(key: str, seconds: float) -> Measurement:
 
 
 def measure(jobs: int, workers: int, kill_share: float, folder: Path, *, seed: int = 0) -> dict[str, Any]:
-    """The figures of one run."""
+    """Return the figures of one run."""
     rng = np.random.default_rng(seed)
     seconds = {f"job{i:05d}": float(s) for i, s in enumerate(rng.uniform(0.4, 1.2, jobs))}
     path = folder / "fleet.sqlite"

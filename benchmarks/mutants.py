@@ -67,7 +67,7 @@ class FileResult:
 
 
 def annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Places (line, column) of what is never run: annotations."""
+    """Find the places (line, column) of what is never run: annotations."""
     found: list[ast.expr] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.returns is not None:
@@ -78,12 +78,12 @@ def annotations(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
 
 
 def left_out(spec: MutationSpec, places: Iterable[tuple[tuple[int, int], tuple[int, int]]]) -> bool:
-    """Whether a change lies in an annotation."""
+    """Tell whether a change lies in an annotation."""
     return any(start <= tuple(spec.start_pos) and tuple(spec.end_pos) <= end for start, end in places)
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the tracked and new files of this tree."""
+    """Copy the tracked and new files of this tree."""
     names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -175,14 +175,14 @@ def mutate(file: str, tests: list[str], tree: Path, sample: int | None, seed: in
 
 
 def shlex_safe(text: str) -> str:
-    """The text, which goes into a command that is split at blanks."""
+    """Quote a text that goes into a command that is split at blanks."""
     if " " in text:
         raise SystemExit(f"{text!r} has a blank, which the mutation tool cannot take.")
     return text
 
 
 def measure(only: list[str], sample: int | None, processes: int) -> list[FileResult]:
-    """The results of all targets, in the order of the list."""
+    """Return the results of all targets, in the order of the list."""
     wanted = {f: t for f, t in TARGETS["targets"].items() if not only or any(o in f for o in only)}
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(processes) as pool:
 

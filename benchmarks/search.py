@@ -194,7 +194,7 @@ def _is_single(name: str) -> bool:
 
 
 def _single_seeds(name: str, tactic: str, seeds: int) -> int:
-    """All seeds where our queries are compared with WeakNAS's; otherwise `FEW` say enough."""
+    """Return all seeds where our queries are compared with WeakNAS's; otherwise `FEW`, which say enough."""
     return seeds if name.startswith("nb201-exact/") and tactic in (OURS, "weaknas") else min(seeds, FEW)
 
 
@@ -206,7 +206,7 @@ def _default_tasks(quick: bool) -> list[str]:
 
 
 def _chosen(name: str, wanted: list[str] | None, quick: bool) -> list[str]:
-    """The tactics of a task: those asked for, with the default one, or the benchmark's own choice."""
+    """Return the tactics of a task: those asked for, with the default one, or the benchmark's own choice."""
     if wanted:
         return list(dict.fromkeys([OURS, *wanted]))
     if quick:

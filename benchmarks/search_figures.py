@@ -27,13 +27,13 @@ def quartiles(values: NDArray[Any]) -> list[float | None]:
 
 
 def reached(curve: FloatArray, target: float) -> int | None:
-    """The number of evaluations after which a curve (n,) is first at `target`; None if it never is."""
+    """Return the number of evaluations after which a curve (n,) is first at `target`; None if it never is."""
     there = np.flatnonzero(curve >= target)
     return int(there[0]) + 1 if len(there) else None
 
 
 def two_objectives(cells: dict[str, list[dict[str, Any]]], best: Best) -> dict[str, dict[str, Any]]:
-    """The figures of a task with two objectives, by tactic; quartiles over seeds."""
+    """Return the figures of a task with two objectives, by tactic; quartiles over seeds."""
     share = {tactic: curves(entries, "volume") / best.volume for tactic, entries in cells.items()}
     median = {tactic: np.median(curve, axis=0) for tactic, curve in share.items()}
     targets = {
@@ -56,13 +56,13 @@ def two_objectives(cells: dict[str, list[dict[str, Any]]], best: Best) -> dict[s
 
 
 def _targets(evaluations: dict[str, int]) -> list[tuple[str, int]]:
-    """WeakNAS after 1,000 evaluations and LINAS after 250, or after as many as there are in a shorter run."""
+    """Return WeakNAS after 1,000 evaluations and LINAS after 250, or after as many as there are in a shorter run."""
     wanted = {"weaknas": 1000, "linas": 250}
     return [(rival, min(n, evaluations[rival])) for rival, n in wanted.items() if rival in evaluations]
 
 
 def one_objective(cells: dict[str, list[dict[str, Any]]], best: Best, cap: int) -> dict[str, dict[str, Any]]:
-    """Queries to the optimum and the accuracy on the way, by tactic.
+    """Count queries to the optimum, and the accuracy on the way, by tactic.
 
     `queries_mean` counts a run that did not find the optimum with the cap, so it is a lower bound; a run ends when the
     optimum has been evaluated, and its accuracy stays what it was there.
@@ -100,7 +100,7 @@ def _times(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 # ---------------------------------------------------------------------- a new device
 def new_device(target: Task, others: Sequence[Task], rows: IntArray, best: Best, seed: int) -> dict[str, float]:
-    """The front of a device of which few latencies are known, from accuracies and the latencies of other devices.
+    """Return the front of a device of which few latencies are known, from accuracies and the latencies of other devices.
 
     rows : (n, genes) architectures whose accuracy and latencies on the others have been measured
 
@@ -143,7 +143,7 @@ def new_device(target: Task, others: Sequence[Task], rows: IntArray, best: Best,
 def new_devices(
     family: str, devices: Sequence[str], record: Record, seeds: int, evaluations: int, best: dict[str, Best]
 ) -> dict[str, Any]:
-    """`new_device` with each device in turn as the new one; the rows are those that our search of another measured."""
+    """Do `new_device` with each device in turn as the new one; the rows are those that our search of another measured."""
     out = {}
     for k, device in enumerate(devices):
         source = devices[k - 1]
@@ -161,7 +161,7 @@ def new_devices(
 
 
 def summary(tasks: dict[str, dict[str, dict[str, Any]]], new: dict[str, Any]) -> dict[str, Any]:
-    """The figures of the default tactic over all tasks; None where a run was too short to say.
+    """Return the figures of the default tactic over all tasks; None where a run was too short to say.
 
     weaknas1000_ratio : 1,000 over the mean number of evaluations until WeakNAS's median after 1,000 is reached
     linas250_evals : the mean number of evaluations until LINAS's median after 250 is reached

@@ -36,7 +36,7 @@ OPTIONS = {"nsga2": {"population": 1000}}
 
 
 def space() -> SearchSpace:
-    """Five stages of two to four layers, each with a kernel size and an expansion: 2e19 architectures."""
+    """Make five stages of two to four layers, each with a kernel size and an expansion: 2e19 architectures."""
     choices = [Choice(f"d[{stage}]", (2, 3, 4)) for stage in range(5)]
     for layer in range(20):
         stage, place = divmod(layer, 4)
@@ -46,7 +46,7 @@ def space() -> SearchSpace:
 
 
 def values_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Two objectives with a trade-off (n, 2)."""
+    """Return two objectives with a trade-off (n, 2)."""
     weight = np.cos(np.arange(rows.shape[1])) ** 2 + 0.2
     size = ((rows + 1) @ weight, ((rows + 1) ** 2) @ weight[::-1])
     return np.stack([90 - 30 * np.exp(-size[0] / 40), 1 + size[1]], axis=1)
@@ -105,7 +105,7 @@ def take_up(tactic: str, path: Path) -> dict[str, float]:
 
 
 def measured(tactic: str, evaluations: int, batch: int, form: str) -> dict[str, float]:
-    """The figures of both processes."""
+    """Return the figures of both processes."""
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as folder:
         rest = [tactic, str(evaluations), str(batch), form, f"{folder}/state.json"]

@@ -34,13 +34,13 @@ class Nb201:
     noise: dict[str, float]
 
     def places(self, rows: IntArray) -> IntArray:
-        """Positions (n,) of rows (n, 6)."""
+        """Find the positions (n,) of rows (n, 6)."""
         return np.asarray(rows @ (5 ** np.arange(5, -1, -1)), dtype=np.int64)
 
 
 @cache
 def nb201() -> Nb201:
-    """NAS-Bench-201's accuracies.
+    """Return NAS-Bench-201's accuracies.
 
     Cells with one isomorphism key are the same network trained several times, so the noise of training is the spread
     between them: the median over those of at least two members and more than the median accuracy.
@@ -62,7 +62,7 @@ def nb201() -> Nb201:
 
 @cache
 def nb201_latency(device: str) -> FloatArray:
-    """Measured latencies (15625,) in ms, in the order of the space's enumeration."""
+    """Load the measured latencies (15625,) in ms, in the order of the space's enumeration."""
     table = latency_tables.load(device, "nas-bench-201")
     rows = table[[f"op[{i}]" for i in range(6)]].to_numpy(dtype=np.int64)
     latency = np.full(5**6, np.nan)
@@ -71,7 +71,7 @@ def nb201_latency(device: str) -> FloatArray:
 
 
 def nb201_devices() -> list[str]:
-    """The devices whose latencies of NAS-Bench-201's cells are known."""
+    """Return the devices whose latencies of NAS-Bench-201's cells are known."""
     return [
         name for name in latency_tables.devices() if (latency_tables.FOLDER / name / "nas-bench-201.parquet").exists()
     ]

@@ -25,7 +25,7 @@ from hwsearch.spaces import SearchSpace
 
 @cache
 def ofa_space() -> SearchSpace:
-    """Kernel sizes, expansions and depths, without the input size."""
+    """Make the space of kernel sizes, expansions and depths, without the input size."""
     from hwsearch.supernets.families.ofa import ofa_mobilenetv3
 
     choices = [c for c in ofa_mobilenetv3(1.0).search_space().choices if c.name != "r"]
@@ -34,7 +34,7 @@ def ofa_space() -> SearchSpace:
 
 @cache
 def ofa_costs() -> Callable[[IntArray], FloatArray]:
-    """Rows to the supernet's cost features (n, columns) at the accuracies' input size."""
+    """Map rows to the supernet's cost features (n, columns) at the accuracies' input size."""
     from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
     from hwsearch.supernets.families.ofa import ofa_mobilenetv3
 
@@ -54,7 +54,7 @@ def ofa_costs() -> Callable[[IntArray], FloatArray]:
 
 @cache
 def ofa_accuracy_rows() -> tuple[IntArray, pd.DataFrame]:
-    """The measured subnets as rows (2373, genes), and the table as it is."""
+    """Return the measured subnets as rows (2373, genes), and the table as it is."""
     table = pd.read_csv(DATA / "ofa_mbv3_w1.0_imagenet_dynast.csv.gz")
     columns = {
         name: np.array([[int(v) for v in text.split("-")] for text in table[name]], dtype=np.int64)
@@ -65,7 +65,7 @@ def ofa_accuracy_rows() -> tuple[IntArray, pd.DataFrame]:
 
 
 def _rows(space: SearchSpace, genes: pd.DataFrame) -> IntArray:
-    """Canonical rows of a frame with a column a gene; empty cells are inactive genes."""
+    """Make canonical rows of a frame with a column a gene; empty cells are inactive genes."""
     rows = np.zeros((len(genes), len(space.names)), dtype=np.int64)
     for i, choice in enumerate(space.choices):
         column = genes[choice.name].fillna(choice.values[0])
@@ -74,7 +74,7 @@ def _rows(space: SearchSpace, genes: pd.DataFrame) -> IntArray:
 
 
 def block_features(rows: IntArray) -> FloatArray:
-    """One column a kernel size and expansion of each slot, and a depth of each stage: what additive costs need."""
+    """Compute a column a kernel size and expansion of each slot, and a depth of each stage: what additive costs need."""
     space = ofa_space()
     at = {name: i for i, name in enumerate(space.names)}
     columns = []
@@ -153,7 +153,7 @@ def _latency_rows(device: str) -> tuple[IntArray, FloatArray, FloatArray]:
 
 
 def _held_out(groups: IntArray, fit: Callable[[IntArray], Callable[[IntArray], FloatArray]]) -> FloatArray:
-    """Predictions of all rows (n,), each by a model that saw no row of its group.
+    """Predict all rows (n,), each by a model that saw no row of its group.
 
     fit : positions of the rows to learn from, to a function that predicts the rows at other positions
     """

@@ -20,13 +20,13 @@ AT = (25, 50, 75, 100, 150, 200, 300, 600, 1000)
 
 
 def curves(entries: list[dict[str, Any]], key: str) -> FloatArray:
-    """(seeds, evaluations) of a list in each entry, cut to the shortest."""
+    """Stack (seeds, evaluations) of a list in each entry, cut to the shortest."""
     width = min(len(entry[key]) for entry in entries)
     return np.array([entry[key][:width] for entry in entries], dtype=np.float64)
 
 
 def _look(k: int, tactic: str) -> dict[str, Any]:
-    """Colour, line, width and name of the k-th tactic of a plot."""
+    """Return colour, line, width and name of the k-th tactic of a plot."""
     return {
         "color": DEVICE_COLOURS[k % len(DEVICE_COLOURS)],
         "linestyle": DEVICE_LINES[(k + k // len(DEVICE_COLOURS)) % len(DEVICE_LINES)],
@@ -36,12 +36,12 @@ def _look(k: int, tactic: str) -> dict[str, Any]:
 
 
 def _file(name: str) -> str:
-    """The task's name in file names."""
+    """Return the task's name in file names."""
     return name.replace("/", "-").replace("#", "-")
 
 
 def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: Path) -> None:
-    """Medians with quartile bands over evaluations, or the share of runs that have found the optimum, as PNG and SVG."""
+    """Plot medians with quartile bands over evaluations, or the share of runs that have found the optimum, as PNG and SVG."""
     with style():
         figure = new_figure(6.4, 4.0)
         ax = figure.add_subplot()
@@ -80,7 +80,7 @@ def plot(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: 
 
 
 def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Best, folder: Path) -> None:
-    """What half of the runs attain after `ATTAINED` evaluations, with a band from a quarter to three quarters of them."""
+    """Plot what half of the runs attain after `ATTAINED` evaluations, with a band from a quarter to three quarters of them."""
     task = load(name)
     kept = {
         tactic: [np.array(e["attained"]) for e in entries if e.get("attained")] for tactic, entries in found.items()
@@ -114,7 +114,7 @@ def plot_attainment(name: str, found: dict[str, list[dict[str, Any]]], best: Bes
 
 
 def _steps(surface: FloatArray, grid: FloatArray) -> FloatArray:
-    """The best accuracy of a surface (k, 2) within each latency of the grid; NaN where there is none."""
+    """Return the best accuracy of a surface (k, 2) within each latency of the grid; NaN where there is none."""
     surface = surface[np.argsort(surface[:, 1])]
     heights = np.append(np.nan, np.maximum.accumulate(surface[:, 0]))
     return np.asarray(heights[np.searchsorted(surface[:, 1], grid, side="right")])

@@ -50,7 +50,7 @@ metric = "latency"
 
 
 def real(folder: Path, *, quick: bool = False) -> dict[str, Any]:
-    """Shares, by tactic, of the hypervolume of all that any of them measured; a figure a seed in each list."""
+    """Compute shares, by tactic, of the hypervolume of all that any of them measured; a figure a seed in each list."""
     seeds, evaluations = (1, 26) if quick else (3, 100)
     tactics = (OURS, "random") if quick else TACTICS
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def real(folder: Path, *, quick: bool = False) -> dict[str, Any]:
 
 
 def _run(campaign: Campaign, tactic: str, seed: int, evaluations: int) -> tuple[np.ndarray, float]:
-    """Measured (accuracy, latency) in the order of asking (n, 2), and the tactic's own seconds."""
+    """Run a tactic: measured (accuracy, latency) in the order of asking (n, 2), and the tactic's own seconds."""
     searcher = create(tactic, campaign.space, OBJECTIVES, seed=seed)
     values, seconds = np.empty((0, 2)), 0.0
     while len(values) < evaluations:
@@ -92,7 +92,7 @@ def _run(campaign: Campaign, tactic: str, seed: int, evaluations: int) -> tuple[
 
 
 def _measured(campaign: Campaign, archs: list[Architecture], stage: str) -> np.ndarray:
-    """(accuracy, latency in ms) of architectures (n, 2), NaN where a measurement failed."""
+    """Look up (accuracy, latency in ms) of architectures (n, 2), NaN where a measurement failed."""
     target = next(iter(campaign.targets.values()))
     measure_accuracy(campaign, archs, stage=f"{stage} accuracy")
     measure_latency(campaign, target, archs, stage=f"{stage} latency")

@@ -130,7 +130,7 @@ def _short(values: FloatArray) -> list[float | None]:
 
 
 def volumes(task: Task, true: FloatArray, measured: FloatArray) -> FloatArray:
-    """After each evaluation (n,), the hypervolume of the true values of those that no measured value dominates."""
+    """Compute after each evaluation (n,) the hypervolume of the true values of those that no measured value dominates."""
     costs = task.costs(measured)
     front: list[int] = []
     out = np.zeros(len(costs))
@@ -145,7 +145,7 @@ def volumes(task: Task, true: FloatArray, measured: FloatArray) -> FloatArray:
 
 
 def accuracy_at_limit(task: Task, true: FloatArray, measured: FloatArray) -> FloatArray:
-    """After each evaluation (n,), the true accuracy of the best one measured within `task.limit`; NaN before any is."""
+    """Return after each evaluation (n,) the true accuracy of the best one measured within `task.limit`; NaN before any is."""
     assert task.limit is not None
     within = np.where(measured[:, 1] <= task.limit, measured[:, 0], -np.inf)
     best = np.maximum.accumulate(within)
@@ -155,7 +155,7 @@ def accuracy_at_limit(task: Task, true: FloatArray, measured: FloatArray) -> Flo
 
 # ---------------------------------------------------------------------- all runs
 def sources(module: str) -> dict[str, bytes]:
-    """The source of a module and of all that it imports of this project, by name, found by reading the imports."""
+    """Return the source of a module and of all that it imports of this project, by name, found by reading the imports."""
     seen: dict[str, bytes] = {}
 
     def visit(name: str) -> None:
@@ -180,14 +180,14 @@ def sources(module: str) -> dict[str, bytes]:
 
 @cache
 def digest(module: str) -> str:
-    """A digest of `sources`."""
+    """Digest the text of `sources`."""
     found = sources(module)
     return hashlib.sha256(b"\0".join(found[name] for name in sorted(found))).hexdigest()[:16]
 
 
 @cache
 def _version(tactic: str) -> str:
-    """What the runs of a tactic depend on: its code, the tasks, and how they are judged."""
+    """Name what the runs of a tactic depend on: its code, the tasks, and how they are judged."""
     code = digest(find(tactic.partition("+")[0]).__module__)
     return f"{code}-{digest('benchmarks.search_runs')}"
 
@@ -216,7 +216,7 @@ class Record:
         return self._done.get(self._key(vars(cell), _version(cell.tactic)))
 
     def get(self, cell: Cell) -> dict[str, Any]:
-        """The result of a cell that has been run; raises KeyError otherwise."""
+        """Return the result of a cell that has been run; raise KeyError otherwise."""
         return self._done[self._key(vars(cell), _version(cell.tactic))]
 
     def add(self, cell: Cell, result: dict[str, Any]) -> None:
@@ -237,7 +237,7 @@ def run_all(cells: Sequence[Cell], record: Record, processes: int = 2) -> None:
 
 
 def _each(cells: Sequence[Cell], processes: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    """Each cell and its result, as they finish; with one process in this one."""
+    """Yield each cell and its result, as they finish; with one process in this one."""
     if processes < 2 or len(cells) < 2:
         yield from ((cell, run(cell)) for cell in cells)
         return
@@ -252,7 +252,7 @@ def _each(cells: Sequence[Cell], processes: int) -> Iterator[tuple[Cell, dict[st
 
 
 def bests(names: Iterable[str], folder: Path, processes: int = 2) -> dict[str, Best]:
-    """The best that is known of each task, found once a folder and version of the tasks."""
+    """Return the best that is known of each task, found once a folder and version of the tasks."""
     folder.mkdir(parents=True, exist_ok=True)
     version = digest("benchmarks.search_tasks")
     paths = {name: folder / f"best-{name.replace('/', '-').replace('#', '-')}-{version}.npz" for name in names}

@@ -67,7 +67,7 @@ stop_gain = 0
 
 
 def campaign(folder: Path, form: str, seed: int, rounds: int) -> dict[str, np.ndarray]:
-    """Of one campaign, in the order of complete evaluations: `values` (n, 2) and `images` shown by then (n,)."""
+    """Run one campaign; in the order of complete evaluations: `values` (n, 2) and `images` shown by then (n,)."""
     data = tomllib.loads(CONFIG)
     data["search"] |= {**FORMS[form], "seed": seed, "rounds": rounds}
     opened = Campaign.open(parse_config(data, "the benchmark"), folder=folder / f"{form}-{seed}")
@@ -90,7 +90,7 @@ def campaign(folder: Path, form: str, seed: int, rounds: int) -> dict[str, np.nd
 
 
 def measure(folder: Path, seeds: int, rounds: int) -> dict[str, Any]:
-    """By form and number of complete evaluations: `share` a seed, and the median `images`."""
+    """Measure, by form and number of complete evaluations: `share` a seed, and the median `images`."""
     runs = {form: [campaign(folder, form, seed, rounds) for seed in range(seeds)] for form in FORMS}
     every = np.concatenate([run["values"] for kept in runs.values() for run in kept])
     reference = reference_point(every, OBJECTIVES)

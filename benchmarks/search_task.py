@@ -53,11 +53,11 @@ class Task:
         return [Objective.parse(text) for text in self.objectives]
 
     def costs(self, values: FloatArray) -> FloatArray:
-        """Values (n, m) turned so that smaller is better."""
+        """Turn values (n, m) so that smaller is better."""
         return values * signs(self.parsed)
 
     def measure(self, rows: IntArray, seed: int) -> FloatArray:
-        """One measurement an architecture (n, m). An architecture has the same one in all runs with this seed."""
+        """Measure each architecture once, (n, m). An architecture has the same value in all runs with this seed."""
         true = self.true(rows)
         noise = [
             np.random.default_rng([seed, int(key) & 0xFFFFFFFF, int(key) >> 32 & 0xFFFFFFFF]).standard_normal(
@@ -68,7 +68,7 @@ class Task:
         return np.asarray(true + self.spread(rows) * np.array(noise).reshape(true.shape))
 
     def volume(self, values: FloatArray) -> float:
-        """Hypervolume of values (n, m) against `reference`."""
+        """Compute the hypervolume of values (n, m) against `reference`."""
         assert self.reference is not None
         return cost_hypervolume(self.costs(values), self.costs(self.reference[None])[0])
 
@@ -83,7 +83,7 @@ class Best:
 
 
 def cut_down(task: Task, size: int) -> Task:
-    """The task on a table of `size` of its architectures, uniformly drawn."""
+    """Restrict the task to a table of `size` of its architectures, uniformly drawn."""
     rng = np.random.default_rng(0)
     if task.space.cardinality <= 1_000_000:
         rows = rng.permutation(task.space.enumerate_array())[:size]
@@ -104,7 +104,7 @@ def cut_down(task: Task, size: int) -> Task:
 
 
 def best_known(task: Task, seeds: int = 4, population: int = 400, generations: int = 400) -> Best:
-    """The exact front of a space that can be listed; else the union of long noiseless evolutions and a local search.
+    """Find the exact front of a space that can be listed; else the union of long noiseless evolutions and a local search.
 
     The local search measures all neighbours of all front members until none enters the front.
     """
@@ -147,5 +147,5 @@ def _best_of(task: Task, rows: IntArray) -> Best:
 
 
 def ordinal_sum(space: SearchSpace, rows: IntArray) -> FloatArray:
-    """The sum of the genes' places, as a cost (n,): what a start is balanced over where nothing is known."""
+    """Return the sum of the genes' places, as a cost (n,): what a start is balanced over where nothing is known."""
     return np.asarray(space.encode_array(rows, "ordinal").sum(axis=1))

@@ -24,7 +24,7 @@ from hwsearch.spaces import SearchSpace
 
 
 def load(name: str) -> Task:
-    """The task of a name; the same object each time. Raises KeyError for an unknown one."""
+    """Return the task of a name, the same object each time. Raises KeyError for an unknown one."""
     return _load(name)
 
 

@@ -11,7 +11,7 @@ from benchmarks.search_task import Best
 
 
 def table(name: str, task: dict[str, dict[str, Any]], facts: dict[str, float], best: Best) -> str:
-    """One task as text: a line a tactic, the best first."""
+    """Write one task as text: a line a tactic, the best first."""
     head = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
     lines = [f"\n{name}   ({head})"]
     first = next(iter(task.values()))

@@ -78,7 +78,7 @@ class Worst:
 
 
 def counted(net: nn.Module, *inputs: torch.Tensor) -> tuple[float, int]:
-    """(MACs of one example, parameters) of a plain network, by torch's own counters."""
+    """Count (MACs of one example, parameters) of a plain network, by torch's own counters."""
     with FlopCounterMode(display=False) as counter:
         net(*(x[:1] for x in inputs))
     return counter.get_total_flops() / 2, sum(p.numel() for p in net.parameters())
@@ -86,7 +86,7 @@ def counted(net: nn.Module, *inputs: torch.Tensor) -> tuple[float, int]:
 
 @torch.no_grad()
 def ofa(name: str, subnets: int) -> dict[str, Any]:
-    """Side by side with the authors' classes, which load our weights as their own file."""
+    """Run side by side with the authors' classes, which load our weights as their own file."""
     ours = catalogue.entry(name).build()
     ours.load_state_dict(seeded_weights(ours.state_dict()))
     theirs = reference_ofa.build(ours)
@@ -223,7 +223,7 @@ def vit(subnets: int) -> dict[str, Any]:
 
 
 def file_of(name: str, net: Supernet, folder: Path) -> Path:
-    """A weight file as the family's authors write it; for Once-for-All by the reference's own class."""
+    """Write a weight file as the family's authors do; for Once-for-All by the reference's own class."""
     if name in OFA.values():
         theirs = reference_ofa.build(net)
         torch.save({"state_dict": theirs.state_dict()}, folder / name)
@@ -242,7 +242,7 @@ def file_of(name: str, net: Supernet, folder: Path) -> Path:
 
 
 def loading(name: str, folder: Path) -> dict[str, Any]:
-    """Seconds and memory to load a file at the published size; the median of three fresh processes."""
+    """Measure seconds and memory to load a file at the published size; the median of three fresh processes."""
     net = catalogue.entry(name).build()
     path = file_of(name, net, folder)
     runs = []
@@ -263,7 +263,7 @@ def loading(name: str, folder: Path) -> dict[str, Any]:
 
 
 def extraction(net: Supernet) -> float:
-    """Median milliseconds to extract a random subnet."""
+    """Measure the median milliseconds to extract a random subnet."""
     archs: list[Architecture] = net.space.sample(40, np.random.default_rng(1))
     times = []
     for arch in archs:

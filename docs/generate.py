@@ -81,7 +81,7 @@ SUFFIXES = {"_s": "s", "_ms": "ms", "_images": "examples"}
 
 
 def configuration() -> str:
-    """The text of ``reference/configuration.md``."""
+    """Write the text of ``reference/configuration.md``."""
     loose: list[str] = []
     parts: list[str] = []
     for name, field in CampaignConfig.model_fields.items():
@@ -98,7 +98,7 @@ def configuration() -> str:
 
 
 def options_table() -> str:
-    """The table of tactics, their classes and options."""
+    """Write the table of tactics, their classes and options."""
     rows = ["| tactic | class | options |", "|---|---|---|"]
     for name in sorted(set(searchers.tactics()) - {"default"}):
         cls = searchers.find(name)
@@ -107,7 +107,7 @@ def options_table() -> str:
 
 
 def tactics() -> str:
-    """The text of ``reference/tactics.md`` with its table renewed."""
+    """Return the text of ``reference/tactics.md`` with its table renewed."""
     text = TACTICS.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -115,7 +115,7 @@ def tactics() -> str:
 
 
 def task() -> str:
-    """The text of ``how-to/plugins/task.md`` with the files of the example renewed."""
+    """Return the text of ``how-to/plugins/task.md`` with the files of the example renewed."""
     text = TASK.read_text(encoding="utf-8")
     for name, language in (("hwsearch_tabular.py", "python"), ("pyproject.toml", "toml")):
         begin = f"<!-- generated: {name} -->"
@@ -127,14 +127,14 @@ def task() -> str:
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What each field means: its description, else what the class's docstring says of it."""
+    """Look up what each field means: its description, else what the class's docstring says of it."""
     found = dict(_documented(inspect.getdoc(model) or "", set(model.model_fields)))
     found |= {n: f.description for n, f in model.model_fields.items() if f.description}
     return found
 
 
 def _documented(text: str, names: set[str]) -> Iterator[tuple[str, str]]:
-    """(name, meaning) of the ``name : …`` entries of a docstring, with or without section heads."""
+    """Find (name, meaning) of the ``name : …`` entries of a docstring, with or without section heads."""
     lines = text.splitlines()
     section = any(re.fullmatch(r"-{3,}", line.strip()) for line in lines)
     for i, line in enumerate(lines):
@@ -162,7 +162,7 @@ def _summary(model: type[BaseModel]) -> str:
 
 
 def _model(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The model behind a field, and whether it is an array of tables."""
+    """Find the model behind a field, and whether it is an array of tables."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, False
     inner = [a for a in get_args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
@@ -218,7 +218,7 @@ def _range(field: FieldInfo) -> str:
 
 
 def _options(cls: type[searchers.Searcher]) -> list[str]:
-    """``name=default`` of each option of a tactic: of its options model, or else of its signature."""
+    """List ``name=default`` of each option of a tactic: of its options model, or else of its signature."""
     model = getattr(cls, "Options", None)
     if isinstance(model, type) and issubclass(model, BaseModel):
         own = [(n, f.get_default(call_default_factory=True)) for n, f in model.model_fields.items()]
@@ -241,7 +241,7 @@ def main(arguments: list[str]) -> int:
 
 
 def pages() -> dict[Path, str]:
-    """Every generated page with its text."""
+    """Return every generated page with its text."""
     return {CONFIGURATION: configuration(), TACTICS: tactics(), TASK: task()}
 
 

@@ -39,7 +39,7 @@ class Phone:
         self._adb = ["adb", *(["-s", serial] if serial else [])]
 
     def shell(self, *words: str, folder: str | None = None) -> str:
-        """What a command on the phone prints; ends this program with adb's exit status when it fails."""
+        """Return what a command on the phone prints; end this program with adb's exit status when it fails."""
         line = shlex.join(words)
         if folder:
             line = f"cd {shlex.quote(folder)} && LD_LIBRARY_PATH=. {line}"
@@ -64,7 +64,7 @@ def facts(phone: Phone, folder: str) -> dict[str, str]:
 
 
 def place(phone: Phone, model: Path, inputs: Path, folder: str) -> str:
-    """The model's folder on the phone, with one set of inputs beside it; pushed unless it is there."""
+    """Find the model's folder on the phone, with one set of inputs beside it; push it unless it is there."""
     content, described = model.read_bytes(), json.loads(inputs.read_text())
     digest = hashlib.sha256(content + inputs.read_bytes()).hexdigest()[:16]
     there = f"{folder}/models/{digest}"

@@ -77,7 +77,7 @@ def sample(described: dict) -> np.ndarray:
 
 
 def resident_mib() -> float:
-    """The largest resident memory of this process so far."""
+    """Return the largest resident memory of this process so far."""
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return largest / (2**20 if sys.platform == "darwin" else 2**10)
 

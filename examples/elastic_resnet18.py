@@ -63,7 +63,7 @@ DECLARATION = {
 
 
 def training_images() -> ImageData:
-    """The shipped images but for those of the test."""
+    """Return the shipped images but for those of the test."""
     parts = [images()[split] for split in ("calibration", "validation")]
     pixels = [image for part in parts for image in part.images]
     labels = np.concatenate([part.labels for part in parts])
@@ -71,7 +71,7 @@ def training_images() -> ImageData:
 
 
 def train(net: ElasticModule, epochs: int) -> ElasticModule:
-    """The sandwich rule with in-place distillation, the largest subnet alone at first."""
+    """Train by the sandwich rule with in-place distillation, the largest subnet alone at first."""
     config = TrainingConfig(epochs=epochs, batch=64, lr=0.05)
     with tempfile.TemporaryDirectory() as folder:
         Trainer(

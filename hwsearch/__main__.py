@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of ``hwsearch`` and of ``python -m hwsearch``."""
+    """Run the command: the entry point of ``hwsearch`` and of ``python -m hwsearch``."""
     try:
         from hwsearch.cli.main import main as command
     except KeyboardInterrupt:

@@ -38,13 +38,13 @@ class HwsearchError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
 
-    def to_dict(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, object]:
         """Describe the error for ``--json``.
 
         Returns
         -------
-        dict of str to str or None
-            ``error``, the name of the class; ``message``; ``hint``.
+        dict
+            ``error``, the name of the class; ``message``; ``hint``; and what else a kind of error tells.
         """
         return {"error": type(self).__name__, "message": self.message, "hint": self.hint}
 

@@ -15,7 +15,7 @@ import importlib.metadata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from hwsearch.errors import HwsearchError, PluginError, nearest
 
@@ -68,7 +68,7 @@ class Registry(Generic[T]):
     group: str
     noun: str
     error: type[HwsearchError]
-    accepts: Callable[[Any], bool]
+    accepts: Callable[[object], bool]
     wanted: str
 
     def names(self) -> list[str]:

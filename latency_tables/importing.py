@@ -167,7 +167,7 @@ def _inside(text: Any, keys: list[str]) -> Any:
 def _rows(
     genes: pd.DataFrame, latency: pd.Series[Any], space: TableSpace, unit: str, what: str, column: str
 ) -> pd.DataFrame:
-    """Genes and latency in ms, without repeated rows."""
+    """Read genes and latency in ms, without repeated rows."""
     frame = genes.assign(**{tables.LATENCY: latency.to_numpy()})
     faults = [Fault(f.message, f.row, column) for f in tables.latency_faults(frame)]
     if not faults and space.identifies:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from latency_tables import toml
 from latency_tables.errors import Fault, TableError, nearest
+from latency_tables.toml import Document
 
 SHIPPED = Path(__file__).parent / "spaces"
 Value = int | float | str
@@ -75,7 +75,7 @@ class TableSpace:
         """Names of the genes, in order."""
         return [g.name for g in self.genes]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Write the space as a document.
 
         Returns
@@ -272,7 +272,7 @@ def load_space(name: str, folder: Path | None = None) -> TableSpace:
     raise TableError(f"there is no table space {name!r}. {nearest(name, space_names(folder))}")
 
 
-def parse_space(data: Mapping[str, Any], source: str) -> TableSpace:
+def parse_space(data: Document, source: str) -> TableSpace:
     """Read the space that a document declares.
 
     Parameters
@@ -323,7 +323,7 @@ def _at(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.flatnonzero(mask)
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 

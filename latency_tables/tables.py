@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pandas as pd
 from latency_tables import toml
 from latency_tables.errors import Fault, TableError, nearest
 from latency_tables.spaces import TableSpace, load_space
+from latency_tables.toml import Document
 
 FOLDER = Path(__file__).parent
 LATENCY = "latency_ms"
@@ -24,6 +25,27 @@ EXTRA = {"low_ms": "float64", "high_ms": "float64", "repeats": "Int64", "measure
 MEASURED = ("whole network", "sum of a block table", "model")
 #: what each table's description says; `architectures` (a file of ``spaces/``) and `note` may be added
 REQUIRED = ("file", "sha256", "rows", "space", "unit", "statistic", "protocol", "measured", "source", "licence")
+
+
+class TableCheck(TypedDict):
+    """What a check found of one table.
+
+    Attributes
+    ----------
+    device : str
+        The device's name.
+    table : str or None
+        The table's name; None where the device has no tables, or none that can be read.
+    rows : int or None
+        Number of rows; None where it cannot be read.
+    fault : str or None
+        What is wrong; None where the table is sound.
+    """
+
+    device: str
+    table: str | None
+    rows: int | None
+    fault: str | None
 
 
 def devices(folder: Path | None = None) -> list[str]:
@@ -42,7 +64,7 @@ def devices(folder: Path | None = None) -> list[str]:
     return sorted(p.parent.name for p in (folder or FOLDER).glob("*/device.toml"))
 
 
-def show(device: str, folder: Path | None = None) -> dict[str, Any]:
+def show(device: str, folder: Path | None = None) -> Document:
     """Read a device's description.
 
     Parameters
@@ -68,7 +90,7 @@ def show(device: str, folder: Path | None = None) -> dict[str, Any]:
     return toml.read(path)
 
 
-def table_facts(device: str, table: str, folder: Path | None = None) -> dict[str, Any]:
+def table_facts(device: str, table: str, folder: Path | None = None) -> Document:
     """Read what a device's description says of one table.
 
     Parameters
@@ -91,7 +113,7 @@ def table_facts(device: str, table: str, folder: Path | None = None) -> dict[str
     tables = show(device, folder).get("tables", {})
     if table not in tables:
         raise TableError(f"device {device!r} has no table {table!r}. {nearest(table, tables)}")
-    facts: dict[str, Any] = tables[table]
+    facts: Document = tables[table]
     missing = [k for k in REQUIRED if k not in facts]
     if missing:
         raise TableError(f"table {table!r} of {device!r}: its description does not say {', '.join(missing)}.")
@@ -208,7 +230,7 @@ def latency_faults(frame: pd.DataFrame) -> list[Fault]:
     return [Fault(f"{frame[LATENCY].iloc[i]} is not a positive latency", int(i), LATENCY) for i in wrong]
 
 
-def verify(folder: Path | None = None, device: str | None = None) -> list[dict[str, Any]]:
+def verify(folder: Path | None = None, device: str | None = None) -> list[TableCheck]:
     """Check every table of a folder, or of one device.
 
     Parameters
@@ -230,7 +252,7 @@ def verify(folder: Path | None = None, device: str | None = None) -> list[dict[s
     """
     if device is None and not devices(folder):
         raise TableError(f"there are no tables in {str(folder or FOLDER)!r}.")
-    found: list[dict[str, Any]] = []
+    found: list[TableCheck] = []
     for name in [device] if device else devices(folder):
         try:
             tables = show(name, folder).get("tables", {})
@@ -251,14 +273,14 @@ def verify(folder: Path | None = None, device: str | None = None) -> list[dict[s
 
 def write(
     folder: Path,
-    device: Mapping[str, Any],
+    device: Mapping[str, object],
     table: str,
     frame: pd.DataFrame,
     space: TableSpace,
-    facts: Mapping[str, Any],
+    facts: Mapping[str, object],
     *,
     share: bool = False,
-) -> dict[str, Any]:
+) -> Document:
     """Add a table to a folder; a table of that name is replaced.
 
     Parameters
@@ -304,7 +326,7 @@ def write(
     elif load_space(space.name, folder).genes != space.genes:
         raise TableError(f"{str(declared)!r} declares another space of that name: give another folder.")
     home.mkdir(parents=True, exist_ok=True)
-    written: dict[str, Any] = {
+    written: Document = {
         "file": f"{table}.parquet",
         "rows": len(frame),
         "space": space.name,

@@ -11,8 +11,11 @@ import tomli_w
 
 from latency_tables.errors import TableError
 
+#: a document, or a table in one, whose values are looked at by whoever knows its keys
+Document = dict[str, Any]
 
-def read(path: Path) -> dict[str, Any]:
+
+def read(path: Path) -> Document:
     """Read a TOML document.
 
     Parameters
@@ -39,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
         raise TableError(f"{str(path)!r} is not TOML: {error}.") from error
 
 
-def dumps(document: Mapping[str, Any]) -> str:
+def dumps(document: Mapping[str, object]) -> str:
     """Write a document as TOML.
 
     Parameters
@@ -63,9 +66,13 @@ def dumps(document: Mapping[str, Any]) -> str:
     return tomli_w.dumps(_without_none(document))
 
 
-def _without_none(value: Any) -> Any:
+def _without_none(value: Mapping[str, object]) -> Document:
+    return {k: _plain(v) for k, v in value.items() if v is not None}
+
+
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
-        return {k: _without_none(v) for k, v in value.items() if v is not None}
+        return _without_none(value)
     if isinstance(value, (list, tuple)):
-        return [_without_none(v) for v in value if v is not None]
+        return [_plain(v) for v in value if v is not None]
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,14 +72,14 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     @abstractmethod
     def _mean(self, X: FloatArray) -> FloatArray:
-        """Predictions (m,) in the target's scale (log with a log target)."""
+        """Predict (m,) in the target's scale (log with a log target)."""
 
     @abstractmethod
     def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-        """Predictions (m, k), in the target's scale, by models without one of k groups each; group (n,) of the rows."""
+        """Predict (m, k), in the target's scale, by models without one of k groups each; group (n,) of the rows."""
 
     def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Prediction and deviation (m,), (m,): size of the out-of-fold residuals and spread of the held-out models.
+        """Predict mean and deviation (m,), (m,): size of the out-of-fold residuals and spread of the held-out models.
 
         The two overlap a little, so the deviation errs on the large side.
         """
@@ -87,7 +87,7 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self._mean(X), np.sqrt(np.mean(self.residuals_**2) + held_out.var(axis=1))
 
     def _log(self) -> bool:
-        """Whether the fitted scale is logarithmic."""
+        """Tell whether the fitted scale is logarithmic."""
         return self._log_asked
 
     # ------------------------------------------------------------------ scikit-learn
@@ -133,7 +133,11 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self._check_learned(features)
         return self
 
-    def predict(self, X: ArrayLike, return_std: bool = False) -> Any:
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> FloatArray: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[FloatArray, FloatArray]: ...
+    def predict(self, X: ArrayLike, return_std: bool = False) -> FloatArray | tuple[FloatArray, FloatArray]:
         """Predict the metric.
 
         Parameters
@@ -243,11 +247,15 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"got {predictions.shape} and {group.shape} for m = {len(few)} and n = {len(self.residuals_)}."
             )
 
-    def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> Any:
-        """X, or (X, y), as finite float64 arrays; scikit-learn's refusals of values become PredictorError."""
+    @overload
+    def _validate(self, X: ArrayLike) -> FloatArray: ...
+    @overload
+    def _validate(self, X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]: ...
+    def _validate(self, X: ArrayLike, y: ArrayLike | None = None) -> FloatArray | tuple[FloatArray, FloatArray]:
+        """Convert X, or (X, y), to finite float64 arrays; scikit-learn's refusals of values become PredictorError."""
         if y is None:
             check_is_fitted(self)
-        options: dict[str, Any] = {"dtype": np.float64, "reset": y is not None}
+        options: dict[str, object] = {"dtype": np.float64, "reset": y is not None}
         if y is not None:
             options |= {"y": y, "y_numeric": True}
         try:

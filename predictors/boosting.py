@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import xgboost as xgb
@@ -111,7 +111,7 @@ class XGBoostPredictor(BasePredictor):
             self.residuals_[outside] = y[outside] - self._run(booster, X[outside])
 
     def _train(self, X: FloatArray, target: FloatArray) -> xgb.Booster:
-        settings: dict[str, Any] = {
+        settings: dict[str, str | float] = {
             "objective": "reg:squarederror",
             "tree_method": "hist",
             "base_score": 0.0,
@@ -133,7 +133,7 @@ class XGBoostPredictor(BasePredictor):
             raise PredictorError(f"XGBoost refused its settings: {reason}", hint="Check the values given.") from error
 
     def _run(self, booster: xgb.Booster, X: FloatArray) -> FloatArray:
-        """Predictions (m,) of one booster in the target's scale."""
+        """Predict (m,) by one booster in the target's scale."""
         raw = booster.predict(xgb.DMatrix(X, nthread=self.n_jobs))
         values: FloatArray = raw.astype(np.float64) * self.scale_ + self.mean_
         return values

@@ -109,7 +109,7 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
     return predictor
 
 
-def _check_header(content: Any, source: Path) -> None:
+def _check_header(content: object, source: Path) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise PredictorFileError(f"'{source}' is not a predictor file.", hint="Use a file that predictors.save wrote.")
     version = content.get("version")

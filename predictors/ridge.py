@@ -153,7 +153,7 @@ class RidgePredictor(BasePredictor):
 def _alpha_without_each(
     left: FloatArray, keep: FloatArray, residuals: FloatArray, spare: FloatArray
 ) -> NDArray[np.intp]:
-    """For each row (n,) the index of the strength that leave-one-out would choose without that row.
+    """Find for each row (n,) the index of the strength that leave-one-out would choose without that row.
 
     left : (n, r) left singular vectors; keep : (r, grid) kept share of each direction
     residuals : (n, grid) in-sample; spare : (n, grid) 1 - H_ii

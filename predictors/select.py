@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.parallel import Parallel, delayed
 
-from predictors._typing import FloatArray
+from predictors._typing import FloatArray, Regressor
 from predictors.base import BasePredictor, register
 from predictors.boosting import XGBoostPredictor
 from predictors.errors import PredictorError
@@ -105,14 +105,14 @@ class CrossValidatedPredictor(BasePredictor):
 
     scores_: dict[str, dict[str, float]]
     best_: str
-    best_estimator_: Any
-    fold_estimators_: list[Any]
+    best_estimator_: Regressor
+    fold_estimators_: list[Regressor]
     group_: NDArray[np.intp]
     oof_predictions_: FloatArray
 
     def __init__(
         self,
-        candidates: Mapping[str, Any] | None = None,
+        candidates: Mapping[str, Regressor] | None = None,
         folds: int = 5,
         repeats: int = 1,
         seed: int = 0,
@@ -208,8 +208,8 @@ def choose(table: Mapping[str, Mapping[str, float]]) -> str:
     return max(tied, key=lambda name: np.nan_to_num(usable[name]["spearman"], nan=-np.inf))
 
 
-def _fit_one(candidate: Any, X: FloatArray, y: FloatArray, rows: NDArray[np.intp]) -> Any:
-    model = clone(candidate)
+def _fit_one(candidate: Regressor, X: FloatArray, y: FloatArray, rows: NDArray[np.intp]) -> Regressor:
+    model: Regressor = clone(candidate)
     if isinstance(model, RidgePredictor):
         model.set_params(refit_alpha=False)  # a fold's model only predicts
     return model.fit(X[rows], y[rows])

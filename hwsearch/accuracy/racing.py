@@ -294,7 +294,7 @@ class _Race:
         return True
 
     def _look(self, index: IntArray) -> None:
-        """All racing subnets see these images."""
+        """Show these images to all racing subnets."""
         for i in np.flatnonzero(self.racing):
             self._answers(int(i), index)
         self.order = np.concatenate([self.order, index])
@@ -309,7 +309,7 @@ class _Race:
 
     # ------------------------------------------------------------------ what to finish
     def _first_to_finish(self) -> IntArray:
-        """Subnets that nothing can dominate, and some, evenly spread, of the front of the first images."""
+        """Choose subnets that nothing can dominate, and some, evenly spread, of the front of the first images."""
         alive = np.flatnonzero(self.racing)
         beaten = self.comparable & (self.right[:, None] < self.right[None] + self.lead)
         front = alive[~beaten[np.ix_(alive, alive)].any(axis=1)]
@@ -318,7 +318,7 @@ class _Race:
         return np.union1d(alive[~self.comparable[alive].any(axis=1)], front[some])
 
     def _promising(self) -> IntArray:
-        """Racing subnets that seem to be on the front, the surest first."""
+        """List the racing subnets that seem to be on the front, the surest first."""
         racing = np.flatnonzero(self.racing)
         predicted = self._predict(racing)
         estimate = self.right[racing] + predicted[:, self.left].sum(axis=1)
@@ -340,13 +340,13 @@ class _Race:
         return racing[chosen]
 
     def _needed(self, subnets: IntArray) -> FloatArray:
-        """b: right answers (m,) on all images that put subnets above all finished ones; −inf where there is none."""
+        """Compute b: right answers (m,) on all images that put subnets above all finished ones; −inf where there is none."""
         goals = self.right[None] + self.lead[subnets] + self.slack
         return np.where(self.comparable[subnets] & self.finished[None], goals, -np.inf).max(axis=1)
 
     # ------------------------------------------------------------------ prediction and bets
     def _predict(self, subnets: IntArray) -> FloatArray:
-        """h: predicted answers (m, N) of subnets, from those of all finished ones."""
+        """Compute h: predicted answers (m, N) of subnets, from those of all finished ones."""
         known = self.correct[self.finished].astype(np.float64)
         if not len(known):
             return np.repeat(self.right[subnets, None] / max(len(self.order), 1), self.N, axis=1)
@@ -359,7 +359,7 @@ class _Race:
         return np.clip(mean + weights.T @ features, 0.0, 1.0)
 
     def _variance(self, racing: IntArray, predicted: FloatArray) -> FloatArray:
-        """Variance (N,) expected of what prediction leaves, by how hard an image is for the finished subnets."""
+        """Estimate the variance (N,) of what prediction leaves, by how hard an image is for the finished subnets."""
         share = self.correct[self.finished].mean(axis=0) if self.finished.any() else np.full(self.N, 0.5)
         group = np.digitize(share, HARDNESS)
         found = ((self.correct[np.ix_(racing, self.order)] - predicted[:, self.order]) ** 2).mean(axis=0)
@@ -414,5 +414,5 @@ class _Race:
 
 
 def _before(values: FloatArray) -> FloatArray:
-    """For each entry of the last axis, the sum of those before it."""
+    """Sum, for each entry of the last axis, those before it."""
     return np.asarray(np.cumsum(values, axis=-1) - values)

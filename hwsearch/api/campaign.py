@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pandas as pd
 
 from hwsearch import campaigns
+from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign, Progress
-from hwsearch.campaigns.steps.report import build_report
+from hwsearch.campaigns.steps.report import build_report, write_studies
 from hwsearch.devices import host_facts
-from hwsearch.errors import HwsearchError, TrainingError
+from hwsearch.errors import HwsearchError
 from hwsearch.objectives.front import Front
-from hwsearch.training.finetune import FinetuneConfig
+from hwsearch.training.finetune import finetune_config
 
 #: a campaign, its configuration file or its folder
 Source = Campaign | Path | str
@@ -93,24 +94,29 @@ def _do(source: Source, name: str, step: Callable[[Campaign], T]) -> T:
         return step(campaign)
 
 
-def check(source: Source) -> None:
-    """Check data, devices, tactic and limits before anything is measured.
+def check(source: Source) -> pd.DataFrame:
+    """Check data, devices, tactic and limits; every device loads the reference subnet once.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
 
+    Returns
+    -------
+    pandas.DataFrame
+        A row a device: ``device``, ``nodes`` of the graph, what they ``ran_on``, and the first run, ``run_ms``.
+
     Raises
     ------
     DataError
         If data are missing or do not fit the supernet.
     DeviceError
-        If a device cannot run a model, or an execution provider is not the one asked for.
+        If a device cannot load the reference subnet, or runs part of it elsewhere; its `rows` tell of each device.
     LimitError
         If no subnet can meet a limit.
     """
-    _do(source, "check", campaigns.check)
+    return _do(source, "check", campaigns.check)
 
 
 def profile(source: Source) -> pd.DataFrame:
@@ -134,7 +140,7 @@ def profile(source: Source) -> pd.DataFrame:
     return _do(source, "profile", campaigns.profile)
 
 
-def operators(source: Source, device: str | None = None) -> dict[str, Any]:
+def operators(source: Source, device: str | None = None) -> JsonObject:
     """Complete the operator table of one device for the campaign's space, and compare it with the measured latencies.
 
     Parameters
@@ -285,7 +291,7 @@ def pick(
     probability: float | None = None,
     deployment: str | None = None,
     export: Path | str | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Pick the best measured subnet under limits, and write it as ONNX if asked.
 
     Parameters
@@ -331,7 +337,7 @@ def export(
     *,
     output: Path | str | None = None,
     batch: int | None = None,
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Write ONNX files and cards of one subnet or of every pick.
 
     Parameters
@@ -368,8 +374,8 @@ def finetune(
     *,
     data: Path | str | None = None,
     output: Path | str | None = None,
-    **settings: Any,
-) -> dict[str, Any]:
+    **settings: float | bool | None,
+) -> JsonObject:
     """Train one subnet for some steps, measure it again, export it.
 
     Parameters
@@ -397,10 +403,7 @@ def finetune(
     CampaignError
         If there is nothing to learn from.
     """
-    try:
-        config = FinetuneConfig(**settings)
-    except TypeError as error:
-        raise TrainingError(f"fine-tuning has no such setting: {error}.") from error
+    config = finetune_config(settings)
     campaign = open_campaign(source)
     with _step(campaign, "finetune"):
         return campaigns.finetune_subnet(
@@ -408,7 +411,7 @@ def finetune(
         )
 
 
-def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
+def report(source: Source, *, optuna: str | None = None) -> JsonObject:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 
     Parameters
@@ -431,7 +434,6 @@ def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
     """
     if optuna is None:
         return _do(source, "report", build_report)
-    from hwsearch.campaigns.steps.report import write_studies
     from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
     campaign = open_campaign(source)
@@ -442,7 +444,7 @@ def report(source: Source, *, optuna: str | None = None) -> dict[str, Any]:
         return {**paths, "optuna": write_studies(campaign, optuna)}
 
 
-def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
     """Do everything: check, profile, evaluate, fit, search, validate, export, report.
 
     A run that was interrupted, or whose configuration has changed, measures only what is missing.
@@ -467,22 +469,20 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
         Of any step; what was measured is kept, and the same call goes on from there.
     """
     campaign = open_campaign(source, folder=folder, progress=progress)
-    before = campaign.measured()
-    started = time.monotonic()
+    before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
         _do(campaign, name, step)
     cards = _do(campaign, "export", campaigns.export)
     summary = _do(campaign, "report", lambda c: build_report(c, cards))  # it shows the models just written
-    seconds = time.monotonic() - started
     return {
         "folder": str(campaign.folder),
-        "seconds": round(seconds, 1),
+        "seconds": round(time.monotonic() - started, 1),
         "measured": campaign.measured() - before,
         **summary,
     }
 
 
-def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> dict[str, Any]:
+def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
     """Do everything on the embedded supernet and this machine's CPU, as two devices.
 
     Parameters

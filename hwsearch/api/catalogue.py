@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import CheckpointError, SupernetError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import CheckpointMatch, compare, not_finite, read_state, write_safetensors
@@ -21,7 +21,7 @@ WEIGHT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".tar"}
 
 def supernets(
     action: str = "list", name: Path | str | None = None, *, output: Path | str | None = None
-) -> list[dict[str, Any]] | dict[str, Any]:
+) -> list[JsonObject] | JsonObject:
     """List the catalogue's supernets, show one's card, or check or convert a weight file.
 
     Parameters
@@ -69,7 +69,7 @@ def supernets(
     return check_file(name) if action == "check" else convert_file(name, output)
 
 
-def check_file(path: Path | str) -> dict[str, Any]:
+def check_file(path: Path | str) -> JsonObject:
     """Check what a weight file is, and into which supernets of the catalogue it loads.
 
     Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
@@ -125,7 +125,7 @@ def check_file(path: Path | str) -> dict[str, Any]:
 def _compare_all(
     state: dict[str, Tensor],
 ) -> tuple[list[str], dict[str, str], tuple[float, str, CheckpointMatch] | None]:
-    """(supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
+    """Compare: (supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
     closest: tuple[float, str, CheckpointMatch] | None = None
@@ -152,7 +152,7 @@ def _digest(path: Path, kind: str, before: bytes = b"") -> str:
     return h.hexdigest()
 
 
-def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str, Any]:
+def convert_file(path: Path | str, output: Path | str | None = None) -> JsonObject:
     """Write the weights of a file as safetensors: only tensors, under today's names where it is of the catalogue.
 
     Parameters
@@ -177,7 +177,7 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> dict[str
     name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
     place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
     if place.exists():
-        raise CheckpointError(f"{str(place)!r} exists.", hint="Give another --output, or remove it.")
+        raise CheckpointError(f"{str(place)!r} already exists.", hint="Give another --output, or remove it.")
     fits = _compare_all(state)[0]
     if fits:
         net = catalogue.entry(fits[0]).shape(state)

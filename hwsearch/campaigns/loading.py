@@ -165,8 +165,8 @@ def find_line(text: str, loc: tuple[int | str, ...]) -> int | None:
     pair = re.compile(rf"^\s*\"?{re.escape(key)}\"?\s*=")
     seen, inside, start = -1, table == key or len(loc) == 1, None
     for number, line in enumerate(text.splitlines(), 1):
-        if header.match(line):
-            seen += 1
+        if found := header.match(line):
+            seen += not found[1]  # [device.options] belongs to the device before it
             inside = index is None or seen == index
             if inside and start is None:
                 start = number

@@ -117,7 +117,7 @@ class WarmStart:
 
 
 def _values(store: Store, weights: str, protocol: TimingProtocol) -> pd.DataFrame:
-    """Values of a search: columns metric, subject, arch_id and value; latencies as one estimate a device."""
+    """Return the values of a search: columns metric, subject, arch_id and value; latencies as one estimate a device."""
     rows = store.frame(purpose=str(SEARCH), supernet=weights)
     timed = rows["metric"] == "latency_ms"
     parts = [rows.loc[~timed, ["metric", "subject", "arch_id", "value"]]]

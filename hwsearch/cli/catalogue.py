@@ -1,4 +1,4 @@
-"""Commands that look around, and train supernets."""
+"""Commands that inspect this machine, supernets and latency tables, and train supernets."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def tables(
     licence: Annotated[str, typer.Option("--licence", help="export: of the table.")] = "not stated",
     as_json: Json = False,
 ) -> None:
-    """Latency tables: list, show, import, export, verify.
+    """List, show, import, export or verify latency tables.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def cluster(
     insecure: Annotated[bool, typer.Option("--insecure", help="Allow tcp:// on this host.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Devices of other hosts: make certificates, run the scheduler, offer devices.
+    """Measure on devices of other hosts: make certificates, run the scheduler, offer devices.
 
     Parameters
     ----------

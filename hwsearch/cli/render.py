@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hwsearch._json import shown_as_json
+from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.reporting.words import scaled
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 out = Console()
 #: progress, notes and errors
 err = Console(stderr=True)
+#: columns of a terminal from which on a table of picks has one for the files
+WIDE = 100
+#: fewest columns of a pick's labels
+LABEL_WIDTH = 30
 
 
 def emit_json(value: object, as_json: bool) -> bool:
@@ -86,7 +90,7 @@ def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
             out.print(f"{indent}[bold]{escape(str(key))}[/bold]: {escape(str(shown))}", highlight=False)
 
 
-def print_summary(result: dict[str, Any], as_json: bool) -> None:
+def print_summary(result: JsonObject, as_json: bool) -> None:
     """Print what a whole run found.
 
     Parameters
@@ -101,19 +105,7 @@ def print_summary(result: dict[str, Any], as_json: bool) -> None:
     score = " ".join(filter(None, (result["score"], result["score_unit"])))
     level = f"{100 * result['confidence']:.0f} %"
     for device in result["devices"]:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in (device["device"], f"{score} (90 %)", f"latency ms ({level})", "MACs", "file"):
-            words = name in (device["device"], "file")
-            table.add_column(name, justify="left" if words else "right", no_wrap=name != device["device"])
-        for p in device["picks"]:
-            table.add_row(
-                p["label"],
-                f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
-                f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
-                scaled(p["macs"]),
-                f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name,
-            )
-        out.print(table)
+        out.print(_picks(device, score, level))
         out.print(
             f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n"
             if device["front_points"] > 1
@@ -124,7 +116,29 @@ def print_summary(result: dict[str, Any], as_json: bool) -> None:
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
 
 
-def print_error(data: Mapping[str, str | None], text: str, as_json: bool) -> None:
+def _picks(device: JsonObject, score: str, level: str) -> Table:
+    """Make the table of a device's picks: a line a label, and the file below the labels where there is no room beside."""
+    wide = out.width >= WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(escape(device["device"]), min_width=LABEL_WIDTH)
+    for name in (f"{score} (90 %)", f"latency ms ({level})", "MACs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("file", no_wrap=True)
+    for p in device["picks"]:
+        file = f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name
+        labels = [escape(label) for label in p["label"].split("; ")]
+        table.add_row(
+            "\n".join(labels if wide else [*labels, f"→ {file}"]),
+            f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
+            f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
+            scaled(p["macs"]),
+            *([file] if wide else []),
+        )
+    return table
+
+
+def print_error(data: Mapping[str, object], text: str, as_json: bool) -> None:
     """Print an error on stderr, and on stdout as JSON if asked.
 
     Parameters

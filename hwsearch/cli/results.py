@@ -1,4 +1,4 @@
-"""Commands that read, hand over and show what a campaign found."""
+"""Commands that show, export, fine-tune and report what a campaign found."""
 
 from __future__ import annotations
 
@@ -151,11 +151,13 @@ def finetune(
             "--data", help="What to learn from, as under data in the configuration (default: the calibration data)."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1)] = 200,
-    batch: Annotated[int, typer.Option(min=2)] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
+    batch: Annotated[int, typer.Option(min=2, help="Examples a step.")] = 64,
     lr: Annotated[float | None, typer.Option(help="Peak learning rate (default: 0.01 SGD, 5e-5 AdamW).")] = None,
-    label_smoothing: Annotated[float, typer.Option("--label-smoothing", min=0.0, max=0.9)] = 0.0,
-    seed: Annotated[int, typer.Option()] = 0,
+    label_smoothing: Annotated[
+        float, typer.Option("--label-smoothing", min=0.0, max=0.9, help="Share of each label spread over all classes.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the order of examples.")] = 0,
     output: Annotated[Path | None, typer.Option("--output", help="The ONNX file to write.")] = None,
     folder: Folder = None,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""Commands that write a configuration and do everything."""
+"""Commands that write a configuration and run a whole campaign."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(config: Source, folder: Folder = None, as_json: Json = False) -> None:
 
 
 @command(RUN)
-def demo(folder: Annotated[Path, typer.Option("--folder")] = Path("runs/demo"), as_json: Json = False) -> None:
+def demo(folder: Folder = Path("runs/demo"), as_json: Json = False) -> None:
     """Run the whole line on the embedded supernet and this machine's CPU.
 
     Parameters
@@ -50,8 +50,8 @@ def init(
     path: Annotated[Path, typer.Argument(help="The configuration file to write.")] = Path("campaign.toml"),
     supernet: Annotated[str, typer.Option(help="A supernet of the catalogue.")] = "cifar10-mbv3",
     device: Annotated[str, typer.Option(help="A name for the device.")] = "this-cpu",
-    threads: Annotated[int, typer.Option(min=1)] = 1,
-    batch: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the device.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Inputs of one inference.")] = 1,
     limit: Annotated[str | None, typer.Option(help="A latency limit such as '<= 2 ms' or '<= 60 %'.")] = None,
     ask: Annotated[
         bool | None,
@@ -87,7 +87,7 @@ def init(
     from hwsearch.supernets import catalogue
 
     if path.exists():
-        raise ConfigError(f"{str(path)!r} exists.", hint="Choose another name, or edit it.")
+        raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, or edit it.")
     if ask is None:
         given = (supernet, device, threads, batch, limit) != ("cifar10-mbv3", "this-cpu", 1, 1, None)
         ask = sys.stdin.isatty() and not given and not as_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ import hwsearch
 from hwsearch.cli.app import STEPS, command
 from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
 from hwsearch.cli.render import emit_json, out, print_frame
+from hwsearch.errors import HwsearchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,7 @@ def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
 
 @command(STEPS)
 def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Check that every device runs what it is asked to and that the limits can be met.
+    """Check that every device loads and runs the reference subnet as asked, and that the limits can be met.
 
     Parameters
     ----------
@@ -33,8 +35,18 @@ def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> Non
     as_json : bool
         Print one JSON object instead of text.
     """
-    hwsearch.check(open_campaign(campaign, folder))
-    if not emit_json({"check": "passed"}, as_json):
+    opened = open_campaign(campaign, folder)
+    try:
+        frame = hwsearch.check(opened)
+    except HwsearchError as error:
+        rows = getattr(error, "rows", None)
+        if rows and not as_json:
+            import pandas as pd
+
+            print_frame(pd.DataFrame(map(asdict, rows)).fillna("–"), "devices")
+        raise
+    if not emit_json({"check": "passed", "devices": frame}, as_json):
+        print_frame(frame, "devices", 3)
         out.print("passed", highlight=False)
 
 

@@ -89,7 +89,7 @@ def peak_memory(action: Callable[[], Any], *, proc: Path = PROC) -> float:
 
 
 def _resident(proc: Path) -> tuple[int, int]:
-    """(bytes resident now, the most so far); twice the first where the system does not tell."""
+    """Read (bytes resident now, the most so far); twice the first where the system does not tell."""
     try:
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line)
         now, most = (1024 * int(status[field].split()[0]) for field in ("VmRSS", "VmHWM"))

@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
 
 
 def _runs(events: Sequence[Event]) -> Iterator[tuple[list[Event], float]]:
-    """(node events in order, microsecond at which the last one is over) of each run."""
+    """Collect (node events in order, microsecond at which the last one is over) of each run."""
     found: list[Event] = []
     for event in events:
         name = event.get("name", "")

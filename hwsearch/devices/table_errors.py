@@ -11,7 +11,7 @@ from latency_tables import TableError
 
 @contextmanager
 def translated_table_errors(kind: type[HwsearchError], prefix: str = "", *, hint: str | None = None) -> Iterator[None]:
-    """Context manager: raise a `latency_tables.TableError` as an error of `hwsearch`.
+    """Raise a `latency_tables.TableError` within the context as an error of `hwsearch`.
 
     Parameters
     ----------

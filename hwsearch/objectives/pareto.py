@@ -14,7 +14,7 @@ from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective, signs
 
 
-def as_values(values: ArrayLike, objectives: Sequence[Objective]) -> FloatArray:
+def as_values(values: ArrayLike | Sequence[Sequence[float | None]], objectives: Sequence[Objective]) -> FloatArray:
     """Check the shape of measured values.
 
     Parameters

@@ -1,10 +1,10 @@
-"""Geometry of the page's hand-made front: plain marks in pixels, for the template to draw."""
+"""Lay out the page's chart of a front: marks in pixels, for the template to draw as SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -16,12 +16,46 @@ from hwsearch.reporting.genes import Layout, describe, layout
 from hwsearch.reporting.labels import nearest, place
 from hwsearch.reporting.marks import Chart, Mark, Name
 from hwsearch.reporting.words import axis_label, decimals, finite, interval, percent, plus_minus, scaled
+from hwsearch.spaces.choice import Value
+
+
+class PointRow(Protocol):
+    """A row of `DeviceReport.points`, as `pandas.DataFrame.itertuples` gives it.
+
+    Attributes
+    ----------
+    role : str
+        What the subnet was measured for.
+    genes : dict
+        The architecture.
+    accuracy, accuracy_se : float
+        The score and its standard error, percent.
+    latency_ms, latency_low, latency_high, latency_ratio_low, latency_ratio_high : float
+        Latency and the ends of its two intervals, ms.
+    macs, params : float
+        Multiply-accumulates and weights.
+    """
+
+    role: str
+    genes: Mapping[str, Value]
+    accuracy: float
+    accuracy_se: float
+    latency_ms: float
+    latency_low: float
+    latency_high: float
+    latency_ratio_low: float
+    latency_ratio_high: float
+    macs: float
+    params: float
+
 
 #: latency spans wider than this ratio get a logarithmic axis
 LOG_RATIO = 25.0
 
 
-def point_words(row: Any, title: str, metric: str, confidence: float, places: int, plan: Layout) -> tuple[str, ...]:
+def point_words(
+    row: PointRow, title: str, metric: str, confidence: float, places: int, plan: Layout
+) -> tuple[str, ...]:
     """Describe a measured subnet: its name, its numbers with intervals, and its genes.
 
     Parameters
@@ -157,7 +191,7 @@ def latency_places(device: DeviceReport) -> int:
     return decimals((frame["latency_ratio_high"] - frame["latency_ratio_low"]) / 2, frame["latency_ms"])
 
 
-def _mark(row: Any, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
+def _mark(row: PointRow, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars: bool = True) -> Mark:
     latency, accuracy = float(row.latency_ms), float(row.accuracy)
     px, py = x(latency), y(accuracy)
     left, right, top, bottom = px, px, py, py
@@ -170,7 +204,7 @@ def _mark(row: Any, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, bars:
 
 
 def _stairs(chart: Chart) -> str:
-    """SVG path of the front's staircase, on to the right edge."""
+    """Write the SVG path of the front's staircase, on to the right edge."""
     if not chart.front:
         return ""
     first, *rest = chart.front
@@ -178,7 +212,7 @@ def _stairs(chart: Chart) -> str:
 
 
 def _occupied(chart: Chart) -> list[tuple[float, float]]:
-    """Places that names should leave free: marks, samples of the bars and of the limits."""
+    """List the places that names should leave free: marks, samples of the bars and of the limits."""
     spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]
     spots += [(m.x, float(y)) for m in chart.front for y in np.linspace(m.top, m.bottom, 7)]
     for axis, at, _ in chart.limits:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.errors import DataError
 
 ROLES = ("profile", "search", "random", "validated")
@@ -63,7 +63,7 @@ def conform_points(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     missing = [c for c in REQUIRED if c not in frame.columns]
     if missing:
         raise DataError(f"{where} lacks the column {missing[0]!r}.", hint=f"Needed: {', '.join(REQUIRED)}.")
-    out: dict[str, Any] = {}
+    out: dict[str, FloatArray | BoolArray | pd.Series] = {}
     for name, kind in POINT_COLUMNS.items():
         given = list(frame[name]) if name in frame.columns else [None] * len(frame)
         if kind == "number":
@@ -76,7 +76,7 @@ def conform_points(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             out[name] = pd.Series([dict(v) if isinstance(v, Mapping) else {} for v in given], dtype=object)
     unknown = sorted(set(out["role"]) - set(ROLES))
     if unknown:
-        raise DataError(f"{where}: {unknown[0]!r} is not a role.", hint=f"Known: {', '.join(ROLES)}.")
+        raise DataError(f"{where}: unknown role {unknown[0]!r}.", hint=f"Known: {', '.join(ROLES)}.")
     for end in ("low", "high"):  # where only one interval is known, it compares subnets as well
         own = out[f"latency_ratio_{end}"]
         out[f"latency_ratio_{end}"] = np.where(np.isnan(own), out[f"latency_{end}"], own)
@@ -119,7 +119,7 @@ def conform_numbers(frame: pd.DataFrame, columns: tuple[str, ...], where: str) -
     )
 
 
-def _float(value: Any, where: str) -> float:
+def _float(value: object, where: str) -> float:
     if value is None or value is pd.NA:
         return math.nan
     try:

@@ -1,16 +1,14 @@
-"""What a report is made of: plain values and frames, read from and written to JSON."""
+"""The data of a report: plain values and frames, read from and written to JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from hwsearch._json import shown_as_json
+from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
@@ -60,12 +58,12 @@ class DeviceReport:
     """
 
     name: str
-    description: dict[str, Any] = field(default_factory=dict)
-    protocol: dict[str, Any] = field(default_factory=dict)
-    noise: dict[str, Any] = field(default_factory=dict)
+    description: JsonObject = field(default_factory=dict)
+    protocol: JsonObject = field(default_factory=dict)
+    noise: JsonObject = field(default_factory=dict)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
     front: pd.DataFrame = field(default_factory=pd.DataFrame)
-    picks: list[dict[str, Any]] = field(default_factory=list)
+    picks: list[JsonObject] = field(default_factory=list)
     hypervolume: pd.DataFrame = field(default_factory=pd.DataFrame)
     random_points: pd.DataFrame = field(default_factory=pd.DataFrame)
     cross: dict[str, float] = field(default_factory=dict)
@@ -82,7 +80,7 @@ class DeviceReport:
         """Level of the latency intervals, 0 to 1."""
         return float(self.protocol.get("confidence", 0.9))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Describe the device's part by values that JSON knows.
 
         Returns
@@ -97,7 +95,7 @@ class DeviceReport:
         return plain | frames
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> DeviceReport:
+    def from_dict(cls, data: JsonObject) -> DeviceReport:
         """Make the part that `to_dict` described.
 
         Parameters
@@ -172,15 +170,15 @@ class ReportData:
     title: str
     campaign: str
     created: str
-    supernet: dict[str, Any] = field(default_factory=dict)
+    supernet: JsonObject = field(default_factory=dict)
     objectives: list[Objective] = field(default_factory=list)
     devices: list[DeviceReport] = field(default_factory=list)
-    accuracy_protocol: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    accuracy_protocol: JsonObject = field(default_factory=dict)
+    provenance: JsonObject = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    predictors: list[dict[str, Any]] = field(default_factory=list)
+    predictors: list[JsonObject] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
-    serving: list[dict[str, Any]] = field(default_factory=list)
+    serving: list[JsonObject] = field(default_factory=list)
     serving_words: str = ""
 
     @property
@@ -189,7 +187,7 @@ class ReportData:
         p = self.accuracy_protocol
         return ScoreName(*(str(p.get(key, other)) for key, other in DEFAULT_SCORE.items()))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Describe the report by values that JSON knows.
 
         Returns
@@ -203,7 +201,7 @@ class ReportData:
         return {"format": FORMAT} | data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ReportData:
+    def from_dict(cls, data: JsonObject) -> ReportData:
         """Make the report that `to_dict` described.
 
         Parameters
@@ -223,7 +221,8 @@ class ReportData:
         """
         if data.get("format") != FORMAT:
             raise DataError(
-                f"report data has format {data.get('format')!r}, not {FORMAT!r}.", hint="Write the report again."
+                f"the data of a report have format {data.get('format')!r}, not {FORMAT!r}.",
+                hint="Write the report again.",
             )
         try:
             rest = {k: v for k, v in data.items() if k not in ("format", "objectives", "devices")}
@@ -233,7 +232,7 @@ class ReportData:
                 **rest,
             )
         except (KeyError, TypeError) as error:
-            raise DataError(f"report data is incomplete or has an unknown part: {error}.") from error
+            raise DataError(f"the data of a report lack a part, or have an unknown one: {error}.") from error
 
     def to_json(self) -> str:
         """Describe the report as JSON text.
@@ -267,9 +266,9 @@ class ReportData:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as error:
-            raise DataError(f"report data is not JSON: {error}.") from error
+            raise DataError(f"the data of a report are not JSON: {error}.") from error
         if not isinstance(data, dict):
-            raise DataError(f"report data is a {type(data).__name__}, not an object.")
+            raise DataError(f"the data of a report must be a JSON object, got {type(data).__name__}.")
         return cls.from_dict(data)
 
     def save(self, path: Path) -> None:
@@ -307,24 +306,24 @@ class ReportData:
             raise DataError(f"cannot read {str(path)!r}: {error.strerror}.") from error
 
 
-def _objective_to_dict(o: Objective) -> dict[str, Any]:
+def _objective_to_dict(o: Objective) -> JsonObject:
     limit = {"op": o.limit.op, "value": o.limit.value, "relative": o.limit.relative} if o.limit else None
     chance = {"probability": o.probability} if o.probability is not None else {}
     return {"metric": o.metric, "direction": o.direction, "device": o.device, "limit": limit} | chance
 
 
-def _objective_from_dict(data: Mapping[str, Any]) -> Objective:
+def _objective_from_dict(data: JsonObject) -> Objective:
     limit = Limit(**data["limit"]) if data.get("limit") else None
     return Objective(data["metric"], data.get("direction") or "", data.get("device"), limit, data.get("probability"))
 
 
-def _table(frame: pd.DataFrame) -> dict[str, Any]:
+def _table(frame: pd.DataFrame) -> JsonObject:
     columns = [str(c) for c in frame.columns]
     rows = [[shown_as_json(v) for v in row] for row in zip(*(frame[c].tolist() for c in frame.columns), strict=True)]
     return {"columns": columns, "rows": rows}
 
 
-def _frame(data: Mapping[str, Any] | None) -> pd.DataFrame:
+def _frame(data: JsonObject | None) -> pd.DataFrame:
     if not data or not data.get("rows"):
         return pd.DataFrame()
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What the numbers say: the largest subnet, the knee, limits, and the one sentence a device."""
+"""Facts that follow from a report's numbers: the largest subnet, the knee, limits, and one sentence a device."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from hwsearch._json import JsonObject
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.data import DeviceReport, ReportData
 from hwsearch.reporting.words import finite, percent
@@ -166,7 +167,7 @@ def named_points(device: DeviceReport) -> list[NamedPoint]:
     list of NamedPoint
         The architectures; those without numbers are left out.
     """
-    grouped: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    grouped: dict[str, list[tuple[str, JsonObject]]] = {}
     for letter, pick in zip(pick_letters(device), device.picks, strict=True):
         grouped.setdefault(str(pick.get("arch_id")), []).append((letter, pick))
     points = []
@@ -203,7 +204,7 @@ def _sign(op: str) -> str:
     return "≤" if op == "<=" else "≥"
 
 
-def knee(device: DeviceReport) -> dict[str, Any] | None:
+def knee(device: DeviceReport) -> JsonObject | None:
     """Find the pick whose label says knee.
 
     Parameters
@@ -265,11 +266,11 @@ def _against_largest(device: DeviceReport, report: ReportData) -> str:
     return f"the knee {verb} {abs(loss):.1f}{spread} points of {report.metric} and {faster}"
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     return float(value) if finite(value) else math.nan
 
 
-def kendall(x: Any, y: Any) -> float:
+def kendall(x: ArrayLike, y: ArrayLike) -> float:
     """Compute Kendall's tau-b.
 
     Parameters

@@ -1,11 +1,12 @@
-"""Genes for people: grouped by prefix, and by stage where depth genes tell the stages."""
+"""Write genes for readers: grouped by prefix, and by stage where depth genes tell the stages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from hwsearch.spaces.choice import Value
 
 _INDEXED = re.compile(r"^(?P<prefix>.+)\[(?P<index>\d+)\]$")
 #: names and units of the prefixes that the shipped spaces use; others keep their own name
@@ -90,7 +91,7 @@ class Layout:
         return divmod(index, self.per_stage.get(prefix, 1))
 
 
-def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
+def layout(architectures: Sequence[Mapping[str, Value]]) -> Layout:
     """Find the layout of the genes of some architectures.
 
     A group of as many indices as there are stages, or fewer, has one a stage. One of m times as many, with m the depth
@@ -118,9 +119,10 @@ def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
                 groups[prefix] = max(groups.get(prefix, 0), index + 1)
     stages = groups.get(DEPTH, 0)
     depths = [v for g in architectures for k, v in g.items() if split(k)[0] == DEPTH]
-    if not stages or not all(isinstance(v, int) for v in depths):
+    numbers = [v for v in depths if isinstance(v, int)]
+    if not stages or len(numbers) < len(depths):
         return Layout(tuple(scalars), groups)
-    deepest = max(depths)
+    deepest = max(numbers)
     per_stage = {}
     for prefix, count in groups.items():
         blocks = (stages - 1) * deepest < count <= stages * deepest
@@ -131,7 +133,7 @@ def layout(architectures: Sequence[Mapping[str, Any]]) -> Layout:
     return Layout(tuple(scalars), groups, stages, per_stage)
 
 
-def describe(genes: Mapping[str, Any], plan: Layout | None = None) -> str:
+def describe(genes: Mapping[str, Value], plan: Layout | None = None) -> str:
     """Write genes in one line; stages are parted by a slash, absent genes left out.
 
     Parameters
@@ -166,7 +168,7 @@ def describe(genes: Mapping[str, Any], plan: Layout | None = None) -> str:
     return " · ".join(parts)
 
 
-def short(value: Any) -> str:
+def short(value: Value) -> str:
     """Write a gene's value without needless digits.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG inside a page: no outside reference, no clashing id, colours that follow the theme."""
+"""Embed matplotlib figures in a page as SVG: no outside reference, no clashing id, colours that follow the theme."""
 
 from __future__ import annotations
 

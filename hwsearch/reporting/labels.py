@@ -1,4 +1,4 @@
-"""Where to put names beside points, so that they cover neither each other nor the points."""
+"""Place labels beside points, so that they cover neither each other nor the points."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _cost(label: Placed, placed: Sequence[Placed], points: NDArray[np.float64], 
 
 
 def _crosses(label: Placed, anchor: tuple[float, float], other: Placed) -> bool:
-    """Whether the line from the anchor to the label's nearest point runs through another label."""
+    """Tell whether the line from the anchor to the label's nearest point runs through another label."""
     if not label.leader:
         return False
     end = nearest(label, anchor)

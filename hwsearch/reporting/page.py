@@ -1,16 +1,16 @@
-"""The page: one HTML file that needs no network, no script and no other file."""
+"""Render a report as one HTML file that needs no network, no script and no other file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from hwsearch._json import JsonObject
 from hwsearch.reporting import words
 from hwsearch.reporting.chart import build
 from hwsearch.reporting.data import DeviceReport, ReportData
@@ -83,7 +83,7 @@ class DeviceView:
     sentence: Markup
     chart: Chart
     small_chart: Chart
-    picks: list[dict[str, Any]]
+    picks: list[JsonObject]
     front: list[dict[str, str]]
     sides: bool
     level: str

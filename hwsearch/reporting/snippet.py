@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.reporting.words import finite
 
 
-def side_of(pick: Mapping[str, Any], card: Mapping[str, Any]) -> int | None:
+def side_of(pick: JsonObject, card: JsonObject) -> int | None:
     """Find the input side of a pick.
 
     Parameters
@@ -30,7 +30,7 @@ def side_of(pick: Mapping[str, Any], card: Mapping[str, Any]) -> int | None:
     return None
 
 
-def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -> str:
+def run_lines(pick: JsonObject, card: JsonObject, provider: str) -> str:
     """Write five lines of Python that run a picked model.
 
     `PIL.ImageOps.fit` crops to the centre square and resizes in one step; its ``bleed`` is the share that the centre crop
@@ -69,5 +69,5 @@ def run_lines(pick: Mapping[str, Any], card: Mapping[str, Any], provider: str) -
     )
 
 
-def _numbers(values: Any) -> str:
+def _numbers(values: Sequence[float]) -> str:
     return "[" + ", ".join(f"{float(v):.6g}" for v in values) + "]"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ DEVICE_COLOURS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)
 DEVICE_MARKERS = ("o", "s", "^", "D", "v", "P")
 DEVICE_LINES = ("-", (0, (5, 2)), (0, (1.2, 1.4)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)))
 
-RC: dict[str, Any] = {
+RC: dict[str, object] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 9,

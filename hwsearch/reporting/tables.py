@@ -1,13 +1,13 @@
-"""The tables and lines of the page: numbers of a report as words."""
+"""Rows of the page's tables and its single lines: the numbers of a report as text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from markupsafe import Markup, escape
 
+from hwsearch._json import JsonObject
 from hwsearch.reporting import words
 from hwsearch.reporting.chart import latency_places
 from hwsearch.reporting.data import DeviceReport, ReportData
@@ -52,7 +52,7 @@ def unbroken(sentence: str, word: str) -> Markup:
     return Markup('<span class="whole">{}</span>').format(word).join(escape(part) for part in sentence.split(word))
 
 
-def _numbers(row: Mapping[str, Any], places: int) -> dict[str, str]:
+def _numbers(row: Mapping[str, object], places: int) -> dict[str, str]:
     get = row.get
     return {
         "accuracy": words.plus_minus(get("accuracy"), get("accuracy_se")),
@@ -62,7 +62,7 @@ def _numbers(row: Mapping[str, Any], places: int) -> dict[str, str]:
     }
 
 
-def pick_rows(device: DeviceReport, report: ReportData) -> list[dict[str, Any]]:
+def pick_rows(device: DeviceReport, report: ReportData) -> list[JsonObject]:
     """Make the rows of the table of picks.
 
     Parameters
@@ -129,8 +129,8 @@ def front_rows(device: DeviceReport) -> list[dict[str, str]]:
     ]
 
 
-def _sure(probability: Any) -> str:
-    """With which probability a subnet is on the front; nothing where that is unknown."""
+def _sure(probability: object) -> str:
+    """Write with which probability a subnet is on the front; nothing where that is unknown."""
     if not words.finite(probability):
         return ""
     return f"on the front with probability {'> 0.999' if probability > 0.999 else words.number(probability, 3)}"
@@ -164,7 +164,7 @@ def supernet_line(report: ReportData) -> str:
     )
 
 
-def serving_rows(report: ReportData) -> list[dict[str, Any]]:
+def serving_rows(report: ReportData) -> list[JsonObject]:
     """Make the rows of the subnets that serve all devices.
 
     Parameters
@@ -179,7 +179,7 @@ def serving_rows(report: ReportData) -> list[dict[str, Any]]:
     """
     places = {d.name: latency_places(d) for d in report.devices}
 
-    def cell(found: Mapping[str, Any] | None, device: str) -> str:
+    def cell(found: Mapping[str, object] | None, device: str) -> str:
         if not found:
             return words.MISSING
         return words.with_interval(found.get("latency_ms"), found.get("low"), found.get("high"), places[device])
@@ -252,7 +252,7 @@ def side_by_side(devices: list[DeviceReport], part: str) -> Table:
     return [(words.label(k), [words.cell(k, getattr(d, part).get(k)) for d in devices]) for k in keys]
 
 
-def predictor_row(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:
+def predictor_row(p: Mapping[str, object], report: ReportData) -> dict[str, str]:
     """Make the row of one predictor.
 
     Parameters
@@ -284,7 +284,7 @@ def predictor_row(p: Mapping[str, Any], report: ReportData) -> dict[str, str]:
     }
 
 
-def command_lines(provenance: Mapping[str, Any]) -> str:
+def command_lines(provenance: JsonObject) -> str:
     """Get the shell lines that repeat the campaign.
 
     Parameters

@@ -1,14 +1,14 @@
-"""Numbers and names as readers want them: few digits, units, intervals."""
+"""Write numbers and names for readers: few digits, units, intervals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from typing_extensions import TypeIs
 
 MISSING = "–"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -83,7 +83,7 @@ def axis_label(metric: str) -> str:
     return f"{label} ({unit})" if unit else label
 
 
-def finite(value: Any) -> bool:
+def finite(value: object) -> TypeIs[float]:
     """Tell whether a value is a finite number.
 
     Parameters
@@ -99,7 +99,7 @@ def finite(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
-def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
+def number(value: object, digits: int = 3, *, keep: bool = False) -> str:
     """Write a number with few significant digits, never in scientific notation between 1e-4 and 1e6.
 
     Parameters
@@ -136,7 +136,7 @@ def number(value: Any, digits: int = 3, *, keep: bool = False) -> str:
     return text.rstrip("0").rstrip(".") if "." in text and not keep else text
 
 
-def scaled(value: Any, unit: str = "") -> str:
+def scaled(value: object, unit: str = "") -> str:
     """Write a count of operations or weights with a prefix: ``4.1 M``, ``312 k``, ``1.2 G``.
 
     Parameters
@@ -160,7 +160,7 @@ def scaled(value: Any, unit: str = "") -> str:
     return f"{x:.0f} {unit}".strip()
 
 
-def size(value: Any) -> str:
+def size(value: object) -> str:
     """Write a number of bytes as kB or MB (powers of ten).
 
     Parameters
@@ -176,7 +176,7 @@ def size(value: Any) -> str:
     return scaled(value, "B")
 
 
-def seconds(value: Any) -> str:
+def seconds(value: object) -> str:
     """Write a duration: ``0.8 s``, ``1 min 12 s``, ``2 h 05 min``.
 
     Parameters
@@ -200,7 +200,7 @@ def seconds(value: Any) -> str:
     return f"{total // 3600} h {total % 3600 // 60:02d} min"
 
 
-def percent_of(share: Any, digits: int = 0) -> str:
+def percent_of(share: object, digits: int = 0) -> str:
     """Write a share as a percentage.
 
     Parameters
@@ -244,7 +244,7 @@ def decimals(half_widths: ArrayLike, values: ArrayLike, most: int = 4) -> int:
     return int(np.clip(2 - math.floor(math.log10(float(np.median(x)))), 0, most)) if x.size else 2
 
 
-def plus_minus(value: Any, error: Any, places: int = 1) -> str:
+def plus_minus(value: object, error: object, places: int = 1) -> str:
     """Write a value with its error: ``82.2 ± 0.5``.
 
     Parameters
@@ -266,7 +266,7 @@ def plus_minus(value: Any, error: Any, places: int = 1) -> str:
     return f"{float(value):.{places}f} ± {float(error):.{places}f}" if finite(error) else f"{float(value):.{places}f}"
 
 
-def interval(low: Any, high: Any, places: int = 2) -> str:
+def interval(low: object, high: object, places: int = 2) -> str:
     """Write an interval: ``0.43–0.45``.
 
     Parameters
@@ -284,7 +284,7 @@ def interval(low: Any, high: Any, places: int = 2) -> str:
     return f"{float(low):.{places}f}–{float(high):.{places}f}" if finite(low) and finite(high) else ""
 
 
-def with_interval(value: Any, low: Any, high: Any, places: int = 2) -> str:
+def with_interval(value: object, low: object, high: object, places: int = 2) -> str:
     """Write a value with its interval: ``0.44 (0.43–0.45)``.
 
     Parameters
@@ -328,7 +328,7 @@ def label(key: str) -> str:
     return text[:1].upper() + text[1:] + unit
 
 
-def value_text(value: Any) -> str:
+def value_text(value: object) -> str:
     """Write any plain value for a cell: floats short, booleans as words, sequences joined.
 
     Parameters
@@ -356,7 +356,7 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def facts(data: Mapping[str, Any], skip: Sequence[str] = ()) -> list[tuple[str, str]]:
+def facts(data: Mapping[str, object], skip: Sequence[str] = ()) -> list[tuple[str, str]]:
     """Turn a dict into rows of a table.
 
     Parameters
@@ -374,7 +374,7 @@ def facts(data: Mapping[str, Any], skip: Sequence[str] = ()) -> list[tuple[str, 
     return [(label(k), cell(k, v)) for k, v in data.items() if k not in skip]
 
 
-def cell(key: str, value: Any) -> str:
+def cell(key: str, value: object) -> str:
     """Write a value whose key says what it is: shares in percent, large counts short, ranges with "to".
 
     Parameters

@@ -12,7 +12,6 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
@@ -79,7 +78,7 @@ def find(name: str) -> type[Searcher]:
 
 
 def create(
-    name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+    name: str, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
 ) -> Searcher:
     """Make a searcher by the name of its tactic.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.spaces.rows import RowSet, with_room
 
@@ -107,7 +107,7 @@ class Archive:
             self._widened = len(self)
         return _shown(self._wide[: self._widened])
 
-    def rows_at(self, positions: Any) -> IntArray:
+    def rows_at(self, positions: Sequence[int] | IntArray | slice) -> IntArray:
         """Copy some of the rows.
 
         Parameters
@@ -161,7 +161,7 @@ def _shown(view: NDArray) -> NDArray:
 
 
 # ---------------------------------------------------------------------- arrays in JSON
-def packed(array: NDArray) -> dict[str, Any]:
+def packed(array: NDArray) -> JsonObject:
     """Write a number array as JSON-able data, exact to the bit.
 
     Parameters
@@ -183,7 +183,7 @@ def packed(array: NDArray) -> dict[str, Any]:
     return {"dtype": array.dtype.str, "shape": list(array.shape), "data": data}
 
 
-def unpacked(data: Mapping[str, Any]) -> NDArray:
+def unpacked(data: JsonObject) -> NDArray:
     """Read the array that `packed` was given.
 
     Parameters

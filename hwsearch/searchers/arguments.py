@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from typing_extensions import TypeIs
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
@@ -14,8 +17,19 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import as_values
 from hwsearch.spaces import Architecture
 
+#: values, or their noise, of n architectures and m objectives: an array or lists (n, m), None where a measurement failed;
+#: or a DataFrame with a column an objective
+Measured = ArrayLike | Sequence[Sequence[float | None]] | pd.DataFrame
 
-def natural(n: Any, what: str) -> int:
+
+M = TypeVar("M")
+
+
+def _is_frame(values: object) -> TypeIs[pd.DataFrame]:
+    return hasattr(values, "columns")
+
+
+def natural(n: SupportsIndex, what: str) -> int:
     """Check a whole number that is not negative.
 
     Parameters
@@ -40,11 +54,11 @@ def natural(n: Any, what: str) -> int:
     except TypeError:
         number = -1
     if number < 0:
-        raise SearchError(f"{what} is {n!r}.", hint="Give a whole number, 0 or more.")
+        raise SearchError(f"{what} must be a whole number of at least 0, got {n!r}.")
     return number
 
 
-def by_id(archs: Sequence[Architecture], values: Any) -> Any:
+def by_id(archs: Sequence[Architecture], values: M) -> M | pd.DataFrame:
     """Sort a DataFrame that has the column ``arch_id`` into the order of architectures.
 
     Parameters
@@ -64,18 +78,20 @@ def by_id(archs: Sequence[Architecture], values: Any) -> Any:
     SearchError
         If the column does not list these architectures.
     """
-    if not hasattr(values, "columns") or "arch_id" not in values.columns:
+    if not _is_frame(values) or "arch_id" not in values.columns:
         return values
     wanted, there = np.array([arch.id for arch in archs]), values["arch_id"].to_numpy(dtype=str)
     mine, theirs = np.argsort(wanted, kind="stable"), np.argsort(there, kind="stable")
     if len(wanted) != len(there) or (wanted[mine] != there[theirs]).any():
-        raise SearchError("the column 'arch_id' of the values does not list the architectures told.")
+        raise SearchError("the column 'arch_id' of the values must list the architectures given, each in one row.")
     order = np.empty_like(mine)
     order[mine] = theirs
     return values.iloc[order]
 
 
-def values_and_noise(objectives: Sequence[Objective], values: Any, noise: Any, n: int) -> tuple[FloatArray, FloatArray]:
+def values_and_noise(
+    objectives: Sequence[Objective], values: Measured, noise: Measured | None, n: int
+) -> tuple[FloatArray, FloatArray]:
     """Check measured values and their noise.
 
     Parameters
@@ -102,15 +118,17 @@ def values_and_noise(objectives: Sequence[Objective], values: Any, noise: Any, n
     told = _as_array(objectives, values, n, "values")
     spread = np.full_like(told, np.nan) if noise is None else _as_array(objectives, noise, n, "noise")
     if (spread < 0).any():
-        raise SearchError(f"a noise of {np.nanmin(spread):g} is negative.", hint="Give standard deviations.")
+        raise SearchError(
+            f"noise must not be negative, got {np.nanmin(spread):g}.", hint="Give standard deviations of the values."
+        )
     spread[np.isnan(told)] = np.nan
     return told, spread
 
 
-def _as_array(objectives: Sequence[Objective], values: Any, n: int, what: str) -> FloatArray:
-    """Values or noise as a float array (n, m) of its own, with NaN for everything that is not finite."""
+def _as_array(objectives: Sequence[Objective], values: Measured, n: int, what: str) -> FloatArray:
+    """Convert values or noise to a float array (n, m) of its own, with NaN for everything that is not finite."""
     names = [o.name for o in objectives]
-    if hasattr(values, "columns"):
+    if _is_frame(values):
         for name in names:
             if name not in values.columns:
                 raise SearchError(f"the {what} have no column {name!r}.", hint=nearest(name, map(str, values.columns)))
@@ -128,7 +146,7 @@ def _as_array(objectives: Sequence[Objective], values: Any, n: int, what: str) -
     return array
 
 
-def proposed(rows: Any, genes: int, tactic: str) -> IntArray:
+def proposed(rows: Iterable[object] | None, genes: int, tactic: str) -> IntArray:
     """Check that what a tactic's `_propose` returned are rows.
 
     Parameters

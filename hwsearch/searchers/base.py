@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import by_id, natural, proposed, values_and_noise
+from hwsearch.searchers.arguments import Measured, by_id, natural, proposed, values_and_noise
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import SearcherOptions, parse_options
@@ -83,7 +84,7 @@ class Searcher(ABC):
     options: SearcherOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         self.options = parse_options(self._label(), self.Options, options)
         if not isinstance(space, SearchSpace):
@@ -111,7 +112,7 @@ class Searcher(ABC):
     # ------------------------------------------------------------------ ask and tell
     @abstractmethod
     def _propose(self, n: int) -> IntArray:
-        """Up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
+        """Propose up to n canonical rows (k, genes), best first; rows asked or told before are dropped by `ask`."""
 
     def ask(self, n: int) -> list[Architecture]:
         """Choose n architectures to measure next, none of them asked or told before.
@@ -173,7 +174,7 @@ class Searcher(ABC):
         self._pending.add(asked)
         return asked
 
-    def tell(self, archs: Sequence[Architecture], values: Any, noise: Any = None) -> None:
+    def tell(self, archs: Sequence[Architecture], values: Measured, noise: Measured | None = None) -> None:
         """Report measured values, in natural units, of architectures asked for or not (a warm start).
 
         An architecture told again takes the new values and noise; of one that is told twice in a call, the later ones.
@@ -197,10 +198,9 @@ class Searcher(ABC):
         """
         archs = list(archs)
         rows = self.space.to_array(archs)
-        matched = [by_id(archs, given) for given in (values, noise)]
-        self.tell_array(rows, *matched)
+        self.tell_array(rows, by_id(archs, values), by_id(archs, noise))
 
-    def tell_array(self, rows: IntArray, values: Any, noise: Any = None) -> None:
+    def tell_array(self, rows: IntArray, values: Measured, noise: Measured | None = None) -> None:
         """Report measured values as `tell` does, of index arrays.
 
         Parameters
@@ -223,14 +223,14 @@ class Searcher(ABC):
         self._after_tell(self._told.put(rows, told, spread).tolist())
 
     def _after_tell(self, indices: list[int]) -> None:  # noqa: B027 - a hook, empty for most tactics
-        """For tactics that keep a record: the told architectures' positions in `evaluated`."""
+        """Record what was told: a hook for tactics, given the told architectures' positions in `evaluated`."""
 
     def _label(self) -> str:
         """Name of the tactic for messages, also of one that forgot to say it."""
         return getattr(self, "name", type(self).__name__)
 
     def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
-        """Rows (n, genes) in canonical form, in small integers; raises SearchError or SpaceError for anything else."""
+        """Check rows (n, genes), and bring them to canonical form in small integers; raise SearchError or SpaceError for anything else."""
         array = np.asarray(rows)
         if not array.size:
             array = np.empty((0, len(self.space.choices)), dtype=np.int64)
@@ -249,7 +249,7 @@ class Searcher(ABC):
         return checked
 
     # ------------------------------------------------------------------ screening
-    def hint(self, archs: Sequence[Architecture], values: Any, noise: Any) -> None:
+    def hint(self, archs: Sequence[Architecture], values: Measured, noise: Measured | None) -> None:
         """Tell what is less than a measurement, for tactics whose `capabilities` include screening.
 
         Parameters
@@ -340,7 +340,7 @@ class Searcher(ABC):
         """Told architectures as index arrays (n, genes), in the order of the first tellings."""
         return self._told.rows
 
-    def rows_at(self, positions: Any) -> IntArray:
+    def rows_at(self, positions: Sequence[int] | IntArray | slice) -> IntArray:
         """Copy some of the told rows; takes less memory than `rows` when most are never looked at.
 
         Parameters
@@ -396,7 +396,7 @@ class Searcher(ABC):
         return values * signs(self.objectives)
 
     def _feasible(self) -> BoolArray:
-        """Which of the told architectures count as meeting the limits (n,)."""
+        """Tell which of the told architectures count as meeting the limits (n,)."""
         return np.asarray(self.violation(self.values) == 0)
 
     def front(self) -> Front:
@@ -415,7 +415,7 @@ class Searcher(ABC):
         return Front.from_values([arch.id for arch in archs], values[keep], self.objectives)
 
     # ------------------------------------------------------------------ resume
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> JsonObject:
         """Collect what a state and the searcher that loads it must have in common."""
         return {
             "tactic": self._label(),
@@ -424,7 +424,7 @@ class Searcher(ABC):
             "options": self.options.settings(),
         }
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> JsonObject:
         """Collect all that a resume needs.
 
         Returns
@@ -446,7 +446,7 @@ class Searcher(ABC):
             "extra": self._extra_state(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: JsonObject) -> None:
         """Take up where `state_dict` was taken: the asks that follow are the same, bit for bit.
 
         The searcher must have been made with the same tactic, space, objectives and options; the seed comes from
@@ -491,9 +491,9 @@ class Searcher(ABC):
                 hint="Take an earlier one, or tell a fresh searcher what was measured.",
             ) from error
 
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         """Collect the tactic's own JSON-able data."""
         return {}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:  # noqa: B027 - a hook
+    def _load_extra_state(self, extra: JsonObject) -> None:  # noqa: B027 - a hook
         """Take back what `_extra_state` gave."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import SearchError
 
 
@@ -43,7 +43,7 @@ class AskInfo:
     explored: int | None = None
     scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Write the info as JSON-able data.
 
         Returns
@@ -57,7 +57,7 @@ class AskInfo:
         return {"round": self.round, "told": self.told, **known, **scores}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: JsonObject) -> Self:
         """Read what `to_dict` gave.
 
         Parameters

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 
@@ -48,11 +49,11 @@ class SearcherOptions(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _python_values(cls, given: Any) -> Any:
+    def _python_values(cls, given: object) -> object:
         return {k: _python_value(v) for k, v in given.items()} if isinstance(given, dict) else given
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
         """Append the fields' descriptions to the docstring, in NumPy form."""
         super().__pydantic_init_subclass__(**kwargs)
         head = (cls.__doc__ or "").split("\n\nAttributes\n")[0].rstrip()
@@ -61,7 +62,7 @@ class SearcherOptions(BaseModel):
         )
         cls.__doc__ = f"{head}\n\nAttributes\n----------{body}\n" if body else cls.__doc__
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> JsonObject:
         """Collect the options that are part of a searcher's state.
 
         Returns
@@ -128,7 +129,7 @@ def describe(model: type[SearcherOptions]) -> list[OptionRow]:
     ]
 
 
-def parse_options(tactic: str, model: type[SearcherOptions], given: Mapping[str, Any]) -> SearcherOptions:
+def parse_options(tactic: str, model: type[SearcherOptions], given: Mapping[str, object]) -> SearcherOptions:
     """Check keyword options against a tactic's model.
 
     Parameters
@@ -167,7 +168,7 @@ def parse_options(tactic: str, model: type[SearcherOptions], given: Mapping[str,
         ) from error
 
 
-def _python_value(value: Any) -> Any:
+def _python_value(value: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     return tuple(map(_python_value, value)) if isinstance(value, list) else value
@@ -178,7 +179,7 @@ def _field_words(field: FieldInfo) -> str:
 
 
 def _words(hint: Any, metadata: Any = ()) -> str:
-    """Kind and range of an annotation: ``number in [0, 1] or None``."""
+    """Describe kind and range of an annotation: ``number in [0, 1] or None``."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [m for part in inner[1:] for m in (part.metadata if isinstance(part, FieldInfo) else [part])]

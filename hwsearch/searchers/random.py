@@ -1,4 +1,4 @@
-"""Random search: the rival that every other tactic must beat."""
+"""Random search: the baseline that every other tactic must beat."""
 
 from __future__ import annotations
 

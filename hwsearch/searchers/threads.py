@@ -1,4 +1,4 @@
-"""One thread for linear algebra: the matrices of a search are small, and its asks must not hang on the number of cores."""
+"""Limit linear algebra to one thread: a search's matrices are small, and its asks must not depend on the number of cores."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Conditions:
         self.levels: tuple[Level, ...] = tuple(self._by_depth())
 
     def _by_depth(self) -> Iterator[Level]:
-        """Conditional genes whose parents have no condition, then those whose parents were among these, and so on."""
+        """Order conditional genes: those whose parents have no condition, then those whose parents were among these, and so on."""
         depth = np.zeros(len(self.parents), dtype=np.int64)
         for i in np.flatnonzero(self.parents >= 0):
             depth[i] = depth[self.parents[i]] + 1

@@ -20,7 +20,7 @@ _BLOCK = 1 << 16
 
 @lru_cache(maxsize=64)
 def _factors(genes: int) -> IntArray:
-    """Odd numbers (2, genes), the same in every run."""
+    """Draw odd numbers (2, genes), the same in every run."""
     return np.random.default_rng(0x5EED).integers(-(2**62), 2**62, size=(2, genes)) | 1
 
 
@@ -237,7 +237,7 @@ class RowSet:
 
     # ------------------------------------------------------------------ the table
     def _home(self, keys: IntArray) -> IntArray:
-        """Where in the table the search for a key begins: its mixed high bits."""
+        """Find where in the table the search for a key begins: its mixed high bits."""
         shift = np.uint64(64 - (len(self._slots).bit_length() - 1))
         with np.errstate(over="ignore"):
             return np.asarray(((keys.view(np.uint64) * _GOLDEN) >> shift).astype(np.int64))
@@ -290,7 +290,7 @@ class RowSet:
 
 
 def _distinct(rows: IntArray, keys: IntArray) -> tuple[IntArray, IntArray]:
-    """Where each distinct row (n, genes) is first, in ascending order, and which of these each row equals (n,)."""
+    """Find where each distinct row (n, genes) is first, in ascending order, and which of these each row equals (n,)."""
     place, found = pd.factorize(keys)  # numbers in the order of appearance
     first = np.empty(len(found), dtype=np.int64)
     first[place[::-1]] = np.arange(len(rows))[::-1]

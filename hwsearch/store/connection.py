@@ -207,7 +207,7 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Context manager: turn the database's errors into a `StoreError` that names the store and what to do.
+        """Turn the database's errors within the context into a `StoreError` that names the store and what to do.
 
         Yields
         ------

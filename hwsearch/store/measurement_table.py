@@ -132,7 +132,7 @@ class MeasurementTable:
         return len(rows)
 
     def _attempts(self, connection: sa.Connection, keys: Collection[str]) -> tuple[set[str], Counter[str]]:
-        """(keys with a value, number of failures by key) among `keys`."""
+        """Find (keys with a value, number of failures by key) among `keys`."""
         settled: set[str] = set()
         failures: Counter[str] = Counter()
         for chunk in chunks(keys):
@@ -222,7 +222,7 @@ class MeasurementTable:
     def _rows(
         self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
     ) -> list[tuple[Any, ...]]:
-        """Rows (columns...) that meet the condition and the filters, oldest first."""
+        """Find rows (columns...) that meet the condition and the filters, oldest first."""
         query = sa.select(_M.c.id, *columns).where(condition)
         wanted = [(_M.c.arch_id, filters.pop("arch_ids", None)), (_M.c.key, filters.pop("keys", None))]
         for name, value in filters.items():

@@ -21,7 +21,7 @@ Migration = Callable[[sa.Connection], None]
 
 
 def _add_jobs(connection: sa.Connection) -> None:
-    """Version 2: the queue."""
+    """Migrate to version 2: the queue."""
     schema.jobs.create(connection)
 
 

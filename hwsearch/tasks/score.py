@@ -192,7 +192,7 @@ class BootstrapScore(Score):
         return self.value - other.value, float((self._resampled() - other._resampled()).std(ddof=1))
 
     def _resampled(self) -> FloatArray:
-        """Scores ``(RESAMPLES,)`` of corpora drawn with replacement, the same draws for all scores of n examples."""
+        """Score corpora drawn with replacement ``(RESAMPLES,)``, the same draws for all scores of n examples."""
         draws = np.random.default_rng(0).multinomial(self.n, np.full(self.n, 1 / self.n), size=RESAMPLES)
         return self.of_sums(np.asarray(draws @ self.statistics, np.float64))
 

@@ -25,7 +25,7 @@ from hwsearch.tasks.score import Score
 
 
 def _same(a: Inputs, b: Inputs) -> bool:
-    """Whether two batches are equal."""
+    """Tell whether two batches are equal."""
     pairs = zip((a,) if isinstance(a, Tensor) else a, (b,) if isinstance(b, Tensor) else b, strict=True)
     return all(torch.equal(x, y) for x, y in pairs)
 

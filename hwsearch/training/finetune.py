@@ -8,23 +8,48 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hwsearch.errors import TrainingError
+from hwsearch._json import JsonObject
+from hwsearch.errors import TrainingError, nearest
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data, forward
 
 #: a checkpoint is written that often
 CHECKPOINT_SECONDS = 15.0
+
+
+def finetune_config(settings: Mapping[str, float | bool | None]) -> FinetuneConfig:
+    """Make the hyper-parameters of a fine-tuning of settings by name.
+
+    Parameters
+    ----------
+    settings : mapping of str to value
+        Parameters of `FinetuneConfig`.
+
+    Returns
+    -------
+    FinetuneConfig
+        With defaults where `settings` says nothing.
+
+    Raises
+    ------
+    TrainingError
+        If a setting is unknown or out of range.
+    """
+    known = [f.name for f in fields(FinetuneConfig)]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise TrainingError(f"unknown fine-tuning setting {unknown[0]!r}.", hint=nearest(unknown[0], known))
+    return FinetuneConfig(**settings)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -84,7 +109,7 @@ def finetune(
     *,
     progress: Callable[[int, float], None] | None = None,
     checkpoint: Path | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Train a static network on labelled examples, in place; batch norms end with the statistics of training.
 
     Deterministic in the seed, dropout included.
@@ -161,9 +186,7 @@ def finetune(
     return {**asdict(config), "lr": peak, "losses": losses, "examples": len(losses) * config.batch, "data": data.name}
 
 
-def _keep(
-    path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any], losses: list[float]
-) -> None:
+def _keep(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: JsonObject, losses: list[float]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {**stamp, "losses": losses, "net": net.state_dict(), "optimiser": optimiser.state_dict()}
@@ -171,7 +194,7 @@ def _keep(
     partial.replace(path)
 
 
-def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: dict[str, Any]) -> list[float]:
+def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp: JsonObject) -> list[float]:
     """Return the losses of the steps that a checkpoint has done, after taking its state; none where it is of another run."""
     if not path.exists():
         return []
@@ -189,7 +212,7 @@ def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp:
 
 
 def _optimiser(net: nn.Module, config: FinetuneConfig, convolutional: bool) -> torch.optim.Optimizer:
-    """SGD for networks with batch norms, AdamW for others; only matrices and kernels decay."""
+    """Make the optimiser: SGD for networks with batch norms, AdamW for others; only matrices and kernels decay."""
     decayed = [p for p in net.parameters() if p.ndim > 1]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay if convolutional else 0.01},

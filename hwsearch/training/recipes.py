@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.errors import ConfigError, TrainingError, nearest
+from hwsearch.tasks.sources import find_source
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
 
@@ -27,7 +28,7 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
-def load_recipe(recipe: str | Path) -> dict[str, Any]:
+def load_recipe(recipe: str | Path) -> JsonObject:
     """Load a training recipe.
 
     Parameters
@@ -38,12 +39,15 @@ def load_recipe(recipe: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        The keys ``supernet`` and ``stage``, a list of tables.
+        The keys ``supernet`` and ``stage``, a list of tables; perhaps ``data_set``, a name of
+        `hwsearch.tasks.sources.DATA_SOURCES`, and ``weights_licence``, both for the model card.
 
     Raises
     ------
     ConfigError
         If there is no such recipe, it is not TOML, or a key is missing or unknown.
+    DataError
+        If ``data_set`` is not known.
     """
     path = Path(recipe)
     if path.suffix == ".toml" and path.is_file():
@@ -56,21 +60,23 @@ def load_recipe(recipe: str | Path) -> dict[str, Any]:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{recipe}: {error}.") from error
-    _keys(data, {"supernet", "stage"}, recipe)
+    _keys(data, {"supernet", "stage", "data_set", "weights_licence"}, recipe)
     if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
         raise ConfigError(f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].")
+    if "data_set" in data:
+        find_source(str(data["data_set"]))
     for stage in data["stage"]:
         _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data
 
 
-def _keys(data: dict[str, Any], known: set[str], source: str | Path) -> None:
+def _keys(data: JsonObject, known: set[str], source: str | Path) -> None:
     unknown = sorted(set(data) - known)
     if unknown:
         raise ConfigError(f"{source}: unknown key {unknown[0]!r}.", hint=nearest(unknown[0], known))
 
 
-def make_strategy(name: str, options: dict[str, Any]) -> Strategy:
+def make_strategy(name: str, options: JsonObject) -> Strategy:
     """Make a training strategy by name (entry points of the group ``hwsearch.strategies``).
 
     Parameters

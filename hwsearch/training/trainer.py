@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import IntArray
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
@@ -113,7 +113,7 @@ class Trainer:
         *,
         calibration: Data | None = None,
         validation: Data | None = None,
-        progress: Callable[[dict[str, Any]], None] | None = None,
+        progress: Callable[[JsonObject], None] | None = None,
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
@@ -125,7 +125,7 @@ class Trainer:
         self.calibration = calibration
         self.validation = validation
         self.progress = progress
-        self.history: list[dict[str, Any]] = []
+        self.history: list[JsonObject] = []
         self.step = 0
         self.seconds = 0.0
         self.steps_per_epoch = len(train) // config.batch
@@ -234,7 +234,7 @@ class Trainer:
         return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.total_steps - warmup)))
 
     def _end_of_epoch(self, losses: dict[str, float]) -> None:
-        row: dict[str, Any] = {
+        row: JsonObject = {
             "epoch": self.step // self.steps_per_epoch,
             "seconds": round(self.seconds, 1),
             **{f"loss_{k}": round(v, 4) for k, v in losses.items()},
@@ -247,7 +247,7 @@ class Trainer:
         self.history.append(row)
         log.info("epoch %s", row)
 
-    def _status(self, losses: dict[str, float]) -> dict[str, Any]:
+    def _status(self, losses: dict[str, float]) -> JsonObject:
         return {
             "step": self.step,
             "steps": self.total_steps,
@@ -300,7 +300,7 @@ class Trainer:
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
 
-def _settings(strategy: Strategy) -> dict[str, Any]:
+def _settings(strategy: Strategy) -> JsonObject:
     """Describe the strategy by its name and plain settings, to tell one run from another."""
     plain = {k: v for k, v in vars(strategy).items() if isinstance(v, (bool, int, float, str))}
     return {"strategy": type(strategy).__name__, **plain}

@@ -136,7 +136,7 @@ def test_a_subnet_of_a_campaign(campaign: Path, tmp_path: Path) -> None:
     assert card["finetuned"]["weights"] != card["supernet"]["weights"] == opened.loaded.digest
     rows = opened.store.frame()
     assert set(rows["purpose"]) == {"finetuned"} and set(rows["supernet"]) == {card["finetuned"]["weights"]}
-    with pytest.raises(TrainingError, match="no such setting"):
+    with pytest.raises(TrainingError, match="unknown fine-tuning setting"):
         hwsearch.finetune(opened, "smallest", colour=3)
 
 

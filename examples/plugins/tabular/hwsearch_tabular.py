@@ -155,7 +155,7 @@ class Block(nn.Module):
 
 
 def build() -> ElasticModule:
-    """The supernet: one to three blocks, each with a quarter to all of its hidden units."""
+    """Build the supernet: one to three blocks, each with a quarter to all of its hidden units."""
     return elastic(
         Perceptron(),
         {"blocks": Depth((1, 2, 3)), "blocks.*.up": Width((0.25, 0.5, 1.0))},

@@ -61,7 +61,7 @@ threads = 1
 
 
 def friedman(n: int, seed: int) -> np.ndarray:
-    """Rows of the first function of Friedman (1991), scaled to about 1: five columns matter, three do not."""
+    """Draw rows of the first function of Friedman (1991), scaled to about 1: five columns matter, three do not."""
     rng = np.random.default_rng(seed)
     x = rng.random((n, COLUMNS))
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2 + 10 * x[:, 3] + 5 * x[:, 4]

@@ -57,7 +57,7 @@ class LatencyBatch:
         enter_device(campaign, target)
 
     def _known(self) -> dict[str, Measurement]:
-        """Latencies as they were stored for this purpose and round, by architecture id."""
+        """Find the latencies as they were stored for this purpose and round, by architecture id."""
         rows = self.campaign.store.find(
             metric="latency_ms",
             subject=self.target.fingerprint,

@@ -149,6 +149,8 @@ class WorkerResponse(TypedDict, total=False):
         Of the device, to ``facts``.
     counts : dict of str to int
         Executed nodes by where they ran, to ``verify``.
+    run_ms : float
+        The first run of a loaded session, to ``verify``.
     rows : list of MeasuredRow
         One a workload and in its order, to ``measure``.
     load : list
@@ -159,6 +161,7 @@ class WorkerResponse(TypedDict, total=False):
 
     facts: JsonObject
     counts: dict[str, int]
+    run_ms: float
     rows: list[MeasuredRow]
     load: list[float | None]
     started_at: str

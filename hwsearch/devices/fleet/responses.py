@@ -51,6 +51,9 @@ def validate_response(job: WorkerJob, response: object) -> WorkerResponse:
         wanted = "facts" if job["do"] == "facts" else "counts"
         if not isinstance(response.get(wanted), dict):
             raise WorkerError(f"Invalid worker response: it has no {wanted!r}.")
+        run_ms = response.get("run_ms", math.nan)
+        if job["do"] == "verify" and not (isinstance(run_ms, (int, float)) and 0 < run_ms < math.inf):
+            raise WorkerError(f"Invalid worker response: run_ms is {run_ms!r}, which is not a time.")
         return cast(WorkerResponse, response)
     rows, ids = response.get("rows"), [e["arch_id"] for e in job["workloads"]]
     if not isinstance(rows, list) or [r.get("arch_id") if isinstance(r, dict) else None for r in rows] != ids:

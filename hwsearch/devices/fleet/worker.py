@@ -99,6 +99,35 @@ def measure_workloads(
     return {"rows": rows, "load": [before, load_average()], "started_at": started, "ended_at": _now()}
 
 
+def check_reference(runtime: Runtime, workload: Workload) -> WorkerResponse:
+    """Count where a workload's nodes run, then load it once as it is loaded for measuring, and run it.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        The device's runtime.
+    workload : Workload
+        The reference subnet.
+
+    Returns
+    -------
+    WorkerResponse
+        With ``counts`` and ``run_ms``.
+
+    Raises
+    ------
+    DeviceError, MeasurementError
+        If the device cannot load or run it as asked.
+    """
+    counts = runtime.verify(workload)
+    session = runtime.load(workload)
+    try:
+        (run_ms,) = session.time(1)
+    finally:
+        session.close()
+    return {"counts": counts, "run_ms": float(run_ms)}
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat()
 
@@ -132,7 +161,7 @@ def perform_job(job: WorkerJob, files: Files, tick: Tick | None = None, build: B
     if job["do"] == "facts":
         return {"facts": runtime.facts()}
     if job["do"] == "verify":
-        return {"counts": runtime.verify(make(job, job["reference"], files))}
+        return check_reference(runtime, make(job, job["reference"], files))
     entries = job["workloads"]
     return measure_workloads(
         runtime,

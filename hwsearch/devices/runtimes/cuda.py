@@ -186,7 +186,7 @@ class CudaRuntime(Runtime):
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Context manager: select this GPU and its TF32 setting, restore both on exit.
+        """Select this GPU and its TF32 setting in a context, and restore both on exit.
 
         Yields
         ------

@@ -32,7 +32,7 @@ class TableInterpolator:
         self._predictor = CrossValidatedPredictor(candidates).fit(self._encode(rows), latency)
 
     def _encode(self, rows: list[tuple[Any, ...]]) -> NDArray[np.float64]:
-        """One column a value of each gene: (n, values)."""
+        """Encode rows with one column a value of each gene: (n, values)."""
         columns = list(zip(*rows, strict=True))
         hot = [[[v == u for u in values] for v in c] for c, values in zip(columns, self._values, strict=True)]
         return np.concatenate([np.array(h, dtype=np.float64).reshape(len(rows), -1) for h in hot], axis=1)

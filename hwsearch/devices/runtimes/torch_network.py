@@ -192,7 +192,7 @@ def compile_isolated(net: nn.Module) -> Callable[..., Any]:
 
 @contextmanager
 def intra_op_threads(wanted: int) -> Iterator[None]:
-    """Context manager: set torch's intra-op thread count, restore it on exit.
+    """Set torch's intra-op thread count in a context, and restore it on exit.
 
     Parameters
     ----------

@@ -121,7 +121,7 @@ def by_rules(net: nn.Module, inputs: InputsLike, **interface: Unpack[Interface])
 
 
 def _output_axes(interface: Interface) -> list[dict[int, str]]:
-    """Variable axes of each output: number → name."""
+    """Find the variable axes of each output: number → name."""
     names = interface.get("outputs", (OUTPUT,))
     axes = interface.get("output_axes") or [{0: "batch"}] * len(names)
     fixed = bool(interface.get("batch"))

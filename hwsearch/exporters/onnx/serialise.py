@@ -52,7 +52,7 @@ def _without(message: Any, name: str) -> Any:
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; all bytes but the last have the eighth bit."""
+    """Encode seven bits a byte, the lowest first; all bytes but the last have the eighth bit."""
     out = bytearray()
     while value > 127:
         out.append(value & 127 | 128)

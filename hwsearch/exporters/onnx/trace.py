@@ -18,7 +18,7 @@ from hwsearch.tasks.inputs import Input
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Context manager: set a network to evaluation mode, and restore the mode of each module on exit.
+    """Set a network to evaluation mode in a context, and restore the mode of each module on exit.
 
     Parameters
     ----------

@@ -1,10 +1,9 @@
-"""What the subnets of a front have in common: small multiples of their genes along the front."""
+"""The figure of the genes along a front: small multiples, one panel a group of genes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from hwsearch.reporting.data import DeviceReport
 from hwsearch.reporting.genes import DEPTH, TITLES, Layout, layout, short, split
 from hwsearch.reporting.style import BLUE, GRID, INK, MUTED, PAPER, new_figure, styled
+from hwsearch.spaces.choice import Value
 
-Genes = Mapping[str, Any]
+Genes = Mapping[str, Value]
 
 
 @styled
@@ -76,7 +76,7 @@ def _staged(archs: Sequence[Genes], plan: Layout, narrow: bool) -> Figure:
     return figure
 
 
-def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any]:
+def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Value]:
     found = []
     for i in range(plan.groups[kind]):
         if plan.where(kind, i)[0] == stage and f"{kind}[{i}]" in genes:
@@ -87,12 +87,12 @@ def _stage_values(genes: Genes, plan: Layout, kind: str, stage: int) -> list[Any
 def _panel(
     ax: Axes,
     rank: NDArray[np.int64],
-    values: Sequence[Sequence[Any]],
-    ticks: Sequence[Any] | None = None,
+    values: Sequence[Sequence[Value]],
+    ticks: Sequence[Value] | None = None,
     *,
     size: float,
 ) -> None:
-    """Dots at each value (area: number of blocks, one has `size` square points) and a line through the means."""
+    """Draw dots at each value (area: number of blocks, one has `size` square points) and a line through the means."""
     ticks = list(ticks if ticks is not None else sorted({v for vs in values for v in vs}))
     place = {v: i for i, v in enumerate(ticks)}
     means = np.array([np.mean([place[v] for v in vs]) if vs else np.nan for vs in values])
@@ -113,7 +113,7 @@ def _panel(
 
 
 def _strips(archs: Sequence[Genes], plan: Layout, narrow: bool, most: int = 60) -> Figure:
-    """One row a gene, one column a front point; the tint is the value's place among the values seen."""
+    """Draw one row a gene, one column a front point; the tint is the value's place among the values seen."""
     present = {name for g in archs for name in g}
     every = [*plan.scalars, *(f"{prefix}[{i}]" for prefix, count in plan.groups.items() for i in range(count))]
     names = [name for name in every if name in present][:most]

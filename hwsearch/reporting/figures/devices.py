@@ -1,4 +1,4 @@
-"""The figure that sets devices side by side."""
+"""The figure that compares the fronts of several devices."""
 
 from __future__ import annotations
 

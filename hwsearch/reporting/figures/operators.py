@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hwsearch._json import JsonObject
 from hwsearch.reporting.style import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, PURPLE, RED, SKY, new_figure, note, styled
 
 #: colours and hatches of kinds, the costliest first
@@ -17,7 +15,7 @@ FILLS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ""), (RED, "\\\\"), (PURPLE, ""), (
 
 
 @styled
-def operators_figure(wholes: pd.DataFrame, kinds: pd.DataFrame, said: Mapping[str, Any], device: str) -> Figure:
+def operators_figure(wholes: pd.DataFrame, kinds: pd.DataFrame, said: JsonObject, device: str) -> Figure:
     """Draw latency against the sum of operators, and milliseconds by kind of operator.
 
     Parameters
@@ -50,7 +48,7 @@ def operators_figure(wholes: pd.DataFrame, kinds: pd.DataFrame, said: Mapping[st
     return figure
 
 
-def _against(ax: Axes, wholes: pd.DataFrame, said: Mapping[str, Any]) -> None:
+def _against(ax: Axes, wholes: pd.DataFrame, said: JsonObject) -> None:
     x, y = wholes["operator_sum_ms"].to_numpy(float), wholes["latency_ms"].to_numpy(float)
     ax.plot(x, y, "o", color=BLUE, ms=3.5, alpha=0.6, mew=0)
     ends = np.array([0.0, 1.04 * max(x.max(), y.max())])
@@ -64,7 +62,7 @@ def _against(ax: Axes, wholes: pd.DataFrame, said: Mapping[str, Any]) -> None:
 
 
 def _kinds(ax: Axes, latency: np.ndarray, kinds: pd.DataFrame) -> None:
-    """Means of neighbours in latency, one band a kind; the line is the latency itself."""
+    """Draw the means of neighbours in latency, one band a kind; the line is the latency itself."""
     order = np.argsort(latency)
     parts = np.array_split(order, min(12, len(order)))
     x = np.array([latency[p].mean() for p in parts])

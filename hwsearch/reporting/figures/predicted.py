@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from hwsearch._typing import FloatArray
 from hwsearch.reporting.columns import ROLES
 from hwsearch.reporting.data import DeviceReport, ReportData
 from hwsearch.reporting.facts import kendall
@@ -41,7 +41,7 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     matplotlib.figure.Figure
         The figure.
     """
-    panels: list[tuple[str, str, Any, Any]] = []
+    panels: list[tuple[str, str, FloatArray, FloatArray]] = []
     accuracies: dict[str, tuple[float, float]] = {}
     for device in report.devices:
         accuracies |= _pairs(device, "predicted_accuracy", "accuracy", ("profile", "search", "random"))
@@ -80,7 +80,7 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
 
 
 def _pairs(device: DeviceReport, predicted: str, found: str, roles: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """(predicted, measured) by arch_id, the search's measurement before the validation's."""
+    """Pair (predicted, measured) by arch_id, the search's measurement before the validation's."""
     p = device.points.loc[device.points["role"].isin(roles), ["arch_id", "role", predicted, found]].dropna()
     p = p.iloc[np.argsort(p["role"].to_numpy() == "validated", kind="stable")].drop_duplicates("arch_id")
     return {a: (float(x), float(y)) for a, x, y in zip(p["arch_id"], p[predicted], p[found], strict=True)}

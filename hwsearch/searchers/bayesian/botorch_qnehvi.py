@@ -1,4 +1,4 @@
-"""BoTorch's batches by expected hypervolume improvement, as a rival made by others."""
+"""BoTorch's batches by noisy expected hypervolume improvement (qLogNEHVI), as a reference for our tactics."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class BotorchQnehviSearcher(RoundSearcher):
     options: BotorchQnehviOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         if find_spec("botorch") is None:
@@ -117,7 +117,7 @@ class BotorchQnehviSearcher(RoundSearcher):
         return distinct(np.concatenate([near_rows, uniform]))
 
     def _acquisition(self, rows: IntArray, values: FloatArray, seed: int) -> Any:
-        """BoTorch's acquisition function on the measured rows; every objective is maximised."""
+        """Make BoTorch's acquisition function on the measured rows; every objective is maximised."""
         from botorch import fit_gpytorch_mll
         from botorch.acquisition.logei import qLogNoisyExpectedImprovement
         from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
@@ -147,6 +147,6 @@ class BotorchQnehviSearcher(RoundSearcher):
 
 
 def _excess(column: int, sign: float, op: str, limit: float) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Draws (..., m) of gains, minus the costs, to what is above 0 where the limit is not met."""
+    """Map draws (..., m) of gains, minus the costs, to what is above 0 where the limit is not met."""
     turn = 1.0 if op == "<=" else -1.0
     return lambda draws: turn * (-sign * draws[..., column] - limit)

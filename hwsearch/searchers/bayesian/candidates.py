@@ -156,7 +156,7 @@ class CandidateSearch:
         return rows[np.union1d(*(leading(*scorer(every), n) for scorer in self._mean_and_lower_bound(posterior)))]
 
     def _mean_and_lower_bound(self, posterior: MultiObjectivePosterior) -> tuple[Scorer, Scorer]:
-        """By the posterior's mean, and by the lower confidence bound of the costs."""
+        """Evaluate by the posterior's mean, and by the lower confidence bound of the costs."""
 
         def by(predict: Callable[[EncodedRows], FloatArray]) -> Scorer:
             def score(rows: EncodedRows) -> tuple[FloatArray, FloatArray]:

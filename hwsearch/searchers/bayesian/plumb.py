@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective, signs
 from hwsearch.objectives.pareto import cost_hypervolume
 from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import by_id, natural, values_and_noise
+from hwsearch.searchers.arguments import Measured, by_id, natural, values_and_noise
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
@@ -147,7 +148,7 @@ class PlumbSearcher(Searcher):
     options: PlumbOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         own = self.options
@@ -186,7 +187,7 @@ class PlumbSearcher(Searcher):
         return np.concatenate([first, self._chosen(n - len(first), first)])
 
     def _first_sample(self) -> IntArray:
-        """`start` rows (fewer of a smaller space), the extremes first."""
+        """Draw `start` rows (fewer of a smaller space), the extremes first."""
         whole = self._search.everything() if self._start > 2 else None
         structure, rows = self._posterior.structure, None if whole is None else whole[0]
         return plan_first_sample(self.space, structure, self._cost, self._start, self.rng, rows)
@@ -212,7 +213,7 @@ class PlumbSearcher(Searcher):
         self._posterior.fit(rows, values, noise, self.violation(values))
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
-        """Up to n new rows; `also` (k, genes) are part of the same batch already."""
+        """Choose up to n new rows; `also` (k, genes) are part of the same batch already."""
         self._fit()
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
@@ -221,7 +222,7 @@ class PlumbSearcher(Searcher):
         return self._best_of(candidates, busy, n, used)
 
     def _best_of(self, candidates: IntArray, busy: IntArray, n: int, used: int) -> IntArray:
-        """Up to n of the candidates; used : how many architectures were predicted to find these."""
+        """Choose up to n of the candidates; used : how many architectures were predicted to find these."""
         self._round += 1
         reference = search_reference(self)
         picks, gains = self._batch(candidates, busy, n, reference)
@@ -238,7 +239,7 @@ class PlumbSearcher(Searcher):
     def _batch(
         self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
     ) -> tuple[list[int], list[float]]:
-        """Positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
+        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
         if not len(candidates):
             return [], []
         complete = np.flatnonzero(self._complete())
@@ -264,14 +265,14 @@ class PlumbSearcher(Searcher):
         return picks, gains
 
     def _met(self, rows: IntArray) -> BoolArray:
-        """Which rows meet the limits with the probabilities asked for; all where none is asked for."""
+        """Tell which rows meet the limits with the probabilities asked for; all where none is asked for."""
         if self._limits.deviations is None or not len(rows):
             return np.ones(len(rows), dtype=bool)
         return self._limits.met(self._posterior, EncodedRows(self._posterior, rows))
 
     # ------------------------------------------------------------------ screening
     @override
-    def hint(self, archs: Sequence[Architecture], values: Any, noise: Any) -> None:
+    def hint(self, archs: Sequence[Architecture], values: Measured, noise: Measured | None) -> None:
         """Tell what is less than a measurement: an accuracy on few images, a latency on a like device.
 
         It is learnt from until the value itself is told. The architecture does not count as measured by it: it can be
@@ -383,7 +384,7 @@ class PlumbSearcher(Searcher):
         rows = EncodedRows(self._posterior, self.space.to_array(archs))
         z = NormalDist().inv_cdf(0.5 + coverage / 2)
         middle, low, high = (self._posterior.bound(rows, d) * signs(self.objectives) for d in (0.0, -z, z))
-        columns: dict[str, Any] = {"arch_id": [arch.id for arch in archs]}
+        columns: dict[str, list[str] | FloatArray] = {"arch_id": [arch.id for arch in archs]}
         for j, objective in enumerate(self.objectives):
             columns[objective.name] = middle[:, j]
             columns[f"{objective.name}_low"] = np.minimum(low, high)[:, j]
@@ -391,7 +392,7 @@ class PlumbSearcher(Searcher):
         return pd.DataFrame(columns)
 
     def _feasible(self) -> BoolArray:
-        """By the values; with `confidence`, the posterior must agree, too, where it does for any."""
+        """Judge feasibility by the values; with `confidence`, the posterior must agree, too, where it does for any."""
         met = super()._feasible()
         if self._limits.deviations is None or int(self._complete().sum()) < 4:
             return met
@@ -400,12 +401,12 @@ class PlumbSearcher(Searcher):
         return sure if sure.any() else met
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
         extra = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
         return {**extra, "hints": hints} if len(self._hinted) else extra
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
         self._search.elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
         self._hinted = Archive(self.space.sizes, len(self.objectives))
@@ -415,6 +416,6 @@ class PlumbSearcher(Searcher):
 
 
 def _filled(values: FloatArray, noise: FloatArray, hints: Archive, places: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
+    """Return values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
     blank = np.isnan(values)
     return np.where(blank, hints.values[places], values), np.where(blank, hints.noise[places], noise)

@@ -145,7 +145,7 @@ class MultiObjectivePosterior:
             self._models.append((process, there))
 
     def _learnt(self, lacking: BoolArray) -> IntArray | None:
-        """Positions of at most `most` rows to find weights from: the complete ones, and of the others evenly; None: all."""
+        """Choose the positions of at most `most` rows to find weights from: the complete ones, and of the others evenly; None: all."""
         if len(lacking) <= self._most:
             return None
         whole, parts = np.flatnonzero(~lacking), np.flatnonzero(lacking)
@@ -169,7 +169,7 @@ class MultiObjectivePosterior:
     def _columns(
         self, rows: IntArray, fill: Callable[[int, StructuredGaussianProcess, IntArray], FloatArray]
     ) -> FloatArray:
-        """Costs (k, m), or (draws, k, m): exact ones computed, others by `fill` of its number, process and measured rows."""
+        """Collect costs (k, m), or (draws, k, m): exact ones computed, others by `fill` of its number, process and measured rows."""
         columns = []
         for j, (exact, model) in enumerate(zip(self._exact, self._models, strict=True)):
             if model is None:

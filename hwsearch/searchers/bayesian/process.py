@@ -249,7 +249,7 @@ class StructuredGaussianProcess:
         return cross @ self._alpha, own
 
     def _cross(self, features: Features, curves: FloatArray) -> FloatArray:
-        """Prior covariance (k, n) with the measured ones."""
+        """Compute the prior covariance (k, n) with the measured ones."""
         cross = np.tensordot(self._curved, curves, 1)
         cross += cross.dtype.type(CONSTANT)
         for block, seen in self._seen.items():

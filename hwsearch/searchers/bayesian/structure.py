@@ -143,7 +143,7 @@ class Structure:
         self._counts = _membership(keys)
 
     def _gene_parts(self) -> list[Linear]:
-        """Effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
+        """List the effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
         (gene, value), sizes = self.space.columns, self.space.sizes
         columns, genes = len(gene), len(sizes)
         parts = [Linear("values", "values", np.eye(columns))]
@@ -168,7 +168,7 @@ class Structure:
         return parts
 
     def _slot_parts(self) -> list[Linear]:
-        """Effects of the pairs of values of two genes in one slot: free, alike at near places, the same at all."""
+        """List the effects of the pairs of values of two genes in one slot: free, alike at near places, the same at all."""
         by_kind: dict[str, dict[int, int]] = {}
         for g, (kind, place) in enumerate(zip(self._gene_kind, self._gene_place.tolist(), strict=True)):
             by_kind.setdefault(kind, {})[place] = g
@@ -254,7 +254,7 @@ class Structure:
     # ------------------------------------------------------------------ kernels
     @staticmethod
     def _products(a: Features, b: Features, block: str) -> tuple[FloatArray, FloatArray]:
-        """(inner products, squared distances), (n, k) each, of a block of two sets of features."""
+        """Compute (inner products, squared distances), (n, k) each, of a block of two sets of features."""
         x, y = a[block], b[block]
         inner = x @ y.T
         square = inner * inner.dtype.type(-2.0)
@@ -349,7 +349,7 @@ class Structure:
 
 
 def _membership(keys: Sequence[Hashable]) -> FloatArray:
-    """(n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
+    """Compute (n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
     place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
     out = np.zeros((len(keys), len(place)))
     out[np.arange(len(keys)), [place[key] for key in keys]] = 1.0

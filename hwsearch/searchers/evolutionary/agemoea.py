@@ -77,7 +77,7 @@ def _norm(vectors: FloatArray, power: float) -> FloatArray:
 
 
 def _extremes(front: FloatArray) -> IntArray:
-    """For each axis the row nearest to it; a row once."""
+    """Find for each axis the row nearest to it; a row once."""
     found: list[int] = []
     for axis in range(front.shape[1]):
         off = np.delete(front, axis, axis=1)
@@ -89,7 +89,7 @@ def _extremes(front: FloatArray) -> IntArray:
 
 
 def _intercepts(front: FloatArray, extremes: IntArray) -> FloatArray:
-    """Where the plane through the extremes meets the axes; the largest costs where there is no such plane."""
+    """Find where the plane through the extremes meets the axes; the largest costs where there is no such plane."""
     largest = np.maximum(front.max(axis=0), TINY)
     corners = front[extremes]
     if len(corners) < front.shape[1] or np.linalg.cond(corners) > 1 / TINY:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pymoo.algorithms.moo.ctaea import CADASurvival
 from pymoo.core.population import Population
 
-from hwsearch._typing import IntArray
+from hwsearch._json import JsonObject
+from hwsearch._typing import BoolArray, IntArray
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding, survive
 from hwsearch.searchers.evolutionary.population import PopulationSearcher, directions, unit_costs
 
@@ -40,7 +40,7 @@ class CTaeaSearcher(PopulationSearcher):
         return len(self._weights) if len(self.objectives) > 1 else population
 
     def _select(self, pool: list[int], n: int) -> list[int]:
-        """Of one objective, where no archive needs diversity, the best."""
+        """Select the best of one objective, where no archive needs diversity."""
         values = self.values[pool]
         return [pool[i] for i in survive(self.costs(values), self.violation(values), n, self.rng)]
 
@@ -83,7 +83,7 @@ class CTaeaSearcher(PopulationSearcher):
         share = float((rank[:converged] == 0).sum()), float((rank[converged:] == 0).sum())
         chance = share[0] / len(archives)
 
-        def tournament(from_converged: Any) -> IntArray:
+        def tournament(from_converged: BoolArray) -> IntArray:
             low = np.where(from_converged, 0, converged)
             high = np.where(from_converged, converged, len(archives))
             one, two = self.rng.integers(low, high, size=(2, n))
@@ -94,9 +94,9 @@ class CTaeaSearcher(PopulationSearcher):
         second = tournament(self.rng.random(n) < chance)
         return self._mating.pairs(self.space, rows[first], rows[second], self.rng)
 
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {**super()._extra_state(), "diverse": self._diverse}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         super()._load_extra_state(extra)
         self._diverse = [int(i) for i in extra["diverse"]]

@@ -70,7 +70,7 @@ def rank_and_crowding(costs: FloatArray, violation: FloatArray, n: int | None = 
 
 
 def _crowding(costs: FloatArray, rank: IntArray) -> FloatArray:
-    """Crowding distance (k,) of costs (k, m) among those of the same rank."""
+    """Compute the crowding distance (k,) of costs (k, m) among those of the same rank."""
     out = np.zeros(len(costs))
     for column in costs.T:
         order = np.lexsort((column, rank))

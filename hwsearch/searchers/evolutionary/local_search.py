@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import IntArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
@@ -52,7 +53,7 @@ class LocalSearchSearcher(Searcher):
     options: LocalSearchOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._since = 0  # position in `evaluated` where the present run began
@@ -74,7 +75,7 @@ class LocalSearchSearcher(Searcher):
         return self.space.sample_array(n, self.rng)
 
     def _near(self, n: int) -> IntArray:
-        """Unknown neighbours of the run's best, in random order; of as many front members as n needs."""
+        """List unknown neighbours of the run's best, in random order; of as many front members as n needs."""
         rows, values = self.rows_at(slice(self._since, None)), self.values[self._since :]
         found = RowSet(self.space.sizes)
         rank, crowding = rank_and_crowding(self.costs(values), self.violation(values))
@@ -86,8 +87,8 @@ class LocalSearchSearcher(Searcher):
                 break
         return found.rows[:n].astype(np.int64)
 
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"since": self._since, "left": self._left}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._since, self._left = int(extra["since"]), int(extra["left"])

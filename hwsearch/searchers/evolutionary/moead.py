@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -53,7 +53,7 @@ class MoeadSearcher(PopulationSearcher):
     options: MoeadOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         distance = np.linalg.norm(self._weights[:, None] - self._weights[None], axis=2)
@@ -91,7 +91,7 @@ class MoeadSearcher(PopulationSearcher):
         return [pool[i] for i in holders]
 
     def _weighted(self, costs: FloatArray) -> FloatArray:
-        """Tchebycheff values (n, weightings) of costs (n, m); failed rows have infinity."""
+        """Compute Tchebycheff values (n, weightings) of costs (n, m); failed rows have infinity."""
         known = np.isfinite(costs).all(axis=1)
         score = np.full((len(costs), len(self._weights)), np.inf)
         if known.any():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 from pymoo.util.ref_dirs import get_reference_directions
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
@@ -57,7 +58,7 @@ class PopulationSearcher(Searcher):
     options: PopulationOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._size = self._room(self.options.population)
@@ -69,14 +70,14 @@ class PopulationSearcher(Searcher):
     # ------------------------------------------------------------------ what a tactic decides
     @abstractmethod
     def _select(self, pool: list[int], n: int) -> list[int]:
-        """Those n of the told positions `pool` that survive; the pool has more than n."""
+        """Select those n of the told positions `pool` that survive; the pool has more than n."""
 
     def _room(self, population: int) -> int:
         """Return the size of a generation, where it cannot be any number."""
         return population
 
     def _children(self, n: int) -> IntArray:
-        """N canonical rows bred from the population, or from what has been told while there is none."""
+        """Breed n canonical rows from the population, or from what has been told while there is none."""
         parents = self._population or self._offspring
         values = self.values[parents]
         rank, crowding = self._preference(self.costs(values), self.violation(values))
@@ -96,7 +97,7 @@ class PopulationSearcher(Searcher):
         return np.empty((0, len(self.space.choices)), dtype=np.int64)
 
     def _first(self, n: int) -> IntArray:
-        """Rows of the first generation."""
+        """Draw rows of the first generation."""
         if self.options.cost is None:
             return self.space.sample_array(n, self.rng)
         if self._plan is None:
@@ -105,7 +106,7 @@ class PopulationSearcher(Searcher):
         return np.array(rows, dtype=np.int64).reshape(-1, len(self.space.choices))
 
     def _bred(self, n: int) -> IntArray:
-        """Up to n children that are new."""
+        """Breed up to n children that are new."""
         if n <= 0 or not (self._population or self._offspring):
             return self._empty()
         found = RowSet(self.space.sizes)
@@ -130,10 +131,10 @@ class PopulationSearcher(Searcher):
         self._population = self._select(pool, self._size) if len(pool) > self._size else pool
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"population": self._population, "offspring": self._offspring, "plan": self._plan}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._population = [int(i) for i in extra["population"]]
         self._offspring = [int(i) for i in extra["offspring"]]
         self._plan = extra["plan"]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import optuna
@@ -15,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
@@ -72,7 +72,7 @@ class OptunaSearcher(Searcher):
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._asks = 0
@@ -85,7 +85,7 @@ class OptunaSearcher(Searcher):
     def _sampler(self, seed: int) -> BaseSampler:
         """Make a fresh sampler."""
 
-    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> JsonObject:
         """Say what the sampler would have noted in the trial of `row` (genes,) that follows `completed` complete ones."""
         return {}
 
@@ -157,7 +157,7 @@ class OptunaSearcher(Searcher):
         return found.rows.astype(np.int64)
 
     def _suggest(self, trial: Trial) -> IntArray:
-        """One row (genes,), asked gene by gene; what the row switches off is not asked."""
+        """Suggest one row (genes,), asked gene by gene; what the row switches off is not asked."""
         row: list[int] = []
         for i, choice in enumerate(self.space.choices):
             if not self.space.conditions.is_active(i, row):
@@ -174,9 +174,9 @@ class OptunaSearcher(Searcher):
         known = set(self._record)
         self._record += [i for i in dict.fromkeys(indices) if i not in known]
 
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"asks": self._asks, "record": self._record}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._asks = int(extra["asks"])
         self._record = [int(i) for i in extra["record"]]

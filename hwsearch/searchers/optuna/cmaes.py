@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler
 from optuna.trial import TrialState
 from pydantic import Field
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
@@ -63,23 +64,24 @@ class OptunaCmaesSearcher(OptunaSearcher):
     options: OptunaCmaesOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         if len(self.objectives) > 1:
             raise SearchError(
-                f"CMA-ES takes one objective, not {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
+                f"CMA-ES supports one objective, got {len(self.objectives)}.", hint="Use 'nsga2' or 'optuna-nsga3'."
             )
         limit = self.objectives[0].limit
         if limit is not None and (limit.op == "<=") != (self.objectives[0].direction == "min"):
             raise SearchError(
-                f"CMA-ES takes no limit against the direction: {self.objectives[0].direction} {self.objectives[0].name} {limit}.",
+                f"CMA-ES cannot search under a limit against the direction of its objective: "
+                f"{self.objectives[0].direction} {self.objectives[0].name} {limit}.",
                 hint="Use 'optuna-tpe'.",
             )
         unfit = [c.name for c in space.choices if not c.ordinal or c.when is not None]
         if unfit:
             raise SearchError(
-                f"CMA-ES needs ordinal genes without conditions, and {unfit[0]!r} is none.",
+                f"CMA-ES needs ordinal genes without conditions, but {unfit[0]!r} is not such a gene.",
                 hint="Use 'optuna-tpe' or 'regularised-evolution'.",
             )
         if find_spec("cmaes") is None:
@@ -106,7 +108,7 @@ class OptunaCmaesSearcher(OptunaSearcher):
             popsize=self._size,
         )
 
-    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> JsonObject:
         """Say what Optuna notes in a trial of CMA-ES.
 
         The generation, the place in 0..1 in which Optuna takes the row, and, in the first trial of a generation, the

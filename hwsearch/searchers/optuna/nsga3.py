@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import optuna
 from optuna.samplers import BaseSampler, NSGAIIISampler
 from pydantic import Field
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import IntArray
 from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.optuna.base import OptunaSearcher
@@ -37,5 +38,5 @@ class OptunaNsga3Searcher(OptunaSearcher):
     def _sampler(self, seed: int) -> BaseSampler:
         return NSGAIIISampler(seed=seed, population_size=self.options.population)
 
-    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> dict[str, Any]:
+    def _system_attrs(self, study: optuna.Study, row: IntArray, completed: int, running: bool) -> JsonObject:
         return {"NSGAIIISampler:generation": completed // self.options.population}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from hwsearch._typing import FloatArray, IntArray
+from hwsearch._json import JsonObject
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
@@ -103,7 +104,7 @@ class GuidedSearcher(Searcher):
     options: GuidedOptions
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         own = self.options
@@ -142,15 +143,15 @@ class GuidedSearcher(Searcher):
         missing = max(0, self._start - int(self._complete().sum()))
         return list(rows[:missing])
 
-    def _complete(self) -> Any:
-        return ~np.isnan(self.values).any(axis=1)
+    def _complete(self) -> BoolArray:
+        return np.asarray(~np.isnan(self.values).any(axis=1))
 
     def _ready(self) -> bool:
-        """Whether enough has been measured to fit predictors: half of the first sample, and four."""
+        """Tell whether enough has been measured to fit predictors: half of the first sample, and four."""
         return int(self._complete().sum()) >= max(4, min(self._start // 2, self.space.cardinality // 2))
 
     def _guided(self, n: int, also: IntArray) -> IntArray:
-        """Up to n new rows; `also` (k, genes) are part of the same batch already."""
+        """Propose up to n new rows; `also` (k, genes) are part of the same batch already."""
         self._round += 1
         rows, values = self.rows, self.values
         self._surrogate.fit(rows, values, self.rng)
@@ -215,7 +216,7 @@ class GuidedSearcher(Searcher):
         return rows[best], costs[best], violation[best], scored
 
     def _inner_start(self) -> IntArray:
-        """Half a population of what was measured, best first, the rest balanced over cost."""
+        """Return half a population of what was measured, best first, the rest balanced over cost."""
         values = self.values
         best = leading(self.costs(values), self.violation(values), self._population // 2)
         spread = self.space.sample_balanced_array(self._population - len(best), self.rng, self._cost)
@@ -227,15 +228,15 @@ class GuidedSearcher(Searcher):
         return self._whole
 
     def _met(self, view: RowFeatures, rows: IntArray) -> FloatArray:
-        """Predicted costs of those rows that are predicted to meet the limits."""
+        """Select the predicted costs of those rows that are predicted to meet the limits."""
         if not len(rows):
             return np.empty((0, len(self.objectives)))
         predicted = view(rows)
         return self.costs(predicted[self.violation(predicted) == 0])
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"plan": self._plan, "round": self._round}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])

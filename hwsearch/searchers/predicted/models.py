@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Model(Protocol):
     options.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray) -> Any:
+    def fit(self, X: FloatArray, y: FloatArray) -> object:
         """Fit the model.
 
         Parameters
@@ -36,11 +36,11 @@ class Model(Protocol):
 
         Returns
         -------
-        Any
+        object
             Ignored.
         """
 
-    def predict(self, X: FloatArray) -> Any:
+    def predict(self, X: FloatArray) -> FloatArray:
         """Predict targets.
 
         Parameters
@@ -137,7 +137,7 @@ class Mlp:
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._model.fit(X, y)
 
-    def predict(self, X: FloatArray) -> Any:
+    def predict(self, X: FloatArray) -> FloatArray:
         """Predict targets.
 
         Parameters
@@ -217,7 +217,7 @@ class RidgeOrSvr:
 
     @staticmethod
     def _solved(X: FloatArray, y: FloatArray, alphas: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Ridge weights (alphas, columns) and intercepts (alphas,)."""
+        """Solve for ridge weights (alphas, columns) and intercepts (alphas,)."""
         centre = X.mean(axis=0)
         u, s, vt = np.linalg.svd(X - centre, full_matrices=False)
         shrunk = s / (s**2 + alphas[:, None]) * (u.T @ (y - y.mean()))

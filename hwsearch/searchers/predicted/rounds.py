@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
@@ -43,7 +43,7 @@ class RoundSearcher(Searcher):
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: Any
+        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
     ) -> None:
         super().__init__(space, objectives, seed, **options)
         self._start, self._batch = self._sizes()
@@ -52,11 +52,11 @@ class RoundSearcher(Searcher):
 
     @abstractmethod
     def _sizes(self) -> tuple[int, int]:
-        """Sizes of the first sample and of a round."""
+        """Return the sizes of the first sample and of a round."""
 
     @abstractmethod
     def _next_round(self, n: int) -> IntArray:
-        """At least n rows, if there are so many, none of which has been told or is pending."""
+        """Choose at least n rows, if there are so many, none of which has been told or is pending."""
 
     def _first_sample(self, n: int) -> IntArray:
         return self.space.sample_array(n, self.rng)
@@ -81,14 +81,14 @@ class RoundSearcher(Searcher):
 
     # ------------------------------------------------------------------ parts that subclasses share
     def _is_new(self, rows: IntArray) -> BoolArray:
-        """Which rows (n, genes) have neither been told nor are pending."""
+        """Tell which rows (n, genes) have neither been told nor are pending."""
         return ~self.is_known_array(rows)
 
     def _seed(self) -> int:
         return int(self.rng.integers(2**31))
 
     def _ranking(self, predicted: FloatArray, n: int) -> IntArray:
-        """Positions of the n best predictions (k, m), best first: by non-domination rank, then crowding distance.
+        """Rank: positions of the n best predictions (k, m), best first, by non-domination rank, then crowding distance.
 
         Limits rank first. With one objective this is the order of its values.
         """
@@ -99,7 +99,7 @@ class RoundSearcher(Searcher):
         return np.asarray(np.lexsort((-crowding, rank))[:n], dtype=np.int64)
 
     def _drawn(self, n: int, accept: Callable[[IntArray], BoolArray] | None, rng: np.random.Generator) -> IntArray:
-        """N uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
+        """Draw n uniform, distinct rows that `accept` takes, fewer where there are no more; all of a small space.
 
         Raises SearchError when none is accepted.
         """
@@ -119,10 +119,10 @@ class RoundSearcher(Searcher):
         return rows
 
     # ------------------------------------------------------------------ state
-    def _extra_state(self) -> dict[str, Any]:
+    def _extra_state(self) -> JsonObject:
         return {"plan": self._plan, "round": self._round}
 
-    def _load_extra_state(self, extra: Mapping[str, Any]) -> None:
+    def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
 
 

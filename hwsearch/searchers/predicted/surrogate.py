@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Predictor(Protocol):
     The estimators of the package `predictors` are such; so is any other object with these three methods.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray) -> Any:
+    def fit(self, X: FloatArray, y: FloatArray) -> object:
         """Fit the predictor.
 
         Parameters
@@ -36,7 +36,7 @@ class Predictor(Protocol):
 
         Returns
         -------
-        Any
+        object
             Ignored.
 
         Raises
@@ -190,7 +190,7 @@ class Surrogate:
             self.scores[name] = self._scores(predictor, x[kept], values[kept, j], seed)
 
     def _standardised(self, x: FloatArray) -> FloatArray:
-        """Columns of mean 0 and variance 1 over the fitted rows, all scaled to a row of length about 1."""
+        """Standardise columns to mean 0 and variance 1 over the fitted rows, all scaled to a row of length about 1."""
         return np.asarray((x - self._centre) / self._scale / math.sqrt(x.shape[1]), dtype=np.float64)
 
     @staticmethod
@@ -201,7 +201,7 @@ class Surrogate:
         return half if math.isfinite(half) else float(np.std(y - predictor.predict(x)))
 
     def _scores(self, predictor: Predictor, x: FloatArray, y: FloatArray, seed: int) -> dict[str, float | None]:
-        """Scores on rows left out: of the predictor's `oof_predictions_` if it keeps them, else of a few refits."""
+        """Score rows left out: of the predictor's `oof_predictions_` if it keeps them, else of a few refits."""
         from predictors.metrics import scores
 
         held_out = getattr(predictor, "oof_predictions_", None)

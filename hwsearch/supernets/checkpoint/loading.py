@@ -90,6 +90,6 @@ def load_weights(net: Supernet, state: Mapping[str, Tensor], source: str, *, tak
 
 
 def _tied(net: nn.Module) -> bool:
-    """Whether two layers have one parameter: it must stay one."""
+    """Tell whether two layers have one parameter: it must stay one."""
     owned = [id(p) for m in net.modules() for p in m._parameters.values() if p is not None]
     return len(owned) > len(set(owned))

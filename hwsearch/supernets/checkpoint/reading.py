@@ -92,14 +92,14 @@ def _first_sentence(error: Exception) -> str:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its first bytes: the length of a JSON header, and its brace."""
+    """Tell a safetensors file by its first bytes: the length of a JSON header, and its brace."""
     with path.open("rb") as stream:
         head = stream.read(9)
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
 
 
 def _no_weights(path: Path) -> bool:
-    """Whether a file is plain text, a saved web page for example."""
+    """Tell whether a file is plain text, a saved web page for example."""
     with path.open("rb") as stream:
         head = stream.read(512)
     return bool(head) and all(b in b"\t\n\r" or 32 <= b < 127 or b >= 128 for b in head)

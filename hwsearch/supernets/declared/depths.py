@@ -134,7 +134,7 @@ def declared_depths(
 
 
 def _check_chain(found: NetworkTrace, span: DepthSpan) -> None:
-    """Each child that may go takes what the one before gives, which nothing else uses and which has its shape.
+    """Check that each child that may go takes what the one before gives, which nothing else uses and which has its shape.
 
     Between children of which a loop calls one after the other may stand what the loop does to each child's output: it
     goes with the child. Operations on single elements, residual adds among them, leave the width and cost nothing.
@@ -180,7 +180,7 @@ def _check_chain(found: NetworkTrace, span: DepthSpan) -> None:
 
 
 def _after(found: NetworkTrace, span: DepthSpan, source: MaybeNode, output: MaybeNode) -> list[MaybeNode]:
-    """Element-wise operations, outside the children, on a child's output and input alone, that keep the output's shape."""
+    """Find element-wise operations, outside the children, on a child's output and input alone, that keep the output's shape."""
     reached = [output]
     for node in reached:
         for user in node.users if node is not None else ():

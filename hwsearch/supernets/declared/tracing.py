@@ -59,7 +59,7 @@ class _Shapes(fx.Interpreter):
         return value
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """Layers that keep the shape and multiply nothing are passed by: kernels without storage are slow."""
+        """Pass by layers that keep the shape and multiply nothing: kernels without storage are slow."""
         if args and isinstance(self.fetch_attr(target), (*ACTIVATIONS, nn.BatchNorm2d)):
             return args[0]
         return super().call_module(target, args, kwargs)

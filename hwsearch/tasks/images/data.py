@@ -264,7 +264,7 @@ class ImageData(Data):
             self.pixels(at)
 
     def _decoded(self, side: int, batch: int) -> Iterator[NDArray[np.uint8]]:
-        """Pixels in batches, decoded by as many threads as there are cores, one batch ahead."""
+        """Decode pixels in batches, by as many threads as there are cores, one batch ahead."""
         one = lambda i: self.preprocess.pixels(self._decode(i), side)  # noqa: E731
         parts = [range(start, min(start + batch, len(self))) for start in range(0, len(self), batch)]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -280,7 +280,7 @@ class ImageData(Data):
 
     @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """(x, y): normalised float32 (b, 3, size, size) and int64 (b,), in order, the last batch maybe smaller."""
+        """Yield (x, y): normalised float32 (b, 3, size, size) and int64 (b,), in order, the last batch maybe smaller."""
         at = self.preprocess.base or size
         self.keep(size)
         if at in self._cache:

@@ -90,7 +90,7 @@ class ImageTask(ClassificationTask):
 def _crop(
     pixels_NHWC: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], augmentation: Augmentation, rng: np.random.Generator
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Random crops of zero-padded images, mirrored at random; of the same shape."""
+    """Crop zero-padded images at random, and mirror them at random; of the same shape."""
     p = augmentation.crop_padding
     n, side = pixels_NHWC.shape[:2]
     padded = np.pad(pixels_NHWC, ((0, 0), (p, p), (p, p), (0, 0)))

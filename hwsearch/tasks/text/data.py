@@ -120,7 +120,7 @@ class TextData(Data):
 
     @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[tuple[Tensor, ...], Tensor]]:
-        """((input_ids, attention_mask, token_type_ids), labels) in order, int64 (b, T) and (b,).
+        """Yield ((input_ids, attention_mask, token_type_ids), labels) in order, int64 (b, T) and (b,).
 
         T is the longest example of the batch, at most `size` tokens; shorter ones are padded.
         """

@@ -113,7 +113,7 @@ def read_glue(
 
 
 def _task(first: list[str], text: str) -> tuple[list[str], Columns, int]:
-    """(header, columns, number of the first row) of a file that begins with `first`."""
+    """Tell (header, columns, number of the first row) of a file that begins with `first`."""
     for columns in TASKS:
         wanted = {columns.first, columns.label} | ({columns.second} if columns.second else set())
         if wanted <= set(first) and (columns.second or "question" not in first):

@@ -178,7 +178,7 @@ def _tokenizer(ids: Mapping[str, int], max_word: int, lower: bool) -> Tokenizer:
 
 
 def _lines(path: Path, what: str) -> list[str]:
-    """Lines of a UTF-8 file, broken at line feeds alone: other Unicode breaks may stand in a sentence."""
+    """Read the lines of a UTF-8 file, broken at line feeds alone: other Unicode breaks may stand in a sentence."""
     if not path.is_file():
         raise DataError(f"there is no {what} {str(path)!r}.")
     try:

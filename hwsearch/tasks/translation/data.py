@@ -91,7 +91,7 @@ class TranslationData(Data):
 
     @override
     def batches(self, size: int, batch: int) -> Iterator[tuple[tuple[Tensor, Tensor], Tensor]]:
-        """((source (n, S), previous (n, T)), target (n, T)), int64, in order, the last batch maybe smaller.
+        """Yield ((source (n, S), previous (n, T)), target (n, T)), int64, in order, the last batch maybe smaller.
 
         Each batch is as long as its longest sentences; nothing is cut, whatever `size` is. `previous` is `target`
         with ``</s>`` moved to the front.

@@ -68,7 +68,7 @@ def evaluate_translation(
 
 
 def _batches(lengths: Sequence[int], more: int, tokens: int) -> Iterator[list[int]]:
-    """Places of all sentences, the longest first, in batches of up to `tokens`: padded, and `more` for each sentence."""
+    """Place all sentences, the longest first, in batches of up to `tokens`: padded, and `more` for each sentence."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     while order:
         n = max(1, tokens // (lengths[order[0]] + more))

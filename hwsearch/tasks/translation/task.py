@@ -73,14 +73,14 @@ class TranslationTask(Task):
 
     @override
     def loss(self, outputs: Tensor, targets: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
-        """Cross-entropy of logits (n, T, tokens) against tokens (n, T), without padding."""
+        """Compute the cross-entropy of logits (n, T, tokens) against tokens (n, T), without padding."""
         return F.cross_entropy(
             outputs.flatten(0, -2), targets.flatten(), ignore_index=PAD, label_smoothing=label_smoothing
         )
 
     @override
     def distillation_loss(self, outputs: Tensor, teacher: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy against the teacher's distribution over tokens, without padding."""
+        """Compute the cross-entropy against the teacher's distribution over tokens, without padding."""
         real = targets != PAD
         return F.cross_entropy(outputs[real], teacher[real].softmax(1))
 

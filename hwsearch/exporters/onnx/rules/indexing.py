@@ -136,7 +136,7 @@ def _sliced(tracer: OnnxTracer, x: Argument, slices: dict[int, slice]) -> Traced
 
 
 def _length(whole: Size, start: Argument, stop: Argument, step: Argument) -> Size | None:
-    """How long a slice is, if that is known; a slice to a variable place is taken to lie within the axis."""
+    """Compute how long a slice is, if that is known; a slice to a variable place is taken to lie within the axis."""
     if not isinstance(step, int) or step < 1:
         raise NoRuleError(f"a slice in steps of {step}")
     if all(not isinstance(v, Dim) for v in (whole, start, stop)):

@@ -12,7 +12,7 @@ from hwsearch.exporters.onnx.values import Argument, OptionalType, TracedTensor
 
 
 def _reduced(input: TracedTensor, dim: Argument, keepdim: bool) -> tuple[list[int], tuple[Size, ...]]:
-    """(axes from 0, the shape without them)."""
+    """Return (axes from 0, the shape without them)."""
     rank = len(input.shape)
     axes = list(range(rank)) if dim is None else sorted(d % rank for d in ([dim] if isinstance(dim, int) else dim))
     return axes, tuple(1 if i in axes else s for i, s in enumerate(input.shape) if keepdim or i not in axes)

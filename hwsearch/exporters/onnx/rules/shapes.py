@@ -22,7 +22,7 @@ def _product(sizes: Sequence[Size]) -> Size:
 
 @rule("reshape", "view", view=True)
 def _reshape(tracer: OnnxTracer, x: Argument, *shape: Argument, **named: Argument) -> TracedTensor:
-    """Sizes that stay where they are are copied, and one is left to be inferred, before any is read at run time."""
+    """Lower a reshape: sizes that stay where they are are copied, and one is left to be inferred, before any is read at run time."""
     target = listed_sizes(shape or tuple(named.values()))
     if not isinstance(x, TracedTensor):
         x = TracedTensor(tracer, tracer.name(x), x.shape, x.dtype)

@@ -19,7 +19,7 @@ def _to(
     device: Device = None,
     **options: Argument,
 ) -> TracedTensor:
-    """Another type; devices say nothing about a model."""
+    """Lower a change of type; devices say nothing about a model."""
     for arg in args:
         if isinstance(arg, torch.dtype):
             dtype = arg

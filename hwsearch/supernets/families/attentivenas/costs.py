@@ -12,7 +12,7 @@ from hwsearch.supernets.layers.naming import make_divisible_array
 
 
 def _column(config: AttentiveNASConfig, space: SearchSpace, rows: IntArray, name: str) -> FloatArray:
-    """Values (n,) of a choice, gene or fixed."""
+    """Return the values (n,) of a choice, gene or fixed."""
     values = np.array(config.options()[name], dtype=np.float64)
     if len(values) == 1:
         return np.full(len(rows), values[0])

@@ -198,7 +198,7 @@ class ElasticEncoderLayer(nn.Module):
         return self.get_submodule(self._paths[part])
 
     def _sliced(self, part: str, plan: EncoderLayerPlan) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a linear of the subnet."""
+        """Slice weight and bias of a linear of the subnet."""
         linear = self._part(part)
         assert isinstance(linear, nn.Linear)
         sizes = {"heads": plan.heads * self.config.head_size, "ffn": plan.ffn, None: None}

@@ -108,7 +108,7 @@ class ElasticEncoder(Supernet):
         column = dict(zip(self.space.names, rows.T, strict=True))
 
         def values(kind: str, choices: tuple[int, ...]) -> FloatArray:
-            """(n, layers): the genes' values, 0 where there is no layer."""
+            """Look up (n, layers): the genes' values, 0 where there is no layer."""
             index = np.stack([column[f"{kind}[{i}]"] for i in range(max(c.layers))], axis=1)
             return np.where(index >= 0, np.array(choices, np.float64)[index], 0.0)
 

@@ -14,7 +14,7 @@ from hwsearch.supernets.families.hat import HatConfig, HatTransformer
 from hwsearch.tasks.data import Data
 from hwsearch.tasks.translation.data import TranslationData
 from hwsearch.tasks.translation.readers import read_translation
-from hwsearch.tasks.translation.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Subwords, Vocabulary
+from hwsearch.tasks.translation.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Subwords
 
 DICTIONARY = "a 90\nb@@ 40\nc 30\nd 9\n# # 2\n"
 
@@ -58,21 +58,6 @@ def test_data_satisfies_the_protocol(folder: Path) -> None:
     assert read(folder).digest != data.digest
 
 
-def test_tokens_survive_a_round_trip(folder: Path) -> None:
-    vocabulary = Vocabulary.read(folder / "dict.en.txt")
-    ids = vocabulary.encode("b@@ c  what d")
-    assert ids.dtype == np.int64 and ids.tolist() == [5, 6, UNK, 7, EOS]
-    assert vocabulary.decode([PAD, *ids]) == "b@@ c <unk> d"
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("ab@@ c@@ d e", "abcd e"), ("a@@", "a"), ("a @@b", "a @@b"), ("", ""), ("x @@ y", "x y")],
-)
-def test_subwords_are_joined_as_fairseq_joins_them(text: str, words: str) -> None:
-    assert Subwords().join(text) == words
-
-
 def test_other_languages_and_another_dictionary(folder: Path) -> None:
     (folder / "test.fr").write_text("a\nc\nd\n")
     (folder / "joined.txt").write_text("d 1\nc 1\na 1\nb@@ 1\n")
@@ -113,20 +98,6 @@ def test_a_dictionary_of_another_text_is_refused(folder: Path) -> None:
     (folder / "other.txt").write_text("x 3\nc 2\n")
     with pytest.raises(DataError, match=r"52% of the tokens of '.*test' are not in its dictionary of 6"):
         read(folder, vocabulary=folder / "other.txt")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a 1\nb\n", "line 2: 'b' is not a token and its count"),
-        ("a x\n", "'a x' is not"),
-        ("a 1\nc 1\na 2\n", "'a' twice"),
-    ],
-)
-def test_what_is_no_dictionary_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "dict.txt").write_text(text)
-    with pytest.raises(DataError, match=message):
-        Vocabulary.read(tmp_path / "dict.txt")
 
 
 def test_data_and_network_must_fit(folder: Path) -> None:

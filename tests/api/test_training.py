@@ -1,0 +1,133 @@
+"""The verb `train`: stages in order, what is held out, and what the card says of data and licence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hwsearch.api import training
+from hwsearch.api.training import train, write_card
+from hwsearch.errors import ConfigError
+from hwsearch.supernets.checkpoint import digest, read_state
+from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
+from hwsearch.training import TrainingConfig
+
+RECIPE = """
+supernet = "small"
+{more}
+[[stage]]
+[stage.training]
+epochs = 2
+seed = 5
+[[stage]]
+strategy = "sandwich"
+[stage.training]
+epochs = 3
+lr = 0.01
+"""
+
+
+def images(n: int):
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 32, 32, 3), dtype=np.uint8)
+    return from_arrays(pixels, np.arange(n) % 4, tuple("abcd"), Preprocess(), "photos.parquet:test")
+
+
+def trainers(epochs=(2, 3)) -> list:
+    task = ImageTask()
+    return [
+        SimpleNamespace(
+            task=task, seconds=90.0, config=TrainingConfig(epochs=e), train_data=range(1500), history=[{"loss": e}]
+        )
+        for e in epochs
+    ]
+
+
+def card(small_supernet, folder: Path, plan, n: int = 8):
+    entry = SimpleNamespace(name="small")
+    return write_card(small_supernet, entry, trainers(), plan, images(4), images(n), folder)
+
+
+def test_a_card_names_the_recipes_data_set_and_licence(small_supernet, tmp_path: Path) -> None:
+    found = card(small_supernet, tmp_path, {"supernet": "small", "data_set": "cifar10", "weights_licence": "MIT"})
+    assert found["licence"].startswith("MIT (weights); images: CIFAR-10, Krizhevsky 2009")
+    assert found["data_source"].startswith("CIFAR-10 (A. Krizhevsky")
+    assert json.loads((tmp_path / "small.json").read_text()) == found
+
+
+def test_a_card_of_ones_own_images_claims_nothing_about_them(small_supernet, tmp_path: Path) -> None:
+    found = card(small_supernet, tmp_path, {"supernet": "small"})
+    assert found["licence"] == "not stated (weights); images: not stated"
+    assert found["data_source"] == "photos.parquet:test"
+
+
+def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path: Path) -> None:
+    found = card(small_supernet, tmp_path, {"supernet": "small"})
+    assert (
+        found["training_summary"].startswith("5 epochs of 1,500 images")
+        and ", 3 minutes on" in found["training_summary"]
+    )
+    assert found["trained"]["seconds"] == 180.0 and found["trained"]["history"] == [[{"loss": 2}], [{"loss": 3}]]
+    space = small_supernet.space
+    assert found["smallest"]["arch_id"] == space.smallest().id and found["largest"]["arch_id"] == space.largest().id
+    assert found["smallest"]["macs"] == small_supernet.macs(space.smallest())
+    assert len(found["random_subnets"]) == training.CARD_SUBNETS and found["test_images"] == 8
+    assert 0 <= found["largest"][found["score"]["field"]] <= 100
+    assert found["digest"] == digest(small_supernet)
+    assert set() < set(read_state(tmp_path / "small.safetensors")) <= set(small_supernet.state_dict())
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Runs `train` with a stand-in for the trainer; returns what each stage was given."""
+    seen: list[tuple] = []
+
+    class Trainer:
+        def __init__(self, net, strategy, task, data, config, folder, *, calibration, validation, progress) -> None:
+            seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
+
+        def run(self) -> None:
+            seen.append(("run",))
+
+    def run(text: str, *, calibrated: bool = True):
+        task = SimpleNamespace(
+            split=lambda source, split: f"{source}:{split}",
+            read=lambda path, **options: images(1200 if path.endswith("train") else 2500),
+        )
+        entry = SimpleNamespace(
+            name="small", data=None, calibrated=calibrated, find_task=lambda: task, build=lambda: "the network"
+        )
+        monkeypatch.setattr(training.catalogue, "entry", lambda name: entry)
+        monkeypatch.setattr(training, "Trainer", Trainer)
+        monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append(("init", net, seed)))
+        monkeypatch.setattr(training, "write_card", lambda *given: {"given": given})
+        path = tmp_path / "recipe.toml"
+        path.write_text(text)
+        return train(path, "photos", tmp_path / "out"), seen
+
+    return run
+
+
+def test_stages_follow_each_other_on_one_network(stages) -> None:
+    found, seen = stages(RECIPE.format(more=""))
+    assert seen[0] == ("init", "the network", 5)
+    (net, n, config, place, calibration, validation), one, (_, _, second, after, _, _), two = seen[1:]
+    assert (net, n, place, after) == ("the network", 1200, "stage-1", "stage-2") and one == two == ("run",)
+    assert (config.epochs, second.epochs, second.lr) == (2, 3, 0.01)
+    assert (calibration, validation) == (1000, 2000)  # the first images alone, and not all of the test
+    net, _entry, made, plan, few, test, folder = found["given"]
+    assert len(made) == 2 and plan["supernet"] == "small" and len(few) == 1000 and len(test) == 2500
+
+
+def test_a_family_without_batch_norms_gets_no_calibration_data(stages) -> None:
+    found, seen = stages(RECIPE.format(more=""), calibrated=False)
+    assert seen[1][4] is None and found["given"][4] is None
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest(stages) -> None:
+    text = RECIPE.format(more="").replace("epochs = 3", "epoch = 3")
+    with pytest.raises(ConfigError, match=r"unknown key 'training\.epoch'\. Did you mean 'epochs'"):
+        stages(text)

@@ -1,0 +1,36 @@
+"""Commands with the package's verbs replaced, so that only what the command line adds is run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import hwsearch
+from hwsearch import api
+from hwsearch.cli import cluster, render, results, runs, steps
+from hwsearch.cli.main import main
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command whose verbs are given by name: (exit code, stdout, stderr); a campaign is the text of its options."""
+    for module in (cluster, results, runs, steps):
+        monkeypatch.setattr(module, "open_campaign", lambda source, folder: f"{source} in {folder}")
+    monkeypatch.setattr(render.out, "_width", 100)
+
+    def run(*args: str, **verbs: Callable[..., object]) -> tuple[int, str, str]:
+        for name, verb in verbs.items():
+            for package in (hwsearch, api):
+                monkeypatch.setattr(package, name, verb, raising=False)
+        monkeypatch.setattr(sys, "argv", ["hwsearch", *args])
+        code = 0
+        try:
+            main()
+        except SystemExit as done:
+            code = int(done.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

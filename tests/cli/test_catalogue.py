@@ -1,0 +1,84 @@
+"""Commands that inspect and train: wrong words, exit codes, and what is printed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+ROW = {"name": "mine", "subnets": 1.2e9, "macs_smallest": 1.5e6, "macs_largest": 9.25e6, "weights": "shipped"}
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_supernets_are_listed_with_their_size(command) -> None:
+    verb = lambda action, name, *, output: [{**ROW, "summary": "a small one"}]  # noqa: E731
+    code, out, _ = command("supernets", supernets=verb)
+    assert code == 0
+    assert flat(out) == "mine 1.2e+09 subnets, 1.5–9.2 M MACs, weights: shipped a small one"
+    assert json.loads(command("supernets", "--json", supernets=verb)[1])["supernets"][0]["name"] == "mine"
+
+
+@pytest.mark.parametrize("args", [("list", "mine"), ("show",), ("check",), ("remove", "mine")])
+def test_an_action_without_its_name_or_unknown_is_a_wrong_command_line(command, args) -> None:
+    code, _, err = command("supernets", *args, supernets=lambda *_, **__: pytest.fail("asked"))
+    assert code == 2 and "supernets show NAME" in err
+
+
+@pytest.mark.parametrize(("loads", "code"), [(True, 0), (False, 1)])
+def test_a_file_that_does_not_load_ends_with_1(command, loads: bool, code: int) -> None:
+    found = {"file": "w.pt", "loads": loads, "faults": ["a", "b"]}
+    done, out, _ = command("supernets", "check", "w.pt", supernets=lambda *_, **__: found)
+    assert done == code and "faults: a, b" in out
+
+
+def test_devices_of_a_campaign_are_asked_for_by_its_path(command) -> None:
+    seen = []
+    rows = [{"name": "one", "host": {"cpu": "x"}}]
+    code, out, _ = command("devices", "runs/x", devices=lambda campaign: seen.append(str(campaign)) or rows)
+    assert code == 0 and seen == ["runs/x"] and flat(out) == "name: one host cpu: x"
+
+
+def tables(found):
+    return lambda *given, **more: found
+
+
+def test_tables_that_are_damaged_are_counted_and_named_and_end_with_1(command) -> None:
+    rows = [{"device": "a", "table": "t", "fault": None}, {"device": "b", "table": None, "fault": "it has [no] tables"}]
+    code, out, _ = command("tables", "verify", tables=tables(rows))
+    assert code == 1 and flat(out) == "1 of 2 tables are sound b/: it has [no] tables"
+    code, out, _ = command("tables", "verify", tables=tables(rows[:1]))
+    assert code == 0 and flat(out) == "1 of 1 tables are sound"
+
+
+def test_tables_are_listed_a_line_each_and_one_is_shown_by_key(command) -> None:
+    _, out, _ = command("tables", tables=tables([{"device": "a", "rows": 9, "note": None}]))
+    assert flat(out) == "a · 9"
+    _, out, _ = command("tables", "show", "a/t", tables=tables({"rows": 9}))
+    assert flat(out) == "rows: 9"
+
+
+def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None:
+    seen = []
+    ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
+    card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
+
+    def train(recipe, data, folder, *, progress):
+        seen.append((recipe, str(data), str(folder), callable(progress)))
+        return card
+
+    args = ("--recipe", "r", "--data", "d.parquet", "--folder", "out")
+    code, out, _ = command("train", *args, train=train)
+    assert code == 0 and seen == [("r", "d.parquet", "out", True)]
+    assert flat(out) == "smallest: top-1 70.6 ±0.4 %, 2.50 M MACs largest: top-1 84.3 ±0.4 %, 2.50 M MACs"
+    assert command("train", "--recipe", "r", train=train)[0] == 2
+
+
+def test_the_doctor_passes_on_how_long_to_record_and_where(command, tmp_path) -> None:
+    seen = []
+    verb = lambda seconds, record, tick: seen.append((seconds, str(record))) or {"cpu": "x"}  # noqa: E731
+    code, out, _ = command("doctor", "--seconds", "75", "--record", "t.csv", doctor=verb)
+    assert code == 0 and seen == [(75.0, "t.csv")] and flat(out) == "cpu: x"
+    assert command("doctor", "--seconds", "-1", doctor=verb)[0] == 2
