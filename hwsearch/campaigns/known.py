@@ -48,13 +48,15 @@ class Known:
     confidence: float | None = None
 
     @classmethod
-    def read(cls, campaign: Campaign) -> Known:
+    def read(cls, campaign: Campaign, *, final: bool = True) -> Known:
         """Read what the store holds for a campaign's supernet, data, protocols and devices.
 
         Parameters
         ----------
         campaign : Campaign
             Whose store is read.
+        final : bool
+            Whether latencies rest on the final measurements too; without, they are what the search knew of its subnets.
 
         Returns
         -------
@@ -85,6 +87,7 @@ class Known:
             for metric in {m.metric for m in rows}:
                 own = [m for m in rows if m.metric == metric]
                 if metric == "latency_ms":
+                    own = own if final else [m for m in own if not Purpose.parse(m.purpose).is_final]
                     estimates = latency_estimates(own, protocols)
                     on_devices |= {(target.name, metric, purpose): found for purpose, found in estimates.items()}
                     continue

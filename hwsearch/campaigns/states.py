@@ -77,7 +77,7 @@ def rounds_state(
     subject: str,
     protocol: str,
 ) -> str:
-    """Name the further rounds of final measurements by all they depend on.
+    """Name the further rounds of final measurements, which settle who is on a front, by all they depend on.
 
     Parameters
     ----------
@@ -102,6 +102,34 @@ def rounds_state(
     devices = [(t.name, t.fingerprint) for t in targets]
     membership, deployment = config.validate_.membership, config.search.deployment
     return f"settle:{_digest([weights, subject, protocol, devices, sorted(arch_ids), membership, deployment])}"
+
+
+def spread_state(
+    targets: Sequence[Target], arch_ids: Sequence[str], *, weights: str, protocol: str, fewest: int
+) -> str:
+    """Name the rounds that time again what has not converged, by all they depend on.
+
+    Parameters
+    ----------
+    targets : sequence of Target
+        The devices.
+    arch_ids : sequence of str
+        The candidates.
+    weights : str
+        Digest of the supernet.
+    protocol : str
+        Key of the final protocol.
+    fewest : int
+        Rounds that all candidates have.
+
+    Returns
+    -------
+    str
+        The document's name.
+    """
+    return (
+        f"spread:{_digest([weights, protocol, [(t.name, t.fingerprint) for t in targets], sorted(arch_ids), fewest])}"
+    )
 
 
 def race_state(

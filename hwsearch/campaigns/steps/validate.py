@@ -16,7 +16,7 @@ from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.membership import membership
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.states import CANDIDATES, MEMBERSHIP
+from hwsearch.campaigns.states import CANDIDATES, MEMBERSHIP, spread_state
 from hwsearch.campaigns.steps.candidates import candidates
 from hwsearch.campaigns.steps.fronts import complete_final_set
 from hwsearch.campaigns.steps.race import race_accuracy, raced_latencies
@@ -53,7 +53,7 @@ def validate(campaign: Campaign) -> pd.DataFrame:
     DeviceError
         If a device is lost.
     """
-    known = Known.read(campaign)
+    known = Known.read(campaign, final=False)  # the same candidates when it is run again
     wanted: dict[Architecture, None] = {}
     for view in views(campaign):
         wanted |= dict.fromkeys(candidates(view, known))
@@ -102,16 +102,41 @@ def _measure_spread(campaign: Campaign, archs: Sequence[Architecture]) -> None:
             )
     if config.race_error is not None:
         race_accuracy(campaign, archs, raced_latencies(campaign, fewest))
-    for r in range(fewest + 1, most + 1):
-        known = Known.read(campaign)
-        loose = {
-            name: [a for a in archs if a.id in found and not found[a.id].details["converged"]]
-            for name in campaign.targets
-            for found in (known.latency(name, VALIDATE),)
-        }
-        if not any(loose.values()):
+    _time_what_is_loose(campaign, archs, fewest, most)
+
+
+def _time_what_is_loose(campaign: Campaign, archs: Sequence[Architecture], fewest: int, most: int) -> None:
+    """Time what has not converged in further rounds.
+
+    What a round times is kept before it does: later measurements change what is known of all, and the same command run again
+    would find other subnets loose.
+    """
+    store, by_id = campaign.store, {a.id: a for a in archs}
+    place = spread_state(
+        list(campaign.targets.values()),
+        list(by_id),
+        weights=campaign.loaded.digest,
+        protocol=campaign.final_protocol.key,
+        fewest=fewest,
+    )
+    plans: list[dict[str, list[str]]] = list((store.get_state(place) or {}).get("rounds", []))
+    for k, r in enumerate(range(fewest + 1, most + 1)):
+        if k >= len(plans):
+            plans.append(_loose(campaign, archs))
+            store.put_state(place, {"rounds": plans})
+        if not any(plans[k].values()):
             break
-        _time_round(campaign, r, loose, most)
+        _time_round(campaign, r, {name: [by_id[i] for i in ids] for name, ids in plans[k].items()}, most)
+
+
+def _loose(campaign: Campaign, archs: Sequence[Architecture]) -> dict[str, list[str]]:
+    """Return what is not as precise as asked, by device."""
+    known = Known.read(campaign)
+    loose = {}
+    for name in campaign.targets:
+        found = known.latency(name, VALIDATE)
+        loose[name] = [a.id for a in archs if a.id in found and not found[a.id].details["converged"]]
+    return loose
 
 
 def _time_round(campaign: Campaign, number: int, wanted: Mapping[str, Sequence[Architecture]], of: int) -> None:

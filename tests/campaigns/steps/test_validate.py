@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hwsearch.campaigns.known import Known
@@ -93,3 +95,25 @@ def test_later_rounds_do_not_change_what_candidates_race_with(boards) -> None:
     ratio = {k: m.value for k, m in raced_latencies(again, 2)["one"].items()}
     everything = {k: m.value for k, m in find_latency(again, again.target("one"), VALIDATE).items()}
     assert ratio == pytest.approx(first) and ratio != everything
+
+
+def test_the_same_command_again_measures_nothing_however_later_measurements_move_what_is_known(boards) -> None:
+    """A look that is far off makes all ratios uncertain, and those that the search found dearer than they were."""
+    campaign = prepared(boards, noise=0.004, processes=[3, 6])
+    validate(campaign)
+    rows, chosen = campaign.store.find(metric="latency_ms"), campaign.store.get_state("validate")
+    for m in [m for m in rows if m.purpose == "validate:2"]:
+        looks = [
+            [look[0] + 5000.0 * k, look[1] * (1 + k), *look[2:3], look[3] * 1.5, *look[4:]]
+            for k, look in enumerate(m.details["looks"], 1)
+        ]
+        campaign.store.add([replace(m, purpose="validate:99", details={**m.details, "looks": looks})])
+    known = Known.read(campaign)
+    assert not any(m.details["converged"] for m in known.latency("one", VALIDATE).values())
+    before = len(campaign.store.find(metric="latency_ms"))
+    validate(campaign)
+    assert len(campaign.store.find(metric="latency_ms")) == before > len(rows)
+    assert campaign.store.get_state("validate") == chosen
+    searched = Known.read(campaign, final=False)
+    assert searched.latency("one").keys() == known.latency("one").keys() and not searched.latency("one", VALIDATE)
+    assert [m.value for m in searched.latency("one").values()] != [m.value for m in known.latency("one").values()]
