@@ -142,5 +142,5 @@ def test_json_round_trip():
 def test_points_without_a_needed_column_are_refused():
     with pytest.raises(DataError, match="latency_ms"):
         DeviceReport("d", points=pd.DataFrame({"arch_id": ["a"], "role": ["search"], "genes": [{}], "accuracy": [1.0]}))
-    with pytest.raises(DataError, match="not a role"):
+    with pytest.raises(DataError, match="unknown role 'nonsense'"):
         DeviceReport("d", points=device().points.assign(role="nonsense"))

@@ -89,12 +89,12 @@ def block_sensitivity(left: FloatArray, when: NDArray[np.int64], level: FloatArr
     >>> round(found.value, 3)
     0.5
     """
-    fitted = len(np.unique(when)) + 1
-    weights = np.ones(len(left))
-    if len(left) < fitted + 2 or float((_centred(level, when, weights) ** 2).sum()) < 1e-12:
+    loads, load = np.unique(when, return_inverse=True)
+    fitted, weights = len(loads) + 1, np.ones(len(left))
+    if len(left) < fitted + 2 or float((_centred(level, load, weights) ** 2).sum()) < 1e-12:
         return Sensitivity()
     for _ in range(ROUNDS):
-        x, y = _centred(level, when, weights), _centred(left, when, weights)
+        x, y = _centred(level, load, weights), _centred(left, load, weights)
         moved = float((weights * x**2).sum())
         slope = float((weights * x * y).sum()) / moved
         off = np.abs(y - slope * x)
@@ -106,13 +106,10 @@ def block_sensitivity(left: FloatArray, when: NDArray[np.int64], level: FloatArr
     return Sensitivity(slope, min(math.sqrt(variance / moved), UNKNOWN))
 
 
-def _centred(values: FloatArray, when: NDArray[np.int64], weights: FloatArray) -> FloatArray:
-    """Take the weighted mean of each load away, (blocks,)."""
-    out = np.array(values, dtype=np.float64)
-    for load in np.unique(when):
-        own = when == load
-        out[own] -= np.average(out[own], weights=weights[own])
-    return out
+def _centred(values: FloatArray, load: NDArray[np.intp], weights: FloatArray) -> FloatArray:
+    """Take the weighted mean of each load away, (blocks,); loads are numbered from 0."""
+    means = np.bincount(load, weights * values) / np.bincount(load, weights)
+    return np.asarray(values - means[load], dtype=np.float64)
 
 
 def precise_mean(found: Sequence[Sensitivity]) -> Sensitivity:
