@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
+from hwsearch.cli.interruption import end_if_interrupted
 
 
 def _bars(console: Console) -> Progress:
@@ -34,6 +35,7 @@ class _ConsoleTask:
         self.text = ""
 
     def update(self, done: float) -> None:
+        end_if_interrupted()
         self.logged.update(done)
         if self.bars is not None and self.key is not None:
             self.bars.update(self.key, completed=done, count=f"{int(done)}/{int(self.total)} {self.unit}")
@@ -59,6 +61,7 @@ class ConsoleProgress(StepProgress):
     @override
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
+        end_if_interrupted()
         started = time.monotonic()
         bars = _bars(self.console) if self.console.is_terminal else None
         with self._log.task(name, total, unit) as logged:
