@@ -28,7 +28,7 @@ HOLD_S = 30.0
 #: standard deviation of a host's level, as a share, where a single visit tells nothing of it: virtual machines showed 0.13
 UNKNOWN_SD = 0.1
 #: share of the periods in which a host is taken to be undisturbed for a moment, fewest of them, and their range at most
-UNDISTURBED, FEWEST_UNDISTURBED, UNDISTURBED_RANGE = 0.25, 2, 0.06
+UNDISTURBED, FEWEST_UNDISTURBED, UNDISTURBED_RANGE = 0.125, 2, 0.06
 #: fewest periods that can tell the undisturbed host from one that is always disturbed alike
 FEWEST_TOLD = 4
 #: quantile of the blocks of a process, or of the visits of a period, that counts as its undisturbed moments

@@ -128,8 +128,8 @@ def test_the_undisturbed_host_is_what_its_quietest_periods_agree_on() -> None:
     assert host_level(told).undisturbed_ms == pytest.approx(math.sqrt(1.0 * 1.04))
     assert math.isnan(host_level([*told[:3], told[3]._replace(quiet_ms=1.07), *told[4:]]).undisturbed_ms)
     assert math.isnan(host_level(told[:3]).undisturbed_ms)  # a host may be disturbed alike in three periods
-    wide = [Visit(20.0 * k, 2.0, 1.0 + 0.01 * k) for k in range(16)]  # of sixteen, four
-    assert host_level(wide).undisturbed_ms == pytest.approx(math.sqrt(1.01 * 1.02))
+    wide = [Visit(20.0 * k, 2.0, 1.0 + 0.01 * k) for k in range(24)]  # of twenty-four, three
+    assert host_level(wide).undisturbed_ms == pytest.approx(1.01)
 
 
 def test_looks_of_a_moment_tell_the_undisturbed_host_by_the_fastest_of_each_period() -> None:
