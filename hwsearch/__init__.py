@@ -7,10 +7,9 @@ The verbs of the command line are functions here: `check`, `cluster`, `demo`, `d
 from __future__ import annotations
 
 import logging
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hwsearch._version import __version__
+from hwsearch._package import __version__, lazy_names
 
 logging.getLogger("hwsearch").addHandler(logging.NullHandler())
 
@@ -19,6 +18,7 @@ _CLASSES = {
     "Campaign": "hwsearch.campaigns",
     "HwsearchError": "hwsearch.errors",
     "SearchSpace": "hwsearch.spaces",
+    "__version__": "hwsearch._package",
 }
 
 if TYPE_CHECKING:
@@ -74,12 +74,4 @@ __all__ = [
     "work",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(_CLASSES.get(name, "hwsearch.api")), name)
-    raise AttributeError(f"module 'hwsearch' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, {name: _CLASSES.get(name, "hwsearch.api") for name in __all__})

@@ -5,8 +5,9 @@ Each name is imported when it is first used: the command line needs few of them 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hwsearch._package import lazy_names
 
 #: where each name is defined
 PLACES = {
@@ -64,12 +65,4 @@ __all__ = [
     "write_front",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in PLACES:
-        return getattr(import_module(PLACES[name]), name)
-    raise AttributeError(f"module 'hwsearch.campaigns' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__, PLACES)

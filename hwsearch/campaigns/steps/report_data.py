@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwsearch._version import __version__
+from hwsearch._package import __version__
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import accuracy_protocol
