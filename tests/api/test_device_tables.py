@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +11,8 @@ import latency_tables
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.purpose import SEARCH
-from hwsearch.cli.main import main
 from hwsearch.errors import CampaignError, DataError, DeviceError
+from tests.cli import calls
 
 CONFIG = """
 [supernet]
@@ -79,14 +78,7 @@ def place(tmp_path_factory) -> Path:
 
 
 def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["hwsearch", "tables", *args])
-    code = 0
-    try:
-        main()
-    except SystemExit as done:
-        code = int(done.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
+    return calls.call(monkeypatch, capsys, "tables", *args)
 
 
 def test_what_is_exported_is_what_the_campaign_goes_by_to_the_last_digit(place):

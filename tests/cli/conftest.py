@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 import hwsearch
 from hwsearch import api
 from hwsearch.cli import cluster, render, results, runs, steps
-from hwsearch.cli.main import main
+from tests.cli.calls import call
 
 
 @pytest.fixture
@@ -24,13 +23,6 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         for name, verb in verbs.items():
             for package in (hwsearch, api):
                 monkeypatch.setattr(package, name, verb, raising=False)
-        monkeypatch.setattr(sys, "argv", ["hwsearch", *args])
-        code = 0
-        try:
-            main()
-        except SystemExit as done:
-            code = int(done.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        return call(monkeypatch, capsys, *args)
 
     return run

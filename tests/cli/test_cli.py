@@ -13,26 +13,14 @@ import pytest
 from hwsearch import api
 from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
-from hwsearch.cli.main import main
 from hwsearch.cli.render import print_mapping
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.traces import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
+from tests.cli.calls import call
 
 COMMAND = [sys.executable, "-m", "hwsearch"]
-
-
-def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of a command."""
-    monkeypatch.setattr(sys, "argv", ["hwsearch", *args])
-    code = 0
-    try:
-        main()
-    except SystemExit as done:
-        code = int(done.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def commands() -> set[str]:

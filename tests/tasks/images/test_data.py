@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,7 @@ from PIL import Image
 
 from hwsearch.errors import DataError
 from hwsearch.tasks.images import ImageData, Preprocess, from_arrays, from_folder
-
-PLAIN = Preprocess(mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
-
-
-def picture(seed: int, width: int = 12, height: int = 10) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, size=(height, width, 3), dtype=np.uint8)
-
-
-def png(pixels: np.ndarray, mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, "PNG")
-    return buffer.getvalue()
+from tests.tasks.images.pictures import PLAIN, picture, png
 
 
 # ---------------------------------------------------------------------- preprocessing

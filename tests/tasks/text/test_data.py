@@ -13,16 +13,7 @@ from hwsearch.tasks.data import Data
 from hwsearch.tasks.text.data import TextData
 from hwsearch.tasks.text.glue import read_glue
 from hwsearch.tasks.text.tokenizer import TextPreprocess, WordPiece
-
-WORDS = """[PAD] [unused0] [UNK] [CLS] [SEP] [MASK] ! " $ ' ( ) , - . / : ? [ ] ` a b c d e i n o s t u x the of
-a-b film is un ##aff ##able ##s ##ing ##a ##b ##e ##ed naive cafe istanbul strass ##e ##en ss ß 中 国 ᄒ ##ᅡ ##ᆫ σ ##σ
-##ς ο ##ο ##δ good bad not great it was does t don we ##' 1 ##0 ##1 fi ﬁ ##lm sep cls — … ’ “ €"""
-VOCABULARY = WORDS.split()
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> WordPiece:
-    return WordPiece(VOCABULARY)
+from tests.tasks.text.vocabulary import VOCABULARY
 
 
 # ---------------------------------------------------------------------- GLUE
