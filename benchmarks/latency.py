@@ -8,7 +8,8 @@ measuring processes and estimate. For each part:
 repeatability  The same 30 subnets in two campaigns, in rounds of one process as `validate` measures, with pauses between in
                which a campaign evaluates; during the second half of the second, two processes keep both cores busy.
                ``disagreement_pct``: median difference of the two latencies, ``ratio_disagreement_pct``: at the same level of
-               the host, ``undisturbed_disagreement_pct``: of those on the undisturbed host, where it could be told; ``rank``: Spearman. Beside it the protocol that most tools use: load once, 10 warm-up runs, 100 runs,
+               the host, ``undisturbed_disagreement_pct``: of those on the undisturbed host, where it could be told; ``rank``:
+               Spearman. Beside it the protocol that most tools use: load once, 10 warm-up runs, 100 runs,
                median, candidates one after the other, in as many passes as fit into the same measuring time, once at a stretch
                (``fixed``) and once with the same pauses (``fixed_spread``). Both are run with several budgets;
                ``time_over_fixed`` is the time that ours needs for the smallest error that both reach, over the time that the
@@ -46,7 +47,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from benchmarks import latency_operators
-from benchmarks._latency_again import tomorrow
+from benchmarks._latency_again import PAUSE_S, tomorrow
 from benchmarks.frame import Benchmark, Result, Run, host
 from hwsearch._json import shown_as_json
 from hwsearch.devices import Device, Sample, Timing, TimingProtocol, Workload, combine, create_runtime
@@ -58,10 +59,9 @@ from hwsearch.reporting.style import new_figure, save, style
 from hwsearch.supernets import catalogue
 
 DEVICE = Device("bench")
-#: that of a campaign's final measurements; their rounds, fewest and most, and seconds between them
+#: that of a campaign's final measurements; their rounds, fewest and most
 PROTOCOL = TimingProtocol(processes=(1, 1), half_width=0.0075)
 ROUNDS, QUICK_ROUNDS = (4, 8), (5, 5)
-PAUSE_S = 8.0
 QUICK_SUBNETS = 16
 BUSY = "import numpy as np\na = np.random.rand(1500, 1500)\nwhile True: a = (a + a.T) * .5"
 

@@ -28,7 +28,7 @@ REQUIRED = ("file", "sha256", "rows", "space", "unit", "statistic", "protocol", 
 
 
 class TableCheck(TypedDict):
-    """What a check found of one table.
+    """Outcome of checking one table.
 
     Attributes
     ----------

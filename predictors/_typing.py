@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 class Regressor(Protocol):
-    """What cross-validation needs of a candidate: scikit-learn's `fit` and `predict`."""
+    """Candidate of cross-validation: scikit-learn's `fit` and `predict`."""
 
     def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Fit the regressor.

@@ -1,4 +1,4 @@
-"""What every predictor has from its base, on one whose fit is a mean: the log target, deviations, intervals, checks."""
+"""The base of predictors, on one whose fit is a mean: the log target, deviations, intervals, checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What callers may pass to a searcher, and what is said of the rest."""
+"""Arguments of searchers: those that may be passed, and the refusals of the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every supernet has from its base: costs of one and of many, features, parts, and refusals."""
+"""The base of supernets: costs of one subnet and of many, features, parts, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task has without doing anything: names derived from others, and defaults that change nothing."""
+"""The base of tasks: names derived from others, and defaults that change nothing."""
 
 from __future__ import annotations
 

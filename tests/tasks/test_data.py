@@ -1,4 +1,4 @@
-"""What data sets of all tasks share: the first examples, those that occur nowhere else, and calls of networks."""
+"""Data sets of all tasks: the first examples, those that occur nowhere else, and calls of networks."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ DEADLINE_S = 300.0
 
 @dataclass(frozen=True)
 class DeviceCheck:
-    """What a device did with the reference subnet.
+    """Outcome of loading and running the reference subnet on one device.
 
     Parameters
     ----------

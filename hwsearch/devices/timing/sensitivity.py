@@ -1,4 +1,4 @@
-"""How much more, or less, than the reference a model slows down when its host does."""
+"""Sensitivity of models to the speed of their host, over that of the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a device runs: the form that its runtime takes, the files of a job, and when batch norms are recalibrated."""
+"""Workloads of a device: the form that its runtime takes, the files of a job, and when batch norms are recalibrated."""
 
 from __future__ import annotations
 
