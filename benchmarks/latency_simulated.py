@@ -17,7 +17,6 @@ passes as fit into the same measuring time, at one stretch.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import time
@@ -94,7 +93,7 @@ def workloads() -> tuple[list[Workload], Workload]:
 def campaign(
     day: Day, works: list[Workload], reference: Workload, rng: np.random.Generator
 ) -> tuple[np.ndarray, float]:
-    """(4, n) values, ends of intervals as log half widths (whole, ratio), level; and the seconds spent measuring."""
+    """(6, n) values, ends of intervals (whole, ratio), level; and the seconds spent measuring."""
     at: list[float] = []
     found: list[list[Sample | None]] = []
     spent = 0.0
@@ -110,7 +109,7 @@ def campaign(
         if rounds >= 0:
             day.now += PAUSE_S
     timings = combine(found, FINAL, at=at)
-    rows = [(t.value, math.log(t.high / t.value), math.log(t.ratio_high / t.value), t.typical) for t in timings]
+    rows = [(t.value, t.low, t.high, t.ratio_low, t.ratio_high, t.typical) for t in timings]
     return np.array(rows).T, spent
 
 
@@ -149,14 +148,14 @@ def pair_of(host: str, number: int) -> Pair:
         day.begin(host, 2 * number + side)
         other.append(fixed(day, works, spent))
     a, b = found
-    apart = np.log(b[0] / a[0])
-    level = np.log(b[3] / a[3])
+    pairs = ((a, b), (b, a))
+    at_its_level = [other[0] * one[5] / other[5] for one, other in pairs]
     return Pair(
-        np.array([np.abs(apart) <= one[1] for one in (a, b)]),
-        np.array([np.abs(apart - level) <= one[2] for one in (a, b)]),
-        float(np.median(np.abs(np.expm1(apart)))),
+        np.array([(one[1] <= other[0]) & (other[0] <= one[2]) for one, other in pairs]),
+        np.array([(one[3] <= v) & (v <= one[4]) for (one, _), v in zip(pairs, at_its_level, strict=True)]),
+        float(np.median(np.abs(b[0] / a[0] - 1))),
         float(np.median(np.abs(other[1] / other[0] - 1))),
-        float(np.median(np.expm1(a[1]))),
+        float(np.median((a[2] - a[1]) / a[0] / 2)),
     )
 
 

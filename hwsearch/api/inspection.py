@@ -40,6 +40,8 @@ from hwsearch.supernets import catalogue
 if TYPE_CHECKING:
     from hwsearch.api.campaign import Source
 
+#: numbers of processes, each in a period of its own, for which `doctor` tells the interval of a ratio
+FINAL_ROUNDS = (1, 4, 8)
 #: what to do on a host of each kind
 HOST_ADVICE = {
     "quiet": "Milliseconds hold: measure as usual.",
@@ -104,7 +106,7 @@ def doctor(
     dict
         ``aa_spread_percent`` is (largest - smallest) / median of the corrected values, and beside it
         ``burst_spread_percent`` the same for one contiguous burst each; ``half_interval_percent`` is half the interval of a
-        ratio after this one group; the rest are facts. With `seconds` also
+        ratio after this one group, ``ratio_half_interval_percent`` what it becomes with the number of rounds; the rest are facts. With `seconds` also
         ``host_speed``.
 
     Raises
@@ -116,13 +118,7 @@ def doctor(
         raise MeasurementError(
             "recording a trace needs a duration, got 0 s.", hint="Give seconds, such as --seconds 120."
         )
-    device = Device("doctor")
-    runtime = create_runtime(device)
-    entry = catalogue.entry("cifar10-mbv3")
-    net = entry.build().eval()
-    arch = net.space.sample_balanced(3, np.random.default_rng(0), net.macs_array)[2]
-    model = bytes(lower(net.subnet(arch), net.input_shape(arch)).SerializeToString())
-    workload = Workload.of(model, net.input_shape(arch))
+    runtime, workload = create_runtime(Device("doctor")), _small_workload()
     nodes = runtime.verify(workload)
     started = time.monotonic()
     bursts = [float(np.median(runtime.load(workload).time(120))) for _ in range(8)]
@@ -153,17 +149,51 @@ def doctor(
         "aa_spread_percent": round(spread(values), 2),
         "burst_spread_percent": round(spread(np.array(bursts)), 2),
         "half_interval_percent": round(100 * half, 2),
+        "ratio_half_interval_percent": {
+            f"{n} round{'s' * (n > 1)}": round(100 * half / math.sqrt(n), 2) for n in FINAL_ROUNDS
+        },
         "seconds": round(time.monotonic() - started, 1),
         "advice": _advice(spread(values)),
-        **({"host_speed": _host_speed(runtime.load(workload), seconds, record, tick)} if seconds else {}),
+        **({"host_speed": host_speed(seconds, record, tick)} if seconds else {}),
     }
 
 
-def _host_speed(
-    session: Session, seconds: float, record: Path | str | None, tick: Callable[[float], None] | None
+def _small_workload() -> Workload:
+    """Return a small subnet of the embedded supernet, to time on any host."""
+    net = catalogue.entry("cifar10-mbv3").build().eval()
+    arch = net.space.sample_balanced(3, np.random.default_rng(0), net.macs_array)[2]
+    model = bytes(lower(net.subnet(arch), net.input_shape(arch)).SerializeToString())
+    return Workload.of(model, net.input_shape(arch))
+
+
+def host_speed(
+    seconds: float, record: Path | str | None = None, tick: Callable[[float], None] | None = None
 ) -> JsonObject:
-    """Record the host and say what it is."""
-    trace = record_host(session, seconds, tick=tick)
+    """Record this host's speed along time by a small network, and say what a campaign here will know.
+
+    Parameters
+    ----------
+    seconds : float
+        How long; from 75 on there is a verdict.
+    record : path, optional
+        A CSV file (``.csv`` or ``.csv.gz``) for the trace.
+    tick : callable, optional
+        Told the recorded seconds.
+
+    Returns
+    -------
+    dict
+        ``verdict`` (``quiet``, ``wandering``, ``hostile``, ``unknown``), ``spread_percent`` of the periods of 15 s, ``typical_ms``
+        and ``undisturbed_ms`` of the network, the host's ``speeds`` with their shares of the time,
+        ``another_campaign_percent`` by minutes of a campaign, what the system says (``steal_percent``,
+        ``waiting_percent``), the ``trace`` and ``advice``.
+
+    Raises
+    ------
+    DeviceError, MeasurementError
+        If the small network cannot be timed, or the trace not be written.
+    """
+    trace = record_host(create_runtime(Device("doctor")).load(_small_workload()), seconds, tick=tick)
     if record is not None:
         write_trace(trace, Path(record))
     level = trace_level(trace)
@@ -176,6 +206,7 @@ def _host_speed(
         "seconds": round(level.seconds, 1),
         "spread_percent": percent(level.spread),
         "typical_ms": round(level.typical_ms, 4),
+        "speeds": [{"ms": round(s.reference_ms, 4), "share": round(s.share, 3)} for s in level.speeds],
         "undisturbed_ms": None if math.isnan(level.undisturbed_ms) else round(level.undisturbed_ms, 4),
         "another_campaign_percent": {f"{m} min": percent(level.after(60 * m)) if known else None for m in (5, 15, 60)},
         "steal_percent": mean(steal),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
-from hwsearch.devices.timing.estimate import LatencyInterval, at_level
+from hwsearch.devices.timing.estimate import LatencyInterval, latency_intervals
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates
@@ -31,7 +31,14 @@ def measured_looks(row: Measurement) -> list[Look]:
     list of Look
         Empty where the row was not measured by the protocol.
     """
-    return [Look(*(math.nan if x is None else float(x) for x in found)) for found in row.details.get("looks", ())]
+    return [_look(*found) for found in row.details.get("looks", ())]
+
+
+def _look(at_s: float, *told: Any) -> Look:
+    *numbers, levels = told
+    ratio, variance, reference, error, slope, its_error = (math.nan if x is None else float(x) for x in numbers)
+    own = tuple(map(float, levels))
+    return Look(float(at_s), ratio, variance, reference, error, slope, its_error, own)
 
 
 def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
@@ -47,7 +54,7 @@ def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
     list of Visit
         One a process, in the order of time.
     """
-    return sorted({Visit(look.at_s, look.reference_ms, look.quiet_ms) for row in rows for look in measured_looks(row)})
+    return sorted({Visit(look.at_s, look.reference_ms, look.levels_ms) for row in rows for look in measured_looks(row)})
 
 
 def latency_estimates(
@@ -86,10 +93,8 @@ def latency_estimates(
         confidence = next(iter(protocols.values())).confidence
         level = host_level(host_visits(m for k in there for m in columns[k]), confidence)
         found = ratio_estimates([looks[k] for k in there], confidence, level.typical_ms)
-        values = {
-            k: (at_level(float(c), float(w), level, s), float(p))
-            for k, c, w, p, s in zip(there, found.centre, found.wide, found.precision, found.sensitivity, strict=True)
-        }
+        intervals = latency_intervals(found, level, confidence)
+        values = {k: (own, float(p)) for k, own, p in zip(there, intervals, found.precision, strict=True)}
     for key, same in columns.items():
         kind, arch_id = key
         out[kind][arch_id] = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import DeviceName, Json
-from hwsearch.cli.progress import TrainingBar
+from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, out, print_mapping
 
 
@@ -38,13 +37,7 @@ def doctor(
     as_json : bool
         Print one JSON object instead of text.
     """
-    words = "measuring how repeatable a latency is …"
-    with err.status(words) if err.is_terminal else nullcontext() as status:
-
-        def tick(done: float) -> None:
-            if status is not None:
-                status.update(f"recording the host's speed: {done:.0f} of {seconds:.0f} s, {seconds - done:.0f} s left")
-
+    with recording("measuring how repeatable a latency is …", seconds) as tick:
         facts = hwsearch.doctor(seconds, record, tick)
     if not emit_json(facts, as_json):
         print_mapping(facts)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from typing_extensions import override
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
+from hwsearch.cli.render import err
 
 
 def _bars(console: Console) -> Progress:
@@ -27,6 +28,32 @@ def _bars(console: Console) -> Progress:
         transient=True,
         refresh_per_second=4,
     )
+
+
+@contextmanager
+def recording(words: str, seconds: float) -> Iterator[Callable[[float], None]]:
+    """Show on a terminal what is done, and then how much of a recording is left.
+
+    Parameters
+    ----------
+    words : str
+        What is done before the recording.
+    seconds : float
+        Length of the recording.
+
+    Yields
+    ------
+    callable
+        To be told the recorded seconds.
+    """
+    with err.status(words) if err.is_terminal else nullcontext() as status:
+
+        def tick(done: float) -> None:
+            end_if_interrupted()
+            if status is not None:
+                status.update(f"recording the host's speed: {done:.0f} of {seconds:.0f} s, {seconds - done:.0f} s left")
+
+        yield tick
 
 
 class _ConsoleTask:

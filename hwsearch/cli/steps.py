@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import hwsearch
+from hwsearch._json import JsonObject
 from hwsearch.cli.app import STEPS, command
 from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
-from hwsearch.cli.render import emit_json, out, print_frame
+from hwsearch.cli.progress import recording
+from hwsearch.cli.render import emit_json, out, print_frame, print_mapping
 from hwsearch.errors import HwsearchError
 
 if TYPE_CHECKING:
@@ -23,7 +25,14 @@ def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
 
 
 @command(STEPS)
-def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def check(
+    campaign: Source,
+    folder: Folder = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.0, help="Record this host's speed as well; 75 or more for a verdict.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
     """Check that every device loads and runs the reference subnet as asked, and that the limits can be met.
 
     Parameters
@@ -32,6 +41,8 @@ def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> Non
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    seconds : float
+        How long to record the speed of this host, for a campaign whose devices are here.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -45,9 +56,16 @@ def check(campaign: Source, folder: Folder = None, as_json: Json = False) -> Non
 
             print_frame(pd.DataFrame(map(asdict, rows)).fillna("–"), "devices")
         raise
-    if not emit_json({"check": "passed", "devices": frame}, as_json):
+    host: JsonObject = {}
+    if seconds:
+        from hwsearch.api.inspection import host_speed
+
+        with recording("recording the host's speed …", seconds) as tick:
+            host = {"host_speed": host_speed(seconds, tick=tick)}
+    if not emit_json({"check": "passed", "devices": frame} | host, as_json):
         print_frame(frame, "devices", 3)
         out.print("passed", highlight=False)
+        print_mapping(host)
 
 
 @command(STEPS)

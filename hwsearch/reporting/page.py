@@ -195,8 +195,13 @@ def write_page(report: ReportData, path: Path, figures: Mapping[str, Figure] | N
 
 
 def _together(device: DeviceReport) -> str | None:
-    share = device.noise.get("another_campaign_percent")
-    return f"±{words.number(float(share), 2)}\N{NO-BREAK SPACE}%" if words.finite(share) else None
+    """Say within what another campaign finds the host: one number where both ends are much alike."""
+    low, high = device.noise.get("another_campaign_percent") or (None, None)
+    if not (words.finite(low) and words.finite(high)):
+        return None
+    if high < 1.5 * -low and -low < 1.5 * high:
+        return f"±{words.number(max(high, -low), 2)}\N{NO-BREAK SPACE}%"
+    return f"-{words.number(-low, 2)} to +{words.number(high, 2)}\N{NO-BREAK SPACE}%"
 
 
 def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping[str, Drawing]) -> DeviceView:

@@ -170,7 +170,7 @@ class Board:
         for entry in job["workloads"]:
             ratio = self.truth(space.architecture(entry["genes"])) / base * np.exp(self.noise * self.rng.normal())
             found = {"ratio": [ratio, ratio], "raw": [ratio * base] * 2, "minima": [ratio * base] * 2}
-            found |= {"runs": [ratio * base] * 6, "reference": base, "reference_error": 0.0, "quiet": base}
+            found |= {"runs": [ratio * base] * 6, "reference": base, "reference_error": 0.0, "levels": [base]}
             rows.append({"arch_id": entry["arch_id"], "sample": found | {"throttled": 0, "failure": None}})
         self.asked.append([e["arch_id"] for e in job["workloads"]])
         moment = (datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=len(self.asked))).isoformat()

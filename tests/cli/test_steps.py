@@ -20,6 +20,14 @@ def test_a_check_that_passes_shows_what_each_device_ran(command) -> None:
     assert json.loads(out) == {"check": "passed", "devices": CHECKED.to_dict("records")}
 
 
+def test_a_check_records_the_host_where_it_is_told_to(command) -> None:
+    """A second is too short for a verdict, and it says so."""
+    code, out, _ = command("check", "c.toml", "--seconds", "1", "--json", check=lambda campaign: CHECKED)
+    host = json.loads(out)["host_speed"]
+    assert code == 0 and host["verdict"] == "unknown" and "record for 75 s at least" in host["advice"]
+    assert host["speeds"][0]["ms"] == host["typical_ms"] > 0
+
+
 def fails(campaign: object) -> None:
     rows = [DeviceCheck("one", 57, "cuda", 0.5), DeviceCheck("two", error="it was ended by SIGSEGV.")]
     raise DeviceCheckError(rows, hint="Update its driver.")

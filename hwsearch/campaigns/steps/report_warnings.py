@@ -11,7 +11,10 @@ from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.views import views
+from hwsearch.devices.timing.level import HostLevel
 
+#: share of the time from which on another speed of a host is worth a word
+SHARE_OF_A_SPEED = 0.1
 #: share of its typical time from which on an undisturbed host is worth a word
 NEARLY = 0.95
 
@@ -81,11 +84,12 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
             if share < NEARLY
             else ""
         )
+        low, high = level.ends
         found.append(
-            f"{target.name}: the host's speed wandered by ±{100 * level.spread:.1f} % over {level.seconds / 60:.0f} minutes. "
-            f"Another campaign of that length finds its typical speed within ±{100 * level.half_width:.1f} %, and all "
-            "latencies move with it; their ratios, and so the order on the front, are known as well as the intervals say."
-            + undisturbed
+            f"{target.name}: the host's speed wandered by ±{100 * level.spread:.1f} % over {level.seconds / 60:.0f} minutes."
+            f"{_speeds(level)} Another campaign of that length finds its typical latency {100 * low:+.1f} to {100 * high:+.1f} % "
+            "from what it was, and all latencies move with it; their ratios, and so the order on the front, are known as well "
+            "as the intervals say." + undisturbed
         )
     cut = sum(int(m.details.get("throttled") or 0) for m in rows)
     if cut:
@@ -96,6 +100,18 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
     if failures:
         found.append(f"{target.name}: {failures} measurements failed; see measurements.csv.")
     return found
+
+
+def _speeds(level: HostLevel) -> str:
+    """Return a sentence on a host that has several speeds, if it has."""
+    several = [s for s in level.speeds if s.share >= SHARE_OF_A_SPEED]
+    if len(several) < 2:
+        return ""
+    told = [f"{s.reference_ms / level.typical_ms:.2f} times as long for {100 * s.share:.0f} %" for s in several[1:]]
+    return (
+        f" It has {len(several)} speeds: latencies are those at the one that it had for {100 * several[0].share:.0f} % of the "
+        f"time; they take {' and '.join(told)}."
+    )
 
 
 def _indistinguishable(campaign: Campaign, known: Known) -> list[str]:

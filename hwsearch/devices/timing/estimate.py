@@ -10,9 +10,10 @@ import numpy as np
 
 from hwsearch.devices.timing.level import PERIOD_S, HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
-from hwsearch.devices.timing.ratios import Look, ratio_estimates
+from hwsearch.devices.timing.ratios import Look, RatioEstimates, ratio_estimates
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.sensitivity import Sensitivity
+from hwsearch.devices.timing.statistics import Margin, joined_margin
 from hwsearch.devices.timing.timing import Timing
 
 #: sensitivity of a model that slows down exactly as the reference does
@@ -42,34 +43,63 @@ class LatencyInterval(NamedTuple):
     undisturbed: float
 
 
-def at_level(log_ratio: float, wide: float, level: HostLevel, sensitivity: Sensitivity = EVEN) -> LatencyInterval:
-    """Bring a ratio to the typical level of a host; the errors of both add as squares.
+def at_level(
+    log_ratio: float, ratio: Margin, level: HostLevel, sensitivity: Sensitivity = EVEN, confidence: float = 0.95
+) -> LatencyInterval:
+    """Bring a ratio to the typical level of a host; the errors of both are joined.
 
     Where another campaign finds the host slower by a share x, it finds a model of sensitivity s slower by (1 + s) x, and its
-    ratio by s x.
+    ratio by s x. Where it may find the host at another of its speeds, the interval reaches from one to the other.
 
     Parameters
     ----------
     log_ratio : float
         Logarithm of the latency over the reference's.
-    wide : float
-        Half of its interval.
+    ratio : Margin
+        Of that logarithm.
     level : HostLevel
         Of the reference.
     sensitivity : Sensitivity
         Of the model; by default it slows down as the reference does.
+    confidence : float
+        Of the margins given and of the intervals.
 
     Returns
     -------
     LatencyInterval
         In ms.
     """
-    value, moved = math.exp(log_ratio) * level.typical_ms, math.log1p(level.half_width)
-    apart = math.hypot(wide, sensitivity.value * moved, sensitivity.error * moved)
-    both = math.hypot(wide, (1 + sensitivity.value) * moved, sensitivity.error * moved)
-    low, high, ratio_low, ratio_high = (value * math.exp(x) for x in (-both, both, -apart, apart))
+    value, moved = math.exp(log_ratio) * level.typical_ms, math.log1p(level.width)
+    unsure = sensitivity.error * (moved + max(level.faster, level.slower))
+    ends = []
+    for share in (1 + sensitivity.value, sensitivity.value):
+        wider = joined_margin([ratio, Margin(share * moved, level.freedom), Margin(unsure)], confidence)
+        down, up = sorted((-share * level.faster, share * level.slower))
+        ends += [value * math.exp(min(down, 0.0) - wider), value * math.exp(max(up, 0.0) + wider)]
+    low, high, ratio_low, ratio_high = ends
     undisturbed = value * (level.undisturbed_ms / level.typical_ms) ** (1 + sensitivity.value)
     return LatencyInterval(value, low, high, ratio_low, ratio_high, undisturbed)
+
+
+def latency_intervals(found: RatioEstimates, level: HostLevel, confidence: float) -> list[LatencyInterval]:
+    """Bring ratios to the typical level of a host; see `at_level`.
+
+    Parameters
+    ----------
+    found : RatioEstimates
+        Of n candidates.
+    level : HostLevel
+        Of the reference.
+    confidence : float
+        Of the margins of both, and of the intervals.
+
+    Returns
+    -------
+    list of LatencyInterval
+        One a candidate, in ms.
+    """
+    rows = zip(found.centre.tolist(), found.wide.tolist(), found.freedom.tolist(), found.sensitivity, strict=True)
+    return [at_level(centre, Margin(wide, freedom), level, s, confidence) for centre, wide, freedom, s in rows]
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
@@ -126,16 +156,17 @@ def combine(
     failures = [next((s.failure for _, s in row if s.failure is not None), None) for row in rows]
     good = [i for i in range(n) if failures[i] is None and rows[i]]
     looks = {i: [_look(t, s) for t, s in rows[i]] for i in good}
-    visits = {Visit(look.at_s, look.reference_ms, look.quiet_ms) for own in looks.values() for look in own}
+    visits = {Visit(look.at_s, look.reference_ms, look.levels_ms) for own in looks.values() for look in own}
     if not visits:
         return [Timing(failure=f) for f in failures]
     level = level or host_level(sorted(visits), protocol.confidence)
     found = ratio_estimates(list(looks.values()), protocol.confidence, level.typical_ms)
+    intervals = latency_intervals(found, level, protocol.confidence)
     out = [Timing(failure=f) for f in failures]
     for k, i in enumerate(good):
         parts = [s for _, s in rows[i]]
         out[i] = Timing(
-            **at_level(float(found.centre[k]), float(found.wide[k]), level, found.sensitivity[k])._asdict(),
+            **intervals[k]._asdict(),
             precision=float(found.precision[k]),
             looks=tuple(looks[i]),
             loads=np.concatenate([s.ratio for s in parts]) * level.typical_ms,
@@ -144,7 +175,6 @@ def combine(
             runs=np.concatenate([s.runs for s in parts]),
             typical=level.typical_ms,
             reference=float(np.median([s.reference for s in parts])),
-            quiet=float(np.median([s.quiet for s in parts])),
             throttled=sum(s.throttled for s in parts),
         )
     return out
@@ -159,7 +189,7 @@ def _look(at_s: float, sample: Sample) -> Look:
         variance,
         sample.reference,
         sample.reference_error,
-        sample.quiet,
         sample.sensitivity,
         sample.sensitivity_error,
+        tuple(sample.levels.tolist()),
     )

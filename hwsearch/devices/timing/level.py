@@ -9,16 +9,16 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import special
+from scipy.stats import rankdata
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.devices.timing.statistics import student
+from hwsearch.devices.timing.speeds import Speed, host_speeds
+from hwsearch.devices.timing.statistics import Margin, student
 
 #: seconds of a period, whose visits count as one look at the host
 PERIOD_S = 15.0
 #: longer periods, whose means vary more than chance allows where the host wanders slowly
 LONGER_S = (30.0, 60.0)
-#: share of the periods that are left out at each end
-TRIMMED = 0.1
 #: fewest periods of a length for it to tell anything
 FEWEST = 5
 #: variance of the mean of looks that follow each other at once, over that of independent ones (two in a row correlate by .6)
@@ -31,7 +31,7 @@ UNKNOWN_SD = 0.1
 UNDISTURBED, FEWEST_UNDISTURBED, UNDISTURBED_RANGE = 0.125, 2, 0.06
 #: fewest periods that can tell the undisturbed host from one that is always disturbed alike
 FEWEST_TOLD = 4
-#: quantile of the blocks of a process, or of the visits of a period, that counts as its undisturbed moments
+#: quantile of the levels in a period that counts as its undisturbed moments
 UNDISTURBED_QUANTILE = 0.05
 #: a host is quiet, or at most wandering, when its periods have at most this standard deviation
 QUIET_SD, WANDERING_SD = 0.01, 0.2
@@ -48,13 +48,28 @@ class Visit(NamedTuple):
         When, seconds on any clock that goes on between processes.
     reference_ms : float
         The reference's latency, ms.
-    quiet_ms : float
-        Its latency in the fastest twentieth of that look, ms; NaN for a look of a moment, which is taken as it is.
+    levels_ms : tuple of float
+        The reference's latency along that look, each for an equal part of it, in any order, ms; by default the one latency.
     """
 
     at_s: float
     reference_ms: float
-    quiet_ms: float = math.nan
+    levels_ms: tuple[float, ...] = ()
+
+
+class HostSpeed(NamedTuple):
+    """A speed at which a host is found.
+
+    Attributes
+    ----------
+    reference_ms : float
+        The reference's latency at that speed, ms.
+    share : float
+        Share of the time in which the host is closer to it than to its other speeds.
+    """
+
+    reference_ms: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -64,10 +79,10 @@ class HostLevel:
     Attributes
     ----------
     typical_ms : float
-        Trimmed geometric mean over periods, ms.
-    half_width : float
-        Half of the interval, as a share, in which another campaign of the same length on the same host finds its typical
-        latency, with the confidence asked for.
+        At the speed that the host has most often, ms.
+    width : float
+        Half of the interval, as a share, in which another campaign of the same length on the same host finds a speed, with the
+        confidence asked for.
     spread : float
         Standard deviation of the periods' levels, as a share; NaN for fewer than two periods.
     undisturbed_ms : float
@@ -76,14 +91,46 @@ class HostLevel:
         Number of periods.
     seconds : float
         From the first visit to the last.
+    fastest_ms, slowest_ms : float
+        At the fastest and the slowest of the speeds that another campaign may find most often, ms; both are the typical
+        latency where the host has one speed, or one that is clearly the most frequent. By default the typical latency.
+    speeds : tuple of HostSpeed
+        All speeds of the host, the typical one first.
+    freedom : float
+        Degrees of freedom of the variance that `width` rests on.
     """
 
     typical_ms: float
-    half_width: float
+    width: float
     spread: float
     undisturbed_ms: float
     periods: int
     seconds: float
+    fastest_ms: float = math.nan
+    slowest_ms: float = math.nan
+    speeds: tuple[HostSpeed, ...] = ()
+    freedom: float = math.inf
+
+    @property
+    def faster(self) -> float:
+        """Logarithm of the typical latency over the fastest that another campaign may find typical; 0 for one speed."""
+        return 0.0 if math.isnan(self.fastest_ms) else math.log(self.typical_ms / self.fastest_ms)
+
+    @property
+    def slower(self) -> float:
+        """Logarithm of the slowest latency that another campaign may find typical over the typical one; 0 for one speed."""
+        return 0.0 if math.isnan(self.slowest_ms) else math.log(self.slowest_ms / self.typical_ms)
+
+    @property
+    def half_width(self) -> float:
+        """The wider half of the interval for another campaign's typical latency, as a share, other speeds included."""
+        return self.after(max(self.seconds, PERIOD_S))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Ends of the interval for another campaign's typical latency, as shares of the typical one: negative and positive."""
+        own = math.log1p(self.width)
+        return math.expm1(-self.faster - own), math.expm1(self.slower + own)
 
     @property
     def verdict(self) -> Verdict:
@@ -105,7 +152,8 @@ class HostLevel:
         Returns
         -------
         float
-            Half of the interval, as a share; it shrinks with the root of the time.
+            The wider half of the interval, as a share. What is unknown of a speed shrinks with the root of the time; that the
+            host may be found at another of its speeds does not.
 
         Raises
         ------
@@ -114,18 +162,21 @@ class HostLevel:
         """
         if not seconds > 0:
             raise ValueError(f"a campaign cannot last {seconds!r} seconds; give a positive time.")
-        return self.half_width * math.sqrt(max(self.seconds, PERIOD_S) / seconds)
+        own = self.width * math.sqrt(max(self.seconds, PERIOD_S) / seconds)
+        return math.expm1(math.log1p(own) + max(self.faster, self.slower))
 
 
 def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     """Estimate the typical level of a host, and the interval for another campaign.
 
-    Visits are put into periods; a period counts once, however many visits it has. The estimate is the trimmed mean of the
-    periods' log levels. Its error is the largest of those that the periods and, where there are enough, the longer ones
-    show: a host that wanders slowly differs more between long periods than independent short ones would. Fewer than five
-    periods tell too little of that: there the visits' own spread counts, with their variance times four because they follow
-    each other, and a single visit has the spread that virtual machines showed. Nor does a series count for more looks than
-    one each half minute, or for less than a single look. The interval is that of a difference of two such estimates.
+    Visits are put into periods; a period counts once, however many visits it has. The estimate is the speed at which the
+    host is found most often (`hwsearch.devices.timing.speeds.host_speeds`). Its error is the largest of those that the periods
+    and, where there are enough, the longer ones show: a host that wanders slowly differs more between long periods than
+    independent short ones would. Fewer than five periods tell too little of that: there the visits' own spread counts, with
+    their variance times four because they follow each other, and a single visit has the spread that virtual machines showed.
+    Nor does a series count for more looks than one each half minute, or for less than a single look. The interval is that of
+    a difference of two such estimates. Another speed belongs to it as well, unless the host is found there so much less often
+    that another campaign would, with the confidence asked for, see the same.
 
     Parameters
     ----------
@@ -143,64 +194,87 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     ------
     ValueError
         Without visits, or for a latency that is not positive and finite.
-
-    References
-    ----------
-    Tukey and McLaughlin (1963), "Less vulnerable confidence and significance procedures for location based on a single
-    sample: trimming/Winsorization 1", Sankhya A 25, 331-352.
     """
     if not visits:
         raise ValueError("a host's level needs at least one visit.")
-    wrong = next((v for v in visits if not (math.isfinite(v.reference_ms) and v.reference_ms > 0)), None)
+    wrong = next(
+        (ms for v in visits for ms in (v.reference_ms, *v.levels_ms) if not (math.isfinite(ms) and ms > 0)), None
+    )
     if wrong is not None:
-        raise ValueError(f"the reference's latency {wrong.reference_ms!r} ms is not a positive number.")
+        raise ValueError(f"the reference's latency {wrong!r} ms is not a positive number.")
     ordered = sorted(visits)
     at = np.array([v.at_s for v in ordered])
     log = np.log([v.reference_ms for v in ordered])
-    level = period_levels(at, log, PERIOD_S)
-    n = len(level)
-    centre, error, freedom = trimmed_mean(level)
+    labels = period_labels(at, PERIOD_S)
+    places = [np.flatnonzero(labels == p) for p in np.unique(labels)]
+    parts = [np.log([ms for i in own for ms in ordered[i].levels_ms or (ordered[i].reference_ms,)]) for own in places]
+    level = np.array([float(np.median(log[own])) for own in places])
+    speeds = host_speeds(parts)
+    typical, rest = speeds[0], speeds[1:]
+    seconds, n = float(at[-1] - at[0]), len(parts)
     if n >= FEWEST:
-        count = min(effective_number(level), 1 + (at[-1] - at[0]) / HOLD_S)
-        shrunk = max(1.0, count - 1 - (n - 1 - freedom) * count / n)
-        wide = error * math.sqrt(n / count) * student(confidence, shrunk)
-        for seconds in LONGER_S:
-            longer = period_levels(at, log, seconds)
-            if len(longer) >= FEWEST:
-                _, own, degrees = trimmed_mean(longer)
-                wide = max(wide, own * student(confidence, degrees))
-        # another campaign's mean is not further off than its single periods are
-        wide = min(wide, float(level.std(ddof=1)) * student(confidence, max(2.0, n / 2)))
+        began = np.array([at[own[0]] for own in places])
+        margin = _margin(began, typical.pseudo, typical.informative, seconds, confidence)
+        rest = [s for s in rest if not _clearly_rarer(began, typical, s, seconds, confidence)]
     else:
-        wide = _burst_half_width(log, float(at[-1] - at[0]), confidence)
+        margin = _burst_margin(log, seconds, confidence)
+    found = [math.exp(s.level) for s in (typical, *rest)]
     return HostLevel(
-        typical_ms=math.exp(centre),
-        half_width=math.expm1(math.sqrt(2) * wide),
+        typical_ms=found[0],
+        width=math.expm1(math.sqrt(2) * margin.half_width),
         spread=float(level.std(ddof=1)) if n > 1 else math.nan,
-        undisturbed_ms=_undisturbed(at, [v.reference_ms if math.isnan(v.quiet_ms) else v.quiet_ms for v in ordered]),
+        undisturbed_ms=_undisturbed(parts),
         periods=n,
-        seconds=float(at[-1] - at[0]),
+        seconds=seconds,
+        fastest_ms=min(found),
+        slowest_ms=max(found),
+        speeds=tuple(HostSpeed(math.exp(s.level), s.share) for s in speeds),
+        freedom=margin.freedom,
     )
 
 
-def _undisturbed(at: FloatArray, quiet_ms: list[float]) -> float:
+def _margin(began: FloatArray, pseudo: FloatArray, informative: float, seconds: float, confidence: float) -> Margin:
+    """Margin of error of the mean of what periods say, by how many independent ones they are worth."""
+    n, spread = len(pseudo), float(pseudo.std(ddof=1))
+    count = min(effective_number(pseudo), 1 + seconds / HOLD_S)
+    found = [_mean_margin(spread, count, max(1.0, (count - 1) * informative / n), confidence)]
+    for longer in LONGER_S:
+        labels = period_labels(began, longer)
+        means = np.bincount(labels, pseudo) / np.bincount(labels)
+        if len(means) >= FEWEST:
+            found.append(_mean_margin(float(means.std(ddof=1)), len(means), len(means) - 1.0, confidence))
+    # another campaign's mean is not further off than its single periods are
+    return min(max(found), _mean_margin(spread, 1.0, max(2.0, n / 2), confidence))
+
+
+def _mean_margin(spread: float, count: float, freedom: float, confidence: float) -> Margin:
+    return Margin(spread / math.sqrt(count) * student(confidence, freedom), freedom)
+
+
+def _clearly_rarer(began: FloatArray, typical: Speed, other: Speed, seconds: float, confidence: float) -> bool:
+    """Whether another campaign too would find the host more often at its typical speed than at the other."""
+    more = typical.near - other.near
+    return float(more.mean()) > math.sqrt(2) * _margin(began, more, len(more), seconds, confidence).half_width
+
+
+def _undisturbed(periods: list[FloatArray]) -> float:
     """Return the latency in the undisturbed moments of the quietest periods; NaN where these differ, or are too few."""
-    labels, log = period_labels(at, PERIOD_S), np.log(quiet_ms)
-    each = np.sort([np.quantile(log[labels == p], UNDISTURBED_QUANTILE) for p in np.unique(labels)])
+    each = np.sort([np.quantile(levels, UNDISTURBED_QUANTILE) for levels in periods])
     lowest = each[: max(FEWEST_UNDISTURBED, int(UNDISTURBED * len(each)))]
     if len(each) < FEWEST_TOLD or lowest[-1] - lowest[0] > UNDISTURBED_RANGE:
         return math.nan
     return float(np.exp(np.median(lowest)))
 
 
-def _burst_half_width(log: FloatArray, seconds: float, confidence: float) -> float:
-    """Half width of the interval of a mean of few visits, which may all be of one period."""
+def _burst_margin(log: FloatArray, seconds: float, confidence: float) -> Margin:
+    """Margin of error of a mean of few visits, which may all be of one period."""
     m = len(log)
     if m < 3:  # so few are drawn to what virtual machines showed, which counts as two more
         spread, freedom = math.sqrt((2 * UNKNOWN_SD**2 + (float(log.var(ddof=1)) if m > 1 else 0.0)) / (m + 1)), m + 1.0
     else:
         spread, freedom = float(log.std(ddof=1)), m - 1.0
-    return student(confidence, freedom) * spread * math.sqrt(min(max(BURST / m, 1 / (1 + seconds / HOLD_S)), 1.0))
+    share = min(max(BURST / m, 1 / (1 + seconds / HOLD_S)), 1.0)
+    return _mean_margin(spread, 1 / share, freedom, confidence)
 
 
 def percent(share: float) -> float | None:
@@ -247,64 +321,6 @@ def period_labels(at: FloatArray, seconds: float) -> IntArray:
     return labels
 
 
-def period_levels(at: FloatArray, log: FloatArray, seconds: float) -> FloatArray:
-    """Take the median level of each period; see `period_labels`.
-
-    Parameters
-    ----------
-    at : numpy.ndarray
-        Shape (n,): times in ascending order, seconds.
-    log : numpy.ndarray
-        Shape (n,): logarithms of latencies.
-    seconds : float
-        Length of a period.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (periods,).
-
-    Examples
-    --------
-    >>> period_levels(np.array([0.0, 5.0, 14.0, 20.0]), np.array([1.0, 3.0, 2.0, 7.0]), 15.0).tolist()
-    [2.0, 7.0]
-    """
-    labels = period_labels(at, seconds)
-    return np.array([float(np.median(log[labels == p])) for p in np.unique(labels)])
-
-
-def trimmed_mean(values: FloatArray, share: float = TRIMMED) -> tuple[float, float, float]:
-    """Return the trimmed mean, its standard error by the Winsorized variance, and its degrees of freedom.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Shape (n,).
-    share : float
-        Left out at each end, rounded down to whole values.
-
-    Returns
-    -------
-    mean, standard_error, freedom : float
-        The error is NaN for a single value; at least one degree of freedom.
-
-    Examples
-    --------
-    >>> mean, error, freedom = trimmed_mean(np.array([1.0, 2.0, 3.0, 4.0, 100.0]), 0.2)
-    >>> mean, round(error, 4), freedom  # of 2, 2, 3, 4, 4: standard deviation 1, over 0.6 times the root of 5
-    (3.0, 0.7454, 2.0)
-    """
-    n = len(values)
-    cut = int(share * n)
-    ordered = np.sort(values)
-    mean = float(ordered[cut : n - cut].mean())
-    if n < 2:
-        return mean, math.nan, 1.0
-    within = ordered.clip(ordered[cut], ordered[n - cut - 1])
-    error = float(within.std(ddof=1)) / ((1 - 2 * cut / n) * math.sqrt(n))
-    return mean, error, max(1.0, n - 2.0 * cut - 1)
-
-
 def effective_number(values: FloatArray) -> float:
     """Return how many independent values a series is worth, by the first autocorrelation of its normal scores.
 
@@ -326,8 +342,7 @@ def effective_number(values: FloatArray) -> float:
     n = len(values)
     if n < 3 or np.ptp(values) == 0:
         return float(max(2, n))
-    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    score = special.ndtri((rank + 0.5) / n)
+    score = special.ndtri((rankdata(values) - 0.5) / n)  # equal values are no trend
     r = float((score[1:] * score[:-1]).sum() / (score**2).sum()) + 1 / n
     r = min(max(r, 0.0), 0.9)
     return max(2.0, n * (1 - r) / (1 + r))

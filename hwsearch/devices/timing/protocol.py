@@ -51,7 +51,7 @@ class TimingProtocol(BaseModel):
     Examples
     --------
     >>> TimingProtocol().key
-    'visits4:2-4x2x6x3/2ms h0.01 c0.95'
+    'visits5:2-4x2x6x3/2ms h0.01 c0.95'
     >>> TimingProtocol(loads=0)
     Traceback (most recent call last):
     ...
@@ -87,6 +87,6 @@ class TimingProtocol(BaseModel):
         """Short text that names the protocol in the store; settings that change no value are not in it."""
         low, high = self.processes
         return (
-            f"visits4:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
+            f"visits5:{low}-{high}x{self.loads}x{self.visits}x{self.block_runs}/{self.block_ms:g}ms "
             f"h{self.half_width:g} c{self.confidence:g}"
         )

@@ -43,11 +43,11 @@ class Look(NamedTuple):
         The reference's latency in that process, ms.
     reference_error : float
         Relative standard error of it.
-    quiet_ms : float
-        The reference's latency in the fastest twentieth of that process, ms.
     sensitivity, sensitivity_error : float
         How much more than the reference the candidate slowed down with the host, and its standard error
         (`hwsearch.devices.timing.sensitivity.Sensitivity`).
+    levels_ms : tuple of float
+        The reference's latency along that process, each for an equal part of its time, in the order of size, ms.
     """
 
     at_s: float
@@ -55,9 +55,9 @@ class Look(NamedTuple):
     variance: float
     reference_ms: float
     reference_error: float
-    quiet_ms: float = math.nan
     sensitivity: float = 0.0
     sensitivity_error: float = UNKNOWN
+    levels_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class RatioEstimates:
         Shape (n,): the log ratios; NaN without a look.
     wide : numpy.ndarray
         Shape (n,): half of the interval in which another campaign on the same host finds them.
+    freedom : numpy.ndarray
+        Shape (n,): degrees of freedom of the variances that these rest on.
     precision : numpy.ndarray
         Shape (n,): half of the interval of these looks alone, as a share: whether more of them are worth their time.
     processes, periods : numpy.ndarray
@@ -80,6 +82,7 @@ class RatioEstimates:
 
     centre: FloatArray
     wide: FloatArray
+    freedom: FloatArray
     precision: FloatArray
     processes: IntArray
     periods: IntArray
@@ -156,21 +159,21 @@ def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: floa
     reference = _reference_variance(periods, table, shared, between)
     n, most = len(looks), int(periods.looks.max(initial=0))
     freedom_of_periods = max(PRIOR, most - 1.0) * _independent(table, periods)
-    centre, wide, precision = (np.full(n, np.nan) for _ in range(3))
+    centre, wide, known, precision = (np.full(n, np.nan) for _ in range(4))
     for i in np.flatnonzero(periods.looks).tolist():
         spread, freedom = each.of(i) if each.pooled > 0 or each.prior > 0 else (between, PRIOR)
-        known = max(float((each.looks[each.looks > 0] - 1).sum()), 1.0)
+        most_known = max(float((each.looks[each.looks > 0] - 1).sum()), 1.0)
         precision[i] = math.expm1(
-            min(student(confidence, max(min(freedom, known), 1.0)) * math.sqrt(spread / each.looks[i]), 700.0)
+            min(student(confidence, max(min(freedom, most_known), 1.0)) * math.sqrt(spread / each.looks[i]), 700.0)
         )
         if most >= ENOUGH:
             spread, freedom = periods.of(i)
         else:
             spread, freedom = moderated(float(periods.own[i]), int(periods.looks[i]) - 1, between, PRIOR)
-        t = student(confidence, max(min(freedom, freedom_of_periods), 1.0))
+        known[i] = max(min(freedom, freedom_of_periods), 1.0)
         centre[i] = periods.centre[i]
-        wide[i] = t * math.sqrt(2 * (spread + reference) / periods.looks[i])
-    return RatioEstimates(centre, wide, precision, each.looks, periods.looks, tuple(sensitivity))
+        wide[i] = student(confidence, known[i]) * math.sqrt(2 * (spread + reference) / periods.looks[i])
+    return RatioEstimates(centre, wide, known, precision, each.looks, periods.looks, tuple(sensitivity))
 
 
 def _processes(own: list[Look]) -> list[tuple[float, float, float, int]]:

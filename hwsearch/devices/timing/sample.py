@@ -14,6 +14,9 @@ from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.sensitivity import UNKNOWN
 from hwsearch.errors import MeasurementError
 
+#: fields of a sample that are arrays
+ARRAYS = ("ratio", "levels", "raw", "minima", "runs")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -23,13 +26,15 @@ class Sample:
     ----------
     ratio : numpy.ndarray
         Shape (loads,): latency over the reference's, the host's speed divided out.
-    reference, quiet : float
-        The reference's latency, as it was and at the quiet level, ms.
+    reference : float
+        The reference's latency, ms: the geometric mean over time.
     reference_error : float
         Relative standard error of the reference in this process.
     sensitivity, sensitivity_error : float
         How much more than the reference it slows down with the host, and the standard error of that
         (`hwsearch.devices.timing.sensitivity.Sensitivity`).
+    levels : numpy.ndarray
+        Shape (parts,): the reference's latency along the process, each for an equal part of its time, in the order of size, ms.
     raw, minima, runs : numpy.ndarray
         Block medians, block minima and single runs as timed, ms.
     throttled : int
@@ -41,9 +46,9 @@ class Sample:
     ratio: FloatArray = field(default_factory=lambda: np.empty(0))
     reference: float = math.nan
     reference_error: float = math.nan
-    quiet: float = math.nan
     sensitivity: float = 0.0
     sensitivity_error: float = UNKNOWN
+    levels: FloatArray = field(default_factory=lambda: np.empty(0))
     raw: FloatArray = field(default_factory=lambda: np.empty(0))
     minima: FloatArray = field(default_factory=lambda: np.empty(0))
     runs: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -85,9 +90,9 @@ class Sample:
         if data.get("failure") is not None:
             return cls(failure=str(data["failure"]))
         try:
-            arrays = {k: np.array(data[k], dtype=np.float64) for k in ("ratio", "raw", "minima", "runs")}
+            arrays = {k: np.array(data[k], dtype=np.float64) for k in ARRAYS}
             sample = cls(**{**data, **arrays})
-            numbers = [sample.reference, sample.quiet, *(v for a in arrays.values() for v in a)]
+            numbers = [sample.reference, *(v for a in arrays.values() for v in a)]
             sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
             sound = sound and math.isfinite(sample.sensitivity) and sample.sensitivity_error >= 0
             sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)

@@ -13,13 +13,15 @@ import numpy as np
 from hwsearch.devices.host import throttled
 from hwsearch.devices.runtimes.base import Session
 from hwsearch.devices.timing.estimate import combine, not_converged
-from hwsearch.devices.timing.level import UNDISTURBED_QUANTILE
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.sensitivity import block_sensitivity, pooled_sensitivities
 from hwsearch.devices.timing.statistics import load_effects, median_polish
 from hwsearch.devices.timing.timing import Timing
 from hwsearch.errors import DeviceError, HwsearchError, MeasurementError
+
+#: equal parts of a process's time whose levels are kept
+PARTS = 16
 
 #: loads a workload afresh
 Load = Callable[[], Session]
@@ -250,7 +252,7 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
     effect = float(shared.mean())
     error = float(shared.std(ddof=1) / math.sqrt(len(shared)))
     reference = math.exp(effect + mean)
-    quiet = math.exp(effect + float(np.quantile(level, UNDISTURBED_QUANTILE)))
+    levels = np.exp(effect + np.quantile(level, (np.arange(PARTS) + 0.5) / PARTS))
     out = []
     for c, found, slope in zip(everyone[:n], loads[:n], slopes[:n], strict=True):
         if c.failure is not None:
@@ -260,5 +262,6 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
         raw, minima = np.array([np.median(x) for x in times]), np.array([min(x) for x in times])
         ratio = np.exp(found - effect)
         apart = slope.over(fixed)
-        out.append(Sample(ratio, reference, error, quiet, apart.value, apart.error, raw, minima, np.concatenate(times)))
+        runs = np.concatenate(times)
+        out.append(Sample(ratio, reference, error, apart.value, apart.error, levels, raw, minima, runs))
     return out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +162,58 @@ def student(confidence: float, freedom: float) -> float:
     return float(
         special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else special.stdtrit(freedom, (1 + confidence) / 2)
     )
+
+
+class Margin(NamedTuple):
+    """A margin of error, and how well it is known.
+
+    Attributes
+    ----------
+    half_width : float
+        Half of the interval.
+    freedom : float
+        Degrees of freedom of the variance that it rests on; infinite where that is known.
+    """
+
+    half_width: float
+    freedom: float = math.inf
+
+
+def joined_margin(margins: Iterable[Margin], confidence: float) -> float:
+    """Join the margins of independent errors: those of a sum.
+
+    Variances add; two intervals of few degrees of freedom are not both at their worst at once, so the sum has more of them.
+
+    Parameters
+    ----------
+    margins : iterable of Margin
+        Of each error, all with the same confidence.
+    confidence : float
+        Of these, and of the answer.
+
+    Returns
+    -------
+    float
+        Half of the interval of the sum.
+
+    References
+    ----------
+    Satterthwaite (1946), "An approximate distribution of estimates of variance components", doi 10.2307/3002019;
+    Welch (1947), doi 10.1093/biomet/34.1-2.28.
+
+    Examples
+    --------
+    >>> round(joined_margin([Margin(3.0), Margin(4.0)], 0.95), 3)
+    5.0
+    >>> round(joined_margin([Margin(1.0, 4.0), Margin(1.0, 4.0)], 0.95), 3)  # 2.306 / 2.776 times the root of 2: eight degrees
+    1.175
+    """
+    parts = [((abs(m.half_width) / student(confidence, m.freedom)) ** 2, m.freedom) for m in margins]
+    variance = sum(v for v, _ in parts)
+    if not 0 < variance < math.inf:
+        return math.sqrt(variance)
+    unsure = sum((v / variance) ** 2 / freedom for v, freedom in parts)
+    return math.sqrt(variance) * student(confidence, 1 / unsure if unsure > 0 else math.inf)
 
 
 def load_effects(left: FloatArray, when: NDArray[np.int64]) -> FloatArray:

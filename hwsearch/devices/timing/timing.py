@@ -36,8 +36,8 @@ class Timing:
         Shape (blocks,): medians and minima of blocks as timed.
     runs : numpy.ndarray
         Shape (runs,): single runs as timed.
-    typical, reference, quiet : float
-        The reference's latency: typical of the host, as it was in the median, and at the quiet level.
+    typical, reference : float
+        The reference's latency: typical of the host, and as it was in the median process, ms.
     throttled : int
         How often a CPU quota stopped the processes meanwhile.
     failure : str or None
@@ -58,7 +58,6 @@ class Timing:
     runs: FloatArray = field(default_factory=lambda: np.empty(0))
     typical: float = math.nan
     reference: float = math.nan
-    quiet: float = math.nan
     throttled: int = 0
     failure: str | None = None
 
@@ -108,13 +107,15 @@ class Timing:
             "precision_pct": round(100 * self.precision, 3),
             "reference_ms": ns(self.reference),
             "typical_ms": ns(self.typical),
-            "quiet_ms": ns(self.quiet),
             "ratio_low": ns(self.ratio_low),
             "ratio_high": ns(self.ratio_high),
             "undisturbed_ms": ns(self.undisturbed) if math.isfinite(self.undisturbed) else None,
             "converged": bool(self.precision <= half_width),
             "throttled": self.throttled,
-            "looks": [[round(look.at_s, 2), *(_json(x) for x in look[1:])] for look in self.looks],
+            "looks": [
+                [round(look.at_s, 2), *(_json(x) for x in look[1:-1]), [float(f"{x:.5g}") for x in look.levels_ms]]
+                for look in self.looks
+            ],
         }
 
 

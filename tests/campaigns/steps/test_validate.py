@@ -104,7 +104,7 @@ def test_the_same_command_again_measures_nothing_however_later_measurements_move
     rows, chosen = campaign.store.find(metric="latency_ms"), campaign.store.get_state("validate")
     for m in [m for m in rows if m.purpose == "validate:2"]:
         looks = [
-            [look[0] + 5000.0 * k, look[1] * (1 + k), *look[2:3], look[3] * 1.5, *look[4:]]
+            [look[0] + 5000.0 * k, look[1] * (1 + k), *look[2:3], look[3] * 1.5, *look[4:7], [1.5 * x for x in look[7]]]
             for k, look in enumerate(m.details["looks"], 1)
         ]
         campaign.store.add([replace(m, purpose="validate:99", details={**m.details, "looks": looks})])

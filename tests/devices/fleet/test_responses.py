@@ -47,7 +47,7 @@ def job(**changes: Any) -> tuple[dict[str, Any], dict[str, bytes]]:
 def good() -> tuple[dict[str, Any], dict[str, Any]]:
     spec, _ = job()
     times = {k: [1.0, 1.1] for k in ("ratio", "raw", "minima", "runs")}
-    sample = {**times, "reference": 1.0, "reference_error": 0.01, "quiet": 0.9, "throttled": 0, "failure": None}
+    sample = {**times, "reference": 1.0, "reference_error": 0.01, "levels": [0.9], "throttled": 0, "failure": None}
     rows = [{"arch_id": e["arch_id"], "sample": dict(sample)} for e in spec["workloads"]]
     return spec, {"rows": rows, "load": [0, 0], "started_at": "x", "ended_at": "y"}
 
@@ -55,7 +55,9 @@ def good() -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        *(("quiet", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0)),
+        *(("reference", v) for v in (None, "1", float("nan"), float("inf"), -1.0, 0.0)),
+        ("levels", [0.9, -1.0]),
+        ("levels", []),
         ("ratio", [0.1, float("nan")]),
         ("runs", []),
         ("throttled", 0.5),

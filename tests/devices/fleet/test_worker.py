@@ -67,7 +67,7 @@ def test_a_fresh_process_measures() -> None:
     assert [r["arch_id"] for r in answer["rows"]] == ["a0", "a1"]
     for r in answer["rows"]:
         sample = Sample.from_dict(r["sample"])
-        assert len(sample.ratio) == 2 and len(sample.raw) == 4 and len(sample.runs) >= 8 and sample.quiet > 0
+        assert len(sample.ratio) == 2 and len(sample.raw) == 4 and len(sample.runs) >= 8 and len(sample.levels) == 16
     assert all(0 <= t <= 1 for t in ticks)
 
 
@@ -80,7 +80,7 @@ def test_a_model_that_is_refused_does_not_spoil_the_others() -> None:
     spec, files = job()
     files[spec["workloads"][0]["parts"][0]["file"]] = b"not a model"
     first, second = run_job(spec, files, 60)["rows"]
-    assert "cannot load the model" in first["sample"]["failure"] and second["sample"]["quiet"] > 0
+    assert "cannot load the model" in first["sample"]["failure"] and min(second["sample"]["levels"]) > 0
 
 
 def test_facts_and_check_of_a_device() -> None:
@@ -140,7 +140,7 @@ def test_values_metrics_and_failures_of_known_sessions() -> None:
     )
     a, b, c = answer["rows"]
     assert np.allclose([a["sample"]["ratio"], c["sample"]["ratio"]], [[0.5], [1.5]])
-    assert b["sample"] == {"failure": "no such model"} and a["sample"]["quiet"] == pytest.approx(2.0)
+    assert b["sample"] == {"failure": "no such model"} and a["sample"]["levels"] == pytest.approx([2.0] * 16)
     assert a["metrics"] == {"peak_memory_mib": 10.0} and c["metrics"] == {"peak_memory_mib": 30.0}
     assert runtime.closed == 2 * 2 + 2 * 2  # two loads of two models, and of two anchors
 

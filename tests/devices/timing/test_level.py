@@ -1,4 +1,4 @@
-"""The level of a host: against scipy's trimmed mean, cases worked by hand, and campaigns on replayed hosts."""
+"""The level of a host: cases worked by hand, and campaigns on replayed hosts."""
 
 from __future__ import annotations
 
@@ -15,24 +15,12 @@ from hwsearch.devices.timing.level import (
     effective_number,
     host_level,
     percent,
-    period_levels,
-    trimmed_mean,
+    period_labels,
 )
 
 
 def visits(levels: list[float] | np.ndarray, seconds: float = 15.0) -> list[Visit]:
     return [Visit(i * seconds, float(np.exp(x))) for i, x in enumerate(levels)]
-
-
-def test_the_trimmed_mean_and_its_error_are_those_of_scipy() -> None:
-    rng = np.random.default_rng(0)
-    for n in (2, 5, 10, 30, 33):
-        x = rng.standard_cauchy(n)
-        mean, error, freedom = trimmed_mean(x)
-        assert mean == pytest.approx(stats.trim_mean(x, 0.1))
-        if n % 10 == 0:  # scipy divides by the share that was asked for, not by the one that whole values leave
-            assert error == pytest.approx(float(stats.mstats.trimmed_stde(x, (0.1, 0.1))), rel=1e-9)
-        assert freedom == max(1, n - 2 * int(0.1 * n) - 1)
 
 
 def test_a_series_of_independent_values_counts_in_full_and_a_slow_one_less() -> None:
@@ -90,25 +78,56 @@ def test_sixteen_visits_of_one_period_by_hand() -> None:
 
 
 def test_a_series_has_at_most_one_look_each_half_minute() -> None:
-    """Eleven periods of 15 s, alternately 0.02 to both sides, are six looks: 150 s, and one more.
+    """Twelve periods of 15 s, alternately 0.02 to both sides, are six and a half looks: 165 s, and one more.
 
-    The Winsorized standard deviation is 0.02 · √(1.1 · 120/121), for a tenth is cut off at each end and nine are left.
+    Each is 0.2 bandwidths from the mode, so a period says 0.02 / (1 - 0.2²): the density is flatter than at a single level.
     """
-    levels = [0.02 * (-1) ** i for i in range(11)]
-    level = host_level(visits(levels))
-    mean, error, freedom = trimmed_mean(np.array(levels))
-    shrunk = 6 - 1 - (10 - freedom) * 6 / 11
+    level = host_level(visits([0.02 * (-1) ** i for i in range(12)]))
+    spread = 0.02 / 0.96 * math.sqrt(12 / 11)
+    wide = spread / math.sqrt(6.5) * stats.t.ppf(0.975, 5.5)
     assert level.half_width == pytest.approx(
-        math.expm1(math.sqrt(2) * error * math.sqrt(11 / 6) * stats.t.ppf(0.975, shrunk)), rel=1e-9
-    )
-    assert level.typical_ms == pytest.approx(math.exp(mean))
+        math.expm1(math.sqrt(2) * wide), rel=1e-6
+    ) and level.half_width == pytest.approx(level.width)
+    assert level.typical_ms == pytest.approx(1.0) and level.fastest_ms == level.slowest_ms == level.typical_ms
 
 
 def test_a_host_that_changes_once_is_a_single_look_and_no_less() -> None:
-    """Three periods at -0.1 and three at 0.1: one look of standard deviation √(6 · 0.01 / 5), known by half of the six."""
-    level = host_level(visits([-0.1] * 3 + [0.1] * 3))
-    spread = math.sqrt(6 * 0.01 / 5)
+    """Three periods at -0.05 and three at 0.05: one look of standard deviation √(6/5) 0.05 / (1 - 0.5²), known by half of six."""
+    level = host_level(visits([-0.05] * 3 + [0.05] * 3))
+    spread = math.sqrt(6 / 5) * 0.05 / 0.75
     assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * spread * stats.t.ppf(0.975, 3)))
+
+
+def test_a_host_of_two_speeds_is_typically_at_the_more_frequent_and_may_be_found_at_the_other() -> None:
+    """Eight of twelve periods at 1 ms and four half as slow again: the difference of shares, 1/3, is not significant.
+
+    Its standard error is 0.985 over the root of 6.5 looks, times t of 5.5 degrees, times the root of 2: 1.4. One slow period in
+    twelve differs by 10/12, and each minute a look: 0.577 over the root of 12, times t of 11 degrees and the root of 2, is 0.52.
+    """
+    often = [0.0, 0.0, 0.5, 0.0, 0.0, 0.5, 0.0, 0.0, 0.5, 0.0, 0.0, 0.5]
+    level = host_level(visits(often))
+    assert level.typical_ms == pytest.approx(1.0, rel=1e-4) == level.fastest_ms
+    assert level.slowest_ms == pytest.approx(math.exp(0.5), rel=1e-4) and level.width < 0.02
+    assert [round(s.share, 3) for s in level.speeds] == [0.667, 0.333]
+    assert level.half_width == pytest.approx((1 + level.width) * math.exp(0.5) - 1, rel=1e-3)
+    fast = host_level(visits([-x for x in often]))  # the other one may be the faster one
+    assert fast.fastest_ms == pytest.approx(math.exp(-0.5), rel=1e-4) and fast.slowest_ms == fast.typical_ms
+    rarely = host_level(visits([0.0] * 5 + [0.5] + [0.0] * 6, 60.0))
+    assert rarely.slowest_ms == rarely.typical_ms and rarely.half_width < 0.02 and len(rarely.speeds) == 2
+
+
+def test_of_few_periods_every_speed_that_was_seen_may_be_found_again() -> None:
+    level = host_level(visits([0.0, 0.0, 0.5]))
+    assert level.typical_ms == pytest.approx(1.0, rel=1e-4) and level.slowest_ms == pytest.approx(
+        math.exp(0.5), rel=1e-4
+    )
+
+
+def test_the_levels_along_a_look_count_and_not_its_mean() -> None:
+    """Each look finds 1 ms for three quarters of its time and 2 ms for one: never the 1.2 ms of its mean."""
+    level = host_level([Visit(15.0 * k, 1.2, (1.0, 2.0, 1.0, 1.0)) for k in range(8)])
+    assert level.typical_ms == pytest.approx(1.0, rel=1e-6) and level.undisturbed_ms == pytest.approx(1.0)
+    assert [round(s.share, 3) for s in level.speeds] == [0.75, 0.25] and level.slowest_ms == level.typical_ms
 
 
 def test_many_visits_in_one_period_are_one_look() -> None:
@@ -124,18 +143,21 @@ def test_many_visits_in_one_period_are_one_look() -> None:
 
 def test_the_undisturbed_host_is_what_its_quietest_periods_agree_on() -> None:
     """Of eight periods the two whose fastest moments are fastest count: 1.0 and 1.04 ms are within 6 %, 1.0 and 1.07 are not."""
-    told = [Visit(20.0 * k, 2.0, quiet) for k, quiet in enumerate((1.5, 1.0, 1.7, 1.04, 1.6, 1.5, 1.4, 1.8))]
-    assert host_level(told).undisturbed_ms == pytest.approx(math.sqrt(1.0 * 1.04))
-    assert math.isnan(host_level([*told[:3], told[3]._replace(quiet_ms=1.07), *told[4:]]).undisturbed_ms)
+    told = [Visit(20.0 * k, 2.0, (quiet, 2.0)) for k, quiet in enumerate((1.5, 1.0, 1.7, 1.04, 1.6, 1.5, 1.4, 1.8))]
+    quiet = [
+        0.95 * math.log(ms) + 0.05 * math.log(2.0) for ms in (1.0, 1.04)
+    ]  # the twentieth lies between the two levels
+    assert host_level(told).undisturbed_ms == pytest.approx(math.exp(sum(quiet) / 2))
+    assert math.isnan(host_level([*told[:3], told[3]._replace(levels_ms=(1.07, 2.0)), *told[4:]]).undisturbed_ms)
     assert math.isnan(host_level(told[:3]).undisturbed_ms)  # a host may be disturbed alike in three periods
-    wide = [Visit(20.0 * k, 2.0, 1.0 + 0.01 * k) for k in range(24)]  # of twenty-four, three
+    wide = [Visit(20.0 * k, 2.0, (1.0 + 0.01 * k,)) for k in range(24)]  # of twenty-four, three
     assert host_level(wide).undisturbed_ms == pytest.approx(1.01)
 
 
 def test_looks_of_a_moment_tell_the_undisturbed_host_by_the_fastest_of_each_period() -> None:
     """Thirty looks in each of six periods, of which the fastest tenth took 1 ms and the others 1.5 ms."""
     found = host_level([Visit(0.5 * i, 1.0 if i % 10 == 0 else 1.5) for i in range(180)])
-    assert found.undisturbed_ms == pytest.approx(1.0) and found.typical_ms == pytest.approx(1.5)
+    assert found.undisturbed_ms == pytest.approx(1.0) and found.typical_ms == pytest.approx(1.5, rel=1e-4)
 
 
 def test_a_few_disturbed_periods_do_not_move_it() -> None:
@@ -152,19 +174,28 @@ def test_longer_measuring_narrows_it_by_the_root_of_the_time() -> None:
     assert HostLevel(1.0, 0.08, 0.25, 0.9, 20, 300.0).verdict == "hostile"
 
 
+def test_other_speeds_widen_one_side_and_no_length_of_time_takes_them_away() -> None:
+    """8 % to either side of a speed of 1 ms, or of another at 1.5: 1 / 1.08 - 1 and 1.5 times 1.08 - 1."""
+    level = HostLevel(1.0, 0.08, 0.05, 0.9, 20, 300.0, 1.0, 1.5)
+    assert level.ends == pytest.approx((-0.0740741, 0.62))
+    assert level.half_width == pytest.approx(0.62) and level.after(1200.0) == pytest.approx(1.5 * 1.04 - 1)
+    faster = HostLevel(1.5, 0.08, 0.05, 0.9, 20, 300.0, 1.0, 1.5)
+    assert faster.ends == pytest.approx((1 / 1.5 / 1.08 - 1, 0.08)) and faster.half_width == pytest.approx(0.62)
+
+
 def test_the_order_of_visits_does_not_matter_and_wrong_ones_are_told() -> None:
     some = visits([0.0, 0.1, 0.05, 0.2, 0.1, 0.3])
     assert host_level(some[::-1]) == host_level(some)
     with pytest.raises(ValueError, match="at least one visit"):
         host_level([])
     for wrong in (0.0, -1.0, math.nan, math.inf):
-        with pytest.raises(ValueError, match=f"{wrong!r} ms is not a positive number"):
-            host_level([*some, Visit(99.0, wrong)])
+        for visit in (Visit(99.0, wrong), Visit(99.0, 1.0, (1.0, wrong))):
+            with pytest.raises(ValueError, match=f"{wrong!r} ms is not a positive number"):
+                host_level([*some, visit])
 
 
 def test_periods_begin_with_a_visit() -> None:
-    at, log = np.array([0.0, 14.9, 15.0, 100.0]), np.array([1.0, 3.0, 5.0, 7.0])
-    assert period_levels(at, log, 15.0).tolist() == [2.0, 5.0, 7.0]
+    assert period_labels(np.array([0.0, 14.9, 15.0, 100.0]), 15.0).tolist() == [0, 0, 1, 2]
 
 
 # ---------------------------------------------------------------------- coverage
@@ -199,7 +230,8 @@ def campaign(rng: np.random.Generator, host: str, seconds: int) -> list[Visit]:
     """Visits of four seconds with pauses of about three."""
     series, found, t = HOSTS[host](rng, seconds), [], 0
     while t + 4 <= seconds:
-        found.append(Visit(t + 2.0, float(np.exp(np.median(series[t : t + 4]) + 0.004 * rng.standard_normal()))))
+        levels = np.exp(series[t : t + 4] + 0.004 * rng.standard_normal())
+        found.append(Visit(t + 2.0, float(np.median(levels)), tuple(levels.tolist())))
         t += 4 + int(rng.exponential(3))
     return found
 
@@ -212,8 +244,8 @@ def test_another_campaign_is_found_within_the_interval(host: str) -> None:
     pairs = 150
     for _ in range(pairs):
         a, b = host_level(campaign(rng, host, 600)), host_level(campaign(rng, host, 600))
-        apart = abs(math.log(b.typical_ms / a.typical_ms))
-        held += apart <= math.log1p(a.half_width)
-        half += apart <= math.log1p(a.half_width) / 2
+        apart, wide = math.log(b.typical_ms / a.typical_ms), math.log1p(a.width)
+        held += -a.faster - wide <= apart <= a.slower + wide
+        half += -(a.faster + wide) / 2 <= apart <= (a.slower + wide) / 2
     assert 0.91 <= held / pairs <= 0.995
     assert half / pairs < 0.9  # the interval is not wide for nothing

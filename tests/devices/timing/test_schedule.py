@@ -191,7 +191,7 @@ def test_a_sample_is_read_back_and_nonsense_is_not(monkeypatch):
         {**data, "ratio": [0.1, -1.0]},
         {**data, "runs": []},
         {**data, "runs": ["fast"]},
-        {**data, "quiet": math.nan},
+        {**data, "reference": math.nan},
         {**data, "reference_error": -0.1},
         {**data, "more": 1},
     ):

@@ -95,7 +95,7 @@ def test_what_is_with_regard_to_the_level_becomes_what_is_with_regard_to_the_ref
 
 # ---------------------------------------------------------------------- ratios at the typical level
 def looks_at(levels: list[float], sensitivity: float, error: float = 1e-6) -> list[Look]:
-    return [Look(20.0 * k, sensitivity * math.log(x), 0.0, x, 0.0, x, sensitivity, error) for k, x in enumerate(levels)]
+    return [Look(20.0 * k, sensitivity * math.log(x), 0.0, x, 0.0, sensitivity, error) for k, x in enumerate(levels)]
 
 
 def test_a_ratio_is_brought_to_the_typical_level_by_hand() -> None:
