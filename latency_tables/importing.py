@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from latency_tables import tables, toml
+from latency_tables.delimited import read_delimited
 from latency_tables.errors import Fault, TableError, nearest
 from latency_tables.spaces import TableSpace, load_space
 
@@ -57,7 +58,7 @@ def import_file(path: Path, description: Mapping[str, Any] | Path, folder: Path)
         description = toml.read(description)
     _check(description)
     space = load_space(description["space"], folder)
-    frame = tables.read_frame(path)
+    frame = tables.read_frame(path) if path.suffix == ".parquet" else read_delimited(path)
     for column, value in description.get("where", {}).items():
         frame = frame[_column(frame, column) == value]
     frame = frame.reset_index(drop=True)

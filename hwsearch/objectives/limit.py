@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.errors import LimitError, nearest
-from hwsearch.objectives.names import UNITS, metric_name
+from hwsearch.objectives.names import DEVICE_METRICS, UNITS, known_direction, metric_name
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,18 @@ class Limit:
         return f"{self.op} {100 * self.value:g} %" if self.relative else f"{self.op} {self.value:g}"
 
 
+#: signs that mean the same, and how they are written here
+SIGNS = {"\N{LESS-THAN OR EQUAL TO}": "<=", "\N{LESS-THAN OR SLANTED EQUAL TO}": "<=", "\N{LESS-THAN OVER EQUAL TO}": "<=", "=<": "<=",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=", "\N{GREATER-THAN OR SLANTED EQUAL TO}": ">=", "\N{GREATER-THAN OVER EQUAL TO}": ">=", "=>": ">="}  # fmt: skip
+#: metrics that are limited on one side only; a range of MACs or parameters is usual
+ONE_SIDED = ("accuracy", *DEVICE_METRICS)
+
 _LIMIT = re.compile(
     r"^\s*(?P<metric>[A-Za-z_]\w*)?\s*(?P<op><=|>=|<|>|=|==)\s*(?P<value>[-+.\deE]+)\s*(?P<unit>[^\s\d]*)\s*$"
 )
 
 
-def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
+def parse_limit(text: str, metric: str | None = None, *, any_side: bool = False) -> tuple[str, Limit]:
     """Read a limit on a metric.
 
     Parameters
@@ -115,6 +122,8 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
         accuracy is a share of the largest subnet's value.
     metric : str, optional
         The metric of a text that does not name one; one that does must name the same.
+    any_side : bool
+        Take also what is probably a mistake: an accuracy that may be a fraction, and a limit on the side that is better.
 
     Returns
     -------
@@ -124,7 +133,8 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
     Raises
     ------
     LimitError
-        If the text is not a limit, names no metric or another one, or its number or unit cannot be read.
+        If the text is not a limit, names no metric or another one, its number or unit cannot be read, it can be read in two
+        ways, or it is on the wrong side.
 
     Examples
     --------
@@ -134,7 +144,10 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
     >>> parse_limit("<= 60 %", "macs")
     ('macs', Limit(op='<=', value=0.6, relative=True))
     """
-    match = _LIMIT.match(text)
+    plain = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-")
+    for sign, written in SIGNS.items():
+        plain = plain.replace(sign, written)
+    match = _LIMIT.match(plain)
     if match is None or match["op"] not in ("<=", ">="):
         raise LimitError(
             f"{text!r} is not a limit.", hint="Write METRIC<=NUMBER or METRIC>=NUMBER, as in 'latency_ms<=2'."
@@ -148,9 +161,13 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
         value = float(match["value"])
     except ValueError:
         raise LimitError(f"{match['value']!r} in limit {text!r} is not a number.") from None
+    if not math.isfinite(value):
+        raise LimitError(f"{match['value']!r} in limit {text!r} is too large for a number.")
     unit = match["unit"].lower()
     if unit == "%" and name != "accuracy":
         return name, Limit(match["op"], value / 100, relative=True)
+    if not any_side:
+        _reject_unclear(text, name, match["op"], value, unit)
     units = UNITS.get(name, {"": 1.0})
     if unit not in units:
         raise LimitError(
@@ -158,6 +175,21 @@ def parse_limit(text: str, metric: str | None = None) -> tuple[str, Limit]:
             hint=nearest(unit, [u for u in units if u]),
         )
     return name, Limit(match["op"], value * units[unit])
+
+
+def _reject_unclear(text: str, name: str, op: str, value: float, unit: str) -> None:
+    """Refuse a limit that may mean something else than it says."""
+    if name == "accuracy" and not unit and 0 < value <= 1:
+        raise LimitError(
+            f"the limit {text!r} may mean {value:g} % or {100 * value:g} %: accuracies are percent.",
+            hint=f"Write 'accuracy>={100 * value:g}' or 'accuracy>={value:g} %'.",
+        )
+    if name in ONE_SIDED and (op == ">=") == (known_direction(name) == "min"):
+        better, other = ("less", "<=") if op == ">=" else ("more", ">=")
+        raise LimitError(
+            f"the limit {text!r} would keep only what is worse: of {name} {better} is better.",
+            hint=f"Write '{name}{other}{value:g}{unit and ' ' + unit}'.",
+        )
 
 
 def unreachable_error(

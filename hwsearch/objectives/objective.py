@@ -153,7 +153,7 @@ class Objective:
         bound = re.search(r"[<>=]", rest)
         named, condition = (rest[: bound.start()], rest[bound.start() :]) if bound else (rest, "")
         metric, _, device = named.strip().partition("@")
-        limit = parse_limit(metric + condition)[1] if bound else None
+        limit = parse_limit(metric + condition, any_side=True)[1] if bound else None
         return cls(metric, direction, device or None, limit)
 
 

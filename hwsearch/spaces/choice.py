@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from hwsearch.errors import SpaceError
 
 Value = int | float | str
+
+
+def _plain(name: str, value: Any) -> Value:
+    """Return a value that JSON knows; numpy's scalars become Python's."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, (int, float, str)) or (isinstance(plain, float) and not math.isfinite(plain)):
+        raise SpaceError(
+            f"choice {name!r}: {value!r} is no value of a gene.",
+            hint="Values are whole numbers, finite numbers or text.",
+        )
+    return plain
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class When:
     values: tuple[Value, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
+        object.__setattr__(self, "values", tuple(_plain(self.name, v) for v in self.values))
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class Choice:
     Raises
     ------
     SpaceError
-        If there is no value, one is listed twice, or the numbers of an ordinal choice are not ascending.
+        If there is no value, one is not a number or text, one is listed twice, or the numbers of an ordinal choice are not ascending.
 
     Examples
     --------
@@ -70,7 +84,7 @@ class Choice:
     ordinal: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
+        object.__setattr__(self, "values", tuple(_plain(self.name, v) for v in self.values))
         if not self.values:
             raise SpaceError(f"choice {self.name!r} has no values.")
         if len(set(self.values)) != len(self.values):

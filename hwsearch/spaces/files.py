@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,11 @@ from hwsearch.spaces.nasbench201 import nas_bench_201
 from hwsearch.spaces.space import SearchSpace
 from hwsearch.spaces.table import TableSpace
 
+#: names of columns that hold figures of architectures, where their values are no whole numbers
+METRIC = re.compile(
+    r"(^|[^a-z])(acc(uracy)?|top-?[15]|latency|ms|seconds|macs|flops|params|energy|memory|loss|score)([^a-z]|$)"
+)
+
 NAMED: dict[str, Callable[[], SearchSpace]] = {"nas-bench-201": nas_bench_201}
 
 
@@ -25,8 +31,8 @@ def load(source: str | PathLike[str]) -> SearchSpace:
     Parameters
     ----------
     source : str or path
-        ``"nas-bench-201"``; a .csv file, which gives a `TableSpace` named after the file, one architecture a row and
-        one gene a column; or a .json file that `SearchSpace.to_json` wrote.
+        ``"nas-bench-201"``; a .csv, .tsv or .txt file, which gives a `TableSpace` named after the file, one architecture a
+        row and one gene a column (see `latency_tables.delimited.read_delimited`); or a .json file that `SearchSpace.to_json` wrote.
 
     Returns
     -------
@@ -48,18 +54,28 @@ def load(source: str | PathLike[str]) -> SearchSpace:
         return NAMED[str(source)]()
     import pandas as pd  # late: a space without a table needs none of it
 
+    from latency_tables.delimited import read_delimited
+    from latency_tables.errors import TableError
+
     path = Path(source)
     kind = path.suffix.lower()
-    if kind not in (".csv", ".json"):
+    if kind not in (".csv", ".tsv", ".txt", ".json"):
         raise SpaceError(
             f"{str(source)!r} is neither a known space nor a .csv or .json file.", hint=nearest(str(source), NAMED)
         )
     try:
         if kind == ".json":
             return from_json(path.read_text(encoding="utf-8"))
-        return TableSpace.from_frame(path.stem, pd.read_csv(path, keep_default_na=False, na_values=[""]))
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        frame = read_delimited(path, keep_default_na=False, na_values=[""])
+    except (OSError, UnicodeDecodeError, TableError) as error:
         raise SpaceError(f"the space {str(source)!r} cannot be read: {error}") from error
+    for name in frame.columns:
+        if METRIC.search(name.lower()) and pd.api.types.is_float_dtype(frame[name]):
+            raise SpaceError(
+                f"the space {str(source)!r}: column {name!r} may be a gene or a figure measured of the architectures.",
+                hint="Leave figures out; a gene needs another name.",
+            )
+    return TableSpace.from_frame(path.stem, frame)
 
 
 def from_dict(data: Mapping[str, Any]) -> SearchSpace:

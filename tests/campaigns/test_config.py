@@ -65,9 +65,9 @@ def test_former_words_are_unknown(search) -> None:
 
 
 def test_two_limits_that_exclude_each_other_are_found_in_the_configuration() -> None:
-    with pytest.raises(ConfigError, match=r"latency_ms <= 2 and latency_ms >= 3 on 'one' exclude each other"):
+    with pytest.raises(ConfigError, match=r"macs <= 2e\+06 and macs >= 3e\+06 on .one. exclude each other"):
         configured(
-            objective=[ACCURACY, LATENCY | {"limit": "<= 2 ms"}, LATENCY | {"device": "one", "limit": ">= 3 ms"}]
+            objective=[ACCURACY, LATENCY, {"metric": "macs", "limit": "<= 2 M"}, {"metric": "macs", "limit": ">= 3 M"}]
         )
     with pytest.raises(ConfigError, match=r"'latency_ms' is given twice for device 'two'"):
         configured(objective=[ACCURACY, LATENCY, LATENCY | {"device": "two"}])

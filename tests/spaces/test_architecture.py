@@ -107,7 +107,17 @@ def test_inconsistent_spaces_are_refused(choices: list[Choice], message: str) ->
 
 
 @pytest.mark.parametrize(
-    ("values", "message"), [((), "no values"), ((1, 1), "a value twice"), ((2, 1), "ascending order")]
+    ("values", "message"),
+    [
+        ((), "no values"),
+        ((1, 1), "a value twice"),
+        ((2, 1), "ascending order"),
+        (([1], [2]), r"\[1\] is no value of a gene"),
+        ((1, None), "None is no value of a gene"),
+        ((1.0, float("nan")), "nan is no value of a gene"),
+        ((b"x",), "b'x' is no value of a gene"),
+        ((np.array([1]),), "is no value of a gene"),
+    ],
 )
 def test_inconsistent_choices_are_refused(values: tuple[int, ...], message: str) -> None:
     with pytest.raises(SpaceError, match=message):
@@ -126,3 +136,12 @@ def test_what_is_not_a_space_is_refused(text: str) -> None:
 def test_unknown_encodings_are_refused(space: SearchSpace) -> None:
     with pytest.raises(SpaceError, match=r"unknown encoding 'one-hot'\. Did you mean 'onehot'"):
         space.encode([space.smallest()], "one-hot")
+
+
+def test_numpys_scalars_become_pythons() -> None:
+    choice = Choice("ks", tuple(np.array([3, 5, 7])), When("depth", tuple(np.array([2]))))
+    assert choice.values == (3, 5, 7) and {type(v) for v in (*choice.values, *choice.when.values)} == {int}
+    space = SearchSpace(
+        "s", [Choice("depth", (1, 2)), choice, Choice("r", tuple(np.linspace(0, 1, 3, dtype=np.float32)))]
+    )
+    assert from_json(space.to_json()) == space
