@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from typing_extensions import override
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
 from hwsearch.tasks.data import Data
-from hwsearch.tasks.images.preprocess import Preprocess
+from hwsearch.tasks.images.preprocess import Preprocess, eight_bits
+
+Answer = TypeVar("Answer")
 
 #: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
 CACHE_BYTES = 2 * 2**30
@@ -30,6 +32,14 @@ CACHE_BYTES = 2 * 2**30
 
 #: a folder's digest is that of its files' contents up to so many files, of their names and sizes beyond
 DIGEST_FILES = 10_000
+
+
+def _of_file(path: Path, ask: Callable[[], Answer]) -> Answer:
+    """Ask something of an image file; a file that cannot be read is an error that names it."""
+    try:
+        return ask()
+    except OSError as error:
+        raise DataError(f"cannot read image {str(path)!r}: {error.strerror}.") from error
 
 
 class Files(Sequence[bytes]):
@@ -56,10 +66,7 @@ class Files(Sequence[bytes]):
     def __getitem__(self, i: int | slice) -> bytes | Files:
         if isinstance(i, slice):
             return Files(self.paths[i], self.root)
-        try:
-            return self.paths[i].read_bytes()
-        except OSError as error:
-            raise DataError(f"cannot read image {str(self.paths[i])!r}: {error.strerror}.") from error
+        return _of_file(self.paths[i], self.paths[i].read_bytes)
 
     def take(self, indices: IntArray) -> Files:
         """Select files.
@@ -86,9 +93,9 @@ class Files(Sequence[bytes]):
         """
         for path in self.paths:
             if len(self.paths) <= DIGEST_FILES:
-                h.update(path.read_bytes())
+                h.update(_of_file(path, path.read_bytes))
             else:
-                h.update(f"{path.relative_to(self.root).as_posix()} {path.stat().st_size}".encode())
+                h.update(f"{path.relative_to(self.root).as_posix()} {_of_file(path, path.stat).st_size}".encode())
 
 
 @dataclass
@@ -183,7 +190,8 @@ class ImageData(Data):
 
     def _size(self, i: int) -> int:
         if isinstance(self.images, Files):
-            return self.images.paths[i].stat().st_size
+            path = self.images.paths[i]
+            return _of_file(path, path.stat).st_size
         item = self.images[i]
         return len(item) if isinstance(item, bytes) else item.nbytes
 
@@ -200,7 +208,7 @@ class ImageData(Data):
         try:
             image = Image.open(io.BytesIO(item))
             image.load()
-            return image
+            return eight_bits(image)
         except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …
             which = repr(self.names[i]) if self.names else str(i)
             why = "it is not an image" if isinstance(error, UnidentifiedImageError) else error

@@ -16,6 +16,42 @@ from torch import Tensor
 from hwsearch.errors import DataError
 
 
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Scale an image of 16 bits a pixel to 8; others are left as they are.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Any image. Pillow's own conversion would clip what is brighter than 255.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of 8 bits a channel.
+
+    Raises
+    ------
+    ValueError
+        For pixels of 32 bits or floating point, whose white is not known.
+
+    Examples
+    --------
+    >>> deep = Image.fromarray(np.array([[0, 257, 65535]], np.uint16))
+    >>> np.array(eight_bits(deep)).tolist()
+    [[0, 1, 255]]
+    """
+    if image.mode == "F":
+        raise ValueError(
+            "its pixels are floating-point numbers, whose white is not known; save it with 8 bits a channel"
+        )
+    if not image.mode.startswith("I"):
+        return image
+    pixels = np.array(image)
+    if image.mode == "I" and (pixels.min() < 0 or pixels.max() > 65535):
+        raise ValueError("its pixels have 32 bits, whose white is not known; save it with 8 bits a channel")
+    return Image.fromarray(np.round(pixels.astype(np.float64) / 257).astype(np.uint8))
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """How an image becomes a network's input.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,32 @@ from hwsearch.errors import DataError, nearest
 from hwsearch.tasks.images.data import Files, ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm"}
+logger = logging.getLogger(__name__)
+
+#: endings of the formats that are read; the first frame counts where there are several
+IMAGE_SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".apng",
+    ".bmp",
+    ".dib",
+    ".webp",
+    ".avif",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".tga",
+    ".jp2",
+    ".j2k",
+    ".pcx",
+}
 
 
 def from_arrays(
@@ -114,6 +141,11 @@ def from_parquet(
     if not pd.api.types.is_integer_dtype(frame["label"]) or frame["label"].isna().any():
         raise DataError(f"{str(path)!r}: column 'label' holds something other than class indices.")
     labels = frame["label"].to_numpy(dtype=np.int64)
+    if not classes and labels.max() > 1 and set(labels.tolist()) == set(range(1, int(labels.max()) + 1)):
+        raise DataError(
+            f"{str(path)!r}: labels are 1 to {labels.max()}: they may count from 1, or class 0 may have no images.",
+            hint="Subtract 1, or name all classes.",
+        )
     names = tuple(classes) if classes else tuple(str(i) for i in range(int(labels.max()) + 1))
     return ImageData(
         [bytes(v) for v in images if v is not None],
@@ -151,11 +183,15 @@ def from_folder(
     ------
     DataError
         If a folder is missing, or a class has no images.
+
+    Notes
+    -----
+    Names that begin with a dot and ``__MACOSX`` are no data; files of other endings are left out with a warning in the log.
     """
     path = Path(path)
     if not path.is_dir():
         raise DataError(f"there is no folder {str(path)!r}.")
-    found = sorted(p.name for p in path.iterdir() if p.is_dir())
+    found = sorted(p.name for p in path.iterdir() if p.is_dir() and not _left_behind(p.name))
     if not found:
         raise DataError(f"{str(path)!r} has no class folders.", hint="Expected one folder a class, with images in it.")
     names = tuple(classes) if classes else tuple(found)
@@ -165,16 +201,34 @@ def from_folder(
             f"{str(path)!r} lacks the class folders {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.",
             hint=f"Expected a folder for each of the {len(names)} classes.",
         )
-    files = [
-        (p, label)
-        for label, name in enumerate(names)
-        for p in sorted((path / name).rglob("*"))
-        if p.suffix.lower() in IMAGE_SUFFIXES
-    ]
+    everything = [(p, label) for label, name in enumerate(names) for p in _files(path / name)]
+    files = [(p, label) for p, label in everything if p.suffix.lower() in IMAGE_SUFFIXES]
+    if others := Counter(p.suffix.lower() or "none" for p, _ in everything if p.suffix.lower() not in IMAGE_SUFFIXES):
+        told = ", ".join(f"{n} of ending {ending}" for ending, n in sorted(others.items()))
+        logger.warning("%s: %d files are left out, as no images: %s", path, sum(others.values()), told)
     empty = sorted(set(range(len(names))) - {label for _, label in files})
     if empty:
-        raise DataError(f"{str(path)!r}: no images in class folder {names[empty[0]]!r}.")
+        left = sorted({p.suffix.lower() or "none" for p, label in everything if label == empty[0]})
+        raise DataError(
+            f"{str(path)!r}: no images in class folder {names[empty[0]]!r}"
+            + (f", only files of ending {', '.join(left)}." if left else "."),
+            hint=f"Endings that are read: {' '.join(sorted(IMAGE_SUFFIXES))}." if left else None,
+        )
     order = np.random.default_rng(seed).permutation(len(files))[:limit]
     paths = [files[i][0] for i in order]
     labels = np.array([files[i][1] for i in order], dtype=np.int64)
     return ImageData(Files(paths, path), labels, names, preprocess, path.name, [str(p) for p in paths])
+
+
+def _left_behind(name: str) -> bool:
+    """Whether a name is of what systems and editors leave beside data."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files below a class folder in the order of their names; a broken link is one."""
+    return [
+        p
+        for p in sorted(folder.rglob("*"))
+        if not p.is_dir() and not any(map(_left_behind, p.relative_to(folder).parts))
+    ]

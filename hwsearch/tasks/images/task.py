@@ -55,7 +55,9 @@ class ImageTask(ClassificationTask):
         name, _, split = text.rpartition(":") if ".parquet:" in text else (text, "", "")
         path = Path(name)
         if path.suffix == ".parquet":
-            return from_parquet(path, self.preprocess, split=split or None, classes=classes).head(limit)
+            data = from_parquet(path, self.preprocess, split=split or None, classes=classes)
+            order = np.random.default_rng(0).permutation(len(data))  # files are often sorted by class
+            return data.take(order[:limit]) if limit < len(data) else data
         return from_folder(path, self.preprocess, limit=limit, classes=classes)
 
     @override
