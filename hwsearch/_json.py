@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -64,6 +64,27 @@ def to_json(value: object, where: str, *, error: type[Exception] = TypeError, na
     if isinstance(value, (list, tuple)):
         return [to_json(v, f"{where}[{i}]", error=error, nan_to_none=nan_to_none) for i, v in enumerate(value)]
     raise error(f"{where} is a {type(value).__name__}, which JSON cannot hold. Use numbers, text, lists and dicts.")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell whether a JSON value is a finite number.
+
+    Parameters
+    ----------
+    value : object
+        Any JSON value.
+
+    Returns
+    -------
+    bool
+        False also for true and false, which Python counts among the integers.
+    """
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def shown_as_json(value: object) -> Any:

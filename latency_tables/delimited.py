@@ -14,11 +14,10 @@ from typing import Any
 import pandas as pd
 
 from latency_tables.errors import TableError
+from latency_tables.reading import ReadingError, decode
 
 #: what may stand between two columns
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-#: byte order marks and what they say of the text behind
-MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
 PLAIN_NUMBER = re.compile(r"\s*([+-]?\d+)?\s*")
@@ -80,13 +79,10 @@ def _text(path: Path) -> str:
             data = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise TableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
-    encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise TableError(
-            f"{str(path)!r} is not {encoding} text: byte {error.object[error.start]:#04x} at {error.start}. Save it as UTF-8."
-        ) from error
+        text = decode(data)
+    except ReadingError as error:
+        raise TableError(f"{str(path)!r} is {error}.") from error
     if "\0" in text:
         raise TableError(f"{str(path)!r} is not text: it holds a zero byte.")
     return text

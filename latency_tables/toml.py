@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from latency_tables.errors import TableError
+from latency_tables.reading import ReadingError, decode, parse_toml
 
 #: a document, or a table in one, whose values are looked at by whoever knows its keys
 Document = dict[str, Any]
@@ -34,11 +34,10 @@ def read(path: Path) -> Document:
         If the file cannot be read or is not TOML.
     """
     try:
-        with path.open("rb") as stream:
-            return tomllib.load(stream)
+        return parse_toml(decode(path.read_bytes()))
     except OSError as error:
         raise TableError(f"cannot read {str(path)!r}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ReadingError as error:
         raise TableError(f"{str(path)!r} is not TOML: {error}.") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from hwsearch.campaigns.config import (
 from hwsearch.campaigns.search_config import ProfileConfig, SearchConfig, ValidateConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
+from latency_tables.reading import ReadingError, decode, parse_toml
 
 #: the configuration's name in a campaign's folder
 CONFIG_FILE = "campaign.toml"
@@ -45,14 +45,14 @@ def load_config(path: Path) -> CampaignConfig:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decode(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{str(path)!r} is not UTF-8 text: {error}.") from error
+    except ReadingError as error:
+        raise ConfigError(f"{str(path)!r} is {error}.") from error
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except ReadingError as error:
         raise ConfigError(f"{path}: {error}.") from error
     return parse_config(data, str(path), text)
 

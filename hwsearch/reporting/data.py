@@ -14,6 +14,7 @@ from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.columns import HYPERVOLUME_COLUMNS, RANDOM_COLUMNS, conform_numbers, conform_points
 from hwsearch.reporting.words import ScoreName
+from latency_tables.reading import ReadingError, parse_json
 
 FORMAT = "hwsearch-report-1"
 #: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
@@ -264,8 +265,8 @@ class ReportData:
             If the text is not JSON, or not a report.
         """
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = parse_json(text)
+        except ReadingError as error:
             raise DataError(f"the data of a report are not JSON: {error}.") from error
         if not isinstance(data, dict):
             raise DataError(f"the data of a report must be a JSON object, got {type(data).__name__}.")

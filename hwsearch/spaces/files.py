@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -16,6 +15,7 @@ from hwsearch.spaces.choice import Choice
 from hwsearch.spaces.nasbench201 import nas_bench_201
 from hwsearch.spaces.space import SearchSpace
 from hwsearch.spaces.table import TableSpace
+from latency_tables.reading import ReadingError, decode, parse_json
 
 #: names of columns that hold figures of architectures, where their values are no whole numbers
 METRIC = re.compile(
@@ -65,9 +65,9 @@ def load(source: str | PathLike[str]) -> SearchSpace:
         )
     try:
         if kind == ".json":
-            return from_json(path.read_text(encoding="utf-8"))
+            return from_json(decode(path.read_bytes()))
         frame = read_delimited(path, keep_default_na=False, na_values=[""])
-    except (OSError, UnicodeDecodeError, TableError) as error:
+    except (OSError, ReadingError, TableError) as error:
         raise SpaceError(f"the space {str(source)!r} cannot be read: {error}") from error
     for name in frame.columns:
         if METRIC.search(name.lower()) and pd.api.types.is_float_dtype(frame[name]):
@@ -137,6 +137,6 @@ def from_json(text: str) -> SearchSpace:
     True
     """
     try:
-        return from_dict(json.loads(text))
-    except json.JSONDecodeError as error:
+        return from_dict(parse_json(text))
+    except ReadingError as error:
         raise SpaceError(f"this is not JSON: {error}.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
+from latency_tables.reading import ReadingError, decode, parse_toml
 
 #: random subnets whose accuracy is on the card
 CARD_SUBNETS = 20
@@ -51,14 +51,14 @@ def load_recipe(recipe: str | Path) -> JsonObject:
     """
     path = Path(recipe)
     if path.suffix == ".toml" and path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
     elif str(recipe) in recipe_names():
         text = (files("hwsearch") / "training" / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
     else:
         raise ConfigError(f"there is no training recipe {str(recipe)!r}.", hint=nearest(str(recipe), recipe_names()))
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except ReadingError as error:
         raise ConfigError(f"{recipe}: {error}.") from error
     _keys(data, {"supernet", "stage", "data_set", "weights_licence"}, recipe)
     if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
@@ -68,6 +68,15 @@ def load_recipe(recipe: str | Path) -> JsonObject:
     for stage in data["stage"]:
         _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data
+
+
+def _text(path: Path) -> str:
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+    except ReadingError as error:
+        raise ConfigError(f"{str(path)!r} is {error}.") from error
 
 
 def _keys(data: JsonObject, known: set[str], source: str | Path) -> None:

@@ -92,7 +92,7 @@ def test_a_comma_that_may_be_of_thousands_is_not_guessed(write, value: str) -> N
         ("a,b,a\n1,2,3\n", "column name 'a' stands there twice"),
         ('a,b\n1,"2\n', "line 2: unexpected end of data"),
         ("a,b\n1,\x002\n", "zero byte"),
-        (b"a,b\n1,\xe9\n", "is not utf-8 text: byte 0xe9 at 6"),
+        (b"a,b\n1,\xe9\n", r"is not UTF-8 text \(byte 0xe9 at 6\)"),
         (",\n", "no columns|has no name"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
+from hwsearch._json import is_number
 from hwsearch.devices.fleet.jobs import WorkerJob, WorkerResponse
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
@@ -64,7 +65,6 @@ def validate_response(job: WorkerJob, response: object) -> WorkerResponse:
         except MeasurementError as error:
             raise WorkerError(f"workload {row['arch_id']}: {error}") from error
         for name, number in (row.get("metrics") or {}).items():
-            good = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-            if not good or number < 0:
+            if not is_number(number) or number < 0:
                 raise WorkerError(f"Invalid worker response for {row['arch_id']}: {name} = {number!r}.")
     return cast(WorkerResponse, response)

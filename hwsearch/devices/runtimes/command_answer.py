@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 from collections.abc import Sequence
-from typing import TypeGuard
 
-from hwsearch._json import JsonObject
+from hwsearch._json import JsonObject, is_number
 from hwsearch.devices.device import Device
 from hwsearch.errors import MeasurementError, ProviderError
+from latency_tables.reading import parse_json
 
 #: lines of standard error that a message shows
 TAIL_LINES = 4
@@ -40,7 +38,7 @@ def parse_answer(device: Device, words: Sequence[str], out: str, errors: str) ->
     """
     last = next((line for line in reversed(out.splitlines()) if line.strip()), "")
     try:
-        answer = json.loads(last)
+        answer = parse_json(last)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
@@ -223,22 +221,6 @@ def same_provider(one: str, other: str) -> bool:
     """
     short = [name.casefold().removesuffix("executionprovider") for name in (one, other)]
     return short[0] == short[1]
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether a JSON value is a finite number.
-
-    Parameters
-    ----------
-    value : object
-        Any JSON value.
-
-    Returns
-    -------
-    bool
-        False also for true and false, which Python counts among the integers.
-    """
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_count(value: object) -> bool:

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hwsearch._json import is_number
 from hwsearch.devices.device import Device
 from hwsearch.devices.processes import kill_process_group
-from hwsearch.devices.runtimes.command_answer import is_number
 from hwsearch.errors import DeviceError, nearest
 
 #: what stands for a setting or a file in the command, with the value that need not be told

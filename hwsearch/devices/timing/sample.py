@@ -96,7 +96,7 @@ class Sample:
             sound = all(math.isfinite(v) and v > 0 for v in numbers) and all(len(a) for a in arrays.values())
             sound = sound and math.isfinite(sample.sensitivity) and sample.sensitivity_error >= 0
             sound = sound and sample.reference_error >= 0 and isinstance(sample.throttled, int)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise MeasurementError(f"Invalid worker response: not a sample of a latency: {error!r}.") from error
         if not sound:
             raise MeasurementError("Invalid worker response: latencies must be positive.")

@@ -82,3 +82,16 @@ def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> Non
     spec, answer = good()
     with pytest.raises(WorkerError):
         validate_response(spec, answer | change)
+
+
+@pytest.mark.parametrize(("name", "value"), [("energy_mj", 10**400), ("peak_memory_mib", True), ("energy_mj", -1.0)])
+def test_metrics_are_finite_numbers(name: str, value: object) -> None:
+    """A whole number of hundreds of digits is none."""
+    spec, answer = good()
+    answer["rows"][0]["metrics"] = {name: value}
+    with pytest.raises(WorkerError, match=f"{name} = "):
+        validate_response(spec, answer)
+    del answer["rows"][0]["metrics"]
+    answer["rows"][0]["sample"]["raw"] = [1, 10**400]
+    with pytest.raises(WorkerError, match="not a sample of a latency"):
+        validate_response(spec, answer)

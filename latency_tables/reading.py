@@ -1,0 +1,124 @@
+"""Read text, TOML and JSON that anybody may have written: one kind of error for all that can be wrong with it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import Any
+
+#: byte order marks and what they say of the text behind
+MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+#: whole numbers beyond these are none that any setting or measurement takes
+LARGEST = 2**63 - 1
+
+
+class ReadingError(ValueError):
+    """Text that is not what it should be; the message says why, and not where it came from."""
+
+
+def decode(data: bytes) -> str:
+    r"""Decode text by its byte order mark, or as UTF-8.
+
+    Parameters
+    ----------
+    data : bytes
+        Contents of a file.
+
+    Returns
+    -------
+    str
+        Without the mark.
+
+    Raises
+    ------
+    ReadingError
+        If it is not text in that encoding.
+
+    Examples
+    --------
+    >>> decode(b"\xef\xbb\xbfa = 1")
+    'a = 1'
+    """
+    encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        where = f"byte {error.object[error.start]:#04x} at {error.start}"
+        raise ReadingError(f"not {encoding.removesuffix('-sig').upper()} text ({where}); save it as UTF-8") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    r"""Read a TOML document.
+
+    Parameters
+    ----------
+    text : str
+        The document; a byte order mark at its start is skipped.
+
+    Returns
+    -------
+    dict
+        The document.
+
+    Raises
+    ------
+    ReadingError
+        If it is not TOML, is nested too deeply, or has a whole number of more than 64 bits.
+
+    Examples
+    --------
+    >>> parse_toml("[search]\nrounds = 3")
+    {'search': {'rounds': 3}}
+    """
+    try:
+        found = tomllib.loads(text.removeprefix("\ufeff"))
+        _check_numbers(found, "")
+    except RecursionError as error:
+        raise ReadingError("nested too deeply") from error
+    except ReadingError:
+        raise
+    except ValueError as error:  # also numbers of thousands of digits
+        raise ReadingError(str(error)) from error
+    return found
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Read a JSON document.
+
+    Parameters
+    ----------
+    text : str or bytes
+        The document.
+
+    Returns
+    -------
+    object
+        What it says.
+
+    Raises
+    ------
+    ReadingError
+        If it is not JSON, is nested too deeply, or has a number of thousands of digits.
+
+    Examples
+    --------
+    >>> parse_json("[1, 2]")
+    [1, 2]
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ReadingError("nested too deeply") from error
+    except ValueError as error:  # of the syntax, of the encoding, of the digits
+        raise ReadingError(str(error)) from error
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_numbers(item, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_numbers(item, f"{where}[{i}]")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise ReadingError(f"{where} = {str(value)[:12]}… is too large a number")
