@@ -40,7 +40,8 @@ def prove(net: Supernet, model: nn.Module) -> None:
     probe, plain = copy.deepcopy(net).eval(), copy.deepcopy(model).eval()
     state = seeded_weights(probe.state_dict())
     probe.load_state_dict(state)
-    plain.load_state_dict({k: v for k, v in state.items() if k in plain.state_dict()})
+    own = plain.state_dict().keys()
+    plain.load_state_dict({k: v for k, v in state.items() if k in own})
     space = net.space
     ends = (space.largest(), space.smallest())
     x = {a: torch.randn(2, *net.input_shape(a), generator=torch.Generator().manual_seed(0)) for a in ends}
