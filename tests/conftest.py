@@ -65,7 +65,14 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def only_made(report: ReportData, **options: bool) -> dict[str, Figure]:
         devices = tuple((len(d.front) > 1, d.hypervolume.empty, len(d.picks)) for d in report.devices)
-        kind = (report.metric, *map(str, report.objectives), report.supernet["name"], devices, *options.items())
+        kind = (
+            report.metric,
+            report.metric.unit,
+            *map(str, report.objectives),
+            report.supernet["name"],
+            devices,
+            *options.items(),
+        )
         if kind not in _DRAWN:
             assert make_all(report, **options)
             _DRAWN.add(kind)
