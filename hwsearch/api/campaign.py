@@ -15,7 +15,6 @@ import pandas as pd
 from hwsearch import campaigns
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign, Progress
-from hwsearch.campaigns.steps.report import build_report, write_studies
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError
 from hwsearch.objectives.front import Front
@@ -433,15 +432,15 @@ def report(source: Source, *, optuna: str | None = None) -> JsonObject:
         If nothing has been validated, or the predictors have not been fitted.
     """
     if optuna is None:
-        return _do(source, "report", build_report)
+        return _do(source, "report", campaigns.build_report)
     from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
     campaign = open_campaign(source)
     with _step(campaign, "report"):
         check_storage(optuna)
-    paths = _do(campaign, "report", build_report)
+    paths = _do(campaign, "report", campaigns.build_report)
     with _step(campaign, "report"):
-        return {**paths, "optuna": write_studies(campaign, optuna)}
+        return {**paths, "optuna": campaigns.write_studies(campaign, optuna)}
 
 
 def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
@@ -473,7 +472,7 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
     for name, step in STEPS.items():
         _do(campaign, name, step)
     cards = _do(campaign, "export", campaigns.export)
-    summary = _do(campaign, "report", lambda c: build_report(c, cards))  # it shows the models just written
+    summary = _do(campaign, "report", lambda c: campaigns.build_report(c, cards))  # it shows the models just written
     return {
         "folder": str(campaign.folder),
         "seconds": round(time.monotonic() - started, 1),

@@ -14,6 +14,7 @@ PLACES = {
     "Campaign": "hwsearch.campaigns.campaign",
     "LoggedProgress": "hwsearch.campaigns.progress",
     "Progress": "hwsearch.campaigns.progress",
+    "build_report": "hwsearch.campaigns.steps.report",
     "check": "hwsearch.campaigns.steps.check",
     "evaluate": "hwsearch.campaigns.steps.evaluate",
     "export": "hwsearch.campaigns.steps.export",
@@ -27,6 +28,7 @@ PLACES = {
     "search": "hwsearch.campaigns.steps.search",
     "validate": "hwsearch.campaigns.steps.validate",
     "write_front": "hwsearch.campaigns.steps.tables",
+    "write_studies": "hwsearch.campaigns.steps.report",
 }
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from hwsearch.campaigns.steps.pick import pick
     from hwsearch.campaigns.steps.picks import picks
     from hwsearch.campaigns.steps.profile import profile
+    from hwsearch.campaigns.steps.report import build_report, write_studies
     from hwsearch.campaigns.steps.search import search
     from hwsearch.campaigns.steps.tables import write_front
     from hwsearch.campaigns.steps.validate import validate
@@ -50,6 +53,7 @@ __all__ = [
     "Campaign",
     "LoggedProgress",
     "Progress",
+    "build_report",
     "check",
     "evaluate",
     "export",
@@ -63,6 +67,7 @@ __all__ = [
     "search",
     "validate",
     "write_front",
+    "write_studies",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, PLACES)

@@ -131,9 +131,10 @@ def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) ->
     if costs.shape[1] == 2:
         front = front[np.lexsort((front[:, 1], front[:, 0]))]
         if len(front):
-            front = front[np.r_[True, front[1:, 1] < np.minimum.accumulate(front[:, 1])[:-1]]]
-        left, right = np.r_[-np.inf, front[:, 0]], np.r_[front[:, 0], reference[0]]
-        ceiling = np.r_[reference[1], front[:, 1]]
+            lowest = np.minimum.accumulate(front[:, 1])
+            front = front[np.concatenate(([True], lowest[1:] < lowest[:-1]))]
+        left, right = np.concatenate(([-np.inf], front[:, 0])), np.concatenate((front[:, 0], reference[:1]))
+        ceiling = np.concatenate((reference[1:], front[:, 1]))
         width = np.maximum(right - np.maximum(left, costs[:, :1]), 0.0)
         return np.asarray((width * np.maximum(ceiling - costs[:, 1:], 0.0)).sum(axis=1))
     volume = cost_hypervolume(front, reference)

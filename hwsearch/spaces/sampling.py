@@ -9,7 +9,7 @@ import numpy as np
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.enumeration import EnumerationMixin
-from hwsearch.spaces.rows import RowSet
+from hwsearch.spaces.rows import RowSet, unique_rows
 
 #: maps an index array (n, genes) to a cost an architecture (n,)
 Cost = Callable[[IntArray], FloatArray]
@@ -102,7 +102,7 @@ class SamplingMixin(EnumerationMixin):
         pool_size = max(oversample * n, 1000)
         tilt = rng.beta(0.6, 0.6, size=(pool_size, 1))
         pool = self.canonical(rng.binomial(np.broadcast_to(self.sizes - 1, (pool_size, len(self.sizes))), tilt))
-        pool = np.unique(np.concatenate([self.canonical(ends), pool]), axis=0)
+        pool = unique_rows(np.concatenate([self.canonical(ends), pool]))
         return spread_over_cost(pool, self.canonical(ends), n, rng, cost)
 
     def sample_balanced(

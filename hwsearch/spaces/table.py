@@ -14,7 +14,7 @@ from hwsearch.errors import SpaceError
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.choice import Choice, Value
 from hwsearch.spaces.enumeration import MAX_ENUMERATED
-from hwsearch.spaces.rows import distinct
+from hwsearch.spaces.rows import distinct, unique_rows
 from hwsearch.spaces.sampling import Cost, spread_over_cost
 from hwsearch.spaces.space import SearchSpace
 
@@ -213,7 +213,7 @@ class TableSpace(SearchSpace):
         pool = self.table
         if len(pool) > few:
             pool = np.concatenate([self._ends(), pool[np.sort(rng.choice(len(pool), few, replace=False))]])
-            pool = np.unique(pool, axis=0)
+            pool = unique_rows(pool)
         return spread_over_cost(pool, self._ends(), n, rng, cost)
 
     # ------------------------------------------------------------------ variation

@@ -16,6 +16,7 @@ from torch import nn
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint.loading import Uninitialised
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.families.resnet.supernet import ElasticResNet
 
@@ -140,7 +141,8 @@ def extract(theirs: nn.Module, ours: Supernet, arch: Architecture) -> nn.Module:
         The subnet in evaluation mode.
     """
     theirs.set_active_subnet(**settings(ours, arch))  # type: ignore[operator]
-    return theirs.get_active_subnet(preserve_weight=True).eval()  # type: ignore[operator, no-any-return]
+    with Uninitialised():
+        return theirs.get_active_subnet(preserve_weight=True).eval()  # type: ignore[operator, no-any-return]
 
 
 def macs(net: nn.Module, side: int) -> float:

@@ -195,8 +195,8 @@ class SearcherConformance:
         space = self.small()
         searcher = self.make(space, self.two, 2)
         ids = []
-        for _ in range(20):
-            archs = searcher.ask(11)
+        for _ in range(13):
+            archs = searcher.ask(17)  # the last batch is larger than what is left
             ids += [arch.id for arch in archs]
             if archs:
                 searcher.tell(archs, values_of(space, archs, len(self.two)))

@@ -100,7 +100,9 @@ def steps(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> list:
 
     monkeypatch.setattr(module, "STEPS", {name: step(name) for name in module.STEPS})
     monkeypatch.setattr(module.campaigns, "export", lambda c: done.append("export") or ["card"])
-    monkeypatch.setattr(module, "build_report", lambda c, cards=None: done.append(("report", cards)) or {"report": "r"})
+    monkeypatch.setattr(
+        module.campaigns, "build_report", lambda c, cards=None: done.append(("report", cards)) or {"report": "r"}
+    )
     return done
 
 
@@ -143,7 +145,7 @@ def test_settings_of_a_fine_tuning_are_checked_before_the_campaign_is_opened(mon
 def test_a_storage_is_tried_before_the_report_is_made(fake: Fake, steps: list, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("optuna")
     monkeypatch.setattr("hwsearch.searchers.optuna.storage.check_storage", lambda storage: steps.append(storage))
-    monkeypatch.setattr(module, "write_studies", lambda c, storage: steps.append("studies") or {"x/one": 3})
+    monkeypatch.setattr(module.campaigns, "write_studies", lambda c, storage: steps.append("studies") or {"x/one": 3})
     assert api.report(fake, optuna="sqlite:///o.db") == {"report": "r", "optuna": {"x/one": 3}}
     assert steps == ["sqlite:///o.db", ("report", None), "studies"]
     assert api.report(fake) == {"report": "r"}

@@ -194,7 +194,7 @@ class Family:
     """One case.
 
     entry : as in the catalogue, at another shape where the published one takes too long
-    steps : of training on the data, after which the best subnet is above `least`
+    steps, rate : of training on the data, after which the best subnet is above `least`
     """
 
     entry: SupernetEntry
@@ -204,6 +204,7 @@ class Family:
     file: str
     steps: int = 0
     least: float = 0.0
+    rate: float = 6e-3
 
 
 def resized(entry: SupernetEntry, build: Callable[[], Supernet]) -> SupernetEntry:
@@ -280,13 +281,13 @@ HAT = resized(hat.ENTRY, transformer)
 
 FAMILIES = [
     Family(MOBILENETV3, mobilenetv3, image_folders, of_ofa, "ofa_mbv3_d234_e346_k357_w1.0"),
-    Family(PROXYLESS, proxylessnas, image_folders, of_ofa, "ofa_proxyless_d234_e346_k357_w1.3", 12, 80),
-    Family(RESNET50D, resnet, image_folders, of_ofa, "ofa_supernet_resnet50", 6, 80),
-    Family(ALPHANET, attentive, image_folders, of_attentivenas, "alphanet_pretrained.pth.tar", 4, 80),
-    Family(HAT, transformer, pairs, of_fairseq, "HAT_wmt14ende_super_space0.pt", 60, 30),
-    Family(bert.ENTRY, text_encoder, sst2, of_hugging_face, "model.safetensors", 15, 80),
-    Family(resized(plain.RESNET18, plain_resnet), plain_resnet, image_folders, of_torchvision, "resnet18.pth", 6, 80),
-    Family(vit.B16_HALF, image_encoder, image_folders, of_hugging_face, "model.safetensors", 3, 80),
+    Family(PROXYLESS, proxylessnas, image_folders, of_ofa, "ofa_proxyless_d234_e346_k357_w1.3", 6, 80),
+    Family(RESNET50D, resnet, image_folders, of_ofa, "ofa_supernet_resnet50", 3, 80),
+    Family(ALPHANET, attentive, image_folders, of_attentivenas, "alphanet_pretrained.pth.tar", 3, 80),
+    Family(HAT, transformer, pairs, of_fairseq, "HAT_wmt14ende_super_space0.pt", 30, 30),
+    Family(bert.ENTRY, text_encoder, sst2, of_hugging_face, "model.safetensors", 15, 80, 3e-3),
+    Family(resized(plain.RESNET18, plain_resnet), plain_resnet, image_folders, of_torchvision, "resnet18.pth", 3, 80),
+    Family(vit.B16_HALF, image_encoder, image_folders, of_hugging_face, "model.safetensors", 3, 80, 3e-3),
 ]
 
 
@@ -294,10 +295,10 @@ PUBLISHED = Family(ofa.W10, published_mobilenetv3, image_folders, of_ofa, "ofa_m
 PROXYLESS_FAMILY, HAT_FAMILY = FAMILIES[1], FAMILIES[4]
 
 
-def teach(net: Supernet, data: Data, steps: int) -> None:
+def teach(net: Supernet, data: Data, steps: int, rate: float) -> None:
     """Train the weights a little: in each step the largest, the smallest and a random subnet."""
     rng = np.random.default_rng(0)
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    optimizer = torch.optim.Adam(net.parameters(), rate)
     ends = (net.space.largest(), net.space.smallest())
     net.train()
     for _ in range(steps):
@@ -325,7 +326,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         if family.steps:
             part = re.search(r'(?:calibration|validation) = "(.*)"', data)
             assert part is not None
-            teach(net, family.entry.find_task().read(part[1], limit=24), family.steps)
+            teach(net, family.entry.find_task().read(part[1], limit=24), family.steps, family.rate)
         state = {k: v.detach().clone() for k, v in net.state_dict().items()}
         change(state)
         family.write(state, tmp_path / family.file)

@@ -15,7 +15,7 @@ TUTORIALS = DOCS / "tutorials"
 Run = Callable[..., dict[str, Any]]
 
 
-def test_first_front(run_page: Run, capsys) -> None:
+def test_first_front(run_page: Run, quick_report: None, capsys) -> None:
     names = run_page(TUTORIALS / "first-front.md")
     assert names["logits"].shape == (1, 10)
     assert "sha256" in names["card"] and len(names["front"]) >= 1

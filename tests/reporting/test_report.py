@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from hwsearch.errors import DataError
-from hwsearch.reporting import DeviceReport, ReportData, render, save_all
+from hwsearch.reporting import DeviceReport, ReportData, make_all, render, save_all
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "line", "circle", "rect", "path", "use", "polyline", "polygon"}
 
@@ -92,13 +92,7 @@ def parsed(html: str) -> Balanced:
 
 
 def page(data: ReportData, tmp_path) -> str:
-    return render(data, save_all_figures(data))
-
-
-def save_all_figures(data: ReportData):
-    from hwsearch.reporting import make_all
-
-    return make_all(data)
+    return render(data, make_all(data))
 
 
 def test_the_page_holds_every_number_of_the_front_and_nothing_from_outside(tmp_path):
@@ -120,12 +114,13 @@ def test_hostile_names_are_text(tmp_path):
 @pytest.mark.parametrize("devices", [[device(points=1)], [device("a"), device("b", 3)], [device(points=2)]])
 def test_few_points_and_several_devices(devices, tmp_path):
     data = report(*devices)
-    html = page(data, tmp_path)
+    figures = make_all(data)
+    paths = save_all(data, tmp_path / "plots", figures)
+    assert {p.suffix for p in paths} == {".png", ".svg"} and all(p.stat().st_size > 1000 for p in paths)
+    html = render(data, figures)
     assert not parsed(html).wrong
     for d in devices:
         assert d.name in html
-    paths = save_all(data, tmp_path / "plots")
-    assert {p.suffix for p in paths} == {".png", ".svg"} and all(p.stat().st_size > 1000 for p in paths)
 
 
 def test_json_round_trip():

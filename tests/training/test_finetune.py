@@ -84,7 +84,8 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
     again = fresh()
     assert finetune(ImageTask(), again, train, 16, config, checkpoint=file)["losses"] == losses
     assert len(calls) - done == 14 - 6  # six steps were kept
-    assert all(torch.equal(v, again.state_dict()[k]) for k, v in whole.state_dict().items())
+    found = again.state_dict()
+    assert all(torch.equal(v, found[k]) for k, v in whole.state_dict().items())
 
     other = fresh()
     with torch.no_grad():

@@ -14,6 +14,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SpaceError, SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.supernets.base import Supernet, with_logs
+from hwsearch.supernets.checkpoint.loading import Uninitialised
 from hwsearch.supernets.declared.conditions import Conditions, conditions_of, weakest_conditions
 from hwsearch.supernets.declared.costs import NetworkCosts
 from hwsearch.supernets.declared.declaration import Declaration
@@ -109,7 +110,8 @@ class ElasticModule(Supernet):
         memo: dict[int, Any] = {}
         for name, axes in self._axes.items():
             if any(axes) or name in self._kernels:
-                layer = SLICED[type(modules[name])](copy.deepcopy(modules[name]))  # type: ignore[arg-type]
+                with Uninitialised():
+                    layer = SLICED[type(modules[name])](copy.deepcopy(modules[name]))  # type: ignore[arg-type]
                 memo[id(modules[name])] = self._layers[name] = layer
         copied = copy.deepcopy(model, memo)
         paths = {id(memo[id(modules[s.path])]): s.path for s in self._spans}

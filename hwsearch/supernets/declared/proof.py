@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from hwsearch.errors import SupernetError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint.loading import extract_subnet
 from hwsearch.supernets.declared.meta import QuickNorms, on_meta
 from hwsearch.supernets.seeded import seeded_weights
 
@@ -40,7 +41,8 @@ def prove(net: Supernet, model: nn.Module) -> None:
     probe, plain = copy.deepcopy(net).eval(), copy.deepcopy(model).eval()
     state = seeded_weights(probe.state_dict())
     probe.load_state_dict(state)
-    plain.load_state_dict({k: v for k, v in state.items() if k in plain.state_dict()})
+    own = plain.state_dict().keys()
+    plain.load_state_dict({k: v for k, v in state.items() if k in own})
     space = net.space
     ends = (space.largest(), space.smallest())
     x = {a: torch.randn(2, *net.input_shape(a), generator=torch.Generator().manual_seed(0)) for a in ends}
@@ -50,14 +52,16 @@ def prove(net: Supernet, model: nn.Module) -> None:
             inputs = x.get(arch, torch.randn(2, *net.input_shape(arch), generator=torch.Generator().manual_seed(1)))
             probe.activate(arch)
             try:
-                active, cut = probe(inputs), probe.subnet(arch).eval()(inputs)
+                active, cut = probe(inputs), extract_subnet(probe, arch)(inputs)
             except Exception as error:  # whatever torch or the model's own code raises
                 raise SupernetError(f"subnet {arch.to_dict()} does not run: {error}") from error
             _same(active, cut, f"the activated supernet and the extracted subnet {arch.to_dict()}")
         expected = plain(x[ends[0]])
-        _same(probe.subnet(ends[0]).eval()(x[ends[0]]), expected, "the largest subnet and the given network")
+        _same(extract_subnet(probe, ends[0])(x[ends[0]]), expected, "the largest subnet and the given network")
         probe.sort_channels()
-        _same(probe.subnet(ends[0]).eval()(x[ends[0]]), expected, "the largest subnet with sorted channels and without")
+        _same(
+            extract_subnet(probe, ends[0])(x[ends[0]]), expected, "the largest subnet with sorted channels and without"
+        )
         probe.activate(ends[1])
         try:
             probe.train()(x[ends[1]])
@@ -96,7 +100,7 @@ def check_smallest(net: Supernet, shapes: Sequence[Sequence[int]]) -> None:
     whole, smallest = on_meta(net), net.space.smallest()
     whole.activate(smallest)
     try:
-        nets = (whole, whole.subnet(smallest))
+        nets = (whole, extract_subnet(whole, smallest))
     except Exception as error:  # whatever torch or the model's own code raises
         raise SupernetError(f"the smallest subnet cannot be extracted: {error}") from error
     for candidate, shape in itertools.product(nets, {tuple(shapes[0]), tuple(shapes[-1])}):

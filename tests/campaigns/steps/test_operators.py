@@ -21,13 +21,13 @@ from hwsearch.store import Store
 
 # ---------------------------------------------------------------------- of a campaign
 @pytest.fixture(scope="module")
-def profiled(small_config, tmp_path_factory):
-    """A small campaign whose latencies are measured, then its operators, of which there are few: (folder, table)."""
-    folder = tmp_path_factory.mktemp("operators")
+def profiled(finished, tmp_path_factory):
+    """A copy of the small campaign, then its operators, of which there are few: (folder, table)."""
+    folder = tmp_path_factory.mktemp("operators") / "run"
+    shutil.copytree(finished[0], folder)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"COVERING": 12, "DRAWN": 6, "ROUNDS": 1, "RUNS": 4}.items():
             patch.setattr(operators, name, value)
-        hwsearch.profile(Campaign.open(small_config, folder=folder))
         yield folder, hwsearch.operators(folder, "one")
 
 

@@ -20,7 +20,7 @@ from hwsearch.store import Measurement
 CONFIG = """
 [data]
 calibration_images = 60
-test_images = 600
+test_images = 400
 [[device]]
 name = "cpu"
 [validate]
@@ -52,7 +52,7 @@ def macs_as_latency(campaign: hwsearch.Campaign, archs: list[Architecture]) -> d
 
 def test_the_front_is_that_of_full_evaluation(tmp_path: Path) -> None:
     raced, full = open_campaign(tmp_path / "a"), open_campaign(tmp_path / "b")
-    archs = sorted(raced.space.sample(30, np.random.default_rng(3)), key=raced.loaded.net.macs)[:12]
+    archs = sorted(raced.space.sample(30, np.random.default_rng(3)), key=raced.loaded.net.macs)[:9]
     costs = macs_as_latency(raced, archs)
     measure_accuracy(raced, archs[:1], split=Split.TEST, purpose=VALIDATE)  # one that is known already
     race_accuracy(raced, archs, costs)

@@ -47,13 +47,12 @@ class Fake:
 
     def time(self, runs):
         assert not self.closed
-        return [self.run() for _ in range(runs)]
-
-    def run(self):
-        h = self.host
-        ms = self.ms * h.speed(h.now) * math.exp(h.noise * h.rng.standard_normal())
-        h.now += ms
-        return ms
+        h, found = self.host, []
+        for noise in (h.noise * h.rng.standard_normal(runs)).tolist():
+            ms = self.ms * h.speed(h.now) * math.exp(noise)
+            h.now += ms
+            found.append(ms)
+        return found
 
     def close(self):
         self.closed = True

@@ -19,6 +19,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import CheckpointError, DataError, SpaceError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Part, Supernet, with_logs
+from hwsearch.supernets.checkpoint.loading import Uninitialised
 from hwsearch.supernets.families.hat.config import HatConfig, memory_outputs
 from hwsearch.supernets.families.hat.costs import network_costs
 from hwsearch.supernets.families.hat.parts import deployed_parts
@@ -110,7 +111,7 @@ class HatTransformer(Supernet):
     @override
     def activate(self, arch: Architecture) -> None:
         plan = self.plan(arch)
-        with torch.device("meta"):  # shapes only: each pass brings its own weights
+        with torch.device("meta"), Uninitialised():  # shapes only: each pass brings its own weights
             self._active = (plan, HatSubnet(plan))
 
     def forward(self, source_NS: Tensor, previous_NT: Tensor) -> Tensor:  # type: ignore[override]
@@ -137,7 +138,7 @@ class HatTransformer(Supernet):
     @override
     def subnet(self, arch: Architecture) -> HatSubnet:
         plan = self.plan(arch)
-        with torch.device("meta"):
+        with torch.device("meta"), Uninitialised():
             net = HatSubnet(plan)
         own = {
             k: v.detach().clone(memory_format=torch.contiguous_format)

@@ -15,7 +15,7 @@ from hwsearch.accuracy import recalibrate
 from hwsearch.errors import CheckpointError
 from hwsearch.exporters import lower, verify
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.checkpoint.loading import extract_subnet, load_weights
+from hwsearch.supernets.checkpoint.loading import Uninitialised, extract_subnet, load_weights
 from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
 from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
 from hwsearch.tasks.images import Preprocess, from_arrays
@@ -29,7 +29,8 @@ SIDES = (64, 72)
 
 @pytest.fixture(scope="module")
 def net() -> AttentiveNAS:
-    net = AttentiveNAS(AttentiveNASConfig("golden", resolutions=SIDES))
+    with Uninitialised():
+        net = AttentiveNAS(AttentiveNASConfig("golden", resolutions=SIDES))
     net.load_state_dict(seeded_weights(net.state_dict()))
     return net.eval()
 
@@ -121,7 +122,8 @@ def test_a_file_in_the_authors_layout_loads(small: AttentiveNAS, tmp_path: Path)
 
     other = AttentiveNAS(replace(small.config, name="other"))
     load_weights(other, read_state(tmp_path / "a.pth.tar"), "a.pth.tar")
-    assert all(torch.equal(v, small.state_dict()[k]) for k, v in other.state_dict().items())
+    found = small.state_dict()
+    assert all(torch.equal(v, found[k]) for k, v in other.state_dict().items())
     with pytest.raises(CheckpointError, match="another width or version"):
         load_weights(AttentiveNAS(replace(small.config, mix=(32, 64))), read_state(tmp_path / "a.pth.tar"), "a")
 
