@@ -115,7 +115,7 @@ def blocks(rows: NDArray) -> list[NDArray]:
 
 
 def unique_rows(rows: IntArray) -> IntArray:
-    """Drop repeated rows and sort the others, as ``np.unique(rows, axis=0)`` does, in a tenth of its time.
+    """Drop repeated rows and sort the others, as ``np.unique(rows, axis=0)`` does, in a fifth of its time.
 
     Parameters
     ----------

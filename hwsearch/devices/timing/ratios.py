@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.devices.timing.level import BURST, PERIOD_S, period_labels
@@ -273,5 +271,8 @@ def row_shifts(y: FloatArray, there: BoolArray) -> FloatArray:
 
 def _tied(y: FloatArray) -> IntArray:
     """Return (rows,) numbers of the sets of rows that share columns, directly or through others."""
+    from scipy.sparse import csr_array  # late: a measuring process needs none of it
+    from scipy.sparse.csgraph import connected_components
+
     there = csr_array((~np.isnan(y)).astype(np.int32))
     return np.asarray(connected_components(there @ there.T, directed=False)[1], dtype=np.int64)

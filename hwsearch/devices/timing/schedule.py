@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ class _Candidate:
         while spent < p.warmup_ms:
             times = self.timed(runs)
             spent += sum(times)
-            last.append(float(np.median(times)))
+            last.append(median(times))
             if max(last[-3:]) <= 1.02 * min(last[-3:]):
                 break
         self.runs_per_block = runs
@@ -227,7 +228,7 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
     """Make samples of all but the last `n_references`, which are loads of the reference."""
     n = len(everyone) - n_references
     blocks = sorted(
-        (place, i, load, float(np.median(times)))
+        (place, i, load, median(times))
         for i, c in enumerate(everyone)
         if c.failure is None
         for place, load, times in c.blocks
@@ -259,7 +260,7 @@ def _samples(everyone: list[_Candidate], n_references: int) -> list[Sample]:
             out.append(Sample(failure=c.failure))
             continue
         times = [b[2] for b in c.blocks]
-        raw, minima = np.array([np.median(x) for x in times]), np.array([min(x) for x in times])
+        raw, minima = np.array([median(x) for x in times]), np.array([min(x) for x in times])
         ratio = np.exp(found - effect)
         apart = slope.over(fixed)
         runs = np.concatenate(times)
