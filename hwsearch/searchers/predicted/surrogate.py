@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -19,12 +19,13 @@ FOLDS = 5
 
 
 class Predictor(Protocol):
-    """A regressor with scikit-learn's `fit` and `predict`, and with prediction intervals.
+    """A `predictors.Regressor` that also predicts intervals.
 
-    The estimators of the package `predictors` are such; so is any other object with these three methods.
+    The estimators of the package `predictors` are such; so is any other object with these three methods. The first two are
+    written again here because importing `predictors` loads scikit-learn, which only a search by predictors needs.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray) -> object:
+    def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Fit the predictor.
 
         Parameters
@@ -36,8 +37,8 @@ class Predictor(Protocol):
 
         Returns
         -------
-        object
-            Ignored.
+        Predictor
+            Itself.
 
         Raises
         ------
