@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from hwsearch._json import finite_or_none
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError, nearest
 from hwsearch.objectives.objective import Objective
@@ -216,8 +217,7 @@ class Surrogate:
                     other.fit(x[left], y[left])
                     held_out[~left] = other.predict(x[~left])
         own = scores(y, held_out)
-        found = {name: own.get(name) for name in SCORES}
-        return {k: float(v) if v is not None and math.isfinite(v) else None for k, v in found.items()}
+        return {name: finite_or_none(own.get(name)) for name in SCORES}
 
     # ------------------------------------------------------------------ predictions
     def mean(self, rows: IntArray) -> FloatArray:
