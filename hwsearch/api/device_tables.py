@@ -78,7 +78,7 @@ def tables(
         if action == "verify":
             return latency_tables.verify(place, str(name) if name is not None else None)
         if action not in ACTIONS:
-            raise DataError(f"Unknown action {action!r} for tables.", hint=nearest(action, ACTIONS))
+            raise DataError(f"unknown action {action!r} for tables.", hint=nearest(action, ACTIONS))
         if name is None:
             raise DataError(f"tables {action} needs a name.", hint="See 'hwsearch tables --help'.")
         if action == "show":

@@ -119,7 +119,10 @@ class Campaign:
                 config = load_config(source)
                 place = Path(folder or config.folder or Path("runs") / source.stem)
             else:
-                raise CampaignError(f"there is no configuration file or campaign folder {str(source)!r}.")
+                raise CampaignError(
+                    f"there is no configuration file or campaign folder {str(source)!r}.",
+                    hint="Check the path, or write a configuration with 'hwsearch init'.",
+                )
         campaign = cls(place, with_absolute_paths(config), progress)
         campaign._settle()
         return campaign
