@@ -142,7 +142,10 @@ class Campaign:
             if not path.exists() or path.read_bytes() != text:
                 write_atomic(path, text)
         except OSError as error:
-            raise CampaignError(f"cannot write to {str(self.folder)!r}: {error.strerror}.") from error
+            raise CampaignError(
+                f"cannot write to {str(self.folder)!r}: {error.strerror}.",
+                hint="Make the folder writable, or give another --folder.",
+            ) from error
 
     # ------------------------------------------------------------------ what it is made of
     @cached_property
