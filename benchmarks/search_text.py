@@ -13,7 +13,7 @@ from benchmarks.search_task import Best
 def table(name: str, task: dict[str, dict[str, Any]], facts: dict[str, float], best: Best) -> str:
     """Write one task as text: a line a tactic, the best first."""
     head = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
-    lines = [f"\n{name}   ({head})"]
+    lines = [f"\n{name}   ({head})" if head else f"\n{name}"]
     first = next(iter(task.values()))
     if "share" in first:
         at = [str(n) for n in AT if any(str(n) in figures["share"] for figures in task.values())]

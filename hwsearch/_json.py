@@ -19,6 +19,31 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 JsonObject: TypeAlias = dict[str, Any]
 
 
+def finite_or_none(value: float | None, places: int | None = None) -> float | None:
+    """Return a number for JSON, which has none for what is not known.
+
+    Parameters
+    ----------
+    value : float or None
+        A figure; NaN, infinite or None where it is not known.
+    places : int, optional
+        Decimal places to round to; by default it is not rounded.
+
+    Returns
+    -------
+    float or None
+        None for what is not finite.
+
+    Examples
+    --------
+    >>> finite_or_none(1.23456, 2), finite_or_none(float("nan"), 2), finite_or_none(None)
+    (1.23, None, None)
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return float(value) if places is None else round(float(value), places)
+
+
 def to_json(value: object, where: str, *, error: type[Exception] = TypeError, nan_to_none: bool = False) -> Any:
     """Return `value` made of what JSON holds, or refuse what would not come back equal.
 
@@ -53,7 +78,7 @@ def to_json(value: object, where: str, *, error: type[Exception] = TypeError, na
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, float):
-        return None if nan_to_none and not math.isfinite(value) else float(value)
+        return finite_or_none(value) if nan_to_none else float(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Mapping):
@@ -115,6 +140,6 @@ def shown_as_json(value: object) -> Any:
         return shown_as_json(value.tolist())
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+    if isinstance(value, float):
+        return finite_or_none(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

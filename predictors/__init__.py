@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from predictors._typing import Regressor
 from predictors.base import BasePredictor, register
 from predictors.boosting import XGBoostPredictor
 from predictors.errors import PredictorError, PredictorFileError, TooFewRowsError
@@ -15,6 +16,7 @@ __all__ = [
     "CrossValidatedPredictor",
     "PredictorError",
     "PredictorFileError",
+    "Regressor",
     "RidgePredictor",
     "TooFewRowsError",
     "XGBoostPredictor",

@@ -11,7 +11,18 @@ FloatArray = NDArray[np.float64]
 
 
 class Regressor(Protocol):
-    """Candidate of cross-validation: scikit-learn's `fit` and `predict`."""
+    """A regressor with scikit-learn's `fit` and `predict`.
+
+    Anything with these two methods can be a candidate of `CrossValidatedPredictor`, which copies it as `sklearn.base.clone`
+    does, and a model of a search tactic.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LinearRegression
+    >>> model: Regressor = LinearRegression()
+    >>> model.fit(np.array([[0.0], [1.0]]), np.array([1.0, 3.0])).predict(np.array([[2.0]])).round(3).tolist()
+    [5.0]
+    """
 
     def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Fit the regressor.
@@ -21,7 +32,7 @@ class Regressor(Protocol):
         X : ndarray (n, columns)
             Encoded architectures.
         y : ndarray (n,)
-            Measured values of one metric.
+            Values to be predicted.
 
         Returns
         -------
@@ -31,7 +42,7 @@ class Regressor(Protocol):
         ...
 
     def predict(self, X: FloatArray) -> FloatArray:
-        """Predict the metric.
+        """Predict values.
 
         Parameters
         ----------

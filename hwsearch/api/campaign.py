@@ -444,7 +444,7 @@ def report(source: Source, *, optuna: str | None = None) -> JsonObject:
 
 
 def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
-    """Do everything: check, profile, evaluate, fit, search, validate, export, report.
+    """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
     A run that was interrupted, or whose configuration has changed, measures only what is missing.
 
@@ -482,7 +482,7 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
 
 
 def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
-    """Do everything on the embedded supernet and this machine's CPU, as two devices.
+    """Run all steps on the shipped supernet and this machine's CPU, as two devices.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from hwsearch._json import JsonObject
-from hwsearch.errors import CheckpointError, SupernetError
+from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import CheckpointMatch, compare, not_finite, read_state, write_safetensors
 
@@ -62,8 +62,10 @@ def supernets(
                 {k: card[k] for k in ("name", "summary", "subnets", "macs_smallest", "macs_largest", "weights")}
             )
         return rows
-    if action not in ACTIONS or name is None:
-        raise SupernetError(f"supernets {action!r} is not one of: list, show NAME, check FILE, convert FILE.")
+    if action not in ACTIONS:
+        raise SupernetError(f"unknown action {action!r} for supernets.", hint=nearest(action, ACTIONS))
+    if name is None:
+        raise SupernetError(f"supernets {action} needs a name or a file.", hint="See 'hwsearch supernets --help'.")
     if action == "show":
         return catalogue.entry(str(name)).full_card()
     return check_file(name) if action == "check" else convert_file(name, output)

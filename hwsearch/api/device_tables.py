@@ -12,7 +12,7 @@ import latency_tables
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
-from hwsearch.campaigns.lookup import timing_protocols
+from hwsearch.campaigns.lookup import latency_rows, timing_protocols
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
@@ -78,7 +78,7 @@ def tables(
         if action == "verify":
             return latency_tables.verify(place, str(name) if name is not None else None)
         if action not in ACTIONS:
-            raise DataError(f"Unknown action {action!r} for tables.", hint=nearest(action, ACTIONS))
+            raise DataError(f"unknown action {action!r} for tables.", hint=nearest(action, ACTIONS))
         if name is None:
             raise DataError(f"tables {action} needs a name.", hint="See 'hwsearch tables --help'.")
         if action == "show":
@@ -242,7 +242,7 @@ def _device(campaign: Campaign, device: str | None) -> tuple[str, str, JsonObjec
 
 
 def _measured(campaign: Campaign, fingerprint: str, purpose: str) -> list[Measurement]:
-    rows = campaign.store.find(metric="latency_ms", subject=fingerprint, supernet=campaign.loaded.digest)
+    rows = latency_rows(campaign.store, fingerprint, campaign.loaded.digest)
     found = latency_estimates(rows, timing_protocols(campaign)).get(Purpose.parse(purpose), {})
     if not found:
         raise CampaignError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ import onnxruntime
 import torch
 
 import hwsearch
-from hwsearch._json import JsonObject
+from hwsearch._json import JsonObject, finite_or_none
+from hwsearch._typing import FloatArray
 from hwsearch.devices import (
     Device,
     Session,
@@ -199,7 +199,6 @@ def host_speed(
     level = trace_level(trace)
     steal = np.array([m.steal_percent for m in trace])
     waiting = np.array([m.waiting_percent for m in trace])
-    mean = lambda x: None if np.isnan(x).all() else round(float(np.nanmean(x)), 2)  # noqa: E731
     known = level.verdict != "unknown"
     return {
         "verdict": level.verdict,
@@ -207,13 +206,19 @@ def host_speed(
         "spread_percent": percent(level.spread),
         "typical_ms": round(level.typical_ms, 4),
         "speeds": [{"ms": round(s.reference_ms, 4), "share": round(s.share, 3)} for s in level.speeds],
-        "undisturbed_ms": None if math.isnan(level.undisturbed_ms) else round(level.undisturbed_ms, 4),
+        "undisturbed_ms": finite_or_none(level.undisturbed_ms, 4),
         "another_campaign_percent": {f"{m} min": percent(level.after(60 * m)) if known else None for m in (5, 15, 60)},
-        "steal_percent": mean(steal),
-        "waiting_percent": mean(waiting),
+        "steal_percent": _mean(steal),
+        "waiting_percent": _mean(waiting),
         "trace": str(record) if record is not None else None,
         "advice": HOST_ADVICE[level.verdict],
     }
+
+
+def _mean(values: FloatArray) -> float | None:
+    """Return the mean of the values that are known; None where none is."""
+    known = values[np.isfinite(values)]
+    return finite_or_none(float(known.mean()), 2) if len(known) else None
 
 
 def _availability(name: str) -> str:

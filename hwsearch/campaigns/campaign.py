@@ -119,7 +119,10 @@ class Campaign:
                 config = load_config(source)
                 place = Path(folder or config.folder or Path("runs") / source.stem)
             else:
-                raise CampaignError(f"there is no configuration file or campaign folder {str(source)!r}.")
+                raise CampaignError(
+                    f"there is no configuration file or campaign folder {str(source)!r}.",
+                    hint="Check the path, or write a configuration with 'hwsearch init'.",
+                )
         campaign = cls(place, with_absolute_paths(config), progress)
         campaign._settle()
         return campaign
@@ -139,7 +142,10 @@ class Campaign:
             if not path.exists() or path.read_bytes() != text:
                 write_atomic(path, text)
         except OSError as error:
-            raise CampaignError(f"cannot write to {str(self.folder)!r}: {error.strerror}.") from error
+            raise CampaignError(
+                f"cannot write to {str(self.folder)!r}: {error.strerror}.",
+                hint="Make the folder writable, or give another --folder.",
+            ) from error
 
     # ------------------------------------------------------------------ what it is made of
     @cached_property

@@ -185,7 +185,9 @@ class FleetConfig(ConfigPart):
     @model_validator(mode="after")
     def _reachable(self) -> FleetConfig:
         if self.remote and self.scheduler is None:
-            raise ValueError("remote devices need a scheduler")
+            raise ValueError(
+                f"fleet.remote names {', '.join(self.remote)}, but fleet.scheduler is not given: remote devices need a scheduler"
+            )
         return self
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from hwsearch._json import finite_or_none
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.devices.timing.estimate import LatencyInterval, latency_intervals
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
@@ -120,7 +121,7 @@ def _estimated(
         "typical_ms": level.typical_ms,
         "ratio_low": found.ratio_low,
         "ratio_high": found.ratio_high,
-        "undisturbed_ms": found.undisturbed if math.isfinite(found.undisturbed) else None,
+        "undisturbed_ms": finite_or_none(found.undisturbed),
     }
     return replace(
         first,

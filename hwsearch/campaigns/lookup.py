@@ -16,7 +16,7 @@ from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.timing.protocol import TimingProtocol
-from hwsearch.store import Measurement
+from hwsearch.store import Measurement, Store
 
 #: a subnet whose measurement failed this often is not tried again
 MAX_FAILURES = 2
@@ -94,6 +94,38 @@ def find_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> dict[st
     return {m.arch_id: m for m in rows if m.value is not None}
 
 
+def latency_rows(
+    store: Store, fingerprint: str, weights: str, *, protocol: str | None = None, purpose: Purpose | None = None
+) -> list[Measurement]:
+    """Read the latencies of whole subnets on one device as they were stored.
+
+    Parameters
+    ----------
+    store : Store
+        Of a campaign.
+    fingerprint : str
+        Of the device.
+    weights : str
+        Digest of the supernet.
+    protocol : str, optional
+        Key of the protocol that they were measured by; by default any.
+    purpose : Purpose, optional
+        What they were measured for, of that round alone; by default anything.
+
+    Returns
+    -------
+    list of Measurement
+        Oldest first, those that failed left out; what `latency_estimates` takes.
+    """
+    return store.find(
+        metric="latency_ms",
+        subject=fingerprint,
+        protocol=protocol,
+        purpose=None if purpose is None else str(purpose),
+        supernet=weights,
+    )
+
+
 def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[str, Measurement]:
     """Find the latencies of subnets on one device, estimated from all that was measured there.
 
@@ -111,7 +143,7 @@ def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[s
     dict of str to Measurement
         In ms, by architecture id, see `latency_estimates`; failed measurements are left out.
     """
-    rows = campaign.store.find(metric="latency_ms", subject=target.fingerprint, supernet=campaign.loaded.digest)
+    rows = latency_rows(campaign.store, target.fingerprint, campaign.loaded.digest)
     return latency_estimates(rows, timing_protocols(campaign))[purpose]
 
 

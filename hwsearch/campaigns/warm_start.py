@@ -13,6 +13,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.config import SupernetConfig
 from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config
+from hwsearch.campaigns.lookup import latency_rows
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import CampaignError
@@ -122,8 +123,7 @@ def _values(store: Store, weights: str, protocol: TimingProtocol) -> pd.DataFram
     timed = rows["metric"] == "latency_ms"
     parts = [rows.loc[~timed, ["metric", "subject", "arch_id", "value"]]]
     for subject in rows.loc[timed, "subject"].unique():
-        found = store.find(metric="latency_ms", subject=subject, supernet=weights)
-        of_device = latency_estimates(found, {SEARCH: protocol})[SEARCH]
+        of_device = latency_estimates(latency_rows(store, subject, weights), {SEARCH: protocol})[SEARCH]
         parts.append(
             pd.DataFrame(
                 {

@@ -11,7 +11,7 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import DeviceName, Json
+from hwsearch.cli.options import Json
 from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, out, print_mapping
 
@@ -19,14 +19,18 @@ from hwsearch.cli.render import emit_json, err, out, print_mapping
 @command(CATALOGUE)
 def doctor(
     seconds: Annotated[
-        float, typer.Option("--seconds", min=0.0, help="Record the host's speed for so long; 75 or more for a verdict.")
+        float,
+        typer.Option(
+            "--seconds", min=0.0, help="Also record the host's speed for this many seconds; a verdict needs 75."
+        ),
     ] = 0.0,
     record: Annotated[
-        Path | None, typer.Option("--record", help="Write the trace to this .csv or .csv.gz file.")
+        Path | None,
+        typer.Option("--record", help="With --seconds: the .csv or .csv.gz file to write the recording to."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what this machine offers and how noisy it is.
+    """Show what this machine offers, and how repeatable a latency is on it.
 
     Parameters
     ----------
@@ -45,12 +49,16 @@ def doctor(
 
 @command(CATALOGUE)
 def supernets(
-    action: Annotated[str, typer.Argument(help="list, show NAME, check FILE, or convert FILE")] = "list",
-    name: Annotated[str | None, typer.Argument(help="A supernet's name, or a weight file.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="convert: the safetensors file to write.")] = None,
+    action: Annotated[
+        str, typer.Argument(metavar="ACTION", help="list, show NAME, check FILE, or convert FILE")
+    ] = "list",
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A supernet's name, or a weight file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="convert: the safetensors file to write (default: beside FILE).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the catalogue, show a card, say what a weight file is, or convert it to safetensors.
+    """List the supernets, show one, check a weight file, or convert it to safetensors.
 
     Parameters
     ----------
@@ -82,10 +90,15 @@ def supernets(
 
 @command(CATALOGUE)
 def devices(
-    campaign: Annotated[Path | None, typer.Argument(help="A campaign, for the facts of its devices.")] = None,
+    campaign: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder, for its devices."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what can be a device here, or a campaign's devices.
+    """List what can be a device on this machine, or a campaign's devices.
 
     Parameters
     ----------
@@ -104,19 +117,30 @@ def devices(
 @command(CATALOGUE)
 def tables(
     action: Annotated[
-        str, typer.Argument(help="list, show DEVICE/TABLE, import FILE, export CAMPAIGN, or verify [DEVICE]")
+        str,
+        typer.Argument(
+            metavar="ACTION", help="list, show DEVICE/TABLE, import FILE, export CAMPAIGN, or verify [DEVICE]"
+        ),
     ] = "list",
-    name: Annotated[str | None, typer.Argument(help="A table, a file, a campaign, or a device.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A table, a file, a campaign, or a device.")
+    ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", help="A folder of tables (default: the shipped ones; ./latency_tables to write)."),
+        typer.Option(
+            "--folder", help="A folder of tables (default: the shipped ones; for import and export ./latency_tables)."
+        ),
     ] = None,
     description: Annotated[
         Path | None, typer.Option("--description", help="import: a TOML file that says what the columns are.")
     ] = None,
-    device: DeviceName = None,
-    purpose: Annotated[str, typer.Option("--purpose", help="export: search or validate.")] = "search",
-    licence: Annotated[str, typer.Option("--licence", help="export: of the table.")] = "not stated",
+    device: Annotated[
+        str | None, typer.Option("--device", help="export: name of one device (default: the only one).")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="export: which latencies, those for 'search' or 'validate'.")
+    ] = "search",
+    licence: Annotated[str, typer.Option("--licence", help="export: licence of the table.")] = "not stated",
     as_json: Json = False,
 ) -> None:
     """List, show, import, export or verify latency tables.
@@ -132,7 +156,7 @@ def tables(
     description : pathlib.Path, optional
         A TOML file that says what the columns are.
     device : str, optional
-        One device of the campaign, by name.
+        Name of one device; the only one by default.
     purpose : {"search", "validate"}
         Which measurements are exported.
     licence : str
@@ -160,12 +184,12 @@ def tables(
 
 @command(CATALOGUE)
 def train(
-    recipe: Annotated[str, typer.Option("--recipe", help="A recipe's name or TOML file.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")],
     data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],
-    folder: Annotated[Path, typer.Option("--folder", help="For checkpoints, weights and card.")],
+    folder: Annotated[Path, typer.Option("--folder", help="The folder for checkpoints, the weights and their card.")],
     as_json: Json = False,
 ) -> None:
-    """Train a supernet; the same command takes an interrupted run up again.
+    """Train a supernet; the same command resumes an interrupted run.
 
     Parameters
     ----------

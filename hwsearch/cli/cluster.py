@@ -17,13 +17,14 @@ from hwsearch.cli.render import emit_json, out, print_mapping
 def work(
     campaign: Source,
     device: Annotated[
-        list[str] | None, typer.Option("--device", help="A device to work for; may be given again (default: all).")
+        list[str] | None,
+        typer.Option("--device", help="Name of a device to work for; may be repeated (default: all on this host)."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for further jobs instead of ending.")] = False,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Be a further worker of a campaign: do the queued latency jobs of devices that are here.
+    """Measure queued latency jobs of a campaign, as a further process or host beside the one that runs it.
 
     Parameters
     ----------
@@ -45,19 +46,24 @@ def work(
 
 @command(CLUSTER)
 def cluster(
-    action: Annotated[str, typer.Argument(help="certs FOLDER, scheduler ADDRESS, or worker ADDRESS")],
-    place: Annotated[str, typer.Argument(help="A folder, or an address such as tls://HOST:8786.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="certs FOLDER, scheduler ADDRESS, or worker ADDRESS")],
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="A folder, or an address such as tls://HOST:8786.")],
     device: Annotated[
-        list[str] | None, typer.Option("--device", help="worker: a device it offers; may be given again.")
+        list[str] | None, typer.Option("--device", help="worker: name of a device that it offers; may be repeated.")
     ] = None,
     host: Annotated[
-        list[str] | None, typer.Option("--host", help="certs: a name or address of a host; may be given again.")
+        list[str] | None,
+        typer.Option("--host", help="certs: name or address of a host; may be repeated (default: localhost)."),
     ] = None,
-    certificates: Annotated[Path | None, typer.Option("--certificates", help="The folder that 'certs' made.")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Allow tcp:// on this host.")] = False,
+    certificates: Annotated[
+        Path | None, typer.Option("--certificates", help="scheduler, worker: the folder that 'cluster certs' wrote.")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="scheduler, worker: allow tcp:// without encryption, on this host alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure on devices of other hosts: make certificates, run the scheduler, offer devices.
+    """Measure on devices of other hosts: write certificates, run the scheduler, or offer devices.
 
     Parameters
     ----------

@@ -17,11 +17,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instea
 Source = Annotated[
     Path, typer.Argument(metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder.")
 ]
-Folder = Annotated[Path | None, typer.Option("--folder", help="Where the campaign lies (default: runs/NAME).")]
-DeviceName = Annotated[str | None, typer.Option("--device", help="One device of the campaign, by name.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--folder", help="The campaign's folder (default: as configured, or runs/NAME for NAME.toml)."),
+]
+DeviceName = Annotated[
+    str | None, typer.Option("--device", help="Name of one device of the campaign (default: the only one).")
+]
 Deployment = Annotated[
     str | None,
-    typer.Option("--deployment", help="One subnet for all devices: judged by the 'worst-case' device, or 'weighted'."),
+    typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
 ]
 
 

@@ -21,7 +21,7 @@ def front(
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Show the measured Pareto front of one device, or of one subnet for all of them.
+    """Show the measured Pareto front of one device, or with --deployment that of one subnet for all devices.
 
     Parameters
     ----------
@@ -46,19 +46,23 @@ def front(
 def pick(
     campaign: Source,
     limit: Annotated[
-        list[str] | None, typer.Option("--limit", help="Such as 'latency_ms<=2'; may be repeated.")
+        list[str] | None,
+        typer.Option("--limit", help="A limit such as 'latency_ms<=2' or 'accuracy>=80'; may be repeated."),
     ] = None,
     device: DeviceName = None,
     probability: Annotated[
         float | None,
-        typer.Option("--probability", help="With which each limit must be met, such as 0.95 (default: as configured)."),
+        typer.Option(
+            "--probability",
+            help="Probability with which each limit must be met, such as 0.95 (default: as configured).",
+        ),
     ] = None,
     deployment: Deployment = None,
-    export: Annotated[Path | None, typer.Option("--export", help="Write the ONNX file here.")] = None,
+    export: Annotated[Path | None, typer.Option("--export", help="The ONNX file to write.")] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Pick the best measured subnet under limits, and write its model file.
+    """Pick the best measured subnet under limits, and with --export write its ONNX file.
 
     Parameters
     ----------
@@ -109,23 +113,31 @@ def pick(
 @command(RESULTS)
 def export(
     campaign: Source,
-    arch: Annotated[str | None, typer.Option("--arch", help="One subnet, by id (default: all picks).")] = None,
-    device: DeviceName = None,
-    output: Annotated[Path | None, typer.Option("--output", help="With --arch: the ONNX file to write.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="A fixed batch size (default: any).")] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option("--arch", help="One subnet: an id, 'smallest' or 'largest' (default: all picks of the fronts)."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Without --arch: only the picks of this device (default: of all).")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="With --arch: the ONNX file to write (default: below the campaign's folder)."),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="A fixed batch size (default: any size).")] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Write ONNX files with their cards.
+    """Write the picks of the fronts, or one subnet, as ONNX files, each with a JSON file that describes it.
 
     Parameters
     ----------
     campaign : pathlib.Path
         A configuration file or a campaign's folder.
     arch : str, optional
-        One subnet, by id; all picks by default.
+        An id, ``smallest`` or ``largest``; all picks by default.
     device : str, optional
-        One device of the campaign, by name.
+        Only the picks of this device.
     output : pathlib.Path, optional
         With `arch`: the ONNX file.
     batch : int, optional
@@ -148,21 +160,26 @@ def finetune(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", help="What to learn from, as under data in the configuration (default: the calibration data)."
+            "--data",
+            help="Data to train on, written as in [data] of the configuration (default: the calibration data).",
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 200,
     batch: Annotated[int, typer.Option(min=2, help="Examples a step.")] = 64,
-    lr: Annotated[float | None, typer.Option(help="Peak learning rate (default: 0.01 SGD, 5e-5 AdamW).")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Peak learning rate (default: 0.01 with SGD, 5e-5 with AdamW).")
+    ] = None,
     label_smoothing: Annotated[
         float, typer.Option("--label-smoothing", min=0.0, max=0.9, help="Share of each label spread over all classes.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the order of examples.")] = 0,
-    output: Annotated[Path | None, typer.Option("--output", help="The ONNX file to write.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all randomness.")] = 0,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The ONNX file to write (default: below the campaign's folder).")
+    ] = None,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Train one subnet for some steps, measure its accuracy again, and write its model file.
+    """Train one subnet for some steps, measure its accuracy again, and write its ONNX file.
 
     Parameters
     ----------
@@ -179,7 +196,7 @@ def finetune(
     label_smoothing : float
         Share of a label spread over all classes.
     seed : int
-        Of the order of examples.
+        Seed of all randomness.
     output : pathlib.Path, optional
         The ONNX file to write.
     folder : pathlib.Path, optional
@@ -208,7 +225,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the fronts, plots and the page.
+    """Write the fronts as CSV and JSON, the plots, and the page report.html.
 
     Parameters
     ----------

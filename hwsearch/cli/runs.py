@@ -16,24 +16,27 @@ from hwsearch.cli.render import emit_json, err, out, print_summary
 
 
 @command(RUN)
-def run(config: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Do everything: check, profile, evaluate, fit, search, validate, export, report.
+def run(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+    """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
     Parameters
     ----------
-    config : pathlib.Path
+    campaign : pathlib.Path
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.run(open_campaign(config, folder)), as_json)
+    print_summary(hwsearch.run(open_campaign(campaign, folder)), as_json)
 
 
 @command(RUN)
-def demo(folder: Folder = Path("runs/demo"), as_json: Json = False) -> None:
-    """Run the whole line on the embedded supernet and this machine's CPU.
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="The campaign's folder.")] = Path("runs/demo"),
+    as_json: Json = False,
+) -> None:
+    """Run all steps on the shipped supernet and this machine's CPU: a first look that needs no data.
 
     Parameters
     ----------
@@ -47,10 +50,14 @@ def demo(folder: Folder = Path("runs/demo"), as_json: Json = False) -> None:
 
 @command(RUN)
 def init(
-    path: Annotated[Path, typer.Argument(help="The configuration file to write.")] = Path("campaign.toml"),
-    supernet: Annotated[str, typer.Option(help="A supernet of the catalogue.")] = "cifar10-mbv3",
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The configuration file to write.")] = Path(
+        "campaign.toml"
+    ),
+    supernet: Annotated[
+        str, typer.Option(help="A supernet of the catalogue, see 'hwsearch supernets'.")
+    ] = "cifar10-mbv3",
     device: Annotated[str, typer.Option(help="A name for the device.")] = "this-cpu",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the device.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one inference.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Inputs of one inference.")] = 1,
     limit: Annotated[str | None, typer.Option(help="A latency limit such as '<= 2 ms' or '<= 60 %'.")] = None,
     ask: Annotated[

@@ -70,7 +70,7 @@ def check(
 
 @command(STEPS)
 def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Measure the latency of subnets on every device.
+    """Measure the latency of a first set of subnets on every device, to learn from.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> N
 def operators(
     campaign: Source,
     device: DeviceName = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Rows of the costliest operators to show.")] = 20,
+    most: Annotated[int, typer.Option("--most", min=1, help="How many of the costliest operators to show.")] = 20,
     folder: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Measure the kernels a search space can ask for, and compare their sum with measured latencies.
+    """Measure the operators that a search space can ask for, and compare their sums with measured latencies.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def operators(
     device : str, optional
         One device of the campaign, by name.
     most : int
-        Rows of the costliest operators to show.
+        How many of the costliest operators to show.
     folder : pathlib.Path, optional
         Where the campaign lies.
     as_json : bool
@@ -133,7 +133,7 @@ def operators(
 
 @command(STEPS)
 def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Measure the accuracy of subnets.
+    """Measure the accuracy of some of the profiled subnets on the validation data, to learn from.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> 
 
 @command(STEPS)
 def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Fit predictors on what was measured, with their errors.
+    """Fit predictors of accuracy and latency to what was measured, and show their errors.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
 
 @command(STEPS)
 def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Search in rounds: propose, measure, tell.
+    """Search in rounds: propose subnets, measure them, learn from them.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> No
 
 @command(STEPS)
 def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
-    """Measure the candidates for the fronts afresh.
+    """Measure the candidates for the Pareto fronts again: latency, and accuracy on the test data.
 
     Parameters
     ----------

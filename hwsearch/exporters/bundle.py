@@ -42,7 +42,7 @@ def write_bundle(
     """
     path = Path(path)
     if path.suffix != ".onnx":
-        raise ExportError(f"{str(path)!r} does not end in .onnx.")
+        raise ExportError(f"{str(path)!r} does not end in .onnx.", hint="Name it FILE.onnx.")
     data, files = {}, []
     for part, model in [(None, models)] if isinstance(models, onnx.ModelProto) else models:
         place = path.with_suffix(f".{part.name}.onnx") if part and part.name else path

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -127,6 +127,27 @@ def describe(model: type[SearcherOptions]) -> list[OptionRow]:
         OptionRow(name, _field_words(field), repr(field.default), field.description or "")
         for name, field in model.model_fields.items()
     ]
+
+
+class InnerEvolutionOptions(SearcherOptions):
+    """The base of the options of tactics that seek candidates by evolution on predictions.
+
+    A subclass declares both options, with defaults of its own; a population that is larger than the number of evaluations
+    is refused.
+    """
+
+    if TYPE_CHECKING:
+        inner_evaluations: int
+        population: int
+
+    @model_validator(mode="after")
+    def _population_fits(self) -> Self:
+        if self.inner_evaluations < self.population:
+            raise SearchError(
+                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
+                hint="Use inner_evaluations >= population.",
+            )
+        return self
 
 
 def parse_options(tactic: str, model: type[SearcherOptions], given: Mapping[str, object]) -> SearcherOptions:

@@ -128,6 +128,22 @@ class IndexedSpace:
         """
         return self.conditions.canonical(rows)
 
+    def check_space(self, arch: Architecture) -> None:
+        """Check that an architecture was made for this space, by the space's name; its genes are not looked at.
+
+        Parameters
+        ----------
+        arch : Architecture
+            Of any space.
+
+        Raises
+        ------
+        SpaceError
+            If it belongs to another space.
+        """
+        if arch.space_name != self.name:
+            raise SpaceError(f"architecture {arch.id} belongs to space {arch.space_name!r}, not to {self.name!r}.")
+
     def to_array(self, archs: Iterable[Architecture]) -> IntArray:
         """Convert architectures to their array form.
 
@@ -151,8 +167,7 @@ class IndexedSpace:
         inactive = [-1] * len(self.choices)
         rows = []
         for arch in archs:
-            if arch.space_name != self.name:
-                raise SpaceError(f"architecture {arch.id} belongs to space {arch.space_name!r}, not to {self.name!r}.")
+            self.check_space(arch)
             row = inactive.copy()
             for name, value in arch.to_dict().items():  # a dict is faster than the mapping
                 place = self._places.get(name, {}).get(value)

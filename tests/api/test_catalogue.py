@@ -94,8 +94,10 @@ def test_convert_gives_the_same_weights(file: Path, state: dict[str, torch.Tenso
 
 
 def test_wrong_actions_are_told() -> None:
-    with pytest.raises(SupernetError, match="not one of: list"):
+    with pytest.raises(SupernetError, match=r"unknown action 'chek' for supernets\. Did you mean 'check'\?"):
         api.supernets("chek", "x")
+    with pytest.raises(SupernetError, match="supernets check needs a name or a file"):
+        api.supernets("check")
     with pytest.raises(SupernetError, match=r"supernet .chek. is not installed"):
         api.supernets("chek")
 

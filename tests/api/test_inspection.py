@@ -3,11 +3,12 @@ from __future__ import annotations
 import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from hwsearch.api.inspection import _availability, devices
+from hwsearch.api.inspection import _availability, _mean, devices
 from hwsearch.devices import runtime_names
 
 
@@ -48,3 +49,8 @@ def test_a_runtime_whose_package_is_missing_does_not_spoil_the_list(monkeypatch,
 def test_availability_in_one_line():
     assert "CPUExecutionProvider" in _availability("onnxruntime")
     assert _availability("command") == "what options.command reaches"
+
+
+def test_the_mean_of_a_recording_is_of_what_is_known():
+    assert _mean(np.array([1.0, np.nan, 2.006])) == 1.5
+    assert _mean(np.array([np.nan, np.nan])) is None and _mean(np.array([])) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ def test_measurements_that_agree_are_as_sure_as_their_processes_make_them() -> N
     assert found.value == pytest.approx(2.0)
     assert log_standard_error(found.low, found.high, 0.95) == pytest.approx(0.02 * math.hypot(0.75, 0.25), rel=1e-5)
     assert found.low < 2.0 < found.high and found.spread == pytest.approx((found.high - found.low) / 2)
+
+
+def test_what_is_pooled_is_of_the_first_measurement_and_of_the_run_of_the_last() -> None:
+    """The intervals agree, so the run of the last, by which a report says when it was known, is all that tells them apart."""
+    rows = [
+        replace(row(2.0, 0.1), purpose=f"validate:{k}", run=k, ended_at=f"2026-01-0{4 - k}T00:00:00+00:00")
+        for k in (1, 2, 3)
+    ]
+    found = pool(rows, 0.95)
+    assert (found.purpose, found.run, found.ended_at) == ("validate:1", 3, "2026-01-03T00:00:00.000000Z")
+    assert found.repeats == 30 and found.details["rounds"] == 3
 
 
 def test_one_measurement_stays_as_it_is() -> None:

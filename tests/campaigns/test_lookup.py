@@ -14,8 +14,9 @@ from hwsearch.campaigns.lookup import (
     find_failed_too_often,
     find_metric,
     find_settled,
+    latency_rows,
 )
-from hwsearch.campaigns.purpose import SEARCH, VALIDATE
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.store import Measurement
@@ -105,3 +106,14 @@ def test_settled_is_what_has_a_latency_and_an_answer_to_every_further_metric() -
     assert find_settled(one, TARGET, "p", SEARCH, []) == set()
     # a failed latency is measured again; that a device cannot tell another metric is an answer
     assert [a["failed"] for a in store.asked[-3:]] == [False, True, True]
+
+
+def test_latencies_are_asked_for_by_device_and_weights_and_where_said_by_protocol_and_round() -> None:
+    store = Store([row("a", 1.0, metric="latency_ms")])
+    assert [m.value for m in latency_rows(store, "print", "weights")] == [1.0]
+    latency_rows(store, "print", "weights", protocol="p", purpose=Purpose.final(2))
+    common = {"metric": "latency_ms", "subject": "print", "supernet": "weights"}
+    assert store.asked == [
+        {**common, "protocol": None, "purpose": None},
+        {**common, "protocol": "p", "purpose": "validate:2"},
+    ]

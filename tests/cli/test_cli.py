@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import pytest
 
@@ -18,6 +20,7 @@ from hwsearch.devices import TimingProtocol
 from hwsearch.devices.traces import read_trace
 from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
+from hwsearch.training.finetune import FinetuneConfig
 from tests.cli.calls import call
 
 COMMAND = [sys.executable, "-m", "hwsearch"]
@@ -47,6 +50,23 @@ def test_every_command_is_a_function_of_the_package_and_takes_json():
         assert callable(getattr(api, name)), name
     for c in app.registered_commands:
         assert c.callback is not None and "as_json" in c.callback.__annotations__, c.callback.__name__
+
+
+def test_options_have_the_names_of_the_functions_arguments():
+    """Besides those that say how to open the campaign and how to print; one that may be repeated is singular here."""
+    printing = {"operators": {"most"}}
+    for c in app.registered_commands:
+        name = c.name or c.callback.__name__
+        if name == "init":
+            continue
+        own = set(inspect.signature(c.callback).parameters) - {"campaign", "as_json"} - printing.get(name, set())
+        function = inspect.signature(getattr(api, name)).parameters
+        taken = set(function) | {f.removesuffix("s") for f in function}
+        if "settings" in function:
+            taken |= {f.name for f in fields(FinetuneConfig)}
+        if "campaign" in inspect.signature(c.callback).parameters:
+            own -= {"folder"}
+        assert own <= taken, name
 
 
 @pytest.fixture

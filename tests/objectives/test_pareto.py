@@ -68,6 +68,8 @@ def test_hypervolume_refuses_a_reference_of_another_length_and_is_zero_without_p
             hypervolume([[80.0, 1.0]], POOL[:2], reference)
     with pytest.raises(SearchError):
         hypervolume([[80.0, 1.0, 3.0]], POOL[:2], [1.0, 1.0])
+    with pytest.raises(SearchError, match=r"shape \(3, 2, 1\) do not fit the 2 objectives"):
+        hypervolume(np.ones((3, 2, 1)), POOL[:2], [1.0, 1.0])
 
 
 @settings(deadline=None)

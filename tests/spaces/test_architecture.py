@@ -48,6 +48,9 @@ def test_ids_differ_between_spaces(space: SearchSpace) -> None:
     assert other.architecture(GENES) not in space
     with pytest.raises(SpaceError, match="belongs to space 'other', not to 'tiny'"):
         space.to_array([other.architecture(GENES)])
+    with pytest.raises(SpaceError, match="belongs to space 'tiny', not to 'other'"):
+        other.check_space(space.architecture(GENES))
+    other.check_space(other.architecture(GENES))
 
 
 def test_an_architecture_is_a_mapping_without_its_inactive_genes(space: SearchSpace) -> None:

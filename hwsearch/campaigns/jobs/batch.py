@@ -13,7 +13,7 @@ from hwsearch.campaigns.estimates import host_visits
 from hwsearch.campaigns.jobs.job import halves, latency_job, payload_of, share_of
 from hwsearch.campaigns.jobs.registration import enter_device
 from hwsearch.campaigns.jobs.worker import LatencyWorker
-from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled
+from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled, latency_rows
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.fleet.host_lock import host_lock
@@ -58,12 +58,12 @@ class LatencyBatch:
 
     def _known(self) -> dict[str, Measurement]:
         """Find the latencies as they were stored for this purpose and round, by architecture id."""
-        rows = self.campaign.store.find(
-            metric="latency_ms",
-            subject=self.target.fingerprint,
+        rows = latency_rows(
+            self.campaign.store,
+            self.target.fingerprint,
+            self.campaign.loaded.digest,
             protocol=self.protocol.key,
-            purpose=str(self.purpose),
-            supernet=self.campaign.loaded.digest,
+            purpose=self.purpose,
         )
         return {m.arch_id: m for m in rows if m.value is not None}
 

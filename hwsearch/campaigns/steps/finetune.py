@@ -60,7 +60,7 @@ def finetune_subnet(
     """
     entry, net, judge = campaign.loaded.entry, campaign.loaded.net, campaign.loaded.task
     if output is not None and output.suffix != ".onnx":
-        raise CampaignError(f"{str(output)!r} does not end in .onnx.")
+        raise CampaignError(f"{str(output)!r} does not end in .onnx.", hint="Name it FILE.onnx.")
     arch = find_arch(campaign, arch_id)
     size = net.input_size(arch)
     examples = _training_data(campaign, data)

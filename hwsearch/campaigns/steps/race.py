@@ -11,7 +11,7 @@ from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
-from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.lookup import find_accuracy, latency_rows
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import race_state
@@ -135,7 +135,7 @@ def raced_latencies(campaign: Campaign, rounds: int) -> dict[str, dict[str, Meas
     """
     found = {}
     for target in campaign.targets.values():
-        rows = campaign.store.find(metric="latency_ms", subject=target.fingerprint, supernet=campaign.loaded.digest)
+        rows = latency_rows(campaign.store, target.fingerprint, campaign.loaded.digest)
         purposes = ((m, Purpose.parse(m.purpose)) for m in rows)
         first = [m for m, p in purposes if p.is_final and p.round <= rounds]
         found[target.name] = latency_estimates(first, {VALIDATE: campaign.final_protocol})[VALIDATE]

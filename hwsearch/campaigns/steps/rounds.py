@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.lookup import latency_rows
 from hwsearch.campaigns.membership import membership
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import rounds_state
 from hwsearch.campaigns.steps.fronts import complete_final_set
+from hwsearch.campaigns.steps.kept_rounds import KeptRounds
 from hwsearch.campaigns.views import views
 from hwsearch.spaces import Architecture
 
@@ -50,17 +52,18 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
         subject=campaign.example_subject(Split.TEST),
         protocol=campaign.final_protocol.key,
     )
-    state: dict[str, Any] = store.get_state(place) or {"rounds": []}
+    kept = KeptRounds(store, place)
+
+    def planned() -> JsonObject | None:
+        spent = sum(float(one.get("seconds", 0.0)) for one in kept.rounds)
+        plan = round_plan(campaign, Known.read(campaign)) if spent <= config.rounds_s else {}
+        return {"plan": plan} if any(plan.values()) else None
+
     by_id = {a.id: a for a in archs}
     for r in range(config.rounds):
-        if r >= len(state["rounds"]):
-            spent = sum(float(one.get("seconds", 0.0)) for one in state["rounds"])
-            plan = round_plan(campaign, Known.read(campaign)) if spent <= config.rounds_s else {}
-            if not any(plan.values()):
-                break
-            state["rounds"].append({"plan": plan})
-            store.put_state(place, state)
-        one, started = state["rounds"][r], time.monotonic()
+        one, started = kept.begin(r, planned), time.monotonic()
+        if one is None:
+            break
         if any(i not in by_id for purposes in one["plan"].values() for ids in purposes.values() for i in ids):
             by_id |= {a.id: a for a in store.architectures(campaign.space)}
         for device, purposes in one["plan"].items():
@@ -74,18 +77,13 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
                 )
         if "seconds" not in one:
             one["seconds"] = time.monotonic() - started
-            store.put_state(place, state)
+            kept.keep()
 
 
 def _last_rounds(campaign: Campaign, device: str) -> dict[str, int]:
     """Return the number of each subnet's last final measurement on a device."""
-    target = campaign.targets[device]
-    rows = campaign.store.find(
-        metric="latency_ms",
-        subject=target.fingerprint,
-        protocol=campaign.final_protocol.key,
-        supernet=campaign.loaded.digest,
-    )
+    fingerprint, protocol = campaign.targets[device].fingerprint, campaign.final_protocol.key
+    rows = latency_rows(campaign.store, fingerprint, campaign.loaded.digest, protocol=protocol)
     last: dict[str, int] = {}
     for m in rows:
         purpose = Purpose.parse(m.purpose)

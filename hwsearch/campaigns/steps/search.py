@@ -15,6 +15,7 @@ from hwsearch.campaigns.lookup import find_accuracy
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SEARCH_END, search_state
+from hwsearch.campaigns.steps.kept_rounds import KeptRounds
 from hwsearch.campaigns.steps.propose import Proposals, Proposer
 from hwsearch.campaigns.steps.screen import measure_cheap
 from hwsearch.campaigns.tactic import check_tactic
@@ -57,13 +58,13 @@ def search(campaign: Campaign) -> pd.DataFrame:
             "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
         )
     name = search_state(campaign.config, list(campaign.targets.values()))
-    state = campaign.store.get_state(name) or {**stamp, "rounds": []}
+    kept = KeptRounds(campaign.store, name, stamp)
     proposer = Proposer(campaign)
     done, stopped = 0, None
     for r in range(c.rounds):
-        if r >= len(state["rounds"]):
-            state["rounds"].append({})
-        proposals = _proposals(proposer, r, state["rounds"][r], lambda: campaign.store.put_state(name, state))
+        if r >= len(kept.rounds):
+            kept.rounds.append({})  # to be kept with its first proposals
+        proposals = _proposals(proposer, r, kept.rounds[r], kept.keep)
         stopped = gains_below(proposals, c.stop_gain)
         if stopped is not None:
             log.info(
@@ -88,7 +89,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
             "expected_gain": p["info"].get("expected_gain"),
             "measured": r < done,
         }
-        for r, s in enumerate(state["rounds"][: done + (stopped is not None)])
+        for r, s in enumerate(kept.rounds[: done + (stopped is not None)])
         for d, p in (s["devices"] if "devices" in s else s["screened"]).items()
     ]
     return pd.DataFrame(rows, columns=["round", "device", "screened", "proposed", "expected_gain", "measured"])

@@ -19,6 +19,7 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import CANDIDATES, MEMBERSHIP, spread_state
 from hwsearch.campaigns.steps.candidates import candidates
 from hwsearch.campaigns.steps.fronts import complete_final_set
+from hwsearch.campaigns.steps.kept_rounds import KeptRounds
 from hwsearch.campaigns.steps.race import race_accuracy, raced_latencies
 from hwsearch.campaigns.steps.rounds import measure_further
 from hwsearch.campaigns.views import device_view, joint_view, timed_targets, views
@@ -111,7 +112,7 @@ def _time_what_is_loose(campaign: Campaign, archs: Sequence[Architecture], fewes
     What a round times is kept before it does: later measurements change what is known of all, and the same command run again
     would find other subnets loose.
     """
-    store, by_id = campaign.store, {a.id: a for a in archs}
+    by_id = {a.id: a for a in archs}
     place = spread_state(
         list(campaign.targets.values()),
         list(by_id),
@@ -119,14 +120,12 @@ def _time_what_is_loose(campaign: Campaign, archs: Sequence[Architecture], fewes
         protocol=campaign.final_protocol.key,
         fewest=fewest,
     )
-    plans: list[dict[str, list[str]]] = list((store.get_state(place) or {}).get("rounds", []))
+    kept = KeptRounds(campaign.store, place)
     for k, r in enumerate(range(fewest + 1, most + 1)):
-        if k >= len(plans):
-            plans.append(_loose(campaign, archs))
-            store.put_state(place, {"rounds": plans})
-        if not any(plans[k].values()):
+        plan: dict[str, list[str]] = kept.begin(k, lambda: _loose(campaign, archs)) or {}
+        if not any(plan.values()):
             break
-        _time_round(campaign, r, {name: [by_id[i] for i in ids] for name, ids in plans[k].items()}, most)
+        _time_round(campaign, r, {name: [by_id[i] for i in ids] for name, ids in plan.items()}, most)
 
 
 def _loose(campaign: Campaign, archs: Sequence[Architecture]) -> dict[str, list[str]]:

@@ -157,7 +157,7 @@ def cluster(
     elif action == "worker":
         serve_worker(place, devices, certificates, insecure=insecure)
     else:
-        raise DeviceError(f"Unknown action {action!r} for a cluster.", hint="Use certs, scheduler or worker.")
+        raise DeviceError(f"unknown action {action!r} for a cluster.", hint="Use certs, scheduler or worker.")
     return []
 
 

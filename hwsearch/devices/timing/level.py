@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy import special
-from scipy.stats import rankdata
 
+from hwsearch._json import finite_or_none
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.devices.timing.speeds import Speed, host_speeds
 from hwsearch.devices.timing.statistics import Margin, student
@@ -290,7 +290,7 @@ def percent(share: float) -> float | None:
     float or None
         None for what is not known (NaN, infinite).
     """
-    return round(100 * share, 2) if math.isfinite(share) else None
+    return finite_or_none(100 * share, 2)
 
 
 def period_labels(at: FloatArray, seconds: float) -> IntArray:
@@ -342,7 +342,9 @@ def effective_number(values: FloatArray) -> float:
     n = len(values)
     if n < 3 or np.ptp(values) == 0:
         return float(max(2, n))
-    score = special.ndtri((rankdata(values) - 0.5) / n)  # equal values are no trend
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal values share their mean rank: they are no trend
+    score = special.ndtri((rank - 0.5) / n)
     r = float((score[1:] * score[:-1]).sum() / (score**2).sum()) + 1 / n
     r = min(max(r, 0.0), 0.9)
     return max(2.0, n * (1 - r) / (1 + r))

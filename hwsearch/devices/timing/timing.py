@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwsearch._json import JsonObject
+from hwsearch._json import JsonObject, finite_or_none
 from hwsearch._typing import FloatArray
 from hwsearch.devices.timing.ratios import Look
 
@@ -109,16 +109,15 @@ class Timing:
             "typical_ms": ns(self.typical),
             "ratio_low": ns(self.ratio_low),
             "ratio_high": ns(self.ratio_high),
-            "undisturbed_ms": ns(self.undisturbed) if math.isfinite(self.undisturbed) else None,
+            "undisturbed_ms": finite_or_none(self.undisturbed, 6),
             "converged": bool(self.precision <= half_width),
             "throttled": self.throttled,
             "looks": [
-                [round(look.at_s, 2), *(_json(x) for x in look[1:-1]), [float(f"{x:.5g}") for x in look.levels_ms]]
+                [
+                    round(look.at_s, 2),
+                    *(finite_or_none(x, 8) for x in look[1:-1]),
+                    [float(f"{x:.5g}") for x in look.levels_ms],
+                ]
                 for look in self.looks
             ],
         }
-
-
-def _json(value: float) -> float | None:
-    """Return a number for JSON, to eight places; None for one that is not known."""
-    return round(value, 8) if math.isfinite(value) else None

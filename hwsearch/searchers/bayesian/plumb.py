@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import override
 
 from hwsearch._json import JsonObject
@@ -29,7 +29,7 @@ from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import leading, rank_and_crowding, row_keys
 from hwsearch.searchers.gain import expected_batch, search_reference
 from hwsearch.searchers.info import AskInfo
-from hwsearch.searchers.options import RowFeatures, RowFunction, SearcherOptions, function_option
+from hwsearch.searchers.options import InnerEvolutionOptions, RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.rows import distinct
 
@@ -43,7 +43,7 @@ MANY_OBJECTIVES_SAMPLES = 8
 COMPARED = 150
 
 
-class PlumbOptions(SearcherOptions):
+class PlumbOptions(InnerEvolutionOptions):
     """Options of the default tactic."""
 
     known: RowFeatures | None = function_option(
@@ -67,15 +67,6 @@ class PlumbOptions(SearcherOptions):
         40_000, ge=2, description="Predicted architectures an ask; a space of at most 20,000 is predicted whole."
     )
     population: int = Field(200, ge=2, description="Population of the inner NSGA-II, at most `inner_evaluations`.")
-
-    @model_validator(mode="after")
-    def _population_fits(self) -> Self:
-        if self.inner_evaluations < self.population:
-            raise SearchError(
-                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
-                hint="Use inner_evaluations >= population.",
-            )
-        return self
 
 
 class PlumbSearcher(Searcher):

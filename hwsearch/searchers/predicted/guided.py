@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hwsearch._json import JsonObject
 from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import cost_hypervolume
 from hwsearch.searchers.base import Searcher
@@ -18,7 +17,7 @@ from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
 from hwsearch.searchers.gain import greedy_batch, search_reference
 from hwsearch.searchers.info import AskInfo
-from hwsearch.searchers.options import RowFeatures, RowFunction, SearcherOptions, function_option
+from hwsearch.searchers.options import InnerEvolutionOptions, RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.searchers.predicted.surrogate import MakePredictor, Surrogate, default_predictor
 from hwsearch.spaces import SearchSpace
 
@@ -26,7 +25,7 @@ from hwsearch.spaces import SearchSpace
 SHORTLIST = 400
 
 
-class GuidedOptions(SearcherOptions):
+class GuidedOptions(InnerEvolutionOptions):
     """Options of predictor-guided search."""
 
     features: RowFeatures | None = function_option(
@@ -49,15 +48,6 @@ class GuidedOptions(SearcherOptions):
     make_predictor: MakePredictor | None = function_option(
         "Seed to a fresh predictor; default: `predictors.CrossValidatedPredictor`."
     )
-
-    @model_validator(mode="after")
-    def _population_fits(self) -> Self:
-        if self.inner_evaluations < self.population:
-            raise SearchError(
-                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
-                hint="Use inner_evaluations >= population.",
-            )
-        return self
 
 
 class GuidedSearcher(Searcher):

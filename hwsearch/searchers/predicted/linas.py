@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import PredictorError, SearchError
+from hwsearch.errors import PredictorError
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve
-from hwsearch.searchers.options import SearcherOptions
+from hwsearch.searchers.options import InnerEvolutionOptions, SearcherOptions
 from hwsearch.searchers.predicted.models import RidgeOrSvr
 from hwsearch.searchers.predicted.rounds import RoundSearcher
 
 
-class LinasOptions(SearcherOptions):
+class LinasOptions(InnerEvolutionOptions):
     """Options of LINAS."""
 
     population: int = Field(
@@ -24,15 +24,6 @@ class LinasOptions(SearcherOptions):
     inner_evaluations: int = Field(
         20_000, ge=2, description="Predicted architectures a round, at least the population; published: 20,000."
     )
-
-    @model_validator(mode="after")
-    def _population_fits(self) -> Self:
-        if self.inner_evaluations < self.population:
-            raise SearchError(
-                f"inner_evaluations={self.inner_evaluations} is less than population={self.population}.",
-                hint="The published number is 20000.",
-            )
-        return self
 
 
 class LinasSearcher(RoundSearcher):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 
 from hwsearch._typing import FloatArray
 from hwsearch.errors import SearchError, nearest
+
+if TYPE_CHECKING:
+    from predictors import Regressor  # loads scikit-learn
 
 PredictorKind = Literal["xgboost", "mlp", "small-mlp", "forest", "ridge-or-svr"]
 KINDS: tuple[str, ...] = get_args(PredictorKind)
@@ -17,45 +20,7 @@ COSTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FOLDS = 5
 
 
-class Model(Protocol):
-    """A regressor with scikit-learn's `fit` and `predict`.
-
-    Anything with these two methods can be put into a tactic by a subclass; see `make_model` for those that are named in
-    options.
-    """
-
-    def fit(self, X: FloatArray, y: FloatArray) -> object:
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : ndarray (n, columns)
-            Encoded architectures.
-        y : ndarray (n,)
-            Targets.
-
-        Returns
-        -------
-        object
-            Ignored.
-        """
-
-    def predict(self, X: FloatArray) -> FloatArray:
-        """Predict targets.
-
-        Parameters
-        ----------
-        X : ndarray (n, columns)
-            Encoded architectures.
-
-        Returns
-        -------
-        ndarray (n,)
-            In the unit of the targets.
-        """
-
-
-def make_model(kind: str, seed: int) -> Model:
+def make_model(kind: str, seed: int) -> Regressor:
     """Make a fresh regressor.
 
     ``xgboost`` has 1,000 trees of depth 20, ``forest`` 1,000 trees of depth 10, ``mlp`` four hidden layers of 1,000 and
@@ -71,7 +36,7 @@ def make_model(kind: str, seed: int) -> Model:
 
     Returns
     -------
-    Model
+    Regressor
         Not fitted.
 
     Raises
@@ -83,7 +48,7 @@ def make_model(kind: str, seed: int) -> Model:
     ----------
     Wu et al. 2021, "Stronger NAS with weaker predictors", arXiv 2102.10490.
     """
-    model: Model
+    model: Regressor
     if kind == "xgboost":
         from xgboost import XGBRegressor
 
@@ -119,7 +84,7 @@ class Mlp:
 
         self._model = MLPRegressor(hidden_layer_sizes=layers, max_iter=epochs, random_state=seed)
 
-    def fit(self, X: FloatArray, y: FloatArray) -> None:
+    def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Fit the network.
 
         Parameters
@@ -128,6 +93,11 @@ class Mlp:
             Encoded architectures.
         y : ndarray (n,)
             Targets.
+
+        Returns
+        -------
+        Mlp
+            Itself.
         """
         import warnings
 
@@ -136,6 +106,7 @@ class Mlp:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._model.fit(X, y)
+        return self
 
     def predict(self, X: FloatArray) -> FloatArray:
         """Predict targets.
@@ -174,7 +145,7 @@ class RidgeOrSvr:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def fit(self, X: FloatArray, y: FloatArray) -> None:
+    def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Choose the kind and its strength by cross-validation, and fit it to all rows.
 
         Parameters
@@ -183,12 +154,18 @@ class RidgeOrSvr:
             Encoded architectures.
         y : ndarray (n,)
             Targets, in natural units.
+
+        Returns
+        -------
+        RidgeOrSvr
+            Itself.
         """
         from sklearn import config_context
 
         # ours are right and finite, and would be checked as often as it is fitted
         with config_context(skip_parameter_validation=True, assume_finite=True):
             self._choose(X, y)
+        return self
 
     def _choose(self, X: FloatArray, y: FloatArray) -> None:
         from sklearn.svm import SVR

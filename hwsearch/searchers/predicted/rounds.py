@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,12 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.evolutionary.evolution import rank_and_crowding
 from hwsearch.searchers.info import AskInfo
-from hwsearch.searchers.predicted.models import Model, make_model
+from hwsearch.searchers.predicted.models import make_model
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import RowSet, distinct
+
+if TYPE_CHECKING:
+    from predictors import Regressor  # loads scikit-learn
 
 #: spaces up to this size are ranked whole
 WHOLE = 50_000
@@ -147,7 +151,7 @@ class Models:
         x, y = self._encode(searcher.rows[complete]), searcher.values[complete]
         self._mean, spread = y.mean(axis=0), y.std(axis=0)
         self._scale = np.where(spread > 0, spread, 1.0)
-        self._members: list[list[Model]] = []
+        self._members: list[list[Regressor]] = []
         for member in range(size):
             fitted = []
             for column in ((y - self._mean) / self._scale).T:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
+from hwsearch._json import finite_or_none
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import PredictorError, SearchError, nearest
 from hwsearch.objectives.objective import Objective
@@ -19,12 +20,13 @@ FOLDS = 5
 
 
 class Predictor(Protocol):
-    """A regressor with scikit-learn's `fit` and `predict`, and with prediction intervals.
+    """A `predictors.Regressor` that also predicts intervals.
 
-    The estimators of the package `predictors` are such; so is any other object with these three methods.
+    The estimators of the package `predictors` are such; so is any other object with these three methods. The first two are
+    written again here because importing `predictors` loads scikit-learn, which only a search by predictors needs.
     """
 
-    def fit(self, X: FloatArray, y: FloatArray) -> object:
+    def fit(self, X: FloatArray, y: FloatArray) -> Self:
         """Fit the predictor.
 
         Parameters
@@ -36,8 +38,8 @@ class Predictor(Protocol):
 
         Returns
         -------
-        object
-            Ignored.
+        Predictor
+            Itself.
 
         Raises
         ------
@@ -215,8 +217,7 @@ class Surrogate:
                     other.fit(x[left], y[left])
                     held_out[~left] = other.predict(x[~left])
         own = scores(y, held_out)
-        found = {name: own.get(name) for name in SCORES}
-        return {k: float(v) if v is not None and math.isfinite(v) else None for k, v in found.items()}
+        return {name: finite_or_none(own.get(name)) for name in SCORES}
 
     # ------------------------------------------------------------------ predictions
     def mean(self, rows: IntArray) -> FloatArray:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SpaceError, SupernetError
+from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture, Choice, SearchSpace, When
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.checkpoint.loading import Uninitialised
@@ -177,8 +177,9 @@ class ElasticModule(Supernet):
 
     def _genes(self, arch: Architecture) -> dict[str, Any]:
         """List all genes of `arch`; inactive ones at their largest value."""
-        if arch.space_name != self.space.name or not set(arch) <= set(self.space.names):
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
+        if not set(arch) <= set(self.space.names):
+            self.space.architecture(arch)  # raises the error that says which gene it is
         return {c.name: arch[c.name] if c.name in arch else c.values[-1] for c in self.space.choices}
 
     def _chosen(self, name: str, genes: Mapping[str, Any]) -> dict[str, int]:

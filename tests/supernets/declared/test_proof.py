@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hwsearch.errors import SpaceError, SupernetError
+from hwsearch.errors import SpaceError, SupernetError, UnknownArchitectureGene
+from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint.writing import digest
 from hwsearch.supernets.declared.declaration import Depth, Width
@@ -103,8 +104,10 @@ def test_half_precision_is_refused() -> None:
 
 def test_an_architecture_of_another_declaration_is_refused() -> None:
     one, other = (elastic(Plain(), {k: Width((0.5, 1.0))}, input_shape=SHAPE) for k in ("c1", "c2"))
-    with pytest.raises(SpaceError, match="is of space"):
+    with pytest.raises(UnknownArchitectureGene, match="c2"):
         one.activate(other.space.largest())
+    with pytest.raises(SpaceError, match=r"belongs to space 'other', not to '.+'"):
+        one.activate(Architecture("other", other.space.largest()))
 
 
 def test_another_program_is_another_supernet() -> None:

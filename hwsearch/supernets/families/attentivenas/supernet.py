@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SpaceError
 from hwsearch.spaces import Architecture
 from hwsearch.spaces.choice import Value
 from hwsearch.supernets.base import Supernet
@@ -91,8 +90,7 @@ class AttentiveNAS(Supernet):
         SpaceError
             If the architecture is of another space.
         """
-        if arch.space_name != self.space.name:
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
         c = self.config
         value = lambda name: self._value(arch, name)  # noqa: E731
         stem, side = value("w[0]"), -(-value("r") // 2)

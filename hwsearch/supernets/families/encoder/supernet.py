@@ -9,7 +9,6 @@ import numpy as np
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SpaceError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.families.encoder.config import EncoderConfig
@@ -86,8 +85,7 @@ class ElasticEncoder(Supernet):
         SpaceError
             If the architecture is of another space.
         """
-        if arch.space_name != self.space.name:
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
         return [
             EncoderLayerPlan(arch.integer(f"heads[{i}]"), arch.integer(f"ffn[{i}]"))
             for i in range(arch.integer("layers"))

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import CheckpointError, DataError, SpaceError
+from hwsearch.errors import CheckpointError, DataError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Part, Supernet, with_logs
 from hwsearch.supernets.checkpoint.loading import Uninitialised
@@ -85,8 +85,7 @@ class HatTransformer(Supernet):
         SpaceError
             If the architecture is of another space.
         """
-        if arch.space_name != self.space.name:
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
         c, gene = self.config, arch.integer
         return HatPlan(
             c.vocabulary,

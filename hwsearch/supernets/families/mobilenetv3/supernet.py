@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SpaceError, SupernetError
+from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.families.mobilenetv3.blocks import ACTIVATIONS, ElasticInvertedResidual
@@ -112,8 +112,7 @@ class ElasticMobileNetV3(Supernet):
         SpaceError
             If the architecture is of another space.
         """
-        if arch.space_name != self.space.name:
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
         c = self.config
         inputs = c.first_outputs
         for s, stage in enumerate(c.stages):

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import SpaceError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.resnet.blocks import (
@@ -90,8 +89,7 @@ class ElasticResNet(Supernet):
         SpaceError
             If the architecture is of another space.
         """
-        if arch.space_name != self.space.name:
-            raise SpaceError(f"architecture {arch.id} is of space {arch.space_name!r}, not {self.space.name!r}.")
+        self.space.check_space(arch)
         c = self.config
         width = [c.channels(p, float(arch[f"w[{p}]"])) for p in range(len(c.bases))]
         plans, inputs = [], width[1]

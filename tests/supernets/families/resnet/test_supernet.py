@@ -69,5 +69,5 @@ def test_export_is_lowered_and_equal(small: ElasticResNet) -> None:
 
 def test_an_architecture_of_another_space_is_refused(small: ElasticResNet) -> None:
     other = catalogue.entry("ofa-resnet50d").build().space.smallest()
-    with pytest.raises(SpaceError, match="not 'small'"):
+    with pytest.raises(SpaceError, match="not to 'small'"):
         small.activate(other)
