@@ -14,7 +14,7 @@ from hwsearch._package import lazy_names
 PLACES = {
     "check": "hwsearch.api.campaign",
     "cluster": "hwsearch.devices.fleet.serving",
-    "demo": "hwsearch.api.campaign",
+    "demo": "hwsearch.api.demonstration",
     "devices": "hwsearch.api.inspection",
     "doctor": "hwsearch.api.inspection",
     "evaluate": "hwsearch.api.campaign",
@@ -38,7 +38,6 @@ PLACES = {
 if TYPE_CHECKING:
     from hwsearch.api.campaign import (
         check,
-        demo,
         evaluate,
         export,
         finetune,
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
         validate,
     )
     from hwsearch.api.catalogue import supernets
+    from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.training import train

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ import pandas as pd
 
 from hwsearch import campaigns
 from hwsearch._json import JsonObject
+from hwsearch.api.host_speed import host_speed
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError
@@ -93,18 +93,23 @@ def _do(source: Source, name: str, step: Callable[[Campaign], T]) -> T:
         return step(campaign)
 
 
-def check(source: Source) -> pd.DataFrame:
+def check(source: Source, seconds: float = 0.0, tick: Callable[[float], None] | None = None) -> pd.DataFrame:
     """Check data, devices, tactic and limits; every device loads the reference subnet once.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    seconds : float
+        How long to record the speed of this host as well, as `doctor` does; 0 for not at all.
+    tick : callable, optional
+        Told the recorded seconds.
 
     Returns
     -------
     pandas.DataFrame
-        A row a device: ``device``, ``nodes`` of the graph, what they ``ran_on``, and the first run, ``run_ms``.
+        A row a device: ``device``, ``nodes`` of the graph, what they ``ran_on``, and the first run, ``run_ms``. With `seconds`
+        its ``attrs`` have ``host_speed``.
 
     Raises
     ------
@@ -115,7 +120,10 @@ def check(source: Source) -> pd.DataFrame:
     LimitError
         If no subnet can meet a limit.
     """
-    return _do(source, "check", campaigns.check)
+    frame = _do(source, "check", campaigns.check)
+    if seconds:
+        frame.attrs["host_speed"] = host_speed(seconds, tick=tick)
+    return frame
 
 
 def profile(source: Source) -> pd.DataFrame:
@@ -479,21 +487,3 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
         "measured": campaign.measured() - before,
         **summary,
     }
-
-
-def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
-    """Run all steps on the shipped supernet and this machine's CPU, as two devices.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Where the campaign lies; ``runs/demo`` by default.
-    progress : Progress, optional
-        Receives the steps; by default the logger ``hwsearch``.
-
-    Returns
-    -------
-    dict
-        As `run`.
-    """
-    return run(Path(str(files("hwsearch") / "demo.toml")), folder=folder or "runs/demo", progress=progress)

@@ -12,6 +12,7 @@ from hwsearch.cli import catalogue, cluster, results, runs, steps
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.interruption import listen, was_interrupted
 from hwsearch.cli.render import err, print_error
+from hwsearch.cli.streams import leave_output, take_streams
 from hwsearch.errors import HwsearchError
 
 #: the modules that register the commands
@@ -33,6 +34,7 @@ def main() -> None:
         1 after a typed error, which becomes one sentence; 2 after a wrong command line; 130 after Ctrl-C.
     """
     warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\..*")
+    take_streams()
     as_json = "--json" in sys.argv
     listen()
     try:
@@ -59,6 +61,9 @@ def main() -> None:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
             error.show()
             raise SystemExit(getattr(error, "exit_code", 2)) from None
+        if isinstance(error, BrokenPipeError):  # whoever read the output has enough
+            leave_output()
+            raise SystemExit(141) from None
         if isinstance(error, OSError):
             place = f" {error.filename!r}" if error.filename else ""
             print_error({"error": "OSError", "message": str(error)}, f"{error.strerror or error}{place}.", as_json)

@@ -8,14 +8,13 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from typing_extensions import override
 
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
-from hwsearch.cli.render import err
+from hwsearch.cli.render import err, visible
 
 
 def _bars(console: Console) -> Progress:
@@ -94,7 +93,7 @@ class ConsoleProgress(StepProgress):
         with self._log.task(name, total, unit) as logged:
             if bars is not None:
                 with bars:
-                    key = bars.add_task(escape(name), total=total or 1, count=f"0/{int(total)} {unit}")
+                    key = bars.add_task(visible(name), total=total or 1, count=f"0/{int(total)} {unit}")
                     task = _ConsoleTask(bars, key, total, unit, logged)
                     yield task
             else:
@@ -102,12 +101,14 @@ class ConsoleProgress(StepProgress):
                 yield task
         seconds = int(time.monotonic() - started)
         note = task.text or f"{int(total)} {unit}"
-        self.console.print(f" {escape(name):<26} {escape(note)}   {seconds // 60}:{seconds % 60:02d}", highlight=False)
+        self.console.print(
+            f" {visible(name):<26} {visible(note)}   {seconds // 60}:{seconds % 60:02d}", highlight=False
+        )
 
     @override
     def warn(self, text: str) -> None:
         self._log.warn(text)
-        self.console.print(f" [yellow]note:[/yellow] {escape(text)}", highlight=False)
+        self.console.print(f" [yellow]note:[/yellow] {visible(text)}", highlight=False)
 
 
 class TrainingBar:

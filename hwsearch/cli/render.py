@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,10 +18,20 @@ from hwsearch.reporting.words import scaled
 if TYPE_CHECKING:
     import pandas as pd
 
+#: columns where there is no terminal: nothing is wrapped or cut in a pipe or a file
+UNCUT = 10_000
+
+
+def _console(stream: TextIO | None, *, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, width=None if stream is not None and stream.isatty() else UNCUT)
+
+
 #: results
-out = Console()
+out = _console(sys.stdout)
 #: progress, notes and errors
-err = Console(stderr=True)
+err = _console(sys.stderr, stderr=True)
+#: control characters but line ends and tabs, and what is shown in their place
+CONTROLS = {c: f"\\x{c:02x}" for c in (*range(32), 127, *range(128, 160)) if chr(c) not in "\n\t"}
 #: columns of a terminal from which on a table of picks has one for the files
 WIDE = 100
 #: fewest columns of a pick's labels
@@ -44,8 +54,43 @@ def emit_json(value: object, as_json: bool) -> bool:
         `as_json`.
     """
     if as_json:
-        sys.stdout.write(json.dumps(shown_as_json(value), indent=1, ensure_ascii=False) + "\n")
+        write_json(value, indent=1)
     return as_json
+
+
+def write_json(value: object, indent: int | None = None) -> None:
+    """Write a value as JSON on standard output, in characters that its encoding has.
+
+    Parameters
+    ----------
+    value : object
+        Anything; see `hwsearch._json.shown_as_json`.
+    indent : int, optional
+        Of the lines; by default all is one line.
+    """
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    sys.stdout.write(json.dumps(shown_as_json(value), indent=indent, ensure_ascii=plain) + "\n")
+
+
+def visible(text: object) -> str:
+    r"""Make text that a program or a file gave safe for a terminal: control characters are shown, not sent.
+
+    Parameters
+    ----------
+    text : object
+        Whatever is to be printed.
+
+    Returns
+    -------
+    str
+        For a console's markup.
+
+    Examples
+    --------
+    >>> print(visible("\x1b]0;title\x07[red]"))
+    \\x1b]0;title\\x07\\[red]
+    """
+    return escape(str(text).translate(CONTROLS))
 
 
 def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
@@ -63,9 +108,9 @@ def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in frame.columns:
         numeric = frame[column].dtype.kind in "iufb"
-        table.add_column(str(column), justify="right" if numeric else "left")
+        table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
     for row in frame.itertuples(index=False):
-        table.add_row(*(f"{v:.{digits}g}" if isinstance(v, float) else str(v) for v in row))
+        table.add_row(*(f"{v:.{digits}g}" if isinstance(v, float) else visible(v) for v in row))
     out.print(table)
 
 
@@ -81,13 +126,13 @@ def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
     """
     for key, item in value.items():
         if isinstance(item, dict):
-            out.print(f"{indent}[bold]{escape(str(key))}[/bold]", highlight=False)
+            out.print(f"{indent}[bold]{visible(key)}[/bold]", highlight=False)
             print_mapping(item, indent + "  ")
         elif isinstance(item, list) and item and isinstance(item[0], dict):
-            out.print(f"{indent}[bold]{escape(str(key))}[/bold]: {len(item)} entries", highlight=False)
+            out.print(f"{indent}[bold]{visible(key)}[/bold]: {len(item)} entries", highlight=False)
         else:
             shown = ", ".join(map(str, item)) if isinstance(item, list) else item
-            out.print(f"{indent}[bold]{escape(str(key))}[/bold]: {escape(str(shown))}", highlight=False)
+            out.print(f"{indent}[bold]{visible(key)}[/bold]: {visible(shown)}", highlight=False)
 
 
 def print_summary(result: JsonObject, as_json: bool) -> None:
@@ -151,5 +196,5 @@ def print_error(data: Mapping[str, object], text: str, as_json: bool) -> None:
         Whether to print JSON, too.
     """
     if as_json:
-        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
-    err.print(f"[red]error:[/red] {escape(text)}", highlight=False)
+        write_json(data)
+    err.print(f"[red]error:[/red] {visible(text)}", highlight=False)

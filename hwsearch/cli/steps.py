@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,8 @@ def check(
     """
     opened = open_campaign(campaign, folder)
     try:
-        frame = hwsearch.check(opened)
+        with recording("checking …", seconds) if seconds else nullcontext() as tick:
+            frame = hwsearch.check(opened, seconds, tick) if seconds else hwsearch.check(opened)
     except HwsearchError as error:
         rows = getattr(error, "rows", None)
         if rows and not as_json:
@@ -56,12 +58,7 @@ def check(
 
             print_frame(pd.DataFrame(map(asdict, rows)).fillna("–"), "devices")
         raise
-    host: JsonObject = {}
-    if seconds:
-        from hwsearch.api.inspection import host_speed
-
-        with recording("recording the host's speed …", seconds) as tick:
-            host = {"host_speed": host_speed(seconds, tick=tick)}
+    host: JsonObject = {str(k): v for k, v in frame.attrs.items()}
     if not emit_json({"check": "passed", "devices": frame} | host, as_json):
         print_frame(frame, "devices", 3)
         out.print("passed", highlight=False)

@@ -117,7 +117,9 @@ def test_a_run_does_every_step_in_order_and_reports_the_models_just_written(fake
 
 def test_the_demo_is_a_run_of_the_shipped_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(module, "run", lambda source, **options: seen.append((source, options)) or {})
+    monkeypatch.setattr(
+        "hwsearch.api.demonstration.run", lambda source, **options: seen.append((source, options)) or {}
+    )
     api.demo()
     api.demo(folder="there")
     assert all(source.name == "demo.toml" and source.is_file() for source, _ in seen)

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 import torch
 
-from hwsearch.api.inspection import _availability, _mean, devices
+from hwsearch.api.host_speed import _mean
+from hwsearch.api.inspection import _availability, devices
 from hwsearch.devices import runtime_names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
@@ -21,11 +22,19 @@ def test_a_check_that_passes_shows_what_each_device_ran(command) -> None:
 
 
 def test_a_check_records_the_host_where_it_is_told_to(command) -> None:
-    """A second is too short for a verdict, and it says so."""
-    code, out, _ = command("check", "c.toml", "--seconds", "1", "--json", check=lambda campaign: CHECKED)
-    host = json.loads(out)["host_speed"]
-    assert code == 0 and host["verdict"] == "unknown" and "record for 75 s at least" in host["advice"]
-    assert host["speeds"][0]["ms"] == host["typical_ms"] > 0
+    told: list[float] = []
+
+    def recorded(campaign: object, seconds: float, tick: Callable[[float], None]) -> pd.DataFrame:
+        tick(1.0)
+        told.append(seconds)
+        frame = CHECKED.copy()
+        frame.attrs["host_speed"] = {"verdict": "wandering", "speeds": [{"ms": 0.2, "share": 1.0}]}
+        return frame
+
+    code, out, _ = command("check", "c.toml", "--seconds", "90", "--json", check=recorded)
+    assert code == 0 and json.loads(out)["host_speed"]["verdict"] == "wandering" and told == [90.0]
+    _, out, _ = command("check", "c.toml", "--seconds", "90", check=recorded)
+    assert "verdict: wandering" in out
 
 
 def fails(campaign: object) -> None:

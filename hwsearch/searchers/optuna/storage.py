@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -17,6 +20,13 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.optuna.base import quiet
 from hwsearch.spaces import Architecture, SearchSpace
+
+#: user and password in a URL
+PASSWORD = re.compile(r"(://[^:/@\s]*:)([^@]*)@")
+#: what databases say when another process made the same tables or study a moment before, or is about to
+MEANWHILE = re.compile(r"already exists|locked|duplicate|UNIQUE", re.IGNORECASE)
+#: attempts to open a study that another process is creating, and about how long lies between two
+ATTEMPTS, WAIT_S = 30, 0.2
 
 
 def write_study(searcher: Searcher, storage: str, study_name: str) -> int:
@@ -49,8 +59,48 @@ def _using(storage: str) -> Iterator[None]:
     try:
         with quiet():
             yield
-    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
-        raise SearchError(f"the Optuna storage {storage!r} cannot be used: {error}") from error
+    except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError, OSError, ValueError) as error:
+        secret = PASSWORD.search(storage)
+        said = str(error).replace(secret[2], "***") if secret and secret[2] else str(error)
+        raise SearchError(
+            f"the Optuna storage {shown(storage)!r} cannot be used: {said.splitlines()[0] if said else type(error).__name__}",
+            hint="A storage is a URL such as sqlite:///optuna.db or postgresql+psycopg://user@host/name.",
+        ) from None  # the cause may hold the password
+
+
+def shown(storage: str) -> str:
+    """Hide the password of a storage's URL.
+
+    Parameters
+    ----------
+    storage : str
+        As given.
+
+    Returns
+    -------
+    str
+        For messages.
+
+    Examples
+    --------
+    >>> shown("postgresql://me:secret@host/db"), shown("sqlite:///optuna.db")
+    ('postgresql://me:***@host/db', 'sqlite:///optuna.db')
+    """
+    return PASSWORD.sub(r"\1***@", storage)
+
+
+def _study(storage: str, study_name: str, directions: list[str]) -> optuna.Study:
+    """Open a study, or create it; of several processes that do at once, all but one try again."""
+    for k in range(ATTEMPTS):
+        try:
+            return optuna.create_study(
+                storage=storage, study_name=study_name, directions=directions, load_if_exists=True
+            )
+        except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+            if k + 1 == ATTEMPTS or not MEANWHILE.search(f"{error} {error.__cause__}"):
+                raise
+            time.sleep(random.uniform(0.5, 1.5) * WAIT_S)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def check_storage(storage: str) -> None:
@@ -115,10 +165,10 @@ def write_measured(
     directions = ["maximize" if o.direction == "max" else "minimize" for o in objectives]
     names = [o.name for o in objectives]
     with _using(storage):
-        study = optuna.create_study(storage=storage, study_name=study_name, directions=directions, load_if_exists=True)
+        study = _study(storage, study_name, directions)
         if [d.name.lower() for d in study.directions] != directions or study.metric_names not in (None, names):
             raise SearchError(
-                f"the study {study_name!r} in {storage!r} has other objectives than {', '.join(names)}.",
+                f"the study {study_name!r} in {shown(storage)!r} has other objectives than {', '.join(names)}.",
                 hint="Choose another study name.",
             )
         if study.metric_names is None:

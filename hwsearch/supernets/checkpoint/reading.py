@@ -5,34 +5,39 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from hwsearch.errors import CheckpointError
+from hwsearch.supernets.checkpoint.wrappers import named_tensors
 
-#: top-level entries under which public checkpoints keep their weights
-WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "ema")
+#: unpacked, a file may be so many times as large as it is, and so many bytes more
+MOST_GROWTH, MOST_MORE = 20, 64 * 2**20
 
 
 class _Record:
     """Stands in for a training record that a file keeps beside its weights: values without code."""
 
 
-#: what public files hold beside tensors, and torch reads no more than this of it: fairseq's arguments and meters
+#: what public files hold beside tensors, and torch reads no more than this of it: arguments, fairseq's meters, numpy's numbers
 HARMLESS: list[Any] = [
     argparse.Namespace,
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    (np.dtype, "numpy.dtype"),
+    *{type(np.dtype(kind)) for kind in (*np.typecodes["AllInteger"], *np.typecodes["Float"], "?")},
     *((_Record, f"fairseq.meters.{name}") for name in ("AverageMeter", "TimeMeter", "StopwatchMeter")),
 ]
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Read the named tensors of a weight file; wrappers and a leading ``module.`` are taken off.
+    """Read the named tensors of a weight file; wrappers and prefixes are taken off (`wrappers.named_tensors`).
 
     Parameters
     ----------
@@ -47,11 +52,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     CheckpointError
-        If the file is missing, truncated, no weight file, or holds more than tensors.
+        If the file is missing, truncated, no weight file, grows out of proportion, or holds what is no weights.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no weight file {str(path)!r}.")
+    _check_size(path)
     state: Any
     try:
         if path.suffix == ".safetensors" or _is_safetensors(path):
@@ -64,20 +70,26 @@ def read_state(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
         raise CheckpointError(
             f"{str(path)!r} holds more than tensors, and loading it could run code: {_refused(error)}.",
-            hint="Convert it to safetensors where you trust it.",
+            hint="Where it was trained, save the tensors alone: torch.save(model.state_dict(), 'weights.pt').",
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (
+        Exception
+    ) as error:  # whatever a damaged file makes zip, pickle and torch say, memory that is not there included
         raise CheckpointError(f"{str(path)!r} is truncated or not a weight file: {_first_sentence(error)}.") from error
-    for wrapper in WRAPPERS:
-        if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
-            state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()) or not state:
-        keys = f" Its entries are {', '.join(map(str, state))[:200]}." if isinstance(state, Mapping) and state else ""
+    return named_tensors(state, path)
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a packed file that would grow out of proportion; the sizes stand in its directory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # another format, or damaged: its reader says so
+    if unpacked > MOST_GROWTH * path.stat().st_size + MOST_MORE:
         raise CheckpointError(
-            f"{str(path)!r} holds no named tensors, by themselves or under one of {', '.join(WRAPPERS)}.{keys}"
+            f"{str(path)!r} has {path.stat().st_size / 2**20:.3g} MiB and would become {unpacked / 2**20:.3g} MiB: it is not a weight file."
         )
-    wrapped = all(str(k).startswith("module.") for k in state)
-    return {str(k).removeprefix("module.") if wrapped else str(k): v for k, v in state.items()}
 
 
 def _refused(error: Exception) -> str:
