@@ -70,7 +70,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
         raise CheckpointError(
             f"{str(path)!r} holds more than tensors, and loading it could run code: {_refused(error)}.",
-            hint="Where it was trained, save the tensors alone: torch.save(model.state_dict(), 'weights.pt').",
+            hint="Where it was trained, save the tensors alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors').",
         ) from error
     except (
         Exception
