@@ -55,7 +55,7 @@ def test_the_sensitivities_of_models_are_found_on_a_host_that_wanders() -> None:
 @pytest.mark.parametrize("host", ["quiet", "wandering", "hostile"])
 def test_intervals_hold_on_replayed_hosts_and_the_campaigns_agree_better_than_fixed_repeats(host: str) -> None:
     """Few pairs of the benchmark's 500; what fails here fails there."""
-    pairs = [pair_of(host, n) for n in range(3)]
+    pairs = [pair_of(host, n) for n in range(4)]
     again = pair_of(host, 1)
     np.testing.assert_array_equal(again.held, pairs[1].held)
     assert (again.apart, again.half_width) == (pairs[1].apart, pairs[1].half_width)
