@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from hwsearch.devices.fleet import isolation
 from hwsearch.devices.fleet.certificates import make_certificates, security
@@ -19,6 +19,8 @@ try:
     import distributed
 except ImportError as missing:
     raise DeviceError("devices of other hosts need Dask.", hint="pip install 'hwsearch[cluster]'") from missing
+
+Server = TypeVar("Server")
 
 
 def run_serialised_job(job: str, files: Files, deadline_s: float) -> str:
@@ -74,7 +76,7 @@ def serve_scheduler(address: str, certificates: Path | None, *, insecure: bool =
 
     async def serve() -> None:
         protocol = f"{kind}://"
-        async with distributed.Scheduler(
+        async with _without_pages(distributed.Scheduler)(
             host=host, port=int(port), protocol=protocol, security=settings, dashboard=False
         ) as scheduler:
             await scheduler.finished()
@@ -104,10 +106,13 @@ def serve_worker(address: str, devices: Sequence[str], certificates: Path | None
     if not devices:
         raise DeviceError("a worker offers at least one device.", hint="Give --device NAME.")
     settings = security(address, certificates, insecure=insecure)
+    host = address.partition("://")[2].rpartition(":")[0]
+    # without certificates it is for this host alone, so it must not be reached from another
+    own = host.strip("[]").replace("localhost", "127.0.0.1") if address.startswith("tcp://") else None
 
     async def serve() -> None:
-        async with distributed.Worker(
-            address, nthreads=1, resources=resources(devices), security=settings, dashboard=False
+        async with _without_pages(distributed.Worker)(
+            address, nthreads=1, resources=resources(devices), security=settings, dashboard=False, host=own
         ) as served:
             await served.finished()
 
@@ -180,6 +185,15 @@ def resources(devices: Sequence[str]) -> dict[str, float]:
     {'device:phone': 1.0}
     """
     return {f"device:{name}": 1.0 for name in devices}
+
+
+def _without_pages(server: type[Server]) -> type[Server]:
+    """Make a scheduler or worker that opens no HTTP port: Dask's pages of health and metrics ask for no certificate."""
+
+    def start_http_server(self: Any, *args: Any, **kwargs: Any) -> None:
+        """Open nothing."""
+
+    return type(server.__name__, (server,), {"start_http_server": start_http_server})
 
 
 def _serve(serve: Callable[[], Coroutine[None, None, None]], address: str) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
+import psutil
 import pytest
 from onnx import TensorProto, helper
 
@@ -39,6 +43,67 @@ def listening(address: str) -> None:
             if time.monotonic() > until:
                 raise
             time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def served(address: str, folder: Path, *options: str) -> Iterator[list[psutil.Process]]:
+    """A scheduler and a worker in processes of their own."""
+    command = [sys.executable, "-m", "hwsearch.cli", "cluster"]
+    with contextlib.ExitStack() as stack:
+        found = []
+        for action, more in (("scheduler", []), ("worker", ["--device", "box"])):
+            process = subprocess.Popen(
+                [*command, action, address, *options, *more], cwd=folder, stderr=subprocess.DEVNULL
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            found.append(psutil.Process(process.pid))
+            if action == "scheduler":
+                listening(address)
+        until = time.monotonic() + 150
+        while not sockets([found[1]]) and time.monotonic() < until:
+            time.sleep(0.1)
+        yield found
+
+
+def sockets(processes: list[psutil.Process]) -> set[tuple[str, int]]:
+    """Addresses at which processes, and all that they started, listen."""
+    everyone = [p for one in processes for p in (one, *one.children(recursive=True))]
+    return {tuple(c.laddr) for p in everyone for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def test_without_certificates_only_this_host_reaches_a_scheduler_and_its_workers(tmp_path):
+    with served(f"tcp://127.0.0.1:{free_port()}", tmp_path, "--insecure") as processes:
+        found = sockets(processes)
+        assert len(found) == 2 and {host for host, _ in found} == {"127.0.0.1"}  # one each, and no page of Dask's
+
+
+def test_no_socket_answers_whoever_shows_no_certificate(tmp_path):
+    make_certificates(tmp_path / "certs")
+    with served(f"tls://127.0.0.1:{free_port()}", tmp_path, "--certificates", str(tmp_path / "certs")) as processes:
+        found = sockets(processes)
+        assert len(found) == 2
+        for _, port in found:
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:  # as a browser asks for a page
+                plain.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+                with contextlib.suppress(ConnectionError):
+                    assert b"HTTP" not in plain.recv(1000)
+            stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+            with (
+                pytest.raises((ssl.SSLError, ConnectionError)),
+                socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
+            ):
+                with stranger.wrap_socket(raw) as secure:
+                    secure.sendall(b"x" * 100)
+                    if not secure.recv(1000):  # TLS 1.3 tells a client without a certificate after its handshake
+                        raise ConnectionError
 
 
 def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
