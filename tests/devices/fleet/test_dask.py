@@ -87,9 +87,9 @@ def test_without_certificates_only_this_host_reaches_a_scheduler_and_its_workers
 def test_no_socket_answers_whoever_shows_no_certificate(tmp_path):
     make_certificates(tmp_path / "certs")
     with served(f"tls://127.0.0.1:{free_port()}", tmp_path, "--certificates", str(tmp_path / "certs")) as processes:
-        found = sockets(processes)
-        assert len(found) == 2
-        for _, port in found:
+        ports = {port for _, port in sockets(processes)}
+        assert len(ports) == 2
+        for port in ports:
             with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:  # as a browser asks for a page
                 plain.sendall(b"GET /health HTTP/1.0\r\n\r\n")
                 with contextlib.suppress(ConnectionError):
@@ -99,11 +99,11 @@ def test_no_socket_answers_whoever_shows_no_certificate(tmp_path):
             with (
                 pytest.raises((ssl.SSLError, ConnectionError)),
                 socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
+                stranger.wrap_socket(raw) as secure,
             ):
-                with stranger.wrap_socket(raw) as secure:
-                    secure.sendall(b"x" * 100)
-                    if not secure.recv(1000):  # TLS 1.3 tells a client without a certificate after its handshake
-                        raise ConnectionError
+                secure.sendall(b"x" * 100)
+                if not secure.recv(1000):  # TLS 1.3 tells a client without a certificate after its handshake
+                    raise ConnectionError
 
 
 def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
