@@ -7,7 +7,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hwsearch.campaigns.search_config import SHARES, ConfigPart, ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.campaigns.search_config import (
+    MOST_IMAGES,
+    SHARES,
+    ConfigPart,
+    ProfileConfig,
+    SearchConfig,
+    ValidateConfig,
+)
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import parse_limit
@@ -57,10 +64,10 @@ class DataConfig(ConfigPart):
     validation: str | None = None
     test: str | None = None
     vocabulary: str | None = None
-    calibration_images: int = Field(1000, ge=2)
-    validation_images: int = Field(2000, ge=10)
-    test_images: int = Field(3000, ge=10)
-    batch: int = Field(250, ge=1)
+    calibration_images: int = Field(1000, ge=2, le=MOST_IMAGES)
+    validation_images: int = Field(2000, ge=10, le=MOST_IMAGES)
+    test_images: int = Field(3000, ge=10, le=MOST_IMAGES)
+    batch: int = Field(250, ge=1, le=100_000)
 
 
 class DeviceConfig(ConfigPart):
@@ -86,8 +93,8 @@ class DeviceConfig(ConfigPart):
         Further settings of the runtime.
     """
 
-    name: str = Field(pattern=NAME)
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    name: str = Field(pattern=NAME, max_length=100)
+    weight: float = Field(1.0, gt=0, le=1e9)
     runtime: str = "onnxruntime"
     provider: str = "CPUExecutionProvider"
     threads: int = Field(1, ge=1, le=1024)
@@ -175,8 +182,8 @@ class FleetConfig(ConfigPart):
     """
 
     isolation: bool = True
-    deadline_s: float | None = Field(None, gt=0)
-    lease_s: float = Field(60.0, ge=1)
+    deadline_s: float | None = Field(None, gt=0, le=10_000_000)
+    lease_s: float = Field(60.0, ge=1, le=1_000_000)
     scheduler: str | None = None
     certificates: str | None = None
     remote: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,6 +10,8 @@ from hwsearch.devices.timing.protocol import ProcessRange
 
 #: a predictor is not fitted on fewer measurements
 FEWEST = 8
+#: more subnets than anybody measures before a search, and more examples than a data set has
+MOST, MOST_IMAGES = 100_000, 10_000_000
 #: how one subnet's latencies on several devices are judged: not at all, by the worst share, by the weighted mean
 Deployment = Literal["per-device", "worst-case", "weighted"]
 #: the column of a deployment
@@ -20,7 +21,7 @@ SHARES = {"worst-case": "latency_share_worst", "weighted": "latency_share_weight
 class ConfigPart(BaseModel):
     """One table of a configuration: unknown keys are errors, and nothing changes after it was read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ProfileConfig(ConfigPart):
@@ -36,9 +37,9 @@ class ProfileConfig(ConfigPart):
         How many of the evaluated ones are drawn at random (the baseline in the plots).
     """
 
-    latency: int = Field(120, ge=FEWEST)
-    accuracy: int = Field(48, ge=FEWEST)
-    random: int = Field(20, ge=0)
+    latency: int = Field(120, ge=FEWEST, le=MOST)
+    accuracy: int = Field(48, ge=FEWEST, le=MOST)
+    random: int = Field(20, ge=0, le=MOST)
 
     @model_validator(mode="after")
     def _nested(self) -> ProfileConfig:
@@ -88,10 +89,10 @@ class SearchConfig(ConfigPart):
     """
 
     tactic: str = "default"
-    rounds: int = Field(3, ge=0)
-    per_round: int = Field(8, ge=1)
-    inner_evaluations: int = Field(40000, ge=100)
-    seed: int = 0
+    rounds: int = Field(3, ge=0, le=10_000)
+    per_round: int = Field(8, ge=1, le=10_000)
+    inner_evaluations: int = Field(40000, ge=100, le=100_000_000)
+    seed: int = Field(0, ge=0, lt=2**32)
     stop_gain: float = Field(0.002, ge=0, lt=1)
     prefer: Literal["front", "knee", "reference"] = "front"
     reference: dict[str, float] | None = None
@@ -99,7 +100,7 @@ class SearchConfig(ConfigPart):
     warm_start: list[str] = []
     screening_factor: int = Field(1, ge=1, le=100)
     screening_metrics: list[Literal["latency", "accuracy"]] = ["latency"]
-    screening_images: int = Field(0, ge=0)
+    screening_images: int = Field(0, ge=0, le=MOST_IMAGES)
 
     @model_validator(mode="after")
     def _screening(self) -> SearchConfig:
@@ -123,9 +124,6 @@ class SearchConfig(ConfigPart):
                 if self.prefer == "reference"
                 else f"reference is given, but prefer = {self.prefer!r}: write prefer = 'reference'"
             )
-        for name, value in (self.reference or {}).items():
-            if not math.isfinite(value):
-                raise ValueError(f"reference {name} = {value} is not a finite number")
         return self
 
 
@@ -158,12 +156,12 @@ class ValidateConfig(ConfigPart):
         No further round begins after they have taken this long, seconds.
     """
 
-    candidates: int = Field(24, ge=2)
+    candidates: int = Field(24, ge=2, le=10_000)
     race_error: float | None = Field(None, gt=0, lt=0.5)
     race_tolerance: float = Field(0.0, ge=0, le=10)
     processes: ProcessRange = (4, 8)
     half_width: float = Field(0.0075, gt=0, lt=1)
-    budget_s: float = Field(120.0, gt=0)
-    rounds: int = Field(2, ge=0)
+    budget_s: float = Field(120.0, gt=0, le=86_400)
+    rounds: int = Field(2, ge=0, le=1000)
     membership: float = Field(0.95, ge=0.5, lt=1)
-    rounds_s: float = Field(600.0, ge=0)
+    rounds_s: float = Field(600.0, ge=0, le=10_000_000)

@@ -105,6 +105,8 @@ class Database:
     def __init__(self, target: str | Path, *, timeout_s: float = 30.0) -> None:
         text = os.fspath(target)
         self.timeout_s = timeout_s
+        if "\0" in text:
+            raise StoreError(f"the store's name {text!r} holds a zero byte.")
         try:
             url = sa.make_url(text) if "://" in text else sa.URL.create("sqlite", database=text)
             self.label = url.set(query={}).render_as_string(hide_password=True) if "://" in text else text

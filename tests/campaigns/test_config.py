@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def configured(**tables) -> CampaignConfig:
 
 # TOML has no surrogates; a carriage return in a text file is read as a line feed only where it is not escaped
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
-values = st.one_of(st.booleans(), st.integers(-(2**62), 2**62), st.floats(allow_nan=False), texts)
+values = st.one_of(st.booleans(), st.integers(-(2**62), 2**62), st.floats(allow_nan=False, allow_infinity=False), texts)
 
 
 @settings(deadline=None, max_examples=60)
@@ -78,3 +79,44 @@ def test_two_limits_that_exclude_each_other_are_found_in_the_configuration() -> 
 def test_a_profile_too_small_for_a_predictor_is_refused_before_anything_is_measured() -> None:
     with pytest.raises(ConfigError, match="greater than or equal to 8"):
         parse_config({"device": [{"name": "cpu"}], "profile": {"latency": 12, "accuracy": 6, "random": 2}}, "a file")
+
+
+def numbers(schema: dict, found: dict[str, dict]) -> dict[str, dict]:
+    """Every number in a JSON schema, by its table and name."""
+    for table, part in {**schema.get("$defs", {}), "": schema}.items():
+        for name, field in part.get("properties", {}).items():
+            for kind in field.get("anyOf", [field]):
+                if kind.get("type") in ("integer", "number"):
+                    found[f"{table}.{name}"] = kind
+    return found
+
+
+def test_every_number_of_a_configuration_has_a_range() -> None:
+    """A legal but absurd number ends no run hours later: 10^12, infinity, a seed that numpy does not take."""
+    found = numbers(CampaignConfig.model_json_schema(), {})
+    open_ended = {
+        name
+        for name, kind in found.items()
+        if not {"minimum", "exclusiveMinimum"} & kind.keys() or not {"maximum", "exclusiveMaximum"} & kind.keys()
+    }
+    assert not open_ended and len(found) > 30
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"search": {"seed": -1}}, "search.seed = -1: input should be greater than or equal to 0"),
+        ({"search": {"seed": 2**32}}, "search.seed = 4294967296: input should be less than"),
+        ({"search": {"per_round": 10**12}}, "search.per_round"),
+        ({"profile": {"latency": 10**9}}, "profile.latency"),
+        ({"protocol": {"block_ms": float("inf")}}, "protocol.block_ms = inf"),
+        ({"protocol": {"loads": 10**9}}, "protocol.loads"),
+        ({"protocol": {"processes": [1, 10**9]}}, "protocol.processes"),
+        ({"protocol": {"confidence": 0.9999999999999999}}, "protocol.confidence"),
+        ({"fleet": {"lease_s": float("inf")}}, "fleet.lease_s = inf"),
+        ({"validate": {"rounds_s": float("nan")}}, "validate.rounds_s = nan"),
+    ],
+)
+def test_absurd_numbers_are_refused_before_anything_is_measured(part: dict, says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        configured(**part)

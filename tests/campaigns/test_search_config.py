@@ -44,7 +44,10 @@ def test_bounds(model, good, bad, words) -> None:
         ),
         ({"prefer": "reference"}, "prefer = 'reference' needs reference"),
         ({"reference": {"latency": 2.0}}, "reference is given, but prefer = 'front'"),
-        ({"prefer": "reference", "reference": {"latency": float("inf")}}, "reference latency = inf is not a finite"),
+        (
+            {"prefer": "reference", "reference": {"latency": float("inf")}},
+            "reference.latency\\n  Input should be a finite number",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(options, words) -> None:

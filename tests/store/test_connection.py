@@ -15,7 +15,7 @@ from sqlalchemy.schema import CreateIndex
 
 from hwsearch.errors import StoreError
 from hwsearch.store import Measurement, Store, schema
-from hwsearch.store.connection import describe
+from hwsearch.store.connection import Database, describe
 
 
 def make(i: int, record: bytes | None = None) -> Measurement:
@@ -235,3 +235,9 @@ def test_a_forked_child_gets_its_own_connections(tmp_path: Path) -> None:
         assert store.database._current().pool is before
         assert store.add([make(1), make(2)]) == 1 and len(store.find()) == 3
         store.check()
+
+
+def test_a_name_with_a_zero_byte_is_refused() -> None:
+    for name in ("a\0b", "postgresql+psycopg://me@host/a\0b"):
+        with pytest.raises(StoreError, match="holds a zero byte"):
+            Database(name)

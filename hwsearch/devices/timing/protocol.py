@@ -8,10 +8,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hwsearch._json import JsonObject
 
+#: more measuring processes than any candidate needs
+MOST_PROCESSES = 1000
+
 
 def _ordered(value: tuple[int, int]) -> tuple[int, int]:
-    if not 1 <= value[0] <= value[1]:
-        raise ValueError("must be two numbers, at least 1, the first not larger than the second")
+    if not 1 <= value[0] <= value[1] <= MOST_PROCESSES:
+        raise ValueError(f"must be two numbers from 1 to {MOST_PROCESSES}, the first not larger than the second")
     return value
 
 
@@ -59,18 +62,18 @@ class TimingProtocol(BaseModel):
     ...
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     processes: ProcessRange = (2, 4)
-    loads: int = Field(2, ge=1)
-    visits: int = Field(6, ge=1)
-    block_runs: int = Field(3, ge=1)
-    block_ms: float = Field(2.0, gt=0)
+    loads: int = Field(2, ge=1, le=1000)
+    visits: int = Field(6, ge=1, le=10_000)
+    block_runs: int = Field(3, ge=1, le=100_000)
+    block_ms: float = Field(2.0, gt=0, le=60_000)
     half_width: float = Field(0.01, gt=0, lt=1)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    warmup_ms: float = Field(20.0, gt=0)
-    group: int = Field(40, ge=1)
-    budget_s: float = Field(120.0, gt=0)
+    confidence: float = Field(0.95, gt=0.5, le=0.9999)
+    warmup_ms: float = Field(20.0, gt=0, le=600_000)
+    group: int = Field(40, ge=1, le=10_000)
+    budget_s: float = Field(120.0, gt=0, le=86_400)
 
     def describe(self) -> JsonObject:
         """Describe the protocol for a report.
