@@ -88,7 +88,7 @@ def visible(text: object) -> str:
     Examples
     --------
     >>> print(visible("\x1b]0;title\x07[red]"))
-    \\x1b]0;title\\x07\\[red]
+    \x1b]0;title\x07\[red]
     """
     return escape(str(text).translate(CONTROLS))
 

@@ -116,7 +116,7 @@ class Timing:
                 [
                     round(look.at_s, 2),
                     *(finite_or_none(x, 8) for x in look[1:-1]),
-                    [float(f"{x:.5g}") for x in look.levels_ms],
+                    [float(f"{x:.8g}") for x in look.levels_ms],
                 ]
                 for look in self.looks
             ],
