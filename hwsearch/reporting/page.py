@@ -201,7 +201,7 @@ def _together(device: DeviceReport) -> str | None:
         return None
     if high < 1.5 * -low and -low < 1.5 * high:
         return f"±{words.number(max(high, -low), 2)}\N{NO-BREAK SPACE}%"
-    return f"-{words.number(-low, 2)} to +{words.number(high, 2)}\N{NO-BREAK SPACE}%"
+    return f"\N{MINUS SIGN}{words.number(-low, 2)} to +{words.number(high, 2)}\N{NO-BREAK SPACE}%"
 
 
 def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping[str, Drawing]) -> DeviceView:

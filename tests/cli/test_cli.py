@@ -147,9 +147,14 @@ def test_ctrl_c_keeps_the_state_and_says_so(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text('[profile]\nlatency = 60\n[[device]]\nname = "one"\n')
     folder = tmp_path / "c"
-    process = subprocess.Popen(
-        [*COMMAND, "run", str(config), "--folder", str(folder)], stderr=subprocess.PIPE, text=True
-    )
+    # tests that run in the background of a shell ignore Ctrl-C, and so would all that they start
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, "run", str(config), "--folder", str(folder)], stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not (folder / "log.txt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -126,7 +126,7 @@ def test_a_worker_over_tls_answers_and_its_death_is_an_error_at_once(tmp_path):
         stack.callback(cluster.close)
         runtime = cluster.runtime(Device("box"))
         assert runtime.facts()["runtime"] == "onnxruntime" and cluster.offered() == {"box"}
-        lasting = TimingProtocol(visits=10**6, budget_s=60.0).model_dump(mode="json")
+        lasting = TimingProtocol(visits=10**4, block_ms=50.0, budget_s=60.0).model_dump(mode="json")
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4])
         y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 4])
         graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
