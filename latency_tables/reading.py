@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from pathlib import Path
 from typing import Any
 
 #: byte order marks and what they say of the text behind
@@ -45,6 +46,32 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         where = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise ReadingError(f"not {encoding.removesuffix('-sig').upper()} text ({where}); save it as UTF-8") from error
+
+
+def read_text(path: Path) -> str:
+    """Read a file of text; see `decode`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Raises
+    ------
+    ReadingError
+        If it cannot be read or is not text; here the message names the file.
+    """
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        raise ReadingError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except ReadingError as error:
+        raise ReadingError(f"{str(path)!r} is {error}") from error
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from hwsearch.campaigns.config import (
 from hwsearch.campaigns.search_config import ProfileConfig, SearchConfig, ValidateConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
-from latency_tables.reading import ReadingError, decode, parse_toml
+from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: the configuration's name in a campaign's folder
 CONFIG_FILE = "campaign.toml"
@@ -45,11 +45,9 @@ def load_config(path: Path) -> CampaignConfig:
     """
     path = Path(path)
     try:
-        text = decode(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+        text = read_text(path)
     except ReadingError as error:
-        raise ConfigError(f"{str(path)!r} is {error}.") from error
+        raise ConfigError(f"{error}.") from error
     try:
         data = parse_toml(text)
     except ReadingError as error:

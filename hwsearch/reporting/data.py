@@ -14,7 +14,7 @@ from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.columns import HYPERVOLUME_COLUMNS, RANDOM_COLUMNS, conform_numbers, conform_points
 from hwsearch.reporting.words import ScoreName
-from latency_tables.reading import ReadingError, parse_json
+from latency_tables.reading import ReadingError, parse_json, read_text
 
 FORMAT = "hwsearch-report-1"
 #: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
@@ -302,9 +302,10 @@ class ReportData:
             If the file cannot be read, or is not a report.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise DataError(f"cannot read {str(path)!r}: {error.strerror}.") from error
+            text = read_text(Path(path))
+        except ReadingError as error:
+            raise DataError(f"{error}.") from error
+        return cls.from_json(text)
 
 
 def _objective_to_dict(o: Objective) -> JsonObject:

@@ -10,7 +10,7 @@ from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
-from latency_tables.reading import ReadingError, decode, parse_toml
+from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: random subnets whose accuracy is on the card
 CARD_SUBNETS = 20
@@ -50,12 +50,14 @@ def load_recipe(recipe: str | Path) -> JsonObject:
         If ``data_set`` is not known.
     """
     path = Path(recipe)
-    if path.suffix == ".toml" and path.is_file():
-        text = _text(path)
-    elif str(recipe) in recipe_names():
-        text = (files("hwsearch") / "training" / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
-    else:
+    own = path.suffix == ".toml" and path.is_file()
+    if not own and str(recipe) not in recipe_names():
         raise ConfigError(f"there is no training recipe {str(recipe)!r}.", hint=nearest(str(recipe), recipe_names()))
+    shipped = files("hwsearch") / "training" / "recipes" / f"{recipe}.toml"
+    try:
+        text = read_text(path) if own else shipped.read_text(encoding="utf-8")
+    except ReadingError as error:
+        raise ConfigError(f"{error}.") from error
     try:
         data = parse_toml(text)
     except ReadingError as error:
@@ -68,15 +70,6 @@ def load_recipe(recipe: str | Path) -> JsonObject:
     for stage in data["stage"]:
         _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data
-
-
-def _text(path: Path) -> str:
-    try:
-        return decode(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read {str(path)!r}: {error.strerror}.") from error
-    except ReadingError as error:
-        raise ConfigError(f"{str(path)!r} is {error}.") from error
 
 
 def _keys(data: JsonObject, known: set[str], source: str | Path) -> None:

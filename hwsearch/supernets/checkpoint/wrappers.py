@@ -49,7 +49,7 @@ def named_tensors(found: Any, path: Path) -> dict[str, Tensor]:
     CheckpointError
         If there are no tensors, or some that no network can take: sparse, quantised, or declared larger than they are stored.
     """
-    state, inside = found, []
+    state = found
     while isinstance(state, Mapping) and not any(isinstance(v, Tensor) for v in state.values()):
         there = [w for w in WRAPPERS if isinstance(state.get(w), Mapping) and state[w]]
         if not there:
@@ -61,7 +61,6 @@ def named_tensors(found: Any, path: Path) -> dict[str, Tensor]:
                 ", ".join(there),
                 there[0],
             )
-        inside.append(there[0])
         state = state[there[0]]
     tensors = {str(k): v for k, v in state.items() if isinstance(v, Tensor)} if isinstance(state, Mapping) else {}
     if not tensors:
