@@ -55,7 +55,8 @@ from hwsearch.devices import Device, Sample, Timing, TimingProtocol, Workload, c
 from hwsearch.devices.fleet.isolation import run_job
 from hwsearch.devices.fleet.jobs import pack_workload
 from hwsearch.devices.timing.estimate import not_converged
-from hwsearch.devices.timing.level import Visit, host_level
+from hwsearch.devices.timing.level import host_level
+from hwsearch.devices.timing.ratios import visits_of
 from hwsearch.exporters import lower
 from hwsearch.reporting.style import new_figure, save, style
 from hwsearch.supernets import catalogue
@@ -208,8 +209,7 @@ def undisturbed(timings: Sequence[Timing]) -> np.ndarray:
 
 def nearest_speed(a: Sequence[Timing], b: Sequence[Timing]) -> float:
     """The reference's ms at that speed of the host in one campaign which is nearest to the typical one of the other."""
-    visits = {Visit(look.at_s, look.reference_ms, look.levels_ms) for t in a for look in t.looks}
-    speeds = [s.reference_ms for s in host_level(sorted(visits)).speeds]
+    speeds = [s.reference_ms for s in host_level(visits_of(look for t in a for look in t.looks)).speeds]
     return min(speeds, key=lambda ms: abs(np.log(ms / b[0].typical)))
 
 

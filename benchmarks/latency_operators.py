@@ -27,9 +27,10 @@ from hwsearch.devices import Device, TimingProtocol, Workload, create_runtime, m
 from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
 from hwsearch.devices.timing.covering import choose, covering_set, uncovered
-from hwsearch.devices.timing.level import Visit, host_level
+from hwsearch.devices.timing.level import host_level
 from hwsearch.devices.timing.operator_profile import profile_operators
 from hwsearch.devices.timing.operator_sums import FITTED, agreement, sums
+from hwsearch.devices.timing.ratios import visits_of
 from hwsearch.exporters import lower
 from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.style import save
@@ -69,7 +70,7 @@ class Space:
         for group in np.array_split(order, -(-len(archs) // protocol.group)):
             timings = measure_group([load(archs[i]) for i in group], load(reference), protocol, rng)
             ratios[group] = [t.value / t.typical for t in timings]
-            visits += [Visit(look.at_s, look.reference_ms) for look in timings[0].looks]
+            visits += visits_of(timings[0].looks)
         return ratios * host_level(visits).typical_ms
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwsearch._json import JsonObject, finite_or_none
 from hwsearch._typing import FloatArray
-from hwsearch.devices import Device, Workload, create_runtime
+from hwsearch.devices import Device, Session, Workload, create_runtime
 from hwsearch.devices.timing.level import percent
 from hwsearch.devices.timing.recording import record_host, trace_level
 from hwsearch.devices.traces import write_trace
@@ -41,7 +41,10 @@ def small_workload() -> Workload:
 
 
 def host_speed(
-    seconds: float, record: Path | str | None = None, tick: Callable[[float], None] | None = None
+    seconds: float,
+    record: Path | str | None = None,
+    tick: Callable[[float], None] | None = None,
+    session: Session | None = None,
 ) -> JsonObject:
     """Record this host's speed along time by a small network, and say what a campaign here will know.
 
@@ -53,6 +56,8 @@ def host_speed(
         A CSV file (``.csv`` or ``.csv.gz``) for the trace.
     tick : callable, optional
         Told the recorded seconds.
+    session : Session, optional
+        A loaded network to time; by default the small one is made and loaded.
 
     Returns
     -------
@@ -67,7 +72,8 @@ def host_speed(
     DeviceError, MeasurementError
         If the small network cannot be timed, or the trace not be written.
     """
-    trace = record_host(create_runtime(Device("doctor")).load(small_workload()), seconds, tick=tick)
+    session = session or create_runtime(Device("doctor")).load(small_workload())
+    trace = record_host(session, seconds, tick=tick)
     if record is not None:
         write_trace(trace, Path(record))
     level = trace_level(trace)

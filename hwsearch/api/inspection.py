@@ -142,7 +142,7 @@ def doctor(
         },
         "seconds": round(time.monotonic() - started, 1),
         "advice": _advice(spread(values)),
-        **({"host_speed": host_speed(seconds, record, tick)} if seconds else {}),
+        **({"host_speed": host_speed(seconds, record, tick, runtime.load(workload))} if seconds else {}),
     }
 
 

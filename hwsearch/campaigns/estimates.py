@@ -12,7 +12,7 @@ from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.devices.timing.estimate import LatencyInterval, latency_intervals
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
-from hwsearch.devices.timing.ratios import Look, ratio_estimates
+from hwsearch.devices.timing.ratios import Look, ratio_estimates, visits_of
 from hwsearch.store import Measurement
 
 #: subnets by id
@@ -55,7 +55,7 @@ def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
     list of Visit
         One a process, in the order of time.
     """
-    return sorted({Visit(look.at_s, look.reference_ms, look.levels_ms) for row in rows for look in measured_looks(row)})
+    return visits_of(look for row in rows for look in measured_looks(row))
 
 
 def latency_estimates(

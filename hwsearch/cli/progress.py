@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.status import Status
 from typing_extensions import override
 
 from hwsearch.campaigns.progress import LoggedProgress, Task
@@ -36,7 +37,7 @@ def recording(words: str, seconds: float) -> Iterator[Callable[[float], None]]:
     Parameters
     ----------
     words : str
-        What is done before the recording.
+        What is done before the recording; empty where that has a display of its own.
     seconds : float
         Length of the recording.
 
@@ -45,12 +46,21 @@ def recording(words: str, seconds: float) -> Iterator[Callable[[float], None]]:
     callable
         To be told the recorded seconds.
     """
-    with err.status(words) if err.is_terminal else nullcontext() as status:
+    with ExitStack() as stack:
+
+        def shown(text: str) -> Status | None:
+            return stack.enter_context(err.status(text)) if err.is_terminal else None
+
+        status = shown(words) if words else None
 
         def tick(done: float) -> None:
+            nonlocal status
             end_if_interrupted()
-            if status is not None:
-                status.update(f"recording the host's speed: {done:.0f} of {seconds:.0f} s, {seconds - done:.0f} s left")
+            text = f"recording the host's speed: {done:.0f} of {seconds:.0f} s, {seconds - done:.0f} s left"
+            if status is None:
+                status = shown(text)
+            else:
+                status.update(text)
 
         yield tick
 

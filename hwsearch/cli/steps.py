@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +48,8 @@ def check(
     """
     opened = open_campaign(campaign, folder)
     try:
-        with recording("checking …", seconds) if seconds else nullcontext() as tick:
-            frame = hwsearch.check(opened, seconds, tick) if seconds else hwsearch.check(opened)
+        with recording("", seconds) as tick:
+            frame = hwsearch.check(opened, *((seconds, tick) if seconds else ()))
     except HwsearchError as error:
         rows = getattr(error, "rows", None)
         if rows and not as_json:

@@ -46,3 +46,17 @@ def test_a_recording_says_what_is_left_on_a_terminal_and_nothing_elsewhere(monke
     with recording("loading …", 60.0) as tick:
         tick(20.0)
     assert file.getvalue() == ""
+
+
+def test_a_recording_after_a_step_opens_its_display_with_the_first_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then the step draws its own, and two at once are an error of some versions."""
+    shown, file = console(True)
+    monkeypatch.setattr(progress, "err", shown)
+    with recording("", 60.0) as tick:
+        with ConsoleProgress(shown).task("check", 1, "devices") as task:
+            task.update(1)
+        assert "recording" not in file.getvalue()
+        tick(5.0)
+        tick(20.0)
+        shown.print("")
+    assert "20 of 60 s, 40 s left" in file.getvalue()

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwsearch.devices.timing.level import PERIOD_S, HostLevel, Visit, host_level
+from hwsearch.devices.timing.level import PERIOD_S, HostLevel, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
-from hwsearch.devices.timing.ratios import Look, RatioEstimates, ratio_estimates
+from hwsearch.devices.timing.ratios import Look, RatioEstimates, ratio_estimates, visits_of
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.devices.timing.sensitivity import Sensitivity
 from hwsearch.devices.timing.statistics import Margin, joined_margin
@@ -156,10 +156,10 @@ def combine(
     failures = [next((s.failure for _, s in row if s.failure is not None), None) for row in rows]
     good = [i for i in range(n) if failures[i] is None and rows[i]]
     looks = {i: [_look(t, s) for t, s in rows[i]] for i in good}
-    visits = {Visit(look.at_s, look.reference_ms, look.levels_ms) for own in looks.values() for look in own}
+    visits = visits_of(look for own in looks.values() for look in own)
     if not visits:
         return [Timing(failure=f) for f in failures]
-    level = level or host_level(sorted(visits), protocol.confidence)
+    level = level or host_level(visits, protocol.confidence)
     found = ratio_estimates(list(looks.values()), protocol.confidence, level.typical_ms)
     intervals = latency_intervals(found, level, protocol.confidence)
     out = [Timing(failure=f) for f in failures]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.devices.timing.level import BURST, PERIOD_S, period_labels
+from hwsearch.devices.timing.level import BURST, PERIOD_S, Visit, period_labels
 from hwsearch.devices.timing.sensitivity import UNKNOWN, Sensitivity, pooled_sensitivities
 from hwsearch.devices.timing.statistics import moderated, pooled_variance, student
 
@@ -100,6 +101,22 @@ class _Spread(NamedTuple):
     def of(self, i: int) -> tuple[float, float]:
         """Variance of candidate i from row to row, drawn to that of all, and its degrees of freedom."""
         return moderated(float(self.own[i]), int(self.looks[i]) - 1, self.pooled, self.prior)
+
+
+def visits_of(looks: Iterable[Look]) -> list[Visit]:
+    """Collect what measuring processes found of the reference; looks of one process are one visit.
+
+    Parameters
+    ----------
+    looks : iterable of Look
+        At any candidates.
+
+    Returns
+    -------
+    list of Visit
+        One a process, in the order of time.
+    """
+    return sorted({Visit(look.at_s, look.reference_ms, look.levels_ms) for look in looks})
 
 
 def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: float | None = None) -> RatioEstimates:
