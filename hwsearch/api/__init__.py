@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwsearch._package import lazy_names
+from hwsearch._package import lazy_names, let_threads_sleep
 
 #: where each verb is defined
 PLACES = {
@@ -84,3 +84,5 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, PLACES)
+
+let_threads_sleep()  # nothing has imported torch yet

@@ -14,7 +14,7 @@ import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
-from hwsearch.devices.host import usable_cores
+from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import ConfigError, nearest
 from hwsearch.exporters import write_atomic
 from hwsearch.store import utc_now
@@ -71,7 +71,7 @@ def train(
     plan = load_recipe(recipe)
     entry = catalogue.entry(plan["supernet"])
     folder = Path(folder)
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(compute_threads())
     keep_freed_memory()
     stages = []
     for stage in plan["stage"]:
@@ -159,7 +159,7 @@ def write_card(
     card = {
         "training_summary": (
             f"{epochs} epochs of {len(trainers[0].train_data):,} {task.examples}, sandwich rule with in-place distillation, "
-            f"{seconds / 60:.0f} minutes on {usable_cores()} CPU cores"
+            f"{seconds / 60:.0f} minutes on {compute_threads()} CPU cores"
         ),
         "trained": {
             **plan,

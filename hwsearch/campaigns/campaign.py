@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
-from hwsearch.devices.host import usable_cores
+from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import CampaignError, DeviceError, nearest
 from hwsearch.exporters import write_atomic
 from hwsearch.objectives.names import DEVICE_METRICS
@@ -37,18 +36,6 @@ from hwsearch.tasks.data import Data
 
 if TYPE_CHECKING:
     from hwsearch.devices.fleet.dask import Cluster
-
-
-def torch_threads() -> int:
-    """Return the number of threads for accuracies.
-
-    Returns
-    -------
-    int
-        All usable cores, or what the environment variable ``OMP_NUM_THREADS`` says.
-    """
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) > 0 else usable_cores()
 
 
 class Campaign:
@@ -71,7 +58,7 @@ class Campaign:
         self.config = config
         self.progress: Progress = progress or LoggedProgress()
         self.subnets = SubnetCache()
-        torch.set_num_threads(torch_threads())
+        torch.set_num_threads(compute_threads())
 
     @classmethod
     def open(

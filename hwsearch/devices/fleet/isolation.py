@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from hwsearch._package import measuring_environment
 from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.responses import WorkerError, validate_response
 from hwsearch.devices.processes import kill_process_group
@@ -59,6 +60,7 @@ def run_job(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env=measuring_environment(),
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
