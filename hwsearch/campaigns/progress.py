@@ -69,6 +69,16 @@ class Progress(Protocol):
         """
         ...
 
+    def wait(self, text: str) -> None:
+        """Receive, about once a second, what the step under way waits for.
+
+        Parameters
+        ----------
+        text : str
+            What it waits for; empty when it goes on.
+        """
+        ...
+
 
 class _Logged:
     def __init__(self, name: str) -> None:
@@ -84,6 +94,9 @@ class _Logged:
 class LoggedProgress(Progress):
     """The default progress: everything goes to the logger ``hwsearch``."""
 
+    def __init__(self) -> None:
+        self._waits_for = ""
+
     @override
     @contextmanager
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
@@ -93,3 +106,11 @@ class LoggedProgress(Progress):
     @override
     def warn(self, text: str) -> None:
         log.warning("%s", text)
+
+    @override
+    def wait(self, text: str) -> None:
+        before, self._waits_for = self._waits_for, text
+        if text and text != before:
+            log.info("waiting for %s", text)
+        elif before and not text:
+            log.info("going on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from hwsearch.cli.progress import ConsoleProgress
 from hwsearch.cli.render import err
 
 if TYPE_CHECKING:
-    from hwsearch.campaigns import Campaign
+    from hwsearch.campaigns import Campaign, Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Source = Annotated[
@@ -28,6 +29,19 @@ Deployment = Annotated[
     str | None,
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
 ]
+
+
+def shown_progress() -> Progress:
+    """Make what shows the steps of the command that runs.
+
+    Returns
+    -------
+    Progress
+        JSON events on stderr with ``--json``, unless that is a terminal; else bars and lines.
+    """
+    from hwsearch.cli.events import JsonProgress
+
+    return JsonProgress(sys.stderr) if "--json" in sys.argv and not err.is_terminal else ConsoleProgress(err)
 
 
 def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
@@ -52,4 +66,4 @@ def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
     """
     from hwsearch.campaigns import Campaign  # imports torch
 
-    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err))
+    return Campaign.open(source, folder=folder, progress=shown_progress())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.status import Status
 from typing_extensions import override
 
@@ -16,6 +17,7 @@ from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
 from hwsearch.cli.render import err, visible
+from hwsearch.cli.repeats import Repeats
 
 
 def _bars(console: Console) -> Progress:
@@ -23,6 +25,7 @@ def _bars(console: Console) -> Progress:
         TextColumn(" {task.description:<26}"),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         console=console,
         transient=True,
@@ -65,13 +68,81 @@ def recording(words: str, seconds: float) -> Iterator[Callable[[float], None]]:
         yield tick
 
 
+class Heartbeat:
+    """Calls a function regularly in the background, so that a step shows that it lives also while it has nothing to tell.
+
+    Parameters
+    ----------
+    beat : callable
+        What is called.
+    seconds : float
+        How often.
+    """
+
+    def __init__(self, beat: Callable[[], None], seconds: float) -> None:
+        self._beat, self._seconds, self._over = beat, seconds, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._beat()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def left_s(elapsed_s: float, done: float, total: float) -> float | None:
+    """Estimate how long a step still takes.
+
+    Parameters
+    ----------
+    elapsed_s : float
+        Seconds since it began.
+    done, total : float
+        Work done, and all of it.
+
+    Returns
+    -------
+    float or None
+        Seconds; None while nothing is done.
+    """
+    return elapsed_s * (total - done) / done if done > 0 else None
+
+
+def minutes(seconds: float | None) -> str:
+    """Write a duration as minutes and seconds.
+
+    Parameters
+    ----------
+    seconds : float or None
+        None for one that is not known.
+
+    Returns
+    -------
+    str
+        Such as ``1:05``.
+
+    Examples
+    --------
+    >>> minutes(65.4), minutes(None)
+    ('1:05', '-:--')
+    """
+    return "-:--" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
 class _ConsoleTask:
     def __init__(self, bars: Progress | None, key: TaskID | None, total: float, unit: str, logged: Task) -> None:
         self.bars, self.key, self.total, self.unit, self.logged = bars, key, total, unit, logged
-        self.text = ""
+        self.text, self.done, self.started = "", 0.0, time.monotonic()
 
     def update(self, done: float) -> None:
         end_if_interrupted()
+        self.done = done
         self.logged.update(done)
         if self.bars is not None and self.key is not None:
             self.bars.update(self.key, completed=done, count=f"{int(done)}/{int(self.total)} {self.unit}")
@@ -80,19 +151,39 @@ class _ConsoleTask:
         self.text = text
         self.logged.note(text)
 
+    def waits(self, text: str) -> None:
+        """Show what the step waits for in the place of its count."""
+        if self.bars is not None and self.key is not None:
+            shown = f"waiting for {visible(text)}" if text else f"{int(self.done)}/{int(self.total)} {self.unit}"
+            self.bars.update(self.key, count=shown)
+
+    def state(self) -> str:
+        """Say how far the step is, for where there is no bar."""
+        spent = time.monotonic() - self.started
+        left = left_s(spent, self.done, self.total)
+        return f"{int(self.done)}/{int(self.total)} {self.unit}   {minutes(spent)}, {minutes(left)} left"
+
 
 class ConsoleProgress(StepProgress):
     """Progress that draws steps on a console; everything also goes to the log.
 
+    Warnings of one kind are shown twice and then counted; the log has them all.
+
     Parameters
     ----------
     console : rich.console.Console
-        A bar a step on a terminal, one line a step elsewhere.
+        A bar a step on a terminal. Elsewhere one line a step, and another one every half minute that it lasts.
     """
+
+    #: seconds between two lines of a step where there is no terminal
+    EVERY_S = 30.0
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._log = LoggedProgress()
+        self._repeats = Repeats()
+        self._tasks: list[_ConsoleTask] = []
+        self._waits_for = ""
 
     @override
     @contextmanager
@@ -105,20 +196,47 @@ class ConsoleProgress(StepProgress):
                 with bars:
                     key = bars.add_task(visible(name), total=total or 1, count=f"0/{int(total)} {unit}")
                     task = _ConsoleTask(bars, key, total, unit, logged)
-                    yield task
+                    yield from self._under_way(task)
             else:
                 task = _ConsoleTask(None, None, total, unit, logged)
-                yield task
-        seconds = int(time.monotonic() - started)
+
+                def line() -> None:
+                    self.console.print(f" {visible(name):<26} {task.state()}", highlight=False)
+
+                with Heartbeat(line, self.EVERY_S):
+                    yield from self._under_way(task)
         note = task.text or f"{int(total)} {unit}"
-        self.console.print(
-            f" {visible(name):<26} {visible(note)}   {seconds // 60}:{seconds % 60:02d}", highlight=False
-        )
+        spent = minutes(time.monotonic() - started)
+        self.console.print(f" {visible(name):<26} {visible(note)}   {spent}", highlight=False)
+        for text in self._repeats.summaries():
+            self._show_warning(text)
+
+    def _under_way(self, task: _ConsoleTask) -> Iterator[Task]:
+        self._tasks.append(task)
+        try:
+            yield task
+        finally:
+            self._tasks.remove(task)
 
     @override
     def warn(self, text: str) -> None:
         self._log.warn(text)
+        if self._repeats.is_new(text):
+            self._show_warning(text)
+
+    def _show_warning(self, text: str) -> None:
         self.console.print(f" [yellow]note:[/yellow] {visible(text)}", highlight=False)
+
+    @override
+    def wait(self, text: str) -> None:
+        end_if_interrupted()
+        self._log.wait(text)
+        if self.console.is_terminal:
+            for task in self._tasks[-1:]:
+                task.waits(text)
+        elif text and text != self._waits_for:
+            self.console.print(f" waiting for {visible(text)}", highlight=False)
+        self._waits_for = text
 
 
 class TrainingBar:

@@ -10,9 +10,8 @@ import typer
 
 import hwsearch
 from hwsearch.cli.app import RUN, command
-from hwsearch.cli.options import Folder, Json, Source, open_campaign
-from hwsearch.cli.progress import ConsoleProgress
-from hwsearch.cli.render import emit_json, err, out, print_summary
+from hwsearch.cli.options import Folder, Json, Source, open_campaign, shown_progress
+from hwsearch.cli.render import emit_json, out, print_summary
 
 
 @command(RUN)
@@ -45,7 +44,7 @@ def demo(
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.demo(folder=folder, progress=ConsoleProgress(err)), as_json)
+    print_summary(hwsearch.demo(folder=folder, progress=shown_progress()), as_json)
 
 
 @command(RUN)

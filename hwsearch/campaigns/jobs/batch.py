@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import psutil
@@ -12,11 +13,11 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.estimates import host_visits
 from hwsearch.campaigns.jobs.job import halves, latency_job, payload_of, share_of
 from hwsearch.campaigns.jobs.registration import enter_device
+from hwsearch.campaigns.jobs.turn import SHORT_S, turn
 from hwsearch.campaigns.jobs.worker import LatencyWorker
 from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled, latency_rows
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.host_lock import host_lock
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue
@@ -101,9 +102,9 @@ class LatencyBatch:
         jobs = self._jobs()
         self.queue.submit(jobs)
         keys = {j.key for j in jobs}
-        worker = LatencyWorker(self.campaign, [self.target])
+        worker, idle_since = LatencyWorker(self.campaign, [self.target]), math.inf
         while keys and not self.stop.is_set():
-            with host_lock(self.target.exclusive):
+            with turn(self.campaign, self.target):
                 job = worker.claim(keys)
                 if job is not None:
                     base = len(wanted & self._known().keys())
@@ -112,8 +113,15 @@ class LatencyBatch:
             if job is None:
                 if not any(j.status in ("queued", "leased") for j in rows):
                     break
+                idle_since = min(idle_since, time.monotonic())
+                if time.monotonic() - idle_since >= SHORT_S:
+                    self.campaign.progress.wait(_others(rows))
                 self.stop.wait(0.2)
+            else:
+                idle_since = math.inf
             update(len(wanted & self._known().keys()))
+        if idle_since < math.inf:
+            self.campaign.progress.wait("")
         for job in self.queue.find(keys):
             if job.status == "failed":
                 self.campaign.progress.warn(
@@ -157,6 +165,15 @@ class LatencyBatch:
             ms = [v.reference_ms for v in level]
             text += f" · host's level ±{100 * math.log(max(ms) / min(ms)) / 2:.1f} %"
         return text
+
+
+def _others(rows: Sequence[Job]) -> str:
+    """Return who works on jobs that this process waits for, in words."""
+    leased = [j for j in rows if j.status == "leased"]
+    if not leased:
+        return "its turn: groups are queued"
+    workers = sorted({":".join((j.worker or "").split(":")[:2]) for j in leased})
+    return f"{len(leased)} group{'s' * (len(leased) > 1)} that other workers measure ({', '.join(workers)})"
 
 
 def group_size(campaign: Campaign, protocol: TimingProtocol) -> int:

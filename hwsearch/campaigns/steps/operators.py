@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.turn import turn
 from hwsearch.campaigns.jobs.workloads import workload
 from hwsearch.campaigns.lookup import find_latency
 from hwsearch.campaigns.purpose import PROFILE, SEARCH
 from hwsearch.campaigns.states import operators_state
 from hwsearch.campaigns.target import Target
-from hwsearch.devices.fleet.host_lock import host_lock
 from hwsearch.devices.operators import Signature
 from hwsearch.devices.profiler import count_signatures
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
@@ -155,7 +155,7 @@ def _complete(
     place = operators_state(target.fingerprint, campaign.loaded.digest)
     scale = (campaign.store.get_state(place, 1) or {}).get("reference_ms")
     with campaign.progress.task(f"profile operators {target.name}", len(ids), "subnets") as task:
-        with host_lock(target.exclusive):
+        with turn(campaign, target):
             session = profile_operators(
                 runtime,
                 [partial(workload, campaign, target, archs[i]) for i in ids],

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.job import payload_of, share_of
+from hwsearch.campaigns.jobs.turn import turn
 from hwsearch.campaigns.jobs.worker import LatencyWorker
-from hwsearch.devices.fleet.host_lock import host_lock
 
 
 def work(campaign: Campaign, devices: Sequence[str] = (), *, wait: bool = False) -> dict[str, int]:
@@ -39,7 +39,7 @@ def work(campaign: Campaign, devices: Sequence[str] = (), *, wait: bool = False)
     while True:
         idle = True
         for target in targets:
-            with host_lock(target.exclusive):
+            with turn(campaign, target):
                 job = workers[target.name].claim()
                 if job is not None:
                     idle, n = False, len(payload_of(job)["ids"])

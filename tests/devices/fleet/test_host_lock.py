@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsearch.devices.fleet.host_lock import host_lock, lock_path
+from hwsearch.devices.fleet.host_lock import Holder, host_lock, lock_holder, lock_path
 from hwsearch.errors import DeviceError
 
 
@@ -115,3 +116,45 @@ def test_a_link_in_the_locks_place_is_not_followed(own_folder, tmp_path_factory)
     with pytest.raises(DeviceError), host_lock():
         pass
     assert not elsewhere.exists()
+
+
+def test_who_waits_is_told_by_whom_the_lock_is_held_and_since_when(own_folder):
+    told: list[tuple[Holder | None, float]] = []
+    held, enough = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with host_lock(campaign="runs/first"):
+            held.set()
+            enough.wait(60)
+
+    def waiting(holder: Holder | None, seconds: float) -> None:
+        told.append((holder, seconds))
+        if len(told) == 2:
+            enough.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    with host_lock(campaign="runs/second", waiting=waiting):
+        holder = lock_holder()
+        assert holder is not None and holder.campaign == "runs/second"
+    thread.join()
+    assert len(told) == 2 and told[0][1] < told[1][1]
+    for holder, _ in told:
+        assert holder is not None and (holder.campaign, holder.pid) == ("runs/first", os.getpid())
+        assert f"runs/first (process {os.getpid()}, since " in str(holder)
+    assert lock_holder() is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"campaign": "a", "pid": "x", "since": ""}', "[" * 100_000])
+def test_a_damaged_note_of_the_holder_tells_nothing(own_folder, text):
+    lock_path().with_suffix(".holder").write_text(text)
+    assert lock_holder() is None
+
+
+def test_a_link_in_the_notes_place_is_not_followed(own_folder, tmp_path_factory):
+    elsewhere = Path(tmp_path_factory.mktemp("elsewhere")) / "target"
+    elsewhere.write_text("kept")
+    lock_path().with_suffix(".holder").symlink_to(elsewhere)
+    with host_lock():
+        assert elsewhere.read_text() == "kept"

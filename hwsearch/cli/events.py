@@ -1,0 +1,100 @@
+"""Progress as JSON, one object a line, for programs that read it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from typing_extensions import override
+
+from hwsearch._json import JsonObject, shown_as_json
+from hwsearch.campaigns.progress import LoggedProgress, Task
+from hwsearch.campaigns.progress import Progress as StepProgress
+from hwsearch.cli.interruption import end_if_interrupted
+from hwsearch.cli.progress import Heartbeat, left_s
+
+
+class _EventTask:
+    def __init__(self, events: JsonProgress, name: str, total: float, unit: str, logged: Task) -> None:
+        self.events, self.name, self.total, self.unit, self.logged = events, name, total, unit, logged
+        self.done, self.text, self.started = 0.0, "", time.monotonic()
+
+    def update(self, done: float) -> None:
+        end_if_interrupted()
+        self.done = done
+        self.logged.update(done)
+
+    def note(self, text: str) -> None:
+        self.text = text
+        self.logged.note(text)
+
+    def state(self) -> JsonObject:
+        elapsed = time.monotonic() - self.started
+        left = left_s(elapsed, self.done, self.total)
+        return {
+            "step": self.name,
+            "done": round(self.done, 2),
+            "total": self.total,
+            "unit": self.unit,
+            "elapsed_s": round(elapsed, 1),
+            "left_s": None if left is None else round(left, 1),
+        }
+
+
+class JsonProgress(StepProgress):
+    """Progress as JSON: an object a line, each with an ``event``; everything also goes to the log.
+
+    The events are ``begin`` and ``end`` of a step, ``progress`` of it every two seconds, ``wait`` with whom it waits for
+    (``"for"`` is empty when it goes on), and ``warning``.
+
+    Parameters
+    ----------
+    stream : file
+        Where the lines go.
+    """
+
+    #: seconds between two events of a step under way
+    EVERY_S = 2.0
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._lock, self._log = stream, threading.Lock(), LoggedProgress()
+
+    def emit(self, event: str, **fields: object) -> None:
+        """Write an event.
+
+        Parameters
+        ----------
+        event : str
+            Its kind.
+        **fields
+            What it tells.
+        """
+        with self._lock:
+            self._stream.write(json.dumps(shown_as_json({"event": event, **fields})) + "\n")
+            self._stream.flush()
+
+    @override
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
+        end_if_interrupted()
+        with self._log.task(name, total, unit) as logged:
+            task = _EventTask(self, name, total, unit, logged)
+            self.emit("begin", **task.state())
+            with Heartbeat(lambda: self.emit("progress", **task.state()), self.EVERY_S):
+                yield task
+            self.emit("end", **task.state(), note=task.text)
+
+    @override
+    def warn(self, text: str) -> None:
+        self._log.warn(text)
+        self.emit("warning", text=text)
+
+    @override
+    def wait(self, text: str) -> None:
+        end_if_interrupted()
+        self._log.wait(text)
+        self.emit("wait", **{"for": text})

@@ -1,0 +1,98 @@
+"""Progress as JSON events, and the same as lines: what a step tells while it lasts, and while it waits."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+
+import pytest
+from rich.console import Console
+
+from hwsearch.campaigns.progress import Progress
+from hwsearch.cli import options
+from hwsearch.cli.events import JsonProgress
+from hwsearch.cli.options import shown_progress
+from hwsearch.cli.progress import ConsoleProgress, left_s
+
+
+def events(progress_of: io.StringIO) -> list[dict]:
+    return [json.loads(line) for line in progress_of.getvalue().splitlines()]
+
+
+def work(progress: Progress, beat_s: float) -> None:
+    with progress.task("profile", 4, "subnets") as task:
+        task.update(1)
+        time.sleep(3 * beat_s)
+        progress.wait("runs/other (process 7, since 12:00:00 UTC), which measures on this host")
+        progress.wait("")
+        progress.warn("few rows")
+        task.update(4)
+        task.note("4 measured")
+
+
+def test_a_step_begins_ticks_waits_warns_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JsonProgress, "EVERY_S", 0.05)
+    stream = io.StringIO()
+    work(JsonProgress(stream), 0.05)
+    told = events(stream)
+    kinds = [e["event"] for e in told]
+    assert kinds[0] == "begin" and kinds[-1] == "end" and kinds.count("progress") >= 1
+    assert [e for e in told if e["event"] == "wait"] == [
+        {"event": "wait", "for": "runs/other (process 7, since 12:00:00 UTC), which measures on this host"},
+        {"event": "wait", "for": ""},
+    ]
+    ticks = [e for e in told if e["event"] == "progress"]
+    assert all(e["step"] == "profile" and e["unit"] == "subnets" and e["total"] == 4 for e in ticks)
+    assert ticks[-1]["left_s"] == pytest.approx(3 * ticks[-1]["elapsed_s"], abs=0.25)  # one of four is done
+    assert told[-1]["note"] == "4 measured" and told[-1]["done"] == 4
+
+
+def test_a_long_step_without_a_terminal_gets_further_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ConsoleProgress, "EVERY_S", 0.05)
+    file = io.StringIO()
+    work(ConsoleProgress(Console(file=file, width=200)), 0.05)
+    lines = file.getvalue().splitlines()
+    assert "1/4 subnets   0:00, 0:00 left" in lines[0]
+    assert " waiting for runs/other (process 7, since 12:00:00 UTC), which measures on this host" in lines
+    assert "4 measured" in lines[-1]
+
+
+def test_on_a_terminal_the_bar_says_who_is_waited_for() -> None:
+    file = io.StringIO()
+    progress = ConsoleProgress(Console(file=file, force_terminal=True, width=200))
+    with progress.task("profile", 4, "subnets"):
+        progress.wait("runs/other")
+        time.sleep(0.6)
+        progress.wait("")
+        time.sleep(0.6)
+    assert "waiting for runs/other" in file.getvalue() and file.getvalue().rstrip().endswith("0:01")
+
+
+def test_nothing_done_leaves_the_time_left_open() -> None:
+    assert left_s(5.0, 0, 10) is None and left_s(5.0, 2, 10) == 20.0 and left_s(5.0, 10, 10) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "terminal", "expected"),
+    [(["--json"], False, JsonProgress), (["--json"], True, ConsoleProgress), ([], False, ConsoleProgress)],
+)
+def test_events_go_where_nobody_looks(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], terminal: bool, expected: type
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["hwsearch", "run", "x.toml", *arguments])
+    monkeypatch.setattr(options, "err", Console(file=io.StringIO(), force_terminal=terminal))
+    assert type(shown_progress()) is expected
+
+
+def test_warnings_of_a_kind_are_counted() -> None:
+    file = io.StringIO()
+    progress = ConsoleProgress(Console(file=file, width=300))
+    with progress.task("profile", 4, "subnets"):
+        for i in range(9):
+            progress.warn(f"subnet {i:012x} on cpu: it took {i}.5 ms too long")
+        progress.warn("another matter")
+    shown = [line for line in file.getvalue().splitlines() if "note:" in line]
+    assert len(shown) == 4 and "another matter" in shown[2]
+    assert "7 more like this: subnet 000000000008 on cpu: it took 8.5 ms too long" in shown[3]
