@@ -1,11 +1,14 @@
 """The demo's figures: time, memory, sizes of the fronts, and hypervolume against random subnets.
 
-    python -m benchmarks.demo [--quick] [--json] [--seeds 3] [--folder DIR]
+    python -m benchmarks.demo [--quick] [--json] [--seeds 3] [--folder DIR] [--stress]
 
 Runs ``hwsearch demo`` in a fresh folder and process, then again in the same folder. Then draws, for each
 seed, as many random subnets as the demo evaluated, measures them with the same protocol in the same
 campaign, and compares hypervolumes of the search's measurements: (validation top-1, latency), one reference
 point for both. The campaign lies in the benchmark's folder and is made anew each time.
+
+With ``--stress`` it runs the demo twice instead, alone and beside one process a core that never rests, and tells whether the fronts agree; and
+how much longer than one evaluation two at once take.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from hwsearch.campaigns.jobs.latency import measure_latency
 from hwsearch.campaigns.lookup import find_accuracy, find_latency
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
+from hwsearch.devices.host import usable_cores
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
 
@@ -97,13 +101,90 @@ def _values(campaign: Campaign, target: object, ids: list[str]) -> np.ndarray:
     )
 
 
+def beside_load(processes: int) -> list[subprocess.Popen]:
+    """Start processes that never rest."""
+    return [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+
+
+def agreement(alone: Path, stressed: Path) -> pd.DataFrame:
+    """Compare the latencies of subnets that are on the fronts of both campaigns: a row a device and subnet.
+
+    ``held`` tells whether each latency lies in the other's interval, ``overlap`` whether the intervals meet.
+    """
+    columns = ["device", "arch_id", "latency_ms", "latency_ms_low", "latency_ms_high"]
+    one, other = (pd.read_csv(folder / "front.csv") for folder in (alone, stressed))
+    both = one[columns].merge(other[columns], on=["device", "arch_id"], suffixes=("", "_stressed"))
+    low, high = both["latency_ms_low_stressed"], both["latency_ms_high_stressed"]
+    both["held"] = both["latency_ms"].between(low, high) | both["latency_ms_stressed"].between(
+        both["latency_ms_low"], both["latency_ms_high"]
+    )
+    return both
+
+
+#: evaluates the reference subnet a few times; prints the seconds
+EVALUATES = """
+import time
+from importlib.resources import files
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.jobs.workloads import ready_subnet
+campaign = Campaign.open(str(files("hwsearch") / "demo.toml"), folder={folder!r})
+net, data = ready_subnet(campaign, campaign.reference), campaign.data["test"]
+size = campaign.loaded.net.input_size(campaign.reference)
+started = time.monotonic()
+for _ in range(6):
+    campaign.loaded.task.evaluate(net, data, size)
+print(time.monotonic() - started)
+"""
+
+
+def evaluations(folder: Path, at_once: int) -> float:
+    """Evaluate in so many processes at once: the slowest one's seconds."""
+    programs = [
+        subprocess.Popen(
+            [sys.executable, "-c", EVALUATES.format(folder=str(folder / f"evaluation-{i}"))],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(at_once)
+    ]
+    return max(float(p.communicate()[0]) for p in programs)
+
+
+def run_stressed(given: Run) -> Result:
+    """Run the demo alone, and again beside a process a core that never rests."""
+    alone, stressed = given.folder / "campaign", given.folder / "stressed"
+    for folder in (alone, stressed):
+        shutil.rmtree(folder, ignore_errors=True)
+    one, two = evaluations(given.folder, 1), evaluations(given.folder, 2)
+    _, seconds, _ = run_demo(alone, given.quick)
+    load = beside_load(usable_cores())
+    try:
+        _, under_load, _ = run_demo(stressed, given.quick)
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+    both = agreement(alone, stressed)
+    summary = {
+        "demo_minutes_idle": round(seconds / 60, 2),
+        "demo_minutes_stressed": round(under_load / 60, 2),
+        "shared_members": len(both),
+        "shared_held": round(float(both["held"].mean()), 3) if len(both) else None,
+        "two_evaluations_over_one": round(two / one, 2),
+    }
+    return Result(summary, both, {"measured_less": json.loads((stressed / "report.json").read_text())["warnings"]})
+
+
 def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own option."""
+    parser.add_argument("--stress", action="store_true", help="run it beside a process a core that never rests")
     parser.add_argument("--seeds", type=int, default=3, help="sets of random subnets (quick: 1)")
 
 
 def run(given: Run) -> Result:
     """Run the demo twice in one folder, then measure random subnets in the same campaign."""
+    if given.args.stress:
+        return run_stressed(given)
     folder = given.folder / "campaign"
     shutil.rmtree(folder, ignore_errors=True)  # an earlier one would be taken up, and cost no time
     result, seconds, peak = run_demo(folder, given.quick)

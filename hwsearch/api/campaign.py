@@ -15,6 +15,7 @@ from hwsearch import campaigns
 from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed
 from hwsearch.campaigns import Campaign, Progress
+from hwsearch.campaigns.steps.plan import budgeted
 from hwsearch.devices import host_facts
 from hwsearch.errors import HwsearchError
 from hwsearch.objectives.front import Front
@@ -478,9 +479,12 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
     campaign = open_campaign(source, folder=folder, progress=progress)
     before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
-        _do(campaign, name, step)
-    cards = _do(campaign, "export", campaigns.export)
-    summary = _do(campaign, "report", lambda c: campaigns.build_report(c, cards))  # it shows the models just written
+        with budgeted(campaign, name):
+            _do(campaign, name, step)
+    with budgeted(campaign, "export"):
+        cards = _do(campaign, "export", campaigns.export)
+    with budgeted(campaign, "report"):  # it shows the models just written
+        summary = _do(campaign, "report", lambda c: campaigns.build_report(c, cards))
     return {
         "folder": str(campaign.folder),
         "seconds": round(time.monotonic() - started, 1),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from hwsearch.campaigns.budget.pace import PACE, Pace
+from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.data import leakage_warnings, load_data
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
@@ -51,11 +53,20 @@ class Campaign:
         What was asked, defaults included.
     progress : Progress, optional
         Receives the steps of long work; by default the logger ``hwsearch``.
+
+    Attributes
+    ----------
+    asked : CampaignConfig
+        The configuration as it was given; `config` is what a budget leaves of it.
+    waited_s : float
+        Seconds that this process has waited for others to measure on this host.
     """
 
     def __init__(self, folder: Path, config: CampaignConfig, progress: Progress | None = None) -> None:
         self.folder = folder
-        self.config = config
+        self.asked = config
+        self.waited_s = 0.0
+        self._planned: CampaignConfig | None = None
         self.progress: Progress = progress or LoggedProgress()
         self.subnets = SubnetCache()
         torch.set_num_threads(compute_threads())
@@ -118,12 +129,12 @@ class Campaign:
         path = self.folder / CONFIG_FILE
         if path.exists():
             before = with_absolute_paths(load_config(path))
-            if before.supernet.name != self.config.supernet.name:
+            if before.supernet.name != self.asked.supernet.name:
                 raise CampaignError(
-                    f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.config.supernet.name!r}.",
+                    f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.asked.supernet.name!r}.",
                     hint="Give another --folder.",
                 )
-        text = to_toml(self.config).encode()
+        text = to_toml(self.asked).encode()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:
@@ -138,7 +149,29 @@ class Campaign:
     @cached_property
     def store(self) -> Store:
         """The campaign's measurements and state."""
-        return Store.open(self.config.store or self.folder / "store.sqlite")
+        return Store.open(self.asked.store or self.folder / "store.sqlite")
+
+    @property
+    def config(self) -> CampaignConfig:
+        """What is measured: the configuration as it was asked for, with what the plan of its budget lowers."""
+        if self.asked.budget.minutes is None:
+            return self.asked
+        if self._planned is None:
+            self._planned = with_settings(self.asked, planned_settings(self.store.get_state(PLAN)))
+        return self._planned
+
+    def plan_anew(self) -> None:
+        """Take up the settings of the plan that the store has now."""
+        self._planned = None
+        for name in ("_data", "unscreened", "final_protocol"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def pace(self) -> Pace:
+        """What work takes on this campaign's hosts; kept in the store where there is a budget to divide."""
+        if self.asked.budget.minutes is None:
+            return Pace()
+        return Pace(self.store.get_state(PACE), lambda known: self.store.put_state(PACE, known))
 
     @cached_property
     def loaded(self) -> LoadedSupernet:

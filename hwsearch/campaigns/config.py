@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from hwsearch.campaigns.search_config import (
     MOST_IMAGES,
     SHARES,
+    BudgetConfig,
     ConfigPart,
     ProfileConfig,
     SearchConfig,
@@ -223,6 +224,8 @@ class CampaignConfig(ConfigPart):
         How candidates are measured at the end (``[validate]``).
     fleet : FleetConfig
         Who measures.
+    budget : BudgetConfig
+        How long a whole run may take.
     store : str, optional
         A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder.
 
@@ -246,6 +249,7 @@ class CampaignConfig(ConfigPart):
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
     fleet: FleetConfig = FleetConfig()
+    budget: BudgetConfig = BudgetConfig()
     store: str | None = None
 
     @model_validator(mode="after")

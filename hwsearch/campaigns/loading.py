@@ -16,7 +16,7 @@ from hwsearch.campaigns.config import (
     ObjectiveConfig,
     SupernetConfig,
 )
-from hwsearch.campaigns.search_config import ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.campaigns.search_config import BudgetConfig, ProfileConfig, SearchConfig, ValidateConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 from latency_tables.reading import ReadingError, parse_toml, read_text
@@ -194,6 +194,7 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "search": SearchConfig,
         "validate": ValidateConfig,
         "fleet": FleetConfig,
+        "budget": BudgetConfig,
     }
     model: type[BaseModel] = parts.get(str(loc[0]), CampaignConfig) if len(loc) > 1 else CampaignConfig
     return [f.alias or n for n, f in model.model_fields.items()]

@@ -165,3 +165,16 @@ class ValidateConfig(ConfigPart):
     rounds: int = Field(2, ge=0, le=1000)
     membership: float = Field(0.95, ge=0.5, lt=1)
     rounds_s: float = Field(600.0, ge=0, le=10_000_000)
+
+
+class BudgetConfig(ConfigPart):
+    """How long a whole run may take (``[budget]``); see docs/how-to/budget.md.
+
+    Attributes
+    ----------
+    minutes : float, optional
+        For all steps of ``hwsearch run`` together, 1 at least. Where the configuration asks for more than fits, less is
+        measured: fewer repeats, then fewer examples, then fewer subnets. None: as configured, however long it takes.
+    """
+
+    minutes: float | None = Field(None, ge=1, le=1_000_000)

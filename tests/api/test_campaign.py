@@ -10,6 +10,7 @@ import pytest
 from hwsearch import api
 from hwsearch.api import campaign as module
 from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.errors import CampaignError, StoreError, TrainingError
 
 
@@ -35,6 +36,8 @@ class Fake(Campaign):
 
     def __init__(self, folder: Path = Path("runs/x")) -> None:
         self.folder, self.notes, self.count = folder, [], 0
+        self.asked = CampaignConfig(device=({"name": "cpu"},))
+        self.waited_s = 0.0
         self._held = Store()
 
     @property

@@ -242,7 +242,7 @@ def test_a_reference_and_the_knee_bound_the_search(boards, recorded, monkeypatch
         "latency_ms@one": "<= 1.4",
     }
     preferred = campaign.config.search.model_copy(update={"prefer": "knee", "reference": None})
-    campaign.config = campaign.config.model_copy(update={"search": preferred})
+    campaign.asked = campaign.config.model_copy(update={"search": preferred})
     Proposer(campaign).searcher(view, 0, measured, known)
     expected = Front.of(measured.frame, list(view.objectives)).aspiration("knee")
     assert {o.name: o.limit.value for o in recorded.made[-1].objectives} == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 
 from hwsearch.accuracy import Z90, Score
@@ -54,6 +55,7 @@ def measure_accuracy(
     campaign.store.add_architectures(archs)
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
+        began, calibrated = time.monotonic(), len(campaign.data.get(Split.CALIBRATION, ()))
         for i, arch in enumerate(todo):
             started = utc_now()
             value: Score | None = None
@@ -72,6 +74,7 @@ def measure_accuracy(
             if value:
                 known[arch.id] = row
             task.update(len(archs) - len(todo) + i + 1)
+        campaign.pace.note("evaluate", len(todo) * (len(data) + calibrated), time.monotonic() - began)
         task.note(
             f"{len(data):,} examples each"
             + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import psutil
 
@@ -21,6 +22,9 @@ from hwsearch.campaigns.target import Target
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
 from hwsearch.store import Job, Measurement, NewJob, Queue
+
+#: a group's time is at least by this share that of its subnets, whatever a start was thought to take
+LEAST_SHARE = 0.2
 
 
 class LatencyBatch:
@@ -127,6 +131,23 @@ class LatencyBatch:
                 self.campaign.progress.warn(
                     f"{self.target.name}: {len(payload_of(job)['archs'])} subnets are not measured: {job.failure}"
                 )
+
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """Note what the subnets took that were measured meanwhile, without the time that others were waited for.
+
+        Yields
+        ------
+        None
+        """
+        started, waited, pace, name = time.monotonic(), self.campaign.waited_s, self.campaign.pace, self.target.name
+        yield
+        seconds = time.monotonic() - started - (self.campaign.waited_s - waited)
+        fresh = [m for k, m in self._known().items() if k not in self.before]
+        visits = sum(int(m.details.get("processes", 1)) for m in fresh)
+        groups = math.ceil(visits / group_size(self.campaign, self.protocol)) if fresh else 0
+        starts = pace.seconds(f"start {name}", groups, default=0.0)
+        pace.note(f"time {name}", visits, max(seconds - starts, LEAST_SHARE * seconds))
 
     def jobs_with_parts(self, keys: set[str]) -> list[Job]:
         """Find jobs and, however often they were split, their parts.

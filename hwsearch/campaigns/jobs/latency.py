@@ -96,7 +96,8 @@ def measure_latencies(
     for batch in here:
         with campaign.progress.task(f"{stage} {batch.target.name}", len(archs), "subnets") as task:
             try:
-                batch.fill(task.update)
+                with batch.paced():
+                    batch.fill(task.update)
             except DeviceError as error:
                 lost.append(error)
             task.note(batch.note())

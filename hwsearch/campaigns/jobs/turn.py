@@ -36,15 +36,17 @@ def turn(campaign: Campaign, target: Target) -> Iterator[None]:
     DeviceError
         If the lock's file cannot be opened.
     """
-    said = False
+    said, waited = False, 0.0
 
     def waiting(holder: Holder | None, seconds: float) -> None:
-        nonlocal said
+        nonlocal said, waited
+        waited = seconds
         if seconds >= SHORT_S:
             said = True
             campaign.progress.wait(f"{holder or 'another campaign'}, which measures on this host")
 
     with host_lock(target.exclusive, campaign=str(campaign.folder), waiting=waiting):
+        campaign.waited_s += waited
         if said:
             campaign.progress.wait("")
         yield

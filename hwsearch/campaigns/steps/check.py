@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -21,6 +22,8 @@ log = logging.getLogger("hwsearch")
 
 #: the longest that one device may take to load and run the reference subnet, seconds; compiling counts
 DEADLINE_S = 300.0
+#: seconds that a subnet's model takes to build, about
+BUILD_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,9 @@ def _loaded(campaign: Campaign, target: Target) -> DeviceCheck:
     files: dict[str, bytes] = {}
     reference = pack_workload(campaign, target, campaign.reference, 0, False, files)
     spec: WorkerJob = {**spec_head(campaign, target, "verify"), "reference": reference}
+    started = time.monotonic()
     answer = target.executor.run(spec, files, DEADLINE_S)
+    campaign.pace.note(f"start {target.name}", 1, time.monotonic() - started)
+    campaign.pace.note(f"time {target.name}", 1, campaign.protocol.process_s(answer["run_ms"]) + BUILD_S)
     counts = answer["counts"]
     return DeviceCheck(target.name, sum(counts.values()), ", ".join(counts), answer["run_ms"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -76,7 +77,7 @@ class Proposer:
         fronts, guesses = views(campaign), estimates(campaign, known)
         stage = f"search {r + 1} {'choose' if complete else 'propose'}"
         with campaign.progress.task(stage, len(fronts), "devices") as task:
-            notes = []
+            notes, began = [], time.monotonic()
             for i, view in enumerate(fronts):
                 measured = view.measured(known)
                 if r == 0 and not complete and (doubt := infeasibility_warning(campaign, view, measured)) is not None:
@@ -98,6 +99,7 @@ class Proposer:
                     notes.append(f"{view.name} expected gain {100 * info.expected_gain:.1f} %")
                 task.update(i + 1)
             task.note(" · ".join(notes))
+            campaign.pace.note("propose", len(fronts), time.monotonic() - began)
         return out
 
     def searcher(self, view: View, r: int, measured: MeasuredSet, known: Known) -> Searcher:

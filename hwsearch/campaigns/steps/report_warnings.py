@@ -9,6 +9,7 @@ from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, recorded_score
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.steps.plan import budget_words
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.views import views
 from hwsearch.devices.timing.level import HostLevel
@@ -36,6 +37,7 @@ def report_warnings(campaign: Campaign, known: Known) -> list[str]:
     """
     scores = known.accuracy(Split.VALIDATION).values()
     found = [*campaign.leakage_warnings, *checkpoint_warnings(campaign, scores)]
+    found += filter(None, [budget_words(campaign)])
     for target in campaign.targets.values():
         found += _device_warnings(campaign, known, target)
     return found + _unsettled(campaign, known) + _indistinguishable(campaign, known)

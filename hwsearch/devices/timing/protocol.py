@@ -85,6 +85,27 @@ class TimingProtocol(BaseModel):
         """
         return {"name": "interleaved visits to fresh loads", "version": 3, **self.model_dump(mode="json")}
 
+    def process_s(self, run_ms: float) -> float:
+        """Estimate how long one candidate is run in one measuring process.
+
+        Parameters
+        ----------
+        run_ms : float
+            One run, ms.
+
+        Returns
+        -------
+        float
+            Seconds, without loading.
+
+        Examples
+        --------
+        >>> TimingProtocol(loads=2, visits=10, block_runs=3, block_ms=1.0, warmup_ms=20.0).process_s(10.0)
+        0.7
+        """
+        block_ms = max(self.block_ms, self.block_runs * run_ms)
+        return self.loads * (2 * run_ms + max(self.warmup_ms, block_ms) + self.visits * block_ms) / 1000
+
     @property
     def key(self) -> str:
         """Short text that names the protocol in the store; settings that change no value are not in it."""

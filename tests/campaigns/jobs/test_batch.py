@@ -87,7 +87,7 @@ def test_progress_counts_what_was_known_and_the_shares_of_the_job_under_way(monk
             line.jobs[one.key] = replace(one, status="failed", failure="it smoked.")
 
     monkeypatch.setattr(batch, "LatencyWorker", Worker)
-    monkeypatch.setattr(batch, "host_lock", lambda exclusive: contextlib.nullcontext())
+    monkeypatch.setattr(batch, "turn", lambda campaign, target: contextlib.nullcontext())
     one = bare(
         archs=archs,
         todo=archs[1:],

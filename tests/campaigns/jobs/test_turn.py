@@ -25,7 +25,7 @@ class Heard:
 
 
 def campaign(progress: Heard) -> SimpleNamespace:
-    return SimpleNamespace(folder=Path("runs/second"), progress=progress)
+    return SimpleNamespace(folder=Path("runs/second"), progress=progress, waited_s=0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -46,15 +46,16 @@ def test_the_holder_is_named_until_the_turn_comes() -> None:
     thread.start()
     held.wait()
     heard = Heard(enough)
-    with turn(campaign(heard), SimpleNamespace(exclusive=True)):  # type: ignore[arg-type]
-        assert heard.texts[-1] == ""
+    second = campaign(heard)
+    with turn(second, SimpleNamespace(exclusive=True)):  # type: ignore[arg-type]
+        assert heard.texts[-1] == "" and second.waited_s >= 0.5
     thread.join()
     assert all(t.startswith("runs/first (process ") for t in heard.texts[:-1]) and len(heard.texts) >= 2
 
 
 def test_a_free_host_and_a_device_of_its_own_are_not_worth_a_word() -> None:
     heard = Heard(threading.Event())
-    with turn(campaign(heard), SimpleNamespace(exclusive=True)):  # type: ignore[arg-type]
-        with turn(campaign(heard), SimpleNamespace(exclusive=False)):  # type: ignore[arg-type]
+    for exclusive in (True, False):
+        with turn(campaign(heard), SimpleNamespace(exclusive=exclusive)):  # type: ignore[arg-type]
             pass
     assert heard.texts == []
