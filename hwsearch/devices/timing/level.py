@@ -21,6 +21,8 @@ PERIOD_S = 15.0
 LONGER_S = (30.0, 60.0)
 #: fewest periods of a length for it to tell anything
 FEWEST = 5
+#: a longer pause between visits is no time in which anybody looked: a host that was suspended, a campaign taken up the next day
+PAUSE_S = 600.0
 #: variance of the mean of looks that follow each other at once, over that of independent ones (two in a row correlate by .6)
 BURST = 4.0
 #: seconds for which a host holds its level: a series has at most so many independent looks
@@ -90,7 +92,7 @@ class HostLevel:
     periods : int
         Number of periods.
     seconds : float
-        From the first visit to the last.
+        From the first visit to the last, of which pauses count ten minutes at most.
     fastest_ms, slowest_ms : float
         At the fastest and the slowest of the speeds that another campaign may find most often, ms; both are the typical
         latency where the host has one speed, or one that is clearly the most frequent. By default the typical latency.
@@ -211,13 +213,14 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     level = np.array([float(np.median(log[own])) for own in places])
     speeds = host_speeds(parts)
     typical, rest = speeds[0], speeds[1:]
-    seconds, n = float(at[-1] - at[0]), len(parts)
+    gaps, n = np.diff(at), len(parts)
+    seconds, looks = float(np.minimum(gaps, PAUSE_S).sum()), 1 + float(np.minimum(gaps, HOLD_S).sum()) / HOLD_S
     if n >= FEWEST:
         began = np.array([at[own[0]] for own in places])
-        margin = _margin(began, typical.pseudo, typical.informative, seconds, confidence)
-        rest = [s for s in rest if not _clearly_rarer(began, typical, s, seconds, confidence)]
+        margin = _margin(began, typical.pseudo, typical.informative, looks, confidence)
+        rest = [s for s in rest if not _clearly_rarer(began, typical, s, looks, confidence)]
     else:
-        margin = _burst_margin(log, seconds, confidence)
+        margin = _burst_margin(log, looks, confidence)
     found = [math.exp(s.level) for s in (typical, *rest)]
     return HostLevel(
         typical_ms=found[0],
@@ -233,10 +236,10 @@ def host_level(visits: Sequence[Visit], confidence: float = 0.95) -> HostLevel:
     )
 
 
-def _margin(began: FloatArray, pseudo: FloatArray, informative: float, seconds: float, confidence: float) -> Margin:
+def _margin(began: FloatArray, pseudo: FloatArray, informative: float, looks: float, confidence: float) -> Margin:
     """Margin of error of the mean of what periods say, by how many independent ones they are worth."""
     n, spread = len(pseudo), float(pseudo.std(ddof=1))
-    count = min(effective_number(pseudo), 1 + seconds / HOLD_S)
+    count = min(effective_number(pseudo), looks)
     found = [_mean_margin(spread, count, max(1.0, (count - 1) * informative / n), confidence)]
     for longer in LONGER_S:
         labels = period_labels(began, longer)
@@ -251,10 +254,10 @@ def _mean_margin(spread: float, count: float, freedom: float, confidence: float)
     return Margin(spread / math.sqrt(count) * student(confidence, freedom), freedom)
 
 
-def _clearly_rarer(began: FloatArray, typical: Speed, other: Speed, seconds: float, confidence: float) -> bool:
+def _clearly_rarer(began: FloatArray, typical: Speed, other: Speed, looks: float, confidence: float) -> bool:
     """Whether another campaign too would find the host more often at its typical speed than at the other."""
     more = typical.near - other.near
-    return float(more.mean()) > math.sqrt(2) * _margin(began, more, len(more), seconds, confidence).half_width
+    return float(more.mean()) > math.sqrt(2) * _margin(began, more, len(more), looks, confidence).half_width
 
 
 def _undisturbed(periods: list[FloatArray]) -> float:
@@ -266,14 +269,14 @@ def _undisturbed(periods: list[FloatArray]) -> float:
     return float(np.exp(np.median(lowest)))
 
 
-def _burst_margin(log: FloatArray, seconds: float, confidence: float) -> Margin:
+def _burst_margin(log: FloatArray, looks: float, confidence: float) -> Margin:
     """Margin of error of a mean of few visits, which may all be of one period."""
     m = len(log)
     if m < 3:  # so few are drawn to what virtual machines showed, which counts as two more
         spread, freedom = math.sqrt((2 * UNKNOWN_SD**2 + (float(log.var(ddof=1)) if m > 1 else 0.0)) / (m + 1)), m + 1.0
     else:
         spread, freedom = float(log.std(ddof=1)), m - 1.0
-    share = min(max(BURST / m, 1 / (1 + seconds / HOLD_S)), 1.0)
+    share = min(max(BURST / m, 1 / looks), 1.0)
     return _mean_margin(spread, 1 / share, freedom, confidence)
 
 

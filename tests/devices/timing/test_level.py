@@ -66,6 +66,31 @@ def test_four_visits_in_a_row_are_one() -> None:
     assert level.half_width == pytest.approx(math.expm1(math.sqrt(2) * stats.t.ppf(0.975, 7) * spread / math.sqrt(2)))
 
 
+def with_pause(levels: np.ndarray, before: int, pause_s: float) -> list[Visit]:
+    """Visits every ten seconds, and a pause after the first few."""
+    return [Visit(10.0 * i + (pause_s if i >= before else 0.0), float(np.exp(x))) for i, x in enumerate(levels)]
+
+
+def test_a_pause_makes_no_interval_narrower_than_one_look_more_does() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        levels = rng.normal(0, 0.01, 24)
+        through, slept, resumed = (host_level(with_pause(levels, 12, s)) for s in (0.0, 3600.0, 86_400.0))
+        assert slept.width == resumed.width and slept.seconds == resumed.seconds == 230 - 10 + 600
+        assert slept.width > 0.9 * through.width  # 8.7 looks have become 9.3, not 130
+
+
+def test_a_clock_that_steps_back_leaves_the_level_where_it_is() -> None:
+    rng = np.random.default_rng(4)
+    levels = rng.normal(0, 0.02, 40)
+    right = host_level(visits(levels))
+    for step in (20.0, 300.0, 1e6):
+        stepped = [Visit(v.at_s - (step if i >= 20 else 0.0), v.reference_ms) for i, v in enumerate(visits(levels))]
+        found = host_level(stepped)
+        assert found.typical_ms == pytest.approx(right.typical_ms, rel=0.01)
+        assert found.width > 0.7 * right.width and found.seconds >= 0
+
+
 def test_per_cent_are_told_to_two_places_and_what_is_not_known_is_not() -> None:
     assert percent(0.123456) == 12.35 and percent(math.nan) is None and percent(math.inf) is None
 
