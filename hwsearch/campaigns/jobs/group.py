@@ -17,6 +17,7 @@ from hwsearch.devices.fleet.jobs import MeasuredRow, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.devices.timing.estimate import not_converged
 from hwsearch.devices.timing.protocol import TimingProtocol
+from hwsearch.errors import DeviceError
 from hwsearch.store import Job
 
 
@@ -79,6 +80,8 @@ def time_group(
     ------
     WorkerError
         If a process fails, or the job's time is over before the fewest processes are done.
+    DeviceError
+        If the host has another processor than when the campaign was opened.
     """
     payload = payload_of(job)
     protocol = TimingProtocol(**payload["protocol"])
@@ -112,6 +115,7 @@ def time_group(
         share = (lambda x, k=k: tick(min(1.0, (k + x) / fewest))) if tick is not None else None
         answer = target.executor.run(part, needed_files(part, files), limit, share)
         longest = max(longest, time.monotonic() - began)
+        _same_processor(target, answer)
         answers.append(answer)
         samples = {r["arch_id"]: Sample.from_dict(r["sample"]) for r in answer["rows"]}
         found.append([samples.get(i) for i in ids])
@@ -133,6 +137,17 @@ def time_group(
             "device": target.name,
         },
     )
+
+
+def _same_processor(target: Target, answer: WorkerResponse) -> None:
+    """Refuse what was measured on another processor than the device's: a virtual machine may have moved to another host."""
+    facts, now = target.facts.get("host"), answer.get("cpu")
+    began = facts.get("cpu") if isinstance(facts, dict) else None
+    if began and now and began != now:
+        raise DeviceError(
+            f"the host has another processor now, {now!r}, than when the campaign was opened, {began!r}: it is another device.",
+            hint="Give the same command again: the new processor gets measurements of its own, and the old ones are kept.",
+        )
 
 
 def _middle(answer: WorkerResponse) -> float:

@@ -157,6 +157,8 @@ class WorkerResponse(TypedDict, total=False):
         The host's load average before and after.
     started_at, ended_at : str
         UTC times, ISO 8601.
+    cpu : str
+        The host's processor, to ``measure``.
     """
 
     facts: JsonObject
@@ -166,6 +168,7 @@ class WorkerResponse(TypedDict, total=False):
     load: list[float | None]
     started_at: str
     ended_at: str
+    cpu: str
 
 
 def device_job(do: Literal["facts", "verify", "measure"], form: Form, device: Device) -> WorkerJob:

@@ -56,6 +56,8 @@ def validate_response(job: WorkerJob, response: object) -> WorkerResponse:
         if job["do"] == "verify" and not (isinstance(run_ms, (int, float)) and 0 < run_ms < math.inf):
             raise WorkerError(f"Invalid worker response: run_ms is {run_ms!r}, which is not a time.")
         return cast(WorkerResponse, response)
+    if not isinstance(response.get("cpu", ""), str):
+        raise WorkerError(f"Invalid worker response: cpu is {str(response['cpu'])[:80]!r}, which is not a name.")
     rows, ids = response.get("rows"), [e["arch_id"] for e in job["workloads"]]
     if not isinstance(rows, list) or [r.get("arch_id") if isinstance(r, dict) else None for r in rows] != ids:
         raise WorkerError("Invalid worker response: it is about other models than those asked for.")

@@ -23,7 +23,7 @@ import numpy as np
 from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.jobs import Files, MeasuredRow, PackedWorkload, Tick, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.jobs import unpack_workload as unpack
-from hwsearch.devices.host import load_average
+from hwsearch.devices.host import cpu_model, load_average
 from hwsearch.devices.runtimes.base import Runtime, Workload
 from hwsearch.devices.runtimes.catalogue import create_runtime
 from hwsearch.devices.timing.protocol import TimingProtocol
@@ -163,7 +163,7 @@ def perform_job(job: WorkerJob, files: Files, tick: Tick | None = None, build: B
     if job["do"] == "verify":
         return check_reference(runtime, make(job, job["reference"], files))
     entries = job["workloads"]
-    return measure_workloads(
+    found = measure_workloads(
         runtime,
         [lambda e=e: make(job, e, files) for e in entries],  # type: ignore[misc]
         [e["arch_id"] for e in entries],
@@ -173,6 +173,7 @@ def perform_job(job: WorkerJob, files: Files, tick: Tick | None = None, build: B
         metrics=job["metrics"],
         tick=tick,
     )
+    return {**found, "cpu": cpu_model()}
 
 
 def main(build: Builder | None = None) -> int:

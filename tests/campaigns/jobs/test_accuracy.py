@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hwsearch.accuracy import Accuracy
+from hwsearch.campaigns.budget.pace import Pace
 from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, checkpoint_warnings, measure_accuracy
 from hwsearch.campaigns.purpose import SEARCH
@@ -45,11 +46,13 @@ class Bench:
         monkeypatch.setattr(accuracy, "find_failed_too_often", lambda *_: set(given_up))
         monkeypatch.setattr(accuracy, "ready_subnet", lambda campaign, arch: arch)
         line = SimpleNamespace(update=self.told.append, note=lambda text: setattr(self, "note", text))
+        self.pace = Pace()
         self.campaign = SimpleNamespace(
             data=splits,
             unscreened=range(4, 10),
             config=SimpleNamespace(data=SimpleNamespace(batch=5)),
             example_subject=lambda split: f"examples of {split}",
+            pace=self.pace,
             loaded=SimpleNamespace(net=SimpleNamespace(input_size=lambda arch: 32), task=task, digest="weights"),
             store=SimpleNamespace(add=self.rows.extend, add_architectures=lambda archs: None),
             progress=SimpleNamespace(task=lambda *_: contextlib.nullcontext(line), warn=self.warned.append),

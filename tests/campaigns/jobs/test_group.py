@@ -12,6 +12,7 @@ from hwsearch.campaigns.jobs.job import process_seconds
 from hwsearch.devices import Timing
 from hwsearch.devices.fleet.responses import WorkerError
 from hwsearch.devices.timing.protocol import TimingProtocol
+from hwsearch.errors import DeviceError
 from hwsearch.store import Job
 
 IDS = ["a", "b", "c"]
@@ -31,6 +32,8 @@ class Bench:
         self.moments: list[list[float]] = []
         self.told: list[float] = []
         self.deadline_s = deadline_s
+        self.facts: dict = {}
+        self.cpus = ["first"] * 9
         protocol = TimingProtocol(processes=processes, budget_s=10).model_dump(mode="json")
         payload = {"protocol": protocol, "deadline_s": None, "ids": IDS}
         self.job = Job(7, "k", "latency:w", "device", payload, deadline_s, 3, "leased", 1, None, None)
@@ -58,10 +61,10 @@ class Bench:
         self.now += self.takes
         rows = [{"arch_id": e["arch_id"], "sample": {"failure": "no"}} for e in part["workloads"]]
         start, end = f"2025-01-01T00:00:{10 * k:02}+00:00", f"2025-01-01T00:00:{10 * k + 4:02}+00:00"
-        return {"rows": rows, "load": [k, k + 0.5], "started_at": start, "ended_at": end}
+        return {"rows": rows, "load": [k, k + 0.5], "started_at": start, "ended_at": end, "cpu": self.cpus[k]}
 
     def measure(self, tick=None):
-        target = SimpleNamespace(name="board", executor=self)
+        target = SimpleNamespace(name="board", executor=self, facts=self.facts)
         return time_group(None, target, self.job, IDS, [{}] * 3, tick)
 
     def subnets(self) -> list[str]:
@@ -133,3 +136,22 @@ def test_progress_counts_the_fewest_processes_and_stays_at_one(monkeypatch) -> N
     bench = Bench(monkeypatch, processes=(2, 3))
     bench.measure(bench.told.append)
     assert bench.told == [0.25, 0.75, 1.0]
+
+
+@pytest.mark.parametrize(
+    "facts", [{}, {"host": None}, {"host": {}}, {"host": {"cpu": None}}, {"host": {"cpu": "first"}}]
+)
+def test_a_device_whose_processor_is_not_known_or_the_same_is_measured(monkeypatch, facts) -> None:
+    bench = Bench(monkeypatch, processes=(2, 2))
+    bench.facts = facts
+    assert len(bench.measure().timings) == 3
+
+
+def test_a_virtual_machine_that_moved_to_another_processor_is_another_device(monkeypatch) -> None:
+    bench = Bench(monkeypatch, processes=(3, 3))
+    bench.facts, bench.cpus = {"host": {"cpu": "first"}}, ["first", "second", "second"]
+    with pytest.raises(
+        DeviceError, match="another processor now, 'second', than when the campaign was opened, 'first'"
+    ):
+        bench.measure()
+    assert len(bench.asked) == 2
