@@ -319,7 +319,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     def start(family: Family, change: Callable[[State], None] = lambda state: None) -> Path:
         ours = {name: catalogue.entry(name) for name in ("cifar10-mbv3",)}
         monkeypatch.setattr(catalogue, "entry", lambda name: (ours | {family.entry.name: family.entry})[name])
-        monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
+        monkeypatch.setattr("hwsearch.campaigns.campaign.compute_threads", lambda: 1)
         data = family.data(tmp_path)
         net = family.net()
         net.load_state_dict(seeded_weights(net.state_dict()))

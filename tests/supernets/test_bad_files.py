@@ -348,7 +348,7 @@ def told(states, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
     def told(name: str, data: dict[str, Path | str], checkpoint: Path | None = None) -> str:
         monkeypatch.setattr(catalogue, "entry", ENTRIES.__getitem__)
-        monkeypatch.setattr("hwsearch.campaigns.campaign.usable_cores", lambda: 1)
+        monkeypatch.setattr("hwsearch.campaigns.campaign.compute_threads", lambda: 1)
         monkeypatch.setattr("hwsearch.cli.render.err", Console(stderr=True, width=1000))
         suffix = ".safetensors" if name.startswith(("bert", "vit")) else ".pth"
         path = checkpoint or written(states[name], tmp_path / f"weights{suffix}")

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from hwsearch.campaigns import Campaign, check
+from hwsearch.campaigns.budget.pace import Pace
 from hwsearch.campaigns.steps import check as module
 from hwsearch.campaigns.steps.check import DEADLINE_S, DeviceCheckError, check_devices
 from hwsearch.devices.fleet.executors import IsolatedExecutor
 from hwsearch.devices.fleet.responses import WorkerError
+from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import DeviceError, ProviderError
 from hwsearch.registry import entry_points
 
@@ -30,6 +32,8 @@ class Bench:
             targets={n: SimpleNamespace(name=n, executor=self.executor(n, a)) for n, a in answers.items()},
             reference="reference",
             progress=SimpleNamespace(task=lambda *_: contextlib.nullcontext(line)),
+            pace=Pace(),
+            protocol=TimingProtocol(),
         )
         monkeypatch.setattr(module, "pack_workload", lambda c, t, arch, *_: {"arch_id": arch})
         monkeypatch.setattr(module, "spec_head", lambda c, t, do: {"do": do})

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hwsearch.campaigns.budget.pace import Pace
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.steps import propose
@@ -66,7 +67,7 @@ def rounds(monkeypatch):
         monkeypatch.setattr(propose, "tell", lambda *_: None)
         monkeypatch.setattr(propose, "completable", lambda *_: list(choices))
         monkeypatch.setattr(propose, "infeasibility_warning", lambda *_: "hardly any subnet meets them.")
-        proposer = Proposer(SimpleNamespace(progress=progress))
+        proposer = Proposer(SimpleNamespace(progress=progress, pace=Pace()))
         proposer.searcher = lambda view, *_: tactics[view.name]
         return proposer.propose(r, per_round, complete=complete), notes, warned
 
