@@ -113,6 +113,10 @@ class CampaignError(HwsearchError):
     """A campaign folder is missing, is another campaign's, or lacks an earlier step."""
 
 
+class TrustError(CampaignError):
+    """A campaign of another user would execute what its configuration names, and was not trusted."""
+
+
 class TrainingError(HwsearchError):
     """A training run cannot start, resume or go on."""
 

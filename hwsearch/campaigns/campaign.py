@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,18 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hwsearch.campaigns.config import CampaignConfig
+from hwsearch.campaigns.config import CampaignConfig, DeviceConfig
+from hwsearch.campaigns.costs import CostTable
 from hwsearch.campaigns.data import leakage_warnings, load_data
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
+from hwsearch.campaigns.profile_set import ProfileSet, choose_profile
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SECONDS
 from hwsearch.campaigns.subnet_cache import SubnetCache
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
-from hwsearch.devices import TimingProtocol
+from hwsearch.campaigns.trust import foreign_part, require_trust
+from hwsearch.devices import TimingProtocol, create_runtime
 from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
 from hwsearch.devices.host import usable_cores
+from hwsearch.devices.runtimes.catalogue import starts_programs
 from hwsearch.errors import CampaignError, DeviceError, nearest
 from hwsearch.exporters import write_atomic
 from hwsearch.objectives.names import DEVICE_METRICS
@@ -54,7 +59,8 @@ def torch_threads() -> int:
 class Campaign:
     """One supernet, its task, objectives and devices, in one folder with its store; opened by `Campaign.open`.
 
-    Every verb works on a campaign, can be repeated, and takes up where it stopped.
+    Every verb works on a campaign, can be repeated, and takes up where it stopped. Opening one executes nothing: the
+    supernet is built, data are read and devices are asked when they are first used.
 
     Parameters
     ----------
@@ -64,7 +70,17 @@ class Campaign:
         What was asked, defaults included.
     progress : Progress, optional
         Receives the steps of long work; by default the logger ``hwsearch``.
+
+    Attributes
+    ----------
+    foreign : pathlib.Path or None
+        The file or folder that the configuration was read from, where it belongs to another user.
+    trusted : bool
+        Whether what a foreign configuration names may be executed.
     """
+
+    foreign: Path | None = None
+    trusted: bool = False
 
     def __init__(self, folder: Path, config: CampaignConfig, progress: Progress | None = None) -> None:
         self.folder = folder
@@ -75,7 +91,12 @@ class Campaign:
 
     @classmethod
     def open(
-        cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None
+        cls,
+        source: Path | str | CampaignConfig,
+        *,
+        folder: Path | str | None = None,
+        progress: Progress | None = None,
+        trust: bool = False,
     ) -> Campaign:
         """Open the campaign of a configuration, or the one that lies in a folder.
 
@@ -89,6 +110,8 @@ class Campaign:
             Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
         progress : Progress, optional
             Receives the steps of long work.
+        trust : bool
+            Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
         Returns
         -------
@@ -103,6 +126,7 @@ class Campaign:
         ConfigError
             If the configuration is wrong.
         """
+        written: tuple[Path, ...] = ()
         if isinstance(source, CampaignConfig):
             config = source
             place = Path(folder or config.folder or "runs/campaign")
@@ -114,16 +138,17 @@ class Campaign:
                         f"{str(source)!r} is not a campaign: it has no {CONFIG_FILE}.",
                         hint="Start one with 'hwsearch run CONFIG.toml'.",
                     )
-                config, place = load_config(source / CONFIG_FILE), source
+                config, place, written = load_config(source / CONFIG_FILE), source, (source, source / CONFIG_FILE)
             elif source.exists():
                 config = load_config(source)
-                place = Path(folder or config.folder or Path("runs") / source.stem)
+                place, written = Path(folder or config.folder or Path("runs") / source.stem), (source,)
             else:
                 raise CampaignError(
                     f"there is no configuration file or campaign folder {str(source)!r}.",
                     hint="Check the path, or write a configuration with 'hwsearch init'.",
                 )
         campaign = cls(place, with_absolute_paths(config), progress)
+        campaign.foreign, campaign.trusted = foreign_part(*written), trust
         campaign._settle()
         return campaign
 
@@ -156,6 +181,9 @@ class Campaign:
     @cached_property
     def loaded(self) -> LoadedSupernet:
         """The supernet with its weights and catalogue entry."""
+        name = self.config.supernet.name
+        if ":" in name:
+            self.require_trust(f"import {name.rpartition(':')[0]!r}")
         return load_supernet(**self.config.supernet.model_dump())
 
     @property
@@ -166,11 +194,16 @@ class Campaign:
     @cached_property
     def targets(self) -> dict[str, Target]:
         """The devices by name, in the order of the configuration."""
-        fleet = self.config.fleet
+        return {d.name: self._target(d) for d in self.config.device}
+
+    def _target(self, config: DeviceConfig) -> Target:
+        fleet, device = self.config.fleet, config.to_device()
+        if starts_programs(device):
+            self.require_trust(f"start the programs of device {device.name!r}")
+        if config.name in fleet.remote:
+            return Target(config, self.cluster.executor(device.name), self.cluster.runtime(device), remote=True)
         executor = IsolatedExecutor() if fleet.isolation else InProcessExecutor()
-        return {
-            d.name: Target(d, executor, self.cluster if d.name in fleet.remote else None) for d in self.config.device
-        }
+        return Target(config, executor, create_runtime(device))
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -179,7 +212,28 @@ class Campaign:
 
         fleet = self.config.fleet
         assert fleet.scheduler is not None
+        self.require_trust(f"take Python objects from the scheduler {fleet.scheduler!r}")
         return Cluster(fleet.scheduler, fleet.certificates, insecure=fleet.insecure)
+
+    @cached_property
+    def with_network(self) -> Campaign:
+        """The campaign whose network and data can be used, not only read about; itself."""
+        return self
+
+    def require_trust(self, what: str) -> None:
+        """Refuse to execute what another user's configuration names; see `hwsearch.campaigns.trust`.
+
+        Parameters
+        ----------
+        what : str
+            What would be executed, as the rest of "would …".
+
+        Raises
+        ------
+        TrustError
+            If the configuration is another user's and is not trusted.
+        """
+        require_trust(self.foreign, what, trusted=self.trusted)
 
     def target(self, name: str | None) -> Target:
         """Return a device.
@@ -312,6 +366,27 @@ class Campaign:
     def reference(self) -> Architecture:
         """Reference subnet, interleaved with all candidates to track host drift: the middle of the range of MACs."""
         return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
+
+    @cached_property
+    def profile_set(self) -> ProfileSet:
+        """The subnets that are measured before the search; the same for one space, seed and ``[profile]``."""
+        return choose_profile(self.config.profile, self.space, self.loaded.balanced_cost, self.rng("profile"))
+
+    @cached_property
+    def costs(self) -> CostTable:
+        """The computed costs of what has been measured, kept in the store."""
+        return CostTable(self.store, self.loaded.digest)
+
+    def enter(self, archs: Sequence[Architecture]) -> None:
+        """Keep in the store which architectures are about to be measured, with their computed costs.
+
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            Of the campaign's space.
+        """
+        self.store.add_architectures(archs)
+        self.costs.add(self.space, archs, self.loaded.net.cost_features)
 
     def measured(self) -> int:
         """Count the values that the store holds.

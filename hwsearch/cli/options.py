@@ -24,13 +24,19 @@ Folder = Annotated[
 DeviceName = Annotated[
     str | None, typer.Option("--device", help="Name of one device of the campaign (default: the only one).")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Execute what the campaign names (programs, Python files) even if another user wrote it."
+    ),
+]
 Deployment = Annotated[
     str | None,
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
 ]
 
 
-def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
+def open_campaign(source: Path, folder: Path | None = None, trust: bool = False) -> Campaign:
     """Open a campaign that shows its progress on stderr.
 
     Parameters
@@ -39,6 +45,8 @@ def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the configuration names even if another user wrote it.
 
     Returns
     -------
@@ -52,4 +60,4 @@ def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
     """
     from hwsearch.campaigns import Campaign  # imports torch
 
-    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err))
+    return Campaign.open(source, folder=folder, progress=ConsoleProgress(err), trust=trust)

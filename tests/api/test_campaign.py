@@ -9,6 +9,7 @@ import pytest
 
 from hwsearch import api
 from hwsearch.api import campaign as module
+from hwsearch.api import opening
 from hwsearch.campaigns import Campaign
 from hwsearch.errors import CampaignError, StoreError, TrainingError
 
@@ -35,6 +36,7 @@ class Fake(Campaign):
 
     def __init__(self, folder: Path = Path("runs/x")) -> None:
         self.folder, self.notes, self.count = folder, [], 0
+        self.loaded = None  # as after a step of this process, so that it is read as it is
         self._held = Store()
 
     @property
@@ -59,20 +61,20 @@ def fake() -> Fake:
 
 
 def test_a_campaign_is_opened_once(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert module.open_campaign(fake) is fake
+    assert opening.open_campaign(fake) is fake
     seen = []
     monkeypatch.setattr(Campaign, "open", lambda source, **options: seen.append((source, options)) or fake)
-    assert module.open_campaign("c.toml", folder="here") is fake
-    assert seen == [("c.toml", {"folder": "here", "progress": None})]
+    assert opening.open_campaign("c.toml", folder="here") is fake
+    assert seen == [("c.toml", {"folder": "here", "progress": None, "trust": False})]
 
 
 def test_a_step_is_noted_with_its_end_and_the_log_is_closed(fake: Fake) -> None:
     before = list(logging.getLogger("hwsearch").handlers)
-    assert module._do(fake, "profile", lambda c: "found") == "found"
+    assert opening.do_step(fake, "profile", lambda c: "found") == "found"
     with pytest.raises(CampaignError):
-        module._do(fake, "fit", lambda c: (_ for _ in ()).throw(CampaignError("no.")))
+        opening.do_step(fake, "fit", lambda c: (_ for _ in ()).throw(CampaignError("no.")))
     with pytest.raises(KeyboardInterrupt):
-        module._do(fake, "search", lambda c: (_ for _ in ()).throw(KeyboardInterrupt()))
+        opening.do_step(fake, "search", lambda c: (_ for _ in ()).throw(KeyboardInterrupt()))
     assert fake.store.runs == [("profile", "done"), ("fit", "failed"), ("search", "interrupted")]
     assert fake.notes == ["profile", "fit", "search"]
     assert logging.getLogger("hwsearch").handlers == before
@@ -81,9 +83,9 @@ def test_a_step_is_noted_with_its_end_and_the_log_is_closed(fake: Fake) -> None:
 def test_a_store_that_fails_at_the_end_hides_no_error_of_the_step(fake: Fake) -> None:
     fake.store.fails = True
     with pytest.raises(StoreError, match="disk is full"):
-        module._do(fake, "profile", lambda c: None)
+        opening.do_step(fake, "profile", lambda c: None)
     with pytest.raises(CampaignError, match="the step's own"):
-        module._do(fake, "profile", lambda c: (_ for _ in ()).throw(CampaignError("the step's own.")))
+        opening.do_step(fake, "profile", lambda c: (_ for _ in ()).throw(CampaignError("the step's own.")))
 
 
 @pytest.fixture

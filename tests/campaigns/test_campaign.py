@@ -21,7 +21,6 @@ from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded_score
 from hwsearch.campaigns.loading import load_config, parse_config
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.campaigns.steps.report import write_studies
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
@@ -110,7 +109,7 @@ def test_pick_meets_its_limit_and_says_what_is_reachable(finished, tmp_path):
 
 def test_profile_set_is_stable_and_holds_the_extremes(finished):
     campaign = Campaign.open(finished[0])
-    first, second = profile_set(campaign), profile_set(campaign)
+    first, second = campaign.profile_set, Campaign.open(finished[0]).profile_set
     assert first == second
     every, evaluated, random = first
     assert campaign.space.smallest() in evaluated and campaign.space.largest() in evaluated

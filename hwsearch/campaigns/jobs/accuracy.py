@@ -51,7 +51,7 @@ def measure_accuracy(
     given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
-    campaign.store.add_architectures(archs)
+    campaign.enter(archs)
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
         for i, arch in enumerate(todo):

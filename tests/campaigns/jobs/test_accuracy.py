@@ -51,7 +51,8 @@ class Bench:
             config=SimpleNamespace(data=SimpleNamespace(batch=5)),
             example_subject=lambda split: f"examples of {split}",
             loaded=SimpleNamespace(net=SimpleNamespace(input_size=lambda arch: 32), task=task, digest="weights"),
-            store=SimpleNamespace(add=self.rows.extend, add_architectures=lambda archs: None),
+            store=SimpleNamespace(add=self.rows.extend),
+            enter=lambda archs: None,
             progress=SimpleNamespace(task=lambda *_: contextlib.nullcontext(line), warn=self.warned.append),
         )
 
