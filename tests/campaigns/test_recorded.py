@@ -228,7 +228,9 @@ def test_another_users_campaign_is_read_but_not_run(finished_once: Finished, mon
         with pytest.raises(TrustError, match=r"belongs to another user.*give --trust \(in Python trust=True\)"):
             verb(folder)
     assert not [m for m in finished_once.marks if m.exists()]
-    with pytest.raises(DeviceError, match="answered what cannot be true"):  # the program is asked, and gives no latencies
+    with pytest.raises(
+        DeviceError, match="answered what cannot be true"
+    ):  # the program is asked, and gives no latencies
         hwsearch.check(folder, trust=True)
     assert all(m.exists() for m in finished_once.marks)
 
