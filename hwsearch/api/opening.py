@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.campaigns.recorded import as_recorded, keep_record
 from hwsearch.devices import host_facts
-from hwsearch.errors import HwsearchError
+from hwsearch.errors import HwsearchError, SupernetError, describe
 
 #: a campaign, its configuration file or its folder
 Source = Campaign | Path | str
@@ -103,6 +104,11 @@ def noted_step(campaign: Campaign, name: str) -> Iterator[None]:
     except KeyboardInterrupt:
         status = "interrupted"
         raise
+    except SystemExit as left:  # a network, task or plug-in that ends the program must not end it without a word
+        at = traceback.extract_tb(left.__traceback__)[-1]
+        raise SupernetError(
+            f"code that this campaign uses ended the program: {describe(left)} ({at.filename}, line {at.lineno})."
+        ) from left
     finally:
         handler.close()
         logging.getLogger("hwsearch").removeHandler(handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hwsearch import api
 from hwsearch.api import campaign as module
 from hwsearch.api import opening
 from hwsearch.campaigns import Campaign
-from hwsearch.errors import CampaignError, StoreError, TrainingError
+from hwsearch.errors import CampaignError, StoreError, SupernetError, TrainingError
 
 
 class Store:
@@ -75,8 +76,10 @@ def test_a_step_is_noted_with_its_end_and_the_log_is_closed(fake: Fake) -> None:
         opening.do_step(fake, "fit", lambda c: (_ for _ in ()).throw(CampaignError("no.")))
     with pytest.raises(KeyboardInterrupt):
         opening.do_step(fake, "search", lambda c: (_ for _ in ()).throw(KeyboardInterrupt()))
-    assert fake.store.runs == [("profile", "done"), ("fit", "failed"), ("search", "interrupted")]
-    assert fake.notes == ["profile", "fit", "search"]
+    with pytest.raises(SupernetError, match=r"ended the program: SystemExit: 3 \(.*test_campaign\.py, line"):
+        opening.do_step(fake, "evaluate", lambda c: sys.exit(3))
+    ended = [("profile", "done"), ("fit", "failed"), ("search", "interrupted"), ("evaluate", "failed")]
+    assert fake.store.runs == ended and fake.notes == [name for name, _ in ended]
     assert logging.getLogger("hwsearch").handlers == before
 
 
