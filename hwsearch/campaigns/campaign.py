@@ -36,6 +36,7 @@ from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
+from hwsearch.store.connection import without_password
 from hwsearch.supernets.catalogue import load_supernet
 from hwsearch.supernets.entry import LoadedSupernet
 from hwsearch.tasks.data import Data
@@ -161,7 +162,9 @@ class Campaign:
                     f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.config.supernet.name!r}.",
                     hint="Give another --folder.",
                 )
-        text = to_toml(self.config).encode()
+        store = self.config.store
+        kept = self.config if store is None else self.config.model_copy(update={"store": without_password(store)})
+        text = to_toml(kept).encode()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:
