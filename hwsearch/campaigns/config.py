@@ -235,7 +235,8 @@ class CampaignConfig(ConfigPart):
     fleet : FleetConfig
         Who measures.
     store : str, optional
-        A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder.
+        A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder. The folder keeps no password: give
+        it by ``PGPASSWORD`` or ``~/.pgpass``.
 
     Examples
     --------
