@@ -165,6 +165,8 @@ class Campaign:
         store = self.config.store
         kept = self.config if store is None else self.config.model_copy(update={"store": without_password(store)})
         text = to_toml(kept).encode()
+        if self.foreign == self.folder and not self.trusted:
+            return  # it is only read
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:

@@ -48,9 +48,10 @@ class CostTable:
         if not new:
             return
         found = features(space.to_array(new))
-        names = list(found)
-        values = np.stack([np.asarray(found[n], dtype=np.float64) for n in names], axis=1).tolist()
-        self._store.put_state(self._name, {"names": names, "ids": [a.id for a in new], "values": values})
+        values = np.stack([np.asarray(v, dtype=np.float64) for v in found.values()], axis=1)
+        if np.isfinite(values).all():  # else whoever reads them builds the network, and is told what is wrong
+            document = {"names": list(found), "ids": [a.id for a in new], "values": values.tolist()}
+            self._store.put_state(self._name, document)
 
     def find(self, ids: Sequence[str]) -> dict[str, FloatArray] | None:
         """Find the costs of architectures.

@@ -92,7 +92,7 @@ def keep_record(campaign: Campaign) -> None:
         "reference": campaign.reference.to_dict(),
         "profile": {kind: [a.to_dict() for a in archs] for kind, archs in campaign.profile_set._asdict().items()},
     }
-    plain = json.loads(json.dumps(record))
+    plain = json.loads(json.dumps(record, default=str))  # as `fingerprint` does
     ends = [campaign.space.smallest(), campaign.space.largest(), *campaign.profile_set.timed]
     campaign.costs.add(campaign.space, ends, loaded.net.cost_features)
     name = record_name(campaign.config)

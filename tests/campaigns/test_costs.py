@@ -44,6 +44,12 @@ def test_what_another_process_adds_is_found_and_what_none_added_is_not(store: St
     assert CostTable(store, "other weights").find([ARCHS[0].id]) is None
 
 
+def test_costs_that_are_no_numbers_are_not_kept(store: Store) -> None:
+    table = CostTable(store, "w")
+    table.add(SPACE, ARCHS[:1], lambda rows: {"macs": np.full(len(rows), np.nan)})
+    assert table.find([ARCHS[0].id]) is None
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -76,3 +76,4 @@ def test_what_executes_nothing_is_not_asked_about(tmp_path: Path, stranger: None
     (tmp_path / "campaign.toml").write_text('[[device]]\nname = "here"\n')
     campaign = Campaign.open(tmp_path)
     assert campaign.foreign == tmp_path and list(campaign.targets) == ["here"]
+    assert (tmp_path / "campaign.toml").read_text() == '[[device]]\nname = "here"\n'  # it is read, and left as it is

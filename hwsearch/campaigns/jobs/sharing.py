@@ -65,6 +65,7 @@ def share_jobs(
     queue.submit(jobs)
     places = sorted({j.device for j in jobs})
     kinds = sorted({j.kind for j in jobs})
+    ended = 0
     while keys:
         job = queue.claim(name, places, lease_s=lease_s, kinds=kinds, keys=keys)
         if job is not None:
@@ -75,13 +76,16 @@ def share_jobs(
             except BaseException:
                 queue.release(job)
                 raise
-        found = queue.find(keys)
-        waiting = [j for j in found if j.status in ("queued", "leased")]
-        update(len(found) - len(waiting))
-        if not waiting:
+            ended += 1
+            update(ended)
+            continue
+        open_ = sum(j.status in ("queued", "leased") for j in queue.find(keys))
+        if len(keys) - open_ > ended:  # others have ended some
+            ended = len(keys) - open_
+            update(ended)
+        if not open_:
             break
-        if job is None:
-            time.sleep(WAIT_S)
+        time.sleep(WAIT_S)
     for job in queue.find(keys):
         if job.status == "failed":
             campaign.progress.warn(f"a job of this campaign is given up: {job.failure}.")
