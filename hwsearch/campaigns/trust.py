@@ -56,5 +56,5 @@ def require_trust(foreign: Path | None, what: str, *, trusted: bool) -> None:
     if foreign is not None and not trusted:
         raise TrustError(
             f"{str(foreign)!r} belongs to another user, and this would {what}.",
-            hint="Look at its campaign.toml; to execute what that names, give --trust (in Python trust=True).",
+            hint="Look at the configuration first; to execute what it names, give --trust (in Python trust=True).",
         )
