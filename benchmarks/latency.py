@@ -178,7 +178,7 @@ def load() -> Iterator[Callable[[bool], None]]:
 
     def busy(on: bool) -> None:
         if on and not processes:
-            processes.extend(subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(2))
+            processes.extend(subprocess.Popen([sys.executable, "-P", "-c", BUSY]) for _ in range(2))
         elif not on:
             end()
 

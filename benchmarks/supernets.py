@@ -248,7 +248,7 @@ def loading(name: str, folder: Path, processes: int, subnets: int) -> dict[str, 
     runs = []
     for _ in range(processes):
         done = subprocess.run(
-            [sys.executable, "-c", LOAD, name, str(path)], stdout=subprocess.PIPE, check=True, cwd=ROOT
+            [sys.executable, "-P", "-c", LOAD, name, str(path)], stdout=subprocess.PIPE, check=True, cwd=ROOT
         )
         runs.append(json.loads(done.stdout))
     size = path.stat().st_size

@@ -15,6 +15,8 @@ import numpy as np
 
 #: what JSON holds
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+#: how deep an answer of somebody else's program may be nested
+MOST_LEVELS = 50
 #: an object whose values are looked at one by one by whoever knows its keys
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -110,6 +112,39 @@ def is_number(value: object) -> TypeGuard[float]:
         return math.isfinite(value)
     except OverflowError:  # a whole number of hundreds of digits
         return False
+
+
+def is_shallow(value: object, levels: int = MOST_LEVELS) -> bool:
+    """Tell whether a JSON value is nested no deeper than anything that is meant to be read.
+
+    Parameters
+    ----------
+    value : object
+        Any JSON value, as somebody else's program printed it.
+    levels : int
+        How deep it may be.
+
+    Returns
+    -------
+    bool
+        False for what might exhaust the stack of whoever walks through it.
+
+    Examples
+    --------
+    >>> is_shallow({"host": {"cpu": [1]}}), is_shallow([[[1]]], levels=2)
+    (True, False)
+    """
+    level = [value]
+    for _ in range(levels + 1):
+        level = [
+            item
+            for held in level
+            if isinstance(held, (dict, list))
+            for item in (held.values() if isinstance(held, dict) else held)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def shown_as_json(value: object) -> Any:

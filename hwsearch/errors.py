@@ -7,7 +7,8 @@ into one sentence and exit code 1, so a user never meets a stack trace for somet
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HwsearchError(Exception):
@@ -113,8 +114,72 @@ class CampaignError(HwsearchError):
     """A campaign folder is missing, is another campaign's, or lacks an earlier step."""
 
 
+class TrustError(CampaignError):
+    """A campaign of another user would execute what its configuration names, and was not trusted."""
+
+
 class TrainingError(HwsearchError):
     """A training run cannot start, resume or go on."""
+
+
+@contextmanager
+def foreign_code(explain: Callable[[BaseException], HwsearchError]) -> Iterator[None]:
+    """Run code that somebody else wrote: whatever it raises, ``sys.exit`` included, becomes a typed error.
+
+    Parameters
+    ----------
+    explain : callable
+        Makes the error of what was raised; may give back a `HwsearchError` as it is.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    HwsearchError
+        What `explain` made. Ctrl-C stays a `KeyboardInterrupt`.
+
+    Examples
+    --------
+    >>> import sys
+    >>> try:
+    ...     with foreign_code(lambda error: SupernetError(f"net.py: {describe(error)}.")):
+    ...         sys.exit(3)
+    ... except SupernetError as error:
+    ...     print(error)
+    net.py: SystemExit: 3.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        made = explain(error)
+        if made is error:
+            raise
+        raise made from error
+
+
+def describe(error: BaseException) -> str:
+    r"""Describe an exception of somebody else's code in one line.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    str
+        Its kind and message, without a stop at the end.
+
+    Examples
+    --------
+    >>> describe(ValueError("not\na number.")), describe(KeyError())
+    ('ValueError: not a number', 'KeyError: no message')
+    """
+    return f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.') or 'no message'}"
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

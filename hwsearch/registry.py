@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Generic, TypeVar
 
-from hwsearch.errors import HwsearchError, PluginError, nearest
+from hwsearch.errors import HwsearchError, PluginError, describe, foreign_code, nearest
 
 T = TypeVar("T")
 
@@ -114,17 +114,19 @@ class Registry(Generic[T]):
                 f"{self.noun} {name!r} is registered by two distributions: {claims}.",
                 hint="Uninstall one of them, or rename its entry point.",
             )
-        try:
-            found = points[0].load()
-        except Exception as error:  # a plug-in's module may raise anything while it is imported
-            why = " ".join(str(error).split()).rstrip(".") or "no message"
-            if not isinstance(error, (ImportError, AttributeError, HwsearchError)):
-                why = f"{type(error).__name__}: {why}"
-            raise PluginError(
+
+        def not_imported(error: BaseException) -> PluginError:
+            why = describe(error)
+            if isinstance(error, (ImportError, AttributeError, HwsearchError)):
+                why = why.partition(": ")[2]
+            return PluginError(
                 f"{self.noun} {name!r} of distribution {_distribution(points[0])!r} cannot be imported from "
                 f"{points[0].value!r}: {why}.",
                 hint="Correct the module or the entry point, or uninstall the distribution.",
-            ) from error
+            )
+
+        with foreign_code(not_imported):
+            found = points[0].load()
         if not self.accepts(found):
             raise PluginError(
                 f"entry point {points[0].value!r} of {self.noun} {name!r} is {found!r}, which is not {self.wanted}."

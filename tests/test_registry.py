@@ -87,6 +87,7 @@ def test_the_same_value_from_two_distributions_is_taken_twice_as_well(installed)
         ("pathlib:Pth", "cannot be imported"),
         ("math:pi", "not a class"),
         ("tests_of_the_registry.raises:X", "cannot be imported.*ZeroDivisionError: division by zero"),
+        ("tests_of_the_registry.exits:X", "cannot be imported.*SystemExit: 3"),
     ],
 )
 def test_what_cannot_be_had_says_why(
@@ -94,6 +95,7 @@ def test_what_cannot_be_had_says_why(
 ) -> None:
     (tmp_path / "tests_of_the_registry").mkdir()
     (tmp_path / "tests_of_the_registry" / "raises.py").write_text("1 / 0\n", encoding="utf-8")
+    (tmp_path / "tests_of_the_registry" / "exits.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     installed(point("x", value))
     with pytest.raises(PluginError, match=said):

@@ -32,7 +32,7 @@ PLACES = {
     "tables": "hwsearch.api.device_tables",
     "train": "hwsearch.api.training",
     "validate": "hwsearch.api.campaign",
-    "work": "hwsearch.campaigns.steps.work",
+    "work": "hwsearch.api.campaign",
 }
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
         run,
         search,
         validate,
+        work,
     )
     from hwsearch.api.catalogue import supernets
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.training import train
-    from hwsearch.campaigns.steps.work import work
     from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
 from hwsearch import campaigns
 from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed
+from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.campaigns.steps.plan import budgeted
-from hwsearch.devices import host_facts
-from hwsearch.errors import HwsearchError
+from hwsearch.campaigns.steps.work import work as help_out
 from hwsearch.objectives.front import Front
 from hwsearch.training.finetune import finetune_config
-
-#: a campaign, its configuration file or its folder
-Source = Campaign | Path | str
 
 #: the steps of a whole run before the models are exported, in order
 STEPS: dict[str, Callable[[Campaign], object]] = {
@@ -34,67 +28,14 @@ STEPS: dict[str, Callable[[Campaign], object]] = {
     "validate": campaigns.validate,
 }
 
-T = TypeVar("T")
 
-
-def open_campaign(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> Campaign:
-    """Open the campaign of a configuration file or folder.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    folder : path or str, optional
-        Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
-    progress : Progress, optional
-        Receives the steps of long work; by default the logger ``hwsearch``.
-
-    Returns
-    -------
-    Campaign
-        `source` itself, where it is one.
-
-    Raises
-    ------
-    CampaignError
-        If there is no such file or campaign.
-    ConfigError
-        If the configuration is wrong.
-    """
-    return source if isinstance(source, Campaign) else Campaign.open(source, folder=folder, progress=progress)
-
-
-@contextmanager
-def _step(campaign: Campaign, name: str) -> Iterator[None]:
-    """Note a step in the store, in ``log.txt`` and, with its seconds, in the campaign's state."""
-    handler = campaign.log_to_file()
-    started = time.monotonic()
-    status = "failed"
-    run = campaign.store.begin_run(name, host_facts())
-    try:
-        yield
-        status = "done"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
-        handler.close()
-        logging.getLogger("hwsearch").removeHandler(handler)
-        try:
-            campaign.store.end_run(run, status)
-            campaign.note_seconds(name, time.monotonic() - started)
-        except HwsearchError:
-            if status == "done":
-                raise
-
-
-def _do(source: Source, name: str, step: Callable[[Campaign], T]) -> T:
-    campaign = open_campaign(source)
-    with _step(campaign, name):
-        return step(campaign)
-
-
-def check(source: Source, seconds: float = 0.0, tick: Callable[[float], None] | None = None) -> pd.DataFrame:
+def check(
+    source: Source,
+    seconds: float = 0.0,
+    tick: Callable[[float], None] | None = None,
+    *,
+    trust: bool = False,
+) -> pd.DataFrame:
     """Check data, devices, tactic and limits; every device loads the reference subnet once.
 
     Parameters
@@ -105,6 +46,8 @@ def check(source: Source, seconds: float = 0.0, tick: Callable[[float], None] | 
         How long to record the speed of this host as well, as `doctor` does; 0 for not at all.
     tick : callable, optional
         Told the recorded seconds.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -121,19 +64,21 @@ def check(source: Source, seconds: float = 0.0, tick: Callable[[float], None] | 
     LimitError
         If no subnet can meet a limit.
     """
-    frame = _do(source, "check", campaigns.check)
+    frame = do_step(source, "check", campaigns.check, trust)
     if seconds:
         frame.attrs["host_speed"] = host_speed(seconds, tick=tick)
     return frame
 
 
-def profile(source: Source) -> pd.DataFrame:
+def profile(source: Source, *, trust: bool = False) -> pd.DataFrame:
     """Time the profile's subnets on every device.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -145,10 +90,10 @@ def profile(source: Source) -> pd.DataFrame:
     DeviceError
         If a device is lost; what was measured is kept.
     """
-    return _do(source, "profile", campaigns.profile)
+    return do_step(source, "profile", campaigns.profile, trust)
 
 
-def operators(source: Source, device: str | None = None) -> JsonObject:
+def operators(source: Source, device: str | None = None, *, trust: bool = False) -> JsonObject:
     """Complete the operator table of one device for the campaign's space, and compare it with the measured latencies.
 
     Parameters
@@ -157,6 +102,8 @@ def operators(source: Source, device: str | None = None) -> JsonObject:
         A campaign, its configuration file or its folder.
     device : str, optional
         The device's name; the only one by default.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -172,18 +119,20 @@ def operators(source: Source, device: str | None = None) -> JsonObject:
     """
     from hwsearch.campaigns.steps.operators import operators as table
 
-    campaign = open_campaign(source)
-    with _step(campaign, "operators"):
+    campaign = open_campaign(source, trust=trust)
+    with noted_step(campaign, "operators"):
         return table(campaign, device)
 
 
-def evaluate(source: Source) -> pd.DataFrame:
+def evaluate(source: Source, *, trust: bool = False) -> pd.DataFrame:
     """Measure the score of the profile's evaluated subnets on the validation data.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -195,16 +144,18 @@ def evaluate(source: Source) -> pd.DataFrame:
     DataError
         If data are missing or do not fit the supernet.
     """
-    return _do(source, "evaluate", campaigns.evaluate)
+    return do_step(source, "evaluate", campaigns.evaluate, trust)
 
 
-def fit(source: Source) -> pd.DataFrame:
+def fit(source: Source, *, trust: bool = False) -> pd.DataFrame:
     """Fit the predictors of accuracy and latency on what the profile measured.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -216,16 +167,18 @@ def fit(source: Source) -> pd.DataFrame:
     CampaignError
         If a metric has been measured on too few subnets.
     """
-    return _do(source, "fit", campaigns.fit)
+    return do_step(source, "fit", campaigns.fit, trust)
 
 
-def search(source: Source) -> pd.DataFrame:
+def search(source: Source, *, trust: bool = False) -> pd.DataFrame:
     """Search in rounds of proposing and measuring.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -239,16 +192,18 @@ def search(source: Source) -> pd.DataFrame:
     DeviceError
         If a device is lost; what was measured is kept.
     """
-    return _do(source, "search", campaigns.search)
+    return do_step(source, "search", campaigns.search, trust)
 
 
-def validate(source: Source) -> pd.DataFrame:
+def validate(source: Source, *, trust: bool = False) -> pd.DataFrame:
     """Measure the candidates for the fronts afresh.
 
     Parameters
     ----------
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -262,10 +217,10 @@ def validate(source: Source) -> pd.DataFrame:
     LimitError
         If nothing measured meets the limits.
     """
-    return _do(source, "validate", campaigns.validate)
+    return do_step(source, "validate", campaigns.validate, trust)
 
 
-def front(source: Source, device: str | None = None, *, deployment: str | None = None) -> Front:
+def front(source: Source, device: str | None = None, *, deployment: str | None = None, trust: bool = False) -> Front:
     """Return the measured Pareto front of one device, or of one subnet for all of them.
 
     Parameters
@@ -277,6 +232,8 @@ def front(source: Source, device: str | None = None, *, deployment: str | None =
     deployment : {"worst-case", "weighted"}, optional
         One subnet for all devices: judged by the latency on the worst device, or by the weighted mean, each as a share of
         that device's limit, or else of the largest subnet's latency there.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -288,7 +245,7 @@ def front(source: Source, device: str | None = None, *, deployment: str | None =
     CampaignError
         If nothing has been validated.
     """
-    return campaigns.front(open_campaign(source), device, deployment=deployment)
+    return campaigns.front(read_campaign(source, trust=trust), device, deployment=deployment)
 
 
 def pick(
@@ -299,6 +256,7 @@ def pick(
     probability: float | None = None,
     deployment: str | None = None,
     export: Path | str | None = None,
+    trust: bool = False,
 ) -> JsonObject:
     """Pick the best measured subnet under limits, and write it as ONNX if asked.
 
@@ -316,6 +274,8 @@ def pick(
         One subnet for all devices, see `front`.
     export : path, optional
         The ONNX file to write.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -329,7 +289,7 @@ def pick(
     """
     limits = [limit] if isinstance(limit, str) else list(limit)
     return campaigns.pick(
-        open_campaign(source),
+        read_campaign(source, trust=trust),
         limits,
         device,
         probability=probability,
@@ -345,6 +305,7 @@ def export(
     *,
     output: Path | str | None = None,
     batch: int | None = None,
+    trust: bool = False,
 ) -> list[JsonObject]:
     """Write ONNX files and cards of one subnet or of every pick.
 
@@ -360,6 +321,8 @@ def export(
         With `arch`: the ONNX file.
     batch : int, optional
         A fixed batch size; dynamic by default.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -371,8 +334,8 @@ def export(
     ExportError
         If a subnet cannot be lowered, or a model disagrees with torch.
     """
-    campaign = open_campaign(source)
-    with _step(campaign, "export"):
+    campaign = read_campaign(source, trust=trust)
+    with noted_step(campaign, "export"):
         return campaigns.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
 
 
@@ -382,6 +345,7 @@ def finetune(
     *,
     data: Path | str | None = None,
     output: Path | str | None = None,
+    trust: bool = False,
     **settings: float | bool | None,
 ) -> JsonObject:
     """Train one subnet for some steps, measure it again, export it.
@@ -396,6 +360,8 @@ def finetune(
         What it learns from, as in a configuration; the calibration data by default.
     output : path, optional
         The ONNX file.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
     **settings
         Of `hwsearch.training.FinetuneConfig`: ``steps``, ``batch``, ``lr``, ``label_smoothing``, ``seed``, and so on.
 
@@ -412,14 +378,14 @@ def finetune(
         If there is nothing to learn from.
     """
     config = finetune_config(settings)
-    campaign = open_campaign(source)
-    with _step(campaign, "finetune"):
+    campaign = open_campaign(source, trust=trust)
+    with noted_step(campaign, "finetune"):
         return campaigns.finetune_subnet(
             campaign, arch, config, data=str(data) if data else None, output=Path(output) if output else None
         )
 
 
-def report(source: Source, *, optuna: str | None = None) -> JsonObject:
+def report(source: Source, *, optuna: str | None = None, trust: bool = False) -> JsonObject:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 
     Parameters
@@ -429,6 +395,8 @@ def report(source: Source, *, optuna: str | None = None) -> JsonObject:
     optuna : str, optional
         An Optuna storage such as ``sqlite:///optuna.db``; what was measured for each front is added to a study of it, named
         FOLDER/FRONT, for Optuna's dashboard.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -440,19 +408,25 @@ def report(source: Source, *, optuna: str | None = None) -> JsonObject:
     CampaignError
         If nothing has been validated, or the predictors have not been fitted.
     """
+    campaign = read_campaign(source, trust=trust)
     if optuna is None:
-        return _do(source, "report", campaigns.build_report)
+        return do_step(campaign, "report", campaigns.build_report)
     from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
-    campaign = open_campaign(source)
-    with _step(campaign, "report"):
+    with noted_step(campaign, "report"):
         check_storage(optuna)
-    paths = _do(campaign, "report", campaigns.build_report)
-    with _step(campaign, "report"):
+    paths = do_step(campaign, "report", campaigns.build_report)
+    with noted_step(campaign, "report"):
         return {**paths, "optuna": campaigns.write_studies(campaign, optuna)}
 
 
-def run(source: Source, *, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
+def run(
+    source: Source,
+    *,
+    folder: Path | str | None = None,
+    progress: Progress | None = None,
+    trust: bool = False,
+) -> JsonObject:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
     A run that was interrupted, or whose configuration has changed, measures only what is missing.
@@ -465,6 +439,8 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
         Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
     progress : Progress, optional
         Receives the steps; by default the logger ``hwsearch``.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -476,18 +452,45 @@ def run(source: Source, *, folder: Path | str | None = None, progress: Progress 
     HwsearchError
         Of any step; what was measured is kept, and the same call goes on from there.
     """
-    campaign = open_campaign(source, folder=folder, progress=progress)
+    campaign = open_campaign(source, folder=folder, progress=progress, trust=trust)
     before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
         with budgeted(campaign, name):
-            _do(campaign, name, step)
+            do_step(campaign, name, step)
     with budgeted(campaign, "export"):
-        cards = _do(campaign, "export", campaigns.export)
+        cards = do_step(campaign, "export", campaigns.export)
     with budgeted(campaign, "report"):  # it shows the models just written
-        summary = _do(campaign, "report", lambda c: campaigns.build_report(c, cards))
+        summary = do_step(campaign, "report", lambda c: campaigns.build_report(c, cards))
     return {
         "folder": str(campaign.folder),
         "seconds": round(time.monotonic() - started, 1),
         "measured": campaign.measured() - before,
         **summary,
     }
+
+
+def work(source: Source, devices: Sequence[str] = (), *, wait: bool = False, trust: bool = False) -> dict[str, int]:
+    """Help to measure a campaign: do its queued latency jobs for some devices of this host.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    devices : sequence of str
+        Names; by default all of the campaign on this host.
+    wait : bool
+        Whether to wait for further jobs forever; by default it ends when none is queued.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
+
+    Returns
+    -------
+    dict of str to int
+        Number of jobs done by device.
+
+    Raises
+    ------
+    DeviceError
+        If there is no such device, or one is lost.
+    """
+    return help_out(open_campaign(source, trust=trust), devices, wait=wait)

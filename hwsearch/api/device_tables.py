@@ -14,6 +14,7 @@ from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.lookup import latency_rows, timing_protocols
 from hwsearch.campaigns.purpose import Purpose
+from hwsearch.campaigns.recorded import as_recorded
 from hwsearch.devices.table_errors import translated_table_errors
 from hwsearch.errors import CampaignError, DataError, DeviceError, nearest
 from hwsearch.spaces import SearchSpace
@@ -34,6 +35,7 @@ def tables(
     device: str | None = None,
     purpose: str = "search",
     licence: str = "not stated",
+    trust: bool = False,
 ) -> Any:
     """List, show, import, export or verify latency tables; the verb ``hwsearch tables``.
 
@@ -55,6 +57,8 @@ def tables(
         Which latencies are exported.
     licence : str
         Of exported tables.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -90,7 +94,9 @@ def tables(
                     hint="Give --description FILE.toml.",
                 )
             return latency_tables.import_file(Path(name), Path(description), place or OWN)
-        return export_table(Campaign.open(name), device, place or OWN, purpose=purpose, licence=licence)
+        return export_table(
+            as_recorded(Campaign.open(name, trust=trust)), device, place or OWN, purpose=purpose, licence=licence
+        )
 
 
 def _list(folder: Path | None) -> list[JsonObject]:

@@ -34,19 +34,22 @@ from hwsearch.searchers import tactics
 from hwsearch.supernets import catalogue
 
 if TYPE_CHECKING:
-    from hwsearch.api.campaign import Source
+    from hwsearch.api.opening import Source
 
 #: numbers of processes, each in a period of its own, for which `doctor` tells the interval of a ratio
 FINAL_ROUNDS = (1, 4, 8)
 
 
-def devices(source: Source | None = None) -> list[JsonObject]:
+def devices(source: Source | None = None, *, trust: bool = False) -> list[JsonObject]:
     """List what can be a device here, or a campaign's devices.
 
     Parameters
     ----------
     source : Campaign or path, optional
-        A campaign, whose devices are listed with their facts.
+        A campaign, whose devices are listed with their facts: as they were when they were last measured on, or as they say
+        now where they have not been.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
     Returns
     -------
@@ -55,9 +58,9 @@ def devices(source: Source | None = None) -> list[JsonObject]:
         ``unavailable``: why it offers nothing.
     """
     if source is not None:
-        from hwsearch.api.campaign import open_campaign
+        from hwsearch.api.opening import read_campaign
 
-        campaign = open_campaign(source)
+        campaign = read_campaign(source, trust=trust)
         return [{"name": t.name, "fingerprint": t.fingerprint, **t.facts} for t in campaign.targets.values()]
     return [row for name in runtime_names() for row in _offers(name)]
 

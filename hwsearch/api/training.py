@@ -80,7 +80,7 @@ def train(
             raise ConfigError(f"{recipe}: unknown key 'training.{unknown[0]}'.", hint=nearest(unknown[0], known))
         config = TrainingConfig(**settings)
         stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
-    classes = entry.data()["test"].classes if entry.data else None
+    classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
     examples, test = (
         task.read(task.split(str(data), split), limit=NO_LIMIT, classes=classes) for split in ("train", "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +15,21 @@ import torch
 
 from hwsearch.campaigns.budget.pace import PACE, Pace
 from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
-from hwsearch.campaigns.config import CampaignConfig
+from hwsearch.campaigns.config import CampaignConfig, DeviceConfig
+from hwsearch.campaigns.costs import CostTable
 from hwsearch.campaigns.data import leakage_warnings, load_data
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
+from hwsearch.campaigns.profile_set import ProfileSet, choose_profile
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SECONDS
 from hwsearch.campaigns.subnet_cache import SubnetCache
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.toml import to_toml
-from hwsearch.devices import TimingProtocol
+from hwsearch.campaigns.trust import foreign_part, require_trust
+from hwsearch.devices import TimingProtocol, create_runtime
 from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
+from hwsearch.devices.runtimes.catalogue import starts_programs
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import CampaignError, DeviceError, nearest
 from hwsearch.exporters import write_atomic
@@ -32,6 +37,7 @@ from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Store
+from hwsearch.store.connection import without_password
 from hwsearch.supernets.catalogue import load_supernet
 from hwsearch.supernets.entry import LoadedSupernet
 from hwsearch.tasks.data import Data
@@ -43,7 +49,8 @@ if TYPE_CHECKING:
 class Campaign:
     """One supernet, its task, objectives and devices, in one folder with its store; opened by `Campaign.open`.
 
-    Every verb works on a campaign, can be repeated, and takes up where it stopped.
+    Every verb works on a campaign, can be repeated, and takes up where it stopped. Opening one executes nothing: the
+    supernet is built, data are read and devices are asked when they are first used.
 
     Parameters
     ----------
@@ -60,7 +67,14 @@ class Campaign:
         The configuration as it was given; `config` is what a budget leaves of it.
     waited_s : float
         Seconds that this process has waited for others to measure on this host.
+    foreign : pathlib.Path or None
+        The file or folder that the configuration was read from, where it belongs to another user.
+    trusted : bool
+        Whether what a foreign configuration names may be executed.
     """
+
+    foreign: Path | None = None
+    trusted: bool = False
 
     def __init__(self, folder: Path, config: CampaignConfig, progress: Progress | None = None) -> None:
         self.folder = folder
@@ -73,7 +87,12 @@ class Campaign:
 
     @classmethod
     def open(
-        cls, source: Path | str | CampaignConfig, *, folder: Path | str | None = None, progress: Progress | None = None
+        cls,
+        source: Path | str | CampaignConfig,
+        *,
+        folder: Path | str | None = None,
+        progress: Progress | None = None,
+        trust: bool = False,
     ) -> Campaign:
         """Open the campaign of a configuration, or the one that lies in a folder.
 
@@ -87,6 +106,8 @@ class Campaign:
             Where the campaign lies; by default what the configuration says, or ``runs/NAME``.
         progress : Progress, optional
             Receives the steps of long work.
+        trust : bool
+            Execute what the configuration names even if another user wrote it, see SECURITY.md.
 
         Returns
         -------
@@ -101,6 +122,7 @@ class Campaign:
         ConfigError
             If the configuration is wrong.
         """
+        written: tuple[Path, ...] = ()
         if isinstance(source, CampaignConfig):
             config = source
             place = Path(folder or config.folder or "runs/campaign")
@@ -112,16 +134,17 @@ class Campaign:
                         f"{str(source)!r} is not a campaign: it has no {CONFIG_FILE}.",
                         hint="Start one with 'hwsearch run CONFIG.toml'.",
                     )
-                config, place = load_config(source / CONFIG_FILE), source
+                config, place, written = load_config(source / CONFIG_FILE), source, (source, source / CONFIG_FILE)
             elif source.exists():
                 config = load_config(source)
-                place = Path(folder or config.folder or Path("runs") / source.stem)
+                place, written = Path(folder or config.folder or Path("runs") / source.stem), (source,)
             else:
                 raise CampaignError(
                     f"there is no configuration file or campaign folder {str(source)!r}.",
                     hint="Check the path, or write a configuration with 'hwsearch init'.",
                 )
         campaign = cls(place, with_absolute_paths(config), progress)
+        campaign.foreign, campaign.trusted = foreign_part(*written), trust
         campaign._settle()
         return campaign
 
@@ -134,7 +157,11 @@ class Campaign:
                     f"{str(self.folder)!r} is a campaign on supernet {before.supernet.name!r}, not {self.asked.supernet.name!r}.",
                     hint="Give another --folder.",
                 )
-        text = to_toml(self.asked).encode()
+        store = self.asked.store
+        kept = self.asked if store is None else self.asked.model_copy(update={"store": without_password(store)})
+        text = to_toml(kept).encode()
+        if self.foreign == self.folder and not self.trusted:
+            return  # it is only read
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:
@@ -163,7 +190,7 @@ class Campaign:
     def plan_anew(self) -> None:
         """Take up the settings of the plan that the store has now."""
         self._planned = None
-        for name in ("_data", "unscreened", "final_protocol"):
+        for name in ("_data", "unscreened", "final_protocol", "profile_set"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -176,6 +203,9 @@ class Campaign:
     @cached_property
     def loaded(self) -> LoadedSupernet:
         """The supernet with its weights and catalogue entry."""
+        name = self.config.supernet.name
+        if ":" in name:
+            self.require_trust(f"import {name.rpartition(':')[0]!r}")
         return load_supernet(**self.config.supernet.model_dump())
 
     @property
@@ -186,11 +216,16 @@ class Campaign:
     @cached_property
     def targets(self) -> dict[str, Target]:
         """The devices by name, in the order of the configuration."""
-        fleet = self.config.fleet
+        return {d.name: self._target(d) for d in self.config.device}
+
+    def _target(self, config: DeviceConfig) -> Target:
+        fleet, device = self.config.fleet, config.to_device()
+        if starts_programs(device):
+            self.require_trust(f"start the programs of device {device.name!r}")
+        if config.name in fleet.remote:
+            return Target(config, self.cluster.executor(device.name), self.cluster.runtime(device), remote=True)
         executor = IsolatedExecutor() if fleet.isolation else InProcessExecutor()
-        return {
-            d.name: Target(d, executor, self.cluster if d.name in fleet.remote else None) for d in self.config.device
-        }
+        return Target(config, executor, create_runtime(device))
 
     @cached_property
     def cluster(self) -> Cluster:
@@ -199,7 +234,28 @@ class Campaign:
 
         fleet = self.config.fleet
         assert fleet.scheduler is not None
+        self.require_trust(f"take Python objects from the scheduler {fleet.scheduler!r}")
         return Cluster(fleet.scheduler, fleet.certificates, insecure=fleet.insecure)
+
+    @cached_property
+    def with_network(self) -> Campaign:
+        """The campaign whose network and data can be used, not only read about; itself."""
+        return self
+
+    def require_trust(self, what: str) -> None:
+        """Refuse to execute what another user's configuration names; see `hwsearch.campaigns.trust`.
+
+        Parameters
+        ----------
+        what : str
+            What would be executed, as the rest of "would …".
+
+        Raises
+        ------
+        TrustError
+            If the configuration is another user's and is not trusted.
+        """
+        require_trust(self.foreign, what, trusted=self.trusted)
 
     def target(self, name: str | None) -> Target:
         """Return a device.
@@ -332,6 +388,27 @@ class Campaign:
     def reference(self) -> Architecture:
         """Reference subnet, interleaved with all candidates to track host drift: the middle of the range of MACs."""
         return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
+
+    @cached_property
+    def profile_set(self) -> ProfileSet:
+        """The subnets that are measured before the search; the same for one space, seed and ``[profile]``."""
+        return choose_profile(self.config.profile, self.space, self.loaded.balanced_cost, self.rng("profile"))
+
+    @cached_property
+    def costs(self) -> CostTable:
+        """The computed costs of what has been measured, kept in the store."""
+        return CostTable(self.store, self.loaded.digest)
+
+    def enter(self, archs: Sequence[Architecture]) -> None:
+        """Keep in the store which architectures are about to be measured, with their computed costs.
+
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            Of the campaign's space.
+        """
+        self.store.add_architectures(archs)
+        self.costs.add(self.space, archs, self.loaded.net.cost_features)
 
     def measured(self) -> int:
         """Count the values that the store holds.

@@ -16,6 +16,7 @@ from hwsearch.campaigns.search_config import (
     SearchConfig,
     ValidateConfig,
 )
+from hwsearch.devices.device import Device
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import LimitError, nearest
 from hwsearch.objectives.limit import parse_limit
@@ -102,6 +103,16 @@ class DeviceConfig(ConfigPart):
     batch: int = Field(1, ge=1, le=4096)
     precision: str = "fp32"
     options: dict[str, bool | int | float | str] = Field(default_factory=dict)
+
+    def to_device(self) -> Device:
+        """Return the device that this describes.
+
+        Returns
+        -------
+        Device
+            Without the weight, which is no matter of the device.
+        """
+        return Device(**self.model_dump(exclude={"weight"}))
 
 
 class ObjectiveConfig(ConfigPart):
@@ -227,7 +238,8 @@ class CampaignConfig(ConfigPart):
     budget : BudgetConfig
         How long a whole run may take.
     store : str, optional
-        A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder.
+        A SQLite file or the URL of a database; by default ``store.sqlite`` in the folder. The folder keeps no password: give
+        it by ``PGPASSWORD`` or ``~/.pgpass``.
 
     Examples
     --------

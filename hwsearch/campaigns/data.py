@@ -34,7 +34,7 @@ def load_data(config: CampaignConfig, loaded: LoadedSupernet) -> dict[str, Data]
         If data are missing, unreadable, or do not fit the supernet, or ``screening_images`` are too many.
     """
     c, entry = config.data, loaded.entry
-    shipped = entry.data() if entry.data else {}
+    shipped = entry.examples()
     classes = shipped[Split.TEST].classes if shipped else None
     vocabulary = Path(c.vocabulary) if c.vocabulary else None
     found: dict[str, Data] = {}

@@ -13,7 +13,7 @@ from scipy import special
 import predictors
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.errors import CampaignError, PluginError, PredictorError
+from hwsearch.errors import CampaignError, PluginError, PredictorError, describe, foreign_code
 from hwsearch.registry import Registry
 from hwsearch.spaces import Architecture
 from predictors import BasePredictor
@@ -60,14 +60,15 @@ def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
 def _candidate(name: str, positive: bool, seed: int) -> BasePredictor:
     """Return a plug-in's predictor; whatever else its function does is an error that names the plug-in."""
     function = PREDICTORS.load(name)
-    try:
-        found = function(positive, seed)
-    except Exception as error:  # a plug-in's function may raise anything
-        why = f"{type(error).__name__}: {' '.join(str(error).split()).rstrip('.')}"
-        raise PluginError(
-            f"predictor {name!r} cannot be made: {why}.",
+
+    def failed(error: BaseException) -> PluginError:
+        return PluginError(
+            f"predictor {name!r} cannot be made: {describe(error)}.",
             hint="The entry point is a function of positive and seed that returns a fresh predictor.",
-        ) from error
+        )
+
+    with foreign_code(failed):
+        found = function(positive, seed)
     if not isinstance(found, BasePredictor):
         raise PluginError(f"predictor {name!r} must be a BasePredictor, got {type(found).__name__}.")
     return found

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hwsearch.campaigns.config import DeviceConfig
-from hwsearch.devices import Device, Runtime, create_runtime, fingerprint
+from hwsearch.devices import Runtime, fingerprint
 from hwsearch.devices.fleet.executors import Executor
-
-if TYPE_CHECKING:
-    from hwsearch.devices.fleet.dask import Cluster
 
 
 class Target:
@@ -20,9 +15,11 @@ class Target:
     config : DeviceConfig
         How it is configured.
     executor : Executor
-        Does its jobs, where it is a device of this host.
-    cluster : Cluster, optional
-        The workers of other hosts, where it is theirs.
+        Does its jobs.
+    runtime : Runtime
+        Of this host, or a stand-in for one that is elsewhere; asked for its facts.
+    remote : bool
+        Whether it is another host's.
 
     Attributes
     ----------
@@ -35,7 +32,7 @@ class Target:
     executor : Executor
         Does its jobs.
     runtime : Runtime
-        Of this host, or a stand-in for one of another host.
+        As given.
     form : str
         What the runtime runs: ``onnx``, ``torch`` or ``genes``.
     exclusive : bool
@@ -46,21 +43,13 @@ class Target:
         Digest of the facts; keys tables and store.
     """
 
-    def __init__(self, config: DeviceConfig, executor: Executor, cluster: Cluster | None = None) -> None:
-        self.device = Device(
-            config.name,
-            config.runtime,
-            config.provider,
-            config.threads,
-            config.batch,
-            config.precision,
-            dict(config.options),
-        )
+    def __init__(self, config: DeviceConfig, executor: Executor, runtime: Runtime, *, remote: bool = False) -> None:
+        self.device = config.to_device()
         self.name = config.name
-        self.remote = cluster is not None
-        self.executor: Executor = cluster.executor(config.name) if cluster else executor
-        self.runtime: Runtime = cluster.runtime(self.device) if cluster else create_runtime(self.device)
-        self.form = self.runtime.form
-        self.exclusive = not self.remote and self.form != "genes"
-        self.facts = self.runtime.facts()
+        self.remote = remote
+        self.executor = executor
+        self.runtime = runtime
+        self.form = runtime.form
+        self.exclusive = not remote and self.form != "genes"
+        self.facts = runtime.facts()
         self.fingerprint = fingerprint(self.facts)

@@ -11,7 +11,7 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Json
+from hwsearch.cli.options import Json, Trust
 from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, out, print_mapping
 
@@ -96,6 +96,7 @@ def devices(
             metavar="CAMPAIGN", help="A configuration file (.toml) or a campaign's folder, for its devices."
         ),
     ] = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """List what can be a device on this machine, or a campaign's devices.
@@ -104,10 +105,12 @@ def devices(
     ----------
     campaign : pathlib.Path, optional
         A campaign, for the facts of its devices.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    rows = api.devices(campaign)
+    rows = api.devices(campaign, trust=trust)
     if not emit_json({"devices": rows}, as_json):
         for row in rows:
             print_mapping(row)
@@ -141,6 +144,7 @@ def tables(
         str, typer.Option("--purpose", help="export: which latencies, those for 'search' or 'validate'.")
     ] = "search",
     licence: Annotated[str, typer.Option("--licence", help="export: licence of the table.")] = "not stated",
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """List, show, import, export or verify latency tables.
@@ -161,11 +165,20 @@ def tables(
         Which measurements are exported.
     licence : str
         Of the exported table.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
     found = hwsearch.tables(
-        action, name, folder=folder, description=description, device=device, purpose=purpose, licence=licence
+        action,
+        name,
+        folder=folder,
+        description=description,
+        device=device,
+        purpose=purpose,
+        licence=licence,
+        trust=trust,
     )
     bad = [r for r in found if r["fault"]] if action == "verify" else []
     if not emit_json({"tables": found} if isinstance(found, list) else found, as_json):

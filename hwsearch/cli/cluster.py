@@ -9,7 +9,7 @@ import typer
 
 import hwsearch
 from hwsearch.cli.app import CLUSTER, command
-from hwsearch.cli.options import Folder, Json, Source, open_campaign
+from hwsearch.cli.options import Folder, Json, Source, Trust, open_campaign
 from hwsearch.cli.render import emit_json, out, print_mapping
 
 
@@ -22,6 +22,7 @@ def work(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for further jobs instead of ending.")] = False,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Measure queued latency jobs of a campaign, as a further process or host beside the one that runs it.
@@ -36,10 +37,12 @@ def work(
         Wait for further jobs instead of ending.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    done = hwsearch.work(open_campaign(campaign, folder), device or (), wait=wait)
+    done = hwsearch.work(open_campaign(campaign, folder, trust), device or (), wait=wait)
     if not emit_json({"jobs": done}, as_json):
         print_mapping(done)
 

@@ -25,6 +25,12 @@ Folder = Annotated[
 DeviceName = Annotated[
     str | None, typer.Option("--device", help="Name of one device of the campaign (default: the only one).")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Execute what the campaign names (programs, Python files) even if another user wrote it."
+    ),
+]
 Deployment = Annotated[
     str | None,
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
@@ -44,7 +50,7 @@ def shown_progress() -> Progress:
     return JsonProgress(sys.stderr) if "--json" in sys.argv and not err.is_terminal else ConsoleProgress(err)
 
 
-def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
+def open_campaign(source: Path, folder: Path | None = None, trust: bool = False) -> Campaign:
     """Open a campaign that shows its progress on stderr.
 
     Parameters
@@ -53,6 +59,8 @@ def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the configuration names even if another user wrote it.
 
     Returns
     -------
@@ -66,4 +74,4 @@ def open_campaign(source: Path, folder: Path | None = None) -> Campaign:
     """
     from hwsearch.campaigns import Campaign  # imports torch
 
-    return Campaign.open(source, folder=folder, progress=shown_progress())
+    return Campaign.open(source, folder=folder, progress=shown_progress(), trust=trust)

@@ -9,7 +9,7 @@ import typer
 
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
-from hwsearch.cli.options import Deployment, DeviceName, Folder, Json, Source, open_campaign
+from hwsearch.cli.options import Deployment, DeviceName, Folder, Json, Source, Trust, open_campaign
 from hwsearch.cli.render import emit_json, out, print_frame
 
 
@@ -19,6 +19,7 @@ def front(
     device: DeviceName = None,
     deployment: Deployment = None,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Show the measured Pareto front of one device, or with --deployment that of one subnet for all devices.
@@ -33,10 +34,12 @@ def front(
         One subnet for all devices.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    frame = hwsearch.front(open_campaign(campaign, folder), device, deployment=deployment).to_frame()
+    frame = hwsearch.front(open_campaign(campaign, folder, trust), device, deployment=deployment).to_frame()
     if not emit_json({"front": frame}, as_json):
         own = [c for c in frame.columns if ("@" not in c or deployment is not None) and "ended_at" not in c]
         print_frame(frame[own], "front")
@@ -60,6 +63,7 @@ def pick(
     deployment: Deployment = None,
     export: Annotated[Path | None, typer.Option("--export", help="The ONNX file to write.")] = None,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Pick the best measured subnet under limits, and with --export write its ONNX file.
@@ -80,11 +84,13 @@ def pick(
         The ONNX file to write.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
     result = hwsearch.pick(
-        open_campaign(campaign, folder),
+        open_campaign(campaign, folder, trust),
         limit or [],
         device,
         probability=probability,
@@ -126,6 +132,7 @@ def export(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="A fixed batch size (default: any size).")] = None,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Write the picks of the fronts, or one subnet, as ONNX files, each with a JSON file that describes it.
@@ -144,10 +151,12 @@ def export(
         A fixed batch size.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    cards = hwsearch.export(open_campaign(campaign, folder), arch, device, output=output, batch=batch)
+    cards = hwsearch.export(open_campaign(campaign, folder, trust), arch, device, output=output, batch=batch)
     if not emit_json({"models": cards}, as_json):
         for card in cards:
             out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
@@ -177,6 +186,7 @@ def finetune(
         Path | None, typer.Option("--output", help="The ONNX file to write (default: below the campaign's folder).")
     ] = None,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Train one subnet for some steps, measure its accuracy again, and write its ONNX file.
@@ -201,11 +211,22 @@ def finetune(
         The ONNX file to write.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    settings = {"steps": steps, "batch": batch, "lr": lr, "label_smoothing": label_smoothing, "seed": seed}
-    r = hwsearch.finetune(open_campaign(campaign, folder), arch, data=data, output=output, **settings)
+    r = hwsearch.finetune(
+        open_campaign(campaign, folder, trust),
+        arch,
+        data=data,
+        output=output,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        label_smoothing=label_smoothing,
+        seed=seed,
+    )
     if not emit_json(r, as_json):
         unit = f" {r['unit']}" if r["unit"] else ""
         out.print(
@@ -219,6 +240,7 @@ def finetune(
 def report(
     campaign: Source,
     folder: Folder = None,
+    trust: Trust = False,
     optuna: Annotated[
         str | None,
         typer.Option(help="An Optuna storage (sqlite:///FILE) to add the measured subnets to, for its dashboard."),
@@ -235,10 +257,12 @@ def report(
         Where the campaign lies.
     optuna : str, optional
         An Optuna storage to add the measured subnets to.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    result = hwsearch.report(open_campaign(campaign, folder), optuna=optuna)
+    result = hwsearch.report(open_campaign(campaign, folder, trust), optuna=optuna)
     if not emit_json(result, as_json):
         out.print(f"→ {result['report']}   {result['front']}", highlight=False)
         for study, added in result.get("optuna", {}).items():

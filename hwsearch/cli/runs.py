@@ -10,12 +10,12 @@ import typer
 
 import hwsearch
 from hwsearch.cli.app import RUN, command
-from hwsearch.cli.options import Folder, Json, Source, open_campaign, shown_progress
+from hwsearch.cli.options import Folder, Json, Source, Trust, open_campaign, shown_progress
 from hwsearch.cli.render import emit_json, out, print_summary
 
 
 @command(RUN)
-def run(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def run(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
     Parameters
@@ -24,10 +24,12 @@ def run(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.run(open_campaign(campaign, folder)), as_json)
+    print_summary(hwsearch.run(open_campaign(campaign, folder, trust)), as_json)
 
 
 @command(RUN)

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import STEPS, command
-from hwsearch.cli.options import DeviceName, Folder, Json, Source, open_campaign
+from hwsearch.cli.options import DeviceName, Folder, Json, Source, Trust, open_campaign
 from hwsearch.cli.progress import recording
 from hwsearch.cli.render import emit_json, out, print_frame, print_mapping
 from hwsearch.errors import HwsearchError
@@ -28,6 +28,7 @@ def _show(name: str, frame: pd.DataFrame, as_json: bool, title: str) -> None:
 def check(
     campaign: Source,
     folder: Folder = None,
+    trust: Trust = False,
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.0, help="Record this host's speed as well; 75 or more for a verdict.")
     ] = 0.0,
@@ -43,10 +44,12 @@ def check(
         Where the campaign lies.
     seconds : float
         How long to record the speed of this host, for a campaign whose devices are here.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    opened = open_campaign(campaign, folder)
+    opened = open_campaign(campaign, folder, trust)
     try:
         with recording("", seconds) as tick:
             frame = hwsearch.check(opened, *((seconds, tick) if seconds else ()))
@@ -65,7 +68,7 @@ def check(
 
 
 @command(STEPS)
-def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def profile(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Measure the latency of a first set of subnets on every device, to learn from.
 
     Parameters
@@ -74,10 +77,12 @@ def profile(campaign: Source, folder: Folder = None, as_json: Json = False) -> N
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    _show("profile", hwsearch.profile(open_campaign(campaign, folder)), as_json, "latency")
+    _show("profile", hwsearch.profile(open_campaign(campaign, folder, trust)), as_json, "latency")
 
 
 @command(STEPS)
@@ -86,6 +91,7 @@ def operators(
     device: DeviceName = None,
     most: Annotated[int, typer.Option("--most", min=1, help="How many of the costliest operators to show.")] = 20,
     folder: Folder = None,
+    trust: Trust = False,
     as_json: Json = False,
 ) -> None:
     """Measure the operators that a search space can ask for, and compare their sums with measured latencies.
@@ -100,10 +106,12 @@ def operators(
         How many of the costliest operators to show.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    result = hwsearch.operators(open_campaign(campaign, folder), device)
+    result = hwsearch.operators(open_campaign(campaign, folder, trust), device)
     if emit_json(result, as_json):
         return
     cover, said = result["coverage"], result["agreement"]
@@ -128,7 +136,7 @@ def operators(
 
 
 @command(STEPS)
-def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def evaluate(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Measure the accuracy of some of the profiled subnets on the validation data, to learn from.
 
     Parameters
@@ -137,14 +145,16 @@ def evaluate(campaign: Source, folder: Folder = None, as_json: Json = False) -> 
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    _show("evaluate", hwsearch.evaluate(open_campaign(campaign, folder)), as_json, "accuracy")
+    _show("evaluate", hwsearch.evaluate(open_campaign(campaign, folder, trust)), as_json, "accuracy")
 
 
 @command(STEPS)
-def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def fit(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Fit predictors of accuracy and latency to what was measured, and show their errors.
 
     Parameters
@@ -153,19 +163,21 @@ def fit(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
     _show(
         "fit",
-        hwsearch.fit(open_campaign(campaign, folder)),
+        hwsearch.fit(open_campaign(campaign, folder, trust)),
         as_json,
         "predictors (errors on measurements not used for fitting)",
     )
 
 
 @command(STEPS)
-def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def search(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Search in rounds: propose subnets, measure them, learn from them.
 
     Parameters
@@ -174,14 +186,16 @@ def search(campaign: Source, folder: Folder = None, as_json: Json = False) -> No
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    _show("search", hwsearch.search(open_campaign(campaign, folder)), as_json, "search")
+    _show("search", hwsearch.search(open_campaign(campaign, folder, trust)), as_json, "search")
 
 
 @command(STEPS)
-def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
+def validate(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Measure the candidates for the Pareto fronts again: latency, and accuracy on the test data.
 
     Parameters
@@ -190,7 +204,9 @@ def validate(campaign: Source, folder: Folder = None, as_json: Json = False) -> 
         A configuration file or a campaign's folder.
     folder : pathlib.Path, optional
         Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     as_json : bool
         Print one JSON object instead of text.
     """
-    _show("validate", hwsearch.validate(open_campaign(campaign, folder)), as_json, "fresh measurements")
+    _show("validate", hwsearch.validate(open_campaign(campaign, folder, trust)), as_json, "fresh measurements")

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.errors import HwsearchError, PluginError, SearchError
+from hwsearch.errors import HwsearchError, PluginError, SearchError, describe, foreign_code
 from hwsearch.registry import Registry
 
 
@@ -132,16 +132,15 @@ class ComputedMetric:
         SearchError
             If `compute` raises, or returns anything else than n finite numbers.
         """
-        try:
+
+        def failed(error: BaseException) -> HwsearchError:
+            if isinstance(error, HwsearchError):
+                return error
+            return SearchError(f"metric {self.name!r} cannot be computed for this supernet: {describe(error)}.")
+
+        with foreign_code(failed):
             found = self.compute(supernet, rows)
             values = np.asarray(found, dtype=np.float64)
-        except HwsearchError:
-            raise
-        except Exception as error:  # a plug-in's function may raise anything
-            why = " ".join(str(error).split()).rstrip(".") or "no message"
-            raise SearchError(
-                f"metric {self.name!r} cannot be computed for this supernet: {type(error).__name__}: {why}."
-            ) from error
         if values.shape != (len(rows),):
             got = "None" if found is None else f"shape {values.shape}"
             raise SearchError(

@@ -39,12 +39,14 @@ _SQLITE = {
     ),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened.", "Check that its folder exists and that you may write there."),
 }
+#: the same where PostgreSQL does not let this user in
+LOGIN = ("refuses the login.", "Check the user in the URL, and the password in PGPASSWORD or ~/.pgpass.")
 #: the same by the SQLSTATE (or its class) of PostgreSQL
 _POSTGRES = {
     "53100": _SQLITE[sqlite3.SQLITE_FULL],
     "25006": ("is read-only.", "Connect to the primary server, as a user who may write."),
     "42501": ("may not be accessed.", "Ask for the rights to create tables and to write them."),
-    "28": ("refuses the login.", "Check user and password in the URL."),
+    "28": LOGIN,
     "3D": ("does not exist.", "Create it with 'createdb NAME'."),
 }
 
@@ -74,9 +76,55 @@ def describe(error: DBAPIError, timeout_s: float) -> tuple[str, str | None]:
     found = _SQLITE.get(code & 0xFF) if code is not None else _POSTGRES.get(state) or _POSTGRES.get(state[:2])
     if found:
         return found
+    if code is None and "password" in str(orig).lower():  # before there is a connection, there is no SQLSTATE
+        return LOGIN
     if (code is None and not state and error.connection_invalidated) or "connect" in str(orig).lower():
         return f"cannot be reached: {str(orig).strip()}.", "Check the server and the URL."
     return f"failed: {str(orig).strip()}.", None
+
+
+def without_password(target: str) -> str:
+    """Leave out the password of a store's URL.
+
+    PostgreSQL's client library takes a missing one from ``PGPASSWORD`` or ``~/.pgpass``.
+
+    Parameters
+    ----------
+    target : str
+        A path or URL.
+
+    Returns
+    -------
+    str
+        The same where it has none.
+
+    Raises
+    ------
+    StoreError
+        For a malformed URL, without its text.
+
+    Examples
+    --------
+    >>> without_password("postgresql+psycopg://me:secret@host/db?connect_timeout=5&password=secret")
+    'postgresql+psycopg://me@host/db?connect_timeout=5'
+    >>> without_password("store.sqlite")
+    'store.sqlite'
+    """
+    if "://" not in target:
+        return target
+    try:
+        url = sa.make_url(target)
+    except (ArgumentError, ValueError):
+        raise _malformed() from None
+    secrets = [name for name in url.query if "password" in name.lower()]
+    if url.password is None and not secrets:
+        return target
+    return url._replace(password=None).difference_update_query(secrets).render_as_string(hide_password=False)
+
+
+def _malformed() -> StoreError:
+    """Make the error for a malformed URL, without its text: it may hold a password."""
+    return StoreError("the store's URL is malformed.", hint="Write postgresql+psycopg://USER@HOST/DATABASE.")
 
 
 class Database:
@@ -124,10 +172,8 @@ class Database:
             raise StoreError(
                 f"store {self.label!r} needs a driver: {error}.", hint="pip install 'psycopg[binary]'"
             ) from error
-        except (ArgumentError, ValueError):  # without the text: a malformed URL may hold a password
-            raise StoreError(
-                "the store's URL is malformed.", hint="Write postgresql+psycopg://USER@HOST/DATABASE."
-            ) from None
+        except (ArgumentError, ValueError):
+            raise _malformed() from None
         self._pid = os.getpid()
         self._inherited: list[sa.Pool] = []
         if self.dialect == "sqlite":

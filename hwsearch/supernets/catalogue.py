@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from hwsearch.errors import SupernetError, nearest
+from hwsearch.errors import SupernetError, describe, foreign_code, nearest
 from hwsearch.registry import Registry
 from hwsearch.supernets.entry import LoadedSupernet, SupernetEntry
 
@@ -88,7 +88,13 @@ def entry(name: str) -> SupernetEntry:
 
 def _entry_in_code(name: str) -> SupernetEntry:
     place, _, attribute = name.rpartition(":")
-    try:
+
+    def not_imported(error: BaseException) -> SupernetError:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" ({at.filename}, line {at.lineno})" if at.filename.endswith(f"{Path(place).stem}.py") else ""
+        return SupernetError(f"supernet {name!r}: {place!r} cannot be imported: {describe(error)}{where}.")
+
+    with foreign_code(not_imported):
         if place.endswith(".py"):
             spec = spec_from_file_location(f"hwsearch_user_{Path(place).stem}", place)
             assert spec is not None and spec.loader is not None
@@ -96,12 +102,6 @@ def _entry_in_code(name: str) -> SupernetEntry:
             spec.loader.exec_module(module)
         else:
             module = import_module(place)
-    except Exception as error:  # whatever that code raises
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        where = f" ({at.filename}, line {at.lineno})" if at.filename.endswith(f"{Path(place).stem}.py") else ""
-        raise SupernetError(
-            f"supernet {name!r}: {place!r} cannot be imported: {type(error).__name__}: {error}{where}."
-        ) from error
     found = getattr(module, attribute, None)
     if not isinstance(found, SupernetEntry):
         entries = [k for k, v in vars(module).items() if isinstance(v, SupernetEntry)]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwsearch.errors import CheckpointError, HwsearchError, SupernetError
+from hwsearch.errors import CheckpointError, HwsearchError, SupernetError, describe, foreign_code
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
 from hwsearch.tasks import catalogue as tasks
@@ -99,17 +99,10 @@ class SupernetEntry:
             )
         state = read_state(path)
         try:
-            with Uninitialised():
+            with foreign_code(self._explain("cannot be built")), Uninitialised():
                 net = self.build_for(state) if self.build_for else self.build()
         except CheckpointError as error:
             raise CheckpointError(f"{str(path)!r}: {error.message}", hint=error.hint) from error
-        except HwsearchError:
-            raise
-        except Exception as error:  # whatever code of the user's raises
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            raise SupernetError(
-                f"supernet {self.name!r} cannot be built: {type(error).__name__}: {error} ({at.filename}, line {at.lineno})."
-            ) from error
         if not isinstance(net, Supernet):
             raise SupernetError(f"supernet {self.name!r}: build gives a {type(net).__name__}, not a Supernet.")
         load_weights(net, state, repr(str(path)), take=True)
@@ -129,8 +122,35 @@ class SupernetEntry:
         Supernet
             The network, on torch's device ``meta``.
         """
-        with torch.device("meta"):
+        with foreign_code(self._explain("cannot be built")), torch.device("meta"):
             return self.build_for(state) if self.build_for and state is not None else self.build()
+
+    def examples(self) -> dict[str, Any]:
+        """Give the shipped examples.
+
+        Returns
+        -------
+        dict of str to Data
+            ``calibration``, ``validation`` and ``test``; empty where none are shipped.
+
+        Raises
+        ------
+        SupernetError
+            If the entry's own code fails to give them.
+        """
+        with foreign_code(self._explain("cannot give its data")):
+            return self.data() if self.data else {}
+
+    def _explain(self, what: str) -> Callable[[BaseException], HwsearchError]:
+        """Explain what the entry's own code raises; errors that say enough stay as they are."""
+
+        def explain(error: BaseException) -> HwsearchError:
+            if isinstance(error, HwsearchError):
+                return error
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            return SupernetError(f"supernet {self.name!r} {what}: {describe(error)} ({at.filename}, line {at.lineno}).")
+
+        return explain
 
     def full_card(self) -> dict[str, Any]:
         """Collect all facts, with those that follow from the network itself; no weights are read.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
 from hwsearch import api
 from hwsearch.api import campaign as module
+from hwsearch.api import opening
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.config import CampaignConfig
-from hwsearch.errors import CampaignError, StoreError, TrainingError
+from hwsearch.errors import CampaignError, StoreError, SupernetError, TrainingError
 
 
 class Store:
@@ -38,6 +40,7 @@ class Fake(Campaign):
         self.folder, self.notes, self.count = folder, [], 0
         self.asked = CampaignConfig(device=({"name": "cpu"},))
         self.waited_s = 0.0
+        self.loaded = None  # as after a step of this process, so that it is read as it is
         self._held = Store()
 
     @property
@@ -62,31 +65,33 @@ def fake() -> Fake:
 
 
 def test_a_campaign_is_opened_once(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert module.open_campaign(fake) is fake
+    assert opening.open_campaign(fake) is fake
     seen = []
     monkeypatch.setattr(Campaign, "open", lambda source, **options: seen.append((source, options)) or fake)
-    assert module.open_campaign("c.toml", folder="here") is fake
-    assert seen == [("c.toml", {"folder": "here", "progress": None})]
+    assert opening.open_campaign("c.toml", folder="here") is fake
+    assert seen == [("c.toml", {"folder": "here", "progress": None, "trust": False})]
 
 
 def test_a_step_is_noted_with_its_end_and_the_log_is_closed(fake: Fake) -> None:
     before = list(logging.getLogger("hwsearch").handlers)
-    assert module._do(fake, "profile", lambda c: "found") == "found"
+    assert opening.do_step(fake, "profile", lambda c: "found") == "found"
     with pytest.raises(CampaignError):
-        module._do(fake, "fit", lambda c: (_ for _ in ()).throw(CampaignError("no.")))
+        opening.do_step(fake, "fit", lambda c: (_ for _ in ()).throw(CampaignError("no.")))
     with pytest.raises(KeyboardInterrupt):
-        module._do(fake, "search", lambda c: (_ for _ in ()).throw(KeyboardInterrupt()))
-    assert fake.store.runs == [("profile", "done"), ("fit", "failed"), ("search", "interrupted")]
-    assert fake.notes == ["profile", "fit", "search"]
+        opening.do_step(fake, "search", lambda c: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(SupernetError, match=r"ended the program: SystemExit: 3 \(.*test_campaign\.py, line"):
+        opening.do_step(fake, "evaluate", lambda c: sys.exit(3))
+    ended = [("profile", "done"), ("fit", "failed"), ("search", "interrupted"), ("evaluate", "failed")]
+    assert fake.store.runs == ended and fake.notes == [name for name, _ in ended]
     assert logging.getLogger("hwsearch").handlers == before
 
 
 def test_a_store_that_fails_at_the_end_hides_no_error_of_the_step(fake: Fake) -> None:
     fake.store.fails = True
     with pytest.raises(StoreError, match="disk is full"):
-        module._do(fake, "profile", lambda c: None)
+        opening.do_step(fake, "profile", lambda c: None)
     with pytest.raises(CampaignError, match="the step's own"):
-        module._do(fake, "profile", lambda c: (_ for _ in ()).throw(CampaignError("the step's own.")))
+        opening.do_step(fake, "profile", lambda c: (_ for _ in ()).throw(CampaignError("the step's own.")))
 
 
 @pytest.fixture

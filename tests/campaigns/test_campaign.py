@@ -21,7 +21,6 @@ from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded_score
 from hwsearch.campaigns.loading import load_config, parse_config
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.campaigns.steps.report import write_studies
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
@@ -110,7 +109,7 @@ def test_pick_meets_its_limit_and_says_what_is_reachable(finished, tmp_path):
 
 def test_profile_set_is_stable_and_holds_the_extremes(finished):
     campaign = Campaign.open(finished[0])
-    first, second = profile_set(campaign), profile_set(campaign)
+    first, second = campaign.profile_set, Campaign.open(finished[0]).profile_set
     assert first == second
     every, evaluated, random = first
     assert campaign.space.smallest() in evaluated and campaign.space.largest() in evaluated
@@ -323,3 +322,21 @@ def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, mo
     assert seen == [20, 60, 80]
     assert (recorded_score(campaign, in_parts).correct == recorded_score(campaign, at_once).correct).all()
     assert in_parts.value == at_once.value and in_parts.details == at_once.details
+
+
+def test_a_password_of_the_store_is_not_written_into_the_folder(tmp_path):
+    """The file is made readable to all, as other files are; who opens it again brings the password."""
+    path = tmp_path / "c.toml"
+    path.write_text('store = "postgresql+psycopg://me:secret@host/db?password=secret"\n[[device]]\nname = "one"\n')
+    folder = tmp_path / "run"
+    campaign = Campaign.open(path, folder=folder)
+    assert "secret" in campaign.config.store
+    text = (folder / "campaign.toml").read_text()
+    assert "secret" not in text and 'store = "postgresql+psycopg://me@host/db"' in text
+    (folder / "campaign.toml").write_text(text.replace("me@host", "me:secret@host"))  # as an earlier version wrote it
+    Campaign.open(folder)
+    assert "secret" not in (folder / "campaign.toml").read_text()
+    path.write_text('store = "postgresql+psycopg://me:secret@host:port/db"\n[[device]]\nname = "one"\n')
+    with pytest.raises(hwsearch.HwsearchError, match="malformed") as caught:
+        Campaign.open(path, folder=tmp_path / "other")
+    assert "secret" not in str(caught.value) and not (tmp_path / "other" / "campaign.toml").exists()

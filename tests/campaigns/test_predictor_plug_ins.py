@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from hwsearch.campaigns import predictions
@@ -41,6 +43,7 @@ def test_a_name_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
             lambda positive: RidgePredictor(),
             r"predictor 'mine' cannot be made: TypeError.*a function of positive and seed",
         ),
+        (lambda positive, seed: sys.exit(3), "predictor 'mine' cannot be made: SystemExit: 3"),
         (lambda positive, seed: None, "predictor 'mine' must be a BasePredictor, got NoneType"),
     ],
 )

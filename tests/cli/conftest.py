@@ -16,7 +16,7 @@ from tests.cli.calls import call
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command whose verbs are given by name: (exit code, stdout, stderr); a campaign is the text of its options."""
     for module in (cluster, results, runs, steps):
-        monkeypatch.setattr(module, "open_campaign", lambda source, folder: f"{source} in {folder}")
+        monkeypatch.setattr(module, "open_campaign", lambda source, folder, trust: f"{source} in {folder}")
     monkeypatch.setattr(render.out, "_width", 100)
 
     def run(*args: str, **verbs: Callable[..., object]) -> tuple[int, str, str]:

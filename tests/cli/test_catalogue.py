@@ -37,8 +37,10 @@ def test_a_file_that_does_not_load_ends_with_1(command, loads: bool, code: int) 
 def test_devices_of_a_campaign_are_asked_for_by_its_path(command) -> None:
     seen = []
     rows = [{"name": "one", "host": {"cpu": "x"}}]
-    code, out, _ = command("devices", "runs/x", devices=lambda campaign: seen.append(str(campaign)) or rows)
-    assert code == 0 and seen == ["runs/x"] and flat(out) == "name: one host cpu: x"
+    code, out, _ = command(
+        "devices", "runs/x", devices=lambda campaign, trust: seen.append((str(campaign), trust)) or rows
+    )
+    assert code == 0 and seen == [("runs/x", False)] and flat(out) == "name: one host cpu: x"
 
 
 def tables(found):

@@ -4,11 +4,13 @@ import inspect
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +69,20 @@ def test_options_have_the_names_of_the_functions_arguments():
         if "campaign" in inspect.signature(c.callback).parameters:
             own -= {"folder"}
         assert own <= taken, name
+
+
+def test_security_says_of_every_command_what_it_executes():
+    """The first rows of its table name the verbs that open a campaign; these, and no others, take --trust."""
+    text = (Path(__file__).parents[2] / "SECURITY.md").read_text(encoding="utf-8")
+    table = text.partition("## Which verb executes")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    *opening, rest = ({words.split()[0] for words in re.findall("`([^`]+)`", row)} for row in rows)
+    trusting = {
+        c.name or c.callback.__name__
+        for c in app.registered_commands
+        if "trust" in inspect.signature(c.callback).parameters
+    }
+    assert set().union(*opening) == trusting and trusting | rest == commands()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,6 +62,7 @@ def test_metrics_of_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda net, rows: np.array([1.0, np.nan]), r"'x' must be finite, got nan for the subnet of genes \[2, 1\]"),
         (lambda net, rows: ["slow", "fast"], r"'x' cannot be computed for this supernet: ValueError"),
         (lambda net, rows: net.cost_features(rows)["bits"], r"'x' cannot be computed.*KeyError: 'bits'"),
+        (lambda net, rows: sys.exit(3), "'x' cannot be computed for this supernet: SystemExit: 3"),
     ],
 )
 def test_values_are_one_finite_number_a_row(compute, words: str) -> None:

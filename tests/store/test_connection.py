@@ -204,6 +204,7 @@ def test_postgresql_gets_the_same_promise() -> None:
         ("28P01", "password authentication failed", "login"),
         ("3D000", "no such database", "does not exist"),
         (None, "connection to server at '::1' refused", "cannot be reached"),
+        (None, "connection failed: fe_sendauth: no password supplied", "login"),
         ("XX000", "odd thing", "failed: odd thing"),
     ],
 )

@@ -52,3 +52,14 @@ def test_code_of_ones_own_is_an_entry(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in (f"{tmp_path}/none.py:ENTRY", "no_such_module:ENTRY"):
         with pytest.raises(SupernetError, match="cannot be imported"):
             catalogue.entry(name)
+
+
+def test_code_of_ones_own_that_ends_the_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "exits_net.py").write_text("import sys\nsys.exit(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in (f"{tmp_path / 'exits_net.py'}:ENTRY", "exits_net:ENTRY"):
+        with pytest.raises(SupernetError, match=r"cannot be imported: SystemExit: 3 \(.*exits_net\.py, line 2\)"):
+            catalogue.entry(name)
+    (tmp_path / "stops_net.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        catalogue.entry("stops_net:ENTRY")

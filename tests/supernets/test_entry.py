@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,14 +81,32 @@ def test_a_network_that_fits_the_file_is_built_for_it(entry, file) -> None:
             SupernetError,
             r"'small' cannot be built: ZeroDivisionError: oh \(.*test_entry\.py, line",
         ),
+        (SystemExit(3), SupernetError, r"'small' cannot be built: SystemExit: 3 \(.*test_entry\.py, line"),
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
     ],
 )
-def test_what_goes_wrong_while_building_is_named(file, error: Exception, kind: type[Exception], words: str) -> None:
+def test_what_goes_wrong_while_building_is_named(
+    file, error: BaseException, kind: type[BaseException], words: str
+) -> None:
     def build():
         raise error
 
     with pytest.raises(kind, match=words):
         SupernetEntry("small", "", build).load(file)
+    if not isinstance(error, CheckpointError):  # without a file there is none to be named
+        with pytest.raises(kind, match=words):
+            SupernetEntry("small", "", build).full_card()
+
+
+def test_data_that_cannot_be_given_are_named() -> None:
+    def data():
+        sys.exit("no data here")
+
+    with pytest.raises(
+        SupernetError, match=r"'small' cannot give its data: SystemExit: no data here \(.*test_entry\.py"
+    ):
+        SupernetEntry("small", "", lambda: None, data=data).examples()
+    assert SupernetEntry("small", "", lambda: None).examples() == {}
 
 
 def test_something_else_than_a_supernet_is_refused(file) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hwsearch.accuracy import Z90, Score
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
 from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.lookup import accuracy_protocol, find_accuracy, find_failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
@@ -26,7 +27,7 @@ def measure_accuracy(
 ) -> dict[str, Measurement]:
     """Measure the score of every architecture on one data split; each is stored as soon as it is known.
 
-    What a subnet has answered of the validation examples in a screening is not asked again.
+    Several processes with one campaign share the work: each subnet is evaluated by one of them. What a subnet has answered of the validation examples in a screening is not asked again.
 
     Parameters
     ----------
@@ -52,33 +53,45 @@ def measure_accuracy(
     given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
-    campaign.store.add_architectures(archs)
+    campaign.enter(archs)
+    # a job is named as the measurement that it is for
+    by_key = {accuracy_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
+    jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
+    took: list[float] = []
+
+    def evaluate(key: str) -> list[Measurement]:
+        """Score one subnet, unless another process just did."""
+        if campaign.store.known([key]):
+            return []
+        arch, started, began = by_key[key], utc_now(), time.monotonic()
+        value: Score | None = None
+        failure = None
+        try:
+            size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
+            left = campaign.unscreened if arch.id in begun else data
+            value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
+            if arch.id in begun:
+                value = recorded_score(campaign, begun[arch.id]).joined(value)
+        except MeasurementError as error:
+            failure = str(error)
+            campaign.progress.warn(f"subnet {arch.id}: {failure}")
+        row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
+        if value:
+            known[arch.id] = row
+        took.append(time.monotonic() - began)
+        return [row]
+
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
-        began, calibrated = time.monotonic(), len(campaign.data.get(Split.CALIBRATION, ()))
-        for i, arch in enumerate(todo):
-            started = utc_now()
-            value: Score | None = None
-            failure = None
-            try:
-                size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
-                left = campaign.unscreened if arch.id in begun else data
-                value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
-                if arch.id in begun:
-                    value = recorded_score(campaign, begun[arch.id]).joined(value)
-            except MeasurementError as error:
-                failure = str(error)
-                campaign.progress.warn(f"subnet {arch.id}: {failure}")
-            row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
-            campaign.store.add([row])
-            if value:
-                known[arch.id] = row
-            task.update(len(archs) - len(todo) + i + 1)
-        campaign.pace.note("evaluate", len(todo) * (len(data) + calibrated), time.monotonic() - began)
+        share_jobs(campaign, jobs, evaluate, lambda done: task.update(len(archs) - len(todo) + done))
+        calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
+        campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
         task.note(
             f"{len(data):,} examples each"
             + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
         )
+    if any(a.id not in known for a in todo):  # others measured them, or nobody could
+        known |= find_accuracy(campaign, split, purpose)
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 

@@ -88,7 +88,7 @@ def measure_latencies(
         When a device is lost, after all others are done.
     """
     chosen = list(targets)
-    campaign.store.add_architectures(archs)
+    campaign.enter(archs)
     batches = [LatencyBatch(campaign, t, archs, purpose) for t in chosen]
     here = [b for b in batches if not b.target.remote]
     elsewhere = [b for b in batches if b.target.remote]

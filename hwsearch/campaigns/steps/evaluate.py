@@ -6,7 +6,6 @@ import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, measure_accuracy
-from hwsearch.campaigns.steps.profile import profile_set
 
 
 def evaluate(campaign: Campaign) -> pd.DataFrame:
@@ -24,7 +23,7 @@ def evaluate(campaign: Campaign) -> pd.DataFrame:
     pandas.DataFrame
         A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 90 % interval.
     """
-    found = measure_accuracy(campaign, profile_set(campaign).evaluated)
+    found = measure_accuracy(campaign, campaign.profile_set.evaluated)
     for text in checkpoint_warnings(campaign, found.values()):
         campaign.progress.warn(text)
     return pd.DataFrame([{"arch_id": k, "accuracy": m.value, "low": m.low, "high": m.high} for k, m in found.items()])

@@ -56,7 +56,7 @@ def export(
     if arch_id is not None:
         arch = find_arch(campaign, arch_id)
         path = output or campaign.folder / "models" / f"{arch.id}.onnx"
-        return [export_model(campaign, arch, path, known, batch=batch) | {"path": str(path)}]
+        return [export_model(campaign.with_network, arch, path, known, batch=batch) | {"path": str(path)}]
     targets = [campaign.target(device)] if device else list(campaign.targets.values())
     chosen = [(t, p) for t in targets for p in picks(campaign, device_view(campaign, t), known)]
     cards = []
@@ -67,7 +67,7 @@ def export(
             if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
                 card = json.loads(card_path.read_text(encoding="utf-8"))
             else:
-                card = export_model(campaign, p.arch, path, known, batch=batch)
+                card = export_model(campaign.with_network, p.arch, path, known, batch=batch)
             cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
             task.update(i + 1)
         task.note(

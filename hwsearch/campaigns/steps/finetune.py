@@ -64,7 +64,7 @@ def finetune_subnet(
     arch = find_arch(campaign, arch_id)
     size = net.input_size(arch)
     examples = _training_data(campaign, data)
-    campaign.store.add_architectures([arch])
+    campaign.enter([arch])
     subnet = ready_subnet(campaign, arch)
     test, batch = campaign.data["test"], campaign.config.data.batch
     before = judge.evaluate(subnet, test, size, batch=batch)

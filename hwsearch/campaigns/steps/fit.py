@@ -13,7 +13,6 @@ from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor
 from hwsearch.campaigns.search_config import FEWEST
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
-from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
 from predictors import CrossValidatedPredictor, scores
@@ -54,7 +53,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
         If a predictor cannot be fitted.
     """
     known = Known.read(campaign)
-    wanted = {a.id: a for a in profile_set(campaign).timed}
+    wanted = {a.id: a for a in campaign.profile_set.timed}
 
     def values(rows: Scores) -> dict[str, float]:
         return {k: float(m.value) for k, m in rows.items() if k in wanted and m.value is not None}

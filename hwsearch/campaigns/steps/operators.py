@@ -123,7 +123,7 @@ def _counts(
     common = {"metric": "kernels", **_common(target), "supernet": campaign.loaded.digest}
     found = {m.arch_id: dict(m.details["signatures"]) for m in campaign.store.find(**common)}
     todo = [a for a in every if a.id not in found]
-    campaign.store.add_architectures(todo)
+    campaign.enter(todo)
     with campaign.progress.task(f"operators of {target.name}", len(every), "subnets") as task:
         for done, arch in enumerate(todo):
             try:

@@ -82,7 +82,7 @@ def pick(
     }
     result["devices"] = latencies_of(view, row, view.scales(known) if view.joint else None)
     if export is not None:
-        result["export"] = export_model(campaign, arch, Path(export), known)
+        result["export"] = export_model(campaign.with_network, arch, Path(export), known)
     return result
 
 

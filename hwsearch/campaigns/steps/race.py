@@ -11,6 +11,7 @@ from hwsearch.accuracy import Accuracy, front_accuracy
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, measure_accuracy
+from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
 from hwsearch.campaigns.lookup import find_accuracy, latency_rows
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
@@ -52,7 +53,6 @@ def race_accuracy(
             f"[validate] race_error needs a score that counts right answers; {task.score_name} of {entry.name!r} does not.",
             hint="Remove it: all candidates are evaluated then.",
         )
-    known = find_accuracy(campaign, Split.TEST, VALIDATE)
     everywhere = [a for a in archs if all(a.id in found for found in latencies.values())]
     if len(everywhere) < len(archs):  # what one device could not run cannot be compared on it
         measure_accuracy(campaign, [a for a in archs if a not in everywhere], split=Split.TEST, purpose=VALIDATE)
@@ -70,52 +70,66 @@ def race_accuracy(
     )
     if campaign.store.get_state(state):
         return
-    records = {
-        i: task.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
-    }
-    answers = {i: np.zeros(len(test), dtype=bool) for i in range(len(archs)) if i not in records}
-    counts = dict.fromkeys(answers, 0)
-    started = utc_now()
-    with campaign.progress.task("validate race", len(answers) * len(test), task.examples) as bar:
 
-        def note(i: int, index: np.ndarray, correct: np.ndarray) -> None:
-            answers[i][index] = correct
-            counts[i] += len(index)
-            if counts[i] == len(test):
-                score = Accuracy(answers[i])
-                campaign.store.add([accuracy_row(campaign, archs[i], score, Split.TEST, VALIDATE, started)])
-            bar.update(sum(counts.values()))
-
-        result = front_accuracy(
-            task,
-            campaign.loaded.net,
-            archs,
-            costs,
-            calibration,
-            test,
-            rng=campaign.rng("race"),
-            error=config.race_error or 0.05,
-            tolerance=config.race_tolerance,
-            batch=campaign.config.data.batch,
-            known=records,
-            answered=note,
-        )
-        bar.update(len(answers) * len(test))
-        campaign.store.add(
-            [
-                accuracy_row(campaign, archs[i], None, Split.TEST, VALIDATE, started, failure=text)
-                for i, text in result.failures.items()
-            ]
-        )
-        seen = sum(counts.values())
-        dropped = {
-            archs[i].id: {"top1_at_most": float(result.bound[i]), "images": int(result.seen[i])}
-            for i in np.flatnonzero(result.covered_by >= 0)
+    def race(key: str) -> list[Measurement]:
+        """Race, unless another process just has."""
+        if campaign.store.get_state(state):
+            return []
+        known = find_accuracy(campaign, Split.TEST, VALIDATE)
+        records = {
+            i: task.unpack(known[a.id].record or b"", len(test)).correct for i, a in enumerate(archs) if a.id in known
         }
-        spent = {"images": seen, "of": len(answers) * len(test), "error": result.error, "tolerance": result.tolerance}
-        campaign.store.put_state(state, {"dropped": dropped, **spent})
-        share = f"{seen:,} of {len(answers) * len(test):,} {task.examples}" if answers else "all were known"
-        bar.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+        answers = {i: np.zeros(len(test), dtype=bool) for i in range(len(archs)) if i not in records}
+        counts = dict.fromkeys(answers, 0)
+        started = utc_now()
+        with campaign.progress.task("validate race", len(answers) * len(test), task.examples) as bar:
+
+            def note(i: int, index: np.ndarray, correct: np.ndarray) -> None:
+                answers[i][index] = correct
+                counts[i] += len(index)
+                if counts[i] == len(test):
+                    score = Accuracy(answers[i])
+                    campaign.store.add([accuracy_row(campaign, archs[i], score, Split.TEST, VALIDATE, started)])
+                bar.update(sum(counts.values()))
+
+            result = front_accuracy(
+                task,
+                campaign.loaded.net,
+                archs,
+                costs,
+                calibration,
+                test,
+                rng=campaign.rng("race"),
+                error=config.race_error or 0.05,
+                tolerance=config.race_tolerance,
+                batch=campaign.config.data.batch,
+                known=records,
+                answered=note,
+            )
+            bar.update(len(answers) * len(test))
+            campaign.store.add(
+                [
+                    accuracy_row(campaign, archs[i], None, Split.TEST, VALIDATE, started, failure=text)
+                    for i, text in result.failures.items()
+                ]
+            )
+            seen = sum(counts.values())
+            dropped = {
+                archs[i].id: {"top1_at_most": float(result.bound[i]), "images": int(result.seen[i])}
+                for i in np.flatnonzero(result.covered_by >= 0)
+            }
+            spent = {
+                "images": seen,
+                "of": len(answers) * len(test),
+                "error": result.error,
+                "tolerance": result.tolerance,
+            }
+            campaign.store.put_state(state, {"dropped": dropped, **spent})
+            share = f"{seen:,} of {len(answers) * len(test):,} {task.examples}" if answers else "all were known"
+            bar.note(f"{len(dropped)} dropped · {share} · error ≤ {100 * result.error:g} %")
+        return []
+
+    share_jobs(campaign, [shared_job(campaign, state, campaign.example_subject(Split.TEST))], race)
 
 
 def raced_latencies(campaign: Campaign, rounds: int) -> dict[str, dict[str, Measurement]]:

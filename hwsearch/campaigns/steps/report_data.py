@@ -9,7 +9,6 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import accuracy_protocol
 from hwsearch.campaigns.steps.fronts import device_final_set
-from hwsearch.campaigns.steps.profile import profile_set
 from hwsearch.campaigns.steps.report_devices import device_report, kept_elsewhere
 from hwsearch.campaigns.steps.report_predictors import predictor_scores
 from hwsearch.campaigns.steps.report_serving import serving, serving_words
@@ -49,7 +48,7 @@ def report_data(
     entry, task = campaign.loaded.entry, campaign.loaded.task
     net, space, classes = campaign.loaded.net, campaign.space, campaign.data["test"].classes
     macs = net.macs_array(space.to_array([space.smallest(), space.largest()]))
-    profiled = profile_set(campaign)
+    profiled = campaign.profile_set
     fresh = {t.name: device_final_set(campaign, known, t) for t in campaign.targets.values()}
     fronts = {
         name: set(Front.of(found.frame, campaign.objectives(name)).to_frame()["arch_id"])

@@ -13,8 +13,8 @@ from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.intervals import ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet
+from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import VALIDATE
-from hwsearch.campaigns.steps.profile import ProfileSet
 from hwsearch.campaigns.steps.report_curve import hypervolume_curve
 from hwsearch.campaigns.steps.report_points import pick_entry, searched_points, validated_points
 from hwsearch.campaigns.target import Target

@@ -13,9 +13,9 @@ from hwsearch.campaigns.intervals import ratio_ends
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.steps.profile import ProfileSet
 from hwsearch.campaigns.target import Target
 from hwsearch.store import Measurement
 

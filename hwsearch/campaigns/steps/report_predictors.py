@@ -9,9 +9,9 @@ import numpy as np
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
-from hwsearch.campaigns.steps.profile import ProfileSet
 from predictors import scores
 
 

@@ -20,6 +20,7 @@ from hwsearch.devices.fleet.serving import run_serialised_job
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.catalogue import runtime_class
 from hwsearch.errors import DeviceError
+from latency_tables.reading import parse_json
 
 try:
     import distributed
@@ -158,7 +159,7 @@ class Cluster:
             with contextlib.suppress(Exception):  # the connection may be gone; the job is over either way
                 future.cancel()
         try:
-            answer = json.loads(text) if isinstance(text, str) else None
+            answer = parse_json(text) if isinstance(text, str) else None
         except ValueError:
             answer = None
         return validate_response(job, answer)

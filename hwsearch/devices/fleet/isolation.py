@@ -6,14 +6,13 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 from hwsearch._package import measuring_environment
 from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.responses import WorkerError, validate_response
-from hwsearch.devices.processes import kill_process_group
+from hwsearch.devices.processes import kill_family, kill_process_group, python_command
 from latency_tables.reading import parse_json
 
 #: the program that does jobs
@@ -55,7 +54,7 @@ def run_job(
         The typed error that the process answered with.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        python_command(module),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -102,7 +101,10 @@ def run_job(
             if tick is not None and shares:
                 tick(min(max(shares[-1], 0.0), 1.0))
     finally:
-        kill_process_group(process)
+        if code == 0:
+            kill_process_group(process)  # what a program left behind on purpose, such as a server, stays
+        else:
+            kill_family(process)
         for thread in threads:
             thread.join(timeout=2)
         for pipe, thread in zip((stdin, stdout, stderr), threads, strict=True):

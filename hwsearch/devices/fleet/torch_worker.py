@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 from safetensors.torch import load
@@ -62,4 +63,5 @@ def build(job: WorkerJob, packed: PackedWorkload, files: Files) -> Workload:
 
 
 if __name__ == "__main__":
+    os.environ["PYTHONSAFEPATH"] = "1"  # of the processes in which torch compiles
     raise SystemExit(main(build))

@@ -24,6 +24,7 @@ from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.jobs import Files, MeasuredRow, PackedWorkload, Tick, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.jobs import unpack_workload as unpack
 from hwsearch.devices.host import cpu_model, load_average
+from hwsearch.devices.processes import end_own_session
 from hwsearch.devices.runtimes.base import Runtime, Workload
 from hwsearch.devices.runtimes.catalogue import create_runtime
 from hwsearch.devices.timing.protocol import TimingProtocol
@@ -213,6 +214,8 @@ def _end_with_parent() -> None:
     with contextlib.suppress(OSError):
         while os.read(sys.stdin.fileno(), 4096):
             continue
+    with contextlib.suppress(Exception):  # whatever happens, this process ends
+        end_own_session()
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(1)

@@ -204,6 +204,9 @@ class Runtime(Protocol):
     ----------
     form : {"onnx", "torch", "genes"}
         What it needs of a workload: ONNX models, torch modules, or the architecture alone.
+    starts_programs : bool
+        Whether it starts programs that the configuration names; a configuration of another user is then asked about. A
+        runtime without this attribute starts none.
 
     Raises
     ------

@@ -50,6 +50,22 @@ def runtime_class(device: Device) -> type[Runtime]:
     return RUNTIMES.load(device.runtime, where=f"device {device.name!r}")
 
 
+def starts_programs(device: Device) -> bool:
+    """Tell whether the runtime of a device starts programs that the configuration names.
+
+    Parameters
+    ----------
+    device : Device
+        Names the runtime.
+
+    Returns
+    -------
+    bool
+        What its class says with ``starts_programs``; False where it says nothing.
+    """
+    return bool(getattr(runtime_class(device), "starts_programs", False))
+
+
 def create_runtime(device: Device) -> Runtime:
     """Create the runtime that a device names.
 

@@ -68,6 +68,7 @@ class CommandRuntime(Runtime):
     """
 
     form: ClassVar[Form] = "onnx"
+    starts_programs: ClassVar[bool] = True
 
     def __init__(self, device: Device) -> None:
         self.device = device

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from hwsearch._json import JsonObject, is_number
+from hwsearch._json import JsonObject, is_number, is_shallow
 from hwsearch.devices.device import Device
 from hwsearch.errors import MeasurementError, ProviderError
 from latency_tables.reading import parse_json
 
+#: more nodes than any model has
+MOST_NODES = 10**9
 #: lines of standard error that a message shows
 TAIL_LINES = 4
 
@@ -41,7 +43,7 @@ def parse_answer(device: Device, words: Sequence[str], out: str, errors: str) ->
         answer = parse_json(last)
     except ValueError:
         answer = None
-    if not isinstance(answer, dict):
+    if not isinstance(answer, dict) or not is_shallow(answer):
         said = f"printed {last[:120]!r}" if last else "printed nothing"
         raise MeasurementError(
             command_problem(device, words, f"{said} where a JSON object belongs (the last line)", errors)
@@ -224,7 +226,7 @@ def same_provider(one: str, other: str) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_NODES
 
 
 def _difference(was: object, now: object) -> str:

@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypedDict
 
 from hwsearch._json import is_number
 from hwsearch.devices.device import Device
-from hwsearch.devices.processes import kill_process_group
+from hwsearch.devices.processes import kill_family, leads_session
 from hwsearch.errors import DeviceError, nearest
 
 #: what stands for a setting or a file in the command, with the value that need not be told
@@ -25,6 +26,21 @@ DEVICE_PLACEHOLDERS = ("batch", "threads", "precision", PROVIDER)
 TAIL_BYTES = 1 << 20
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+
+
+class Apart(TypedDict, total=False):
+    """How a program is set apart from the process that starts it; arguments of `subprocess.Popen`.
+
+    Attributes
+    ----------
+    process_group : int
+        0: a process group of its own in the same session.
+    start_new_session : bool
+        A session of its own.
+    """
+
+    process_group: int
+    start_new_session: bool
 
 
 @dataclass(frozen=True)
@@ -210,9 +226,9 @@ def run_command(device: Device, words: Sequence[str], timeout_s: float) -> Compl
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(
-                list(words), stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True
-            )
+            # of a measuring process whoever ends that one must find the program; elsewhere it gets no terminal
+            apart: Apart = {"process_group": 0} if leads_session() else {"start_new_session": True}
+            process = subprocess.Popen(list(words), stdin=subprocess.DEVNULL, stdout=out, stderr=errors, **apart)
         except OSError as error:
             raise DeviceError(
                 f"device {device.name!r}: the command '{shlex.join(words)}' cannot be started: {error.strerror}."
@@ -223,7 +239,7 @@ def run_command(device: Device, words: Sequence[str], timeout_s: float) -> Compl
                 code = process.wait(timeout_s)
         finally:
             if process.returncode is None:
-                kill_process_group(process)
+                kill_family(process)
         texts = []
         for file in (out, errors):
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

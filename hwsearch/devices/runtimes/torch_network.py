@@ -129,7 +129,9 @@ class TorchPart:
         """
         try:
             answer = self()
-        except Exception as error:  # torch raises many kinds, and what a network raises is its own
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # torch raises many kinds, and what a network raises is its own
             raise cannot_run(self._device, error) from error
         for name, tensor in _tensors(answer):
             if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
@@ -251,7 +253,7 @@ def count_operators(device: Device, workload: Workload, place: str) -> dict[str,
     return dict(counting.counts)
 
 
-def cannot_run(device: Device, error: Exception) -> DeviceError:
+def cannot_run(device: Device, error: BaseException) -> DeviceError:
     """Make the error for a network that torch cannot run.
 
     Parameters

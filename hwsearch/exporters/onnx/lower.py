@@ -168,7 +168,9 @@ def torch_export(net: nn.Module, inputs: InputsLike, **interface: Unpack[Interfa
                 opset_version=OPSET,
                 dynamo=False,
             )
-    except Exception as error:  # torch raises many kinds
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # torch raises many kinds
         raise ExportError(f"{type(net).__name__} cannot be exported to ONNX: {error}.") from error
     return onnx.load_model_from_string(buffer.getvalue())
 

@@ -87,7 +87,9 @@ def trace_to_graph(
             raise NoRuleError("random numbers")
     except NoRuleError:
         raise
-    except Exception as error:  # whatever a network's code does with what is no tensor
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a network's code does with what is no tensor
         raise NoRuleError(f"{type(error).__name__}: {error}") from error
     found = [given] if isinstance(given, TracedTensor) else list(given) if isinstance(given, (tuple, list)) else []
     if len(found) != len(outputs) or not all(isinstance(v, TracedTensor) for v in found):

@@ -53,7 +53,9 @@ def prove(net: Supernet, model: nn.Module) -> None:
             probe.activate(arch)
             try:
                 active, cut = probe(inputs), extract_subnet(probe, arch)(inputs)
-            except Exception as error:  # whatever torch or the model's own code raises
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever torch or the model's own code raises
                 raise SupernetError(f"subnet {arch.to_dict()} does not run: {error}") from error
             _same(active, cut, f"the activated supernet and the extracted subnet {arch.to_dict()}")
         expected = plain(x[ends[0]])
@@ -65,7 +67,9 @@ def prove(net: Supernet, model: nn.Module) -> None:
         probe.activate(ends[1])
         try:
             probe.train()(x[ends[1]])
-        except Exception as error:  # as above
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as above
             raise SupernetError(f"the smallest subnet does not run in training mode: {error}") from error
 
 
@@ -101,13 +105,17 @@ def check_smallest(net: Supernet, shapes: Sequence[Sequence[int]]) -> None:
     whole.activate(smallest)
     try:
         nets = (whole, extract_subnet(whole, smallest))
-    except Exception as error:  # whatever torch or the model's own code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever torch or the model's own code raises
         raise SupernetError(f"the smallest subnet cannot be extracted: {error}") from error
     for candidate, shape in itertools.product(nets, {tuple(shapes[0]), tuple(shapes[-1])}):
         try:
             with torch.no_grad(), QuickNorms():
                 output = candidate(torch.empty(1, *shape, device="meta"))
-        except Exception as error:  # whatever torch or the model's own code raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever torch or the model's own code raises
             raise SupernetError(f"the smallest subnet does not run on {shape}: {error}") from error
         if output.ndim < 2 or output.shape[1] != net.classes:
             raise SupernetError(f"the smallest subnet gives {tuple(output.shape)}, not {net.classes} classes.")

@@ -97,7 +97,9 @@ def trace_network(model: nn.Module, shapes: Sequence[Sequence[int]]) -> NetworkT
     modes = {m: m.training for m in model.modules()}
     try:
         graph = fx.GraphModule(model, tracer.trace(model.eval(), concrete_args=defaults or None))
-    except Exception as error:  # whatever the model's own code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the model's own code raises
         raise SupernetError(
             f"{what} cannot be traced by torch.fx: {_first_line(error)}",
             hint="Python that branches on tensors must move into a module that is traced as a whole.",
@@ -108,13 +110,17 @@ def trace_network(model: nn.Module, shapes: Sequence[Sequence[int]]) -> NetworkT
     runs = []
     try:
         without_storage = on_meta(graph)
-    except Exception as error:  # torch copies no tensor that was computed from parameters
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # torch copies no tensor that was computed from parameters
         layers = [computed_weight_reason(n) for n, m in model.named_modules() if is_computed(m)]
         raise SupernetError(f"{what} cannot be copied: {(*layers, _first_line(error))[0]}.") from error
     for shape in shapes:
         try:
             runs.append(_Shapes(without_storage).measure(shape))
-        except Exception as error:  # whatever torch or the model's own code raises
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever torch or the model's own code raises
             raise SupernetError(
                 f"{what} does not run on an input of shape {tuple(shape)}: {_first_line(error)}"
             ) from error
@@ -137,5 +143,5 @@ def _numel(value: Any) -> int:
     return value.numel() if isinstance(value, Tensor) else sum(_numel(v) for v in value if v is not None)
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +18,7 @@ from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.store import Measurement, utc_now
+from hwsearch.store import Measurement, Store, utc_now
 
 SPACE = SearchSpace("tiny", [Choice("depth", (1, 2, 3)), Choice("width", (8, 16, 32))])
 ARCHS = SPACE.sample(4, np.random.default_rng(0))
@@ -27,7 +29,7 @@ class Bench:
 
     def __init__(self, monkeypatch, right=None, known=None, begun=None, given_up=()) -> None:
         self.right = right or {}
-        self.rows: list[Measurement] = []
+        self.store = Store.open(Path(tempfile.mkdtemp()) / "store.sqlite")
         self.asked: list[tuple] = []
         self.warned: list[str] = []
         self.told: list[float] = []
@@ -50,11 +52,12 @@ class Bench:
         self.campaign = SimpleNamespace(
             data=splits,
             unscreened=range(4, 10),
-            config=SimpleNamespace(data=SimpleNamespace(batch=5)),
+            config=SimpleNamespace(data=SimpleNamespace(batch=5), fleet=SimpleNamespace(lease_s=60.0)),
             example_subject=lambda split: f"examples of {split}",
             pace=self.pace,
             loaded=SimpleNamespace(net=SimpleNamespace(input_size=lambda arch: 32), task=task, digest="weights"),
-            store=SimpleNamespace(add=self.rows.extend, add_architectures=lambda archs: None),
+            store=self.store,
+            enter=lambda archs: None,
             progress=SimpleNamespace(task=lambda *_: contextlib.nullcontext(line), warn=self.warned.append),
         )
 
@@ -64,6 +67,10 @@ class Bench:
         if right is None:
             raise MeasurementError("its output is not finite.")
         return Accuracy(np.arange(len(data)) < right)
+
+    @property
+    def rows(self) -> list[Measurement]:
+        return [*self.store.find(), *self.store.failures()]
 
     def measure(self, archs=ARCHS, **options):
         return measure_accuracy(self.campaign, archs, **options)
@@ -85,12 +92,24 @@ def test_what_is_known_or_given_up_or_asked_twice_is_not_evaluated(monkeypatch) 
     assert bench.told == [3, 4, 5]
 
 
+def test_what_another_process_has_just_measured_is_not_evaluated(monkeypatch) -> None:
+    """It was unknown when the list was made, and ended before this process claimed its job."""
+    a, b = ARCHS[:2]
+    other = Bench(monkeypatch, right={a.id: 7, b.id: 7})
+    other.measure([a])
+    bench = Bench(monkeypatch)
+    bench.store = bench.campaign.store = other.store
+    assert set(bench.measure([a, b])) == {b.id}  # the stand-in for looking up finds nothing later
+    assert [i for i, *_ in bench.asked] == [b.id] and len(bench.rows) == 2
+
+
 def test_a_failure_is_stored_and_said_and_the_next_subnet_is_evaluated(monkeypatch) -> None:
     a, b = ARCHS[:2]
     bench = Bench(monkeypatch, right={a.id: None, b.id: 7})
     found = bench.measure([a, b])
     assert list(found) == [b.id] and found[b.id].value == 70.0
-    assert (bench.rows[0].value, bench.rows[0].failure) == (None, "its output is not finite.")
+    (failed,) = bench.store.failures()
+    assert (failed.value, failed.failure) == (None, "its output is not finite.")
     assert bench.warned == [f"subnet {a.id}: its output is not finite."]
 
 

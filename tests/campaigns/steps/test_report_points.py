@@ -11,10 +11,10 @@ import pytest
 
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet
+from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps import report_points
-from hwsearch.campaigns.steps.profile import ProfileSet
 from hwsearch.campaigns.steps.report_points import pick_entry, score_error, searched_points, validated_points
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.store import Measurement

@@ -14,6 +14,7 @@ from hwsearch.devices.fleet.jobs import pack_workload
 from hwsearch.devices.fleet.responses import WorkerError, validate_response
 from hwsearch.tasks.inputs import Input
 
+TIME = "2026-01-01T00:00:00+00:00"
 QUICK = TimingProtocol(visits=2, block_runs=2, block_ms=0.1, warmup_ms=1.0)
 
 
@@ -49,7 +50,7 @@ def good() -> tuple[dict[str, Any], dict[str, Any]]:
     times = {k: [1.0, 1.1] for k in ("ratio", "raw", "minima", "runs")}
     sample = {**times, "reference": 1.0, "reference_error": 0.01, "levels": [0.9], "throttled": 0, "failure": None}
     rows = [{"arch_id": e["arch_id"], "sample": dict(sample)} for e in spec["workloads"]]
-    return spec, {"rows": rows, "load": [0, 0], "started_at": "x", "ended_at": "y"}
+    return spec, {"rows": rows, "load": [0, 0], "started_at": TIME, "ended_at": TIME}
 
 
 @pytest.mark.parametrize(
@@ -70,14 +71,40 @@ def test_nonsense_in_a_row_is_not_believed(place: str, value: object) -> None:
     answer["rows"][1]["sample"][place] = value
     with pytest.raises(WorkerError, match="Invalid worker response"):
         validate_response(spec, answer)
-    for change in ({"arch_id": "another"}, {"metrics": {"peak_memory_mib": float("nan")}}, {"sample": None}):
+    for change in (
+        {"sample": [1]},
+        {"metrics": [1]},
+        {"arch_id": "another"},
+        {"metrics": {"peak_memory_mib": float("nan")}},
+        {"sample": None},
+    ):
         spec, answer = good()
         answer["rows"][1] |= change
         with pytest.raises(WorkerError):
             validate_response(spec, answer)
 
 
-@pytest.mark.parametrize("change", [{"rows": None}, {"rows": []}, {"rows": [1]}])
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": None},
+        {"rows": []},
+        {"rows": [1]},
+        {"load": None},
+        {"load": [0]},
+        {"load": [0, 10**400]},
+        {"started_at": "yesterday"},
+        {"ended_at": None},
+        {"more": nested(60)},
+    ],
+)
 def test_nonsense_around_the_rows_is_not_believed(change: dict[str, Any]) -> None:
     spec, answer = good()
     with pytest.raises(WorkerError):
@@ -95,3 +122,21 @@ def test_metrics_are_finite_numbers(name: str, value: object) -> None:
     answer["rows"][0]["sample"]["raw"] = [1, 10**400]
     with pytest.raises(WorkerError, match="not a sample of a latency"):
         validate_response(spec, answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"counts": {"CPU": 3}, "run_ms": 10**400},
+        {"counts": {"CPU": 3}, "run_ms": True},
+        {"counts": {"CPU": 3}},
+        {"counts": {"CPU": "many"}, "run_ms": 1.0},
+        {"counts": [3], "run_ms": 1.0},
+    ],
+)
+def test_a_check_has_counts_and_a_time(answer: dict[str, Any]) -> None:
+    spec, _ = job(do="verify")
+    with pytest.raises(WorkerError, match="Invalid worker response"):
+        validate_response(spec, answer)
+    with pytest.raises(WorkerError, match="nested too deeply"):
+        validate_response(job(do="facts")[0], {"facts": {"a": nested(900)}})

@@ -107,6 +107,12 @@ def test_what_the_command_is_told(script, tmp_path):
         ("answer(latency_ms=[1.0] * runs, provider='cpu', energy_mj='much')", "energy_mj = 'much'"),
         ("answer(latency_ms=[1.0] * runs, provider='cpu', peak_memory_mib=-1)", "peak_memory_mib = -1"),
         ("answer(failure='output x holds NaN.')", "output x holds NaN"),
+        ("print('{\"latency_ms\": [1' + '0' * 400 + '], \"provider\": \"cpu\"}')", "a latency of 1000"),
+        ("answer(latency_ms=[1.0] * runs, provider='cpu', energy_mj=10**400)", "energy_mj = 1000"),
+        ("answer(latency_ms=[1.0] * runs, provider='cpu', peak_memory_mib=10**400)", "peak_memory_mib = 1000"),
+        ("print('[' * 100000 + ']' * 100000)", "where a JSON object belongs"),
+        ("print('{\"facts\": ' + '[' * 500 + ']' * 500 + '}')", "where a JSON object belongs"),
+        ("print('{\"latency_ms\": [' + '1' * 5000 + ']}')", "where a JSON object belongs"),
     ],
 )
 def test_bad_answers_are_failed_measurements(script, body, text):
@@ -230,6 +236,10 @@ def test_facts_come_from_the_facts_command(tmp_path):
     board.write_text("soc acme-1")
     with pytest.raises(DeviceError, match="printed 'soc acme-1'"):
         create_runtime(Device("b", "command", options=options)).facts()
+    for nested in ("[" * 100_000 + "]" * 100_000, '{"a": ' + "[" * 500 + "]" * 500 + "}"):
+        board.write_text(nested)
+        with pytest.raises(DeviceError, match="where a JSON object belongs"):
+            create_runtime(Device("b", "command", options=options)).facts()
 
 
 def test_footprint_is_what_the_command_tells(script):
