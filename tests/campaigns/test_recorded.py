@@ -16,9 +16,7 @@ from hwsearch import api
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns import trust as trust_module
 from hwsearch.campaigns.recorded import RecordedCampaign, as_recorded, record_name
-from hwsearch.campaigns.recorded_parts import RecordedTask, describe_task, recorded_task
 from hwsearch.errors import CampaignError, DeviceError, HwsearchError, StoreError, TrustError
-from hwsearch.tasks.images import ImageTask, Preprocess
 from tests.cli.calls import call
 
 #: verbs that only read a campaign: in Python, and on the command line
@@ -196,24 +194,6 @@ def test_another_configuration_has_another_record(finished_once: Finished) -> No
     other = config.model_copy(update={"device": config.device[:1]})
     heavier = config.model_copy(update={"device": tuple(d.model_copy(update={"weight": 2.0}) for d in config.device)})
     assert record_name(config) == record_name(heavier) != record_name(other)
-
-
-def test_a_task_of_ones_own_is_described_and_asked_for_what_is_its_code() -> None:
-    class Own(ImageTask):
-        score_name = "mine"
-
-        def unpack(self, record, n):
-            return f"{n} of {len(record)}"
-
-    registered = ImageTask(Preprocess(crop=0.5))
-    again = recorded_task(json.loads(json.dumps(describe_task(registered))), lambda: registered)
-    assert type(again) is ImageTask and again.preprocess.to_dict() == registered.preprocess.to_dict()
-    own = Own()
-    found = recorded_task(json.loads(json.dumps(describe_task(own))), lambda: own)
-    assert isinstance(found, RecordedTask) and (found.score_name, found.score_field) == ("mine", own.score_field)
-    assert found.unpack(b"abc", 2) == "2 of 3"
-    with pytest.raises(CampaignError):
-        found.read("x", limit=1)
 
 
 # ---------------------------------------------------------------------- whose the campaign is
