@@ -202,6 +202,8 @@ def test_another_users_campaign_is_read_but_not_run(finished_once: Finished, mon
     monkeypatch.setattr(trust_module, "current_user", lambda: 4711)
     folder = finished_once.folder
     assert len(hwsearch.front(folder, "one").to_frame())
+    with pytest.raises(TrustError, match="would import"):
+        hwsearch.pick(folder, "latency_ms<=1000", "one", export=folder / "mine.onnx")
     for mark in finished_once.marks:
         mark.unlink(missing_ok=True)
     for verb in (hwsearch.check, hwsearch.profile, hwsearch.evaluate, hwsearch.run, hwsearch.work):
