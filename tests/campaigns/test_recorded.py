@@ -16,9 +16,7 @@ from hwsearch import api
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns import trust as trust_module
 from hwsearch.campaigns.recorded import RecordedCampaign, as_recorded, record_name
-from hwsearch.campaigns.recorded_parts import RecordedTask, describe_task, recorded_task
 from hwsearch.errors import CampaignError, DeviceError, HwsearchError, StoreError, TrustError
-from hwsearch.tasks.images import ImageTask, Preprocess
 from tests.cli.calls import call
 
 #: verbs that only read a campaign: in Python, and on the command line
@@ -198,30 +196,14 @@ def test_another_configuration_has_another_record(finished_once: Finished) -> No
     assert record_name(config) == record_name(heavier) != record_name(other)
 
 
-def test_a_task_of_ones_own_is_described_and_asked_for_what_is_its_code() -> None:
-    class Own(ImageTask):
-        score_name = "mine"
-
-        def unpack(self, record, n):
-            return f"{n} of {len(record)}"
-
-    registered = ImageTask(Preprocess(crop=0.5))
-    again = recorded_task(json.loads(json.dumps(describe_task(registered))), lambda: registered)
-    assert type(again) is ImageTask and again.preprocess.to_dict() == registered.preprocess.to_dict()
-    own = Own()
-    found = recorded_task(json.loads(json.dumps(describe_task(own))), lambda: own)
-    assert isinstance(found, RecordedTask) and (found.score_name, found.score_field) == ("mine", own.score_field)
-    assert found.unpack(b"abc", 2) == "2 of 3"
-    with pytest.raises(CampaignError):
-        found.read("x", limit=1)
-
-
 # ---------------------------------------------------------------------- whose the campaign is
 def test_another_users_campaign_is_read_but_not_run(finished_once: Finished, monkeypatch) -> None:
     """The one place that says who this user is says somebody else."""
     monkeypatch.setattr(trust_module, "current_user", lambda: 4711)
     folder = finished_once.folder
     assert len(hwsearch.front(folder, "one").to_frame())
+    with pytest.raises(TrustError, match="would import"):
+        hwsearch.pick(folder, "latency_ms<=1000", "one", export=folder / "mine.onnx")
     for mark in finished_once.marks:
         mark.unlink(missing_ok=True)
     for verb in (hwsearch.check, hwsearch.profile, hwsearch.evaluate, hwsearch.run, hwsearch.work):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hwsearch._json import finite_or_none, shown_as_json, to_json
+from hwsearch._json import finite_or_none, is_shallow, shown_as_json, to_json
 
 
 @pytest.mark.parametrize("unknown", [None, math.nan, math.inf, -math.inf, np.float64("nan")])
@@ -61,3 +61,17 @@ def test_whatever_is_shown_is_json() -> None:
         "number": 0.5,
         "other": "(1+2j)",
     }
+
+
+def test_depth_is_told_without_walking_down() -> None:
+    deep: object = 1
+    for _ in range(100_000):
+        deep = {"a": [deep]}
+    assert not is_shallow(deep) and not is_shallow([1, {"b": deep}])
+    for levels in range(4):
+        assert [is_shallow(value, levels) for value in (1, [1], [[1]], {"a": {"b": [1]}})] == [
+            True,
+            levels >= 1,
+            levels >= 2,
+            levels >= 3,
+        ]
