@@ -11,9 +11,8 @@ import threading
 import time
 
 from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse
-from hwsearch.devices.fleet.responses import WorkerError, validate_response
+from hwsearch.devices.fleet.responses import WorkerError, parse_response
 from hwsearch.devices.processes import kill_process_group
-from latency_tables.reading import parse_json
 
 #: the program that does jobs
 MODULE = "hwsearch.devices.fleet.worker"
@@ -44,7 +43,7 @@ def run_job(
     Returns
     -------
     WorkerResponse
-        Checked by `validate_response`.
+        Checked by `parse_response`.
 
     Raises
     ------
@@ -116,11 +115,7 @@ def run_job(
         )
     if code != 0 or not answers:
         raise WorkerError(f"the measuring process {_how(code)}.{errors}")
-    try:
-        answer = parse_json(answers[-1])
-    except ValueError as error:
-        raise WorkerError(f"Invalid worker response: it is not JSON: {error}.") from error
-    return validate_response(job, answer)
+    return parse_response(job, answers[-1])
 
 
 def _how(code: int) -> str:
