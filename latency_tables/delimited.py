@@ -77,8 +77,13 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise TableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    if path.suffix == ".gz":
+        try:
+            data = unpack_gzip(data)
+        except ReadingError as error:
+            raise TableError(f"cannot read {str(path)!r}: it is {error}.") from error
     try:
-        text = decode(unpack_gzip(data) if path.suffix == ".gz" else data)
+        text = decode(data)
     except ReadingError as error:
         raise TableError(f"{str(path)!r} is {error}.") from error
     if "\0" in text:

@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -118,12 +118,12 @@ def _check_stream(path: Path) -> None:
         raise CheckpointError(f"{str(path)!r}: {sum(declared.values())} bytes are declared, more than the file has.")
 
 
-def storages(stream: IO[bytes] | mmap.mmap, path: Path) -> Iterator[tuple[str, int]]:
+def storages(stream: Any, path: Path) -> Iterator[tuple[str, int]]:
     """Find the storages that a pickle names, without loading it.
 
     Parameters
     ----------
-    stream : binary file
+    stream : binary file or map of one
         At the beginning of a pickle; afterwards behind its end.
     path : Path
         For messages.
