@@ -87,8 +87,9 @@ def _check_parameters(learner: Mapping[str, Any]) -> int:
     """Check objective and parameters; the number of features."""
     given = learner["learner_model_param"]
     _keys(given, "its parameters", {"base_score", "num_class", "num_feature", "num_target"}, {"boost_from_average"})
-    if not re.fullmatch(r"\[?[-+]?\d{1,20}(\.\d{1,20})?([eE][-+]?\d{1,2})?\]?", str(given["base_score"])):
-        raise _damaged(f"its base score is {str(given['base_score'])[:60]!r}")
+    score = given["base_score"]
+    if not isinstance(score, str) or not re.fullmatch(r"\[?[-+]?\d{1,20}(\.\d{1,20})?([eE][-+]?\d{1,2})?\]?", score):
+        raise _damaged(f"its base score is {str(score)[:60]!r}")
     if (given["num_class"], given["num_target"]) != ("0", "1") or given.get("boost_from_average", "0") not in (
         "0",
         "1",
