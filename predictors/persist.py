@@ -203,6 +203,8 @@ def _decode(value: Any, members: Members) -> Any:
             if key not in allowed:
                 raise PredictorFileError(f"the file holds {key!r}, which a {name} does not have.")
             setattr(predictor, key, _decode(item, members))
+        if value["learned"] and not (predictor.__sklearn_is_fitted__() and hasattr(predictor, "n_features_in_")):
+            raise PredictorFileError(f"the file lacks a part of what a {name} has learned.", hint="Save it anew.")
         return predictor
     if "$booster" in value:
         return load_trees(members.read(value["$booster"]))

@@ -228,6 +228,9 @@ class Database:
             raise StoreError(f"store {self.label!r} {problem}", hint=hint) from error
         except OverflowError as error:
             raise StoreError(f"store {self.label!r} cannot keep a number: {error}.") from error
+        except UnicodeDecodeError as error:  # SQLite's messages quote what a damaged file has in the place of names
+            problem, hint = _SQLITE[sqlite3.SQLITE_CORRUPT]
+            raise StoreError(f"store {self.label!r} {problem}", hint=hint) from error
         except (ReadingError, TypeError) as error:  # TypeError: a number where text belongs
             raise StoreError(
                 f"store {self.label!r} holds text that is not JSON: {error}.",

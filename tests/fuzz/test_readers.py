@@ -10,7 +10,7 @@ from benchmarks.hostile_kinds import kinds
 from benchmarks.hostile_pool import run
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is bounded by what Linux tells")
-EACH = 14
+EACH = 10
 
 
 def test_damaged_files_are_refused_or_read_rightly(tmp_path: Path) -> None:
