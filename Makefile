@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 # processes that share the tests: one a usable core, at most 8
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -gt 8 ] && n=8; echo $$n)
 
-.PHONY: demo test test-slow test-gpu lint docs mutants clean help
+.PHONY: demo test test-slow test-gpu lint docs fuzz mutants clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -14,8 +14,9 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
-	@echo "make bench-NAME    figures as JSON: accuracy_budget, demo, export, fleet, latency, latency_operators, latency_simulated, search,"
+	@echo "make bench-NAME    figures as JSON: accuracy_budget, demo, export, fleet, hostile, kills, latency, latency_operators, latency_simulated, search,"
 	@echo "                   search_memory, search_real, search_replicas, search_resume, search_screening, supernets"
+	@echo "make fuzz    20,000 damaged files read by child processes: no traceback, crash, silent error, gigabyte (minutes)"
 	@echo "make mutants  which faults of the statistics the tests see (hours)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -46,6 +47,9 @@ docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	$(BIN)/python docs/generate.py --check
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+fuzz: $(STAMP)
+	$(BIN)/python -m benchmarks.hostile
 
 mutants: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[mutants]"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,15 @@ from typing import Any
 import pandas as pd
 
 from latency_tables.errors import TableError
-from latency_tables.reading import ReadingError, decode
+from latency_tables.reading import ReadingError, decode, unpack_gzip
 
 #: what may stand between two columns
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(,\d{3})+\s*")
 PLAIN_NUMBER = re.compile(r"\s*([+-]?\d+)?\s*")
+#: values of a table of text; each takes many times the memory of its text
+MOST_CELLS = 8_000_000
 
 
 def read_delimited(path: Path, **options: Any) -> pd.DataFrame:
@@ -75,10 +75,13 @@ def read_delimited(path: Path, **options: Any) -> pd.DataFrame:
 def _text(path: Path) -> str:
     try:
         data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}.") from error
+    except OSError as error:
+        raise TableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    if path.suffix == ".gz":
+        try:
+            data = unpack_gzip(data)
+        except ReadingError as error:
+            raise TableError(f"cannot read {str(path)!r}: it is {error}.") from error
     try:
         text = decode(data)
     except ReadingError as error:
@@ -116,6 +119,10 @@ def _rows(body: str, separator: str, skipped: int, what: str) -> list[list[str]]
                     f"{what}, line {reader.line_num + skipped}: {len(row)} values for {len(rows[0])} columns."
                 )
             rows.append(row)
+            if len(rows) * len(row) > MOST_CELLS:
+                raise TableError(
+                    f"{what} has more than {MOST_CELLS} values: a table of that size belongs into a parquet file."
+                )
     except csv.Error as error:
         raise TableError(f"{what}, line {reader.line_num + skipped}: {error}.") from error
     return rows

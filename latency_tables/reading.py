@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import tomllib
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from typing import Any
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 #: whole numbers beyond these are none that any setting or measurement takes
 LARGEST = 2**63 - 1
+#: bytes of text that a packed file may become
+MOST_TEXT = 128 * 2**20
 
 
 class ReadingError(ValueError):
@@ -46,6 +51,39 @@ def decode(data: bytes) -> str:
     except UnicodeDecodeError as error:
         where = f"byte {error.object[error.start]:#04x} at {error.start}"
         raise ReadingError(f"not {encoding.removesuffix('-sig').upper()} text ({where}); save it as UTF-8") from error
+
+
+def unpack_gzip(data: bytes) -> bytes:
+    """Unpack a gzip file, up to `MOST_TEXT` bytes.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+
+    Returns
+    -------
+    bytes
+        What it holds, with the right checksum.
+
+    Raises
+    ------
+    ReadingError
+        If it is cut or damaged, or holds more.
+
+    Examples
+    --------
+    >>> unpack_gzip(gzip.compress(b"a,b"))
+    b'a,b'
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            found = stream.read(MOST_TEXT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ReadingError(f"not a whole gzip file: {error}") from error
+    if len(found) > MOST_TEXT:
+        raise ReadingError(f"larger than {MOST_TEXT // 2**20} MiB when unpacked")
+    return found
 
 
 def read_text(path: Path) -> str:

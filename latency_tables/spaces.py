@@ -305,6 +305,7 @@ def parse_space(data: Document, source: str) -> TableSpace:
         space = TableSpace(
             data["name"], genes, data.get("about", ""), data.get("source", ""), data.get("identifies", True)
         )
+        _check_types(space)
     except (KeyError, TypeError) as error:
         raise TableError(f"{source}: a space needs 'name' and genes with 'name' and 'values' ({error}).") from None
     seen: set[str] = set()
@@ -313,6 +314,20 @@ def parse_space(data: Document, source: str) -> TableSpace:
             raise TableError(f"{source}: gene {gene.name!r} is named twice, or waits for a gene that is not before it.")
         seen.add(gene.name)
     return space
+
+
+def _check_types(space: TableSpace) -> None:
+    """Raise TypeError where a document has other types than a space."""
+    texts = [space.name, space.about, space.source]
+    values: list[object] = []
+    for gene in space.genes:
+        texts += [gene.name, *gene.labels, *([gene.when[0]] if gene.when else [])]
+        values += [*gene.values, *(gene.when[1] if gene.when else ())]
+    wrong = [t for t in texts if not isinstance(t, str)] + [v for v in values if not isinstance(v, int | float | str)]
+    if wrong or not isinstance(space.identifies, bool):
+        raise TypeError(f"{str(wrong[0] if wrong else space.identifies)[:60]!r} is of another type")
+    if not all(math.isfinite(v) for v in values if isinstance(v, float)):
+        raise TypeError("a value is not finite")
 
 
 def _places(folder: Path | None) -> list[Path]:

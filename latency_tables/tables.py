@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -14,6 +15,8 @@ import pandas as pd
 
 from latency_tables import toml
 from latency_tables.errors import Fault, TableError, nearest
+from latency_tables.parquet import read_parquet
+from latency_tables.reading import unpack_gzip
 from latency_tables.spaces import TableSpace, load_space
 from latency_tables.toml import Document
 
@@ -402,9 +405,10 @@ def read_frame(path: Path, columns: Iterable[str] | None = None) -> pd.DataFrame
     """
     try:
         if path.suffix == ".parquet":
-            return pd.read_parquet(path, columns=list(columns) if columns else None)
-        return pd.read_csv(path, float_precision="round_trip")
+            return read_parquet(path, list(columns) if columns else None)
+        text = unpack_gzip(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return pd.read_csv(io.BytesIO(text), float_precision="round_trip")
     except OSError as error:
         raise TableError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except (ValueError, EOFError) as error:  # pyarrow's and pandas' own kinds derive from ValueError
+    except (ValueError, OverflowError) as error:  # pandas' own kinds derive from ValueError
         raise TableError(f"{str(path)!r} is not a whole CSV or parquet file: {error}") from error

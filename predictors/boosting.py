@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 import numpy as np
@@ -123,18 +124,24 @@ class XGBoostPredictor(BasePredictor):
             "min_child_weight": self.min_child_weight,
             "reg_lambda": self.reg_lambda,
             "seed": self.seed,
-            "nthread": self.n_jobs,
+            "nthread": self._threads(),
             "verbosity": 0,
         }
         try:
-            return xgb.train(settings, xgb.DMatrix(X, target, nthread=self.n_jobs), int(self.n_estimators))
+            return xgb.train(settings, xgb.DMatrix(X, target, nthread=self._threads()), int(self.n_estimators))
         except xgb.core.XGBoostError as error:
             reason = str(error).splitlines()[0]
             raise PredictorError(f"XGBoost refused its settings: {reason}", hint="Check the values given.") from error
 
+    def _threads(self) -> int:
+        """Return the number of threads, at most one a core: XGBoost would start any number, and end the process where it cannot."""
+        if isinstance(self.n_jobs, bool) or not isinstance(self.n_jobs, int):
+            raise PredictorError(f"n_jobs must be a whole number, got {self.n_jobs!r}.", hint="Use 1.")
+        return min(self.n_jobs, os.cpu_count() or 1)
+
     def _run(self, booster: xgb.Booster, X: FloatArray) -> FloatArray:
         """Predict (m,) by one booster in the target's scale."""
-        raw = booster.predict(xgb.DMatrix(X, nthread=self.n_jobs))
+        raw = booster.predict(xgb.DMatrix(X, nthread=self._threads()))
         values: FloatArray = raw.astype(np.float64) * self.scale_ + self.mean_
         return values
 

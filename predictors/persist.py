@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor
-from predictors.errors import PredictorFileError
+from predictors.errors import PredictorError, PredictorFileError
+from predictors.members import MOST_JSON, Members
+from predictors.trees import MOST_FEATURES, load_trees
 
 FORMAT = "hwsearch-predictor"
 VERSION = 1
@@ -75,7 +78,8 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
     Raises
     ------
     PredictorFileError
-        If the file is missing, damaged, of another kind or of a newer version.
+        If the file is missing, damaged, of another kind or of a newer version, or would take more memory than a predictor
+        does. Sizes are read from headers first, and tree models are checked before XGBoost sees them.
 
     Examples
     --------
@@ -89,14 +93,14 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
     source = Path(path)
     try:
         with zipfile.ZipFile(source) as archive:
-            content = json.loads(archive.read(INDEX))
+            members = Members(archive)
+            content = json.loads(members.read(INDEX, MOST_JSON))
             _check_header(content, source)
-            predictor = _decode(content["predictor"], archive)
+            predictor = _decode(content["predictor"], members)
         if not isinstance(predictor, BasePredictor):
             raise PredictorFileError(f"'{source}' holds a {type(predictor).__name__}, not a predictor.")
         if predictor.__sklearn_is_fitted__():
-            probe = np.zeros((1, predictor.n_features_in_))
-            predictor._mean(probe)  # learned values that do not fit together show here, not in a search
+            _probe(predictor)
     except PredictorFileError:
         raise
     except FileNotFoundError as error:
@@ -107,6 +111,29 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
             hint="Fit the predictor again and save it anew.",
         ) from error
     return predictor
+
+
+def _probe(predictor: BasePredictor) -> None:
+    """Predict once in every way: learned values that do not fit together show here, not in a search."""
+    columns = predictor.n_features_in_
+    if type(columns) is not int or not 1 <= columns <= MOST_FEATURES:
+        raise PredictorFileError(f"the predictor has {columns!r} features.", hint="Fit it again.")
+    probe = np.zeros((2, columns))
+    with np.errstate(all="ignore"):
+        mean = predictor._mean(probe)
+        spread: tuple[FloatArray, ...] = ()
+        try:
+            spread = (*predictor._mean_std(probe), predictor._held_out(probe)[0])
+        except PredictorFileError:
+            raise
+        except PredictorError:
+            if len(getattr(predictor, "fold_boosters_", ())):
+                raise  # without folds there are no intervals
+        else:
+            predictor._check_learned(probe)
+            predictor.predict_interval(probe, 0.5)
+    if not all(np.isfinite(np.asarray(values, dtype=np.float64)).all() for values in (mean, *spread)):
+        raise PredictorFileError("the predictor gives values that are not finite.", hint="Fit it again.")
 
 
 def _check_header(content: object, source: Path) -> None:
@@ -158,9 +185,9 @@ def _encode(value: Any, members: dict[str, bytes]) -> Any:
     raise PredictorFileError(f"a {type(value).__name__} cannot be saved in a predictor file.")
 
 
-def _decode(value: Any, archive: zipfile.ZipFile) -> Any:
+def _decode(value: Any, members: Members) -> Any:
     if isinstance(value, list):
-        return [_decode(item, archive) for item in value]
+        return [_decode(item, members) for item in value]
     if not isinstance(value, dict):
         return value
     if "$predictor" in value:
@@ -170,19 +197,21 @@ def _decode(value: Any, archive: zipfile.ZipFile) -> Any:
                 f"the file holds a {name!r}, which this release does not know.",
                 hint=f"It knows {', '.join(REGISTRY)}; import the package that defines it first.",
             )
-        predictor = REGISTRY[name](**_decode(value["parameters"], archive))
+        predictor = REGISTRY[name](**_decode(value["parameters"], members))
         allowed = {"n_features_in_", "feature_names_in_", *predictor._learned}
         for key, item in value["learned"].items():
             if key not in allowed:
                 raise PredictorFileError(f"the file holds {key!r}, which a {name} does not have.")
-            setattr(predictor, key, _decode(item, archive))
+            setattr(predictor, key, _decode(item, members))
+        if value["learned"] and not (predictor.__sklearn_is_fitted__() and hasattr(predictor, "n_features_in_")):
+            raise PredictorFileError(f"the file lacks a part of what a {name} has learned.", hint="Save it anew.")
         return predictor
     if "$booster" in value:
-        return xgb.Booster(model_file=bytearray(archive.read(value["$booster"])))
+        return load_trees(members.read(value["$booster"]))
     if "$array" in value:
-        return np.load(io.BytesIO(archive.read(value["$array"])), allow_pickle=False)
+        return members.array(value["$array"])
     if "$names" in value:
         return np.array(value["$names"], dtype=object)
     if "$float" in value:
         return float(value["$float"])
-    return {key: _decode(item, archive) for key, item in value.items()}
+    return {key: _decode(item, members) for key, item in value.items()}

@@ -6,13 +6,16 @@ import csv
 import gzip
 import io
 import math
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from hwsearch.errors import DeviceError
 from hwsearch.exporters import write_atomic
+from latency_tables.reading import ReadingError, decode, unpack_gzip
+
+#: a look a second for a week, and more
+MOST_MOMENTS = 1_000_000
 
 
 class Moment(NamedTuple):
@@ -91,22 +94,33 @@ def read_trace(path: Path) -> list[Moment]:
     """
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise DeviceError(f"the trace {str(path)!r} cannot be read: {error}.") from error
-    rows = list(csv.reader(io.StringIO(text)))
-    if not rows or tuple(rows[0]) != Moment._fields:
+        text = decode(unpack_gzip(data) if path.suffix == ".gz" else data)
+    except OSError as error:
+        raise DeviceError(f"the trace {str(path)!r} cannot be read: {error.strerror or error}.") from error
+    except ReadingError as error:
+        raise DeviceError(f"the trace {str(path)!r} cannot be read: it is {error}.") from error
+    rows = csv.reader(io.StringIO(text))
+    if tuple(_next_row(rows, 1, path) or ()) != Moment._fields:
         raise DeviceError(
             f"{str(path)!r} is not a trace of a host: its first line is not {','.join(Moment._fields)}.",
             hint="Record one with 'hwsearch doctor --seconds 120 --record FILE.csv'.",
         )
-    found = []
-    for number, row in enumerate(rows[1:], 2):
+    found: list[Moment] = []
+    while (row := _next_row(rows, number := len(found) + 2, path)) is not None:
+        if len(found) == MOST_MOMENTS:
+            raise DeviceError(f"the trace {str(path)!r} has more than {MOST_MOMENTS} moments.")
         try:
             moment = Moment(*(float(x) if x else math.nan for x in row))
         except (TypeError, ValueError) as error:
-            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {row}.") from error
+            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {str(row)[:200]}.") from error
         if len(row) != len(Moment._fields) or not (moment.latency_ms > 0 and math.isfinite(moment.seconds)):
-            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {row}.")
+            raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {str(row)[:200]}.")
         found.append(moment)
     return found
+
+
+def _next_row(rows: Iterator[list[str]], number: int, path: Path) -> list[str] | None:
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        raise DeviceError(f"line {number} of {str(path)!r} is not a moment of a host: {error}.") from error

@@ -124,5 +124,5 @@ def _float(value: object, where: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: {value!r} is not a number.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{where}: {str(value)[:60]!r} is not a number.") from None

@@ -232,7 +232,7 @@ class ReportData:
                 devices=[DeviceReport.from_dict(d) for d in data.get("devices", [])],
                 **rest,
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
             raise DataError(f"the data of a report lack a part, or have an unknown one: {error}.") from error
 
     def to_json(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._json import is_number
 from hwsearch.errors import SpaceError
 
 Value = int | float | str
@@ -90,6 +91,9 @@ class Choice:
         if len(set(self.values)) != len(self.values):
             raise SpaceError(f"choice {self.name!r} lists a value twice: {self.values}.")
         numbers = [v for v in self.values if isinstance(v, (int, float))]
+        strange = [v for v in numbers if not isinstance(v, bool) and (not is_number(v) or abs(v) >= 2**63)]
+        if strange:
+            raise SpaceError(f"choice {self.name!r}: {str(strange[0])[:30]} is not a number of a gene.")
         if self.ordinal and len(numbers) == len(self.values) and numbers != sorted(numbers):
             raise SpaceError(
                 f"choice {self.name!r}: the values {self.values} are not in ascending order.",

@@ -305,5 +305,5 @@ def _observed(name: str, listed: list[dict[str, Value]]) -> list[Choice]:
     for gene in genes:
         values = {arch[gene] for arch in listed}
         numeric = all(isinstance(v, (int, float)) for v in values)
-        found.append(Choice(gene, tuple(sorted(values, key=float if numeric else str)), ordinal=numeric))
+        found.append(Choice(gene, tuple(sorted(values, key=None if numeric else str)), ordinal=numeric))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from hwsearch._json import JsonObject
 from hwsearch.errors import StoreError
+from latency_tables.reading import ReadingError
 
 #: what to say (problem, what to do) by SQLite's primary result code
 _SQLITE = {
@@ -274,7 +274,10 @@ class Database:
             raise StoreError(f"store {self.label!r} {problem}", hint=hint) from error
         except OverflowError as error:
             raise StoreError(f"store {self.label!r} cannot keep a number: {error}.") from error
-        except json.JSONDecodeError as error:
+        except UnicodeDecodeError as error:  # SQLite's messages quote what a damaged file has in the place of names
+            problem, hint = _SQLITE[sqlite3.SQLITE_CORRUPT]
+            raise StoreError(f"store {self.label!r} {problem}", hint=hint) from error
+        except (ReadingError, TypeError) as error:  # TypeError: a number where text belongs
             raise StoreError(
                 f"store {self.label!r} holds text that is not JSON: {error}.",
                 hint="The file was edited or damaged; restore a copy.",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hwsearch._json import JsonObject
+from hwsearch._json import JsonObject, is_number
+from hwsearch.errors import StoreError
 
 #: ``queued`` and ``leased`` jobs are open; ``split`` ones were replaced by smaller ones
 Status = Literal["queued", "leased", "done", "failed", "split"]
@@ -57,6 +58,11 @@ class Job:
         Who has it leased.
     failure : str or None
         How the last attempt failed.
+
+    Raises
+    ------
+    StoreError
+        For values of another kind, which a damaged store has.
     """
 
     id: int
@@ -70,6 +76,13 @@ class Job:
     attempts: int
     worker: str | None
     failure: str | None
+
+    def __post_init__(self) -> None:
+        counts = (self.id, self.max_attempts, self.attempts)
+        texts = (self.key, self.kind, self.device, self.status)
+        sound = all(type(n) is int for n in counts) and all(isinstance(t, str) for t in texts)
+        if not (sound and is_number(self.deadline_s) and isinstance(self.payload, dict)):
+            raise StoreError(f"the store is damaged: job {str(self.key)[:60]!r} has values of another kind.")
 
 
 def job_key(*parts: Any) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from hwsearch._json import to_json
+import numpy as np
+
+from hwsearch._json import is_number, to_json
 from hwsearch.errors import StoreError
 from hwsearch.store.text import clean_text
 
@@ -134,7 +135,7 @@ class Measurement:
         for name in ("value", "spread", "low", "high"):
             object.__setattr__(self, name, self._finite(name))
         if self.failure is not None:
-            object.__setattr__(self, "failure", clean_text(self.failure) or "unknown failure")
+            object.__setattr__(self, "failure", clean_text(str(self.failure)) or "unknown failure")
         if (self.value is None) == (self.failure is None):
             raise StoreError(
                 f"{self._what}: it has value={self.value!r} and failure={self.failure!r}.",
@@ -144,11 +145,17 @@ class Measurement:
             raise StoreError(f"{self._what}: low={self.low:g} is above high={self.high:g}.")
         if self.spread is not None and self.spread < 0:
             raise StoreError(f"{self._what}: spread={self.spread:g} is negative.")
-        if not 0 <= self.repeats < 2**31:
+        if (
+            isinstance(self.repeats, bool)
+            or not isinstance(self.repeats, (int, np.integer))
+            or not 0 <= self.repeats < 2**31
+        ):
             raise StoreError(f"{self._what}: repeats={self.repeats!r} is not a count.")
         if not isinstance(self.record, (bytes, type(None))):
             raise StoreError(f"{self._what}: record is a {type(self.record).__name__}.", hint="Give bytes.")
         object.__setattr__(self, "repeats", int(self.repeats))
+        if not isinstance(self.details, Mapping):
+            raise StoreError(f"{self._what}: details are {str(self.details)[:60]!r}.", hint="Give a mapping.")
         object.__setattr__(
             self, "details", to_json(self.details, f"{self._what}: details", error=StoreError, nan_to_none=True)
         )
@@ -163,7 +170,9 @@ class Measurement:
         number = getattr(self, name)
         if number is None:
             return None
-        if not math.isfinite(number):
+        if isinstance(number, np.generic):
+            number = number.item()
+        if not is_number(number):
             raise StoreError(
                 f"{self._what}: {name}={number!r} is not a finite number.",
                 hint="A failed measurement has value=None and the failure's text.",

@@ -10,10 +10,10 @@ import pandas as pd
 import sqlalchemy as sa
 
 from hwsearch._json import JsonObject
-from hwsearch.errors import nearest
+from hwsearch.errors import StoreError, nearest
 from hwsearch.store import schema
 from hwsearch.store.connection import Database
-from hwsearch.store.measurement import Measurement
+from hwsearch.store.measurement import Measurement, measurement_key
 from hwsearch.store.table import DTYPES, to_frame
 
 #: texts of one IN clause; databases limit the parameters of a statement
@@ -22,6 +22,8 @@ CHUNK = 5000
 _M = schema.measurements
 _FIELDS = [c for c in _M.c if c.name not in ("id", "key")]
 _NAMES = [c.name for c in _FIELDS]
+#: what a key is made of, in the order of `measurement_key`
+_KEYED = ("arch_id", "metric", "subject", "protocol", "purpose", "supernet")
 
 
 class Filters(TypedDict, total=False):
@@ -182,8 +184,7 @@ class MeasurementTable:
         list of Measurement
             Without failures.
         """
-        rows = self._rows(_FIELDS, _M.c.value.is_not(None), **filters)
-        return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
+        return self._measurements(_M.c.value.is_not(None), **filters)
 
     def failures(self, **filters: Unpack[Filters]) -> list[Measurement]:
         """Find failed attempts, oldest first, also of keys that got a value later.
@@ -198,8 +199,7 @@ class MeasurementTable:
         list of Measurement
             Without values.
         """
-        rows = self._rows(_FIELDS, _M.c.value.is_(None), **filters)
-        return [Measurement(**dict(zip(_NAMES, row, strict=True))) for row in rows]
+        return self._measurements(_M.c.value.is_(None), **filters)
 
     def frame(self, *, failed: bool = False, **filters: Unpack[Filters]) -> pd.DataFrame:
         """Read measurements into a frame, oldest first, without records.
@@ -217,7 +217,29 @@ class MeasurementTable:
             Columns: `hwsearch.store.table.DTYPES`.
         """
         condition = sa.true() if failed else _M.c.value.is_not(None)
-        return to_frame(self._rows([_M.c[name] for name in DTYPES], condition, **filters))
+        rows = self._rows([_M.c[name] for name in DTYPES], condition, **filters)
+        try:
+            frame = to_frame(rows)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._damaged(f"a number is none: {error}") from error
+        for key, *parts in zip(*(frame[name] for name in ("key", *_KEYED)), strict=True):
+            if not all(isinstance(part, str) for part in parts) or measurement_key(*parts) != key:
+                raise self._damaged(f"measurement {key!r} is another than its key says")
+        return frame
+
+    def _measurements(self, condition: sa.ColumnElement[bool], **filters: Unpack[Filters]) -> list[Measurement]:
+        found = []
+        for key, *row in self._rows([_M.c.key, *_FIELDS], condition, **filters):
+            m = Measurement(**dict(zip(_NAMES, row, strict=True)))
+            if m.key != key:
+                raise self._damaged(f"measurement {key!r} is another than its key says")
+            found.append(m)
+        return found
+
+    def _damaged(self, what: str) -> StoreError:
+        return StoreError(
+            f"store {self.database.label!r} is damaged: {what}.", hint="The file was edited or damaged; restore a copy."
+        )
 
     def _rows(
         self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]

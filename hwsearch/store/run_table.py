@@ -155,4 +155,10 @@ class RunTable:
         if version is not None:
             query = query.where(table.c.version == version)
         with self.database.read() as connection:
-            return connection.scalar(query)
+            document = connection.scalar(query)
+        if document is not None and not isinstance(document, dict):
+            raise StoreError(
+                f"store {self.database.label!r} is damaged: its document {name!r} is not a JSON object.",
+                hint="The file was edited or damaged; restore a copy.",
+            )
+        return document

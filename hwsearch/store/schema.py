@@ -8,6 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from typing_extensions import override
 
+from latency_tables.reading import parse_json
+
 
 class Json(sa.types.TypeDecorator[Any]):
     """Column type: JSON kept as text, alike in every database; NaN and Infinity as Python's json writes them."""
@@ -21,7 +23,7 @@ class Json(sa.types.TypeDecorator[Any]):
 
     @override
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
-        return None if value is None else json.loads(value)
+        return None if value is None else parse_json(value)
 
 
 metadata = sa.MetaData()

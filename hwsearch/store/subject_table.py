@@ -106,6 +106,9 @@ class SubjectTable:
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
+        for arch_id, genes in rows:
+            if not isinstance(genes, dict):
+                raise StoreError(f"store {self.database.label!r} is damaged: the genes of {arch_id!r} are none.")
         found = [Architecture(space.name, genes) for _, genes in rows]
         space.to_array(found)  # raises for genes the space does not have
         for arch, (arch_id, _) in zip(found, rows, strict=True):
@@ -150,4 +153,9 @@ class SubjectTable:
         """
         with self.database.read() as connection:
             rows = connection.execute(sa.select(schema.devices).order_by(schema.devices.c.fingerprint)).all()
+        for row in rows:
+            if not isinstance(row.description, dict):
+                raise StoreError(
+                    f"store {self.database.label!r} is damaged: device {row.fingerprint!r} has no description."
+                )
         return {row.fingerprint: (row.name, row.description) for row in rows}

@@ -19,7 +19,7 @@ from torch import nn
 
 from hwsearch._json import JsonObject
 from hwsearch.errors import TrainingError, nearest
-from hwsearch.supernets.checkpoint import digest
+from hwsearch.supernets.checkpoint import digest, read_checkpoint
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data, forward
 
@@ -199,7 +199,7 @@ def _resume(path: Path, net: nn.Module, optimiser: torch.optim.Optimizer, stamp:
     if not path.exists():
         return []
     try:
-        state = torch.load(path, weights_only=True)
+        state = read_checkpoint(path)
         if any(state[k] != v for k, v in stamp.items()):
             return []
         net.load_state_dict(state["net"])

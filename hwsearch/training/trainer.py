@@ -22,6 +22,7 @@ from hwsearch._typing import IntArray
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import read_checkpoint
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.strategies.base import Strategy
@@ -275,7 +276,7 @@ class Trainer:
 
     def _load(self) -> None:
         try:
-            state = torch.load(self.checkpoint, weights_only=True)
+            state = read_checkpoint(self.checkpoint)
             config, space, model = state["config"], state["space"], state["model"]
             strategy = state.get("strategy", self._strategy)
         except Exception as error:

@@ -17,9 +17,15 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmark `search`, and the frame itself
+#: modules that are parts of the benchmarks `hostile` and `search`, and the frame itself
 PARTS = {
     "frame",
+    "hostile_arrays",
+    "hostile_data",
+    "hostile_kinds",
+    "hostile_mutations",
+    "hostile_pool",
+    "hostile_texts",
     "search_figures",
     "search_nb201",
     "search_ofa",
@@ -38,6 +44,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "demo",
         "export",
         "fleet",
+        "hostile",
         "latency",
         "latency_operators",
         "latency_simulated",

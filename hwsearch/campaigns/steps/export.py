@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import find_arch
 from hwsearch.campaigns.steps.picks import picks
 from hwsearch.campaigns.views import device_view
+from hwsearch.errors import ExportError
+from hwsearch.exporters.card import read_card
 
 
 def export(
@@ -64,9 +66,8 @@ def export(
         for i, (target, p) in enumerate(chosen):
             path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
             card_path = path.with_suffix(".json")
-            if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
-                card = json.loads(card_path.read_text(encoding="utf-8"))
-            else:
+            card = _current_card(campaign, card_path) if batch is None else None
+            if card is None:
                 card = export_model(campaign.with_network, p.arch, path, known, batch=batch)
             cards.append(card | {"path": str(path), "device": target.name, "label": p.label})
             task.update(i + 1)
@@ -78,11 +79,12 @@ def export(
     return cards
 
 
-def _card_is_current(campaign: Campaign, card_path: Path) -> bool:
+def _current_card(campaign: Campaign, path: Path) -> JsonObject | None:
+    """Return the card of a model that needs no export, None where there is none or it is of another state of the campaign."""
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
-        whole = [(card_path.with_name(f["file"])).stat().st_size == f["bytes"] for f in card["files"]]
-    except (OSError, json.JSONDecodeError, KeyError):
-        return False
-    same = card.get("supernet", {}).get("weights") == campaign.loaded.digest and all(whole)
-    return bool(same and set(card.get("latency", {})) == set(campaign.targets))
+        card = read_card(path)
+        whole = [path.with_name(f["file"]).stat().st_size == f["bytes"] for f in card["files"]]
+    except (OSError, ExportError):
+        return None
+    same = card["supernet"].get("weights") == campaign.loaded.digest and all(whole)
+    return card if same and set(card["latency"]) == set(campaign.targets) else None

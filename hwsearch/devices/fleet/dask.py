@@ -15,12 +15,11 @@ from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.certificates import security
 from hwsearch.devices.fleet.executors import Executor
 from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse, device_job
-from hwsearch.devices.fleet.responses import WorkerError, validate_response
+from hwsearch.devices.fleet.responses import WorkerError, parse_response
 from hwsearch.devices.fleet.serving import run_serialised_job
 from hwsearch.devices.runtimes.base import Form, Runtime, Session, Workload
 from hwsearch.devices.runtimes.catalogue import runtime_class
 from hwsearch.errors import DeviceError
-from latency_tables.reading import parse_json
 
 try:
     import distributed
@@ -121,7 +120,7 @@ class Cluster:
         Returns
         -------
         WorkerResponse
-            Checked by `validate_response`.
+            Checked by `parse_response`.
 
         Raises
         ------
@@ -158,11 +157,7 @@ class Cluster:
         finally:
             with contextlib.suppress(Exception):  # the connection may be gone; the job is over either way
                 future.cancel()
-        try:
-            answer = parse_json(text) if isinstance(text, str) else None
-        except ValueError:
-            answer = None
-        return validate_response(job, answer)
+        return parse_response(job, text if isinstance(text, str) else "null")
 
     def _await(self, device: str) -> None:
         until = time.monotonic() + PATIENCE_S

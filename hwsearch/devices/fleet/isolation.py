@@ -11,9 +11,8 @@ import time
 
 from hwsearch._package import measuring_environment
 from hwsearch.devices.fleet.jobs import Files, Tick, WorkerJob, WorkerResponse
-from hwsearch.devices.fleet.responses import WorkerError, validate_response
+from hwsearch.devices.fleet.responses import WorkerError, parse_response
 from hwsearch.devices.processes import kill_family, kill_process_group, python_command
-from latency_tables.reading import parse_json
 
 #: the program that does jobs
 MODULE = "hwsearch.devices.fleet.worker"
@@ -44,7 +43,7 @@ def run_job(
     Returns
     -------
     WorkerResponse
-        Checked by `validate_response`.
+        Checked by `parse_response`.
 
     Raises
     ------
@@ -120,11 +119,7 @@ def run_job(
         )
     if code != 0 or not answers:
         raise WorkerError(f"the measuring process {_how(code)}.{errors}")
-    try:
-        answer = parse_json(answers[-1])
-    except ValueError as error:
-        raise WorkerError(f"Invalid worker response: it is not JSON: {error}.") from error
-    return validate_response(job, answer)
+    return parse_response(job, answers[-1])
 
 
 def _how(code: int) -> str:

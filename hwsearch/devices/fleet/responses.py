@@ -9,6 +9,7 @@ from hwsearch._json import JsonObject, is_number, is_shallow
 from hwsearch.devices.fleet.jobs import WorkerJob, WorkerResponse
 from hwsearch.devices.timing.sample import Sample
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
+from latency_tables.reading import ReadingError, parse_json
 
 
 class WorkerError(MeasurementError):
@@ -19,6 +20,35 @@ class WorkerError(MeasurementError):
 
 
 _ERRORS = {e.__name__: e for e in (DeviceError, ProviderError, MeasurementError, WorkerError)}
+
+
+def parse_response(job: WorkerJob, text: str | bytes) -> WorkerResponse:
+    """Read a worker's response and check it; see `validate_response`.
+
+    Parameters
+    ----------
+    job : WorkerJob
+        What was asked.
+    text : str or bytes
+        What came back.
+
+    Returns
+    -------
+    WorkerResponse
+        The response.
+
+    Raises
+    ------
+    HwsearchError
+        The typed error that the response carries, such as `DeviceError`.
+    WorkerError
+        If it is not JSON, or malformed.
+    """
+    try:
+        response = parse_json(text)
+    except ReadingError as error:
+        raise WorkerError(f"Invalid worker response: it is not JSON: {error}.") from error
+    return validate_response(job, response)
 
 
 def validate_response(job: WorkerJob, response: object) -> WorkerResponse:

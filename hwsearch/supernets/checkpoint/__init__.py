@@ -3,6 +3,7 @@
 from hwsearch.supernets.checkpoint.loading import Uninitialised, extract_subnet, load_weights
 from hwsearch.supernets.checkpoint.matching import CheckpointMatch, compare, not_finite
 from hwsearch.supernets.checkpoint.reading import read_state, rows_of, shape_of
+from hwsearch.supernets.checkpoint.torch_file import read_checkpoint
 from hwsearch.supernets.checkpoint.writing import digest, save_weights, write_safetensors
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "digest",
     "load_weights",
     "not_finite",
+    "read_checkpoint",
     "read_state",
     "rows_of",
     "save_weights",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hwsearch.errors import CheckpointError
+from hwsearch.supernets.checkpoint.torch_file import check_expanded, load_torch_file
 from hwsearch.supernets.checkpoint.wrappers import named_tensors
-
-#: unpacked, a file may be so many times as large as it is, and so many bytes more
-MOST_GROWTH, MOST_MORE = 20, 64 * 2**20
 
 
 class _Record:
@@ -57,14 +54,17 @@ def read_state(path: Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no weight file {str(path)!r}.")
-    _check_size(path)
     state: Any
     try:
         if path.suffix == ".safetensors" or _is_safetensors(path):
             state = load_file(path)
         else:
             with torch.serialization.safe_globals(HARMLESS):
-                state = torch.load(path, map_location="cpu", weights_only=True)
+                state = load_torch_file(path)
+    except CheckpointError as error:
+        if _no_weights(path):
+            raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
+        raise
     except pickle.UnpicklingError as error:
         if _no_weights(path):
             raise CheckpointError(f"{str(path)!r} is not a weight file: it is text.") from error
@@ -76,20 +76,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         Exception
     ) as error:  # whatever a damaged file makes zip, pickle and torch say, memory that is not there included
         raise CheckpointError(f"{str(path)!r} is truncated or not a weight file: {_first_sentence(error)}.") from error
-    return named_tensors(state, path)
-
-
-def _check_size(path: Path) -> None:
-    """Refuse a packed file that would grow out of proportion; the sizes stand in its directory."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return  # another format, or damaged: its reader says so
-    if unpacked > MOST_GROWTH * path.stat().st_size + MOST_MORE:
-        raise CheckpointError(
-            f"{str(path)!r} has {path.stat().st_size / 2**20:.3g} MiB and would become {unpacked / 2**20:.3g} MiB: it is not a weight file."
-        )
+    tensors = named_tensors(state, path)
+    check_expanded(tensors.values(), path)
+    return tensors
 
 
 def _refused(error: Exception) -> str:

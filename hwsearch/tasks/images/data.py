@@ -26,6 +26,8 @@ from hwsearch.tasks.images.preprocess import Preprocess, eight_bits
 
 Answer = TypeVar("Answer")
 
+#: pixels of one image; a small file can announce any number
+MOST_PIXELS = 50_000_000
 #: pixels kept for the next call take at most this much memory a data set, in bytes; what is larger is decoded anew
 CACHE_BYTES = 2 * 2**30
 
@@ -207,6 +209,12 @@ class ImageData(Data):
             return Image.fromarray(item)
         try:
             image = Image.open(io.BytesIO(item))
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(
+                    f"it has {image.width} x {image.height} pixels, more than {MOST_PIXELS // 10**6} million"
+                )
+            if image.format == "PNG":  # decoding alone looks at no checksum of pixels
+                Image.open(io.BytesIO(item)).verify()
             image.load()
             return eight_bits(image)
         except Exception as error:  # Pillow raises many kinds: OSError, SyntaxError, ValueError, struct.error, …

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from hwsearch.errors import DataError, nearest
 from hwsearch.tasks.images.data import Files, ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
+from latency_tables.parquet import read_parquet
+from latency_tables.reading import ReadingError
 
 logger = logging.getLogger(__name__)
 
@@ -117,9 +119,11 @@ def from_parquet(
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}.")
     try:
-        frame = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises many kinds
-        raise DataError(f"{str(path)!r} is not a readable parquet file: {error}.") from error
+        frame = read_parquet(path)
+    except OSError as error:
+        raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except ReadingError as error:
+        raise DataError(f"{str(path)!r} is not a readable parquet file: it is {error}.") from error
     column = next((c for c in ("jpeg", "png", "image") if c in frame.columns), None)
     if column is None or "label" not in frame.columns:
         raise DataError(

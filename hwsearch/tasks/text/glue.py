@@ -132,6 +132,6 @@ def _label(name: str, classes: tuple[str, ...], place: str) -> int:
     """Index of a label that is a class's name or number."""
     if name in classes:
         return classes.index(name)
-    if name.isascii() and name.isdigit() and int(name) < len(classes):
+    if name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(classes):
         return int(name)
     raise DataError(f"{place}: label {name!r} is none of {len(classes)} classes.", hint=nearest(name, classes))
