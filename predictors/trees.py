@@ -170,16 +170,16 @@ def _check_tree(tree: Any, number: int, features: int) -> None:
         raise _damaged(f"{where} is {depth.max()} levels deep")
 
 
-def _is_list_of(value: Any, wanted: list[int]) -> bool:
+def _is_list_of(value: object, wanted: list[int]) -> bool:
     return isinstance(value, list) and value == wanted and all(type(v) is int for v in value)
 
 
-def _keys(value: Any, what: str, required: set[str], optional: set[str] | None = None) -> None:
+def _keys(value: object, what: str, required: set[str], optional: set[str] | None = None) -> None:
     if not isinstance(value, dict) or not required <= set(value) <= required | (optional or set()):
         raise _damaged(f"{what} does not have the keys that XGBoost writes")
 
 
-def _empty(value: Any, name: str) -> None:
+def _empty(value: object, name: str) -> None:
     if not isinstance(value, list | dict | np.ndarray) or len(value):
         raise _damaged(f"{name} is not empty")
 
