@@ -67,7 +67,7 @@ def open_campaign(source: Source, *, folder: Path | str | None = None, progress:
 def _step(campaign: Campaign, name: str) -> Iterator[None]:
     """Note a step in the store, in ``log.txt`` and, with its seconds, in the campaign's state."""
     handler = campaign.log_to_file()
-    started = time.monotonic()
+    started, measured = time.monotonic(), campaign.measured()
     status = "failed"
     run = campaign.store.begin_run(name, host_facts())
     try:
@@ -81,7 +81,8 @@ def _step(campaign: Campaign, name: str) -> Iterator[None]:
         logging.getLogger("hwsearch").removeHandler(handler)
         try:
             campaign.store.end_run(run, status)
-            campaign.note_seconds(name, time.monotonic() - started)
+            went_on = status != "done" or campaign.measured() > measured
+            campaign.note_seconds(name, time.monotonic() - started, went_on=went_on)
         except HwsearchError:
             if status == "done":
                 raise
@@ -187,7 +188,7 @@ def evaluate(source: Source) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 90 % interval.
+        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 95 % interval.
 
     Raises
     ------
@@ -401,7 +402,7 @@ def finetune(
     Returns
     -------
     dict
-        Scores before and after, their difference with its 90 % interval, and the files.
+        Scores before and after, their difference with its 95 % interval, and the files.
 
     Raises
     ------

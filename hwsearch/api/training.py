@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 import hwsearch
+from hwsearch._files import json_with, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import ConfigError, nearest
-from hwsearch.exporters import write_atomic
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
@@ -179,5 +179,6 @@ def write_card(
         "digest": digest(net),
     }
     save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})
-    write_atomic(folder / f"{entry.name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    write_file(folder / f"{entry.name}.json", text.encode(), json_with("training_summary"))
     return card

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from hwsearch._files import anything, check_place, write_file
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.data import leakage_warnings, load_data
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
@@ -26,7 +27,6 @@ from hwsearch.devices import TimingProtocol
 from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
 from hwsearch.devices.host import usable_cores
 from hwsearch.errors import CampaignError, DeviceError, nearest
-from hwsearch.exporters import write_atomic
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
@@ -140,7 +140,7 @@ class Campaign:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:
-                write_atomic(path, text)
+                write_file(path, text, anything)
         except OSError as error:
             raise CampaignError(
                 f"cannot write to {str(self.folder)!r}: {error.strerror}.",
@@ -323,22 +323,28 @@ class Campaign:
         """
         return len(self.store.frame())
 
-    def note_seconds(self, step: str, seconds: float) -> None:
-        """Remember how long a step took when it last had work to do.
+    def note_seconds(self, step: str, seconds: float, *, went_on: bool = False) -> None:
+        """Remember how long a step took.
 
         Parameters
         ----------
         step : str
             The step's name.
         seconds : float
-            What it took; much less than before means that it had nothing to do, and is not kept.
+            What it took this time.
+        went_on : bool
+            Whether it measured something, or was interrupted: its time is then added to what the step took before. Else
+            the longest run counts, as others may have had nothing to do.
         """
         known = self.seconds()
-        if step not in known or seconds > 0.2 * known[step]:
+        before = known.get(step, 0.0)
+        if went_on:
+            self.store.put_state(SECONDS, {**known, step: round(before + seconds, 2)})
+        elif seconds > before:
             self.store.put_state(SECONDS, {**known, step: round(seconds, 2)})
 
     def seconds(self) -> dict[str, float]:
-        """Return how long each step took when it last had work to do.
+        """Return how long each step took, all runs that measured something together.
 
         Returns
         -------
@@ -355,6 +361,7 @@ class Campaign:
         logging.Handler
             The handler, which the caller removes.
         """
+        check_place(self.folder / "log.txt", anything)
         handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("hwsearch")

@@ -16,7 +16,7 @@ from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, out, print_mapping
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def doctor(
     seconds: Annotated[
         float,
@@ -47,7 +47,7 @@ def doctor(
         print_mapping(facts)
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def supernets(
     action: Annotated[
         str, typer.Argument(metavar="ACTION", help="list, show NAME, check FILE, or convert FILE")
@@ -182,7 +182,7 @@ def tables(
         raise typer.Exit(1)
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")],
     data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],

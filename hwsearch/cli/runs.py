@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 import hwsearch
+from hwsearch._files import anything, forced, write_file
 from hwsearch.cli.app import RUN, command
 from hwsearch.cli.options import Folder, Json, Source, open_campaign
 from hwsearch.cli.progress import ConsoleProgress
 from hwsearch.cli.render import emit_json, err, out, print_summary
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def run(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
@@ -31,7 +32,7 @@ def run(campaign: Source, folder: Folder = None, as_json: Json = False) -> None:
     print_summary(hwsearch.run(open_campaign(campaign, folder)), as_json)
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="The campaign's folder.")] = Path("runs/demo"),
     as_json: Json = False,
@@ -48,7 +49,7 @@ def demo(
     print_summary(hwsearch.demo(folder=folder, progress=ConsoleProgress(err)), as_json)
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def init(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The configuration file to write.")] = Path(
         "campaign.toml"
@@ -93,7 +94,7 @@ def init(
     from hwsearch.errors import ConfigError
     from hwsearch.supernets import catalogue
 
-    if path.exists():
+    if path.exists() and not forced():
         raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, or edit it.")
     if ask is None:
         given = (supernet, device, threads, batch, limit) != ("cifar10-mbv3", "this-cpu", 1, 1, None)
@@ -117,6 +118,6 @@ def init(
     }
     text = to_toml(parse_config(data, "the answers given" if ask else "the options given"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_file(path, text.encode(), anything)
     if not emit_json({"written": str(path)}, as_json):
         out.print(f"wrote {path}; next: hwsearch run {path}", highlight=False)

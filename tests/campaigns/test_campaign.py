@@ -323,3 +323,13 @@ def test_the_screened_see_the_rest_and_no_image_twice(small_config, tmp_path, mo
     assert seen == [20, 60, 80]
     assert (recorded_score(campaign, in_parts).correct == recorded_score(campaign, at_once).correct).all()
     assert in_parts.value == at_once.value and in_parts.details == at_once.details
+
+
+def test_resumed_steps_count_in_the_time_spent(tiny_config, tmp_path) -> None:
+    campaign = Campaign.open(tiny_config, folder=tmp_path / "c")
+    campaign.note_seconds("search", 40.0, went_on=True)  # interrupted
+    campaign.note_seconds("search", 25.0, went_on=True)  # taken up again
+    campaign.note_seconds("search", 0.5)  # nothing left to do
+    campaign.note_seconds("fit", 2.0)
+    campaign.note_seconds("fit", 3.0)
+    assert campaign.seconds() == {"search": 65.0, "fit": 3.0}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import json
@@ -13,12 +14,12 @@ from dataclasses import fields
 import pytest
 
 from hwsearch import api
+from hwsearch._files import anything, write_file
 from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.render import print_mapping
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.traces import read_trace
-from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 from hwsearch.training.finetune import FinetuneConfig
 from tests.cli.calls import call
@@ -166,11 +167,15 @@ def test_ctrl_c_keeps_the_state_and_says_so(tmp_path):
     assert Store.open(folder / "store.sqlite").runs()[-1].status == "interrupted"
 
 
-def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path):
-    """/dev/full answers every write with 'no space left'; the store and the writer of files say so."""
+def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path, monkeypatch):
+    """The system answers with 'no space left'; what was there stays, and nothing half written does."""
     target = tmp_path / "front.csv"
     target.write_text("old")
-    (tmp_path / f".front.csv.{os.getpid()}.partial").symlink_to("/dev/full")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("hwsearch._files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_atomic(target, b"new" * 10000)
-    assert target.read_text() == "old"
+        write_file(target, b"new" * 10000, anything)
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hwsearch.accuracy import Z90, Score
+from hwsearch.accuracy import Z95, Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.lookup import accuracy_protocol, find_accuracy, find_failed_too_often
@@ -132,11 +132,11 @@ def accuracy_row(
     Returns
     -------
     Measurement
-        With a 90 % interval.
+        With a 95 % interval.
     """
     task = campaign.loaded.task
     value, error = (score.value, score.standard_error) if score else (None, None)
-    half = Z90 * error if error is not None else None
+    half = Z95 * error if error is not None else None
     return Measurement(
         arch_id=arch.id,
         metric="accuracy",

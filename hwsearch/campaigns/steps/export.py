@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hwsearch._files import own_folder
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.bundle import export_model
@@ -62,7 +63,7 @@ def export(
     cards = []
     with campaign.progress.task("export", len(chosen), "models") as task:
         for i, (target, p) in enumerate(chosen):
-            path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
+            path = own_folder(own_folder(campaign.folder / "models") / target.name) / f"{p.arch.id}.onnx"
             card_path = path.with_suffix(".json")
             if batch is None and card_path.exists() and _card_is_current(campaign, card_path):
                 card = json.loads(card_path.read_text(encoding="utf-8"))
