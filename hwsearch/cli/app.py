@@ -11,6 +11,7 @@ import typer
 
 import hwsearch
 from hwsearch._files import overwriting
+from hwsearch.cli.examples import epilog
 from hwsearch.cli.render import out
 
 #: groups of commands in the help
@@ -21,7 +22,7 @@ PANELS = (RUN, STEPS, RESULTS, CATALOGUE, CLUSTER)
 Command = TypeVar("Command", bound=Callable[..., None])
 
 app = typer.Typer(
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Find, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.",
@@ -46,7 +47,9 @@ def command(panel: str, *, writes: bool = False) -> Callable[[Command], Command]
 
     def register(function: Command) -> Command:
         text = (inspect.getdoc(function) or "").partition("\n\nParameters\n")[0]
-        app.command(help=text, rich_help_panel=panel)(_with_force(function) if writes else function)
+        app.command(help=text, rich_help_panel=panel, epilog=epilog(function.__name__))(
+            _with_force(function) if writes else function
+        )
         return function
 
     return register

@@ -93,6 +93,29 @@ def visible(text: object) -> str:
     return escape(str(text).translate(CONTROLS))
 
 
+def first_sentence(text: str) -> str:
+    """Cut a text after its first sentence.
+
+    Parameters
+    ----------
+    text : str
+        Sentences, and perhaps lines.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> first_sentence("5 of 7 tensors are missing: conv.1.weight. Give another file.")
+    '5 of 7 tensors are missing: conv.1.weight.'
+    """
+    line = " ".join(text.split())
+    head, mark, _ = line.partition(". ")
+    return head + mark.rstrip()
+
+
 def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     """Print a frame as a table.
 

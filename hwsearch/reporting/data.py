@@ -21,6 +21,8 @@ FORMAT = "hwsearch-report-1"
 #: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
 DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
 
+#: devices that are compared with each other and have figures of their own on the page, so that it grows with their number
+MOST_COMPARED = 12
 #: fields of `DeviceReport` that are plain values
 PLAIN = ("description", "protocol", "noise", "picks", "cross", "trade_offs", "worth")
 

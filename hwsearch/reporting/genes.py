@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from hwsearch.spaces.choice import Value
 
@@ -35,6 +36,7 @@ TITLES = {
 DEPTH = "d"
 
 
+@lru_cache(maxsize=4096)
 def split(name: str) -> tuple[str, int | None]:
     """Split the name of a gene: ``ks[3]`` into ``ks`` and 3, ``r`` into ``r`` and None.
 

@@ -14,7 +14,7 @@ from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
 from hwsearch.reporting.chart import build
-from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.data import MOST_COMPARED, DeviceReport, ReportData
 from hwsearch.reporting.deploy import Deployed, deployed, step_unit, worth_compared, worth_words
 from hwsearch.reporting.facts import headline
 from hwsearch.reporting.figures import make_all, slugs
@@ -36,6 +36,8 @@ from hwsearch.reporting.tables import (
     unbroken,
 )
 
+#: devices that the headline names one by one
+MOST_HEADLINES = 4
 #: recognises pages by their policy and name
 IS_PAGE = containing(b"default-src 'none'; style-src 'unsafe-inline'")
 
@@ -180,6 +182,8 @@ def render(
             step_unit=step_unit(report),
             worth_compared=worth_compared(report),
             level=intervals_level(report),
+            few=MOST_HEADLINES,
+            most=MOST_COMPARED,
             predictors=[predictor_row(p, report) for p in report.predictors],
             commands=command_lines(report.provenance),
             provenance=words.facts(report.provenance, skip=("commands",)),

@@ -185,8 +185,8 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
         if name == "accuracy":
             halves = [Z95 * score_error(m) for m in rows]
-            values = found.values("accuracy")
-            frame["accuracy_low"], frame["accuracy_high"] = values - halves, values + halves
+            scores = found.values("accuracy")
+            frame["accuracy_low"], frame["accuracy_high"] = scores - halves, scores + halves
         if name == "latency_ms":
             ends = [ratio_ends(m) if m else (None, None) for m in rows]
             frame[f"{name}_ratio_low"], frame[f"{name}_ratio_high"] = ([e[k] for e in ends] for k in (0, 1))

@@ -19,6 +19,7 @@ from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
 from hwsearch.reporting import ReportData
+from hwsearch.reporting.data import MOST_COMPARED
 from hwsearch.reporting.paths import without_host_paths
 from hwsearch.store import utc_now
 
@@ -58,11 +59,12 @@ def report_data(
         name: set(Front.of(found.frame, campaign.objectives(name)).to_frame()["arch_id"])
         for name, found in fresh.items()
     }
+    compared = list(fronts.items())[:MOST_COMPARED]
     devices = []
     for target in campaign.targets.values():
         own = [c for c in cards if c["device"] == target.name]
         device = device_report(campaign, known, target, fresh[target.name], profiled, own)
-        others = {name: ids for name, ids in fronts.items() if name != target.name}
+        others = {name: ids for name, ids in compared if name != target.name}
         device.cross = kept_elsewhere(fresh[target.name], others)
         devices.append(device)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]

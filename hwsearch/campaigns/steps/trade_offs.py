@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -41,7 +41,7 @@ def trade_offs(campaign: Campaign, known: Known, front: pd.DataFrame) -> list[di
     """
     if not {"latency_ms", "latency_ms_ratio_low", "latency_ms_ratio_high"} <= set(front.columns):
         return []
-    rows: list[dict[str, Any]] = front.sort_values("latency_ms", kind="stable").to_dict("records")
+    rows = front.sort_values("latency_ms", kind="stable").to_dict("records")
     scores = known.accuracy(Split.TEST, VALIDATE)
     found = []
     for fast, slow in itertools.pairwise(rows):
@@ -119,7 +119,7 @@ def _gain(campaign: Campaign, first: Measurement | None, second: Measurement | N
     return second.value - first.value, math.hypot(score_error(first), score_error(second))
 
 
-def _ends(row: Mapping[str, Any]) -> tuple[float, float, float]:
+def _ends(row: Mapping[Hashable, Any]) -> tuple[float, float, float]:
     keys = ("latency_ms", "latency_ms_ratio_low", "latency_ms_ratio_high")
     value, low, high = (float(row[k]) if row[k] is not None else math.nan for k in keys)
     return value, low, high
