@@ -14,6 +14,7 @@ from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import Json
 from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, first_sentence, out, print_mapping, visible
+from hwsearch.reporting.words import Z95
 
 
 @command(CATALOGUE, writes=True)
@@ -231,7 +232,8 @@ def train(
     if not emit_json(card, as_json):
         score = card["score"]
         for name in ("smallest", "largest"):
-            value, error = card[name][score["field"]], f"±{card[name]['standard_error']} {score['unit']}".rstrip()
+            half = Z95 * card[name]["standard_error"]
+            value, error = card[name][score["field"]], f"±{half:.1f} {score['unit']}".rstrip()
             out.print(
                 f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
                 highlight=False,

@@ -68,7 +68,10 @@ def load_recipe(recipe: str | Path, supernet: str | None = None) -> JsonObject:
     if supernet is not None:
         data["supernet"] = supernet
     if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
-        raise ConfigError(f"{recipe}: a recipe needs 'supernet' (or --supernet) and at least one [[stage]].")
+        raise ConfigError(
+            f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].",
+            hint="Add what is missing; the option --supernet takes the place of the first.",
+        )
     if "data_set" in data:
         find_source(str(data["data_set"]))
     for stage in data["stage"]:

@@ -91,7 +91,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             }
             out.append(row)
             notes.append(
-                f"{judge.score_name} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {judge.difference_unit}"
+                f"{judge.score_name} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
                 if job.metric == "accuracy"
                 else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
             )
