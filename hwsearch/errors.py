@@ -94,6 +94,10 @@ class ExportError(HwsearchError):
     """A model cannot be lowered to ONNX, or the ONNX file disagrees with torch."""
 
 
+class OutputError(HwsearchError):
+    """A file cannot be written where it was asked for: there is a link, or something that this tool did not write."""
+
+
 class StoreError(HwsearchError):
     """The store cannot be opened, read or written."""
 

@@ -5,10 +5,10 @@ from hwsearch.accuracy.front import front_accuracy
 from hwsearch.accuracy.racing import RaceResult, race
 from hwsearch.accuracy.recalibrate import recalibrate
 from hwsearch.tasks.classification import Accuracy
-from hwsearch.tasks.score import Z90, Score
+from hwsearch.tasks.score import Z95, Score
 
 __all__ = [
-    "Z90",
+    "Z95",
     "Accuracy",
     "RaceResult",
     "Score",

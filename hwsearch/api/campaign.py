@@ -137,7 +137,7 @@ def evaluate(source: Source, *, trust: bool = False) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 90 % interval.
+        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 95 % interval.
 
     Raises
     ------
@@ -368,7 +368,7 @@ def finetune(
     Returns
     -------
     dict
-        Scores before and after, their difference with its 90 % interval, and the files.
+        Scores before and after, their difference with its 95 % interval, and the files.
 
     Raises
     ------

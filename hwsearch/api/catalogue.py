@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from hwsearch._files import forced
 from hwsearch._json import JsonObject
 from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.supernets import catalogue
@@ -20,7 +21,11 @@ WEIGHT_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".tar"}
 
 
 def supernets(
-    action: str = "list", name: Path | str | None = None, *, output: Path | str | None = None
+    action: str = "list",
+    name: Path | str | None = None,
+    *,
+    output: Path | str | None = None,
+    supernet: str | None = None,
 ) -> list[JsonObject] | JsonObject:
     """List the catalogue's supernets, show one's card, or check or convert a weight file.
 
@@ -33,6 +38,8 @@ def supernets(
         A supernet's name, or a weight file.
     output : Path or str, optional
         File that ``convert`` writes; by default beside the source.
+    supernet : str, optional
+        For ``check`` and ``convert``: the only supernet to compare with, also ``file.py:ENTRY``, whose code is run.
 
     Returns
     -------
@@ -68,10 +75,10 @@ def supernets(
         raise SupernetError(f"supernets {action} needs a name or a file.", hint="See 'hwsearch supernets --help'.")
     if action == "show":
         return catalogue.entry(str(name)).full_card()
-    return check_file(name) if action == "check" else convert_file(name, output)
+    return check_file(name, supernet) if action == "check" else convert_file(name, output, supernet)
 
 
-def check_file(path: Path | str) -> JsonObject:
+def check_file(path: Path | str, supernet: str | None = None) -> JsonObject:
     """Check what a weight file is, and into which supernets of the catalogue it loads.
 
     Where it fits none, ``closest`` names the nearest one with everything that is missing, unknown or misshapen there,
@@ -81,6 +88,8 @@ def check_file(path: Path | str) -> JsonObject:
     ----------
     path : Path or str
         The file.
+    supernet : str, optional
+        The only supernet to compare with.
 
     Returns
     -------
@@ -94,7 +103,7 @@ def check_file(path: Path | str) -> JsonObject:
     """
     path = Path(path)
     state = read_state(path)
-    fits, reasons, closest = _compare_all(state)
+    fits, reasons, closest = _compare_all(state, supernet)
     bad = not_finite(state)
     blob = _digest(path, "sha1", f"blob {path.stat().st_size}\0".encode())
     published = [n for n in fits if catalogue.entry(n).card.get("git_blob_sha1") == blob]
@@ -125,13 +134,13 @@ def check_file(path: Path | str) -> JsonObject:
 
 
 def _compare_all(
-    state: dict[str, Tensor],
+    state: dict[str, Tensor], supernet: str | None = None
 ) -> tuple[list[str], dict[str, str], tuple[float, str, CheckpointMatch] | None]:
     """Compare: (supernets of the catalogue that a file fits, why not the others, the closest of these with its share)."""
     fits: list[str] = []
     reasons: dict[str, str] = {}
     closest: tuple[float, str, CheckpointMatch] | None = None
-    for name in catalogue.names():
+    for name in catalogue.names() if supernet is None else [supernet]:
         try:
             fit = compare(catalogue.entry(name).shape(state), state)
         except (CheckpointError, SupernetError) as error:
@@ -154,7 +163,7 @@ def _digest(path: Path, kind: str, before: bytes = b"") -> str:
     return h.hexdigest()
 
 
-def convert_file(path: Path | str, output: Path | str | None = None) -> JsonObject:
+def convert_file(path: Path | str, output: Path | str | None = None, supernet: str | None = None) -> JsonObject:
     """Write the weights of a file as safetensors: only tensors, under today's names where it is of the catalogue.
 
     Parameters
@@ -163,6 +172,8 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> JsonObje
         The file.
     output : Path or str, optional
         File to write; by default the same name with the ending .safetensors.
+    supernet : str, optional
+        The only supernet to compare with.
 
     Returns
     -------
@@ -178,9 +189,9 @@ def convert_file(path: Path | str, output: Path | str | None = None) -> JsonObje
     state = read_state(path)
     name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
     place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
-    if place.exists():
+    if place.exists() and not forced():
         raise CheckpointError(f"{str(place)!r} already exists.", hint="Give another --output, or remove it.")
-    fits = _compare_all(state)[0]
+    fits = _compare_all(state, supernet)[0]
     if fits:
         net = catalogue.entry(fits[0]).shape(state)
         renamed = net.rename(state)

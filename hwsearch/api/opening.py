@@ -95,7 +95,7 @@ def noted_step(campaign: Campaign, name: str) -> Iterator[None]:
     None
     """
     handler = campaign.log_to_file()
-    started = time.monotonic()
+    started, measured = time.monotonic(), campaign.measured()
     status = "failed"
     run = campaign.store.begin_run(name, host_facts())
     try:
@@ -114,7 +114,8 @@ def noted_step(campaign: Campaign, name: str) -> Iterator[None]:
         logging.getLogger("hwsearch").removeHandler(handler)
         try:
             campaign.store.end_run(run, status)
-            campaign.note_seconds(name, time.monotonic() - started)
+            went_on = status != "done" or campaign.measured() > measured
+            campaign.note_seconds(name, time.monotonic() - started, went_on=went_on)
             keep_record(campaign)
         except HwsearchError:
             if status == "done":

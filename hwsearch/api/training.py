@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 import hwsearch
+from hwsearch._files import json_with, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import ConfigError, nearest
-from hwsearch.exporters import write_atomic
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
@@ -38,6 +38,8 @@ def train(
     data: Path | str,
     folder: Path | str,
     *,
+    supernet: str | None = None,
+    checkpoint: Path | str | None = None,
     progress: Callable[[JsonObject], None] | None = None,
 ) -> JsonObject:
     """Train a supernet by a recipe; the same call takes an interrupted run up again.
@@ -47,10 +49,15 @@ def train(
     recipe : str or Path
         A recipe's name, or a TOML file.
     data : Path or str
-        A data set with splits ``train`` and ``test``, as the supernet's task names them; for images a parquet file with
-        the columns ``split``, ``label`` and ``jpeg``.
+        A data set with splits ``train`` and ``test``, as the supernet's task names them; for images a folder with the
+        folders ``train`` and ``test`` (or ``val``) of class folders, or a parquet file with the columns ``split``, ``label`` and
+        ``jpeg``.
     folder : Path or str
         Gets ``stage-N/training.pt`` (to resume from), ``NAME.safetensors`` and its card ``NAME.json``.
+    supernet : str, optional
+        What is trained in place of the recipe's supernet: a name of the catalogue, or ``file.py:ENTRY``, whose code is run.
+    checkpoint : Path or str, optional
+        Weights to start from; random ones by default.
     progress : callable, optional
         Called with the state of the run every ten steps.
 
@@ -68,7 +75,7 @@ def train(
     TrainingError
         If the folder holds another run, or the training diverges.
     """
-    plan = load_recipe(recipe)
+    plan = load_recipe(recipe, supernet)
     entry = catalogue.entry(plan["supernet"])
     folder = Path(folder)
     torch.set_num_threads(compute_threads())
@@ -82,12 +89,14 @@ def train(
         stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
-    examples, test = (
-        task.read(task.split(str(data), split), limit=NO_LIMIT, classes=classes) for split in ("train", "test")
-    )
-    calibration, held_out = examples.head(1000), test.head(2000)
-    net = entry.build()
-    init_weights(net, stages[0][1].seed)
+    examples = task.read(task.split(str(data), "train"), limit=NO_LIMIT, classes=classes)
+    classes = classes or examples.classes or None
+    test = task.read(task.split(str(data), "test"), limit=NO_LIMIT, classes=classes)
+    shuffled = np.random.default_rng(0).permutation(len(examples))  # folders are read class by class
+    calibration, held_out = examples.take(shuffled[:1000]), test.head(2000)
+    net = _initial(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
+    net.check_data(examples, "training")
+    net.check_data(test, "test")
     trainers = []
     for number, (strategy, config) in enumerate(stages, 1):
         place = folder / f"stage-{number}"
@@ -105,6 +114,18 @@ def train(
         trainer.run()
         trainers.append(trainer)
     return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
+
+
+def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
+    """Return the supernet as it is before the training: of a user's own code the weights are initialised by that code."""
+    if checkpoint is not None:
+        return entry.load(checkpoint).net
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = entry.build()
+    if ":" not in name:
+        init_weights(net, seed)
+    return net
 
 
 def write_card(
@@ -179,5 +200,6 @@ def write_card(
         "digest": digest(net),
     }
     save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})
-    write_atomic(folder / f"{entry.name}.json", (json.dumps(card, indent=1, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+    write_file(folder / f"{entry.name}.json", text.encode(), json_with("training_summary"))
     return card

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from hwsearch._files import anything, check_place, write_file
 from hwsearch.campaigns.budget.pace import PACE, Pace
 from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
 from hwsearch.campaigns.config import CampaignConfig, DeviceConfig
@@ -32,7 +33,6 @@ from hwsearch.devices.fleet.executors import InProcessExecutor, IsolatedExecutor
 from hwsearch.devices.runtimes.catalogue import starts_programs
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import CampaignError, DeviceError, nearest
-from hwsearch.exporters import write_atomic
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
 from hwsearch.spaces import Architecture, SearchSpace
@@ -165,7 +165,7 @@ class Campaign:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() or path.read_bytes() != text:
-                write_atomic(path, text)
+                write_file(path, text, anything)
         except OSError as error:
             raise CampaignError(
                 f"cannot write to {str(self.folder)!r}: {error.strerror}.",
@@ -420,22 +420,28 @@ class Campaign:
         """
         return len(self.store.frame())
 
-    def note_seconds(self, step: str, seconds: float) -> None:
-        """Remember how long a step took when it last had work to do.
+    def note_seconds(self, step: str, seconds: float, *, went_on: bool = False) -> None:
+        """Remember how long a step took.
 
         Parameters
         ----------
         step : str
             The step's name.
         seconds : float
-            What it took; much less than before means that it had nothing to do, and is not kept.
+            What it took this time.
+        went_on : bool
+            Whether it measured something, or was interrupted: its time is then added to what the step took before. Else
+            the longest run counts, as others may have had nothing to do.
         """
         known = self.seconds()
-        if step not in known or seconds > 0.2 * known[step]:
+        before = known.get(step, 0.0)
+        if went_on:
+            self.store.put_state(SECONDS, {**known, step: round(before + seconds, 2)})
+        elif seconds > before:
             self.store.put_state(SECONDS, {**known, step: round(seconds, 2)})
 
     def seconds(self) -> dict[str, float]:
-        """Return how long each step took when it last had work to do.
+        """Return how long each step took, all runs that measured something together.
 
         Returns
         -------
@@ -452,6 +458,7 @@ class Campaign:
         logging.Handler
             The handler, which the caller removes.
         """
+        check_place(self.folder / "log.txt", anything)
         handler = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logger = logging.getLogger("hwsearch")

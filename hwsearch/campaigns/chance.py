@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from hwsearch._typing import BoolArray, FloatArray
-from hwsearch.accuracy import Z90
+from hwsearch.accuracy import Z95
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
 from hwsearch.campaigns.view import View
@@ -30,9 +30,9 @@ def confidence_level(campaign: Campaign, metric: str) -> float:
     Returns
     -------
     float
-        0.9 for a score, the final protocol's confidence for what is measured on a device.
+        0.95 for a score, the final protocol's confidence for what is measured on a device.
     """
-    return 2 * float(special.ndtr(Z90)) - 1 if metric == "accuracy" else campaign.final_protocol.confidence
+    return 2 * float(special.ndtr(Z95)) - 1 if metric == "accuracy" else campaign.final_protocol.confidence
 
 
 def standard_errors(view: View, measured: MeasuredSet, column: str, limit: Limit) -> FloatArray:

@@ -55,6 +55,22 @@ def ratio_ends(row: Measurement) -> tuple[float | None, float | None]:
     return row.details.get("ratio_low", row.low), row.details.get("ratio_high", row.high)
 
 
+def score_error(m: Measurement | None) -> float:
+    """Return the standard error of a score.
+
+    Parameters
+    ----------
+    m : Measurement or None
+        An accuracy.
+
+    Returns
+    -------
+    float
+        In the score's unit; NaN without a measurement.
+    """
+    return float(m.details["standard_error"]) if m is not None else math.nan
+
+
 def pool(rows: Sequence[Measurement], confidence: float) -> Measurement:
     """Pool several measurements of the same subnet, metric, device and protocol.
 

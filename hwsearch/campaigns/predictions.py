@@ -136,12 +136,11 @@ def predictor_path(campaign: Campaign, metric: str, device: str | None) -> Path:
         ``predictors/METRIC@DEVICE.zip`` or ``predictors/METRIC.zip``.
     """
     folder = campaign.folder / "predictors"
-    folder.mkdir(exist_ok=True)
     return folder / (f"{metric}@{device}.zip" if device else f"{metric}.zip")
 
 
 def predict(
-    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.9
+    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float = 0.95
 ) -> pd.DataFrame:
     """Predict a metric of subnets by the campaign's fitted predictor.
 

@@ -97,9 +97,9 @@ class View:
             As `measured_set` of its device; in a joint view with ``latency_ms@DEVICE`` and both shares.
         """
         sets = [measured_set(self.campaign, known, t, purpose) for t in self.targets]
-        return self.join(sets, known) if self.joint else sets[0]
+        return self.join(sets, known, purpose) if self.joint else sets[0]
 
-    def join(self, sets: Sequence[MeasuredSet], known: Known) -> MeasuredSet:
+    def join(self, sets: Sequence[MeasuredSet], known: Known, purpose: Purpose = SEARCH) -> MeasuredSet:
         """Join the measured sets of this view's devices.
 
         Parameters
@@ -108,6 +108,8 @@ class View:
             One a device, in the order of `targets`.
         known : Known
             What the store holds, for the scales of the shares.
+        purpose : Purpose
+            What the sets were measured for.
 
         Returns
         -------
@@ -130,7 +132,7 @@ class View:
             values = values.dropna().drop_duplicates("arch_id")
             joined[column] = joined["arch_id"].map(dict(zip(values["arch_id"], values[column], strict=True)))
         latency = joined[[f"latency_ms@{t.name}" for t in self.targets]].to_numpy(dtype=np.float64)
-        scales = self.scales(known)
+        scales = self.scales(known, purpose)
         for name, share in self.shares(latency, scales).items():
             joined[name] = share
         return MeasuredSet(joined, sets[0].by_id, scales)
@@ -152,13 +154,16 @@ class View:
         """
         return shares(latency, scales, self.weights)
 
-    def scales(self, known: Known) -> FloatArray:
+    def scales(self, known: Known, purpose: Purpose = SEARCH) -> FloatArray:
         """Return the latencies that count as 1: each device's limit, or else the largest subnet's latency.
 
         Parameters
         ----------
         known : Known
             What the store holds.
+        purpose : Purpose
+            What the latencies that are divided by these were measured for. The largest subnet's is then the one of that purpose,
+            so that its own share is 1; where it has none, that of the search. A limit that is a share stays one of the search's.
 
         Returns
         -------
@@ -177,6 +182,8 @@ class View:
             value = largest.value if largest is not None else None
             if limit is not None and (value is not None or not limit.relative):
                 value = limit.resolve(value).value
+            elif limit is None and (final := known.latency(target.name, purpose).get(self.campaign.space.largest().id)):
+                value = final.value
             if value is None:
                 raise CampaignError(
                     f"the largest subnet has not been measured on {target.name!r}, by whose latency others are judged.",

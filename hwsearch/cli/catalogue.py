@@ -13,10 +13,11 @@ from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import Json, Trust
 from hwsearch.cli.progress import TrainingBar, recording
-from hwsearch.cli.render import emit_json, err, out, print_mapping
+from hwsearch.cli.render import emit_json, err, first_sentence, out, print_mapping, visible
+from hwsearch.reporting.words import Z95
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def doctor(
     seconds: Annotated[
         float,
@@ -47,7 +48,7 @@ def doctor(
         print_mapping(facts)
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def supernets(
     action: Annotated[
         str, typer.Argument(metavar="ACTION", help="list, show NAME, check FILE, or convert FILE")
@@ -55,6 +56,10 @@ def supernets(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="A supernet's name, or a weight file.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="convert: the safetensors file to write (default: beside FILE).")
+    ] = None,
+    supernet: Annotated[
+        str | None,
+        typer.Option("--supernet", help="check, convert: compare with this supernet alone; file.py:ENTRY is run."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -68,6 +73,8 @@ def supernets(
         A supernet's name, or a weight file.
     output : pathlib.Path, optional
         The safetensors file to write.
+    supernet : str, optional
+        The only supernet to compare a file with.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -75,7 +82,7 @@ def supernets(
         raise typer.BadParameter(
             "use: supernets list, supernets show NAME, supernets check FILE, supernets convert FILE"
         )
-    found: Any = api.supernets(action, name, output=output)
+    found: Any = api.supernets(action, name, output=output, supernet=supernet)
     if not emit_json({"supernets": found} if action == "list" else found, as_json):
         for r in found if action == "list" else ():
             out.print(
@@ -83,7 +90,9 @@ def supernets(
                 highlight=False,
             )
         if action != "list":
-            print_mapping(found)
+            print_mapping({k: v for k, v in found.items() if k != "otherwise"})
+        for family, why in found.get("otherwise", {}).items() if action == "check" else ():
+            out.print(f"[bold]{visible(family)}[/bold]: {visible(first_sentence(why))}", highlight=False)
     if action == "check" and not found["loads"]:
         raise typer.Exit(1)
 
@@ -195,11 +204,23 @@ def tables(
         raise typer.Exit(1)
 
 
-@command(CATALOGUE)
+@command(CATALOGUE, writes=True)
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")],
-    data: Annotated[Path, typer.Option("--data", help="A parquet file with splits 'train' and 'test'.")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
+    ],
     folder: Annotated[Path, typer.Option("--folder", help="The folder for checkpoints, the weights and their card.")],
+    supernet: Annotated[
+        str | None,
+        typer.Option(
+            "--supernet", help="What to train in place of the recipe's: a name, or file.py:ENTRY, which is run."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a supernet; the same command resumes an interrupted run.
@@ -209,18 +230,23 @@ def train(
     recipe : str
         A recipe's name or TOML file.
     data : pathlib.Path
-        A parquet file with splits ``train`` and ``test``.
+        A folder or parquet file with splits ``train`` and ``test``.
     folder : pathlib.Path
         For checkpoints, weights and card.
+    supernet : str, optional
+        What is trained in place of the recipe's supernet.
+    checkpoint : pathlib.Path, optional
+        Weights to start from.
     as_json : bool
         Print one JSON object instead of text.
     """
     with TrainingBar(err) as bar:
-        card = hwsearch.train(recipe, data, folder, progress=bar.update)
+        card = hwsearch.train(recipe, data, folder, supernet=supernet, checkpoint=checkpoint, progress=bar.update)
     if not emit_json(card, as_json):
         score = card["score"]
         for name in ("smallest", "largest"):
-            value, error = card[name][score["field"]], f"±{card[name]['standard_error']} {score['unit']}".rstrip()
+            half = Z95 * card[name]["standard_error"]
+            value, error = card[name][score["field"]], f"±{half:.1f} {score['unit']}".rstrip()
             out.print(
                 f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
                 highlight=False,

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwsearch._json import JsonObject, shown_as_json
-from hwsearch.reporting.words import scaled
+from hwsearch.reporting.words import Z95, scaled, trade_off_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,29 @@ def visible(text: object) -> str:
     return escape(str(text).translate(CONTROLS))
 
 
+def first_sentence(text: str) -> str:
+    """Cut a text after its first sentence.
+
+    Parameters
+    ----------
+    text : str
+        Sentences, and perhaps lines.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> first_sentence("5 of 7 tensors are missing: conv.1.weight. Give another file.")
+    '5 of 7 tensors are missing: conv.1.weight.'
+    """
+    line = " ".join(text.split())
+    head, mark, _ = line.partition(". ")
+    return head + mark.rstrip()
+
+
 def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     """Print a frame as a table.
 
@@ -166,7 +189,7 @@ def _picks(device: JsonObject, score: str, level: str) -> Table:
     wide = out.width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(escape(device["device"]), min_width=LABEL_WIDTH)
-    for name in (f"{score} (90 %)", f"latency ms ({level})", "MACs"):
+    for name in (f"{score} (95 %)", f"latency ms ({level})", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("file", no_wrap=True)
@@ -175,12 +198,37 @@ def _picks(device: JsonObject, score: str, level: str) -> Table:
         labels = [escape(label) for label in p["label"].split("; ")]
         table.add_row(
             "\n".join(labels if wide else [*labels, f"→ {file}"]),
-            f"{p['accuracy']:.1f} ±{1.645 * p['accuracy_se']:.1f}",
+            f"{p['accuracy']:.1f} ±{Z95 * p['accuracy_se']:.1f}",
             f"{p['latency_ms']:.3g} ({p['latency_low']:.3g}–{p['latency_high']:.3g})",
             scaled(p["macs"]),
             *([file] if wide else []),
         )
     return table
+
+
+def neighbour_lines(result: JsonObject) -> list[str]:
+    """Write what one step along the front gains and costs.
+
+    Parameters
+    ----------
+    result : dict
+        Of `hwsearch.pick`, with its ``neighbours``.
+
+    Returns
+    -------
+    list of str
+        A line each for the next slower and the next faster member, as far as there are any.
+    """
+    unit = "points" if result["score_unit"] == "%" else result["score"]
+    found = result.get("neighbours") or {}
+    lines = []
+    for side, other in (("slower", "slower"), ("faster", "faster")):
+        step = found.get(side)
+        if step:
+            lines.append(
+                f"next {side} on the front, {step[other]}: {trade_off_text(step, unit, gained=side == 'slower')}"
+            )
+    return lines
 
 
 def print_error(data: Mapping[str, object], text: str, as_json: bool) -> None:

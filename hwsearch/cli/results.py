@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
 from hwsearch.cli.options import Deployment, DeviceName, Folder, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import emit_json, out, print_frame
+from hwsearch.cli.render import emit_json, neighbour_lines, out, print_frame
 
 
 @command(RESULTS)
@@ -45,7 +45,7 @@ def front(
         print_frame(frame[own], "front")
 
 
-@command(RESULTS)
+@command(RESULTS, writes=True)
 def pick(
     campaign: Source,
     limit: Annotated[
@@ -106,17 +106,19 @@ def pick(
             for name, d in result["devices"].items()
         ]
         out.print(
-            f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f} with 90 %), "
+            f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f} with 95 %), "
             f"{', '.join(latency)}",
             highlight=False,
         )
         for asked, chance in result["met_with"].items():
             out.print(f"  meets {asked} with probability {min(chance, 0.9999):.4g}", highlight=False)
+        for line in neighbour_lines(result):
+            out.print(f"  {line}", highlight=False)
         if export is not None:
             out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
 
 
-@command(RESULTS)
+@command(RESULTS, writes=True)
 def export(
     campaign: Source,
     arch: Annotated[
@@ -162,7 +164,7 @@ def export(
             out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
 
 
-@command(RESULTS)
+@command(RESULTS, writes=True)
 def finetune(
     campaign: Source,
     arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
@@ -231,12 +233,12 @@ def finetune(
         unit = f" {r['unit']}" if r["unit"] else ""
         out.print(
             f"{r['arch_id']}: {r['score']} {r['before']:.2f} → {r['after']:.2f}{unit} on {r['examples']:,} test examples; "
-            f"gain {r['gain']:+.2f} ({r['gain_low']:+.2f} to {r['gain_high']:+.2f}, 90 % interval)\n→ {r['path']}  sha256 {r['sha256']}",
+            f"gain {r['gain']:+.2f} ({r['gain_low']:+.2f} to {r['gain_high']:+.2f}, 95 % interval)\n→ {r['path']}  sha256 {r['sha256']}",
             highlight=False,
         )
 
 
-@command(RESULTS)
+@command(RESULTS, writes=True)
 def report(
     campaign: Source,
     folder: Folder = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +10,14 @@ from typing import Annotated
 import typer
 
 import hwsearch
+from hwsearch._files import anything, check_place, forced, write_file
 from hwsearch.cli.app import RUN, command
 from hwsearch.cli.options import Folder, Json, Source, Trust, open_campaign, shown_progress
 from hwsearch.cli.render import emit_json, out, print_summary
+from hwsearch.errors import ConfigError
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def run(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
@@ -32,7 +35,7 @@ def run(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: 
     print_summary(hwsearch.run(open_campaign(campaign, folder, trust)), as_json)
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="The campaign's folder.")] = Path("runs/demo"),
     as_json: Json = False,
@@ -49,7 +52,7 @@ def demo(
     print_summary(hwsearch.demo(folder=folder, progress=shown_progress()), as_json)
 
 
-@command(RUN)
+@command(RUN, writes=True)
 def init(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The configuration file to write.")] = Path(
         "campaign.toml"
@@ -58,27 +61,36 @@ def init(
         str, typer.Option(help="A supernet of the catalogue, see 'hwsearch supernets'.")
     ] = "cifar10-mbv3",
     device: Annotated[str, typer.Option(help="A name for the device.")] = "this-cpu",
+    runtime: Annotated[
+        str, typer.Option(help="What runs the model, such as onnxruntime, cuda or command.")
+    ] = "onnxruntime",
+    provider: Annotated[str, typer.Option(help="Execution provider of ONNX Runtime.")] = "CPUExecutionProvider",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one inference.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Inputs of one inference.")] = 1,
     limit: Annotated[str | None, typer.Option(help="A latency limit such as '<= 2 ms' or '<= 60 %'.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Write every setting with its default.")] = False,
     ask: Annotated[
         bool | None,
-        typer.Option("--ask/--no-ask", help="Ask five questions (default: on a terminal, without options)."),
+        typer.Option("--ask/--no-ask", help="Ask for all of this (default: on a terminal, without options)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a configuration to start from; on a terminal, by asking five questions.
+    """Write a configuration to start from, of some fifteen commented lines; on a terminal, by asking.
 
     Parameters
     ----------
     path : pathlib.Path
         The configuration file to write.
     supernet, device : str
-        A supernet of the catalogue, and a name for the device.
+        A supernet of the catalogue or ``file.py:ENTRY``, and a name for the device.
+    runtime, provider : str
+        What runs the model there.
     threads, batch : int
         Of the device.
     limit : str, optional
         A latency limit.
+    full : bool
+        Write every setting instead of the usual ones.
     ask : bool, optional
         Whether to ask; by default on a terminal, without options.
     as_json : bool
@@ -87,37 +99,21 @@ def init(
     Raises
     ------
     ConfigError
-        If the file exists, or an answer is wrong.
+        If the file exists, or an option is wrong.
     """
     from hwsearch.campaigns.loading import parse_config
     from hwsearch.campaigns.toml import to_toml
-    from hwsearch.errors import ConfigError
-    from hwsearch.supernets import catalogue
+    from hwsearch.cli.initial import Answers, DeviceAnswers, ask_all, check_answers, short_toml
 
-    if path.exists():
-        raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, or edit it.")
+    check_place(path, anything)
+    if path.exists() and not forced():
+        raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, edit it, or --force.")
+    answers = Answers(supernet, (DeviceAnswers(device, runtime, provider, threads, batch),), limit)
     if ask is None:
-        given = (supernet, device, threads, batch, limit) != ("cifar10-mbv3", "this-cpu", 1, 1, None)
-        ask = sys.stdin.isatty() and not given and not as_json
-    if ask:
-        supernet = typer.prompt(f"Supernet ({', '.join(catalogue.names())})", default=supernet, err=True)
-        catalogue.entry(supernet)
-        device = typer.prompt("A name for the device", default=device, err=True)
-        threads = typer.prompt("Threads", default=threads, type=int, err=True)
-        batch = typer.prompt("Images at a time (batch)", default=batch, type=int, err=True)
-        words = typer.prompt(
-            "Latency limit, such as '<= 2 ms' or '<= 60 %' (- for none)", default=limit or "-", err=True
-        )
-        limit = None if words.strip() in ("", "-") else words
-    catalogue.entry(supernet)
-    latency = {"metric": "latency_ms", **({"limit": limit} if limit else {})}
-    data = {
-        "supernet": {"name": supernet},
-        "device": [{"name": device, "threads": threads, "batch": batch}],
-        "objective": [{"metric": "accuracy"}, latency],
-    }
-    text = to_toml(parse_config(data, "the answers given" if ask else "the options given"))
+        ask = answers == Answers() and not as_json and sys.stdin.isatty()
+    answers = ask_all(answers) if ask else check_answers(answers)
+    config = parse_config(answers.to_dict(), "the answers given" if ask else "the options given")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_file(path, (to_toml(config) if full else short_toml(answers)).encode(), anything)
     if not emit_json({"written": str(path)}, as_json):
-        out.print(f"wrote {path}; next: hwsearch run {path}", highlight=False)
+        out.print(f"wrote {path}; next: hwsearch run {shlex.quote(str(path))}", highlight=False)

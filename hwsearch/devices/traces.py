@@ -6,12 +6,13 @@ import csv
 import gzip
 import io
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from hwsearch._files import write_file
 from hwsearch.errors import DeviceError
-from hwsearch.exporters import write_atomic
 from latency_tables.reading import ReadingError, decode, unpack_gzip
 
 #: a look a second for a week, and more
@@ -68,10 +69,17 @@ def write_trace(trace: Sequence[Moment], path: Path) -> Path:
     data = text.getvalue().encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+        write_file(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data, _is_trace)
     except OSError as error:
         raise DeviceError(f"the trace cannot be written to {str(path)!r}: {error.strerror}.") from error
     return path
+
+
+def _is_trace(head: bytes) -> bool:
+    """Recognise a trace by its header; of a compressed one the first bytes are enough."""
+    if head[:2] == b"\x1f\x8b":
+        head = zlib.decompressobj(wbits=31).decompress(head, 1 << 12)
+    return head.startswith(",".join(Moment._fields).encode())
 
 
 def read_trace(path: Path) -> list[Moment]:

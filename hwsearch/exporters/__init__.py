@@ -1,6 +1,6 @@
 """ONNX files of subnets: lowered in milliseconds, verified, with a card."""
 
-from hwsearch.exporters.bundle import write_atomic, write_bundle
+from hwsearch.exporters.bundle import write_bundle
 from hwsearch.exporters.onnx.lower import INPUT, OUTPUT, lower, torch_export
 from hwsearch.exporters.onnx.serialise import serialise
 from hwsearch.exporters.verify import run_onnx, verify
@@ -13,6 +13,5 @@ __all__ = [
     "serialise",
     "torch_export",
     "verify",
-    "write_atomic",
     "write_bundle",
 ]

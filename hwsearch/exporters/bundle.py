@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from hwsearch._files import check_place, containing, json_with, write_file
 from hwsearch.errors import ExportError
 from hwsearch.exporters.onnx.serialise import serialise
 from hwsearch.supernets.base import Part
+
+#: recognise the models and cards that were written here
+IS_MODEL, IS_CARD = containing(b"hwsearch"), json_with("file", "bytes", "sha256")
 
 
 def write_bundle(
@@ -39,6 +42,8 @@ def write_bundle(
     ------
     ExportError
         If the name does not end in .onnx, or a file cannot be written.
+    OutputError
+        If there is a link, or a file that is no model or card of this tool.
     """
     path = Path(path)
     if path.suffix != ".onnx":
@@ -46,6 +51,7 @@ def write_bundle(
     data, files = {}, []
     for part, model in [(None, models)] if isinstance(models, onnx.ModelProto) else models:
         place = path.with_suffix(f".{part.name}.onnx") if part and part.name else path
+        model.producer_name = model.producer_name if "hwsearch" in model.producer_name else "hwsearch"
         data[place] = serialise(model)
         facts = {"file": place.name, "bytes": len(data[place]), "sha256": hashlib.sha256(data[place]).hexdigest()}
         files.append(facts | _interface(part))
@@ -58,9 +64,12 @@ def write_bundle(
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for place in data:
+            check_place(place, IS_MODEL)
+        check_place(path.with_suffix(".json"), IS_CARD)
         for place, content in data.items():
-            write_atomic(place, content)
-        write_atomic(path.with_suffix(".json"), (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode())
+            write_file(place, content, IS_MODEL)
+        write_file(path.with_suffix(".json"), (json.dumps(full, indent=1, ensure_ascii=False) + "\n").encode(), IS_CARD)
     except OSError as error:
         raise ExportError(
             f"cannot write {str(path)!r}: {error.strerror}.", hint="Free space or choose another folder."
@@ -78,29 +87,3 @@ def _interface(part: Part | None) -> dict[str, Any]:
         shape = [names.get(k, size) for k, size in enumerate(i.full_shape(1))]
         inputs.append({"name": i.name, "shape": shape, "dtype": "int64" if i.high else "float32"})
     return {"runs": part.runs, "inputs": inputs, "outputs": list(part.outputs)}
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file through a temporary one, so that a reader never sees half of it.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    data : bytes
-        Its content.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -11,11 +12,11 @@ import numpy as np
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.axis import PixelAxis
 from hwsearch.reporting.data import DeviceReport
-from hwsearch.reporting.facts import Z90, limits, measured, named_points
+from hwsearch.reporting.facts import limits, measured, named_points
 from hwsearch.reporting.genes import Layout, describe, layout
 from hwsearch.reporting.labels import nearest, place
 from hwsearch.reporting.marks import Chart, Mark, Name
-from hwsearch.reporting.words import axis_label, decimals, finite, interval, percent, plus_minus, scaled
+from hwsearch.reporting.words import Z95, axis_label, decimals, finite, interval, percent, plus_minus, scaled
 from hwsearch.spaces.choice import Value
 
 
@@ -115,7 +116,7 @@ def build(
     """
     chart = Chart(
         width, height, 40 if narrow else 56, width - (8 if narrow else 14), 12 if narrow else 16, height - 46, narrow,
-        f"latency on {device.name} (ms)", axis_label(metric),
+        f"latency on {device.name} (ms)" if len(device.name) <= (24 if narrow else 80) else "latency (ms)", axis_label(metric),
     )  # fmt: skip
     cloud, random, front = measured(device), device.random_points.dropna(), device.front
     bounds = limits(device, objectives, metric)
@@ -123,7 +124,7 @@ def build(
         cloud["latency_ms"], random["latency_ms"], front["latency_ms"], front["latency_ratio_low"], front["latency_ratio_high"],
         [b.value for b in bounds if b.metric == "latency_ms"],
     ])  # fmt: skip
-    half = Z90 * front["accuracy_se"].fillna(0.0)
+    half = Z95 * front["accuracy_se"].fillna(0.0)
     ys = np.concatenate([
         cloud["accuracy"], random["accuracy"], front["accuracy"] - half, front["accuracy"] + half,
         [b.value for b in bounds if b.metric == "accuracy"],
@@ -150,7 +151,8 @@ def build(
         if row.arch_id not in on_front and row.role != "random":
             title = f"{row.arch_id}, {roles[row.role]}, not on the front"
             words = point_words(row, title, metric, device.confidence, places, plan)
-            chart.cloud.append(_mark(row, x, y, words, bars=False))
+            side = chart.validated if row.role == "validated" else chart.cloud
+            side.append(_mark(row, x, y, words, bars=False))
     for row in random.itertuples():
         words = (
             "random subnet",
@@ -199,7 +201,7 @@ def _mark(row: PointRow, x: PixelAxis, y: PixelAxis, words: tuple[str, ...], *, 
         low, high, se = (float(getattr(row, k)) for k in ("latency_ratio_low", "latency_ratio_high", "accuracy_se"))
         left, right = (x(low) if finite(low) else px), (x(high) if finite(high) else px)
         if finite(se):
-            top, bottom = y(accuracy + Z90 * se), y(accuracy - Z90 * se)
+            top, bottom = y(accuracy + Z95 * se), y(accuracy - Z95 * se)
     return Mark(px, py, left, right, top, bottom, words)
 
 
@@ -213,7 +215,7 @@ def _stairs(chart: Chart) -> str:
 
 def _occupied(chart: Chart) -> list[tuple[float, float]]:
     """List the places that names should leave free: marks, samples of the bars and of the limits."""
-    spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.random)]
+    spots = [(m.x, m.y) for m in (*chart.front, *chart.cloud, *chart.validated, *chart.random)]
     spots += [(m.x, float(y)) for m in chart.front for y in np.linspace(m.top, m.bottom, 7)]
     for axis, at, _ in chart.limits:
         if axis == "x":
@@ -223,13 +225,36 @@ def _occupied(chart: Chart) -> list[tuple[float, float]]:
     return spots
 
 
+def wrapped(text: str, width: int = 42) -> list[tuple[bool, str]]:
+    """Break a label into lines; nothing is cut.
+
+    Parameters
+    ----------
+    text : str
+        The label.
+    width : int
+        Most characters of a line, but for words that are longer.
+
+    Returns
+    -------
+    list of (bool, str)
+        Whether it is the first line, and its text.
+    """
+    lines = textwrap.wrap(text, width, break_long_words=False) or [text]
+    return [(i == 0, line) for i, line in enumerate(lines)]
+
+
 def _add_names(chart: Chart, points: Sequence[tuple[float, float, str, tuple[str, ...]]]) -> None:
     entries = []
     for px, py, letters, labels in points:
         if chart.narrow:
             lines = [(letters, "")]
         else:
-            lines = [(k, w if len(w) <= 42 else w[:41] + "…") for k, w in zip(letters.split(", "), labels, strict=True)]
+            lines = [
+                (k if first else "", part)
+                for k, w in zip(letters.split(", "), labels, strict=True)
+                for first, part in wrapped(w)
+            ]
         entries.append(((px, py), lines))
     sizes = [(max(12.0 + 7.0 * len(a + b) for a, b in lines), 17.0 * len(lines)) for _, lines in entries]
     spots = np.array(_occupied(chart)).reshape(-1, 2)

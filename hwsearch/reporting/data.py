@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
@@ -19,6 +20,11 @@ from latency_tables.reading import ReadingError, parse_json, read_text
 FORMAT = "hwsearch-report-1"
 #: keys of `ReportData.accuracy_protocol` that name the score, and what holds where they are missing
 DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
+
+#: devices that are compared with each other and have figures of their own on the page, so that it grows with their number
+MOST_COMPARED = 12
+#: fields of `DeviceReport` that are plain values
+PLAIN = ("description", "protocol", "noise", "picks", "cross", "trade_offs", "worth")
 
 
 @dataclass(eq=False)
@@ -32,7 +38,7 @@ class DeviceReport:
     description : dict
         Runtime, provider, provider_verified, threads, batch, precision, cpu, versions, fingerprint.
     protocol : dict
-        How latency was measured; ``confidence`` (default 0.9) is the level of latency_low and latency_high.
+        How latency was measured; ``confidence`` (default 0.95) is the level of latency_low and latency_high.
     noise : dict
         Of the latencies and the host, e.g. ``half_interval_percent``, ``host_spread_percent``.
     points : pandas.DataFrame
@@ -51,6 +57,10 @@ class DeviceReport:
         Columns `RANDOM_COLUMNS`, of uniformly drawn, measured subnets.
     cross : dict of str to float
         For each other device, the share (0 to 1) of hypervolume that its picks keep here.
+    trade_offs : list of dict
+        One a pair of neighbours on the front, see `hwsearch.campaigns.steps.trade_offs`.
+    worth : dict
+        What the search proposed against random subnets, see `hwsearch.campaigns.steps.worth`.
 
     Raises
     ------
@@ -68,6 +78,8 @@ class DeviceReport:
     hypervolume: pd.DataFrame = field(default_factory=pd.DataFrame)
     random_points: pd.DataFrame = field(default_factory=pd.DataFrame)
     cross: dict[str, float] = field(default_factory=dict)
+    trade_offs: list[JsonObject] = field(default_factory=list)
+    worth: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.points = conform_points(self.points, f"points of device {self.name!r}")
@@ -79,7 +91,7 @@ class DeviceReport:
     @property
     def confidence(self) -> float:
         """Level of the latency intervals, 0 to 1."""
-        return float(self.protocol.get("confidence", 0.9))
+        return float(self.protocol.get("confidence", 0.95))
 
     def to_dict(self) -> JsonObject:
         """Describe the device's part by values that JSON knows.
@@ -89,9 +101,7 @@ class DeviceReport:
         dict
             Frames as ``columns`` and ``rows``; NaN as None.
         """
-        plain = {
-            k: shown_as_json(getattr(self, k)) for k in ("name", "description", "protocol", "noise", "picks", "cross")
-        }
+        plain = {k: shown_as_json(getattr(self, k)) for k in ("name", *PLAIN)}
         frames = {k: _table(getattr(self, k)) for k in ("points", "front", "hypervolume", "random_points")}
         return plain | frames
 
@@ -117,7 +127,7 @@ class DeviceReport:
             If something is missing, unknown or of the wrong kind.
         """
         frames = {k: _frame(data.get(k)) for k in ("points", "front", "hypervolume", "random_points")}
-        plain = {k: data[k] for k in ("description", "protocol", "noise", "picks", "cross") if data.get(k) is not None}
+        plain = {k: data[k] for k in PLAIN if data.get(k) is not None}
         return cls(name=str(data["name"]), **plain, **frames)
 
 
@@ -279,8 +289,13 @@ class ReportData:
         ----------
         path : Path
             A .json file, UTF-8.
+
+        Raises
+        ------
+        OutputError
+            If there is a link, or a file that is not the data of a report.
         """
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        write_file(Path(path), self.to_json().encode(), containing(FORMAT.encode()))
 
     @classmethod
     def load(cls, path: Path) -> ReportData:

@@ -15,10 +15,7 @@ from numpy.typing import ArrayLike
 from hwsearch._json import JsonObject
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.data import DeviceReport, ReportData
-from hwsearch.reporting.words import finite, percent
-
-#: half width, in standard errors, of an interval that covers 90 % of a normal distribution
-Z90 = 1.6449
+from hwsearch.reporting.words import Z95, finite, percent
 
 
 def measured(device: DeviceReport) -> pd.DataFrame:
@@ -260,7 +257,7 @@ def _against_largest(device: DeviceReport, report: ReportData) -> str:
     if top["role"] != "validated":
         return f"the knee {faster}"  # the largest's accuracy is on validation images: no difference to tell
     loss = float(top["accuracy"]) - float(pick["accuracy"])
-    error = math.hypot(float(top["accuracy_se"]), _number(pick.get("accuracy_se")))
+    error = Z95 * math.hypot(float(top["accuracy_se"]), _number(pick.get("accuracy_se")))
     verb = "loses" if loss >= 0 else "gains"
     spread = f" ± {error:.1f}" if math.isfinite(error) else ""
     return f"the knee {verb} {abs(loss):.1f}{spread} points of {report.metric} and {faster}"

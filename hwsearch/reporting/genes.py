@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from hwsearch.spaces.choice import Value
 
@@ -35,6 +36,7 @@ TITLES = {
 DEPTH = "d"
 
 
+@lru_cache(maxsize=4096)
 def split(name: str) -> tuple[str, int | None]:
     """Split the name of a gene: ``ks[3]`` into ``ks`` and 3, ``r`` into ``r`` and None.
 
@@ -166,6 +168,37 @@ def describe(genes: Mapping[str, Value], plan: Layout | None = None) -> str:
         if text:
             parts.append(prefix + text)
     return " · ".join(parts)
+
+
+def legend(plan: Layout) -> str:
+    """Explain the names and the marks in what `describe` writes.
+
+    Parameters
+    ----------
+    plan : Layout
+        The layout.
+
+    Returns
+    -------
+    str
+        One sentence; empty where there are no genes.
+
+    Examples
+    --------
+    >>> from hwsearch.reporting.genes import layout, legend
+    >>> legend(layout([{"r": 28, "d[0]": 1, "d[1]": 2, "ks[0]": 3, "ks[2]": 5}]))
+    'Genes: r input side (px); d depth (blocks), a number a stage; ks kernel (px), a number a block, / parts the stages.'
+    """
+    parts = [f"{name} {TITLES[name]}" if name in TITLES else name for name in plan.scalars]
+    for prefix in plan.groups:
+        text = f"{prefix} {TITLES[prefix]}" if TITLES.get(prefix, prefix) != prefix else prefix
+        blocks = plan.per_stage.get(prefix, 1)
+        if plan.stages and blocks == 1:
+            text += ", a number a stage"
+        elif plan.stages and blocks > 1:
+            text += ", a number a block, / parts the stages"
+        parts.append(text)
+    return f"Genes: {'; '.join(parts)}." if parts else ""
 
 
 def short(value: Value) -> str:

@@ -71,8 +71,8 @@ class Chart:
         Place and label of each tick.
     stairs : str
         SVG path of the front.
-    cloud, random, front : list of Mark
-        Everything measured, random subnets, the front.
+    cloud, validated, random, front : list of Mark
+        What the search measured, what was validated and is not on the front, random subnets, the front.
     names : list of Name
         The picks.
     limits : list of (str, float, str)
@@ -92,6 +92,7 @@ class Chart:
     y_ticks: list[tuple[float, str]] = field(default_factory=list)
     stairs: str = ""
     cloud: list[Mark] = field(default_factory=list)
+    validated: list[Mark] = field(default_factory=list)
     random: list[Mark] = field(default_factory=list)
     front: list[Mark] = field(default_factory=list)
     names: list[Name] = field(default_factory=list)

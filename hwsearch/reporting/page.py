@@ -10,12 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
 from hwsearch.reporting.chart import build
-from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.data import MOST_COMPARED, DeviceReport, ReportData
+from hwsearch.reporting.deploy import Deployed, deployed, step_unit, worth_compared, worth_words
 from hwsearch.reporting.facts import headline
 from hwsearch.reporting.figures import make_all, slugs
+from hwsearch.reporting.genes import layout, legend
 from hwsearch.reporting.inline import inline_svg, theme_css
 from hwsearch.reporting.marks import Chart
 from hwsearch.reporting.snippet import side_of
@@ -32,6 +35,11 @@ from hwsearch.reporting.tables import (
     supernet_line,
     unbroken,
 )
+
+#: devices that the headline names one by one
+MOST_HEADLINES = 4
+#: recognises pages by their policy and name
+IS_PAGE = containing(b"default-src 'none'; style-src 'unsafe-inline'")
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,12 @@ class DeviceView:
         How many subnets were measured.
     choices : Drawing or None
         The genes along the front.
+    deploy : Deployed or None
+        What to deploy.
+    worth : str
+        Whether the search was worth it.
+    legend : str
+        What the genes are called.
     """
 
     slug: str
@@ -91,6 +105,9 @@ class DeviceView:
     measured_latency: int
     measured_accuracy: int
     choices: Drawing | None
+    deploy: Deployed | None
+    worth: str
+    legend: str
 
 
 def environment() -> Environment:
@@ -162,6 +179,11 @@ def render(
             protocol=side_by_side(report.devices, "protocol"),
             accuracy=words.facts(report.accuracy_protocol, skip=("metric", "unit", "label")),
             unit=f" ({report.metric.unit})" if report.metric.unit else "",
+            step_unit=step_unit(report),
+            worth_compared=worth_compared(report),
+            level=intervals_level(report),
+            few=MOST_HEADLINES,
+            most=MOST_COMPARED,
             predictors=[predictor_row(p, report) for p in report.predictors],
             commands=command_lines(report.provenance),
             provenance=words.facts(report.provenance, skip=("commands",)),
@@ -187,11 +209,38 @@ def write_page(report: ReportData, path: Path, figures: Mapping[str, Figure] | N
     -------
     Path
         The file.
+
+    Raises
+    ------
+    OutputError
+        If there is a link, or a file that is no page of this tool.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(report, figures), encoding="utf-8")
+    write_file(path, render(report, figures).encode(), IS_PAGE)
     return path
+
+
+def intervals_level(report: ReportData) -> str:
+    """Write the level of the page's intervals.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+
+    Returns
+    -------
+    str
+        One level, or that of accuracies and that of latencies where these differ.
+    """
+    levels = sorted(
+        {f"{100 * d.confidence:.0f}\N{NO-BREAK SPACE}%" for d in report.devices} | {"95\N{NO-BREAK SPACE}%"}
+    )
+    if len(levels) == 1:
+        return f"{levels[0]} intervals"
+    others = " and ".join(level for level in levels if not level.startswith("95"))
+    return f"intervals, of 95\N{NO-BREAK SPACE}% for accuracies and {others} for latencies"
 
 
 def _together(device: DeviceReport) -> str | None:
@@ -220,4 +269,7 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
         measured_latency=count_subnets(device, "latency_ms"),
         measured_accuracy=count_subnets(device, "accuracy"),
         choices=drawings.get(f"choices-{slug}"),
+        deploy=deployed(device, report),
+        worth=worth_words(device, report),
+        legend=legend(layout([*device.points["genes"], *device.front["genes"]])),
     )

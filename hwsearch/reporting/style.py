@@ -5,6 +5,7 @@ Colours are Okabe and Ito's (2008). Every kind of mark also has its own shape, s
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -14,6 +15,8 @@ from typing import ParamSpec
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from hwsearch._files import containing, write_file
 
 P = ParamSpec("P")
 
@@ -193,8 +196,11 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{stem}.svg", folder / f"{stem}.png"]
     with laid_out(figure):
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1])
+        for path in paths:
+            stream = io.BytesIO()
+            about = {"Date": None, "Creator": "hwsearch"} if path.suffix == ".svg" else {"Software": "hwsearch"}
+            figure.savefig(stream, format=path.suffix[1:], metadata=about)
+            write_file(path, stream.getvalue(), containing(b"hwsearch", b"Matplotlib"))
     return paths
 
 

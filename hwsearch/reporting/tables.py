@@ -113,6 +113,7 @@ def front_rows(device: DeviceReport) -> list[dict[str, str]]:
     """
     places = latency_places(device)
     plan = layout([*device.points["genes"], *device.front["genes"]])
+    steps = {t.get("faster"): t for t in device.trade_offs}
     letters: dict[str, list[str]] = {}
     for letter, pick in zip(pick_letters(device), device.picks, strict=True):
         letters.setdefault(str(pick.get("arch_id")), []).append(letter)
@@ -123,10 +124,23 @@ def front_rows(device: DeviceReport) -> list[dict[str, str]]:
             "arch_id": row["arch_id"],
             "letters": ", ".join(letters.get(row["arch_id"], [])),
             "sure": _sure(row.get("front_probability")),
+            **_step(steps.get(row["arch_id"])),
             "genes": describe(row["genes"], plan),
         }
         for i, row in enumerate(device.front.to_dict("records"), 1)
     ]
+
+
+def _step(step: JsonObject | None) -> dict[str, str]:
+    """Write what the next slower subnet has more: accuracy and latency."""
+    if step is None:
+        return {"gain": words.MISSING, "cost": words.MISSING}
+    ends = [step.get("latency_low"), step.get("latency_high")]
+    cost = step.get("latency_ms")
+    return {
+        "gain": words.signed(step.get("accuracy"), step.get("accuracy_low"), step.get("accuracy_high"), 1),
+        "cost": words.signed(cost, *ends, words.difference_places(cost, ends)),
+    }
 
 
 def _sure(probability: object) -> str:

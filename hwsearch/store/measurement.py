@@ -78,7 +78,7 @@ class Measurement:
     unit : str
         Of value, spread and interval.
     spread : float or None
-        Half width of the interval: 90 % for an accuracy, the protocol's confidence for what is measured on a device.
+        Half width of the interval: 95 % for an accuracy, the protocol's confidence for what is measured on a device.
     low, high : float or None
         Ends of the interval.
     repeats : int

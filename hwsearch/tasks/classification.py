@@ -16,7 +16,7 @@ from hwsearch._typing import BoolArray
 from hwsearch.errors import MeasurementError
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data, forward
-from hwsearch.tasks.score import Z90, Score
+from hwsearch.tasks.score import ONE_SIDED_Z95, Score
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,6 @@ class ClassificationTask(Task):
     @override
     def no_better_than(self, value: float, standard_error: float, data: Data) -> str | None:
         classes = len(data.classes)
-        if value - Z90 * standard_error > 100 / classes:
+        if value - ONE_SIDED_Z95 * standard_error > 100 / classes:
             return None
         return f"guessing among {classes} classes: the order of the classes may differ, or"

@@ -12,8 +12,10 @@ from typing_extensions import override
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import MeasurementError
 
-#: half width, in standard errors, of an interval that covers 90 % of a normal distribution
-Z90 = 1.645
+#: half width, in standard errors, of an interval that covers 95 % of a normal distribution
+Z95 = 1.959964
+#: a normal variable exceeds this many standard deviations with 5 %, for tests with one side
+ONE_SIDED_Z95 = 1.644854
 
 #: bootstrap samples that a standard error rests on
 RESAMPLES = 1000

@@ -28,13 +28,15 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
-def load_recipe(recipe: str | Path) -> JsonObject:
+def load_recipe(recipe: str | Path, supernet: str | None = None) -> JsonObject:
     """Load a training recipe.
 
     Parameters
     ----------
     recipe : str or Path
         A name of `recipe_names`, or a TOML file.
+    supernet : str, optional
+        What is trained in place of the recipe's ``supernet``, which may then be missing.
 
     Returns
     -------
@@ -63,8 +65,13 @@ def load_recipe(recipe: str | Path) -> JsonObject:
     except ReadingError as error:
         raise ConfigError(f"{recipe}: {error}.") from error
     _keys(data, {"supernet", "stage", "data_set", "weights_licence"}, recipe)
+    if supernet is not None:
+        data["supernet"] = supernet
     if "supernet" not in data or not isinstance(data.get("stage"), list) or not data["stage"]:
-        raise ConfigError(f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].")
+        raise ConfigError(
+            f"{recipe}: a recipe needs 'supernet' and at least one [[stage]].",
+            hint="Add what is missing; the option --supernet takes the place of the first.",
+        )
     if "data_set" in data:
         find_source(str(data["data_set"]))
     for stage in data["stage"]:

@@ -52,7 +52,7 @@ class Fake(Campaign):
         logging.getLogger("hwsearch").addHandler(handler)
         return handler
 
-    def note_seconds(self, name: str, seconds: float) -> None:
+    def note_seconds(self, name: str, seconds: float, *, went_on: bool = False) -> None:
         self.notes.append(name)
 
     def measured(self) -> int:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from hwsearch.api import training
 from hwsearch.api.training import train, write_card
@@ -80,6 +81,9 @@ def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path
     assert set() < set(read_state(tmp_path / "small.safetensors")) <= set(small_supernet.state_dict())
 
 
+NETWORK = SimpleNamespace(check_data=lambda data, role: None)
+
+
 @pytest.fixture
 def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """Runs `train` with a stand-in for the trainer; returns what each stage was given."""
@@ -98,7 +102,7 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             read=lambda path, **options: images(1200 if path.endswith("train") else 2500),
         )
         entry = SimpleNamespace(
-            name="small", data=None, calibrated=calibrated, find_task=lambda: task, build=lambda: "the network"
+            name="small", data=None, calibrated=calibrated, find_task=lambda: task, build=lambda: NETWORK
         )
         monkeypatch.setattr(training.catalogue, "entry", lambda name: entry)
         monkeypatch.setattr(training, "Trainer", Trainer)
@@ -113,9 +117,9 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 def test_stages_follow_each_other_on_one_network(stages) -> None:
     found, seen = stages(RECIPE.format(more=""))
-    assert seen[0] == ("init", "the network", 5)
+    assert seen[0] == ("init", NETWORK, 5)
     (net, n, config, place, calibration, validation), one, (_, _, second, after, _, _), two = seen[1:]
-    assert (net, n, place, after) == ("the network", 1200, "stage-1", "stage-2") and one == two == ("run",)
+    assert (net, n, place, after) == (NETWORK, 1200, "stage-1", "stage-2") and one == two == ("run",)
     assert (config.epochs, second.epochs, second.lr) == (2, 3, 0.01)
     assert (calibration, validation) == (1000, 2000)  # the first images alone, and not all of the test
     net, _entry, made, plan, few, test, folder = found["given"]
@@ -131,3 +135,16 @@ def test_an_unknown_setting_is_answered_with_the_nearest(stages) -> None:
     text = RECIPE.format(more="").replace("epochs = 3", "epoch = 3")
     with pytest.raises(ConfigError, match=r"unknown key 'training\.epoch'\. Did you mean 'epochs'"):
         stages(text)
+
+
+def test_a_network_of_ones_own_keeps_its_initial_weights_and_a_checkpoint_replaces_them(monkeypatch) -> None:
+    seen: list[object] = []
+    loaded = SimpleNamespace(net="loaded")
+    entry = SimpleNamespace(build=lambda: float(torch.rand(())), load=lambda path: seen.append(path) or loaded)
+    monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append("init"))
+    before = torch.random.get_rng_state()
+    own = training._initial(entry, "net.py:ENTRY", None, 3)
+    assert own == training._initial(entry, "net.py:ENTRY", None, 3) != training._initial(entry, "net.py:ENTRY", None, 4)
+    assert torch.equal(before, torch.random.get_rng_state()) and seen == []
+    training._initial(entry, "small", None, 3)
+    assert training._initial(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]

@@ -340,3 +340,13 @@ def test_a_password_of_the_store_is_not_written_into_the_folder(tmp_path):
     with pytest.raises(hwsearch.HwsearchError, match="malformed") as caught:
         Campaign.open(path, folder=tmp_path / "other")
     assert "secret" not in str(caught.value) and not (tmp_path / "other" / "campaign.toml").exists()
+
+
+def test_resumed_steps_count_in_the_time_spent(tiny_config, tmp_path) -> None:
+    campaign = Campaign.open(tiny_config, folder=tmp_path / "c")
+    campaign.note_seconds("search", 40.0, went_on=True)  # interrupted
+    campaign.note_seconds("search", 25.0, went_on=True)  # taken up again
+    campaign.note_seconds("search", 0.5)  # nothing left to do
+    campaign.note_seconds("fit", 2.0)
+    campaign.note_seconds("fit", 3.0)
+    assert campaign.seconds() == {"search": 65.0, "fit": 3.0}

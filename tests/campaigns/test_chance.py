@@ -92,8 +92,7 @@ def test_the_chance_of_the_worst_device_is_the_product() -> None:
 def test_upper_limits_are_met_from_below_and_lower_ones_from_above() -> None:
     """A latency of 2 ± 0.1 meets <= 2.1645 and not <= 2.16 with 0.95; an accuracy of 80 ± 1 meets >= 78.35."""
     frame = pd.DataFrame({"latency_ms": [2.0], "latency_ms_low": [2.0 - Z * 0.1], "latency_ms_high": [2.0 + Z * 0.1]})
-    z90 = 1.6448536
-    frame = frame.assign(accuracy=80.0, accuracy_low=80.0 - z90, accuracy_high=80.0 + z90)
+    frame = frame.assign(accuracy=80.0, accuracy_low=80.0 - Z, accuracy_high=80.0 + Z)
     view, measured = made_up("d"), MeasuredSet(frame)
     upper = bounds(view, measured, "latency_ms", Limit("<=", 2.0), 0.95)
     lower = bounds(view, measured, "accuracy", Limit(">=", 80.0), 0.95)
@@ -160,7 +159,7 @@ def test_an_interval_of_the_device_itself_counts_before_one_of_no_device() -> No
 
 def test_intervals_of_scores_have_ninety_per_cent_and_others_what_the_protocol_says() -> None:
     campaign = made_up().campaign
-    assert confidence_level(campaign, "accuracy") == pytest.approx(0.9, abs=1e-4)
+    assert confidence_level(campaign, "accuracy") == pytest.approx(0.95, abs=1e-4)
     assert confidence_level(campaign, "latency_ms") == confidence_level(campaign, "energy_mj") == 0.95
 
 
@@ -215,7 +214,11 @@ def test_bounds_are_the_quantiles_of_what_a_repeated_campaign_finds() -> None:
     expected = stats.norm.ppf(0.99, loc=2.0, scale=0.2 / stats.norm.ppf(0.975))
     for column in ("latency_ms", "latency_ms@d"):
         np.testing.assert_allclose(bounds(view, measured, column, at_most, 0.99), [expected, 3.0])
-    np.testing.assert_allclose(bounds(view, measured, "accuracy", Limit(">=", 1.0), 0.95), [79.0, 68.0], rtol=1e-4)
+    np.testing.assert_allclose(
+        bounds(view, measured, "accuracy", Limit(">=", 1.0), 0.95),
+        [80 - 1.6448536 / Z, 70 - 2 * 1.6448536 / Z],
+        rtol=1e-4,
+    )
     np.testing.assert_allclose(bounds(view, measured, "macs", at_most, 0.99), [5.0, 6.0])
     room = chance(view, measured.where(np.array([True, False])), "latency_ms", Limit("<=", 2.1))
     assert room == pytest.approx(stats.norm.cdf(2.1, loc=2.0, scale=0.2 / stats.norm.ppf(0.975)))

@@ -99,12 +99,14 @@ def test_the_median_half_of_the_predicted_intervals_is_the_margin(predictor: lis
 def test_measured_intervals_are_scaled_to_the_probability(predictor: list) -> None:
     """Without a predictor: halves at 95 % reach 1.96 deviations, of which a probability of 0.9 takes 1.2816.
 
-    Those of an accuracy are at 90 %, which is the 1.6449 deviations that a probability of 0.95 takes.
+    Those of an accuracy are at 95 %, too, of which a probability of 0.95 takes 1.6449 deviations.
     """
     measured = made_up({"latency_ms": [9.0, 8.0, 10.5], "accuracy": [74.0, 70.0, 76.5]})
     margin = 0.3 * 1.2815516 / 1.9599640
     assert limit_of(AT_MOST_TEN, measured, known(spreads([0.1, 0.8, 0.3]))) == pytest.approx(10.0 - margin)
-    assert limit_of(AT_LEAST_75, measured, known(accuracy=spreads([0.5, 0.2, 0.9]))) == pytest.approx(75.5, abs=1e-4)
+    assert limit_of(AT_LEAST_75, measured, known(accuracy=spreads([0.5, 0.2, 0.9]))) == pytest.approx(
+        75 + 0.5 * 1.6448536 / 1.9599640, abs=1e-4
+    )
     # one was not measured with an interval, one not at all
     assert limit_of(AT_MOST_TEN, measured, known(spreads([0.1, None]))) == pytest.approx(10.0 - margin / 3)
     assert limit_of(AT_MOST_TEN, measured, known(spreads([None]))) == 10.0

@@ -10,7 +10,7 @@ import pytest
 
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
-from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.view import View, latency_limit
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.limit import Limit
@@ -94,3 +94,12 @@ def test_a_reference_is_read_by_short_name_and_by_device() -> None:
     view = View(campaign(reference=named), "one", (ONE,), objectives)
     assert view.reference == {"accuracy": 90.0, "latency_ms@one": 2.0}
     assert View(campaign(), "one", (ONE,), objectives).reference == {}
+
+
+def test_of_final_latencies_the_share_of_the_largest_is_one() -> None:
+    """The search found 8 ms for it, the final measurement 10 ms; on the other device it was not measured again."""
+    final = Measurement("largest", "latency_ms", "d", "p", "validate", 10.0, "ms")
+    found = Known(on_devices={**known().on_devices, ("one", "latency_ms", VALIDATE): {"largest": final}})
+    assert list(joint().scales(found, VALIDATE)) == [10.0, 20.0] and list(joint().scales(found)) == [8.0, 20.0]
+    limited = joint(limits={"one": SHARE})  # a limit that is a share stays the search's
+    assert list(limited.scales(found, VALIDATE)) == [0.6 * 8.0, 20.0]

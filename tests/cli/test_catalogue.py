@@ -14,7 +14,7 @@ def flat(text: str) -> str:
 
 
 def test_supernets_are_listed_with_their_size(command) -> None:
-    verb = lambda action, name, *, output: [{**ROW, "summary": "a small one"}]  # noqa: E731
+    verb = lambda action, name, *, output, supernet: [{**ROW, "summary": "a small one"}]  # noqa: E731
     code, out, _ = command("supernets", supernets=verb)
     assert code == 0
     assert flat(out) == "mine 1.2e+09 subnets, 1.5–9.2 M MACs, weights: shipped a small one"
@@ -32,6 +32,19 @@ def test_a_file_that_does_not_load_ends_with_1(command, loads: bool, code: int) 
     found = {"file": "w.pt", "loads": loads, "faults": ["a", "b"]}
     done, out, _ = command("supernets", "check", "w.pt", supernets=lambda *_, **__: found)
     assert done == code and "faults: a, b" in out
+
+
+def test_every_family_that_a_file_does_not_fit_is_one_line(command) -> None:
+    seen = []
+    why = {"a": "2 of 9 tensors are missing: conv.1.weight,\nfc. Give\nanother file.", "b": "3 classes. No more."}
+
+    def verb(action, name, *, output, supernet):
+        seen.append(supernet)
+        return {"file": "w.pt", "loads": False, "otherwise": why}
+
+    code, out, _ = command("supernets", "check", "w.pt", "--supernet", "net.py:ENTRY", supernets=verb)
+    assert code == 1 and seen == ["net.py:ENTRY"] and "otherwise" not in out
+    assert out.splitlines()[-2:] == ["a: 2 of 9 tensors are missing: conv.1.weight, fc.", "b: 3 classes."]
 
 
 def test_devices_of_a_campaign_are_asked_for_by_its_path(command) -> None:
@@ -67,14 +80,16 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
     card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
 
-    def train(recipe, data, folder, *, progress):
-        seen.append((recipe, str(data), str(folder), callable(progress)))
+    def train(recipe, data, folder, *, supernet, checkpoint, progress):
+        seen.append((recipe, str(data), str(folder), supernet, checkpoint and str(checkpoint), callable(progress)))
         return card
 
     args = ("--recipe", "r", "--data", "d.parquet", "--folder", "out")
     code, out, _ = command("train", *args, train=train)
-    assert code == 0 and seen == [("r", "d.parquet", "out", True)]
-    assert flat(out) == "smallest: top-1 70.6 ±0.4 %, 2.50 M MACs largest: top-1 84.3 ±0.4 %, 2.50 M MACs"
+    assert code == 0 and seen == [("r", "d.parquet", "out", None, None, True)]
+    assert flat(out) == "smallest: top-1 70.6 ±0.8 %, 2.50 M MACs largest: top-1 84.3 ±0.8 %, 2.50 M MACs"
+    command("train", *args, "--supernet", "net.py:ENTRY", "--checkpoint", "w.pt", train=train)
+    assert seen[1][3:5] == ("net.py:ENTRY", "w.pt")
     assert command("train", "--recipe", "r", train=train)[0] == 2
 
 

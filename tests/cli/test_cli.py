@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,14 +15,16 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 
 from hwsearch import api
+from hwsearch._files import anything, write_file
 from hwsearch.campaigns.loading import load_config
 from hwsearch.cli.app import PANELS, app
+from hwsearch.cli.examples import EXAMPLES
 from hwsearch.cli.render import print_mapping
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.traces import read_trace
-from hwsearch.exporters import write_atomic
 from hwsearch.store import Store
 from hwsearch.training.finetune import FinetuneConfig
 from tests.cli.calls import call
@@ -39,6 +43,16 @@ def test_the_help_shows_the_commands_in_groups(monkeypatch, capsys):
     assert len(commands()) == 22 and all(f" {name} " in out for name in commands())
     code, out, _ = call(monkeypatch, capsys, "pick", "--help")
     assert code == 0 and "Pick the best measured subnet" in out and "Parameters" not in out
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_has_two_examples_that_can_be_parsed(name):
+    command = typer.main.get_command(app).commands[name]
+    for line in EXAMPLES[name]:
+        program, verb, *words = shlex.split(line)
+        assert (program, verb) == ("hwsearch", name)
+        command.make_context(name, words, resilient_parsing=False)
+        assert line in (command.epilog or "")
 
 
 def test_the_help_needs_no_heavy_package():
@@ -61,7 +75,9 @@ def test_options_have_the_names_of_the_functions_arguments():
         name = c.name or c.callback.__name__
         if name == "init":
             continue
-        own = set(inspect.signature(c.callback).parameters) - {"campaign", "as_json"} - printing.get(name, set())
+        own = (
+            set(inspect.signature(c.callback).parameters) - {"campaign", "as_json", "force"} - printing.get(name, set())
+        )
         function = inspect.signature(getattr(api, name)).parameters
         taken = set(function) | {f.removesuffix("s") for f in function}
         if "settings" in function:
@@ -123,18 +139,78 @@ def test_init_writes_a_config_that_loads(monkeypatch, capsys, tmp_path):
     assert code == 1 and "fast" in err and "Traceback" not in err
 
 
-def test_init_asks_five_questions(monkeypatch, capsys, tmp_path):
+def test_init_asks_for_every_device_and_asks_again_in_words(monkeypatch, capsys, tmp_path):
     path = tmp_path / "asked.toml"
-    monkeypatch.setattr("sys.stdin", io.StringIO("cifar10-mbv3\nedge-box\n2\n8\n<= 60 %\n"))
+    answers = [
+        "cifar10-mbv2",
+        "cifar10-mbv3",
+        "my box",
+        "edge-box",
+        "onnx",
+        "onnxruntime",
+        "CPU",
+        "CUDAExecutionProvider",
+    ]
+    answers += ["none", "0", "2", "8", "y", "edge-box", "phone", "command", "1", "1", "n", "fast", "<= 60 %"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(answers) + "\n"))
     code, out, err = call(monkeypatch, capsys, "init", str(path), "--ask", "--json")
     assert code == 0, err
     assert json.loads(out) == {"written": str(path)}
+    for words in (
+        "'cifar10-mbv2'",
+        "'my box'",
+        "'onnx'",
+        "'CPU' is not the name",
+        "'none' is not a whole number",
+        "'fast'",
+    ):
+        assert words in err, words
+    assert err.count("Please answer again.") == 8 and "Traceback" not in err and "edge-box" in err
     config = load_config(path)
-    assert (config.device[0].name, config.device[0].threads, config.device[0].batch) == ("edge-box", 2, 8)
+    assert [(d.name, d.runtime, d.threads, d.batch) for d in config.device] == [
+        ("edge-box", "onnxruntime", 2, 8),
+        ("phone", "command", 1, 1),
+    ]
+    assert config.device[0].provider == "CUDAExecutionProvider"
     assert [o.limit for o in config.objective][1] == "<= 60 %"
-    monkeypatch.setattr("sys.stdin", io.StringIO("cifar10-mbv3\nedge-box\n0\n1\n-\n"))
-    code, _, err = call(monkeypatch, capsys, "init", str(tmp_path / "w.toml"), "--ask")
-    assert code == 1 and "threads" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_init_writes_few_lines_with_units_or_all(monkeypatch, capsys, tmp_path, full):
+    path = tmp_path / "c.toml"
+    options = ["--full"] if full else []
+    assert call(monkeypatch, capsys, "init", str(path), "--no-ask", *options)[0] == 0
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    assert len(lines) > 40 if full else len(lines) <= 16
+    assert full or all("#" in line for line in lines if "=" in line)
+    assert load_config(path).device[0].name == "this-cpu"
+
+
+def test_init_of_a_terminal_without_answers_is_not_asked_for_where_stdin_is_none(tmp_path):
+    words = [sys.executable, "-m", "hwsearch", "init", str(tmp_path / "c.toml")]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0 and "Supernet" not in done.stderr and (tmp_path / "c.toml").exists()
+
+
+FORBIDDEN = (
+    "torch", "sklearn", "pandas", "matplotlib", "scipy", "optuna", "pymoo", "onnxruntime", "xgboost", "pyarrow", "sqlalchemy"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"], ["-h"], ["--version"], ["run", "--help"], ["pick", "-h"], ["frnt"], ["pick"], ["init", "{path}"],
+        ["init", "{path}", "--supernet", "cifar10-mbv2"], ["init", "{path}", "--full"], ["supernets", "bogus"],
+    ],
+)  # fmt: skip
+def test_help_version_init_and_wrong_usage_import_no_heavy_package(tmp_path, words):
+    given = [word.format(path=tmp_path / "c.toml") for word in words]
+    command = [sys.executable, "-X", "importtime", "-m", "hwsearch", *given]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "hwsearch.cli.main" in imported and not imported & set(FORBIDDEN)
+    assert done.returncode in (0, 1, 2) and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -182,11 +258,15 @@ def test_ctrl_c_keeps_the_state_and_says_so(tmp_path):
     assert Store.open(folder / "store.sqlite").runs()[-1].status == "interrupted"
 
 
-def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path):
-    """/dev/full answers every write with 'no space left'; the store and the writer of files say so."""
+def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path, monkeypatch):
+    """The system answers with 'no space left'; what was there stays, and nothing half written does."""
     target = tmp_path / "front.csv"
     target.write_text("old")
-    (tmp_path / f".front.csv.{os.getpid()}.partial").symlink_to("/dev/full")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("hwsearch._files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_atomic(target, b"new" * 10000)
-    assert target.read_text() == "old"
+        write_file(target, b"new" * 10000, anything)
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

@@ -62,7 +62,7 @@ def test_a_pick_is_a_sentence_with_its_intervals_and_probabilities(command) -> N
     assert code == 0 and seen[0][0] == (CAMPAIGN, ["latency_ms<=2", "macs<=5M"], None)
     assert seen[0][1]["probability"] == 0.9 and str(seen[0][1]["export"]) == "m.onnx"
     text = flat(out)
-    assert text.startswith("abc on one: top-1 80.0 % (79.0–81.0 with 90 %), latency 1.23 ms (1.2–1.3 with 95 %)")
+    assert text.startswith("abc on one: top-1 80.0 % (79.0–81.0 with 95 %), latency 1.23 ms (1.2–1.3 with 95 %)")
     assert "meets latency_ms <= 2 with probability 0.9999" in text and "→ m.onnx sha256 f00" in text
 
 
@@ -99,7 +99,7 @@ def test_a_fine_tuning_tells_its_gain_with_sign_and_interval(command) -> None:
         "seed": 0,
     }
     assert flat(out) == (
-        "abc: top-1 80.00 → 79.50 % on 3,000 test examples; gain -0.50 (-1.25 to +0.25, 90 % interval) → m.onnx sha256 f00"
+        "abc: top-1 80.00 → 79.50 % on 3,000 test examples; gain -0.50 (-1.25 to +0.25, 95 % interval) → m.onnx sha256 f00"
     )
 
 

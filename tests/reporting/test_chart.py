@@ -9,7 +9,7 @@ from hwsearch.objectives import Limit, Objective
 from hwsearch.reporting import DeviceReport
 from hwsearch.reporting.axis import PixelAxis
 from hwsearch.reporting.chart import build, latency_places
-from hwsearch.reporting.facts import Z90
+from hwsearch.reporting.words import Z95
 
 
 def device(latencies: tuple[float, ...] = (1.0, 2.0, 4.0), half: float = 0.02) -> DeviceReport:
@@ -48,7 +48,7 @@ def test_marks_stand_in_the_order_of_their_values_with_their_bars() -> None:
     for mark in chart.front:
         assert mark.left < mark.x < mark.right and mark.top < mark.y < mark.bottom
     per_point = (chart.front[0].y - chart.front[1].y) / 5.0
-    assert chart.front[0].y - chart.front[0].top == pytest.approx(per_point * Z90 * 0.5, abs=0.11)
+    assert chart.front[0].y - chart.front[0].top == pytest.approx(per_point * Z95 * 0.5, abs=0.11)
     assert [m.picked for m in chart.front] == [False, True, False]
     assert len(chart.cloud) == 3 and all("found by the search" in m.words[0] for m in chart.cloud)
     assert all(m.left == m.x == m.right for m in chart.cloud)

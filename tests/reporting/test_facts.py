@@ -46,7 +46,7 @@ def _report() -> ReportData:
 def test_the_sentence() -> None:
     report = _report()
     assert headline(report.devices[0], report) == (
-        "3 measured subnets are Pareto-optimal; the knee loses 1.0 ± 0.5 points of top-1 "
+        "3 measured subnets are Pareto-optimal; the knee loses 1.0 ± 1.0 points of top-1 "
         "and is 2.1× (2.1–2.1) faster than the largest."
     )
 

@@ -35,7 +35,7 @@ def test_subnets_are_counted_once() -> None:
 
 def test_rows_of_the_front() -> None:
     first, second = module.front_rows(device())
-    assert (first["place"], first["letters"], first["accuracy"]) == ("1", "A", "70.0 ± 0.5")
+    assert (first["place"], first["letters"], first["accuracy"]) == ("1", "A", "70.0 ± 1.0")
     assert first["latency"] == "1.00 (0.95–1.05)" and first["macs"] == "2.50 M" and first["genes"] == "r 28"
     assert first["sure"].endswith("> 0.999") and second["sure"].endswith("0.5") and second["letters"] == ""
 
@@ -54,8 +54,8 @@ def test_the_supernet_in_a_line() -> None:
 def test_devices_side_by_side() -> None:
     table = dict(module.comparison([device(), DeviceReport("empty")], "top-1"))
     assert table["Pareto-optimal, measured"] == ["2 subnets", "0 subnets"]
-    assert table["Fastest point"] == ["70.0 ± 0.5 % at 1.00 (0.95–1.05) ms", "–"]
-    assert table["Most accurate point"][0].startswith("80.0 ± 0.5 %")
+    assert table["Fastest point"] == ["70.0 ± 1.0 % at 1.00 (0.95–1.05) ms", "–"]
+    assert table["Most accurate point"][0].startswith("80.0 ± 1.0 %")
     assert table["Threads"] == ["2", "–"]
 
 

@@ -59,7 +59,7 @@ def test_decimals_without_uncertainty_show_three_digits() -> None:
 
 
 def test_values_with_their_uncertainty() -> None:
-    assert words.plus_minus(82.249, 0.512) == "82.2 ± 0.5"
+    assert words.plus_minus(82.249, 0.512) == "82.2 ± 1.0"
     assert words.plus_minus(82.249, math.nan) == "82.2"
     assert words.with_interval(0.4444, 0.431, 0.449) == "0.44 (0.43–0.45)"
     assert words.with_interval(math.nan, 0, 1) == "–"

@@ -48,3 +48,12 @@ def test_a_wrong_recipe_is_explained(tmp_path: Path, text: str, kind: type[Excep
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"no training recipe 'cifar10-mbv2'\. Did you mean 'cifar10-mbv3'"):
         load_recipe("cifar10-mbv2")
+
+
+def test_a_supernet_given_beside_takes_the_place_of_the_recipes(tmp_path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[[stage]]\n")
+    with pytest.raises(ConfigError, match="--supernet"):
+        load_recipe(path)
+    assert load_recipe(path, "my_net.py:ENTRY")["supernet"] == "my_net.py:ENTRY"
+    assert load_recipe("cifar10-mbv3", "other")["supernet"] == "other"

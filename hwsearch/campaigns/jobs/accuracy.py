@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from hwsearch.accuracy import Z90, Score
+from hwsearch.accuracy import Z95, Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
 from hwsearch.campaigns.jobs.workloads import ready_subnet
@@ -148,11 +148,11 @@ def accuracy_row(
     Returns
     -------
     Measurement
-        With a 90 % interval.
+        With a 95 % interval.
     """
     task = campaign.loaded.task
     value, error = (score.value, score.standard_error) if score else (None, None)
-    half = Z90 * error if error is not None else None
+    half = Z95 * error if error is not None else None
     return Measurement(
         arch_id=arch.id,
         metric="accuracy",

@@ -21,7 +21,7 @@ def evaluate(campaign: Campaign) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 90 % interval.
+        A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 95 % interval.
     """
     found = measure_accuracy(campaign, campaign.profile_set.evaluated)
     for text in checkpoint_warnings(campaign, found.values()):

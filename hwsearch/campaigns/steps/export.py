@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hwsearch._files import own_folder
 from hwsearch._json import JsonObject
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
@@ -64,7 +65,7 @@ def export(
     cards = []
     with campaign.progress.task("export", len(chosen), "models") as task:
         for i, (target, p) in enumerate(chosen):
-            path = campaign.folder / "models" / target.name / f"{p.arch.id}.onnx"
+            path = own_folder(own_folder(campaign.folder / "models") / target.name) / f"{p.arch.id}.onnx"
             card_path = path.with_suffix(".json")
             card = _current_card(campaign, card_path) if batch is None else None
             if card is None:

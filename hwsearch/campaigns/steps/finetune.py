@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwsearch.accuracy import Z90, recalibrate
+from hwsearch.accuracy import Z95, recalibrate
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import accuracy_row
 from hwsearch.campaigns.jobs.workloads import ready_subnet
@@ -49,7 +49,7 @@ def finetune_subnet(
     Returns
     -------
     dict
-        Scores before and after, their paired difference with its 90 % interval, and the files.
+        Scores before and after, their paired difference with its 95 % interval, and the files.
 
     Raises
     ------
@@ -103,8 +103,8 @@ def finetune_subnet(
         "before": before.value,
         "after": after.value,
         "gain": gain,
-        "gain_low": gain - Z90 * error,
-        "gain_high": gain + Z90 * error,
+        "gain_low": gain - Z95 * error,
+        "gain_high": gain + Z95 * error,
         "examples": after.n,
         **{k: report[k] for k in ("steps", "batch", "lr")},
         "path": str(place),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from hwsearch._files import check_place, containing, own_folder
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
@@ -76,7 +77,10 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             y = np.array([job.values[k] for k in ids])
             with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
                 predictor = CrossValidatedPredictor(candidates(bool(y.min() > 0), seed), seed=seed).fit(X, y)
-                save_predictor(predictor, predictor_path(campaign, job.metric, job.device))
+                path = predictor_path(campaign, job.metric, job.device)
+                own_folder(path.parent)
+                check_place(path, containing(b"PK\x03\x04"))
+                save_predictor(predictor, path)
             row = {
                 "metric": job.metric,
                 "device": job.device,
@@ -86,7 +90,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             }
             out.append(row)
             notes.append(
-                f"{judge.score_name} τ {number(row['kendall'], 2)} ±{row['mae']:.1f} {judge.difference_unit}"
+                f"{judge.score_name} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
                 if job.metric == "accuracy"
                 else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
             )

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from hwsearch.accuracy import Z95
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.intervals import ratio_ends
+from hwsearch.campaigns.intervals import ratio_ends, score_error
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.purpose import VALIDATE
@@ -113,7 +114,7 @@ def final_set(view: View, known: Known) -> MeasuredSet:
     if not view.joint:
         return sets[0]
     bare = [replace(s, frame=s.frame.drop(columns=SURE)) for s in sets]
-    joined = view.join(bare, known).complete([o.name for o in view.objectives])
+    joined = view.join(bare, known, VALIDATE).complete([o.name for o in view.objectives])
     if not len(joined):
         raise CampaignError(
             "no subnet has been measured afresh on all devices.",
@@ -182,6 +183,10 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
         rows: list[Measurement | None] = [values.get(i) for i in found.ids]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
+        if name == "accuracy":
+            halves = [Z95 * score_error(m) for m in rows]
+            scores = found.values("accuracy")
+            frame["accuracy_low"], frame["accuracy_high"] = scores - halves, scores + halves
         if name == "latency_ms":
             ends = [ratio_ends(m) if m else (None, None) for m in rows]
             frame[f"{name}_ratio_low"], frame[f"{name}_ratio_high"] = ([e[k] for e in ends] for k in (0, 1))

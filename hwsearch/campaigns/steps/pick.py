@@ -13,8 +13,10 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.chance import accepted, asked_probability, bounds, chance
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import largest_values
+from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import asked_view, final_set
+from hwsearch.campaigns.steps.trade_offs import neighbours, trade_offs
 from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import joint_view
 from hwsearch.objectives.front import Front, LimitLike
@@ -54,7 +56,8 @@ def pick(
     Returns
     -------
     dict
-        Id, genes, values, intervals, and the probability with which each limit is met.
+        Id, genes, values, intervals, the probability with which each limit is met, and for one device ``neighbours``: what the
+        next slower and the next faster member of the front differ by, see `trade_offs`.
 
     Raises
     ------
@@ -80,7 +83,10 @@ def pick(
         "confidence": campaign.final_protocol.confidence,
         **_numbers(row),
     }
-    result["devices"] = latencies_of(view, row, view.scales(known) if view.joint else None)
+    result["devices"] = latencies_of(view, row, view.scales(known, VALIDATE) if view.joint else None)
+    if not view.joint:
+        front = Front.of(final_set(view, known).frame, view.front_objectives).to_frame()
+        result["neighbours"] = neighbours(trade_offs(campaign, known, front), arch.id)
     if export is not None:
         result["export"] = export_model(campaign.with_network, arch, Path(export), known)
     return result

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hwsearch._files import containing, own_folder, write_file
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.export import export
@@ -14,8 +15,8 @@ from hwsearch.campaigns.steps.report_data import report_data
 from hwsearch.campaigns.steps.search import how_it_ended
 from hwsearch.campaigns.steps.tables import write_front
 from hwsearch.campaigns.views import views
-from hwsearch.exporters import write_atomic
 from hwsearch.reporting import DeviceReport, make_all, save_all, write_page
+from hwsearch.reporting.deploy import RUNNER, runner_source, runs_on_photos
 
 #: what the summary tells of a pick
 PICK_KEYS = (
@@ -59,10 +60,14 @@ def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) 
         tables = write_front(campaign, known)
         task.update(1)
         data = report_data(campaign, known, cards, ended)
-        write_atomic(campaign.folder / "report.json", data.to_json().encode())
+        data.save(campaign.folder / "report.json")
         figures = make_all(data)
-        plots = save_all(data, campaign.folder / "plots", figures)
+        plots = save_all(data, own_folder(campaign.folder / "plots"), figures)
         task.update(2)
+        if runs_on_photos(data.supernet) and any(device.picks for device in data.devices):
+            write_file(
+                own_folder(campaign.folder / "models") / RUNNER, runner_source(), containing(b"Classify a photo")
+            )
         page = campaign.folder / "report.html"
         write_page(data, page, figures)
         task.update(3)

@@ -11,7 +11,7 @@ from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import hypervolume, reference_point
 
 #: orders in which the random baseline could have been drawn
-SHUFFLES = 50
+SHUFFLES = 100
 COLUMNS = ["evaluations", "search", "random_median", "random_low", "random_high"]
 
 
@@ -19,7 +19,7 @@ def hypervolume_curve(points: pd.DataFrame) -> pd.DataFrame:
     """Return the hypervolume of the search's measurements after each evaluation, as share of the last.
 
     The profile is measured as one batch, in no order of merit, so the search's curve starts at its end (NaN before). The
-    random band holds median and quartiles over orders of the random subnets that were measured.
+    random band holds the median and 95 % of the orders of the random subnets that were measured.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def hypervolume_curve(points: pd.DataFrame) -> pd.DataFrame:
         row = {"evaluations": n, "search": hypervolume(guided[:n], two, reference) / best if n >= start else math.nan}
         if n <= len(random):
             shares = [hypervolume(o[:n], two, reference) / best for o in orders]
-            low, high = map(float, np.quantile(shares, [0.25, 0.75]))
+            low, high = map(float, np.quantile(shares, [0.025, 0.975]))
             row |= dict(zip(COLUMNS[2:], (float(np.median(shares)), low, high), strict=True))
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from functools import partial
 from typing import Any
 
 from hwsearch._package import __version__
@@ -16,6 +18,8 @@ from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
 from hwsearch.reporting import ReportData
+from hwsearch.reporting.data import MOST_COMPARED
+from hwsearch.reporting.paths import without_host_paths
 from hwsearch.store import utc_now
 
 
@@ -54,54 +58,66 @@ def report_data(
         name: set(Front.of(found.frame, campaign.objectives(name)).to_frame()["arch_id"])
         for name, found in fresh.items()
     }
+    compared = list(fronts.items())[:MOST_COMPARED]
     devices = []
     for target in campaign.targets.values():
         own = [c for c in cards if c["device"] == target.name]
         device = device_report(campaign, known, target, fresh[target.name], profiled, own)
-        others = {name: ids for name, ids in fronts.items() if name != target.name}
+        others = {name: ids for name, ids in compared if name != target.name}
         device.cross = kept_elsewhere(fresh[target.name], others)
         devices.append(device)
     objectives = [o for t in campaign.targets for o in campaign.objectives(t)]
     examples = task.examples
-    source = campaign.folder.as_posix()
+    name = shlex.quote(campaign.folder.absolute().name)
+    shortened = partial(without_host_paths, folder=campaign.folder)
+    for device in devices:
+        device.description, device.protocol = shortened(device.description), shortened(device.protocol)
     return ReportData(
         title=f"Pareto-optimal subnets of {entry.name}",
-        campaign=campaign.folder.name,
+        campaign=campaign.folder.absolute().name,
         created=utc_now(),
-        supernet={
-            "name": entry.name,
-            "subnets": space.cardinality,
-            "macs_range": [int(m) for m in macs],
-            **({"classes": len(classes)} if classes else {}),
-            "licence": entry.card.get("licence", entry.card.get("weights_licence")),
-            "training": entry.card.get("training_summary"),
-            "preprocess": task.preprocess.to_dict(),
-        },
+        supernet=shortened(
+            {
+                "name": entry.name,
+                "subnets": space.cardinality,
+                "macs_range": [int(m) for m in macs],
+                **({"classes": len(classes)} if classes else {}),
+                "licence": entry.card.get("licence", entry.card.get("weights_licence")),
+                "training": entry.card.get("training_summary"),
+                "preprocess": task.preprocess.to_dict(),
+            }
+        ),
         objectives=list(dict.fromkeys(objectives)),
         devices=devices,
-        accuracy_protocol={
-            "metric": task.score_name,
-            "label": task.score_label,
-            "unit": task.score_unit,
-            "search": f"{len(campaign.data['validation']):,} validation {examples}",
-            "final": f"{len(campaign.data['test']):,} test {examples} that the search never saw",
-            "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
-            if "calibration" in campaign.data
-            else "none: the family has no batch norms",
-            "spread": f"± is one {task.standard_error_kind} standard error",
-        },
-        provenance={
-            "versions": {
-                "hwsearch": __version__,
-                **versions("torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"),
-            },
-            "seeds": {"search": campaign.config.search.seed},
-            **({"search": search_end} if search_end else {}),
-            "supernet weights": campaign.loaded.digest,
-            "host": host_facts(),
-            "commands": [f"hwsearch run {source}/campaign.toml --folder {source}"],
-        },
-        warnings=report_warnings(campaign, known),
+        accuracy_protocol=shortened(
+            {
+                "metric": task.score_name,
+                "label": task.score_label,
+                "unit": task.score_unit,
+                "search": f"{len(campaign.data['validation']):,} validation {examples}",
+                "final": f"{len(campaign.data['test']):,} test {examples} that the search never saw",
+                "calibration": f"{len(campaign.data['calibration']):,} training {examples}, {accuracy_protocol(campaign)}"
+                if "calibration" in campaign.data
+                else "none: the family has no batch norms",
+                "spread": f"± is half of the 95 % interval: 1.96 {task.standard_error_kind} standard errors",
+            }
+        ),
+        provenance=shortened(
+            {
+                "versions": {
+                    "hwsearch": __version__,
+                    **versions(
+                        "torch", "onnxruntime", "onnx", "numpy", "pymoo", "xgboost-cpu", "xgboost", "scikit-learn"
+                    ),
+                },
+                "seeds": {"search": campaign.config.search.seed},
+                **({"search": search_end} if search_end else {}),
+                "supernet weights": campaign.loaded.digest,
+                "host": host_facts(),
+                "commands": [f"hwsearch run {name}/campaign.toml --folder {name}"],
+            }
+        ),
+        warnings=shortened(report_warnings(campaign, known)),
         predictors=predictor_scores(campaign, known, profiled),
         timings=campaign.seconds(),
         serving=serving(campaign, known),

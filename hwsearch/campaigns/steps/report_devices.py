@@ -17,6 +17,8 @@ from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.steps.report_curve import hypervolume_curve
 from hwsearch.campaigns.steps.report_points import pick_entry, searched_points, validated_points
+from hwsearch.campaigns.steps.trade_offs import trade_offs
+from hwsearch.campaigns.steps.worth import search_worth
 from hwsearch.campaigns.target import Target
 from hwsearch.devices import versions
 from hwsearch.devices.timing.level import percent
@@ -57,7 +59,8 @@ def device_report(
         Without ``cross``, which compares devices.
     """
     points = searched_points(campaign, known, target, profiled)
-    on_front = set(Front.of(fresh.frame, campaign.objectives(target.name)).to_frame()["arch_id"])
+    front = Front.of(fresh.frame, campaign.objectives(target.name)).to_frame()
+    on_front = set(front["arch_id"])
     validated = validated_points(campaign, known, target, fresh, on_front, profiled)
     random = points[points["role"] == "random"]
     latency = list(known.latency(target.name, VALIDATE).values())
@@ -94,6 +97,8 @@ def device_report(
         picks=[pick_entry(c, validated) for c in cards],
         hypervolume=hypervolume_curve(points),
         random_points=random[["accuracy", "latency_ms"]].dropna(),
+        trade_offs=trade_offs(campaign, known, front),
+        worth=search_worth(points),
     )
 
 

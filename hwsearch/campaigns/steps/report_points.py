@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.intervals import ratio_ends
+from hwsearch.campaigns.intervals import ratio_ends, score_error
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.predictions import predict
@@ -18,22 +18,6 @@ from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.store import Measurement
-
-
-def score_error(m: Measurement | None) -> float:
-    """Return the standard error of a score.
-
-    Parameters
-    ----------
-    m : Measurement or None
-        An accuracy.
-
-    Returns
-    -------
-    float
-        In the score's unit; NaN without a measurement.
-    """
-    return float(m.details["standard_error"]) if m is not None else math.nan
 
 
 def searched_points(campaign: Campaign, known: Known, target: Target, profiled: ProfileSet) -> pd.DataFrame:

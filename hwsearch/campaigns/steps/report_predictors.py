@@ -14,6 +14,9 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from predictors import scores
 
+#: share of later measurements that the predictors' intervals are to contain
+COVERAGE = 0.95
+
 
 def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> list[dict[str, Any]]:
     """Score the profile's predictors on subnets measured later, which they never saw.
@@ -46,13 +49,15 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
             "device": device,
             "model": row["model"],
             "n_train": row["n"],
-            "nominal_coverage": 0.9,
+            "nominal_coverage": COVERAGE,
         }
         if len(ids) >= 3:
             y = np.array([float(found[i].value or 0.0) for i in ids])
-            p = predict(campaign, metric, device, [archs[i] for i in ids])
+            p = predict(campaign, metric, device, [archs[i] for i in ids], COVERAGE)
             inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
-            entry |= {"n_test": len(ids), "coverage": float(inside.mean()), **scores(y, p["value"].to_numpy())}
+            told = np.isfinite(p["high"] - p["low"]).all()  # a small fit has no interval of this coverage
+            coverage = float(inside.mean()) if told else None
+            entry |= {"n_test": len(ids), "coverage": coverage, **scores(y, p["value"].to_numpy())}
         else:
             entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
         out.append(entry)

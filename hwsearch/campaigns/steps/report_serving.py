@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.intervals import score_error
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import WEIGHTED, WORST
 from hwsearch.campaigns.purpose import VALIDATE
@@ -12,7 +13,6 @@ from hwsearch.campaigns.search_config import Deployment
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.pick import latencies_of
 from hwsearch.campaigns.steps.picks import picks
-from hwsearch.campaigns.steps.report_points import score_error
 from hwsearch.campaigns.view import latency_limit
 from hwsearch.campaigns.views import joint_view, timed_targets
 from hwsearch.errors import CampaignError
@@ -39,7 +39,7 @@ def serving(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
     test = known.accuracy(Split.TEST, VALIDATE)
     share = next(o.name for o in view.objectives if o.name in (WORST, WEIGHTED))
     try:
-        chosen, scales = picks(campaign, view, known), view.scales(known)
+        chosen, scales = picks(campaign, view, known), view.scales(known, VALIDATE)
     except CampaignError:  # no subnet could be measured on all devices
         return []
     return [

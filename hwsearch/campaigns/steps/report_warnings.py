@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwsearch.accuracy import Z90
+from hwsearch.accuracy import Z95
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, recorded_score
@@ -124,9 +124,9 @@ def _indistinguishable(campaign: Campaign, known: Known) -> list[str]:
     ranked = sorted(best, key=lambda m: -(m.value or 0))[:2]
     pair = [recorded_score(campaign, m) for m in ranked]
     gap, se = pair[0].difference(pair[1])
-    if gap >= Z90 * se:
+    if gap >= Z95 * se:
         return []
     return [
         f"The two most accurate subnets ({ranked[0].arch_id}, {ranked[1].arch_id}) cannot be told apart: "
-        f"{gap:.2f} ± {Z90 * se:.2f} points on the same {campaign.loaded.task.examples}."
+        f"{gap:.2f} ± {Z95 * se:.2f} points (95 %) on the same {campaign.loaded.task.examples}."
     ]

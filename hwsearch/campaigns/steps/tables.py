@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from hwsearch._files import check_place, containing, json_with, write_file
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.steps.fronts import device_final_set
-from hwsearch.exporters import write_atomic
 from hwsearch.objectives.front import Front
 from hwsearch.store import utc_now
 
@@ -47,12 +47,13 @@ def write_front(campaign: Campaign, known: Known) -> list[Path]:
         frames.append(frame)
     table = pd.concat(frames, ignore_index=True)
     csv, js = campaign.folder / "front.csv", campaign.folder / "front.json"
-    write_atomic(csv, table.to_csv(index=False).encode())
+    write_file(csv, table.to_csv(index=False).encode(), containing(b"device_fingerprint"))
     records = json.loads(table.to_json(orient="records"))
     for r in records:
         r["genes"] = json.loads(r["genes"])
     document = {"supernet": campaign.loaded.entry.name, "written_at": utc_now(), "points": records}
-    write_atomic(js, (json.dumps(document, indent=1) + "\n").encode())
+    write_file(js, (json.dumps(document, indent=1) + "\n").encode(), json_with("supernet", "written_at", "points"))
     measurements = campaign.folder / "measurements.csv"
+    check_place(measurements, containing(b"arch_id,"))
     campaign.store.export_csv(measurements)
     return [csv, js, measurements]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from hwsearch.reporting.data import ReportData
+from hwsearch.reporting.data import MOST_COMPARED, ReportData
 from hwsearch.reporting.figures.choices import choices_figure
 from hwsearch.reporting.figures.devices import devices_figure
 from hwsearch.reporting.figures.front import front_figure
@@ -68,18 +69,20 @@ def make_all(report: ReportData, *, narrow: bool = False, fronts: bool = True) -
     Returns
     -------
     dict of str to matplotlib.figure.Figure
-        By file stem: front-DEVICE, choices-DEVICE, predicted, hypervolume, devices (if several).
+        By file stem: front-DEVICE, choices-DEVICE, predicted, hypervolume, devices (if several); all but the fronts are of the
+        first `MOST_COMPARED` devices.
     """
     figures = {}
-    for slug, device in zip(slugs(report), report.devices, strict=True):
+    for i, (slug, device) in enumerate(zip(slugs(report), report.devices, strict=True)):
         if fronts:
             figures[f"front-{slug}"] = front_figure(device, report.objectives, metric=report.metric, narrow=narrow)
-        if len(device.front):
+        if len(device.front) and i < MOST_COMPARED:
             figures[f"choices-{slug}"] = choices_figure(device, narrow=narrow)
-    figures["predicted"] = predicted_figure(report, narrow=narrow)
-    figures["hypervolume"] = hypervolume_figure(report, narrow=narrow)
+    compared = replace(report, devices=report.devices[:MOST_COMPARED])
+    figures["predicted"] = predicted_figure(compared, narrow=narrow)
+    figures["hypervolume"] = hypervolume_figure(compared, narrow=narrow)
     if len(report.devices) > 1:
-        figures["devices"] = devices_figure(report, narrow=narrow)
+        figures["devices"] = devices_figure(compared, narrow=narrow)
     return figures
 
 

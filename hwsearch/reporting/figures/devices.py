@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -81,8 +83,8 @@ def _kept(ax: Axes, report: ReportData) -> None:
             ax.fill_between([j - 0.48, j + 0.48], i - 0.46, i + 0.46, color=BLUE, alpha=tint, lw=0)
             text = "own" if i == j else f"{100 * float(share):.1f} %" if share is not None and finite(share) else "–"
             ax.text(j, i, text, ha="center", va="center", fontsize=9, color=INK)
-    shown = [name if len(name) <= 14 else name[:13] + "…" for name in names]
-    turned = n > 3 or (max(map(len, shown)) > 11 and n > 2)
+    shown = ["\n".join(textwrap.wrap(name, 16)) for name in names]
+    turned = n > 3 or (max(map(len, names)) > 11 and n > 2)
     ax.set_xticks(range(n), shown, rotation=30 if turned else 0, ha="right" if turned else "center")
     ax.set_yticks(range(n), shown)
     ax.set(xlim=(-0.55, n - 0.45), ylim=(n - 0.45, -0.55), xlabel="picks searched for", ylabel="running on")

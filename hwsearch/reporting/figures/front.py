@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting.data import DeviceReport
-from hwsearch.reporting.facts import Z90, limits, measured, named_points
+from hwsearch.reporting.facts import limits, measured, named_points
 from hwsearch.reporting.labels import nearest, place
 from hwsearch.reporting.style import (
     BLUE,
@@ -27,7 +28,7 @@ from hwsearch.reporting.style import (
     new_figure,
     styled,
 )
-from hwsearch.reporting.words import axis_label
+from hwsearch.reporting.words import Z95, axis_label
 
 
 @styled
@@ -36,8 +37,9 @@ def front_figure(
 ) -> Figure:
     """Draw the measured front of a device: accuracy (%) against latency (ms), with intervals.
 
-    Faint points: everything measured; crosses: random subnets; hollow diamonds: where a predictor expected a
-    point of the front.
+    Faint points: what the search measured, and crosses: random subnets, both scored on validation data; hollow points: what
+    was validated and is not on the front, scored on test data as the front is; hollow diamonds: where a predictor
+    expected a point of the front.
 
     Parameters
     ----------
@@ -58,7 +60,14 @@ def front_figure(
     figure = new_figure(3.6, 3.8) if narrow else new_figure(7.2, 4.6)
     ax = figure.subplots()
     cloud, random, front = measured(device), device.random_points, device.front
-    ax.scatter(cloud["latency_ms"], cloud["accuracy"], s=11, color=FAINT, alpha=0.7, lw=0, label="measured", zorder=2)
+    again = (cloud["role"] == "validated").to_numpy() & ~cloud["arch_id"].isin(front["arch_id"]).to_numpy()
+    early = cloud[(cloud["role"] != "validated").to_numpy()]
+    ax.scatter(early["latency_ms"], early["accuracy"], s=11, color=FAINT, alpha=0.7, lw=0, label="measured", zorder=2)
+    if again.any():
+        ax.scatter(
+            cloud["latency_ms"][again], cloud["accuracy"][again], s=20, facecolor="none", edgecolor=BLUE, lw=0.9,
+            label="validated, not on it", zorder=2.4,
+        )  # fmt: skip
     if len(random):
         ax.scatter(
             random["latency_ms"], random["accuracy"], s=20, marker="x", color=ORANGE, lw=1.1, label="random", zorder=2.5
@@ -71,7 +80,7 @@ def front_figure(
         sides = np.stack([x - front["latency_ratio_low"], front["latency_ratio_high"] - x])
         bars: dict[str, Any] = dict(fmt="none", ecolor=BLUE, elinewidth=0.9, alpha=0.6, zorder=3.5)
         ax.errorbar(
-            x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z90 * front["accuracy_se"].to_numpy(), **bars
+            x, y, xerr=np.clip(np.nan_to_num(sides), 0, None), yerr=Z95 * front["accuracy_se"].to_numpy(), **bars
         )
         ax.scatter(x, y, s=34, color=BLUE, edgecolor=PAPER, lw=0.8, label="validated front", zorder=4)
     ax.set_xlabel(f"latency on {device.name} (ms)")
@@ -147,7 +156,7 @@ def _name_picks(figure: Figure, ax: Axes, device: DeviceReport, *, letters_only:
 def _bars(device: DeviceReport) -> NDArray[np.float64]:
     """Sample the accuracy intervals of the front, as points ``(n, 2)``."""
     front = device.front
-    half = np.outer(Z90 * front["accuracy_se"].fillna(0.0), np.linspace(-1, 1, 7))
+    half = np.outer(Z95 * front["accuracy_se"].fillna(0.0), np.linspace(-1, 1, 7))
     heights = front["accuracy"].to_numpy()[:, None] + half
     return np.stack([np.broadcast_to(front["latency_ms"].to_numpy()[:, None], heights.shape), heights], -1).reshape(
         -1, 2
@@ -155,7 +164,8 @@ def _bars(device: DeviceReport) -> NDArray[np.float64]:
 
 
 def _lines(letters: str, labels: Sequence[str], most: int = 44) -> list[str]:
-    return [
-        f"{letter}  {name if len(name) <= most else name[: most - 1] + '…'}"
-        for letter, name in zip(letters.split(", "), labels, strict=True)
-    ]
+    found = []
+    for letter, name in zip(letters.split(", "), labels, strict=True):
+        first, *rest = textwrap.wrap(name, most, break_long_words=False) or [name]
+        found += [f"{letter}  {first}", *(f"    {line}" for line in rest)]
+    return found

@@ -46,7 +46,7 @@ def hypervolume_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     for i, (ax, device) in enumerate(zip(axes, devices, strict=False)):
         h = device.hypervolume
         ax.fill_between(
-            h["evaluations"], h["random_low"], h["random_high"], color=ORANGE, alpha=0.22, lw=0, label="random, range"
+            h["evaluations"], h["random_low"], h["random_high"], color=ORANGE, alpha=0.22, lw=0, label="random, 95 %"
         )
         ax.plot(h["evaluations"], h["random_median"], color=ORANGE, ls=(0, (4, 2)), lw=1.3, label="random, median")
         ax.plot(h["evaluations"], h["search"], color=BLUE, lw=1.8, label="search")

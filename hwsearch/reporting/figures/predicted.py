@@ -22,6 +22,9 @@ from hwsearch.reporting.style import (
 )
 from hwsearch.reporting.words import number, percent
 
+#: most subnets of a panel that are drawn; figures are of all
+MOST_DOTS = 1000
+
 
 @styled
 def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
@@ -67,7 +70,8 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         pad = 0.06 * (high - low or abs(high) or 1.0)
         span = (low - pad, high + pad)
         ax.plot(span, span, color=FAINT, lw=1.0, zorder=1)
-        ax.scatter(predicted, found, s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
+        drawn = np.random.default_rng(0).permutation(len(found))[:MOST_DOTS]
+        ax.scatter(predicted[drawn], found[drawn], s=16, color=BLUE, edgecolor=PAPER, lw=0.4, zorder=3)
         behind = f" ({unit})" if unit else ""
         ax.set(
             xlim=span, ylim=span, aspect="equal", title=title, xlabel=f"predicted{behind}", ylabel=f"measured{behind}"
@@ -75,7 +79,8 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         ax.locator_params(nbins=5)
         tau = kendall(predicted, found)
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"
-        note(ax, f"n = {len(found)}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else ""))
+        few = f", {MOST_DOTS} of them drawn" if len(found) > MOST_DOTS else ""
+        note(ax, f"n = {len(found)}{few}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else ""))
     return figure
 
 

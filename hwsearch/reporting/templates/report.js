@@ -3,12 +3,14 @@ for (const figure of document.querySelectorAll("figure.front")) {
   const readout = figure.querySelector(".readout");
   let last = null;
   readout.hidden = figure.querySelector(".hint").hidden = false;
+  const [wide, narrow] = [".wide .pt", ".narrow .pt"].map((which) => [...figure.querySelectorAll(which)]);
+  const words = (point) => (wide[narrow.indexOf(point)] || point).querySelector("title").textContent;
   const show = (point) => {
     if (last) last.classList.remove("on");
     last = point;
     point.classList.add("on");
     readout.classList.add("filled");
-    readout.textContent = point.querySelector("title").textContent;
+    readout.textContent = words(point);
   };
   for (const kind of ["pointerover", "focusin", "click"])
     figure.addEventListener(kind, (event) => {
@@ -29,5 +31,8 @@ for (const figure of document.querySelectorAll("figure.front")) {
     if (next) next.focus();
   });
 }
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});
 if (matchMedia("screen and (max-width: 640px)").matches)
   for (const details of document.querySelectorAll("details.points")) details.open = false;

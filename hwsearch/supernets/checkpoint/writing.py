@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from hwsearch._files import containing, write_file
 from hwsearch.errors import CheckpointError
 
 
@@ -31,17 +31,13 @@ def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping
     CheckpointError
         If the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = save({k: v.detach().clone().contiguous() for k, v in state.items()}, metadata=dict(metadata))
-        partial.write_bytes(data)
-        os.replace(partial, path)
+        about = {**metadata, "written_by": "hwsearch"}
+        data = save({k: v.detach().clone().contiguous() for k, v in state.items()}, metadata=about)
+        write_file(path, data, containing(b"hwsearch", b'"digest"'))
     except OSError as error:
         raise CheckpointError(f"cannot write {str(path)!r}: {error.strerror}.") from error
-    finally:
-        if partial.exists():
-            partial.unlink()
 
 
 def save_weights(net: nn.Module, path: Path, metadata: Mapping[str, str]) -> None:

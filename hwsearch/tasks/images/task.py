@@ -19,6 +19,9 @@ from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_folder, from_parquet
 
+#: folders of a data set that hold a split, the first that exists
+SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "val", "validation")}
+
 
 class ImageTask(ClassificationTask):
     """Classification of images, judged by top-1 accuracy in percent.
@@ -59,6 +62,18 @@ class ImageTask(ClassificationTask):
             order = np.random.default_rng(0).permutation(len(data))  # files are often sorted by class
             return data.take(order[:limit]) if limit < len(data) else data
         return from_folder(path, self.preprocess, limit=limit, classes=classes)
+
+    @override
+    def split(self, source: str, split: str) -> str:
+        """Name a split: ``file.parquet:split``, or the folder of it below a folder; for the test also ``val``."""
+        folder = Path(source)
+        if not folder.is_dir():
+            return super().split(source, split)
+        found = next((n for n in SPLIT_FOLDERS.get(split, (split,)) if (folder / n).is_dir()), None)
+        if found is None:
+            wanted = " or ".join(repr(n) for n in SPLIT_FOLDERS.get(split, (split,)))
+            raise DataError(f"the folder {source!r} has no folder {wanted}.", hint="Put class folders into it.")
+        return str(folder / found)
 
     @override
     def training_batch(

@@ -125,11 +125,11 @@ def test_what_was_answered_in_a_screening_is_not_asked_again(monkeypatch) -> Non
     assert bench.asked[-1][1] == 20
 
 
-def test_a_stored_score_has_a_ninety_percent_interval(monkeypatch) -> None:
+def test_a_stored_score_has_a_ninety_five_percent_interval(monkeypatch) -> None:
     campaign = Bench(monkeypatch).campaign
     score = Accuracy(np.arange(100) < 80)
     m = accuracy_row(campaign, ARCHS[0], score, Split.TEST, SEARCH, utc_now())
-    half = 1.645 * score.standard_error
+    half = 1.959964 * score.standard_error
     assert (m.value, m.low, m.high, m.spread) == pytest.approx((80.0, 80 - half, 80 + half, half))
     assert (m.subject, m.supernet, m.details["images"]) == ("examples of test", "weights", 20)
     assert accuracy_row(campaign, ARCHS[0], score, Split.TEST, SEARCH, utc_now(), weights="own").supernet == "own"

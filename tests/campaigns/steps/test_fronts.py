@@ -94,7 +94,8 @@ def test_a_joint_front_needs_every_subnet_on_all_devices_and_has_a_membership_of
     monkeypatch.setattr(fronts, "device_final_set", lambda c, k, t: MeasuredSet(sets[t.name]))
     seen = []
 
-    def join(self, given, known):
+    def join(self, given, known, purpose):
+        assert purpose == VALIDATE
         seen.extend(given)
         return MeasuredSet(pd.DataFrame({"arch_id": ["a", "b"], "accuracy": [1.0, 2.0], "share": [np.nan, 0.5]}))
 

@@ -12,9 +12,10 @@ import pytest
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
 from hwsearch.reporting import DeviceReport, ReportData
-from hwsearch.reporting.facts import Z90, measured
+from hwsearch.reporting.facts import measured
 from hwsearch.reporting.figures.front import _bars, _limit_line, _lines, _predictions, front_figure
 from hwsearch.reporting.style import PURPLE
+from hwsearch.reporting.words import Z95
 
 Make = Callable[..., ReportData]
 
@@ -42,7 +43,7 @@ def test_error_bars_are_the_ratios_interval_and_ninety_percent_of_the_score(devi
     up = {tuple(np.round(s[:, 1], 6)) for s in segments[1]}
     row = front.iloc[0]
     assert any(np.allclose(x, (row["latency_ms"] - 0.01, row["latency_ms"] + 0.02)) for x in across)
-    half = Z90 * row["accuracy_se"]
+    half = Z95 * row["accuracy_se"]
     assert any(np.allclose(y, (row["accuracy"] - half, row["accuracy"] + half)) for y in up)
 
 
@@ -87,13 +88,14 @@ def test_accuracy_intervals_are_obstacles_for_labels(device: DeviceReport) -> No
     points, front = _bars(device).reshape(-1, 7, 2), device.front
     assert len(points) == len(front)
     np.testing.assert_allclose(points[:, 3, 1], front["accuracy"])
-    np.testing.assert_allclose(points[:, 6, 1] - points[:, 0, 1], 2 * Z90 * front["accuracy_se"].fillna(0.0))
+    np.testing.assert_allclose(points[:, 6, 1] - points[:, 0, 1], 2 * Z95 * front["accuracy_se"].fillna(0.0))
     np.testing.assert_allclose(points[:, :, 0], np.repeat(front["latency_ms"].to_numpy()[:, None], 7, axis=1))
 
 
-def test_long_names_are_cut_and_each_has_its_letter() -> None:
+def test_long_names_are_wrapped_and_never_cut_and_each_has_its_letter() -> None:
     assert _lines("a, b", ("knee", "x" * 44)) == ["a  knee", f"b  {'x' * 44}"]
-    assert _lines("c", ("x" * 45,)) == [f"c  {'x' * 43}…"]
+    assert _lines("c", ("x" * 30 + " " + "y" * 30,)) == [f"c  {'x' * 30}", f"    {'y' * 30}"]
+    assert _lines("c", ("x" * 60,)) == [f"c  {'x' * 60}"]
 
 
 def test_a_narrow_figure_has_letters_alone(device: DeviceReport) -> None:
