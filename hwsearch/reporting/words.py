@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike
 from typing_extensions import TypeIs
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MISSING = "–"
 #: half width, in standard errors, of an interval that covers 95 % of a normal distribution
@@ -98,7 +101,7 @@ def finite(value: object) -> TypeIs[float]:
     bool
         True for finite numbers of Python or numpy.
     """
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(float(value))
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
 
 def number(value: object, digits: int = 3, *, keep: bool = False) -> str:
@@ -237,6 +240,8 @@ def decimals(half_widths: ArrayLike, values: ArrayLike, most: int = 4) -> int:
     int
         Number of decimals.
     """
+    import numpy as np  # heavy beside what the command line needs of this file
+
     widths = np.asarray(half_widths, dtype=np.float64)
     widths = widths[np.isfinite(widths) & (widths > 0)]
     if widths.size:
@@ -365,7 +370,7 @@ def difference_places(value: object, ends: Sequence[object]) -> int:
         return 2
     widths = [abs(float(e) - float(value)) for e in ends if finite(e)]
     own = -math.floor(math.log10(abs(float(value)))) if value else 0
-    return int(np.clip(max(decimals(widths, [value]), own if widths else 0), 0, 4))
+    return min(4, max(0, decimals(widths, [value]), own if widths else 0))
 
 
 def trade_off_text(step: Mapping[str, object], unit: str, *, gained: bool = True) -> str:
@@ -428,11 +433,13 @@ def value_text(value: object) -> str:
     """
     if value is None:
         return MISSING
-    if isinstance(value, (bool, np.bool_)):
+    if hasattr(value, "dtype") and hasattr(value, "item"):  # numpy's scalar
+        value = value.item()
+    if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, float):
         return number(value, 4)
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, int):
         return f"{int(value):,}".replace(",", "\u202f") if abs(int(value)) >= 10_000 else str(int(value))
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {value_text(v)}" for k, v in value.items()) or MISSING
