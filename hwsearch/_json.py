@@ -8,10 +8,9 @@ JSON lacks as its nearest form.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeGuard
-
-import numpy as np
 
 #: what JSON holds
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -72,13 +71,11 @@ def to_json(value: object, where: str, *, error: type[Exception] = TypeError, na
 
     Examples
     --------
+    >>> import numpy as np
     >>> to_json({"kernel": np.int64(5), "shape": (3, 32)}, "facts")
     {'kernel': 5, 'shape': [3, 32]}
     """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    value = _of_python(value)
     if isinstance(value, float):
         return finite_or_none(value) if nan_to_none else float(value)
     if value is None or isinstance(value, (bool, int, str)):
@@ -91,6 +88,14 @@ def to_json(value: object, where: str, *, error: type[Exception] = TypeError, na
     if isinstance(value, (list, tuple)):
         return [to_json(v, f"{where}[{i}]", error=error, nan_to_none=nan_to_none) for i, v in enumerate(value)]
     raise error(f"{where} is a {type(value).__name__}, which JSON cannot hold. Use numbers, text, lists and dicts.")
+
+
+def _of_python(value: Any) -> Any:
+    """Return numpy's scalars and arrays as Python's; numpy is not imported for it, as there are none before it is."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.generic, numpy.ndarray)):
+        return value.tolist()
+    return value
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -162,6 +167,7 @@ def shown_as_json(value: object) -> Any:
 
     Examples
     --------
+    >>> import numpy as np
     >>> shown_as_json({"front": [np.float64(1.5), float("nan")], 3: None})
     {'front': [1.5, None], '3': None}
     """
@@ -171,10 +177,9 @@ def shown_as_json(value: object) -> Any:
         return [shown_as_json(v) for v in value]
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return [shown_as_json(r) for r in value.to_dict(orient="records")]
-    if isinstance(value, np.ndarray):
-        return shown_as_json(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
+    plain = _of_python(value)
+    if plain is not value:
+        return shown_as_json(plain)
     if isinstance(value, float):
         return finite_or_none(value)
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

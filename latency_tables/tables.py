@@ -311,10 +311,16 @@ def write(
     Raises
     ------
     TableError
-        If another device or space of that name is there.
+        If another device or space of that name is there, or a link, or a file that is no table of the device.
     """
     home = folder / str(device["name"])
+    target = home / f"{table}.parquet"
+    for place in (folder / "spaces", folder / "spaces" / target.name, home, home / "device.toml", target):
+        if place.is_symlink():
+            raise TableError(f"{str(place)!r} is a link, and nothing is written through links: remove it.")
     described = show(str(device["name"]), folder) if (home / "device.toml").is_file() else {}
+    if target.exists() and table not in described.get("tables", {}):
+        raise TableError(f"{str(target)!r} exists, and is no table that was written here: give another folder.")
     device = tomllib.loads(toml.dumps(device))  # as it will be read
     for key, value in device.items():
         if key != "tables" and described.get(key, value) != value:

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hwsearch._json import JsonObject, shown_as_json
-from hwsearch.reporting.words import Z95, scaled, trade_off_text
+from hwsearch.reporting.differences import trade_off_text
+from hwsearch.reporting.words import Z95, scaled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from hwsearch._json import JsonObject
 from hwsearch.reporting.chart import latency_places
 from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.differences import signed, trade_off_text
 from hwsearch.reporting.facts import AxisLimit, limits, pick_letters, pretty_label
 from hwsearch.reporting.snippet import side_of
-from hwsearch.reporting.words import finite, percent, plus_minus, signed, size, trade_off_text, with_interval
+from hwsearch.reporting.words import finite, percent, plus_minus, size, with_interval
 
 #: the program that a report puts into ``models/``
 RUNNER = "classify.py"

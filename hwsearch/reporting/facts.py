@@ -190,15 +190,13 @@ def pretty_label(text: str) -> str:
     str
         The label with signs and units; other labels as they are.
     """
-    match = re.fullmatch(r"\s*(\w+?)_(ms|mib|mj)\s*(<=|>=)\s*([\d.eE+-]+)\s*", text)
-    if match:
-        unit = {"ms": "ms", "mib": "MiB", "mj": "mJ"}[match[2]]
-        return f"{match[1].replace('_', ' ')} {_sign(match[3])} {match[4]} {unit}"
+    units = {"ms": "ms", "mib": "MiB", "mj": "mJ"}
+
+    def pretty(match: re.Match[str]) -> str:
+        return f"{match[1].replace('_', ' ')} {match[3]} {match[4]} {units[match[2]]}"
+
+    text = re.sub(r"\b(\w+?)_(ms|mib|mj)\s*(<=|>=)\s*([\d.eE+-]+)", pretty, text.strip())
     return text.replace("<=", "≤").replace(">=", "≥")
-
-
-def _sign(op: str) -> str:
-    return "≤" if op == "<=" else "≥"
 
 
 def knee(device: DeviceReport) -> JsonObject | None:

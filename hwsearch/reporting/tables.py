@@ -11,6 +11,7 @@ from hwsearch._json import JsonObject
 from hwsearch.reporting import words
 from hwsearch.reporting.chart import latency_places
 from hwsearch.reporting.data import DeviceReport, ReportData
+from hwsearch.reporting.differences import difference_places, signed
 from hwsearch.reporting.facts import pick_letters, pretty_label
 from hwsearch.reporting.genes import describe, layout
 from hwsearch.reporting.snippet import run_lines, side_of
@@ -138,8 +139,8 @@ def _step(step: JsonObject | None) -> dict[str, str]:
     ends = [step.get("latency_low"), step.get("latency_high")]
     cost = step.get("latency_ms")
     return {
-        "gain": words.signed(step.get("accuracy"), step.get("accuracy_low"), step.get("accuracy_high"), 1),
-        "cost": words.signed(cost, *ends, words.difference_places(cost, ends)),
+        "gain": signed(step.get("accuracy"), step.get("accuracy_low"), step.get("accuracy_high"), 1),
+        "cost": signed(cost, *ends, difference_places(cost, ends)),
     }
 
 

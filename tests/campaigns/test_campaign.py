@@ -24,7 +24,16 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.report import write_studies
 from hwsearch.campaigns.toml import to_toml
 from hwsearch.devices import TimingProtocol
-from hwsearch.errors import CampaignError, ConfigError, DataError, HwsearchError, LimitError, PredictorError, StoreError
+from hwsearch.errors import (
+    CampaignError,
+    ConfigError,
+    DataError,
+    HwsearchError,
+    LimitError,
+    OutputError,
+    PredictorError,
+    StoreError,
+)
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.reporting import ReportData
 from hwsearch.store import Store
@@ -350,3 +359,28 @@ def test_resumed_steps_count_in_the_time_spent(tiny_config, tmp_path) -> None:
     campaign.note_seconds("fit", 2.0)
     campaign.note_seconds("fit", 3.0)
     assert campaign.seconds() == {"search": 65.0, "fit": 3.0}
+
+
+def test_the_page_names_no_place_of_this_host_and_has_its_program(finished) -> None:
+    folder, _ = finished
+    page = (folder / "report.html").read_text()
+    assert str(folder.parent) not in page and str(folder.parent) not in (folder / "report.json").read_text()
+    assert f"hwsearch run {folder.name}/campaign.toml --folder {folder.name}" in page
+    assert "python models/classify.py models/" in page and (folder / "models" / "classify.py").is_file()
+    data = ReportData.load(folder / "report.json")
+    for device in data.devices:
+        assert len(device.trade_offs) == max(0, len(device.front) - 1)
+        assert [t["faster"] for t in device.trade_offs] == list(device.front["arch_id"])[:-1]
+        assert device.worth["searched"] >= 1 and device.worth["random"] >= 1
+
+
+def test_an_export_replaces_no_file_of_the_campaign_or_of_others(finished, tmp_path) -> None:
+    folder, _ = finished
+    (tmp_path / "package.json").write_text('{"name": "site"}')
+    before = (folder / "report.json").read_bytes()
+    for place in (tmp_path / "package.onnx", folder / "report.onnx"):
+        with pytest.raises(OutputError, match=place.with_suffix(".json").name):
+            hwsearch.pick(folder, (), "one", export=place)
+        assert not place.exists()
+    assert (folder / "report.json").read_bytes() == before
+    assert (tmp_path / "package.json").read_text() == '{"name": "site"}'

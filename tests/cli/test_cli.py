@@ -270,3 +270,10 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path, monkeyp
     with pytest.raises(OSError, match="No space left"):
         write_file(target, b"new" * 10000, anything)
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_shell_completes_commands():
+    environment = os.environ | {"_HWSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": "hwsearch pi", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv = ['hwsearch']; from hwsearch.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["pick"]

@@ -167,3 +167,20 @@ def test_json_cells_numbered_columns_and_rows_by_value(folder):
     table = latency_tables.load("one", "toy", folder)
     assert table["k[0]"].tolist() == [3, 5] and table["latency_ms"].tolist() == [1.5, 2.5]
     assert (folder / "spaces" / "toy.parquet").is_file()
+
+
+def test_nothing_is_written_through_a_link_or_over_a_file_that_is_no_table(folder):
+    home = folder / "one"
+    home.mkdir()
+    (home / "toy.parquet").write_bytes(b"mine")
+    with pytest.raises(TableError, match="is no table"):
+        bring(folder)
+    assert (home / "toy.parquet").read_bytes() == b"mine"
+    (home / "toy.parquet").unlink()
+    (home / "device.toml").symlink_to(folder / "elsewhere")
+    with pytest.raises(TableError, match="is a link"):
+        bring(folder)
+    assert not (folder / "elsewhere").exists()
+    (home / "device.toml").unlink()
+    bring(folder)
+    bring(folder)  # its own are replaced

@@ -101,6 +101,10 @@ def test_picks_of_one_subnet_share_a_name(make_report: Make) -> None:
     (point,) = named_points(device)
     assert point.letters == "A, B" and point.labels[1] == "accuracy ≥ 80"
     assert pretty_label("latency_ms <= 0.5") == "latency ≤ 0.5 ms"
+    assert (
+        pretty_label("latency_ms <= 0.5 with probability 0.95; knee") == "latency ≤ 0.5 ms with probability 0.95; knee"
+    )
+    assert pretty_label("peak_memory_mib <= 9") == "peak memory ≤ 9 MiB"
 
 
 @settings(deadline=None)

@@ -116,7 +116,8 @@ def _strips(archs: Sequence[Genes], plan: Layout, narrow: bool, most: int = 60) 
     """Draw one row a gene, one column a front point; the tint is the value's place among the values seen."""
     present = {name for g in archs for name in g}
     every = [*plan.scalars, *(f"{prefix}[{i}]" for prefix, count in plan.groups.items() for i in range(count))]
-    names = [name for name in every if name in present][:most]
+    known = [name for name in every if name in present]
+    names = known[:most]
     grid = np.full((len(names), len(archs)), np.nan)
     words: dict[tuple[int, int], str] = {}
     for i, name in enumerate(names):
@@ -134,7 +135,8 @@ def _strips(archs: Sequence[Genes], plan: Layout, narrow: bool, most: int = 60) 
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.set(xlim=(0.4, len(archs) + 0.6), ylim=(max(len(names), 1) - 0.4, -0.6))
     ax.set_xticks([1, len(archs)] if len(archs) > 1 else [1])
-    ax.set_xlabel("place along the front: 1 is the fastest")
+    some = f"; the first {most} of {len(known)} genes" if len(known) > most else ""
+    ax.set_xlabel(f"place along the front: 1 is the fastest{some}")
     ax.grid(False)
     ax.tick_params(length=0)
     for spine in ax.spines.values():

@@ -76,7 +76,13 @@ def bicubic(before: int, after: int, a: float = -0.75) -> np.ndarray[tuple[int, 
 
 
 def main() -> int:
-    """Read the command line, run the model once, and print the likeliest classes."""
+    """Read the command line, run the model once, and print the likeliest classes.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
     parser = argparse.ArgumentParser(description="Classify a photo with an exported subnet.")
     parser.add_argument("model", type=Path, help="an exported .onnx file, its .json card beside it")
     parser.add_argument("photo", type=Path, help="an image file")
