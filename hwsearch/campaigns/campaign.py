@@ -321,7 +321,7 @@ class Campaign:
         int
             Values of any metric, without failures.
         """
-        return len(self.store.frame())
+        return self.store.count()
 
     def note_seconds(self, step: str, seconds: float) -> None:
         """Remember how long a step took when it last had work to do.
