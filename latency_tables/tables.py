@@ -392,8 +392,12 @@ def digest(path: Path) -> str:
 
 
 def _check_content(path: Path, sha256: str, what: str) -> None:
-    if not path.is_file():
-        raise TableError(f"{what}: its file {str(path)!r} is missing.")
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
+        raise TableError(f"{what}: its file {str(path)[:200]!r} is missing.")
     if digest(path) != sha256:
         raise TableError(f"{what}: {str(path)!r} is cut or was changed: its sha256 is not the one in the description.")
 
