@@ -267,9 +267,9 @@ def load_space(name: str, folder: Path | None = None) -> TableSpace:
         If there is none of that name.
     """
     for place in _places(folder):
-        if (place / f"{name}.toml").is_file():
+        if len(name) < 200 and (place / f"{name}.toml").is_file():
             return parse_space(toml.read(place / f"{name}.toml"), str(place / f"{name}.toml"))
-    raise TableError(f"there is no table space {name!r}. {nearest(name, space_names(folder))}")
+    raise TableError(f"there is no table space {name[:200]!r}. {nearest(name, space_names(folder))}")
 
 
 def parse_space(data: Document, source: str) -> TableSpace:

@@ -114,12 +114,27 @@ def table_facts(device: str, table: str, folder: Path | None = None) -> Document
         For an unknown table, or a missing fact.
     """
     tables = show(device, folder).get("tables", {})
+    if not isinstance(tables, dict) or not all(isinstance(facts, dict) for facts in tables.values()):
+        raise TableError(f"device {device!r}: its description has no [tables.NAME].")
     if table not in tables:
         raise TableError(f"device {device!r} has no table {table!r}. {nearest(table, tables)}")
     facts: Document = tables[table]
     missing = [k for k in REQUIRED if k not in facts]
     if missing:
         raise TableError(f"table {table!r} of {device!r}: its description does not say {', '.join(missing)}.")
+    texts = (
+        "file",
+        "sha256",
+        "space",
+        "unit",
+        "measured",
+        *(k for k in ("architectures", "architectures_sha256") if k in facts),
+    )
+    wrong = [k for k in texts if not isinstance(facts[k], str) or "\0" in facts[k]]
+    if wrong or not isinstance(facts["rows"], int) or isinstance(facts["rows"], bool):
+        raise TableError(
+            f"table {table!r} of {device!r}: its description says {wrong[0] if wrong else 'rows'} in another type."
+        )
     if facts["unit"] != "ms" or facts["measured"] not in MEASURED:
         raise TableError(
             f"table {table!r} of {device!r}: unit is {facts['unit']!r} and measured {facts['measured']!r}; "
@@ -383,8 +398,12 @@ def digest(path: Path) -> str:
 
 
 def _check_content(path: Path, sha256: str, what: str) -> None:
-    if not path.is_file():
-        raise TableError(f"{what}: its file {str(path)!r} is missing.")
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
+        raise TableError(f"{what}: its file {str(path)[:200]!r} is missing.")
     if digest(path) != sha256:
         raise TableError(f"{what}: {str(path)!r} is cut or was changed: its sha256 is not the one in the description.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import xgboost as xgb
@@ -54,7 +53,7 @@ def load_trees(data: bytes) -> xgb.Booster:
         raise _damaged(str(error).splitlines()[0]) from error
 
 
-def check(model: Any) -> None:
+def check(model: ubjson.Value) -> None:
     """Check the document of a tree model; see `load_trees`.
 
     Parameters
@@ -83,7 +82,7 @@ def check(model: Any) -> None:
     _check_booster(learner["gradient_booster"], features)
 
 
-def _check_parameters(learner: Mapping[str, Any]) -> int:
+def _check_parameters(learner: Mapping[str, ubjson.Value]) -> int:
     """Check objective and parameters; the number of features."""
     given = learner["learner_model_param"]
     _keys(given, "its parameters", {"base_score", "num_class", "num_feature", "num_target"}, {"boost_from_average"})
@@ -103,7 +102,7 @@ def _check_parameters(learner: Mapping[str, Any]) -> int:
     return _count(given, "num_feature", MOST_FEATURES)
 
 
-def _check_booster(booster: Any, features: int) -> None:
+def _check_booster(booster: ubjson.Value, features: int) -> None:
     _keys(booster, "the booster", {"model", "name"})
     if booster["name"] != "gbtree":
         raise _damaged(f"its booster is {str(booster['name'])[:60]!r}, not 'gbtree'")
@@ -129,7 +128,7 @@ def _check_booster(booster: Any, features: int) -> None:
         _check_tree(tree, number, features)
 
 
-def _check_tree(tree: Any, number: int, features: int) -> None:
+def _check_tree(tree: ubjson.Value, number: int, features: int) -> None:
     where = f"tree {number}"
     _keys(tree, where, {*NODES, *CATEGORIES, "id", "tree_param"})
     if type(tree["id"]) is not int or tree["id"] != number:
@@ -170,21 +169,21 @@ def _check_tree(tree: Any, number: int, features: int) -> None:
         raise _damaged(f"{where} is {depth.max()} levels deep")
 
 
-def _is_list_of(value: object, wanted: list[int]) -> bool:
+def _is_list_of(value: ubjson.Value, wanted: list[int]) -> bool:
     return isinstance(value, list) and value == wanted and all(type(v) is int for v in value)
 
 
-def _keys(value: object, what: str, required: set[str], optional: set[str] | None = None) -> None:
+def _keys(value: ubjson.Value, what: str, required: set[str], optional: set[str] | None = None) -> None:
     if not isinstance(value, dict) or not required <= set(value) <= required | (optional or set()):
         raise _damaged(f"{what} does not have the keys that XGBoost writes")
 
 
-def _empty(value: object, name: str) -> None:
+def _empty(value: ubjson.Value, name: str) -> None:
     if not isinstance(value, list | dict | np.ndarray) or len(value):
         raise _damaged(f"{name} is not empty")
 
 
-def _count(table: Mapping[str, Any], name: str, most: int) -> int:
+def _count(table: Mapping[str, ubjson.Value], name: str, most: int) -> int:
     text = table[name]
     if not isinstance(text, str) or not re.fullmatch(r"[1-9]\d{0,8}", text, re.ASCII) or int(text) > most:
         raise _damaged(f"{name} is {str(text)[:60]!r}, not a number from 1 to {most}")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+#: a value of a document, which is looked at by whoever knows its keys
+Value = Any
 #: types of numbers by their marker, big-endian; lengths always have the marker L
 NUMBERS = {m: np.dtype(t) for m, t in zip("iUIlLdD", ("i1", "u1", ">i2", ">i4", ">i8", ">f4", ">f8"), strict=True)}
 CONSTANTS = {"T": True, "F": False, "Z": None}
@@ -18,7 +20,7 @@ class UbjsonError(ValueError):
     """Bytes that are not a document of the kind that XGBoost writes."""
 
 
-def parse(data: bytes) -> Any:
+def parse(data: bytes) -> Value:
     r"""Read a document.
 
     Parameters
@@ -80,7 +82,7 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise UbjsonError(f"a text before byte {self.at} is not UTF-8") from error
 
-    def value(self, marker: str, depth: int) -> Any:
+    def value(self, marker: str, depth: int) -> Value:
         self.values += 1
         if self.values > MOST_VALUES or depth > DEEPEST:
             raise UbjsonError("it has too many values or is nested too deeply")
@@ -96,7 +98,7 @@ class _Reader:
             return self.table(depth)
         raise UbjsonError(f"unknown marker {marker!r} at byte {self.at - 1}")
 
-    def array(self, depth: int) -> Any:
+    def array(self, depth: int) -> Value:
         kind = self.marker()
         if kind == "$":
             marker = self.marker()
@@ -115,8 +117,8 @@ class _Reader:
             kind = self.marker()
         return found
 
-    def table(self, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def table(self, depth: int) -> dict[str, Value]:
+        found: dict[str, Value] = {}
         while self.data[self.at : self.at + 1] != b"}":
             key = self.text()
             if key in found:

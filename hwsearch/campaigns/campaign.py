@@ -418,7 +418,7 @@ class Campaign:
         int
             Values of any metric, without failures.
         """
-        return len(self.store.frame())
+        return self.store.count()
 
     def note_seconds(self, step: str, seconds: float, *, went_on: bool = False) -> None:
         """Remember how long a step took.

@@ -83,7 +83,9 @@ class Known:
             failures["accuracy", split] = [m for m in failed if (m.metric, m.subject) == ("accuracy", subjects[split])]
         protocols = timing_protocols(campaign)
         for target in campaign.targets.values():
-            rows = store.find(subject=target.fingerprint, supernet=weights)
+            rows = store.find(
+                subject=target.fingerprint, supernet=weights, protocols={p.key for p in protocols.values()}
+            )
             for metric in {m.metric for m in rows}:
                 own = [m for m in rows if m.metric == metric]
                 if metric == "latency_ms":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hwsearch._files import containing, write_file
-from hwsearch._json import JsonObject, shown_as_json
+from hwsearch._json import JsonObject, finite_or_none, shown_as_json
 from hwsearch.errors import DataError
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.objective import Objective
@@ -344,5 +344,10 @@ def _frame(data: JsonObject | None) -> pd.DataFrame:
     if not data or not data.get("rows"):
         return pd.DataFrame()
     return pd.DataFrame(
-        {c: pd.Series([row[i] for row in data["rows"]], dtype=object) for i, c in enumerate(data["columns"])}
+        {c: pd.Series([_known(row[i]) for row in data["rows"]], dtype=object) for i, c in enumerate(data["columns"])}
     )
+
+
+def _known(value: object) -> object:
+    """Take an infinite number, which Python's JSON reads and ours never has, as one that is not known."""
+    return finite_or_none(value) if isinstance(value, float) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypedDict, Unpack
@@ -18,10 +19,13 @@ from hwsearch.store.table import DTYPES, to_frame
 
 #: texts of one IN clause; databases limit the parameters of a statement
 CHUNK = 5000
+#: rows that are fetched at a time
+BLOCK = 2000
 
 _M = schema.measurements
 _FIELDS = [c for c in _M.c if c.name not in ("id", "key")]
 _NAMES = [c.name for c in _FIELDS]
+_TEXTS = _NAMES.index("value")
 #: what a key is made of, in the order of `measurement_key`
 _KEYED = ("arch_id", "metric", "subject", "protocol", "purpose", "supernet")
 
@@ -35,8 +39,8 @@ class Filters(TypedDict, total=False):
         As in `Measurement`.
     run : int or None
         Id of the run that measured it.
-    arch_ids, keys : iterable of str or None
-        Any of these architectures, any of these keys.
+    arch_ids, keys, protocols : iterable of str or None
+        Any of these architectures, any of these keys, any of these protocols.
     """
 
     metric: str | None
@@ -47,6 +51,7 @@ class Filters(TypedDict, total=False):
     run: int | None
     arch_ids: Iterable[str] | None
     keys: Iterable[str] | None
+    protocols: Iterable[str] | None
 
 
 class MeasurementTable:
@@ -217,7 +222,7 @@ class MeasurementTable:
             Columns: `hwsearch.store.table.DTYPES`.
         """
         condition = sa.true() if failed else _M.c.value.is_not(None)
-        rows = self._rows([_M.c[name] for name in DTYPES], condition, **filters)
+        rows = list(self._rows([_M.c[name] for name in DTYPES], condition, **filters))
         try:
             frame = to_frame(rows)
         except (TypeError, ValueError, OverflowError) as error:
@@ -230,8 +235,9 @@ class MeasurementTable:
     def _measurements(self, condition: sa.ColumnElement[bool], **filters: Unpack[Filters]) -> list[Measurement]:
         found = []
         for key, *row in self._rows([_M.c.key, *_FIELDS], condition, **filters):
-            m = Measurement(**dict(zip(_NAMES, row, strict=True)))
-            if m.key != key:
+            texts = (sys.intern(v) if type(v) is str else v for v in row[:_TEXTS])  # a few, in many rows
+            m = Measurement(**dict(zip(_NAMES, (*texts, *row[_TEXTS:]), strict=True)))
+            if measurement_key(*(getattr(m, name) for name in _KEYED)) != key:  # `m.key` would be kept with each
                 raise self._damaged(f"measurement {key!r} is another than its key says")
             found.append(m)
         return found
@@ -243,10 +249,28 @@ class MeasurementTable:
 
     def _rows(
         self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
-    ) -> list[tuple[Any, ...]]:
-        """Find rows (columns...) that meet the condition and the filters, oldest first."""
-        query = sa.select(_M.c.id, *columns).where(condition)
-        wanted = [(_M.c.arch_id, filters.pop("arch_ids", None)), (_M.c.key, filters.pop("keys", None))]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield rows (columns...) that meet the condition and the filters, oldest first."""
+        queries = self._queries(columns, condition, **filters)
+        if len(queries) == 1:
+            with self.database.read() as connection:
+                yield from _streamed(connection, queries[0].order_by(_M.c.id))
+            return
+        with self.database.read() as connection:
+            rows = [row for q in queries for row in _streamed(connection, q, keep_id=True)]
+        rows.sort(key=lambda row: int(row[0]))
+        yield from (row[1:] for row in rows)
+
+    def _queries(
+        self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
+    ) -> list[sa.Select[Any]]:
+        """Make the queries of id and columns; several where there are more ids or keys than one statement can hold."""
+        query: sa.Select[Any] = sa.select(_M.c.id, *columns).where(condition)
+        wanted = [
+            (_M.c.arch_id, filters.pop("arch_ids", None)),
+            (_M.c.key, filters.pop("keys", None)),
+            (_M.c.protocol, filters.pop("protocols", None)),
+        ]
         for name, value in filters.items():
             if name not in Filters.__annotations__:
                 raise TypeError(f"{name!r} is no filter. {nearest(name, Filters.__annotations__)}")
@@ -257,10 +281,31 @@ class MeasurementTable:
             if texts is not None:
                 parts = list(chunks(set(texts)))
                 queries = [q.where(column.in_(part)) for q in queries for part in parts]
+        return queries
+
+    def count(self, **filters: Unpack[Filters]) -> int:
+        """Count measured values, without reading them.
+
+        Parameters
+        ----------
+        **filters
+            See `Filters`.
+
+        Returns
+        -------
+        int
+            Values, without failures.
+        """
+        queries = self._queries([], _M.c.value.is_not(None), **filters)
         with self.database.read() as connection:
-            rows = [row for q in queries for row in connection.execute(q.order_by(_M.c.id)).all()]
-        rows.sort(key=lambda row: int(row[0]))
-        return [tuple(row)[1:] for row in rows]
+            counts = [connection.scalar(sa.select(sa.func.count()).select_from(q.subquery())) for q in queries]
+        return sum(int(n or 0) for n in counts)
+
+
+def _streamed(connection: sa.Connection, query: sa.Select[Any], *, keep_id: bool = False) -> Iterator[tuple[Any, ...]]:
+    """Yield rows a part at a time; of a million neither the driver nor this keeps a list."""
+    for row in connection.execution_options(yield_per=BLOCK).execute(query):
+        yield tuple(row) if keep_id else tuple(row)[1:]
 
 
 def chunks(items: Iterable[str]) -> Iterator[list[str]]:

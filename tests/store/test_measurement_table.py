@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -137,3 +139,19 @@ def test_frame_holds_the_numbers_with_their_types(store: Store) -> None:
     assert frame["key"][0] == make("a").key and frame["run"].tolist() == [1, 1, 1]
     assert "record" not in frame
     assert store.frame()["arch_id"].tolist() == ["a"]
+
+
+def test_counting_reads_nothing_and_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "counted.sqlite"
+    with Store.open(path) as store:
+        store.add([Measurement(f"a{k}", "latency_ms", "d", f"p{k % 2}", "search", 1.0 + k, "ms") for k in range(7)])
+        store.add([Measurement("a9", "latency_ms", "d", "p0", "search", None, "ms", failure="no")])
+        assert store.count() == 7 and store.count(protocols=["p0"]) == 4 and store.count(arch_ids=[]) == 0
+        assert [m.value for m in store.find(protocols=["p1", "p0"])] == [1.0 + k for k in range(7)]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE measurements SET arch_id = 'another' WHERE id = 2")
+        connection.commit()
+    with Store.open(path) as store:
+        for read in (store.find, store.frame):
+            with pytest.raises(StoreError, match="is another than its key says"):
+                read()
