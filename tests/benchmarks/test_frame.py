@@ -17,7 +17,7 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile` and `search`, and the frame itself
+#: modules that are parts of the benchmarks `hostile`, `kills` and `search`, and the frame itself
 PARTS = {
     "frame",
     "hostile_arrays",
@@ -26,6 +26,7 @@ PARTS = {
     "hostile_mutations",
     "hostile_pool",
     "hostile_texts",
+    "kills_seen",
     "search_figures",
     "search_nb201",
     "search_ofa",
@@ -45,6 +46,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "export",
         "fleet",
         "hostile",
+        "kills",
         "latency",
         "latency_operators",
         "latency_simulated",

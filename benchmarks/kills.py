@@ -1,0 +1,392 @@
+"""Commands that are killed at random moments lose nothing, store nothing twice, and end as if nobody had killed them.
+
+    python -m benchmarks.kills [--quick] [--json] [--folder DIR] [--kills 1000] [--seed 0]
+
+Each of the commands ``run``, ``report``, ``finetune`` and ``train`` works in a process group of its own, which is killed
+(SIGKILL) at a uniformly random moment of the command's usual duration; then the same command is started again in the same
+folder. After one to eight kills it is let finish, its result is compared with that of one that was never killed, and
+another begins in a fresh folder, until all kills are spent. A kill that comes after the end of its command is none and is
+not counted. Two commands are under way at once, each in its own folder.
+
+The processes are forks of one that has imported everything. What takes long and keeps nothing is left out: devices are
+simulated, from a latency table and in the same process, a report draws one small figure, and a training's card scores one
+random subnet. A fine-tuning writes its checkpoint every 50 ms in place of 15 s, so that kills find some.
+
+- ``lost``: values that the store held just before a kill, or after an earlier one, and does not hold afterwards (or holds
+  as measured again); steps by which checkpoints went back; results that are cut or gone;
+- ``doubled``: values stored twice for one measurement key, or under two keys for one meaning;
+- ``failed``: commands that ended with an error after a kill;
+- ``fronts_equal``: ``front.csv`` is that of the command that nobody killed; of ``run`` without the columns of moments;
+- ``stores_equal``: ``run`` has stored the same values for the same keys as the one that nobody killed;
+- ``weights_equal``: so are the last weights of ``finetune`` and ``train``, bit for bit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before any library starts threads: forks must not wait for them
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+import hwsearch
+from benchmarks.frame import Benchmark, Result, Run
+from benchmarks.kills_seen import Ledger, final_weights, stored_values
+from hwsearch.api import training
+from hwsearch.campaigns import Campaign
+from hwsearch.campaigns.steps import report as report_step
+from hwsearch.cli.main import main as command_line
+from hwsearch.reporting import ReportData, page
+from hwsearch.reporting.style import new_figure
+from hwsearch.training import finetune as finetuning
+
+#: seconds after which a command that nobody kills has hung
+PATIENCE = 600.0
+#: at most that many kills before a work is let finish
+MOST_KILLS = 8
+
+CAMPAIGN = """
+[supernet]
+name = "cifar10-mbv3"
+
+[data]
+calibration_images = 16
+validation_images = 10
+test_images = 10
+batch = 16
+
+[[device]]
+name = "cpu"
+runtime = "simulated"
+options = { table = "amd-epyc-vm-t1-b1/cifar10-mbv3" }
+
+[protocol]
+processes = [1, 1]
+
+[fleet]
+isolation = false
+
+[profile]
+latency = 8
+accuracy = 8
+random = 2
+
+[search]
+tactic = "random"
+rounds = 1
+per_round = 2
+inner_evaluations = 100
+
+[validate]
+candidates = 3
+processes = [2, 2]
+"""
+NETWORK = """
+from hwsearch.supernets.entry import SupernetEntry
+from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
+from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+
+STAGES = (Stage(8, 1, "relu", False), Stage(16, 2, "h_swish", True))
+CONFIG = MobileNetV3Config(
+    "tiny", STAGES, 8, 2, 24, 24, 3, kernels=(3, 5), expansions=(1, 2), depths=(1, 2), resolutions=(12, 16)
+)
+ENTRY = SupernetEntry("tiny", "A tiny supernet.", lambda: ElasticMobileNetV3(CONFIG))
+"""
+RECIPE = """
+supernet = "{place}/network.py:ENTRY"
+
+[[stage]]
+strategy = "sandwich"
+
+[stage.training]
+epochs = 4
+batch = 16
+checkpoint_steps = 1
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A command that is killed.
+
+    Attributes
+    ----------
+    name : str
+        Of the command.
+    command : callable
+        Maps a folder to the words of the command.
+    outcome : callable
+        Maps a finished folder to what must be equal to the work that nobody killed: ``front``, ``store`` or ``weights``.
+    begun : pathlib.Path, optional
+        A folder whose copy the work begins with.
+    """
+
+    name: str
+    command: Callable[[Path], list[str]]
+    outcome: Callable[[Path], dict[str, Any]]
+    begun: Path | None = None
+
+
+# ---------------------------------------------------------------------- the works
+def make_images(folder: Path) -> None:
+    """Write images whose class is their brightest channel, as class folders."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 16), ("test", 4)):
+        for k, name in enumerate(("blue", "green", "red")):
+            (folder / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 156, size=(16, 16, 3))
+                pixels[:, :, 2 - k] += 60
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / split / name / f"{i}.png")
+
+
+def front(folder: Path, *, moments: bool) -> str:
+    """Read the front, with or without the moments of its measurements."""
+    path = folder / "front.csv"
+    if moments:
+        return path.read_text(encoding="utf-8")
+    frame = pd.read_csv(path, dtype=str)
+    return frame[[c for c in frame.columns if not c.endswith("_ended_at")]].to_csv(index=False)
+
+
+def after_run(folder: Path) -> dict[str, Any]:
+    """Read the front, and the stored values by key."""
+    values = {(key, value) for key, value, _ in stored_values(folder / "store.sqlite")[0]}
+    return {"front": front(folder, moments=False), "store": values}
+
+
+def prepare(place: Path) -> None:
+    """Write what the works read, a finished campaign among it, and import all that they need in this process."""
+    (place / "campaign.toml").write_text(CAMPAIGN, encoding="utf-8")
+    (place / "recipe.toml").write_text(RECIPE.format(place=place), encoding="utf-8")
+    (place / "network.py").write_text(NETWORK, encoding="utf-8")
+    make_images(place / "images")
+    campaign = Campaign.open(place / "campaign.toml", folder=place / "finished")
+    hwsearch.run(campaign)
+    campaign.store.close()
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # imports for seconds
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy all of this process's memory
+
+
+def works_in(place: Path) -> list[Work]:
+    """List the works, of which `prepare` has written what they read; long ones first."""
+    config, recipe, finished = place / "campaign.toml", place / "recipe.toml", place / "finished"
+
+    def weights(folder: Path) -> dict[str, Any]:
+        return {"weights": {name: value.numpy().tobytes() for name, value in final_weights(folder).items()}}
+
+    tune = ["--arch", "smallest", "--steps", "16", "--batch", "8"]
+    train = ["train", "--recipe", str(recipe), "--data", str(place / "images"), "--folder"]
+    return [
+        Work("run", lambda folder: ["run", str(config), "--folder", str(folder)], after_run),
+        Work("report", lambda folder: ["report", str(folder)], lambda f: {"front": front(f, moments=True)}, finished),
+        Work("finetune", lambda folder: ["finetune", str(folder), *tune], weights, finished),
+        Work("train", lambda folder: [*train, str(folder)], weights),
+    ]
+
+
+def one_figure(report: ReportData, **options: bool) -> dict[str, Any]:
+    """Draw one small figure in place of all: drawing is most of a small report's time."""
+    figure = new_figure(1.0, 1.0)
+    figure.text(0.5, 0.5, str(report.metric))
+    return {"small": figure}
+
+
+def make_cheap() -> None:
+    """Leave out in this process, and in its forks, what takes long and keeps nothing."""
+    report_step.make_all = one_figure  # type: ignore[attr-defined]
+    page.make_all = lambda report, **options: {}  # type: ignore[attr-defined]
+    training.CARD_SUBNETS = 1  # type: ignore[attr-defined]
+    finetuning.CHECKPOINT_SECONDS = 0.05
+
+
+def do(words: Sequence[str], log: Path) -> None:
+    """Do a command, as the body of a child process that leads a group of its own."""
+    os.setsid()
+    sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(sink, 1)
+    os.dup2(sink, 2)
+    sys.argv = ["hwsearch", *words]
+    command_line()
+
+
+# ---------------------------------------------------------------------- killing
+def attempt(words: Sequence[str], log: Path, seconds: float, before: Callable[[], None] | None = None) -> int | None:
+    """Do a command in a child process, for so long at most.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The command.
+    log : pathlib.Path
+        Gets what it prints.
+    seconds : float
+        When it is killed, with all that it started.
+    before : callable, optional
+        Called just before that.
+
+    Returns
+    -------
+    int or None
+        Its exit code; None where it was killed.
+    """
+    process = multiprocessing.get_context("fork").Process(target=do, args=(words, log))
+    process.start()
+    process.join(seconds)
+    if process.exitcode is None and before is not None:
+        before()
+    try:
+        os.killpg(process.pid or 0, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended, or has no group yet
+        process.kill()
+    process.join()
+    return None if process.exitcode == -signal.SIGKILL else process.exitcode
+
+
+def kill_and_compare(
+    work: Work, kills: int, rng: np.random.Generator, place: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Do a work with so many kills, and compare its results with those of one that is not killed.
+
+    Parameters
+    ----------
+    work : Work
+        What is killed.
+    kills : int
+        How often.
+    rng : numpy.random.Generator
+        Decides the moments.
+    place : pathlib.Path
+        Gets the folders of the works, which are removed afterwards.
+    say : callable
+        Reports failures.
+
+    Returns
+    -------
+    dict of str to object
+        A row of the table.
+    """
+    log, fresh, began = place / f"{work.name}.log", itertools.count(), time.monotonic()
+
+    def begin() -> Path:
+        folder = place / f"{work.name}-{next(fresh)}"
+        if work.begun is not None:
+            shutil.copytree(work.begun, folder)
+        return folder
+
+    steady, started = begin(), time.monotonic()
+    if attempt(work.command(steady), log, PATIENCE) != 0:
+        raise RuntimeError(f"'hwsearch {work.name}' fails without any kill; its output is:\n{log.read_text()[-2000:]}")
+    usual = time.monotonic() - started
+    expected = work.outcome(steady)
+    row: dict[str, Any] = {"work": work.name, "kills": 0, "finished": 0, "failed": 0}
+    row |= {"lost": 0, "doubled": 0} | {f"{what}_equal": True for what in expected}
+    while row["kills"] < kills:
+        ledger = Ledger(begin())
+        ledger.look()
+        left = min(int(rng.integers(1, MOST_KILLS + 1)), kills - row["kills"])
+        code: int | None = None
+        anew = True
+        while code is None:
+            seconds = float(rng.uniform(0.0, usual)) if left else PATIENCE
+            started = time.monotonic()
+            code = attempt(work.command(ledger.folder), log, seconds, lambda seen=ledger: seen.look(running=True))
+            if anew and code == 0:
+                usual = min(usual, time.monotonic() - started)
+            anew = False
+            if code is None and not left:
+                raise RuntimeError(f"'hwsearch {work.name}' hung for {PATIENCE:.0f} s after a kill.")
+            row["kills"] += code is None
+            left -= code is None
+            ledger.look()
+        if code != 0:
+            row["failed"] += 1
+            say(
+                f"'hwsearch {work.name}' ended with {code} after a kill; its output ends with\n{log.read_text()[-2000:]}"
+            )
+        row["finished"] += 1
+        row["lost"] += ledger.lost
+        row["doubled"] += ledger.doubled
+        try:
+            found = work.outcome(ledger.folder)
+        except Exception:  # it failed, and left nothing to compare, or what no library reads
+            found = {}
+        for what, value in expected.items():
+            row[f"{what}_equal"] &= found.get(what) == value
+        shutil.rmtree(ledger.folder, ignore_errors=True)
+    return row | {"usual_s": round(usual, 2), "seconds": round(time.monotonic() - began, 1)}
+
+
+def one_work(number: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
+    """Kill one of `works_in`, in a process that does nothing else."""
+    work, rng = works_in(place)[number], np.random.default_rng([seed, number])
+    return kill_and_compare(work, kills, rng, place, lambda text: print(text, file=sys.stderr, flush=True))
+
+
+def summary_of(table: pd.DataFrame) -> dict[str, Any]:
+    """Sum up all works."""
+    found = {name: int(table[name].sum()) for name in ("kills", "finished", "failed", "lost", "doubled")}
+    for what, name in (("front", "fronts_equal"), ("store", "stores_equal"), ("weights", "weights_equal")):
+        found[name] = bool(table[f"{what}_equal"].dropna().all())
+    return found
+
+
+def holds(summary: dict[str, Any]) -> bool:
+    """Tell whether nothing is lost, doubled, failed or unequal."""
+    return not any(summary[n] for n in ("failed", "lost", "doubled")) and all(
+        value for name, value in summary.items() if name.endswith("_equal")
+    )
+
+
+def run(given: Run) -> Result:
+    """Kill all works and compare."""
+    kills = given.args.kills if given.args.kills is not None else 60 if given.quick else 1000
+    if kills < 4:
+        given.refuse(f"--kills must be at least 4, one for each command; got {kills}.")
+    torch.set_num_threads(1)
+    make_cheap()
+    with tempfile.TemporaryDirectory(prefix="hwsearch-kills-") as text:
+        os.environ["TMPDIR"] = tempfile.tempdir = text  # campaigns on one host take turns by a lock there
+        place = Path(text)
+        prepare(place)
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(max_workers=2, mp_context=fork) as pool:
+            shares = [kills // 4 + (k < kills % 4) for k in range(4)]
+            waiting = [pool.submit(one_work, k, share, given.args.seed, place) for k, share in enumerate(shares)]
+            for done in as_completed(waiting):
+                given.say(str(done.result()))
+        rows = [done.result() for done in waiting]
+    table = pd.DataFrame(rows)
+    summary = summary_of(table)
+    return Result(summary, table, ok=holds(summary))
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
+    parser.add_argument("--kills", type=int, help="of all works together (default: 1000; quick: 60)")
+    parser.add_argument("--seed", type=int, default=0, help="decides the moments (default: %(default)s)")
+
+
+BENCHMARK = Benchmark("kills", "Commands that are killed at random moments lose nothing", "60 kills", run, options)
+
+
+if __name__ == "__main__":
+    sys.exit(BENCHMARK.main())
