@@ -191,7 +191,13 @@ def _response(folder: Path) -> Kind:
         minima=values,
         runs=np.array([4.0, 4.0]),
     )
-    response = {"rows": [{"arch_id": "a", "sample": sample.to_dict(), "metrics": {"energy_mj": 1.5}}]}
+    response = {
+        "rows": [{"arch_id": "a", "sample": sample.to_dict(), "metrics": {"energy_mj": 1.5}}],
+        "load": [0.5, None],
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "ended_at": "2026-01-01T00:00:05+00:00",
+        "cpu": "a processor",
+    }
     job: Any = {"do": "measure", "workloads": [{"arch_id": "a"}]}
 
     def read(path: Path) -> Any:

@@ -4,7 +4,8 @@ Each name is imported when it is first used, and pandas with it.
 
 Examples
 --------
->>> table = load("v100-b64", "ofa-mobilenetv3")
+>>> import latency_tables
+>>> table = latency_tables.load("v100-b64", "ofa-mobilenetv3")
 >>> len(table), "latency_ms" in table.columns
 (5000, True)
 """

@@ -119,7 +119,7 @@ def feature_matrix(campaign: Campaign, rows: IntArray) -> FloatArray:
 
 
 def predictor_path(campaign: Campaign, metric: str, device: str | None) -> Path:
-    """Return the file of a fitted predictor, whether or not it exists; its folder is created.
+    """Return the file of a fitted predictor, whether or not it exists.
 
     Parameters
     ----------

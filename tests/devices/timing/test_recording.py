@@ -99,7 +99,7 @@ def test_a_trace_in_a_file_is_the_same(tmp_path: Path, name: str) -> None:
         (b"seconds,latency_ms,steal_percent,waiting_percent\n0,-1,,\n", "line 2 of"),
         (b"seconds,latency_ms,steal_percent,waiting_percent\n0\n", "line 2 of"),
         (b"seconds,latency_ms,steal_percent,waiting_percent\n0,1,,,,,\n", "line 2 of"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"seconds\x80", "cannot be read"),
     ],
 )
 def test_a_file_that_is_no_trace_is_told(tmp_path: Path, content: bytes, words: str) -> None:
