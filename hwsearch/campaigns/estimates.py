@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 from hwsearch._json import finite_or_none
@@ -15,6 +16,8 @@ from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, ratio_estimates, visits_of
 from hwsearch.store import Measurement
 
+#: load for each core above which a host does other work as well: a campaign by itself keeps at most all cores busy
+BUSY = 1.25
 #: subnets by id
 Latencies = dict[str, Measurement]
 
@@ -58,6 +61,50 @@ def host_visits(rows: Iterable[Measurement]) -> list[Visit]:
     return visits_of(look for row in rows for look in measured_looks(row))
 
 
+def other_work(rows: Iterable[Measurement]) -> float | None:
+    """Tell whether a host was busy with other programs while latencies were measured on it.
+
+    Parameters
+    ----------
+    rows : iterable of Measurement
+        Latencies of one device.
+
+    Returns
+    -------
+    float or None
+        The median load for each core, where it is more than a campaign makes by itself; None where it is not, or is not told.
+    """
+    loads = {}
+    for m in rows:
+        load, cores = m.details.get("load_before"), m.details.get("cores")
+        if load is not None and cores:
+            loads[m.started_at, m.ended_at] = float(load) / float(cores)
+    found = median(loads.values()) if loads else 0.0
+    return found if found > BUSY else None
+
+
+def campaign_level(rows: Sequence[Measurement], confidence: float) -> HostLevel | None:
+    """Estimate the level of a device's host from all latencies that were measured on it.
+
+    Parameters
+    ----------
+    rows : sequence of Measurement
+        Latencies of one device.
+    confidence : float
+        Of the interval, which reaches to the undisturbed latency where the host was busy with `other_work`.
+
+    Returns
+    -------
+    HostLevel or None
+        None where no row tells of the host.
+    """
+    visits = host_visits(rows)
+    if not visits:
+        return None
+    level = host_level(visits, confidence)
+    return level if other_work(rows) is None else level.beside_other_work()
+
+
 def latency_estimates(
     rows: Sequence[Measurement], protocols: Mapping[Purpose, TimingProtocol]
 ) -> dict[Purpose, Latencies]:
@@ -90,16 +137,16 @@ def latency_estimates(
     looks = {k: [look for m in found for look in measured_looks(m)] for k, found in columns.items()}
     out: dict[Purpose, Latencies] = {p: {} for p in protocols}
     there = [k for k in columns if looks[k]]
-    if there:
-        confidence = next(iter(protocols.values())).confidence
-        level = host_level(host_visits(m for k in there for m in columns[k]), confidence)
+    confidence = next(iter(protocols.values())).confidence
+    level = campaign_level([m for k in there for m in columns[k]], confidence)
+    if level is not None:
         found = ratio_estimates([looks[k] for k in there], confidence, level.typical_ms)
         intervals = latency_intervals(found, level, confidence)
         values = {k: (own, float(p)) for k, own, p in zip(there, intervals, found.precision, strict=True)}
     for key, same in columns.items():
         kind, arch_id = key
         out[kind][arch_id] = (
-            _estimated(same, *values[key], level, protocols[kind].half_width) if looks[key] else same[-1]
+            _estimated(same, *values[key], level, protocols[kind].half_width) if level and looks[key] else same[-1]
         )
     return out
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hwsearch.campaigns.estimates import host_visits
+from hwsearch.campaigns.estimates import campaign_level
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
-from hwsearch.devices.timing.level import HostLevel, host_level
+from hwsearch.devices.timing.level import HostLevel
 
 
 def host_speed(known: Known, device: str, confidence: float) -> HostLevel | None:
@@ -26,5 +26,4 @@ def host_speed(known: Known, device: str, confidence: float) -> HostLevel | None
         None where nothing has been timed.
     """
     rows = [*known.latency(device, SEARCH).values(), *known.latency(device, VALIDATE).values()]
-    visits = host_visits(rows)
-    return host_level(visits, confidence) if visits else None
+    return campaign_level(rows, confidence)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hwsearch.campaigns.estimates import host_visits, latency_estimates, measured_looks
+from hwsearch.campaigns.estimates import host_visits, latency_estimates, measured_looks, other_work
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.devices import TimingProtocol
 from hwsearch.devices.timing.level import host_level
@@ -126,3 +126,30 @@ def test_an_unknown_variance_survives_the_store() -> None:
     m.details["looks"][0][2] = None
     (look,) = measured_looks(m)
     assert math.isnan(look.variance) and look.reference_ms == 2.0
+
+
+def on_host(load: float | None, cores: int | None) -> list[Measurement]:
+    """Four periods whose fastest moments took 0.8 of the usual 1 ms, on a host of some load."""
+    rows = []
+    for k in range(4):
+        one = row("a", "search" if k == 0 else f"validate:{k}", [(60.0 * k, 0.0, 1.0)])
+        one.details["looks"][0][7] = [0.8] * 2 + [1.0] * 18
+        one.details.update(load_before=load, cores=cores)
+        rows.append(replace(one, started_at=f"2026-01-01T00:0{k}:00+00:00", ended_at=f"2026-01-01T00:0{k}:05+00:00"))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("load", "cores", "busy"),
+    [(3.4, 2, 1.7), (2.4, 2, None), (3.4, 8, None), (None, 2, None), (3.4, None, None), (40.0, 16, 2.5)],
+)
+def test_a_host_is_busy_with_other_work_where_more_wants_to_run_than_a_campaign_starts(load, cores, busy) -> None:
+    assert other_work(on_host(load, cores)) == (None if busy is None else pytest.approx(busy))
+    assert other_work([]) is None
+
+
+def test_the_interval_of_a_busy_host_reaches_to_the_undisturbed_one_since_the_work_may_be_gone() -> None:
+    idle, busy = (latency_estimates(on_host(load, 2), PROTOCOLS)[SEARCH]["a"] for load in (1.4, 3.4))
+    assert idle.value == busy.value and idle.high == busy.high
+    assert idle.low is not None and busy.low is not None and busy.low < 0.8 < idle.low
+    assert busy.details["undisturbed_ms"] == pytest.approx(0.8)

@@ -34,7 +34,7 @@ class GroupTiming:
     started_at, ended_at : str
         UTC times.
     details : dict
-        Load of the host before and after, size of the group, and name of the device.
+        Load of the host before and after, its cores, size of the group, and name of the device.
     """
 
     timings: dict[str, Timing]
@@ -133,6 +133,7 @@ def time_group(
         details={
             "load_before": answers[0]["load"][0],
             "load_after": answers[-1]["load"][1],
+            "cores": answers[0].get("cores"),
             "group": len(ids),
             "device": target.name,
         },

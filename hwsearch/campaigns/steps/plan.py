@@ -88,6 +88,7 @@ class Budget:
             self._document["spent_s"] += time.monotonic() - started
             self._keep()
             self.campaign.plan_anew()
+            task.update(1)
             task.note(self._words(point))
         if point["left_s"] > point["budget_s"] * (1 + RESERVE):
             self.campaign.progress.warn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hwsearch.accuracy import Z95
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.estimates import other_work
 from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, recorded_score
 from hwsearch.campaigns.known import Known
@@ -92,6 +93,12 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
             f"{_speeds(level)} Another campaign of that length finds its typical latency {100 * low:+.1f} to {100 * high:+.1f} % "
             "from what it was, and all latencies move with it; their ratios, and so the order on the front, are known as well "
             "as the intervals say." + undisturbed
+        )
+    load = other_work([*known.latency(target.name).values(), *rows])
+    if load is not None:
+        found.append(
+            f"{target.name}: the host was busy with other programs as well ({load:.1f} processes wanted each core). Intervals reach "
+            "down to the latency while nothing disturbs it, where that can be told."
         )
     cut = sum(int(m.details.get("throttled") or 0) for m in rows)
     if cut:

@@ -159,6 +159,8 @@ class WorkerResponse(TypedDict, total=False):
         UTC times, ISO 8601.
     cpu : str
         The host's processor, to ``measure``.
+    cores : int
+        Its cores that the process may use, to ``measure``.
     """
 
     facts: JsonObject
@@ -169,6 +171,7 @@ class WorkerResponse(TypedDict, total=False):
     started_at: str
     ended_at: str
     cpu: str
+    cores: int
 
 
 def device_job(do: Literal["facts", "verify", "measure"], form: Form, device: Device) -> WorkerJob:

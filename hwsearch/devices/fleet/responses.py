@@ -11,6 +11,9 @@ from hwsearch.devices.timing.sample import Sample
 from hwsearch.errors import DeviceError, MeasurementError, ProviderError
 from latency_tables.reading import ReadingError, parse_json
 
+#: more than any host has
+MOST_CORES = 100_000
+
 
 class WorkerError(MeasurementError):
     """The measuring process itself failed: it crashed, hung, or its response was malformed.
@@ -91,6 +94,9 @@ def validate_response(job: WorkerJob, response: object) -> WorkerResponse:
             if not all(is_number(n) and n >= 0 for n in response["counts"].values()):
                 raise WorkerError(f"Invalid worker response: counts are {response['counts']!r}.")
         return cast(WorkerResponse, response)
+    cores = response.get("cores", 1)
+    if not isinstance(cores, int) or not 1 <= cores <= MOST_CORES:
+        raise WorkerError(f"Invalid worker response: cores is {str(cores)[:80]!r}, which is not a number of cores.")
     if not isinstance(response.get("cpu", ""), str):
         raise WorkerError(f"Invalid worker response: cpu is {str(response['cpu'])[:80]!r}, which is not a name.")
     rows, ids = response.get("rows"), [e["arch_id"] for e in job["workloads"]]

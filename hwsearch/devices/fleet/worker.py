@@ -23,7 +23,7 @@ import numpy as np
 from hwsearch.devices.device import Device
 from hwsearch.devices.fleet.jobs import Files, MeasuredRow, PackedWorkload, Tick, WorkerJob, WorkerResponse
 from hwsearch.devices.fleet.jobs import unpack_workload as unpack
-from hwsearch.devices.host import cpu_model, load_average
+from hwsearch.devices.host import cpu_model, load_average, usable_cores
 from hwsearch.devices.processes import end_own_session
 from hwsearch.devices.runtimes.base import Runtime, Workload
 from hwsearch.devices.runtimes.catalogue import create_runtime
@@ -174,7 +174,7 @@ def perform_job(job: WorkerJob, files: Files, tick: Tick | None = None, build: B
         metrics=job["metrics"],
         tick=tick,
     )
-    return {**found, "cpu": cpu_model()}
+    return {**found, "cpu": cpu_model(), "cores": usable_cores()}
 
 
 def main(build: Builder | None = None) -> int:

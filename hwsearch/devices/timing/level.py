@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -142,6 +142,19 @@ class HostLevel:
         if self.spread <= QUIET_SD:
             return "quiet"
         return "wandering" if self.spread <= WANDERING_SD else "hostile"
+
+    def beside_other_work(self) -> HostLevel:
+        """Return the level of a host that other programs kept busy: another day they may be gone.
+
+        Returns
+        -------
+        HostLevel
+            Whose interval reaches to the undisturbed latency, where that can be told.
+        """
+        if math.isnan(self.undisturbed_ms):
+            return self
+        fastest = self.typical_ms if math.isnan(self.fastest_ms) else self.fastest_ms
+        return replace(self, fastest_ms=min(fastest, self.undisturbed_ms))
 
     def after(self, seconds: float) -> float:
         """Predict the half width after measuring for another length of time, spread in the same way.
