@@ -1,4 +1,4 @@
-"""How the verbs open a campaign, to work on it or to read it, and how they note what they do."""
+"""Open a campaign for a verb, to work on it or to read it, and note what the verb does."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Campaign:
 
     @property
     def config(self) -> CampaignConfig:
-        """What is measured: the configuration as it was asked for, with what the plan of its budget lowers."""
+        """The configuration that is measured: as it was asked for, with what the plan of its budget lowers."""
         if self.asked.budget.minutes is None:
             return self.asked
         if self._planned is None:
@@ -195,7 +195,7 @@ class Campaign:
 
     @cached_property
     def pace(self) -> Pace:
-        """What work takes on this campaign's hosts; kept in the store where there is a budget to divide."""
+        """The pace of work on this campaign's hosts; kept in the store where there is a budget to divide."""
         if self.asked.budget.minutes is None:
             return Pace()
         return Pace(self.store.get_state(PACE), lambda known: self.store.put_state(PACE, known))

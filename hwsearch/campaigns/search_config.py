@@ -168,7 +168,7 @@ class ValidateConfig(ConfigPart):
 
 
 class BudgetConfig(ConfigPart):
-    """How long a whole run may take (``[budget]``); see docs/how-to/budget.md.
+    """The time of a whole run (``[budget]``); see docs/how-to/budget.md.
 
     Attributes
     ----------

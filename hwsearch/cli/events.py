@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -15,26 +14,16 @@ from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
-from hwsearch.cli.progress import Heartbeat, left_s
+from hwsearch.cli.progress import Heartbeat, TrackedTask
 
 
-class _EventTask:
-    def __init__(self, events: JsonProgress, name: str, total: float, unit: str, logged: Task) -> None:
-        self.events, self.name, self.total, self.unit, self.logged = events, name, total, unit, logged
-        self.done, self.text, self.started = 0.0, "", time.monotonic()
-
-    def update(self, done: float) -> None:
-        end_if_interrupted()
-        self.done = done
-        self.logged.update(done)
-
-    def note(self, text: str) -> None:
-        self.text = text
-        self.logged.note(text)
+class _EventTask(TrackedTask):
+    def __init__(self, name: str, total: float, unit: str, logged: Task) -> None:
+        super().__init__(total, unit, logged)
+        self.name = name
 
     def state(self) -> JsonObject:
-        elapsed = time.monotonic() - self.started
-        left = left_s(elapsed, self.done, self.total)
+        elapsed, left = self.times()
         return {
             "step": self.name,
             "done": round(self.done, 2),
@@ -82,7 +71,7 @@ class JsonProgress(StepProgress):
     def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
         end_if_interrupted()
         with self._log.task(name, total, unit) as logged:
-            task = _EventTask(self, name, total, unit, logged)
+            task = _EventTask(name, total, unit, logged)
             self.emit("begin", **task.state())
             with Heartbeat(lambda: self.emit("progress", **task.state()), self.EVERY_S):
                 yield task

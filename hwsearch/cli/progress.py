@@ -135,21 +135,68 @@ def minutes(seconds: float | None) -> str:
     return "-:--" if seconds is None else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-class _ConsoleTask:
-    def __init__(self, bars: Progress | None, key: TaskID | None, total: float, unit: str, logged: Task) -> None:
-        self.bars, self.key, self.total, self.unit, self.logged = bars, key, total, unit, logged
-        self.text, self.done, self.started = "", 0.0, time.monotonic()
+class TrackedTask:
+    """A step under way that is logged, with what is done of it and since when; ended by Ctrl-C at its next update.
+
+    Parameters
+    ----------
+    total : float
+        How much there is to do.
+    unit : str
+        Of `total`.
+    logged : Task
+        Receives the same.
+    """
+
+    def __init__(self, total: float, unit: str, logged: Task) -> None:
+        self.total, self.unit, self._logged = total, unit, logged
+        self.text, self.done, self._started = "", 0.0, time.monotonic()
 
     def update(self, done: float) -> None:
+        """Receive the work done so far; see `Task`.
+
+        Parameters
+        ----------
+        done : float
+            In the step's unit.
+        """
         end_if_interrupted()
         self.done = done
-        self.logged.update(done)
-        if self.bars is not None and self.key is not None:
-            self.bars.update(self.key, completed=done, count=f"{int(done)}/{int(self.total)} {self.unit}")
+        self._logged.update(done)
 
     def note(self, text: str) -> None:
+        """Receive a remark that stays beside the finished step; see `Task`.
+
+        Parameters
+        ----------
+        text : str
+            A few words.
+        """
         self.text = text
-        self.logged.note(text)
+        self._logged.note(text)
+
+    def times(self) -> tuple[float, float | None]:
+        """Return the time gone and the time left.
+
+        Returns
+        -------
+        tuple of float and (float or None)
+            Seconds; what is left is not known while nothing is done.
+        """
+        spent = time.monotonic() - self._started
+        return spent, left_s(spent, self.done, self.total)
+
+
+class _ConsoleTask(TrackedTask):
+    def __init__(self, bars: Progress | None, key: TaskID | None, total: float, unit: str, logged: Task) -> None:
+        super().__init__(total, unit, logged)
+        self.bars, self.key = bars, key
+
+    @override
+    def update(self, done: float) -> None:
+        super().update(done)
+        if self.bars is not None and self.key is not None:
+            self.bars.update(self.key, completed=done, count=f"{int(done)}/{int(self.total)} {self.unit}")
 
     def waits(self, text: str) -> None:
         """Show what the step waits for in the place of its count."""
@@ -159,8 +206,7 @@ class _ConsoleTask:
 
     def state(self) -> str:
         """Say how far the step is, for where there is no bar."""
-        spent = time.monotonic() - self.started
-        left = left_s(spent, self.done, self.total)
+        spent, left = self.times()
         return f"{int(self.done)}/{int(self.total)} {self.unit}   {minutes(spent)}, {minutes(left)} left"
 
 

@@ -13,7 +13,7 @@ from hwsearch.reporting.data import DeviceReport, ReportData
 from hwsearch.reporting.differences import signed, trade_off_text
 from hwsearch.reporting.facts import AxisLimit, limits, pick_letters, pretty_label
 from hwsearch.reporting.snippet import side_of
-from hwsearch.reporting.words import finite, percent, plus_minus, size, with_interval
+from hwsearch.reporting.words import Z95, finite, percent, plus_minus, size, with_interval
 
 #: the program that a report puts into ``models/``
 RUNNER = "classify.py"
@@ -21,7 +21,7 @@ RUNNER = "classify.py"
 
 @dataclass(frozen=True)
 class Deployed:
-    """What the page says of the file to deploy on a device, all numbers already words.
+    """The file to deploy on a device, as the page tells of it: all numbers already words.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ def deployed(device: DeviceReport, report: ReportData) -> Deployed | None:
     if place is None:
         return None
     pick, places = device.picks[place], latency_places(device)
-    unit = step_unit(report)
+    unit = step_unit(report.metric)
     steps = []
     for words, key, gained in (("One step slower", "faster", True), ("One step faster", "slower", False)):
         step = next((t for t in device.trade_offs if t.get(key) == pick.get("arch_id")), None)
@@ -137,8 +137,8 @@ def margin_text(pick: JsonObject, bound: AxisLimit, places: int, metric: str) ->
         digits, unit = places, "ms"
     else:
         se = pick.get("accuracy_se")
-        ends = [room - 1.959964 * float(se), room + 1.959964 * float(se)] if finite(se) else []
-        digits, unit = 1, "points" if percent(metric) == " %" else metric
+        ends = [room - Z95 * float(se), room + Z95 * float(se)] if finite(se) else []
+        digits, unit = 1, step_unit(metric)
     low, high = sorted(ends) if len(ends) == 2 else (None, None)
     risk = "; another campaign may find it outside" if finite(low) and low < 0 <= room else ""
     return f"{signed(room, low, high, digits)} {unit} inside the {bound.text}{risk}"
@@ -151,20 +151,20 @@ def _room(pick: JsonObject, bound: AxisLimit) -> float:
     return float(value) - bound.value if "≥" in bound.text else bound.value - float(value)
 
 
-def step_unit(report: ReportData) -> str:
+def step_unit(metric: str) -> str:
     """Name the unit of a difference of scores.
 
     Parameters
     ----------
-    report : ReportData
-        The report.
+    metric : str
+        Name of the score, as in ``ReportData.metric``.
 
     Returns
     -------
     str
         ``points`` where the score is in percent, else the score's name.
     """
-    return "points" if report.metric.unit == "%" else str(report.metric)
+    return "points" if percent(metric) == " %" else str(metric)
 
 
 def run_command(pick: JsonObject, card: JsonObject, provider: str) -> str:
@@ -276,7 +276,7 @@ def worth_words(device: DeviceReport, report: ReportData) -> str:
     if finite(gain):
         text = signed(gain, w["gain_low"], w["gain_high"], 1)
         words.append(
-            f"At no more latency the best of these differs by {text} {step_unit(report)} from a random one "
+            f"At no more latency the best of these differs by {text} {step_unit(report.metric)} from a random one "
             f"(mean over the {w['compared']} to which there is one that is no slower)."
         )
     words.append(f"The proposals reach {shares}.")

@@ -179,7 +179,7 @@ def render(
             protocol=side_by_side(report.devices, "protocol"),
             accuracy=words.facts(report.accuracy_protocol, skip=("metric", "unit", "label")),
             unit=f" ({report.metric.unit})" if report.metric.unit else "",
-            step_unit=step_unit(report),
+            step_unit=step_unit(report.metric),
             worth_compared=worth_compared(report),
             level=intervals_level(report),
             few=MOST_HEADLINES,

@@ -1,4 +1,4 @@
-"""What the steps of a campaign will take, by its configuration and its pace."""
+"""Predict what the steps of a campaign take, by its configuration and its pace."""
 
 from __future__ import annotations
 

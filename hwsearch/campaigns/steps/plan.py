@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from hwsearch._json import JsonObject
 from hwsearch.campaigns.budget.cost import STEPS, Estimate, left
@@ -30,7 +31,7 @@ RESERVE = 0.05
 LOOK_AT = 200
 #: keys that only the time of groups depends on; they are no measurement less
 TIMES = ("protocol.budget_s", "validate.budget_s")
-#: what a lowered setting is called: one and several
+#: what a lowered setting is called
 NAMES = {
     "validate.rounds": "further final rounds",
     "validate.processes": "final processes",
@@ -131,17 +132,7 @@ class Budget:
         def found(amount: float) -> tuple[Reduced, dict[str, float]]:
             less = reduced(asked, kept, amount, step)
             count = None if counted is None else counted(less.config.validate_.candidates)
-            return less, Estimate.steps(
-                Estimate(
-                    less.config,
-                    estimate.pace,
-                    estimate.fronts,
-                    estimate.calibrated,
-                    estimate.slower,
-                    count,
-                    less.visits,
-                )
-            )
+            return less, replace(estimate, config=less.config, candidates=count, visits=less.visits).steps()
 
         have = (1 - RESERVE) * 60 * self.minutes - self._document["spent_s"]
         amount = fitting(lambda a: left(found(a)[1], step), have)
