@@ -12,8 +12,8 @@ from typing import Any
 
 #: byte order marks and what they say of the text behind
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-#: whole numbers beyond these are none that any setting or measurement takes
-LARGEST = 2**63 - 1
+#: the whole numbers of 64 bits: those that TOML promises; no setting and no measurement takes another
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
 #: bytes of text that a packed file may become
 MOST_TEXT = 128 * 2**20
 
@@ -185,5 +185,5 @@ def _check_numbers(value: Any, where: str) -> None:
     elif isinstance(value, list):
         for i, item in enumerate(value):
             _check_numbers(item, f"{where}[{i}]")
-    elif isinstance(value, int) and abs(value) > LARGEST:
+    elif isinstance(value, int) and not SMALLEST <= value <= LARGEST:
         raise ReadingError(f"{where} = {str(value)[:12]}… is too large a number")

@@ -53,7 +53,7 @@ def test_deep_nesting_is_an_error_and_no_crash(depth: int) -> None:
 def test_wrong_toml_is_told(text: str, says: str) -> None:
     with pytest.raises(ReadingError, match=says):
         parse_toml(text)
-    assert parse_toml("a = 9223372036854775807") == {"a": 2**63 - 1}
+    assert parse_toml("a = 9223372036854775807\nb = -9223372036854775808") == {"a": 2**63 - 1, "b": -(2**63)}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1,", "9" * 5000, b"\xff", "nul"])
