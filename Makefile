@@ -16,7 +16,8 @@ help:
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: accuracy_budget, demo, export, fleet, hostile, kills, latency, latency_operators, latency_simulated, search,"
 	@echo "                   search_memory, search_real, search_replicas, search_resume, search_screening, store, supernets"
-	@echo "make fuzz    20,000 damaged files read by child processes: no traceback, crash, silent error, gigabyte (minutes)"
+	@echo "make fuzz    the properties of all tests on new random examples, then 20,000 damaged files read by child processes:"
+	@echo "             no traceback, crash, silent error, gigabyte (an hour)"
 	@echo "make mutants  which faults of the statistics the tests see (hours)"
 
 $(STAMP): pyproject.toml constraints.txt
@@ -49,6 +50,7 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 fuzz: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "hypothesis and not slow and not gpu" --hypothesis-profile=searching
 	$(BIN)/python -m benchmarks.hostile
 
 mutants: $(STAMP)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import settings
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -21,6 +22,12 @@ from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, St
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 
 torch.set_num_threads(1)
+
+# Each run of `make test` draws the same examples, so that it fails for what was changed and for nothing else; `make fuzz`
+# draws others.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("searching", print_blob=True)
+settings.load_profile("repeatable")
 
 
 def pytest_collection_finish() -> None:
