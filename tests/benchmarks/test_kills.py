@@ -252,10 +252,14 @@ def test_each_fault_shows(fault: str) -> None:
     assert not holds(found)
 
 
-def test_fronts_are_compared_without_their_moments(tmp_path: Path) -> None:
-    (tmp_path / "front.csv").write_text("arch_id,accuracy,accuracy_ended_at\na,1.50,2026\n")
-    assert front(tmp_path, moments=False) == "arch_id,accuracy\na,1.50\n"
-    assert "2026" in front(tmp_path, moments=True)
+def test_the_front_of_a_killed_run_is_compared_with_that_of_its_store(folder: Path, tmp_path: Path) -> None:
+    kills.copy_store(folder, tmp_path / "again")
+    with Store.open(tmp_path / "again" / "store.sqlite") as store:
+        store.add([measured(9)])
+    assert len(stored_values(tmp_path / "again" / "store.sqlite")[0]) == 5
+    assert len(stored_values(folder / "store.sqlite")[0]) == 4
+    (folder / "front.csv").write_text("arch_id,latency_ms_ended_at\na,2026-01-02\n")
+    assert "2026-01-02" in front(folder)
 
 
 # ---------------------------------------------------------------------- killing
