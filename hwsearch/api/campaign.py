@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hwsearch import campaigns
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign
@@ -224,6 +225,7 @@ def run(
     folder: Path | str | None = None,
     progress: Progress | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> JsonObject:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
@@ -239,6 +241,8 @@ def run(
         Receives the steps; by default the logger ``hwsearch``.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -250,7 +254,11 @@ def run(
     HwsearchError
         Of any step; what was measured is kept, and the same call goes on from there.
     """
-    campaign = open_campaign(source, folder=folder, progress=progress, trust=trust)
+    with overwriting(force):
+        return _run(open_campaign(source, folder=folder, progress=progress, trust=trust))
+
+
+def _run(campaign: Campaign) -> JsonObject:
     before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
         with budgeted(campaign, name):

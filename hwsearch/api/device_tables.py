@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
@@ -36,6 +37,7 @@ def tables(
     purpose: str = "search",
     licence: str = "not stated",
     trust: bool = False,
+    force: bool = False,
 ) -> Any:
     """List, show, import, export or verify latency tables; the verb ``hwsearch tables``.
 
@@ -59,6 +61,8 @@ def tables(
         Of exported tables.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def tables(
     'NVIDIA V100'
     """
     place = Path(folder) if folder is not None else None
-    with translated_table_errors(DataError):
+    with translated_table_errors(DataError), overwriting(force):
         if action == "list":
             return _list(place)
         if action == "verify":

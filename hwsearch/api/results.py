@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hwsearch import campaigns
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
 from hwsearch.objectives.front import Front
@@ -49,6 +50,7 @@ def pick(
     deployment: str | None = None,
     export: Path | str | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> JsonObject:
     """Pick the best measured subnet under limits, and write it as ONNX if asked.
 
@@ -68,6 +70,8 @@ def pick(
         The ONNX file to write.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -80,14 +84,15 @@ def pick(
         When no subnet meets the limits; names the nearest value that can be reached.
     """
     limits = [limit] if isinstance(limit, str) else list(limit)
-    return campaigns.pick(
-        read_campaign(source, trust=trust),
-        limits,
-        device,
-        probability=probability,
-        deployment=deployment,
-        export=Path(export) if export else None,
-    )
+    with overwriting(force):
+        return campaigns.pick(
+            read_campaign(source, trust=trust),
+            limits,
+            device,
+            probability=probability,
+            deployment=deployment,
+            export=Path(export) if export else None,
+        )
 
 
 def export(
@@ -98,6 +103,7 @@ def export(
     output: Path | str | None = None,
     batch: int | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> list[JsonObject]:
     """Write ONNX files and cards of one subnet or of every pick.
 
@@ -115,6 +121,8 @@ def export(
         A fixed batch size; dynamic by default.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -127,7 +135,7 @@ def export(
         If a subnet cannot be lowered, or a model disagrees with torch.
     """
     campaign = read_campaign(source, trust=trust)
-    with noted_step(campaign, "export"):
+    with overwriting(force), noted_step(campaign, "export"):
         return campaigns.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
 
 
@@ -138,6 +146,7 @@ def finetune(
     data: Path | str | None = None,
     output: Path | str | None = None,
     trust: bool = False,
+    force: bool = False,
     **settings: float | bool | None,
 ) -> JsonObject:
     """Train one subnet for some steps, measure it again, export it.
@@ -154,6 +163,8 @@ def finetune(
         The ONNX file.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     **settings
         Of `hwsearch.training.FinetuneConfig`: ``steps``, ``batch``, ``lr``, ``label_smoothing``, ``seed``, and so on.
 
@@ -171,13 +182,13 @@ def finetune(
     """
     config = finetune_config(settings)
     campaign = open_campaign(source, trust=trust)
-    with noted_step(campaign, "finetune"):
+    with overwriting(force), noted_step(campaign, "finetune"):
         return campaigns.finetune_subnet(
             campaign, arch, config, data=str(data) if data else None, output=Path(output) if output else None
         )
 
 
-def report(source: Source, *, optuna: str | None = None, trust: bool = False) -> JsonObject:
+def report(source: Source, *, optuna: str | None = None, trust: bool = False, force: bool = False) -> JsonObject:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 
     Parameters
@@ -189,6 +200,8 @@ def report(source: Source, *, optuna: str | None = None, trust: bool = False) ->
         FOLDER/FRONT, for Optuna's dashboard.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -201,12 +214,14 @@ def report(source: Source, *, optuna: str | None = None, trust: bool = False) ->
         If nothing has been validated, or the predictors have not been fitted.
     """
     campaign = read_campaign(source, trust=trust)
-    if optuna is None:
-        return do_step(campaign, "report", campaigns.build_report)
-    from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
+    if optuna is not None:
+        from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
 
-    with noted_step(campaign, "report"):
-        check_storage(optuna)
-    paths = do_step(campaign, "report", campaigns.build_report)
+        with noted_step(campaign, "report"):
+            check_storage(optuna)
+    with overwriting(force):
+        paths = do_step(campaign, "report", campaigns.build_report)
+    if optuna is None:
+        return paths
     with noted_step(campaign, "report"):
         return {**paths, "optuna": campaigns.write_studies(campaign, optuna)}

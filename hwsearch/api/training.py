@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch._files import json_with, write_file
+from hwsearch._files import json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
@@ -41,6 +41,7 @@ def train(
     supernet: str | None = None,
     checkpoint: Path | str | None = None,
     progress: Callable[[JsonObject], None] | None = None,
+    force: bool = False,
 ) -> JsonObject:
     """Train a supernet by a recipe; the same call takes an interrupted run up again.
 
@@ -60,6 +61,8 @@ def train(
         Weights to start from; random ones by default.
     progress : callable, optional
         Called with the state of the run every ten steps.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -113,7 +116,8 @@ def train(
         )
         trainer.run()
         trainers.append(trainer)
-    return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
+    with overwriting(force):
+        return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
 
 
 def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
