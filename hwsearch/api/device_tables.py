@@ -169,7 +169,7 @@ def export_table(
     fingerprint, name, facts = _device(campaign, device)
     rows = _measured(campaign, fingerprint, purpose)
     space = table_space(campaign.space)
-    archs = {a.id: a.to_dict() for a in campaign.store.architectures(campaign.space)}
+    archs = {a.id: a.to_dict() for a in campaign.store.architectures(campaign.space, [m.arch_id for m in rows])}
     frame = pd.DataFrame([[archs[m.arch_id].get(n) for n in space.names] for m in rows], columns=space.names)
     genes, faults = space.typed(frame)
     if faults:

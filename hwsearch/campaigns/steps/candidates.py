@@ -69,8 +69,8 @@ def candidates(view: View, known: Known) -> list[Architecture]:
     strict = np.asarray(non_dominated(values, tuple(objectives)))
     cost = values * np.array([o.sign for o in objectives])
     keep = not_clearly_dominated(cost, noise, strict, view.campaign.config.validate_.candidates)
-    archs = full.archs
-    return [archs[i] for i in keep]
+    ids = full.ids
+    return [full.by_id[ids[i]] for i in keep]
 
 
 def not_clearly_dominated(cost: FloatArray, noise: FloatArray, strict: BoolArray, most: int) -> list[int]:

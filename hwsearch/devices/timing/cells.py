@@ -87,7 +87,7 @@ class Cells(NamedTuple):
         numpy.ndarray
             Shape (columns,): 0 where a column is empty.
         """
-        return np.bincount(self.column, weights=self.value, minlength=self.shape[1])
+        return np.asarray(np.bincount(self.column, weights=self.value, minlength=self.shape[1]), dtype=np.float64)
 
     def column_means(self) -> FloatArray:
         """Average each column.
@@ -131,9 +131,10 @@ class Cells(NamedTuple):
         """
         rows = int(labels[-1]) + 1 if len(labels) else 0
         places, cell = np.unique(labels[self.row] * self.shape[1] + self.column, return_inverse=True)
-        total, count = np.bincount(cell, weights=self.value, minlength=len(places)), np.bincount(cell)
+        total = np.bincount(cell, weights=self.value, minlength=len(places))
+        count = np.maximum(np.bincount(cell, minlength=len(places)), 1)
         row, column = np.divmod(places, max(self.shape[1], 1))
-        return Cells(row, column, total / count if len(places) else total, (rows, self.shape[1]))
+        return Cells(row, column, np.asarray(total / count, dtype=np.float64), (rows, self.shape[1]))
 
     def tied_rows(self) -> IntArray:
         """Find the sets of rows that share columns, directly or through others.

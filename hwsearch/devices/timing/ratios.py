@@ -264,8 +264,10 @@ def ratio_estimates(
         spread, freedom = _moderated(periods.own, periods.looks - 1, between, PRIOR)
     known = np.maximum(np.minimum(freedom, freedom_of_periods), 1.0)
     wide = students(confidence, known) * np.sqrt(2 * (spread + reference) / places)
-    told = [np.where(seen, values, np.nan) for values in (periods.centre, wide, known, precision)]
-    return RatioEstimates(*told, each.looks, periods.looks, tuple(sensitivity))
+    centre, wide, known, precision = (
+        np.asarray(np.where(seen, values, np.nan)) for values in (periods.centre, wide, known, precision)
+    )
+    return RatioEstimates(centre, wide, known, precision, each.looks, periods.looks, tuple(sensitivity))
 
 
 def _moderated(own: FloatArray, freedom: IntArray, pooled: float, prior: float) -> _Known:
