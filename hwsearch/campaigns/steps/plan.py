@@ -227,8 +227,8 @@ def _look(campaign: Campaign) -> None:
 def _candidates(campaign: Campaign) -> Callable[[int], int]:
     """Return what counts the subnets that the next step validates, by how many a front may have."""
     known = Known.read(campaign, final=False)
-    found = [[a.id for a in candidates(view, known)] for view in views(campaign)]
-    return lambda most: len({i for ids in found for i in ids[:most]})
+    found = [candidates(view, known) for view in views(campaign)]
+    return lambda most: len({a for one in found for a in one.first(most)})
 
 
 def _group_times(estimate: Estimate, less: Reduced) -> Settings:

@@ -11,8 +11,12 @@ from hwsearch.campaigns.budget.pace import Pace
 from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.steps import plan as module
+from hwsearch.campaigns.steps.candidates import Candidates
 from hwsearch.campaigns.steps.plan import Budget, budget_words, budgeted
 from hwsearch.errors import CampaignError
+
+#: all other tests have a stand-in for it
+COUNT_CANDIDATES = module._candidates
 
 
 class Store:
@@ -157,3 +161,13 @@ def test_time_that_was_spent_counts_and_time_that_others_were_waited_for_does_no
     assert campaign.store.documents[PLAN]["took"].keys() == {"profile", "evaluate"}
     Budget(campaign).before("validate")  # type: ignore[arg-type]
     assert campaign.store.documents[PLAN]["points"][-1]["budget_s"] == pytest.approx(0.95 * 300 - spent - 30.0, abs=1.0)
+
+
+def test_a_plan_counts_what_is_validated_however_few_candidates_are_left(monkeypatch) -> None:
+    """Two fronts share a member; their five undominated ones are measured whatever the budget."""
+    found = {"one": Candidates(["a", "b", "c", "near"], 3), "two": Candidates(["a", "d", "e"], 3)}
+    monkeypatch.setattr(module, "views", lambda campaign: list(found))
+    monkeypatch.setattr(module, "candidates", lambda view, known: found[view])
+    monkeypatch.setattr(module.Known, "read", classmethod(lambda cls, campaign, final: None))
+    count = COUNT_CANDIDATES(None)  # type: ignore[arg-type]
+    assert [count(most) for most in (9, 4, 3, 1)] == [6, 6, 5, 5]
