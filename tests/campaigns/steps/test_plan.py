@@ -24,6 +24,10 @@ class Store:
 
     def __init__(self) -> None:
         self.documents: dict[str, dict] = {}
+        self.lost: dict[str, float] = {}
+
+    def lost_seconds(self) -> dict[str, float]:
+        return self.lost
 
     def get_state(self, name: str) -> dict | None:
         return self.documents.get(name)
@@ -171,3 +175,14 @@ def test_a_plan_counts_what_is_validated_however_few_candidates_are_left(monkeyp
     monkeypatch.setattr(module.Known, "read", classmethod(lambda cls, campaign, final: None))
     count = COUNT_CANDIDATES(None)  # type: ignore[arg-type]
     assert [count(most) for most in (9, 4, 3, 1)] == [6, 6, 5, 5]
+
+
+def test_what_a_killed_run_took_is_taken_off_the_budget_once() -> None:
+    store = Store()
+    store.lost = {"search": 500.0}  # before the budget was set
+    Budget(Fake(10, store))  # type: ignore[arg-type]
+    assert store.documents[PLAN]["spent_s"] == 0.0
+    store.lost = {"search": 500.0, "validate": 40.0}
+    for _ in range(2):
+        Budget(Fake(10, store))  # type: ignore[arg-type]
+        assert store.documents[PLAN]["spent_s"] == 40.0
