@@ -112,6 +112,6 @@ def kinds() -> dict[str, Callable[[Path], Kind]]:
     dict
         By name, in the order in which they are reported.
     """
-    from benchmarks import hostile_arrays, hostile_data, hostile_texts
+    from benchmarks import hostile_arrays, hostile_data, hostile_pairs, hostile_texts
 
-    return {**hostile_texts.KINDS, **hostile_arrays.KINDS, **hostile_data.KINDS}
+    return {**hostile_texts.KINDS, **hostile_arrays.KINDS, **hostile_data.KINDS, **hostile_pairs.KINDS}

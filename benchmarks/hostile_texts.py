@@ -28,7 +28,7 @@ from hwsearch.reporting import DeviceReport, ReportData
 from hwsearch.tasks.text.glue import read_glue
 from hwsearch.tasks.text.tokenizer import TextPreprocess
 from hwsearch.testing.toy_spaces import small_space
-from hwsearch.training.recipes import load_recipe, recipe_names
+from hwsearch.training.recipes import load_recipe, recipe_names, recipe_stages
 from latency_tables.delimited import read_delimited
 from latency_tables.reading import parse_toml
 
@@ -64,10 +64,28 @@ def _recipe(folder: Path) -> Kind:
     from hwsearch.training import recipes
 
     data = (Path(recipes.__file__).parent / "recipes" / f"{recipe_names()[0]}.toml").read_bytes()
+
+    def read(path: Path) -> Any:
+        plan = load_recipe(path)
+        return plan, [config for _, config in recipe_stages(plan, path)]
+
+    def fits(found: Any) -> bool:
+        return all(low <= getattr(c, name) <= high for c in found[1] for name, (low, high) in recipes.RANGES.items())
+
     known = load_recipe(recipe_names()[0])
-    crafted = (b"supernet = " + DEEP,)
+    known = known, [config for _, config in recipe_stages(known, "recipe")]
+    crafted = (
+        b"supernet = " + DEEP,
+        b"supernet = 'x'\nstage = [1]",
+        b"supernet = ['x']\n[[stage]]",
+        b"supernet = 'x'\n[[stage]]\ntraining = 1",
+        b"supernet = 'x'\n[[stage]]\ntraining = { batch = 'many' }",
+        b"supernet = 'x'\n[[stage]]\ntraining = { epochs = -1 }",
+        b"supernet = 'x'\n[[stage]]\nstrategy = [1]",
+        b"supernet = 'x'\n[[stage]]\nstrategy_options = { random = 'x' }",
+    )
     return Kind(
-        "recipe", "recipe.toml", data, load_recipe, lambda r: isinstance(r["stage"], list), lambda r: bool(r == known), text=True, crafted=crafted
+        "recipe", "recipe.toml", data, read, fits, lambda r: bool(r == known), text=True, crafted=crafted
     )  # fmt: skip
 
 

@@ -19,11 +19,22 @@ from latency_tables.parquet import read_parquet
 from latency_tables.reading import unpack_gzip
 from latency_tables.spaces import TableSpace, load_space
 from latency_tables.toml import Document
+from latency_tables.writing import (
+    Recogniser,
+    WritingError,
+    anything,
+    check_place,
+    containing,
+    own_folder,
+    write_file,
+)
 
 FOLDER = Path(__file__).parent
 LATENCY = "latency_ms"
 #: further columns a table may have, and their types
 EXTRA = {"low_ms": "float64", "high_ms": "float64", "repeats": "Int64", "measured_at": "string"}
+#: recognises the files of genes
+IS_PARQUET = containing(b"PAR1")
 #: what a table's numbers may be
 MEASURED = ("whole network", "sum of a block table", "model")
 #: what each table's description says; `architectures` (a file of ``spaces/``) and `note` may be added
@@ -328,14 +339,30 @@ def write(
     TableError
         If another device or space of that name is there, or a link, or a file that is no table of the device.
     """
-    home = folder / str(device["name"])
-    target = home / f"{table}.parquet"
-    for place in (folder / "spaces", folder / "spaces" / target.name, home, home / "device.toml", target):
-        if place.is_symlink():
-            raise TableError(f"{str(place)!r} is a link, and nothing is written through links: remove it.")
-    described = show(str(device["name"]), folder) if (home / "device.toml").is_file() else {}
-    if target.exists() and table not in described.get("tables", {}):
-        raise TableError(f"{str(target)!r} exists, and is no table that was written here: give another folder.")
+    try:
+        return _write_table(folder, device, table, frame, space, facts, share)
+    except WritingError as error:
+        raise TableError(str(error)) from error
+
+
+def _write_table(
+    folder: Path,
+    device: Mapping[str, object],
+    table: str,
+    frame: pd.DataFrame,
+    space: TableSpace,
+    facts: Mapping[str, object],
+    share: bool,
+) -> Document:
+    home, spaces, name = folder / str(device["name"]), folder / "spaces", f"{table}.parquet"
+    description, declared = home / "device.toml", spaces / f"{space.name}.toml"
+    for place in (description, declared):
+        check_place(place, anything)  # what it says is compared below
+    described = show(str(device["name"]), folder) if description.is_file() else {}
+    listed = anything if table in described.get("tables", {}) else containing()
+    check_place(home / name, listed)
+    if share:
+        check_place(spaces / name, IS_PARQUET)
     device = tomllib.loads(toml.dumps(device))  # as it will be read
     for key, value in device.items():
         if key != "tables" and described.get(key, value) != value:
@@ -343,42 +370,34 @@ def write(
                 f"device {device['name']!r} has {key} = {described[key]!r} in {str(home)!r}, not {value!r}: "
                 "another device needs another name."
             )
-    declared = folder / "spaces" / f"{space.name}.toml"
+    for place in (spaces, home):
+        own_folder(place)
     if not declared.is_file():
-        declared.parent.mkdir(parents=True, exist_ok=True)
-        declared.write_text(toml.dumps(space.to_dict()), encoding="utf-8")
+        write_file(declared, toml.dumps(space.to_dict()).encode(), anything)
     elif load_space(space.name, folder).genes != space.genes:
         raise TableError(f"{str(declared)!r} declares another space of that name: give another folder.")
-    home.mkdir(parents=True, exist_ok=True)
-    written: Document = {
-        "file": f"{table}.parquet",
-        "rows": len(frame),
-        "space": space.name,
-        "unit": "ms",
-        **facts,
-    }
+    written: Document = {"file": name, "rows": len(frame), "space": space.name, "unit": "ms", **facts}
     if share:
-        name = f"{table}.parquet"
-        written |= {
-            "architectures": name,
-            "architectures_sha256": _write(folder / "spaces" / name, frame[space.names], small=True),
-        }
+        genes = _narrow(frame[space.names])
+        written |= {"architectures": name, "architectures_sha256": _write_parquet(spaces / name, genes, IS_PARQUET)}
         frame = frame.drop(columns=space.names)
-    written["sha256"] = _write(home / written["file"], frame)
+    written["sha256"] = _write_parquet(home / name, frame, listed)
     tables = {**described.get("tables", {}), table: written}
     document = {**described, **device, "tables": dict(sorted(tables.items()))}
-    (home / "device.toml").write_text(toml.dumps(document), encoding="utf-8")
+    write_file(description, toml.dumps(document).encode(), anything)
     return written
 
 
-def _write(path: Path, frame: pd.DataFrame, *, small: bool = False) -> str:
-    """Write a parquet file, with one-byte integers where `small`; returns its sha256."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if small:
-        narrow = {c: "Int8" if frame[c].max() < 128 else "Int16" for c in frame if frame[c].dtype == "Int64"}
-        frame = frame.astype(narrow)
-    frame.to_parquet(path, index=False, compression="zstd")
-    return digest(path)
+def _narrow(genes: pd.DataFrame) -> pd.DataFrame:
+    """Return genes with one-byte integers where these are enough."""
+    return genes.astype({c: "Int8" if genes[c].max() < 128 else "Int16" for c in genes if genes[c].dtype == "Int64"})
+
+
+def _write_parquet(path: Path, frame: pd.DataFrame, ours: Recogniser) -> str:
+    """Write a parquet file; returns its sha256."""
+    data: bytes = frame.to_parquet(index=False, compression="zstd")
+    write_file(path, data, ours)
+    return hashlib.sha256(data).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -18,14 +18,14 @@ PLACES = {
     "devices": "hwsearch.api.inspection",
     "doctor": "hwsearch.api.inspection",
     "evaluate": "hwsearch.api.campaign",
-    "export": "hwsearch.api.campaign",
-    "finetune": "hwsearch.api.campaign",
+    "export": "hwsearch.api.results",
+    "finetune": "hwsearch.api.results",
     "fit": "hwsearch.api.campaign",
-    "front": "hwsearch.api.campaign",
+    "front": "hwsearch.api.results",
     "operators": "hwsearch.api.campaign",
-    "pick": "hwsearch.api.campaign",
+    "pick": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
-    "report": "hwsearch.api.campaign",
+    "report": "hwsearch.api.results",
     "run": "hwsearch.api.campaign",
     "search": "hwsearch.api.campaign",
     "supernets": "hwsearch.api.catalogue",
@@ -39,14 +39,9 @@ if TYPE_CHECKING:
     from hwsearch.api.campaign import (
         check,
         evaluate,
-        export,
-        finetune,
         fit,
-        front,
         operators,
-        pick,
         profile,
-        report,
         run,
         search,
         validate,
@@ -56,6 +51,7 @@ if TYPE_CHECKING:
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
+    from hwsearch.api.results import export, finetune, front, pick, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
 

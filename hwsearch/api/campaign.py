@@ -1,4 +1,4 @@
-"""The verbs that work on a campaign, as functions: the same names and meanings as the commands of `hwsearch`."""
+"""The verbs that measure for a campaign, as functions: the same names and meanings as the commands of `hwsearch`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from hwsearch import campaigns
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed
-from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
+from hwsearch.api.opening import Source, do_step, noted_step, open_campaign
 from hwsearch.campaigns import Campaign, Progress
 from hwsearch.campaigns.steps.plan import budgeted
 from hwsearch.campaigns.steps.work import work as help_out
-from hwsearch.objectives.front import Front
-from hwsearch.training.finetune import finetune_config
 
 #: the steps of a whole run before the models are exported, in order
 STEPS: dict[str, Callable[[Campaign], object]] = {
@@ -220,212 +219,13 @@ def validate(source: Source, *, trust: bool = False) -> pd.DataFrame:
     return do_step(source, "validate", campaigns.validate, trust)
 
 
-def front(source: Source, device: str | None = None, *, deployment: str | None = None, trust: bool = False) -> Front:
-    """Return the measured Pareto front of one device, or of one subnet for all of them.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    device : str, optional
-        The device's name; the only one by default.
-    deployment : {"worst-case", "weighted"}, optional
-        One subnet for all devices: judged by the latency on the worst device, or by the weighted mean, each as a share of
-        that device's limit, or else of the largest subnet's latency there.
-    trust : bool
-        Execute what the configuration names even if another user wrote it, see SECURITY.md.
-
-    Returns
-    -------
-    Front
-        Its ``to_frame()`` has a row a subnet: values, intervals, and the probability of being on the front.
-
-    Raises
-    ------
-    CampaignError
-        If nothing has been validated.
-    """
-    return campaigns.front(read_campaign(source, trust=trust), device, deployment=deployment)
-
-
-def pick(
-    source: Source,
-    limit: str | Sequence[str] = (),
-    device: str | None = None,
-    *,
-    probability: float | None = None,
-    deployment: str | None = None,
-    export: Path | str | None = None,
-    trust: bool = False,
-) -> JsonObject:
-    """Pick the best measured subnet under limits, and write it as ONNX if asked.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    limit : str or sequence of str
-        Such as ``latency_ms<=2`` or ``latency_ms<=60 %``.
-    device : str, optional
-        The device's name; the only one by default.
-    probability : float, optional
-        With which the limits must be met, by the measured intervals; None: as configured.
-    deployment : {"worst-case", "weighted"}, optional
-        One subnet for all devices, see `front`.
-    export : path, optional
-        The ONNX file to write.
-    trust : bool
-        Execute what the configuration names even if another user wrote it, see SECURITY.md.
-
-    Returns
-    -------
-    dict
-        Id, genes, values with intervals, and the probability with which each limit is met.
-
-    Raises
-    ------
-    LimitError
-        When no subnet meets the limits; names the nearest value that can be reached.
-    """
-    limits = [limit] if isinstance(limit, str) else list(limit)
-    return campaigns.pick(
-        read_campaign(source, trust=trust),
-        limits,
-        device,
-        probability=probability,
-        deployment=deployment,
-        export=Path(export) if export else None,
-    )
-
-
-def export(
-    source: Source,
-    arch: str | None = None,
-    device: str | None = None,
-    *,
-    output: Path | str | None = None,
-    batch: int | None = None,
-    trust: bool = False,
-) -> list[JsonObject]:
-    """Write ONNX files and cards of one subnet or of every pick.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    arch : str, optional
-        An id, ``smallest`` or ``largest``; by default every pick.
-    device : str, optional
-        Picks of this device only.
-    output : path, optional
-        With `arch`: the ONNX file.
-    batch : int, optional
-        A fixed batch size; dynamic by default.
-    trust : bool
-        Execute what the configuration names even if another user wrote it, see SECURITY.md.
-
-    Returns
-    -------
-    list of dict
-        The cards, with their ``path``.
-
-    Raises
-    ------
-    ExportError
-        If a subnet cannot be lowered, or a model disagrees with torch.
-    """
-    campaign = read_campaign(source, trust=trust)
-    with noted_step(campaign, "export"):
-        return campaigns.export(campaign, arch, device, output=Path(output) if output else None, batch=batch)
-
-
-def finetune(
-    source: Source,
-    arch: str,
-    *,
-    data: Path | str | None = None,
-    output: Path | str | None = None,
-    trust: bool = False,
-    **settings: float | bool | None,
-) -> JsonObject:
-    """Train one subnet for some steps, measure it again, export it.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    arch : str
-        An id, ``smallest`` or ``largest``.
-    data : path or str, optional
-        What it learns from, as in a configuration; the calibration data by default.
-    output : path, optional
-        The ONNX file.
-    trust : bool
-        Execute what the configuration names even if another user wrote it, see SECURITY.md.
-    **settings
-        Of `hwsearch.training.FinetuneConfig`: ``steps``, ``batch``, ``lr``, ``label_smoothing``, ``seed``, and so on.
-
-    Returns
-    -------
-    dict
-        Scores before and after, their difference with its 95 % interval, and the files.
-
-    Raises
-    ------
-    TrainingError
-        If there is no such setting.
-    CampaignError
-        If there is nothing to learn from.
-    """
-    config = finetune_config(settings)
-    campaign = open_campaign(source, trust=trust)
-    with noted_step(campaign, "finetune"):
-        return campaigns.finetune_subnet(
-            campaign, arch, config, data=str(data) if data else None, output=Path(output) if output else None
-        )
-
-
-def report(source: Source, *, optuna: str | None = None, trust: bool = False) -> JsonObject:
-    """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
-
-    Parameters
-    ----------
-    source : Campaign, path or str
-        A campaign, its configuration file or its folder.
-    optuna : str, optional
-        An Optuna storage such as ``sqlite:///optuna.db``; what was measured for each front is added to a study of it, named
-        FOLDER/FRONT, for Optuna's dashboard.
-    trust : bool
-        Execute what the configuration names even if another user wrote it, see SECURITY.md.
-
-    Returns
-    -------
-    dict
-        Paths, picks by device, and with `optuna` the trials added, by study.
-
-    Raises
-    ------
-    CampaignError
-        If nothing has been validated, or the predictors have not been fitted.
-    """
-    campaign = read_campaign(source, trust=trust)
-    if optuna is None:
-        return do_step(campaign, "report", campaigns.build_report)
-    from hwsearch.searchers.optuna.storage import check_storage  # needs the extra
-
-    with noted_step(campaign, "report"):
-        check_storage(optuna)
-    paths = do_step(campaign, "report", campaigns.build_report)
-    with noted_step(campaign, "report"):
-        return {**paths, "optuna": campaigns.write_studies(campaign, optuna)}
-
-
 def run(
     source: Source,
     *,
     folder: Path | str | None = None,
     progress: Progress | None = None,
     trust: bool = False,
+    force: bool = False,
 ) -> JsonObject:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
@@ -441,6 +241,8 @@ def run(
         Receives the steps; by default the logger ``hwsearch``.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -452,7 +254,11 @@ def run(
     HwsearchError
         Of any step; what was measured is kept, and the same call goes on from there.
     """
-    campaign = open_campaign(source, folder=folder, progress=progress, trust=trust)
+    with overwriting(force):
+        return _run(open_campaign(source, folder=folder, progress=progress, trust=trust))
+
+
+def _run(campaign: Campaign) -> JsonObject:
     before, started = campaign.measured(), time.monotonic()
     for name, step in STEPS.items():
         with budgeted(campaign, name):

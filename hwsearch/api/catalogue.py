@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from hwsearch._files import forced
+from hwsearch._files import forced, overwriting
 from hwsearch._json import JsonObject
 from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.supernets import catalogue
@@ -26,6 +26,7 @@ def supernets(
     *,
     output: Path | str | None = None,
     supernet: str | None = None,
+    force: bool = False,
 ) -> list[JsonObject] | JsonObject:
     """List the catalogue's supernets, show one's card, or check or convert a weight file.
 
@@ -40,6 +41,8 @@ def supernets(
         File that ``convert`` writes; by default beside the source.
     supernet : str, optional
         For ``check`` and ``convert``: the only supernet to compare with, also ``file.py:ENTRY``, whose code is run.
+    force : bool
+        For ``convert``: replace a file that exists; links are never written through.
 
     Returns
     -------
@@ -75,7 +78,10 @@ def supernets(
         raise SupernetError(f"supernets {action} needs a name or a file.", hint="See 'hwsearch supernets --help'.")
     if action == "show":
         return catalogue.entry(str(name)).full_card()
-    return check_file(name, supernet) if action == "check" else convert_file(name, output, supernet)
+    if action == "check":
+        return check_file(name, supernet)
+    with overwriting(force):
+        return convert_file(name, output, supernet)
 
 
 def check_file(path: Path | str, supernet: str | None = None) -> JsonObject:
@@ -190,7 +196,10 @@ def convert_file(path: Path | str, output: Path | str | None = None, supernet: s
     name = path.name.removesuffix(path.suffix) if path.suffix in WEIGHT_SUFFIXES else path.name
     place = Path(output) if output is not None else path.with_name(f"{name}.safetensors")
     if place.exists() and not forced():
-        raise CheckpointError(f"{str(place)!r} already exists.", hint="Give another --output, or remove it.")
+        raise CheckpointError(
+            f"{str(place)!r} already exists.",
+            hint="Give another output, or --force (in Python force=True) to replace it.",
+        )
     fits = _compare_all(state, supernet)[0]
     if fits:
         net = catalogue.entry(fits[0]).shape(state)

@@ -10,7 +10,7 @@ from hwsearch.api.campaign import run
 from hwsearch.campaigns import Progress
 
 
-def demo(*, folder: Path | str | None = None, progress: Progress | None = None) -> JsonObject:
+def demo(*, folder: Path | str | None = None, progress: Progress | None = None, force: bool = False) -> JsonObject:
     """Run all steps on the shipped supernet and this machine's CPU, as two devices.
 
     Parameters
@@ -19,10 +19,13 @@ def demo(*, folder: Path | str | None = None, progress: Progress | None = None) 
         Where the campaign lies; ``runs/demo`` by default.
     progress : Progress, optional
         Receives the steps; by default the logger ``hwsearch``.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
     dict
         As `run`.
     """
-    return run(Path(str(files("hwsearch") / "demo.toml")), folder=folder or "runs/demo", progress=progress)
+    config = Path(str(files("hwsearch") / "demo.toml"))
+    return run(config, folder=folder or "runs/demo", progress=progress, force=force)

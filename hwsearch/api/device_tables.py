@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.estimates import latency_estimates
@@ -36,6 +37,7 @@ def tables(
     purpose: str = "search",
     licence: str = "not stated",
     trust: bool = False,
+    force: bool = False,
 ) -> Any:
     """List, show, import, export or verify latency tables; the verb ``hwsearch tables``.
 
@@ -59,6 +61,8 @@ def tables(
         Of exported tables.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def tables(
     'NVIDIA V100'
     """
     place = Path(folder) if folder is not None else None
-    with translated_table_errors(DataError):
+    with translated_table_errors(DataError), overwriting(force):
         if action == "list":
             return _list(place)
         if action == "verify":
@@ -165,7 +169,7 @@ def export_table(
     fingerprint, name, facts = _device(campaign, device)
     rows = _measured(campaign, fingerprint, purpose)
     space = table_space(campaign.space)
-    archs = {a.id: a.to_dict() for a in campaign.store.architectures(campaign.space)}
+    archs = {a.id: a.to_dict() for a in campaign.store.architectures(campaign.space, [m.arch_id for m in rows])}
     frame = pd.DataFrame([[archs[m.arch_id].get(n) for n in space.names] for m in rows], columns=space.names)
     genes, faults = space.typed(frame)
     if faults:

@@ -13,6 +13,7 @@ import onnxruntime
 import torch
 
 import hwsearch
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed, small_workload
 from hwsearch.devices import (
@@ -76,7 +77,11 @@ def _offers(name: str) -> list[JsonObject]:
 
 
 def doctor(
-    seconds: float = 0.0, record: Path | str | None = None, tick: Callable[[float], None] | None = None
+    seconds: float = 0.0,
+    record: Path | str | None = None,
+    tick: Callable[[float], None] | None = None,
+    *,
+    force: bool = False,
 ) -> JsonObject:
     """Describe this machine: hardware, versions, providers, and how repeatable a latency is right now.
 
@@ -91,6 +96,8 @@ def doctor(
         A CSV file (``.csv`` or ``.csv.gz``) for the trace; needs `seconds`.
     tick : callable, optional
         Told the recorded seconds.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -121,7 +128,7 @@ def doctor(
     values = np.array([t.value for t in timings])
     spread = lambda v: 100 * float(np.ptp(v) / np.median(v))  # noqa: E731
     half = max(t.ratio_high / t.value - 1 for t in timings)
-    return {
+    found: JsonObject = {
         "hwsearch": hwsearch.__version__,
         "host": host_facts(),
         "load_average": load_average(),
@@ -145,8 +152,11 @@ def doctor(
         },
         "seconds": round(time.monotonic() - started, 1),
         "advice": _advice(spread(values)),
-        **({"host_speed": host_speed(seconds, record, tick, runtime.load(workload))} if seconds else {}),
     }
+    if seconds:
+        with overwriting(force):
+            found["host_speed"] = host_speed(seconds, record, tick, runtime.load(workload))
+    return found
 
 
 def _availability(name: str) -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import hwsearch
-from hwsearch._files import json_with, write_file
+from hwsearch._files import json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
-from hwsearch.errors import ConfigError, nearest
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
@@ -25,9 +23,9 @@ from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Trainer, TrainingConfig
+from hwsearch.training import Trainer
 from hwsearch.training.allocator import keep_freed_memory
-from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, make_strategy
+from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, recipe_stages
 
 #: what a card says of a licence that the recipe does not name
 NOT_STATED = "not stated"
@@ -41,6 +39,7 @@ def train(
     supernet: str | None = None,
     checkpoint: Path | str | None = None,
     progress: Callable[[JsonObject], None] | None = None,
+    force: bool = False,
 ) -> JsonObject:
     """Train a supernet by a recipe; the same call takes an interrupted run up again.
 
@@ -60,6 +59,8 @@ def train(
         Weights to start from; random ones by default.
     progress : callable, optional
         Called with the state of the run every ten steps.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
 
     Returns
     -------
@@ -80,13 +81,7 @@ def train(
     folder = Path(folder)
     torch.set_num_threads(compute_threads())
     keep_freed_memory()
-    stages = []
-    for stage in plan["stage"]:
-        settings, known = stage.get("training", {}), [f.name for f in fields(TrainingConfig)]
-        if unknown := [name for name in settings if name not in known]:
-            raise ConfigError(f"{recipe}: unknown key 'training.{unknown[0]}'.", hint=nearest(unknown[0], known))
-        config = TrainingConfig(**settings)
-        stages.append((make_strategy(stage.get("strategy", "sandwich"), stage.get("strategy_options", {})), config))
+    stages = recipe_stages(plan, recipe)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
     examples = task.read(task.split(str(data), "train"), limit=NO_LIMIT, classes=classes)
@@ -113,7 +108,8 @@ def train(
         )
         trainer.run()
         trainers.append(trainer)
-    return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
+    with overwriting(force):
+        return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
 
 
 def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:

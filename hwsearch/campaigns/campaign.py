@@ -433,7 +433,7 @@ class Campaign:
             Whether it measured something, or was interrupted: its time is then added to what the step took before. Else
             the longest run counts, as others may have had nothing to do.
         """
-        known = self.seconds()
+        known = self._noted_seconds()
         before = known.get(step, 0.0)
         if went_on:
             self.store.put_state(SECONDS, {**known, step: round(before + seconds, 2)})
@@ -443,11 +443,17 @@ class Campaign:
     def seconds(self) -> dict[str, float]:
         """Return how long each step took, all runs that measured something together.
 
+        A run that was killed counts up to the last that it kept, see `hwsearch.store.run_table.RunTable.lost_seconds`.
+
         Returns
         -------
         dict of str to float
             Seconds by step.
         """
+        found, lost = self._noted_seconds(), self.store.lost_seconds()
+        return found | {step: round(found.get(step, 0.0) + s, 2) for step, s in lost.items() if s > 0}
+
+    def _noted_seconds(self) -> dict[str, float]:
         return dict(self.store.get_state(SECONDS) or {})
 
     def log_to_file(self) -> logging.Handler:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hwsearch.campaigns.estimates import campaign_level
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.devices.timing.level import HostLevel
 
 
@@ -25,5 +23,5 @@ def host_speed(known: Known, device: str, confidence: float) -> HostLevel | None
     HostLevel or None
         None where nothing has been timed.
     """
-    rows = [*known.latency(device, SEARCH).values(), *known.latency(device, VALIDATE).values()]
-    return campaign_level(rows, confidence)
+    host = known.hosts.get(device)
+    return host.level(confidence) if host is not None else None

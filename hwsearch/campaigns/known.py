@@ -1,4 +1,4 @@
-"""`Known`: what the store holds for a campaign, read once and handed on by value."""
+"""`Known`: what the store holds for a campaign at one time, for all that evaluates it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.estimates import latency_estimates
-from hwsearch.campaigns.lookup import accuracy_protocol, by_architecture, failed_too_often, timing_protocols
+from hwsearch.campaigns.latency_rows import LatencyRows
+from hwsearch.campaigns.lookup import failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
+from hwsearch.campaigns.reading import StoreReading
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import MEMBERSHIP
 from hwsearch.spaces import Architecture
@@ -21,7 +22,8 @@ Scores = Mapping[str, Measurement]
 class Known:
     """What the store of a campaign held when it was read; later measurements need a new one.
 
-    A step reads it once, with one question a device and a few more, and hands it to all that evaluate measurements.
+    A step takes it once and hands it to all that evaluate measurements. What nobody asks for is not read, and what has been
+    read serves until something is added.
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ class Known:
         By key of a view and architecture id: probability of being on that front on the same and on new test data.
     confidence : float, optional
         With which it was asked to be known who is on a front; None before `validate` has told.
+    hosts : mapping of str to LatencyRows
+        What the latencies of each device tell of its host.
     """
 
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
@@ -46,10 +50,11 @@ class Known:
     failures: Mapping[tuple[str, str], list[Measurement]] = field(default_factory=dict)
     memberships: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     confidence: float | None = None
+    hosts: Mapping[str, LatencyRows] = field(default_factory=dict)
 
     @classmethod
     def read(cls, campaign: Campaign, *, final: bool = True) -> Known:
-        """Read what the store holds for a campaign's supernet, data, protocols and devices.
+        """Take what the store holds for a campaign's supernet, data, protocols and devices.
 
         Parameters
         ----------
@@ -68,48 +73,18 @@ class Known:
         StoreError
             If the store cannot be read.
         """
-        store, weights = campaign.store, campaign.loaded.digest
-        splits = [s for s in Split if s in campaign.data and s is not Split.CALIBRATION]
-        subjects = {s: campaign.example_subject(s) for s in splits}
-        scores: dict[tuple[Split, Purpose], dict[str, Measurement]] = {}
-        protocol = accuracy_protocol(campaign)
-        for m in store.find(metric="accuracy", protocol=protocol, supernet=weights):
-            for split in (s for s in splits if subjects[s] == m.subject):
-                scores.setdefault((split, Purpose.parse(m.purpose)), {})[m.arch_id] = m
-        on_devices: dict[tuple[str, str, Purpose], Scores] = {}
-        failures: dict[tuple[str, str], list[Measurement]] = {}
-        failed = store.failures(supernet=weights)
-        for split in splits:
-            failures["accuracy", split] = [m for m in failed if (m.metric, m.subject) == ("accuracy", subjects[split])]
-        protocols = timing_protocols(campaign)
-        for target in campaign.targets.values():
-            rows = store.find(
-                subject=target.fingerprint, supernet=weights, protocols={p.key for p in protocols.values()}
-            )
-            for metric in {m.metric for m in rows}:
-                own = [m for m in rows if m.metric == metric]
-                if metric == "latency_ms":
-                    own = own if final else [m for m in own if not Purpose.parse(m.purpose).is_final]
-                    estimates = latency_estimates(own, protocols)
-                    on_devices |= {(target.name, metric, purpose): found for purpose, found in estimates.items()}
-                    continue
-                for purpose, wanted in protocols.items():
-                    same = [m for m in own if m.protocol == wanted.key]
-                    found = by_architecture(same, purpose, wanted.confidence)
-                    on_devices[target.name, metric, purpose] = found
-            for m in failed:
-                if m.subject == target.fingerprint:
-                    failures.setdefault((m.metric, target.name), []).append(m)
-        state = store.get_state(MEMBERSHIP) or {}
+        reading = StoreReading.now(campaign)
+        state = campaign.store.get_state(MEMBERSHIP) or {}
         return cls(
-            architectures={a.id: a for a in store.architectures(campaign.space)},
-            scores=scores,
-            on_devices=on_devices,
-            failures=failures,
+            architectures=reading.architectures,
+            scores=reading.scores,
+            on_devices=reading.on_devices[final],
+            failures=reading.failures,
             memberships={
                 view: {i: (p, q) for i, (p, q) in found.items()} for view, found in state.get("views", {}).items()
             },
             confidence=state.get("confidence"),
+            hosts=reading.hosts,
         )
 
     def accuracy(self, split: Split, purpose: Purpose = SEARCH) -> Scores:

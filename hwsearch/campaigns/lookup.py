@@ -16,7 +16,8 @@ from hwsearch.campaigns.purpose import SEARCH, VALIDATE, Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.timing.protocol import TimingProtocol
-from hwsearch.store import Measurement, Store
+from hwsearch.store import Measurement, Store, measurement_key
+from hwsearch.store.measurement_table import Filters
 
 #: a subnet whose measurement failed this often is not tried again
 MAX_FAILURES = 2
@@ -67,7 +68,9 @@ def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: f
     return {k: pool(found, confidence) for k, found in same.items()}
 
 
-def find_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> dict[str, Measurement]:
+def find_accuracy(
+    campaign: Campaign, split: Split, purpose: Purpose, ids: Iterable[str] | None = None
+) -> dict[str, Measurement]:
     """Find the scores of subnets on one data split.
 
     Parameters
@@ -78,24 +81,65 @@ def find_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> dict[st
         The data that subnets were scored on.
     purpose : Purpose
         What they were scored for.
+    ids : iterable of str, optional
+        Of which subnets; by default of all.
 
     Returns
     -------
     dict of str to Measurement
         By architecture id; failed measurements are left out.
     """
-    rows = campaign.store.find(
-        metric="accuracy",
-        subject=campaign.example_subject(split),
-        protocol=accuracy_protocol(campaign),
-        purpose=str(purpose),
-        supernet=campaign.loaded.digest,
-    )
+    where = _accuracies(campaign, split, purpose)
+    rows = campaign.store.find(**(where | _only(ids, where)))
     return {m.arch_id: m for m in rows if m.value is not None}
 
 
+def any_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> bool:
+    """Tell whether any subnet has been scored on a data split.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose store is asked.
+    split : Split
+        The data.
+    purpose : Purpose
+        What it was scored for.
+
+    Returns
+    -------
+    bool
+        Without reading the scores.
+    """
+    return campaign.store.count(**_accuracies(campaign, split, purpose)) > 0
+
+
+def _accuracies(campaign: Campaign, split: Split, purpose: Purpose) -> Filters:
+    return {
+        "metric": "accuracy",
+        "subject": campaign.example_subject(split),
+        "protocol": accuracy_protocol(campaign),
+        "purpose": str(purpose),
+        "supernet": campaign.loaded.digest,
+    }
+
+
+def _only(ids: Iterable[str] | None, where: Filters) -> Filters:
+    """Return the filter for some subnets: by keys, which a database finds among any number of rows."""
+    if ids is None:
+        return {}
+    parts = [str(where.get(k) or "") for k in ("metric", "subject", "protocol", "purpose", "supernet")]
+    return {"keys": [measurement_key(i, *parts) for i in ids]}
+
+
 def latency_rows(
-    store: Store, fingerprint: str, weights: str, *, protocol: str | None = None, purpose: Purpose | None = None
+    store: Store,
+    fingerprint: str,
+    weights: str,
+    *,
+    protocol: str | None = None,
+    purpose: Purpose | None = None,
+    ids: Iterable[str] | None = None,
 ) -> list[Measurement]:
     """Read the latencies of whole subnets on one device as they were stored.
 
@@ -111,19 +155,17 @@ def latency_rows(
         Key of the protocol that they were measured by; by default any.
     purpose : Purpose, optional
         What they were measured for, of that round alone; by default anything.
+    ids : iterable of str, optional
+        Of which subnets, with `protocol` and `purpose`; by default of all.
 
     Returns
     -------
     list of Measurement
         Oldest first, those that failed left out; what `latency_estimates` takes.
     """
-    return store.find(
-        metric="latency_ms",
-        subject=fingerprint,
-        protocol=protocol,
-        purpose=None if purpose is None else str(purpose),
-        supernet=weights,
-    )
+    where: Filters = {"metric": "latency_ms", "subject": fingerprint, "protocol": protocol, "supernet": weights}
+    where["purpose"] = None if purpose is None else str(purpose)
+    return store.find(**(where | _only(ids, where)))
 
 
 def find_latency(campaign: Campaign, target: Target, purpose: Purpose) -> dict[str, Measurement]:
@@ -232,7 +274,12 @@ def find_failed_too_often(campaign: Campaign, metric: str, subject: str) -> set[
 
 
 def find_settled(
-    campaign: Campaign, target: Target, protocol: str, purpose: Purpose, metrics: Sequence[str]
+    campaign: Campaign,
+    target: Target,
+    protocol: str,
+    purpose: Purpose,
+    metrics: Sequence[str],
+    ids: Iterable[str] | None = None,
 ) -> set[str]:
     """Find the subnets that need no measuring on a device.
 
@@ -248,6 +295,8 @@ def find_settled(
         What is measured for.
     metrics : sequence of str
         ``latency_ms`` and further ones.
+    ids : iterable of str, optional
+        Which subnets are asked for; by default all.
 
     Returns
     -------
@@ -255,15 +304,11 @@ def find_settled(
         Ids of the subnets that have a latency, and a value or a failure of each further metric.
     """
     settled: set[str] | None = None
+    wanted = None if ids is None else list(ids)
     for metric in metrics:
-        frame = campaign.store.frame(
-            failed=metric != "latency_ms",
-            metric=metric,
-            subject=target.fingerprint,
-            protocol=protocol,
-            purpose=str(purpose),
-            supernet=campaign.loaded.digest,
-        )
-        ids = set(frame["arch_id"])
-        settled = ids if settled is None else settled & ids
+        where: Filters = {"metric": metric, "subject": target.fingerprint, "protocol": protocol}
+        where |= {"purpose": str(purpose), "supernet": campaign.loaded.digest}
+        frame = campaign.store.frame(failed=metric != "latency_ms", **(where | _only(wanted, where)))
+        found = set(frame["arch_id"])
+        settled = found if settled is None else settled & found
     return settled or set()

@@ -12,6 +12,7 @@ from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import SEARCH, Purpose
+from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import HwsearchError
@@ -124,8 +125,8 @@ def measured_set(campaign: Campaign, known: Known, target: Target, purpose: Purp
     ids = sorted(i for i in set(accuracy).union(*on_device.values()) if i in known.architectures)
     frame = pd.DataFrame({"arch_id": ids})
     for name, found in {"accuracy": accuracy, **on_device}.items():
-        frame[name] = [found[i].value if i in found else np.nan for i in ids]
-    rows = campaign.space.to_array([known.architectures[i] for i in ids])
+        frame[name] = numbers(found, "value", ids)
+    rows = encoded(known.architectures, campaign.space, ids)
     asked = {objective.metric for objective in campaign.objectives(target.name)}
     for name in METRICS.names():
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hwsearch._typing import FloatArray
-from hwsearch.campaigns.intervals import log_standard_error, ratio_ends
+from hwsearch.campaigns.intervals import log_standard_error
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
+from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.view import View
 from hwsearch.objectives.names import DEVICE_METRICS
 
@@ -46,12 +49,11 @@ def _device_noise(view: View, measured: MeasuredSet, known: Known, device: str, 
     """Return the standard deviations (subnets,) of one metric on one device, in its unit."""
     confidence = view.campaign.protocol.confidence
     found = known.metric(device, metric)
+    value, low, high = (numbers(found, name, measured.ids).tolist() for name in ("value", "ratio_low", "ratio_high"))
     out = np.full(len(measured), np.nan)
-    for i, arch_id in enumerate(measured.ids):
-        m = found.get(arch_id)
-        low, high = ratio_ends(m) if m is not None else (None, None)
-        if m is not None and m.value and low and high:
-            out[i] = m.value * log_standard_error(low, high, confidence)
+    for i, (v, a, b) in enumerate(zip(value, low, high, strict=True)):
+        if v and a and b and not math.isnan(v + a + b):
+            out[i] = v * log_standard_error(a, b, confidence)
     return out
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
 import hwsearch
-from hwsearch._files import overwriting
 from hwsearch.cli.examples import epilog
 from hwsearch.cli.render import out
 
@@ -29,15 +27,13 @@ app = typer.Typer(
 )
 
 
-def command(panel: str, *, writes: bool = False) -> Callable[[Command], Command]:
+def command(panel: str) -> Callable[[Command], Command]:
     """Register a function as a command; its docstring up to the parameters is the command's help.
 
     Parameters
     ----------
     panel : str
         The group that the help shows it in.
-    writes : bool
-        Whether it writes files, and so has the option ``--force``.
 
     Returns
     -------
@@ -47,29 +43,10 @@ def command(panel: str, *, writes: bool = False) -> Callable[[Command], Command]
 
     def register(function: Command) -> Command:
         text = (inspect.getdoc(function) or "").partition("\n\nParameters\n")[0]
-        app.command(help=text, rich_help_panel=panel, epilog=epilog(function.__name__))(
-            _with_force(function) if writes else function
-        )
+        app.command(help=text, rich_help_panel=panel, epilog=epilog(function.__name__))(function)
         return function
 
     return register
-
-
-def _with_force(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the option ``--force`` to a command that writes files."""
-    own = inspect.signature(function, eval_str=True)
-    words = "Replace files that hwsearch did not write; links are never written through."
-    kind = Annotated[bool, typer.Option("--force", help=words)]
-    option = inspect.Parameter("force", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
-
-    @functools.wraps(function)
-    def forced(**given: Any) -> None:
-        with overwriting(given.pop("force")):
-            function(**given)
-
-    forced.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
-    forced.__annotations__ = {p.name: p.annotation for p in (*own.parameters.values(), option)}
-    return forced
 
 
 @app.callback(invoke_without_command=True)

@@ -11,13 +11,13 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Json, Trust
+from hwsearch.cli.options import Force, Json, Trust
 from hwsearch.cli.progress import TrainingBar, recording
 from hwsearch.cli.render import emit_json, err, first_sentence, out, print_mapping, visible
 from hwsearch.reporting.words import Z95
 
 
-@command(CATALOGUE, writes=True)
+@command(CATALOGUE)
 def doctor(
     seconds: Annotated[
         float,
@@ -29,6 +29,7 @@ def doctor(
         Path | None,
         typer.Option("--record", help="With --seconds: the .csv or .csv.gz file to write the recording to."),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Show what this machine offers, and how repeatable a latency is on it.
@@ -39,16 +40,18 @@ def doctor(
         How long to record the host's speed.
     record : pathlib.Path, optional
         A CSV file for the trace.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
     with recording("measuring how repeatable a latency is …", seconds) as tick:
-        facts = hwsearch.doctor(seconds, record, tick)
+        facts = hwsearch.doctor(seconds, record, tick, force=force)
     if not emit_json(facts, as_json):
         print_mapping(facts)
 
 
-@command(CATALOGUE, writes=True)
+@command(CATALOGUE)
 def supernets(
     action: Annotated[
         str, typer.Argument(metavar="ACTION", help="list, show NAME, check FILE, or convert FILE")
@@ -61,6 +64,7 @@ def supernets(
         str | None,
         typer.Option("--supernet", help="check, convert: compare with this supernet alone; file.py:ENTRY is run."),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """List the supernets, show one, check a weight file, or convert it to safetensors.
@@ -75,6 +79,8 @@ def supernets(
         The safetensors file to write.
     supernet : str, optional
         The only supernet to compare a file with.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -82,7 +88,7 @@ def supernets(
         raise typer.BadParameter(
             "use: supernets list, supernets show NAME, supernets check FILE, supernets convert FILE"
         )
-    found: Any = api.supernets(action, name, output=output, supernet=supernet)
+    found: Any = api.supernets(action, name, output=output, supernet=supernet, force=force)
     if not emit_json({"supernets": found} if action == "list" else found, as_json):
         for r in found if action == "list" else ():
             out.print(
@@ -154,6 +160,7 @@ def tables(
     ] = "search",
     licence: Annotated[str, typer.Option("--licence", help="export: licence of the table.")] = "not stated",
     trust: Trust = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """List, show, import, export or verify latency tables.
@@ -176,6 +183,8 @@ def tables(
         Of the exported table.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -188,6 +197,7 @@ def tables(
         purpose=purpose,
         licence=licence,
         trust=trust,
+        force=force,
     )
     bad = [r for r in found if r["fault"]] if action == "verify" else []
     if not emit_json({"tables": found} if isinstance(found, list) else found, as_json):
@@ -204,7 +214,7 @@ def tables(
         raise typer.Exit(1)
 
 
-@command(CATALOGUE, writes=True)
+@command(CATALOGUE)
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")],
     data: Annotated[
@@ -221,6 +231,7 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train a supernet; the same command resumes an interrupted run.
@@ -237,11 +248,15 @@ def train(
         What is trained in place of the recipe's supernet.
     checkpoint : pathlib.Path, optional
         Weights to start from.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
     with TrainingBar(err) as bar:
-        card = hwsearch.train(recipe, data, folder, supernet=supernet, checkpoint=checkpoint, progress=bar.update)
+        card = hwsearch.train(
+            recipe, data, folder, supernet=supernet, checkpoint=checkpoint, progress=bar.update, force=force
+        )
     if not emit_json(card, as_json):
         score = card["score"]
         for name in ("smallest", "largest"):

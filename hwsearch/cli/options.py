@@ -31,6 +31,10 @@ Trust = Annotated[
         "--trust", help="Execute what the campaign names (programs, Python files) even if another user wrote it."
     ),
 ]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace files that hwsearch did not write; links are never written through."),
+]
 Deployment = Annotated[
     str | None,
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),

@@ -9,7 +9,7 @@ import typer
 
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
-from hwsearch.cli.options import Deployment, DeviceName, Folder, Json, Source, Trust, open_campaign
+from hwsearch.cli.options import Deployment, DeviceName, Folder, Force, Json, Source, Trust, open_campaign
 from hwsearch.cli.render import emit_json, neighbour_lines, out, print_frame
 
 
@@ -45,7 +45,7 @@ def front(
         print_frame(frame[own], "front")
 
 
-@command(RESULTS, writes=True)
+@command(RESULTS)
 def pick(
     campaign: Source,
     limit: Annotated[
@@ -64,6 +64,7 @@ def pick(
     export: Annotated[Path | None, typer.Option("--export", help="The ONNX file to write.")] = None,
     folder: Folder = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Pick the best measured subnet under limits, and with --export write its ONNX file.
@@ -86,6 +87,8 @@ def pick(
         Where the campaign lies.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -96,6 +99,7 @@ def pick(
         probability=probability,
         deployment=deployment,
         export=export,
+        force=force,
     )
     if not emit_json(result, as_json):
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
@@ -118,7 +122,7 @@ def pick(
             out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
 
 
-@command(RESULTS, writes=True)
+@command(RESULTS)
 def export(
     campaign: Source,
     arch: Annotated[
@@ -135,6 +139,7 @@ def export(
     batch: Annotated[int | None, typer.Option(min=1, help="A fixed batch size (default: any size).")] = None,
     folder: Folder = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write the picks of the fronts, or one subnet, as ONNX files, each with a JSON file that describes it.
@@ -155,16 +160,20 @@ def export(
         Where the campaign lies.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
-    cards = hwsearch.export(open_campaign(campaign, folder, trust), arch, device, output=output, batch=batch)
+    cards = hwsearch.export(
+        open_campaign(campaign, folder, trust), arch, device, output=output, batch=batch, force=force
+    )
     if not emit_json({"models": cards}, as_json):
         for card in cards:
             out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
 
 
-@command(RESULTS, writes=True)
+@command(RESULTS)
 def finetune(
     campaign: Source,
     arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
@@ -189,6 +198,7 @@ def finetune(
     ] = None,
     folder: Folder = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Train one subnet for some steps, measure its accuracy again, and write its ONNX file.
@@ -215,6 +225,8 @@ def finetune(
         Where the campaign lies.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
@@ -223,6 +235,7 @@ def finetune(
         arch,
         data=data,
         output=output,
+        force=force,
         steps=steps,
         batch=batch,
         lr=lr,
@@ -238,7 +251,7 @@ def finetune(
         )
 
 
-@command(RESULTS, writes=True)
+@command(RESULTS)
 def report(
     campaign: Source,
     folder: Folder = None,
@@ -247,6 +260,7 @@ def report(
         str | None,
         typer.Option(help="An Optuna storage (sqlite:///FILE) to add the measured subnets to, for its dashboard."),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write the fronts as CSV and JSON, the plots, and the page report.html.
@@ -261,10 +275,12 @@ def report(
         An Optuna storage to add the measured subnets to.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
-    result = hwsearch.report(open_campaign(campaign, folder, trust), optuna=optuna)
+    result = hwsearch.report(open_campaign(campaign, folder, trust), optuna=optuna, force=force)
     if not emit_json(result, as_json):
         out.print(f"→ {result['report']}   {result['front']}", highlight=False)
         for study, added in result.get("optuna", {}).items():

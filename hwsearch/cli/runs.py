@@ -10,15 +10,17 @@ from typing import Annotated
 import typer
 
 import hwsearch
-from hwsearch._files import anything, check_place, forced, write_file
+from hwsearch._files import anything, check_place, write_file
 from hwsearch.cli.app import RUN, command
-from hwsearch.cli.options import Folder, Json, Source, Trust, open_campaign, shown_progress
+from hwsearch.cli.options import Folder, Force, Json, Source, Trust, open_campaign, shown_progress
 from hwsearch.cli.render import emit_json, out, print_summary
 from hwsearch.errors import ConfigError
 
 
-@command(RUN, writes=True)
-def run(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: Json = False) -> None:
+@command(RUN)
+def run(
+    campaign: Source, folder: Folder = None, trust: Trust = False, force: Force = False, as_json: Json = False
+) -> None:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
 
     Parameters
@@ -29,15 +31,18 @@ def run(campaign: Source, folder: Folder = None, trust: Trust = False, as_json: 
         Where the campaign lies.
     trust : bool
         Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.run(open_campaign(campaign, folder, trust)), as_json)
+    print_summary(hwsearch.run(open_campaign(campaign, folder, trust), force=force), as_json)
 
 
-@command(RUN, writes=True)
+@command(RUN)
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="The campaign's folder.")] = Path("runs/demo"),
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Run all steps on the shipped supernet and this machine's CPU: a first look that needs no data.
@@ -46,13 +51,15 @@ def demo(
     ----------
     folder : pathlib.Path
         Where the campaign lies.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.demo(folder=folder, progress=shown_progress()), as_json)
+    print_summary(hwsearch.demo(folder=folder, progress=shown_progress(), force=force), as_json)
 
 
-@command(RUN, writes=True)
+@command(RUN)
 def init(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="The configuration file to write.")] = Path(
         "campaign.toml"
@@ -73,6 +80,7 @@ def init(
         bool | None,
         typer.Option("--ask/--no-ask", help="Ask for all of this (default: on a terminal, without options)."),
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write a configuration to start from, of some fifteen commented lines; on a terminal, by asking.
@@ -93,6 +101,8 @@ def init(
         Write every setting instead of the usual ones.
     ask : bool, optional
         Whether to ask; by default on a terminal, without options.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
 
@@ -106,7 +116,7 @@ def init(
     from hwsearch.cli.initial import Answers, DeviceAnswers, ask_all, check_answers, short_toml
 
     check_place(path, anything)
-    if path.exists() and not forced():
+    if path.exists() and not force:
         raise ConfigError(f"{str(path)!r} already exists.", hint="Choose another name, edit it, or --force.")
     answers = Answers(supernet, (DeviceAnswers(device, runtime, provider, threads, batch),), limit)
     if ask is None:

@@ -16,6 +16,8 @@ from hwsearch._json import is_number, to_json
 from hwsearch.errors import StoreError
 from hwsearch.store.text import clean_text
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+
 
 def utc_now() -> str:
     """Return the time as UTC text.
@@ -53,7 +55,7 @@ def measurement_key(
     >>> measurement_key("a", "macs") == measurement_key("a", "macs", purpose="search")
     True
     """
-    text = json.dumps([arch_id, metric, subject, protocol, purpose, supernet], separators=(",", ":"))
+    text = _COMPACT.encode([arch_id, metric, subject, protocol, purpose, supernet])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 import pandas as pd
@@ -21,6 +22,8 @@ from hwsearch.store.table import DTYPES, to_frame
 CHUNK = 5000
 #: rows that are fetched at a time
 BLOCK = 2000
+#: rows of one of several frames
+PART = 10_000
 
 _M = schema.measurements
 _FIELDS = [c for c in _M.c if c.name not in ("id", "key")]
@@ -39,6 +42,8 @@ class Filters(TypedDict, total=False):
         As in `Measurement`.
     run : int or None
         Id of the run that measured it.
+    up_to : int or None
+        What had been added when `MeasurementTable.last` gave this number.
     arch_ids, keys, protocols : iterable of str or None
         Any of these architectures, any of these keys, any of these protocols.
     """
@@ -49,6 +54,7 @@ class Filters(TypedDict, total=False):
     protocol: str | None
     supernet: str | None
     run: int | None
+    up_to: int | None
     arch_ids: Iterable[str] | None
     keys: Iterable[str] | None
     protocols: Iterable[str] | None
@@ -191,6 +197,39 @@ class MeasurementTable:
         """
         return self._measurements(_M.c.value.is_not(None), **filters)
 
+    def scan(self, fields: Sequence[str], **filters: Unpack[Filters]) -> Iterator[tuple[Any, ...]]:
+        """Yield fields of measured values, oldest first, without making a `Measurement` of each.
+
+        Parameters
+        ----------
+        fields : sequence of str
+            Names of fields of `Measurement`.
+        **filters
+            See `Filters`.
+
+        Yields
+        ------
+        tuple
+            The fields of one value, in the order asked for.
+        """
+        columns = [_M.c[name] for name in ("key", *_KEYED, *fields)]
+        for key, *row in self._rows(columns, _M.c.value.is_not(None), **filters):
+            parts = row[: len(_KEYED)]
+            if not all(isinstance(part, str) for part in parts) or measurement_key(*parts) != key:
+                raise self._damaged(f"measurement {key!r} is another than its key says")
+            yield tuple(row[len(_KEYED) :])
+
+    def last(self) -> int:
+        """Return a number that grows with every measurement and failure that is added.
+
+        Returns
+        -------
+        int
+            0 for an empty store; see `Filters`.
+        """
+        with self.database.read() as connection:
+            return int(connection.scalar(sa.select(sa.func.max(_M.c.id))) or 0)
+
     def failures(self, **filters: Unpack[Filters]) -> list[Measurement]:
         """Find failed attempts, oldest first, also of keys that got a value later.
 
@@ -222,7 +261,31 @@ class MeasurementTable:
             Columns: `hwsearch.store.table.DTYPES`.
         """
         condition = sa.true() if failed else _M.c.value.is_not(None)
-        rows = list(self._rows([_M.c[name] for name in DTYPES], condition, **filters))
+        return self._checked(list(self._rows([_M.c[name] for name in DTYPES], condition, **filters)))
+
+    def frames(self, *, failed: bool = False, **filters: Unpack[Filters]) -> Iterator[pd.DataFrame]:
+        """Read measurements into frames of some thousand rows, oldest first, without records.
+
+        Parameters
+        ----------
+        failed : bool
+            Whether failures are among them, with value NaN.
+        **filters
+            See `Filters`.
+
+        Yields
+        ------
+        pandas.DataFrame
+            As `frame` gives it; one without rows where there is nothing.
+        """
+        condition = sa.true() if failed else _M.c.value.is_not(None)
+        rows = self._rows([_M.c[name] for name in DTYPES], condition, **filters)
+        yield self._checked(list(islice(rows, PART)))
+        while part := list(islice(rows, PART)):
+            yield self._checked(part)
+
+    def _checked(self, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+        """Make a frame of rows that are what their keys say."""
         try:
             frame = to_frame(rows)
         except (TypeError, ValueError, OverflowError) as error:
@@ -266,6 +329,8 @@ class MeasurementTable:
     ) -> list[sa.Select[Any]]:
         """Make the queries of id and columns; several where there are more ids or keys than one statement can hold."""
         query: sa.Select[Any] = sa.select(_M.c.id, *columns).where(condition)
+        if (up_to := filters.pop("up_to", None)) is not None:
+            query = query.where(_M.c.id <= up_to)
         wanted = [
             (_M.c.arch_id, filters.pop("arch_ids", None)),
             (_M.c.key, filters.pop("keys", None)),

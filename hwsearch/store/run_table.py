@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -108,6 +109,33 @@ class RunTable:
             return [
                 Run(**row._mapping) for row in connection.execute(sa.select(schema.runs).order_by(schema.runs.c.id))
             ]
+
+    def lost_seconds(self) -> dict[str, float]:
+        """Tell how long runs worked that never noted their end, as a killed process does not.
+
+        Such a run counts from its begin to the last measurement or document that was kept before the next run began: so long
+        at least it worked.
+
+        Returns
+        -------
+        dict of str to float
+            Seconds by command; those of a run that goes on now are among them.
+        """
+        runs = self.runs()
+        found: dict[str, float] = {}
+        for run, following in zip(runs, [*runs[1:], None], strict=True):
+            if run.status == "running":
+                last = self._last_kept(run.started_at, following.started_at if following is not None else utc_now())
+                worked = datetime.fromisoformat(last) - datetime.fromisoformat(run.started_at)
+                found[run.command] = found.get(run.command, 0.0) + worked.total_seconds()
+        return found
+
+    def _last_kept(self, begin: str, end: str) -> str:
+        """Return when something was kept last between two times; the first of them where nothing was."""
+        kept = (schema.measurements.c.ended_at, schema.state.c.written_at)
+        with self.database.read() as connection:
+            found = [connection.scalar(sa.select(sa.func.max(c)).where(c > begin, c <= end)) for c in kept]
+        return max([begin, *filter(None, found)])
 
     def put_state(self, name: str, document: Mapping[str, Any]) -> int:
         """Keep a JSON document under a name; older versions stay.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import pandas as pd
 import sqlalchemy as sa
 
 from hwsearch.errors import StoreError
 from hwsearch.store import migrations, schema
 from hwsearch.store.connection import Database
-from hwsearch.store.measurement_table import MeasurementTable
+from hwsearch.store.measurement_table import MeasurementTable, chunks
 from hwsearch.store.run_table import RunTable
 from hwsearch.store.subject_table import SubjectTable
 from hwsearch.store.table import write_csv
@@ -131,12 +133,27 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         StoreError
             If the file cannot be written.
         """
-        frame = self.frame(failed=True)
+        rows = 0
+
+        def parts() -> Iterator[pd.DataFrame]:
+            nonlocal rows
+            for frame in self.frames(failed=True):
+                rows += len(frame)
+                yield self._explained(frame)
+
+        write_csv(parts(), path)
+        return rows
+
+    def _explained(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add spaces, genes and names of devices to measurements."""
+        table = schema.architectures
+        genes: dict[str, tuple[str, Any]] = {}
         with self.database.read() as connection:
-            genes = {row.arch_id: (row.space, row.genes) for row in connection.execute(sa.select(schema.architectures))}
+            for part in chunks(set(frame["arch_id"])):
+                found = connection.execute(sa.select(table).where(table.c.arch_id.in_(part)))
+                genes |= {row.arch_id: (row.space, row.genes) for row in found}
         names = {fingerprint: name for fingerprint, (name, _) in self.devices().items()}
         frame.insert(1, "space", [genes.get(a, ("", None))[0] for a in frame["arch_id"]])
         frame.insert(2, "genes", [genes.get(a, ("", None))[1] for a in frame["arch_id"]])
         frame.insert(5, "device", [names.get(s, "") for s in frame["subject"]])
-        write_csv(frame, path)
-        return len(frame)
+        return frame

@@ -49,13 +49,33 @@ class SubjectTable:
                 connection.execute(sa.insert(table), list(rows.values()))
         return len(rows)
 
-    def architectures(self, space: SearchSpace) -> list[Architecture]:
-        """Read all kept architectures of a space, by id.
+    def architecture_ids(self, space: SearchSpace) -> list[str]:
+        """Read the ids of all kept architectures of a space.
 
         Parameters
         ----------
         space : SearchSpace
             Whose architectures.
+
+        Returns
+        -------
+        list of str
+            In alphabetical order.
+        """
+        table = schema.architectures
+        query = sa.select(table.c.arch_id).where(table.c.space == space.name).order_by(table.c.arch_id)
+        with self.database.read() as connection:
+            return [str(i) for i in connection.scalars(query)]
+
+    def architectures(self, space: SearchSpace, ids: Iterable[str] | None = None) -> list[Architecture]:
+        """Read kept architectures of a space, by id.
+
+        Parameters
+        ----------
+        space : SearchSpace
+            Whose architectures.
+        ids : iterable of str, optional
+            Which; by default all. Those that are not kept are left out.
 
         Returns
         -------
@@ -67,7 +87,10 @@ class SubjectTable:
         SpaceError
             If one does not fit the space.
         """
-        return self._architectures(space, sa.true())
+        if ids is None:
+            return self._architectures(space, sa.true())
+        parts = (schema.architectures.c.arch_id.in_(part) for part in chunks(set(ids)))
+        return [arch for part in parts for arch in self._architectures(space, part)]
 
     def architecture(self, space: SearchSpace, arch_id: str) -> Architecture:
         """Read the kept architecture with an id.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hwsearch._files import anything, new_content
 from hwsearch.errors import StoreError
 
 #: the columns of a frame, in order (no blobs), and their types
@@ -57,13 +56,14 @@ def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
-def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write a frame to a CSV file whole or not at all.
+def write_csv(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
+    """Write frames, one below the other, to a CSV file whole or not at all.
 
     Parameters
     ----------
-    frame : pandas.DataFrame
-        With columns ``genes`` and ``details``, whose dicts become JSON text; missing values become empty fields.
+    frames : iterable of pandas.DataFrame
+        Of the same columns, with ``genes`` and ``details``, whose dicts become JSON text; missing values become empty fields. At
+        least one.
     path : str or Path
         The file.
 
@@ -71,26 +71,17 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
     ------
     StoreError
         If it cannot be written.
+    OutputError
+        If there is a link or a folder.
     """
-    path = Path(path)
-    frame = frame.copy()
-    for name in ("genes", "details"):
-        frame[name] = [json.dumps(v) if isinstance(v, dict) else "" for v in frame[name]]
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                frame.to_csv(file, index=False, lineterminator="\n")
-                file.flush()
-                os.fsync(file.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            part.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-            part.replace(path)
-        except BaseException:
-            part.unlink()
-            raise
+        with new_content(Path(path), anything) as file:
+            for k, frame in enumerate(frames):
+                texts = {
+                    name: [json.dumps(v) if isinstance(v, dict) else "" for v in frame[name]]
+                    for name in ("genes", "details")
+                }
+                file.write(frame.assign(**texts).to_csv(index=False, header=k == 0, lineterminator="\n").encode())
     except OSError as error:
         raise StoreError(
             f"{str(path)!r} cannot be written: {error.strerror}.", hint="Check the folder and the free space."

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
-from hwsearch._json import JsonObject
+from hwsearch._json import JsonObject, is_number
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Strategy
+from hwsearch.training import Strategy, TrainingConfig
 from hwsearch.training.strategies import STRATEGIES
 from latency_tables.reading import ReadingError, parse_toml, read_text
 
+#: least and largest value of each setting of a training
+RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 10**6),
+    "batch": (1, 2**20),
+    "lr": (0, 1000),
+    "momentum": (0, 1),
+    "weight_decay": (0, 10),
+    "warmup": (0, 1),
+    "clip": (1e-6, 1e9),
+    "padding": (0, 1024),
+    "seed": (0, 2**32 - 1),
+    "compile": (0, 1),
+    "checkpoint_steps": (1, 10**9),
+}
 #: random subnets whose accuracy is on the card
 CARD_SUBNETS = 20
 
@@ -74,15 +90,73 @@ def load_recipe(recipe: str | Path, supernet: str | None = None) -> JsonObject:
         )
     if "data_set" in data:
         find_source(str(data["data_set"]))
-    for stage in data["stage"]:
+    for name in ("supernet", "weights_licence"):
+        if not isinstance(data.get(name, ""), str):
+            raise ConfigError(f"{recipe}: {name} = {str(data[name])[:40]!r} is not valid: give a text.")
+    for number, stage in enumerate(data["stage"], 1):
+        if not isinstance(stage, dict):
+            raise ConfigError(
+                f"{recipe}: stage {number} is {str(stage)[:40]!r}.", hint="Write it as a table, [[stage]]."
+            )
         _keys(stage, {"strategy", "strategy_options", "training"}, recipe)
     return data
 
 
-def _keys(data: JsonObject, known: set[str], source: str | Path) -> None:
+def recipe_stages(plan: JsonObject, recipe: str | Path) -> list[tuple[Strategy, TrainingConfig]]:
+    """Make the stages of a recipe.
+
+    Parameters
+    ----------
+    plan : dict
+        As `load_recipe` gives it.
+    recipe : str or Path
+        Where it came from, for messages.
+
+    Returns
+    -------
+    list of tuple
+        The strategy and the settings of each stage.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown, of the wrong kind or out of range.
+    TrainingError
+        If there is no such strategy, or it does not take these options.
+    """
+    stages = []
+    for stage in plan["stage"]:
+        options, training = (_table(stage.get(name, {}), name, recipe) for name in ("strategy_options", "training"))
+        _keys(training, {f.name for f in fields(TrainingConfig)}, recipe, "training.")
+        for name, value in training.items():
+            _check_setting(name, value, recipe)
+        stages.append((make_strategy(str(stage.get("strategy", "sandwich")), options), TrainingConfig(**training)))
+    return stages
+
+
+def _table(value: object, name: str, recipe: str | Path) -> JsonObject:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{recipe}: {name} = {str(value)[:40]!r} is not valid: give a table.")
+    return value
+
+
+def _check_setting(name: str, value: object, recipe: str | Path) -> None:
+    """Refuse what is not of the kind of a training setting's default, or out of its range."""
+    default, (low, high) = getattr(TrainingConfig, name), RANGES.get(name, (0, 1))
+    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    fits = {bool: isinstance(value, bool), int: whole, float: is_number(value)}[type(default)]
+    if not fits or not low <= value <= high:  # type: ignore[operator]
+        between = "" if isinstance(default, bool) else f" from {low:g} to {high:g}"
+        raise ConfigError(
+            f"{recipe}: training.{name} = {str(value)[:40]} is not valid: give {kinds[type(default)]}{between}."
+        )
+
+
+def _keys(data: JsonObject, known: set[str], source: str | Path, prefix: str = "") -> None:
     unknown = sorted(set(data) - known)
     if unknown:
-        raise ConfigError(f"{source}: unknown key {unknown[0]!r}.", hint=nearest(unknown[0], known))
+        raise ConfigError(f"{source}: unknown key {prefix + unknown[0]!r}.", hint=nearest(unknown[0], known))
 
 
 def make_strategy(name: str, options: JsonObject) -> Strategy:
@@ -106,6 +180,12 @@ def make_strategy(name: str, options: JsonObject) -> Strategy:
         If there is no such strategy, or it does not take these options.
     """
     kind = STRATEGIES.load(name)
+    for option, parameter in inspect.signature(kind).parameters.items():
+        number = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
+        if number and not is_number(options.get(option, 0)):
+            raise TrainingError(
+                f"strategy {name!r}: {option} = {str(options[option])[:40]!r} is not valid: give a number."
+            )
     try:
         return kind(**options)
     except TypeError as error:

@@ -17,13 +17,14 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile`, `kills` and `search`, and the frame itself
+#: modules that are parts of the benchmarks `hostile`, `kills`, `search` and `store`, and the frame itself
 PARTS = {
     "frame",
     "hostile_arrays",
     "hostile_data",
     "hostile_kinds",
     "hostile_mutations",
+    "hostile_pairs",
     "hostile_pool",
     "hostile_texts",
     "kills_seen",
@@ -35,6 +36,7 @@ PARTS = {
     "search_task",
     "search_tasks",
     "search_text",
+    "store_campaign",
 }
 NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 

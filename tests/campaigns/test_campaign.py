@@ -361,6 +361,15 @@ def test_resumed_steps_count_in_the_time_spent(tiny_config, tmp_path) -> None:
     assert campaign.seconds() == {"search": 65.0, "fit": 3.0}
 
 
+def test_steps_that_were_killed_count_in_the_time_spent_and_once(tiny_config, tmp_path, monkeypatch) -> None:
+    campaign = Campaign.open(tiny_config, folder=tmp_path / "c")
+    campaign.note_seconds("search", 40.0, went_on=True)
+    monkeypatch.setattr(type(campaign.store), "lost_seconds", lambda self: {"search": 7.25, "report": 0.0})
+    assert campaign.seconds() == {"search": 47.25}
+    campaign.note_seconds("search", 2.0, went_on=True)  # adds to what was noted, not to what was lost
+    assert campaign.seconds() == {"search": 49.25}
+
+
 def test_the_page_names_no_place_of_this_host_and_has_its_program(finished) -> None:
     folder, _ = finished
     page = (folder / "report.html").read_text()

@@ -73,9 +73,7 @@ def test_options_have_the_names_of_the_functions_arguments():
         name = c.name or c.callback.__name__
         if name == "init":
             continue
-        own = (
-            set(inspect.signature(c.callback).parameters) - {"campaign", "as_json", "force"} - printing.get(name, set())
-        )
+        own = set(inspect.signature(c.callback).parameters) - {"campaign", "as_json"} - printing.get(name, set())
         function = inspect.signature(getattr(api, name)).parameters
         taken = set(function) | {f.removesuffix("s") for f in function}
         if "settings" in function:
@@ -201,7 +199,7 @@ def test_a_full_disk_is_a_sentence_and_keeps_what_was_measured(tmp_path, monkeyp
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("hwsearch._files.os.fsync", full)
+    monkeypatch.setattr("latency_tables.writing.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         write_file(target, b"new" * 10000, anything)
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

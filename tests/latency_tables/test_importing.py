@@ -7,6 +7,7 @@ import pytest
 
 import latency_tables
 from latency_tables import Gene, TableError, TableSpace, toml
+from latency_tables.writing import overwriting
 
 SPACE = TableSpace("toy", (Gene("d", (1, 2)), Gene("k[0]", (3, 5)), Gene("k[1]", (3, 5), (), ("d", (2,)))))
 
@@ -173,7 +174,7 @@ def test_nothing_is_written_through_a_link_or_over_a_file_that_is_no_table(folde
     home = folder / "one"
     home.mkdir()
     (home / "toy.parquet").write_bytes(b"mine")
-    with pytest.raises(TableError, match="is no table"):
+    with pytest.raises(TableError, match="not a file of this kind that hwsearch wrote"):
         bring(folder)
     assert (home / "toy.parquet").read_bytes() == b"mine"
     (home / "toy.parquet").unlink()
@@ -182,5 +183,16 @@ def test_nothing_is_written_through_a_link_or_over_a_file_that_is_no_table(folde
         bring(folder)
     assert not (folder / "elsewhere").exists()
     (home / "device.toml").unlink()
+    (folder / "spaces").rename(folder / "elsewhere")
+    (folder / "spaces").symlink_to(folder / "elsewhere")
+    with pytest.raises(TableError, match="is a link or not a folder"):
+        bring(folder)
+    (folder / "spaces").unlink()
+    (folder / "elsewhere").rename(folder / "spaces")
     bring(folder)
     bring(folder)  # its own are replaced
+    (home / "device.toml").unlink()
+    (home / "toy.parquet").write_bytes(b"mine")
+    with overwriting():
+        bring(folder)
+    assert len(latency_tables.load("one", "toy", folder)) == len(ROWS["t"])

@@ -50,3 +50,35 @@ def test_state_keeps_every_version(store: Store) -> None:
     assert store.get_state("search", 3) is None
     with pytest.raises(StoreError, match=r"state 'search'.*'seen'.*set"):
         store.put_state("search", {"seen": {1, 2}})
+
+
+def test_a_run_that_was_killed_counts_up_to_the_last_that_it_kept(store: Store, monkeypatch) -> None:
+    """Two were killed: after a measurement of second 30, and after a document of second 140; the next one begins at 100."""
+    from hwsearch.store import run_table
+
+    def at(seconds: int) -> str:
+        return f"2026-01-31T12:{seconds // 60:02d}:{seconds % 60:02d}.000000Z"
+
+    def kept(arch_id: str, seconds: int) -> Measurement:
+        return make(arch_id, started_at=at(seconds - 5), ended_at=at(seconds))
+
+    clock = iter([0, 100, 140, 200, 201, 202, 300])
+    monkeypatch.setattr(run_table, "utc_now", lambda: at(next(clock)))
+    store.begin_run("search", {})
+    store.add(
+        [
+            kept("a", 20),
+            kept(
+                "b",
+                30,
+            ),
+            kept("earlier", 5),
+        ]
+    )
+    store.begin_run("search", {})
+    store.put_state("round", {"proposed": 3})
+    done = store.begin_run("validate", {})
+    store.add([kept("c", 201)])
+    store.end_run(done, "done")
+    store.begin_run("report", {})  # goes on, and has kept nothing
+    assert store.lost_seconds() == {"search": 30.0 + 40.0, "report": 0.0}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hwsearch.errors import ConfigError, DataError
-from hwsearch.training.recipes import load_recipe, recipe_names
+from hwsearch.errors import ConfigError, DataError, TrainingError
+from hwsearch.training.recipes import RANGES, load_recipe, recipe_names, recipe_stages
 
 STAGE = "[[stage]]\nstrategy = 'sandwich'\n"
 
@@ -57,3 +57,53 @@ def test_a_supernet_given_beside_takes_the_place_of_the_recipes(tmp_path) -> Non
         load_recipe(path)
     assert load_recipe(path, "my_net.py:ENTRY")["supernet"] == "my_net.py:ENTRY"
     assert load_recipe("cifar10-mbv3", "other")["supernet"] == "other"
+
+
+def stages_of(folder: Path, text: str) -> list:
+    path = written(folder, f"supernet = 'mine'\n{text}")
+    return recipe_stages(load_recipe(path), path)
+
+
+def test_settings_of_a_stage_are_those_of_its_tables(tmp_path: Path) -> None:
+    (first, second) = stages_of(
+        tmp_path, "[[stage]]\ntraining = { epochs = 2, lr = 1 }\n[[stage]]\nstrategy_options = { random = 1 }\n"
+    )
+    assert (first[1].epochs, first[1].lr, first[1].batch) == (2, 1, 128) and second[0].random == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stage = [1]", "stage 1 is '1'"),
+        ("[[stage]]\ntraining = 1", "training = '1' is not valid: give a table"),
+        ("[[stage]]\nstrategy_options = []", "strategy_options = .* give a table"),
+        ("[[stage]]\ntraining = { epoch = 1 }", "unknown key 'training.epoch'.*Did you mean 'epochs'"),
+        (
+            "[[stage]]\ntraining = { batch = 'many' }",
+            "training.batch = many is not valid: give a whole number from 1 to",
+        ),
+        ("[[stage]]\ntraining = { batch = 1.5 }", "give a whole number"),
+        ("[[stage]]\ntraining = { epochs = 0 }", "training.epochs = 0 is not valid"),
+        ("[[stage]]\ntraining = { lr = inf }", "training.lr = inf is not valid: give a number from 0 to 1000"),
+        ("[[stage]]\ntraining = { seed = -1 }", "training.seed"),
+        ("[[stage]]\ntraining = { compile = 1 }", "training.compile = 1 is not valid: give true or false"),
+        ("weights_licence = 3\n[[stage]]", "weights_licence = '3' is not valid: give a text"),
+    ],
+)
+def test_what_no_training_could_use_is_refused_by_name_and_value(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"recipe\.toml: .*{said}"):
+        stages_of(tmp_path, text)
+
+
+def test_options_of_a_strategy_are_numbers_where_it_takes_numbers(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="'sandwich': random = 'two' is not valid: give a number"):
+        stages_of(tmp_path, "[[stage]]\nstrategy_options = { random = 'two' }")
+
+
+def test_every_setting_has_a_range_that_its_default_lies_in() -> None:
+    from dataclasses import fields
+
+    from hwsearch.training import TrainingConfig
+
+    assert set(RANGES) == {f.name for f in fields(TrainingConfig)}
+    assert all(low <= getattr(TrainingConfig(), name) <= high for name, (low, high) in RANGES.items())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from hwsearch.accuracy import Z95, Score
 from hwsearch.campaigns.campaign import Campaign
@@ -11,6 +13,7 @@ from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
 from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.lookup import accuracy_protocol, find_accuracy, find_failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
+from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
@@ -47,9 +50,10 @@ def measure_accuracy(
     dict of str to Measurement
         In the score's unit, by architecture id; what cannot be scored is missing.
     """
-    known = find_accuracy(campaign, split, purpose)
+    ids = list(dict.fromkeys(a.id for a in archs))
+    known = find_accuracy(campaign, split, purpose, ids)
     screened = split == Split.VALIDATION and Split.SCREEN in campaign.data
-    begun = find_accuracy(campaign, Split.SCREEN, purpose) if screened else {}
+    begun = find_accuracy(campaign, Split.SCREEN, purpose, ids) if screened else {}
     given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
@@ -91,7 +95,7 @@ def measure_accuracy(
             + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
         )
     if any(a.id not in known for a in todo):  # others measured them, or nobody could
-        known |= find_accuracy(campaign, split, purpose)
+        known |= find_accuracy(campaign, split, purpose, ids)
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
@@ -179,29 +183,30 @@ def accuracy_row(
     )
 
 
-def checkpoint_warnings(campaign: Campaign, scores: Iterable[Measurement]) -> list[str]:
+def checkpoint_warnings(campaign: Campaign, scores: Mapping[str, Measurement]) -> list[str]:
     """Return warnings that weights and data may not match: all scores equal, or the best at chance level.
 
     Parameters
     ----------
     campaign : Campaign
         Whose kind of score and classes.
-    scores : iterable of Measurement
-        Accuracies of several subnets.
+    scores : mapping of str to Measurement
+        Accuracies of several subnets, by id.
 
     Returns
     -------
     list of str
         At most one sentence.
     """
-    found = [m for m in scores if m.value is not None]
-    if not found:
+    ids = list(scores)
+    if not ids:
         return []
+    found = numbers(scores, "value", ids)
     task = campaign.loaded.task
-    best = max(found, key=lambda m: m.value or 0.0)
+    best = scores[ids[int(np.argmax(found))]]
     value, error = float(best.value or 0.0), float(best.details["standard_error"])
     words = f"{task.score_name} {value:.1f}{f' {task.score_unit}' if task.score_unit else ''}"
-    if len(found) > 1 and len({m.value for m in found}) == 1:
+    if len(found) > 1 and (found == found[0]).all():
         return [f"all {len(found)} evaluated subnets have the same {words}: there is nothing to choose by."]
     least = task.no_better_than(value, error, campaign.data[Split.TEST])
     if least is None:

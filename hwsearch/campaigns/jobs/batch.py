@@ -16,8 +16,9 @@ from hwsearch.campaigns.jobs.job import halves, latency_job, payload_of, share_o
 from hwsearch.campaigns.jobs.registration import enter_device
 from hwsearch.campaigns.jobs.turn import SHORT_S, turn
 from hwsearch.campaigns.jobs.worker import LatencyWorker
-from hwsearch.campaigns.lookup import find_failed_too_often, find_latency, find_settled, latency_rows
+from hwsearch.campaigns.lookup import find_failed_too_often, find_settled, latency_rows
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.reading import device_reading
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.spaces import Architecture
@@ -55,20 +56,24 @@ class LatencyBatch:
         self.queue = Queue(campaign.store)
         self.stop = threading.Event()
         self.archs = list(archs)
+        self.ids = list(dict.fromkeys(a.id for a in self.archs))
         self.before = self._known()
         given_up = find_failed_too_often(campaign, "latency_ms", target.fingerprint)
-        settled = find_settled(campaign, target, self.protocol.key, purpose, campaign.device_metrics(target.name))
+        settled = find_settled(
+            campaign, target, self.protocol.key, purpose, campaign.device_metrics(target.name), self.ids
+        )
         self.todo = [a for a in dict.fromkeys(archs) if a.id not in settled and a.id not in given_up]
         enter_device(campaign, target)
 
     def _known(self) -> dict[str, Measurement]:
-        """Find the latencies as they were stored for this purpose and round, by architecture id."""
+        """Find the latencies of the subnets as they were stored for this purpose and round, by architecture id."""
         rows = latency_rows(
             self.campaign.store,
             self.target.fingerprint,
             self.campaign.loaded.digest,
             protocol=self.protocol.key,
             purpose=self.purpose,
+            ids=self.ids,
         )
         return {m.arch_id: m for m in rows if m.value is not None}
 
@@ -80,8 +85,9 @@ class LatencyBatch:
         dict of str to Measurement
             By architecture id; final ones rest on all rounds so far.
         """
-        known = find_latency(self.campaign, self.target, VALIDATE if self.purpose.is_final else self.purpose)
-        return {a.id: known[a.id] for a in self.archs if a.id in known}
+        kind = VALIDATE if self.purpose.is_final else self.purpose
+        known = device_reading(self.campaign, self.target).latency(kind)
+        return {i: known[i] for i in self.ids if i in known}
 
     def _jobs(self) -> list[NewJob]:
         size = group_size(self.campaign, self.protocol)

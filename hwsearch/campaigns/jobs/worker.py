@@ -91,7 +91,7 @@ class LatencyWorker:
     def _attempt(self, target: Target, job: Job, tick: Callable[[float], None] | None) -> None:
         p = payload_of(job)
         metrics = ["latency_ms", *p["metrics"]]
-        settled = find_settled(self.campaign, target, p["protocol_key"], Purpose.parse(p["purpose"]), metrics)
+        settled = find_settled(self.campaign, target, p["protocol_key"], Purpose.parse(p["purpose"]), metrics, p["ids"])
         todo = [(i, g) for i, g in zip(p["ids"], p["archs"], strict=True) if i not in settled]
         if not todo:
             self.queue.complete(job)

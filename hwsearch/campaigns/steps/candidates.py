@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hwsearch._typing import BoolArray, FloatArray
@@ -19,7 +21,37 @@ SCORE_NOISE = 0.5
 WIDER_UPPER, WIDER_LOWER = 1.05, 0.98
 
 
-def candidates(view: View, known: Known) -> list[Architecture]:
+class Candidates(NamedTuple):
+    """What may belong to a front, and is measured afresh.
+
+    Attributes
+    ----------
+    archs : list of Architecture
+        First those that nothing dominates, then the nearest to them.
+    undominated : int
+        How many nothing dominates; they are measured whatever the number of candidates is limited to.
+    """
+
+    archs: list[Architecture]
+    undominated: int
+
+    def first(self, most: int) -> list[Architecture]:
+        """Return those that are left when their number is limited: dominated ones go first.
+
+        Parameters
+        ----------
+        most : int
+            The limit.
+
+        Returns
+        -------
+        list of Architecture
+            At most so many, as far as not more are undominated.
+        """
+        return self.archs[: max(most, self.undominated)]
+
+
+def candidates(view: View, known: Known) -> Candidates:
     """Choose what may belong to a front.
 
     A subnet is clearly dominated when another is better by more than the noise of both: half a point of accuracy and the
@@ -34,7 +66,7 @@ def candidates(view: View, known: Known) -> list[Architecture]:
 
     Returns
     -------
-    list of Architecture
+    Candidates
         All that are not dominated, then the nearest to them, up to ``[validate] candidates``.
 
     Raises
@@ -69,8 +101,8 @@ def candidates(view: View, known: Known) -> list[Architecture]:
     strict = np.asarray(non_dominated(values, tuple(objectives)))
     cost = values * np.array([o.sign for o in objectives])
     keep = not_clearly_dominated(cost, noise, strict, view.campaign.config.validate_.candidates)
-    archs = full.archs
-    return [archs[i] for i in keep]
+    ids = full.ids
+    return Candidates([full.by_id[ids[i]] for i in keep], int(strict.sum()))
 
 
 def not_clearly_dominated(cost: FloatArray, noise: FloatArray, strict: BoolArray, most: int) -> list[int]:

@@ -24,6 +24,6 @@ def evaluate(campaign: Campaign) -> pd.DataFrame:
         A row a subnet: ``arch_id``, ``accuracy`` in the score's unit, ``low`` and ``high`` of its 95 % interval.
     """
     found = measure_accuracy(campaign, campaign.profile_set.evaluated)
-    for text in checkpoint_warnings(campaign, found.values()):
+    for text in checkpoint_warnings(campaign, found):
         campaign.progress.warn(text)
     return pd.DataFrame([{"arch_id": k, "accuracy": m.value, "low": m.low, "high": m.high} for k, m in found.items()])

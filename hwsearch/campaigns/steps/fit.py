@@ -57,7 +57,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     wanted = {a.id: a for a in campaign.profile_set.timed}
 
     def values(rows: Scores) -> dict[str, float]:
-        return {k: float(m.value) for k, m in rows.items() if k in wanted and m.value is not None}
+        return {k: float(rows[k].value or 0.0) for k in rows if k in wanted}
 
     jobs = [_Fit("accuracy", None, values(known.accuracy(Split.VALIDATION)))]
     for name in campaign.targets:

@@ -64,8 +64,15 @@ class Budget:
         if self.minutes is None:
             return
         stamp, kept = _stamp(campaign), campaign.store.get_state(PLAN)
-        self._document = kept if kept and kept.get("stamp") == stamp else {"stamp": stamp, "spent_s": 0.0, "points": []}
-        if self._document is not kept:
+        lost = round(sum(campaign.store.lost_seconds().values()), 1)  # of runs that were killed
+        if kept and kept.get("stamp") == stamp:
+            self._document = kept | {
+                "spent_s": kept["spent_s"] + max(0.0, lost - kept.get("lost_s", 0.0)),
+                "lost_s": lost,
+            }
+        else:
+            self._document = {"stamp": stamp, "spent_s": 0.0, "lost_s": lost, "points": []}
+        if self._document != kept:
             self._keep()
 
     def before(self, step: str) -> None:
@@ -227,8 +234,8 @@ def _look(campaign: Campaign) -> None:
 def _candidates(campaign: Campaign) -> Callable[[int], int]:
     """Return what counts the subnets that the next step validates, by how many a front may have."""
     known = Known.read(campaign, final=False)
-    found = [[a.id for a in candidates(view, known)] for view in views(campaign)]
-    return lambda most: len({i for ids in found for i in ids[:most]})
+    found = [candidates(view, known) for view in views(campaign)]
+    return lambda most: len({a for one in found for a in one.first(most)})
 
 
 def _group_times(estimate: Estimate, less: Reduced) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hwsearch.accuracy import Z95
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.estimates import other_work
 from hwsearch.campaigns.host_speed import host_speed
 from hwsearch.campaigns.jobs.accuracy import checkpoint_warnings, recorded_score
 from hwsearch.campaigns.known import Known
@@ -36,7 +35,7 @@ def report_warnings(campaign: Campaign, known: Known) -> list[str]:
     list of str
         Sentences on data leakage, doubtful scores, simulated devices, wide intervals, unsettled fronts, and so on.
     """
-    scores = known.accuracy(Split.VALIDATION).values()
+    scores = known.accuracy(Split.VALIDATION)
     found = [*campaign.leakage_warnings, *checkpoint_warnings(campaign, scores)]
     found += filter(None, [budget_words(campaign)])
     for target in campaign.targets.values():
@@ -94,7 +93,8 @@ def _device_warnings(campaign: Campaign, known: Known, target: Target) -> list[s
             "from what it was, and all latencies move with it; their ratios, and so the order on the front, are known as well "
             "as the intervals say." + undisturbed
         )
-    load = other_work([*known.latency(target.name).values(), *rows])
+    host = known.hosts.get(target.name)
+    load = host.other_work() if host is not None else None
     if load is not None:
         found.append(
             f"{target.name}: the host was busy with other programs as well ({load:.1f} processes wanted each core). Intervals reach "

@@ -64,8 +64,8 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
         one, started = kept.begin(r, planned), time.monotonic()
         if one is None:
             break
-        if any(i not in by_id for purposes in one["plan"].values() for ids in purposes.values() for i in ids):
-            by_id |= {a.id: a for a in store.architectures(campaign.space)}
+        wanted = {i for purposes in one["plan"].values() for ids in purposes.values() for i in ids}
+        by_id |= {a.id: a for a in store.architectures(campaign.space, wanted - by_id.keys())}
         for device, purposes in one["plan"].items():
             for purpose, ids in purposes.items():
                 measure_latencies(

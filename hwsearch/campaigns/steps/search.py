@@ -11,7 +11,7 @@ import pandas as pd
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
-from hwsearch.campaigns.lookup import find_accuracy
+from hwsearch.campaigns.lookup import any_accuracy
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SEARCH_END, search_state
@@ -53,7 +53,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
     c = campaign.config.search
     check_tactic(campaign)
     stamp = {"tactic": c.tactic, "seed": c.seed, "per_round": c.per_round, "supernet": campaign.loaded.digest}
-    if not find_accuracy(campaign, Split.VALIDATION, SEARCH):
+    if not any_accuracy(campaign, Split.VALIDATION, SEARCH):
         raise CampaignError(
             "nothing has been evaluated yet.", hint="Run 'hwsearch profile' and 'hwsearch evaluate' first."
         )

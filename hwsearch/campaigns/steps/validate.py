@@ -57,7 +57,7 @@ def validate(campaign: Campaign) -> pd.DataFrame:
     known = Known.read(campaign, final=False)  # the same candidates when it is run again
     wanted: dict[Architecture, None] = {}
     for view in views(campaign):
-        wanted |= dict.fromkeys(candidates(view, known))
+        wanted |= dict.fromkeys(candidates(view, known).archs)
     archs = list(wanted)
     _keep(campaign, CANDIDATES, {"archs": [a.to_dict() for a in archs]})
     _measure_spread(campaign, archs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ except ImportError as missing:
 CA, CERTIFICATE, KEY, CA_KEY = "ca.pem", "host.pem", "host-key.pem", "ca-key.pem"
 
 
+#: of one certificate or key
+MOST_BYTES = 1 << 20
 _LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -126,6 +129,41 @@ def _san(host: str) -> Any:
         return x509.DNSName(host)
 
 
+def check_certificates(folder: Path) -> None:
+    """Read the files of a folder of certificates, as each connection does.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``ca.pem``, ``host.pem`` and ``host-key.pem``.
+
+    Raises
+    ------
+    DeviceError
+        If one is missing or damaged, is encrypted, or the key is another certificate's.
+    """
+    made = "Make certificates with 'hwsearch cluster certs FOLDER'."
+    for name in (CA, CERTIFICATE, KEY):
+        path = folder / name
+        if not path.exists():
+            raise DeviceError(f"{str(folder)!r} has no {name!r}.", hint=made)
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            raise DeviceError(f"{str(path)!r} is not a file of at most {MOST_BYTES} bytes.", hint=made)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=folder / CA)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise DeviceError(f"{str(folder / CA)!r} is not a certificate: {error}.", hint=made) from error
+    if not context.get_ca_certs():
+        raise DeviceError(f"{str(folder / CA)!r} holds no certificate authority.", hint=made)
+    try:
+        # a key that is encrypted would be asked for on the terminal
+        context.load_cert_chain(folder / CERTIFICATE, folder / KEY, password=lambda: "")
+    except (ssl.SSLError, OSError, ValueError) as error:
+        both = f"{str(folder / CERTIFICATE)!r} and {KEY!r}"
+        raise DeviceError(f"{both} are not a certificate and its key: {error}.", hint=made) from error
+
+
 def security(address: str, certificates: str | Path | None, *, insecure: bool = False) -> Security:
     """Make Dask's security settings for an address.
 
@@ -146,7 +184,7 @@ def security(address: str, certificates: str | Path | None, *, insecure: bool = 
     Raises
     ------
     DeviceError
-        For plain TCP that is not of this host or not asked for, and for missing certificates.
+        For plain TCP that is not of this host or not asked for, and for certificates that are missing or damaged.
     """
     kind, _, rest = address.partition("://")
     host = rest.rpartition(":")[0] or rest
@@ -166,11 +204,7 @@ def security(address: str, certificates: str | Path | None, *, insecure: bool = 
     if certificates is None:
         raise DeviceError(f"{address!r} needs certificates.", hint="Make them with 'hwsearch cluster certs FOLDER'.")
     folder = Path(certificates)
-    for name in (CA, CERTIFICATE, KEY):
-        if not (folder / name).exists():
-            raise DeviceError(
-                f"{str(folder)!r} has no {name!r}.", hint="Make certificates with 'hwsearch cluster certs FOLDER'."
-            )
+    check_certificates(folder)
     own = {"cert": str(folder / CERTIFICATE), "key": str(folder / KEY)}
     return Security(
         require_encryption=True,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from hwsearch._typing import BoolArray, FloatArray, IntArray
+from hwsearch.devices.timing.cells import Cells
 from hwsearch.devices.timing.level import BURST, PERIOD_S, Visit, period_labels
-from hwsearch.devices.timing.sensitivity import UNKNOWN, Sensitivity, pooled_sensitivities
-from hwsearch.devices.timing.statistics import moderated, pooled_variance, student
+from hwsearch.devices.timing.sensitivity import UNKNOWN, Sensitivity, column_sensitivities
+from hwsearch.devices.timing.statistics import pooled_variance, students
 
 #: fewest candidates by which a row is seen to shift them all alike
 SHARED = 3
@@ -59,6 +59,72 @@ class Look(NamedTuple):
     levels_ms: tuple[float, ...] = ()
 
 
+class Looks(NamedTuple):
+    """Looks of many candidates, as columns: a million take some 60 MiB.
+
+    Attributes
+    ----------
+    candidate : numpy.ndarray
+        Shape (looks,): whose they are, ascending from 0.
+    at_s, log_ratio, variance, reference_ms, reference_error, sensitivity, sensitivity_error : numpy.ndarray
+        Shape (looks,): as in `Look`.
+    """
+
+    candidate: IntArray
+    at_s: FloatArray
+    log_ratio: FloatArray
+    variance: FloatArray
+    reference_ms: FloatArray
+    reference_error: FloatArray
+    sensitivity: FloatArray
+    sensitivity_error: FloatArray
+
+    @classmethod
+    def of(cls, looks: Sequence[Sequence[Look]]) -> Self:
+        """Put looks into columns.
+
+        Parameters
+        ----------
+        looks : sequence of sequence of Look
+            Of each candidate.
+
+        Returns
+        -------
+        Looks
+            The same.
+        """
+        candidate = np.repeat(np.arange(len(looks)), [len(own) for own in looks])
+        columns = zip(*(look[:7] for own in looks for look in own), strict=True)
+        rest = [np.array(c, dtype=np.float64) for c in columns] or [np.zeros(0)] * 7
+        return cls(candidate, *rest)
+
+    def processes(self) -> tuple[IntArray, IntArray]:
+        """Tell the processes of the looks.
+
+        Looks with the same time and reference are of one process; those of a coarse clock are told apart by their order.
+
+        Returns
+        -------
+        process : numpy.ndarray
+            Shape (looks,): the process of each, in the order of time.
+        first : numpy.ndarray
+            Shape (processes,): one look of each.
+        """
+        own = (self.reference_error, self.reference_ms, self.at_s)
+        order = np.lexsort((*own, self.candidate))  # looks of a candidate that seem to be of one process, side by side
+        again = np.zeros(len(order), dtype=np.int64)
+        again[1:] = np.logical_and.reduce([np.diff(c[order]) == 0 for c in (*own, self.candidate)])
+        place = np.arange(len(order))
+        nth = np.empty(len(order), dtype=np.int64)
+        nth[order] = place - np.maximum.accumulate(np.where(again == 0, place, 0))
+        order = np.lexsort((nth, *own))
+        new = np.ones(len(order), dtype=np.int64)
+        new[1:] = ~np.logical_and.reduce([np.diff(c[order]) == 0 for c in (nth, *own)])
+        process = np.empty(len(order), dtype=np.int64)
+        process[order] = np.cumsum(new) - 1
+        return process, order[np.flatnonzero(new)]
+
+
 @dataclass(frozen=True)
 class RatioEstimates:
     """Estimates of the log ratios of n candidates.
@@ -88,6 +154,13 @@ class RatioEstimates:
     sensitivity: tuple[Sensitivity, ...]
 
 
+class _Known(NamedTuple):
+    """Variances, and their degrees of freedom, (n,)."""
+
+    variance: FloatArray
+    freedom: FloatArray
+
+
 class _Spread(NamedTuple):
     """Variances in a table of looks: of each candidate, of all, and how well they are known."""
 
@@ -98,9 +171,10 @@ class _Spread(NamedTuple):
     pooled: float
     prior: float
 
-    def of(self, i: int) -> tuple[float, float]:
-        """Variance of candidate i from row to row, drawn to that of all, and its degrees of freedom."""
-        return moderated(float(self.own[i]), int(self.looks[i]) - 1, self.pooled, self.prior)
+    @property
+    def known(self) -> _Known:
+        """Variance of each candidate from row to row, drawn to that of all."""
+        return _moderated(self.own, self.looks - 1, self.pooled, self.prior)
 
 
 def visits_of(looks: Iterable[Look]) -> list[Visit]:
@@ -119,7 +193,9 @@ def visits_of(looks: Iterable[Look]) -> list[Visit]:
     return sorted({Visit(look.at_s, look.reference_ms, look.levels_ms) for look in looks})
 
 
-def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: float | None = None) -> RatioEstimates:
+def ratio_estimates(
+    looks: Sequence[Sequence[Look]] | Looks, confidence: float, typical_ms: float | None = None, n: int | None = None
+) -> RatioEstimates:
     """Estimate log ratios from the looks of each candidate, as they are at the host's typical level.
 
     A slow host does not slow all models alike. Each look is first brought to the typical level of the reference, by how much
@@ -134,12 +210,14 @@ def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: floa
 
     Parameters
     ----------
-    looks : list of list of Look
+    looks : sequence of sequence of Look, or Looks
         Of each candidate, in any order; looks with the same time and reference are of one process.
     confidence : float
         Of the intervals.
     typical_ms : float, optional
         The reference's typical latency, ms; by default the geometric mean over the processes.
+    n : int, optional
+        Number of candidates, where `looks` are columns; by default the last with a look is the last of all.
 
     Returns
     -------
@@ -151,75 +229,66 @@ def ratio_estimates(looks: list[list[Look]], confidence: float, typical_ms: floa
     Smyth (2004), "Linear models and empirical Bayes methods", doi 10.2202/1544-6115.1027, for the moderated variances.
     Satterthwaite (1946), "An approximate distribution of estimates of variance components", doi 10.2307/3002019.
     """
-    keys = [_processes(own) for own in looks]
-    places = sorted(set().union(*keys))
-    place = {p: k for k, p in enumerate(places)}
-    y = np.full((len(places), len(looks)), np.nan)
-    within = np.full_like(y, np.nan)
-    level = np.log([p[1] for p in places])
+    if isinstance(looks, Looks):
+        n = n if n is not None else int(looks.candidate.max(initial=-1)) + 1
+    else:
+        n, looks = len(looks), Looks.of(looks)
+    process, first = looks.processes()
+    level = np.log(looks.reference_ms[first])
     level -= math.log(typical_ms) if typical_ms is not None else level.mean() if len(level) else 0.0
-    sensitivity = pooled_sensitivities(
-        [[Sensitivity(k.sensitivity, k.sensitivity_error) for k in own] for own in looks]
-    )
-    for i, own in enumerate(looks):
-        for key, look in zip(keys[i], own, strict=True):
-            k = place[key]
-            y[k, i], within[k, i] = look.log_ratio - sensitivity[i].value * level[k], look.variance
-    errors = np.array([p[2] for p in places]) ** 2
-    labels = period_labels(np.array([p[0] for p in places]), PERIOD_S)
-    table = np.array([_mean(y[labels == p]) for p in np.unique(labels)]).reshape(-1, len(looks))
-    shared = np.array([errors[labels == p].mean() for p in np.unique(labels)])
+    sensitivity = column_sensitivities(looks.sensitivity, looks.sensitivity_error, looks.candidate, n)
+    slope = np.array([s.value for s in sensitivity])
+    order = np.lexsort((looks.candidate, process))
+    row, column = process[order], looks.candidate[order]
+    y = Cells(row, column, looks.log_ratio[order] - slope[column] * level[row], (len(first), n))
+    errors = looks.reference_error[first] ** 2
+    labels = period_labels(looks.at_s[first], PERIOD_S)
+    table = y.joined_rows(labels)
+    shared = np.array([part.mean() for part in np.split(errors, np.flatnonzero(np.diff(labels)) + 1)])
     each, periods = _spread(y), _spread(table)
-    between = _between_periods(each, periods, within)
+    between = _between_periods(each, periods, looks.variance[order])
     reference = _reference_variance(periods, table, shared, between)
-    n, most = len(looks), int(periods.looks.max(initial=0))
+    most = int(periods.looks.max(initial=0))
     freedom_of_periods = max(PRIOR, most - 1.0) * _independent(table, periods)
-    centre, wide, known, precision = (np.full(n, np.nan) for _ in range(4))
-    for i in np.flatnonzero(periods.looks).tolist():
-        spread, freedom = each.of(i) if each.pooled > 0 or each.prior > 0 else (between, PRIOR)
-        most_known = max(float((each.looks[each.looks > 0] - 1).sum()), 1.0)
-        precision[i] = math.expm1(
-            min(student(confidence, max(min(freedom, most_known), 1.0)) * math.sqrt(spread / each.looks[i]), 700.0)
-        )
-        if most >= ENOUGH:
-            spread, freedom = periods.of(i)
-        else:
-            spread, freedom = moderated(float(periods.own[i]), int(periods.looks[i]) - 1, between, PRIOR)
-        known[i] = max(min(freedom, freedom_of_periods), 1.0)
-        centre[i] = periods.centre[i]
-        wide[i] = student(confidence, known[i]) * math.sqrt(2 * (spread + reference) / periods.looks[i])
+    seen = periods.looks > 0
+    counts, places = np.maximum(each.looks, 1), np.maximum(periods.looks, 1)
+    spread, freedom = (
+        each.known if each.pooled > 0 or each.prior > 0 else _Known(np.full(n, between), np.full(n, PRIOR))
+    )
+    most_known = max(float((each.looks[each.looks > 0] - 1).sum()), 1.0)
+    half = students(confidence, np.maximum(np.minimum(freedom, most_known), 1.0)) * np.sqrt(spread / counts)
+    precision = np.array([math.expm1(min(x, 700.0)) for x in half.tolist()])
+    if most >= ENOUGH:
+        spread, freedom = periods.known
+    else:
+        spread, freedom = _moderated(periods.own, periods.looks - 1, between, PRIOR)
+    known = np.maximum(np.minimum(freedom, freedom_of_periods), 1.0)
+    wide = students(confidence, known) * np.sqrt(2 * (spread + reference) / places)
+    centre, wide, known, precision = (
+        np.asarray(np.where(seen, values, np.nan)) for values in (periods.centre, wide, known, precision)
+    )
     return RatioEstimates(centre, wide, known, precision, each.looks, periods.looks, tuple(sensitivity))
 
 
-def _processes(own: list[Look]) -> list[tuple[float, float, float, int]]:
-    """Return what tells the processes of a candidate's looks; those of a coarse clock are told apart by their order."""
-    seen: Counter[tuple[float, float, float]] = Counter()
-    keys = []
-    for look in own:
-        key = (look.at_s, look.reference_ms, look.reference_error)
-        keys.append((*key, seen[key]))
-        seen[key] += 1
-    return keys
+def _moderated(own: FloatArray, freedom: IntArray, pooled: float, prior: float) -> _Known:
+    """Draw variances to the pooled one; see `hwsearch.devices.timing.statistics.moderated`."""
+    if math.isinf(prior):
+        return _Known(np.full(len(own), pooled), np.full(len(own), math.inf))
+    few = freedom < 1
+    drawn = (prior * pooled + freedom * np.where(few, 0.0, own)) / np.where(few, 1.0, prior + freedom)
+    return _Known(np.where(few, pooled, drawn), np.where(few, prior, prior + freedom))
 
 
-def _mean(rows: FloatArray) -> FloatArray:
-    """Mean of each column over the rows that have it; NaN where none has."""
-    there = ~np.isnan(rows)
-    total = np.where(there, rows, 0.0).sum(axis=0)
-    return np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), np.nan)
-
-
-def _spread(y: FloatArray) -> _Spread:
+def _spread(y: Cells) -> _Spread:
     """Take out what shifts rows as a whole; give centres and variances of the columns."""
-    count = (~np.isnan(y)).sum(axis=0)
-    there = (~np.isnan(y)).sum(axis=1)
-    shift = row_shifts(y, there >= SHARED)
-    level = y - shift[:, None]
-    centre = _mean(level) if len(y) else np.full(y.shape[1], np.nan)
+    count, there = y.column_counts, y.row_counts
+    shift = y.row_shifts(there >= SHARED)
+    level = y.value - shift[y.row]
+    centre = y.filled(level).column_means()
     taken = np.where(
         there >= SHARED, there / np.maximum(there - 1, 1), 1.0
     )  # a shift takes its part of each deviation away
-    squares = np.nansum(taken[:, None] * (level - centre) ** 2, axis=0)
+    squares = y.filled(taken[y.row] * (level - centre[y.column]) ** 2).column_sums()
     own = np.where(count > 1, squares / np.maximum(count - 1, 1), np.nan)
     pooled, prior = pooled_variance(own[count > 1], (count[count > 1] - 1).astype(float))
     return _Spread(centre, shift, own, count, pooled, prior)
@@ -235,21 +304,22 @@ def _between_periods(each: _Spread, periods: _Spread, within: FloatArray) -> flo
     return BURST * float(loads.mean()) if len(loads) else UNKNOWN_VAR
 
 
-def _independent(table: FloatArray, periods: _Spread) -> float:
-    """Effective number of independent movements among candidates: (trace S)² / trace S² of their deviations, 1 at least."""
-    left = np.nan_to_num(table - periods.shift[:, None] - periods.centre)
-    gram = left[:, periods.looks > 1] @ left[:, periods.looks > 1].T
-    squares = float((gram**2).sum())
-    return max(1.0, float(np.trace(gram)) ** 2 / squares) if squares > 0 else 1.0
+def _independent(table: Cells, periods: _Spread) -> float:
+    """Effective number of independent movements among candidates that have several periods."""
+    use = periods.looks[table.column] > 1
+    row, column = table.row[use], table.column[use]
+    left = table.value[use] - periods.shift[row] - periods.centre[column]
+    _, numbered = np.unique(column, return_inverse=True)
+    return Cells(row, numbered, left, (table.shape[0], int(numbered.max(initial=-1)) + 1)).movements()
 
 
-def _reference_variance(periods: _Spread, table: FloatArray, errors: FloatArray, between: float) -> float:
+def _reference_variance(periods: _Spread, table: Cells, errors: FloatArray, between: float) -> float:
     """Variance of the reference from row to row: it is a model as the candidates are, and what shifts them alike is its own."""
     if int((periods.looks > 0).sum()) >= MANY:
         reference = periods.pooled if int(periods.looks.max()) >= ENOUGH else between
     else:
         reference = BURST * float(errors.mean()) if len(errors) else 0.0
-    shifted = (~np.isnan(table)).sum(axis=1) >= SHARED
+    shifted = table.row_counts >= SHARED
     seen = int(shifted.sum())
     if seen > 1:
         observed = float(periods.shift[shifted].var(ddof=1))
@@ -273,23 +343,4 @@ def row_shifts(y: FloatArray, there: BoolArray) -> FloatArray:
     numpy.ndarray
         Shape (rows,); mean 0 over the believed rows that are tied together by columns which they share.
     """
-    shift = np.zeros(len(y))
-    if there.sum() < 2:
-        return shift
-    tied = _tied(y)
-    for _ in range(5):
-        left = y - _mean(y - shift[:, None])
-        shift[there] = np.nanmedian(left[there], axis=1)
-        for part in np.unique(tied[there]):
-            rows = there & (tied == part)
-            shift[rows] -= shift[rows].mean()
-    return shift
-
-
-def _tied(y: FloatArray) -> IntArray:
-    """Return (rows,) numbers of the sets of rows that share columns, directly or through others."""
-    from scipy.sparse import csr_array  # late: a measuring process needs none of it
-    from scipy.sparse.csgraph import connected_components
-
-    there = csr_array((~np.isnan(y)).astype(np.int32))
-    return np.asarray(connected_components(there @ there.T, directed=False)[1], dtype=np.int64)
+    return Cells.of(y).row_shifts(there)

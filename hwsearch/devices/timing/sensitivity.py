@@ -19,6 +19,8 @@ PRIOR_MODELS, LEAST_SD = 4.0, 0.05
 LEAST_SCALE = 0.3
 #: standard error of a sensitivity of which nothing is known
 UNKNOWN = 10.0
+#: looks from which a model's are combined one model at a time
+MANY = 8
 #: robust standard deviations beyond which a block does not count in full, and rounds of reweighting
 CLIPPED_SD, ROUNDS = 2.0, 8
 
@@ -163,7 +165,52 @@ def pooled_sensitivities(found: Sequence[Sequence[Sensitivity]]) -> list[Sensiti
     >>> round(known.value, 2), round(unknown.value, 2)
     (0.4, 0.0)
     """
-    each = [precise_mean(own) for own in found]
+    return _drawn([precise_mean(own) for own in found])
+
+
+def column_sensitivities(value: FloatArray, error: FloatArray, model: NDArray[np.int64], n: int) -> list[Sensitivity]:
+    """Combine what several processes found of each of many models; `pooled_sensitivities` of columns.
+
+    Parameters
+    ----------
+    value, error : numpy.ndarray
+        Shape (looks,): what each found, and its standard error.
+    model : numpy.ndarray
+        Shape (looks,): of which model, ascending from 0.
+    n : int
+        Number of models.
+
+    Returns
+    -------
+    list of Sensitivity
+        As `pooled_sensitivities` gives them.
+
+    Examples
+    --------
+    >>> looks = np.array([0.4, 0.4]), np.array([0.01, 0.01]), np.array([0, 0])
+    >>> column_sensitivities(*looks, 2) == pooled_sensitivities([[Sensitivity(0.4, 0.01)] * 2, []])
+    True
+    """
+    count = np.bincount(model, minlength=n)
+    weight = np.array([1 / max(e, 1e-6) ** 2 for e in error.tolist()])
+    total = np.bincount(model, weight, n)
+    mean = np.bincount(model, weight * value, n) / np.where(count > 0, total, 1.0)
+    apart = np.array([d**2 for d in (value - mean[model]).tolist()])
+    excess = np.bincount(model, weight * apart, n) / np.maximum(count - 1, 1)
+    widened = np.sqrt(np.maximum(1.0, excess) / np.where(count > 0, total, 1.0))
+    each = [
+        Sensitivity(m, e) if looks else Sensitivity()
+        for m, e, looks in zip(mean.tolist(), widened.tolist(), count.tolist(), strict=True)
+    ]
+    first = np.cumsum(count) - count
+    for i in np.flatnonzero(count >= MANY).tolist():  # of so many, numpy adds up in another order
+        own = slice(first[i], first[i] + count[i])
+        each[i] = precise_mean([Sensitivity(*s) for s in zip(value[own].tolist(), error[own].tolist(), strict=True)])
+    return _drawn(each)
+
+
+def _drawn(each: Sequence[Sensitivity]) -> list[Sensitivity]:
+    """Draw models' sensitivities to 0, as far as all tell that models are alike."""
     means, variances = np.array([s.value for s in each]), np.array([s.error**2 for s in each])
     weights = (1 + variances / PRIOR_SD**2) ** -2  # by how well each tells how much models differ
     excess = float((weights * (means**2 - variances)).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -139,6 +140,7 @@ def moderated(own: float, freedom: float, pooled: float, prior: float) -> tuple[
     return (prior * pooled + freedom * own) / (prior + freedom), prior + freedom
 
 
+@lru_cache(maxsize=4096)  # a campaign's intervals ask for few quantiles, very often
 def student(confidence: float, freedom: float) -> float:
     """Return the two-sided quantile of Student's t distribution.
 
@@ -162,6 +164,30 @@ def student(confidence: float, freedom: float) -> float:
     return float(
         special.ndtri((1 + confidence) / 2) if math.isinf(freedom) else special.stdtrit(freedom, (1 + confidence) / 2)
     )
+
+
+def students(confidence: float, freedom: FloatArray) -> FloatArray:
+    """Return the two-sided quantiles of Student's t distribution; see `student`.
+
+    Parameters
+    ----------
+    confidence : float
+        Probability within plus or minus the quantile.
+    freedom : numpy.ndarray
+        Shape (n,): degrees of freedom; infinite for the normal distribution.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,).
+
+    Examples
+    --------
+    >>> students(0.95, np.array([2.0, math.inf])).round(3).tolist()
+    [4.303, 1.96]
+    """
+    normal = special.ndtri((1 + confidence) / 2)
+    return np.asarray(np.where(np.isinf(freedom), normal, special.stdtrit(freedom, (1 + confidence) / 2)))
 
 
 class Margin(NamedTuple):

@@ -44,7 +44,7 @@ class Bench:
             score_name="top-1 accuracy",
             no_better_than=lambda value, error, data: "a guess (25 %)." if value - 2 * error < 25 else None,
         )
-        monkeypatch.setattr(accuracy, "find_accuracy", lambda campaign, split, purpose: found[split])
+        monkeypatch.setattr(accuracy, "find_accuracy", lambda campaign, split, purpose, ids: found[split])
         monkeypatch.setattr(accuracy, "find_failed_too_often", lambda *_: set(given_up))
         monkeypatch.setattr(accuracy, "ready_subnet", lambda campaign, arch: arch)
         line = SimpleNamespace(update=self.told.append, note=lambda text: setattr(self, "note", text))
@@ -139,7 +139,6 @@ def test_a_stored_score_has_a_ninety_five_percent_interval(monkeypatch) -> None:
     "values, words",
     [
         ([], None),
-        ([None], None),
         ([70.0, 70.0, 70.0], "all 3 evaluated subnets have the same top-1 accuracy 70.0 %"),
         ([70.0], None),
         ([26.9, 20.0], "the best of 2 evaluated subnets has top-1 accuracy 26.9 %, which is not clearly better than a"),
@@ -147,9 +146,6 @@ def test_a_stored_score_has_a_ninety_five_percent_interval(monkeypatch) -> None:
     ],
 )
 def test_scores_that_say_nothing_are_doubted(monkeypatch, values, words) -> None:
-    rows = []
-    for arch, value in zip(ARCHS, values, strict=False):
-        row = stored(arch, value) if value is not None else SimpleNamespace(value=None)
-        rows.append(row)
+    rows = {a.id: stored(a, v) for a, v in zip(ARCHS, values, strict=False)}
     said = checkpoint_warnings(Bench(monkeypatch).campaign, rows)
     assert (said == []) if words is None else said[0].startswith(words) and len(said) == 1

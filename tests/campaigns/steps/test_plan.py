@@ -11,8 +11,12 @@ from hwsearch.campaigns.budget.pace import Pace
 from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.steps import plan as module
+from hwsearch.campaigns.steps.candidates import Candidates
 from hwsearch.campaigns.steps.plan import Budget, budget_words, budgeted
 from hwsearch.errors import CampaignError
+
+#: all other tests have a stand-in for it
+COUNT_CANDIDATES = module._candidates
 
 
 class Store:
@@ -20,6 +24,10 @@ class Store:
 
     def __init__(self) -> None:
         self.documents: dict[str, dict] = {}
+        self.lost: dict[str, float] = {}
+
+    def lost_seconds(self) -> dict[str, float]:
+        return self.lost
 
     def get_state(self, name: str) -> dict | None:
         return self.documents.get(name)
@@ -157,3 +165,24 @@ def test_time_that_was_spent_counts_and_time_that_others_were_waited_for_does_no
     assert campaign.store.documents[PLAN]["took"].keys() == {"profile", "evaluate"}
     Budget(campaign).before("validate")  # type: ignore[arg-type]
     assert campaign.store.documents[PLAN]["points"][-1]["budget_s"] == pytest.approx(0.95 * 300 - spent - 30.0, abs=1.0)
+
+
+def test_a_plan_counts_what_is_validated_however_few_candidates_are_left(monkeypatch) -> None:
+    """Two fronts share a member; their five undominated ones are measured whatever the budget."""
+    found = {"one": Candidates(["a", "b", "c", "near"], 3), "two": Candidates(["a", "d", "e"], 3)}
+    monkeypatch.setattr(module, "views", lambda campaign: list(found))
+    monkeypatch.setattr(module, "candidates", lambda view, known: found[view])
+    monkeypatch.setattr(module.Known, "read", classmethod(lambda cls, campaign, final: None))
+    count = COUNT_CANDIDATES(None)  # type: ignore[arg-type]
+    assert [count(most) for most in (9, 4, 3, 1)] == [6, 6, 5, 5]
+
+
+def test_what_a_killed_run_took_is_taken_off_the_budget_once() -> None:
+    store = Store()
+    store.lost = {"search": 500.0}  # before the budget was set
+    Budget(Fake(10, store))  # type: ignore[arg-type]
+    assert store.documents[PLAN]["spent_s"] == 0.0
+    store.lost = {"search": 500.0, "validate": 40.0}
+    for _ in range(2):
+        Budget(Fake(10, store))  # type: ignore[arg-type]
+        assert store.documents[PLAN]["spent_s"] == 40.0
