@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +81,7 @@ def train(
     keep_freed_memory()
     stages = []
     for stage in plan["stage"]:
-        settings, known = stage.get("training", {}), [f.name for f in fields(TrainingConfig)]
+        settings, known = stage.get("training", {}), list(TrainingConfig.model_fields)
         if unknown := [name for name in settings if name not in known]:
             raise ConfigError(f"{recipe}: unknown key 'training.{unknown[0]}'.", hint=nearest(unknown[0], known))
         config = TrainingConfig(**settings)

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from hwsearch._json import JsonObject
-from hwsearch.errors import ConfigError, TrainingError, nearest
+from hwsearch.errors import ConfigError, nearest
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
+from hwsearch.training.strategies.base import Strategy
 from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: random subnets whose accuracy is on the card
@@ -93,7 +93,7 @@ def make_strategy(name: str, options: JsonObject) -> Strategy:
     name : str
         The strategy.
     options : dict
-        Arguments of its constructor.
+        Its settings.
 
     Returns
     -------
@@ -103,10 +103,6 @@ def make_strategy(name: str, options: JsonObject) -> Strategy:
     Raises
     ------
     TrainingError
-        If there is no such strategy, or it does not take these options.
+        If there is no such strategy, or it does not take these settings.
     """
-    kind = STRATEGIES.load(name)
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise TrainingError(f"strategy {name!r} does not take these options: {error}.") from error
+    return STRATEGIES.load(name)(**options)
