@@ -132,7 +132,9 @@ class ExpertMix(Slices):
         assert self._arch is not None, "`bind` comes first"
         net = self._run.supernet
         given = inputs if isinstance(inputs, tuple) else (inputs,)
-        output: Tensor = functional_call(net, self._module.weights(net, self._arch), given)
+        mixed = self._module.weights(net, self._arch)
+        named = {place: mixed[name] for place, name in places(net).items() if name in mixed}
+        output: Tensor = functional_call(net, named, given, tie_weights=False)
         return output
 
     @override
@@ -143,6 +145,27 @@ class ExpertMix(Slices):
         for name, weight in self._module.weights(self._run.supernet, arch).items():
             own[name].copy_(weight)
         return copy.deepcopy(net.subnet(arch))
+
+
+def places(net: nn.Module) -> dict[str, str]:
+    """List where a network keeps its parameters; a module that it has under two names counts once.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network.
+
+    Returns
+    -------
+    dict of str to str
+        Name of each place → the parameter's name in `named_parameters`, which differ where a parameter has several places.
+    """
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    return {
+        f"{path}.{name}" if path else name: names[id(parameter)]
+        for path, module in net.named_modules()
+        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
+    }
 
 
 def encoded(space: SearchSpace, arch: Architecture) -> Tensor:

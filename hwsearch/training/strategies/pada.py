@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import TrainingError
-from hwsearch.supernets.base import Supernet
 from hwsearch.tasks.data import forward
 from hwsearch.training.parts.data import DataSampler, Picked, Shuffled
 from hwsearch.training.parts.draw import Draw
@@ -28,6 +27,8 @@ from hwsearch.training.strategies.base import Strategy
 EXAMPLE_RNG = 3
 #: weight of what is known of a gene's value against a new norm
 KEPT = 0.9
+#: a gene cuts a weight if so much fewer of its entries are used; dead units make small differences
+LESS = 0.2
 
 
 def mixed(norms: FloatArray, tau: float) -> FloatArray:
@@ -80,7 +81,7 @@ class GeneImportance(SubnetSampler):
         super().prepare(run)
         run.bus.subscribe("gradient_norms")
         self._norms = [np.zeros(size) for size in run.space.sizes]
-        self._governed = governed(run.supernet)
+        self._governed = governed(run)
 
     def probabilities(self, now: Moment) -> list[FloatArray]:
         """Compute the probability of each value of each gene.
@@ -253,34 +254,45 @@ class PathAndDataSampling(Strategy):
         return Recipe(sampler, Labels(smoothing=self.label_smoothing), data=data)
 
 
-def governed(supernet: Supernet) -> list[frozenset[str]]:
-    """List, for each gene, the weights that it cuts: those whose shape changes with it in the largest subnet.
+def governed(run: Run) -> list[frozenset[str]]:
+    """List, for each gene, the weights that it cuts: those of which the largest subnet uses less once the gene is least.
+
+    Which entries are used is seen from their gradients on a few examples.
 
     Parameters
     ----------
-    supernet : Supernet
-        The supernet.
+    run : Run
+        The run; its supernet does not change.
 
     Returns
     -------
     list of frozenset of str
-        Names of parameters, one set a gene; empty where the subnet's names are not the supernet's, or nothing is cut.
+        Names of parameters, one set a gene; empty where nothing is cut, such as for a resolution.
     """
-    space = supernet.space
-    own = dict(supernet.named_parameters())
-    top = space.sizes - 1
+    net, space, n = run.supernet, run.space, min(32, len(run.data))
+    training, top = net.training, space.sizes - 1
+    kept = {name: value.clone() for name, value in net.named_buffers()}
+    net.train()  # with the statistics of the batch few units are dead
 
-    def shapes(row: IntArray) -> dict[str, tuple[int, ...]]:
-        subnet = supernet.subnet(space.from_array(row[None])[0])
-        return {name: tuple(p.shape) for name, p in subnet.named_parameters() if name in own}
+    def used(row: IntArray) -> dict[str, int]:
+        net.zero_grad(set_to_none=True)
+        (arch,) = space.from_array(row[None])
+        net.activate(arch)
+        inputs, targets = next(run.data.head(n).batches(net.input_size(arch), n))
+        run.task.loss(forward(net, inputs), targets).backward()  # type: ignore[no-untyped-call]
+        return {name: int(p.grad.count_nonzero()) for name, p in net.named_parameters() if p.grad is not None}
 
-    whole = shapes(top)
+    whole = used(top)
     found = []
     for gene, size in enumerate(space.sizes):
         row = top.copy()
         row[gene] = 0
-        cut = shapes(row) if size > 1 else whole
-        found.append(frozenset(name for name, shape in whole.items() if cut.get(name) != shape))
+        cut = used(row) if size > 1 else whole
+        found.append(frozenset(name for name, count in whole.items() if cut.get(name, 0) < (1 - LESS) * count))
+    net.zero_grad(set_to_none=True)
+    net.train(training)
+    for name, value in net.named_buffers():
+        value.copy_(kept[name])
     return found
 
 
