@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hwsearch._json import JsonObject
@@ -30,7 +31,9 @@ from hwsearch.training.config import TrainingConfig
 from hwsearch.training.ema import WeightAverage
 from hwsearch.training.metrics import MetricsLog
 from hwsearch.training.optimizer import make_optimizer
+from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.run import Run
+from hwsearch.training.parts.superposition import Superposition
 from hwsearch.training.precision import Precision, device_of
 from hwsearch.training.step import run_step
 from hwsearch.training.strategies.base import Strategy
@@ -203,9 +206,18 @@ class Trainer:
         recipe.data.update(done.seen)
         if self.average is not None:
             self.average.update()
+        self.passes += done.passes + self._search(now, rng)
         self.step += 1
-        self.passes += done.passes
         return done.losses
+
+    def _search(self, now: Moment, rng: np.random.Generator) -> int:
+        """Update the logits of a search by gradients, where the strategy has one; the passes that it took."""
+        search, view = self.recipe.search, self.recipe.view
+        if search is None:
+            return 0
+        assert isinstance(view, Superposition)
+        search.step(view, prepare_batch(self.plan, search.examples(now), rng))
+        return 1
 
     def learning_rate(self, step: int) -> float:
         """Compute the learning rate of one step.
@@ -305,6 +317,8 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             for name, part in self.recipe.parts():
                 part.load_state_dict(state["parts"][name])
+            if self.recipe.search is not None and isinstance(self.recipe.view, Superposition):
+                self.recipe.search.adopt(self.recipe.view, state["parts"]["search"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             self.precision.load_state_dict(state["precision"])

@@ -17,7 +17,7 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile`, `kills` and `search`, and the frame itself
+#: modules that are parts of the benchmarks `hostile`, `kills`, `search` and `training`, and the frame itself
 PARTS = {
     "frame",
     "hostile_arrays",
@@ -35,6 +35,9 @@ PARTS = {
     "search_task",
     "search_tasks",
     "search_text",
+    "training_arms",
+    "training_claims",
+    "training_ground",
 }
 NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 
@@ -59,6 +62,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "search_screening",
         "store",
         "supernets",
+        "training",
     }
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 from typing_extensions import override
 
+from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.declared import Width, elastic
 from hwsearch.testing import StrategyConformance
 from hwsearch.training import Strategy
 from hwsearch.training.strategies import STRATEGIES
@@ -25,6 +29,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def sliced() -> Supernet:
+    """A declared network of two convolutions and a block that may be left out."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU())
+        model = nn.Sequential(stem, block, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
+        return elastic(
+            model,
+            {"0.0": Width((0.25, 0.5, 1.0), divisor=2), "1.0": Width((0.5, 1.0), divisor=2)},
+            input_shape=(3, 16, 16),
+        ).train()
+
+
 @pytest.fixture(params=STRATEGIES.names(), autouse=True)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -36,6 +54,11 @@ class TestOurs(StrategyConformance):
     @pytest.fixture(autouse=True)
     def _named(self, name: str) -> None:
         self.name = name
+
+    @override
+    def supernet(self) -> Supernet:
+        """Make the default network, but for `tangle`, whose subnets must be slices: kernels are transformed there."""
+        return sliced() if self.name == "tangle" else super().supernet()
 
     @override
     def make(self) -> Strategy:

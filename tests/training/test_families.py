@@ -100,7 +100,12 @@ def translations() -> tuple[Supernet, Task, Data]:
 def declared() -> tuple[Supernet, Task, Data]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
-    net = elastic(model, {"0": Width((0.25, 0.5, 1.0)), "2": Width((0.5, 1.0))}, input_shape=(6,), name="mlp")
+    net = elastic(
+        model,
+        {"0": Width((0.25, 0.5, 1.0), divisor=4), "2": Width((0.5, 1.0), divisor=4)},
+        input_shape=(6,),
+        name="mlp",
+    )
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(24, 6, generator=generator)
     return net, Classes(), Tensors((x,), (x[:, 0] > 0).long())

@@ -14,6 +14,7 @@ from hwsearch.training.parts.reducer import Sum
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.sampler import SubnetSampler
 from hwsearch.training.parts.schedule import Schedule, WarmupCosine
+from hwsearch.training.parts.search import ArchitectureSearch
 from hwsearch.training.parts.teacher import FrozenLargest
 from hwsearch.training.parts.view import Slices
 
@@ -40,6 +41,8 @@ class Recipe:
         A teacher that is not one of the step's subnets.
     events : tuple of SortChannels
         What happens once.
+    search : ArchitectureSearch, optional
+        A search by gradients beside the training of the weights; its view is a `Superposition`.
     """
 
     sampler: SubnetSampler
@@ -50,6 +53,7 @@ class Recipe:
     view: Slices = field(default_factory=Slices)
     teacher: FrozenLargest | None = None
     events: tuple[SortChannels, ...] = ()
+    search: ArchitectureSearch | None = None
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """List the parts that there are, by name.
@@ -63,6 +67,8 @@ class Recipe:
             yield name, getattr(self, name)
         if self.teacher is not None:
             yield "teacher", self.teacher
+        if self.search is not None:
+            yield "search", self.search
         for number, event in enumerate(self.events):
             yield f"event-{number}", event
 
