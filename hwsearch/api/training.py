@@ -15,6 +15,7 @@ from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
+from hwsearch.errors import TrainingError
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
@@ -25,7 +26,7 @@ from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Trainer
 from hwsearch.training.allocator import keep_freed_memory
-from hwsearch.training.recipes import CARD_SUBNETS, load_recipe, recipe_stages
+from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
 
 #: what a card says of a licence that the recipe does not name
 NOT_STATED = "not stated"
@@ -74,7 +75,7 @@ def train(
     DataError
         If the data are missing or do not fit.
     TrainingError
-        If the folder holds another run, or the training diverges.
+        If the folder holds another run, the training diverges, or a strategy cannot serve the supernet or the task.
     """
     plan = load_recipe(recipe, supernet)
     entry = catalogue.entry(plan["supernet"])
@@ -106,6 +107,12 @@ def train(
             validation=held_out,
             progress=progress,
         )
+        if trainer.recipe.view.extra is not None:
+            raise TrainingError(
+                f"the weights of strategy {plan['stage'][number - 1].get('strategy')!r} are more than a weight file of a "
+                "supernet holds.",
+                hint="Use it from Python (hwsearch.training.Trainer), and cut subnets by its view's `materialise`.",
+            )
         trainer.run()
         trainers.append(trainer)
     with overwriting(force):
@@ -122,6 +129,12 @@ def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int
     if ":" not in name:
         init_weights(net, seed)
     return net
+
+
+def _strategies(plan: JsonObject) -> str:
+    """Name the strategies of a recipe, each once."""
+    names = list(dict.fromkeys(stage.get("strategy", DEFAULT_STRATEGY) for stage in plan["stage"]))
+    return f"{'strategy' if len(names) == 1 else 'strategies'} {', '.join(names)}"
 
 
 def write_card(
@@ -172,10 +185,10 @@ def write_card(
     }
     source = find_source(plan["data_set"]) if "data_set" in plan else None
     seconds = sum(t.seconds for t in trainers)
-    epochs = sum(t.config.epochs for t in trainers)
+    epochs = sum(t.config.epochs if t.config.steps is None else t.total_steps / t.plan.per_epoch for t in trainers)
     card = {
         "training_summary": (
-            f"{epochs} epochs of {len(trainers[0].train_data):,} {task.examples}, sandwich rule with in-place distillation, "
+            f"{epochs:g} epochs of {len(trainers[0].train_data):,} {task.examples}, {_strategies(plan)}, "
             f"{seconds / 60:.0f} minutes on {compute_threads()} CPU cores"
         ),
         "trained": {

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.spaces.sampling import SamplingMixin
+from hwsearch.spaces.chains import ChainMixin
 from hwsearch.spaces.variation import VariationMixin
 
 
-class SearchSpace(SamplingMixin, VariationMixin):
+class SearchSpace(ChainMixin, VariationMixin):
     """An ordered set of `Choice`s, some active only under a condition on an earlier one.
 
     Architectures have two forms: `Architecture`, a mapping of the active genes to their values, and, for

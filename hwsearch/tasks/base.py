@@ -40,10 +40,16 @@ class Augmentation:
         Images: zero padding of a random crop, in pixels.
     mirror : bool
         Images: mirror each with probability one half.
+    operations : int
+        Images: so many random operations on each (RandAugment).
+    magnitude : float
+        Images: strength of these operations, from 0 to 10.
     """
 
     crop_padding: int = 0
     mirror: bool = True
+    operations: int = 0
+    magnitude: float = 9.0
 
 
 class Task(ABC):

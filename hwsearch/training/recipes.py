@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 
-from hwsearch._json import JsonObject, is_number
+from hwsearch._json import JsonObject
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Strategy, TrainingConfig
+from hwsearch.training.config import TrainingConfig
 from hwsearch.training.strategies import STRATEGIES
+from hwsearch.training.strategies.base import Strategy
 from latency_tables.reading import ReadingError, parse_toml, read_text
 
-#: least and largest value of each setting of a training
-RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 10**6),
-    "batch": (1, 2**20),
-    "lr": (0, 1000),
-    "momentum": (0, 1),
-    "weight_decay": (0, 10),
-    "warmup": (0, 1),
-    "clip": (1e-6, 1e9),
-    "padding": (0, 1024),
-    "seed": (0, 2**32 - 1),
-    "compile": (0, 1),
-    "checkpoint_steps": (1, 10**9),
-}
+#: the strategy of a stage that names none
+DEFAULT_STRATEGY = "sandwich"
 #: random subnets whose accuracy is on the card
 CARD_SUBNETS = 20
 
@@ -125,12 +112,14 @@ def recipe_stages(plan: JsonObject, recipe: str | Path) -> list[tuple[Strategy, 
         If there is no such strategy, or it does not take these options.
     """
     stages = []
-    for stage in plan["stage"]:
+    for number, stage in enumerate(plan["stage"], 1):
         options, training = (_table(stage.get(name, {}), name, recipe) for name in ("strategy_options", "training"))
-        _keys(training, {f.name for f in fields(TrainingConfig)}, recipe, "training.")
-        for name, value in training.items():
-            _check_setting(name, value, recipe)
-        stages.append((make_strategy(str(stage.get("strategy", "sandwich")), options), TrainingConfig(**training)))
+        _keys(training, set(TrainingConfig.model_fields), recipe, "training.")
+        strategy = make_strategy(str(stage.get("strategy", DEFAULT_STRATEGY)), options)
+        try:
+            stages.append((strategy, TrainingConfig(**training)))
+        except TrainingError as error:
+            raise ConfigError(f"{recipe}: stage {number}: {error.message}", hint=error.hint) from error
     return stages
 
 
@@ -138,19 +127,6 @@ def _table(value: object, name: str, recipe: str | Path) -> JsonObject:
     if not isinstance(value, dict):
         raise ConfigError(f"{recipe}: {name} = {str(value)[:40]!r} is not valid: give a table.")
     return value
-
-
-def _check_setting(name: str, value: object, recipe: str | Path) -> None:
-    """Refuse what is not of the kind of a training setting's default, or out of its range."""
-    default, (low, high) = getattr(TrainingConfig, name), RANGES.get(name, (0, 1))
-    kinds = {bool: "true or false", int: "a whole number", float: "a number"}
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    fits = {bool: isinstance(value, bool), int: whole, float: is_number(value)}[type(default)]
-    if not fits or not low <= value <= high:  # type: ignore[operator]
-        between = "" if isinstance(default, bool) else f" from {low:g} to {high:g}"
-        raise ConfigError(
-            f"{recipe}: training.{name} = {str(value)[:40]} is not valid: give {kinds[type(default)]}{between}."
-        )
 
 
 def _keys(data: JsonObject, known: set[str], source: str | Path, prefix: str = "") -> None:
@@ -167,7 +143,7 @@ def make_strategy(name: str, options: JsonObject) -> Strategy:
     name : str
         The strategy.
     options : dict
-        Arguments of its constructor.
+        Its settings.
 
     Returns
     -------
@@ -177,16 +153,6 @@ def make_strategy(name: str, options: JsonObject) -> Strategy:
     Raises
     ------
     TrainingError
-        If there is no such strategy, or it does not take these options.
+        If there is no such strategy, or it does not take these settings.
     """
-    kind = STRATEGIES.load(name)
-    for option, parameter in inspect.signature(kind).parameters.items():
-        number = isinstance(parameter.default, (int, float)) and not isinstance(parameter.default, bool)
-        if number and not is_number(options.get(option, 0)):
-            raise TrainingError(
-                f"strategy {name!r}: {option} = {str(options[option])[:40]!r} is not valid: give a number."
-            )
-    try:
-        return kind(**options)
-    except TypeError as error:
-        raise TrainingError(f"strategy {name!r} does not take these options: {error}.") from error
+    return STRATEGIES.load(name)(**options)

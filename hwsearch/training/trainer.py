@@ -6,71 +6,42 @@ ends with the same weights as one that was not.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from hwsearch._json import JsonObject
-from hwsearch._typing import IntArray
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import read_checkpoint
-from hwsearch.tasks.base import Augmentation, Task
+from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
+from hwsearch.training.batches import check_augmentation, prepare_batch
+from hwsearch.training.checkpoint import read_training, write_training
+from hwsearch.training.config import TrainingConfig
+from hwsearch.training.ema import WeightAverage
+from hwsearch.training.metrics import MetricsLog
+from hwsearch.training.optimizer import make_optimizer
+from hwsearch.training.parts.moment import Moment
+from hwsearch.training.parts.run import Run
+from hwsearch.training.parts.superposition import Superposition
+from hwsearch.training.precision import Precision, device_of
+from hwsearch.training.step import run_step
 from hwsearch.training.strategies.base import Strategy
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Hyper-parameters of a run; all of them must be equal when a run is taken up again.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training examples.
-    batch : int
-        Examples a step.
-    lr : float
-        Peak learning rate of SGD with Nesterov momentum; linear warm-up, then cosine to zero.
-    momentum : float
-        Of SGD.
-    weight_decay : float
-        On convolution and linear weights only (not on norms, biases, kernel transforms).
-    warmup : float
-        Share of the steps in which the learning rate rises.
-    clip : float
-        Largest norm of the summed gradient.
-    padding : int
-        Images: zero padding of the random crop, in pixels; they are also mirrored at random.
-    seed : int
-        Seed of all randomness.
-    compile : bool
-        Wrap the supernet in `torch.compile` (measured slower on CPU, see docs/how-to/training.md).
-    checkpoint_steps : int
-        Steps between two checkpoints.
-    """
-
-    epochs: int = 30
-    batch: int = 128
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    warmup: float = 0.05
-    clip: float = 5.0
-    padding: int = 4
-    seed: int = 0
-    compile: bool = False
-    checkpoint_steps: int = 200
+#: a row of figures is written, and progress is told, every so many steps
+REPORTED_STEPS = 10
 
 
 class Trainer:
@@ -79,9 +50,9 @@ class Trainer:
     Parameters
     ----------
     supernet : Supernet
-        The supernet; it is trained in place.
+        The supernet; it is trained in place, on the device where it is.
     strategy : Strategy
-        What one step does.
+        Assembles the parts of the training.
     task : Task
         What the supernet is for.
     train : Data
@@ -89,7 +60,7 @@ class Trainer:
     config : TrainingConfig
         Hyper-parameters.
     folder : Path
-        Gets the checkpoint.
+        Gets the checkpoint ``training.pt`` and ``metrics.csv``.
     calibration : Data, optional
         Examples for the batch norms of the subnets scored after each epoch; None where there are none.
     validation : Data, optional
@@ -97,10 +68,19 @@ class Trainer:
     progress : callable, optional
         Called with the state of the run every ten steps.
 
+    Attributes
+    ----------
+    recipe : Recipe
+        The parts.
+    step, passes : int
+        Steps, and forward and backward passes, that are done.
+    history : list of dict
+        One row an epoch.
+
     Raises
     ------
     TrainingError
-        If the training examples do not fill one batch.
+        If the training examples do not fill one batch, or the strategy cannot serve the supernet, the task or the data.
     """
 
     def __init__(
@@ -118,7 +98,6 @@ class Trainer:
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
-        self._strategy = _settings(strategy)
         self.task = task
         self.train_data = train
         self.config = config
@@ -127,26 +106,28 @@ class Trainer:
         self.validation = validation
         self.progress = progress
         self.history: list[JsonObject] = []
-        self.step = 0
+        self.step = self.passes = 0
         self.seconds = 0.0
-        self.steps_per_epoch = len(train) // config.batch
-        if self.steps_per_epoch < 1:
+        self.plan = Run(supernet, task, train, config)
+        if self.plan.per_epoch < 1:
             raise TrainingError(f"{len(train)} training {task.examples} do not fill one batch of {config.batch}.")
-        self.total_steps = self.steps_per_epoch * config.epochs
-        decayed, plain = _parameter_groups(supernet)
-        self.optimizer = torch.optim.SGD(
-            [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=True,
-        )
-        self.size = supernet.input_size(supernet.space.largest())
-        train.keep(self.size)
+        check_augmentation(self.plan)
+        self.recipe = strategy.recipe(self.plan)
+        self.recipe.prepare(self.plan)
+        self.precision = Precision(config.precision, device_of(supernet))
+        self.optimizer = make_optimizer(self.recipe.view.named_parameters(), config)
+        self.average = WeightAverage(supernet, config.ema) if config.ema else None
+        train.keep(self.plan.size)
 
     @property
     def checkpoint(self) -> Path:
         """The file that holds the state of the run."""
         return self.folder / "training.pt"
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.plan.steps
 
     # ------------------------------------------------------------------ the loop
     def run(self, *, stop_at: int | None = None) -> Supernet:
@@ -160,63 +141,86 @@ class Trainer:
         Returns
         -------
         Supernet
-            The supernet.
+            The supernet; at the end of the run with the averaged weights, where they are averaged.
 
         Raises
         ------
         TrainingError
-            If the folder holds another run, or a loss or gradient is not finite.
+            If the folder holds another run, a checkpoint cannot be written, or a loss or gradient is not finite; the last
+            checkpoint is kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
             self._load()
-        c = self.config
-        if c.compile:
+        if self.config.compile:
             self.supernet.compile(dynamic=True)
+        metrics = MetricsLog(self.folder, self.step)
         end = min(self.total_steps, stop_at if stop_at is not None else self.total_steps)
-        augmentation = Augmentation(crop_padding=c.padding)
-        order: IntArray | None = None
-        started = time.monotonic()
-        before = self.seconds
-        losses: dict[str, float] = {}
-        while self.step < end:
-            epoch, within = divmod(self.step, self.steps_per_epoch)
-            if order is None or within == 0:
-                order = np.random.default_rng([c.seed, epoch]).permutation(len(self.train_data))
-            rng = np.random.default_rng([c.seed, epoch, within])
-            indices = order[within * c.batch : (within + 1) * c.batch]
-            inputs, targets = self.task.training_batch(self.train_data, indices, self.size, rng, augmentation)
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.learning_rate(self.step)
-            self.supernet.train()
-            self.optimizer.zero_grad(set_to_none=True)
-            done = self.step / self.total_steps
-            losses = self.strategy.step(self.supernet, self.task, inputs, targets, done, rng)
-            if not all(math.isfinite(v) for v in losses.values()):
-                raise TrainingError(
-                    f"the loss at step {self.step} is not finite: {losses}.",
-                    hint="Lower lr, or start from another seed.",
-                )
-            norm = nn.utils.clip_grad_norm_(self.supernet.parameters(), c.clip)
-            if not math.isfinite(float(norm)):
-                raise TrainingError(
-                    f"the gradient at step {self.step} is not finite.", hint="Lower lr, or start from another seed."
-                )
-            self.optimizer.step()
-            self.step += 1
-            self.seconds = before + time.monotonic() - started
-            if self.step % self.steps_per_epoch == 0:
-                self._end_of_epoch(losses)
-                self._save()
-            elif self.step % c.checkpoint_steps == 0:
-                self._save()
-            if self.progress and (self.step % 10 == 0 or self.step == end):
-                self.progress(self._status(losses))
+        started, before = time.monotonic(), self.seconds
+        try:
+            while self.step < end:
+                losses = self._one_step()
+                self.seconds = before + time.monotonic() - started
+                if self.step % self.plan.per_epoch == 0:
+                    metrics.add(self.step, self._end_of_epoch(losses))
+                    self._save()
+                elif self.step % self.config.checkpoint_steps == 0:
+                    self._save()
+                if self.step % REPORTED_STEPS == 0 or self.step == end:
+                    metrics.add(self.step, self._figures(losses))
+                    if self.progress:
+                        self.progress(self._status(losses))
+        finally:
+            metrics.close()
         self._save()
+        if self.average is not None and self.step == self.total_steps:
+            self.average.apply()
         return self.supernet
 
+    def _one_step(self) -> dict[str, float]:
+        """Train one step; the losses by name."""
+        recipe, run = self.recipe, self.plan
+        now = recipe.schedule.at(self.step)
+        if recipe.teacher is not None:
+            recipe.teacher.advance(self.step)
+        for event in recipe.events:
+            if event.step == self.step:
+                event.act()
+                self.optimizer.state = defaultdict(dict)  # momenta are in the order of the channels before
+        rng = run.rng(now.epoch, now.within)
+        batch = prepare_batch(run, recipe.data.pick(now), rng)
+        for group in self.optimizer.param_groups:
+            group["lr"] = now.lr
+        self.supernet.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        precision = self.precision
+        done = run_step(recipe, run, batch, now, rng, autocast=precision.autocast, scaled=precision.scaled)
+        precision.unscale(self.optimizer)
+        norm = recipe.reducer.finish(p for _, p in recipe.view.named_parameters())
+        if not math.isfinite(norm) and not precision.overflows:
+            raise TrainingError(
+                f"the gradient at step {self.step} is not finite.", hint="Lower lr, or start from another seed."
+            )
+        precision.update(self.optimizer)
+        recipe.sampler.update(done.seen)
+        recipe.data.update(done.seen)
+        if self.average is not None:
+            self.average.update()
+        self.passes += done.passes + self._search(now, rng)
+        self.step += 1
+        return done.losses
+
+    def _search(self, now: Moment, rng: np.random.Generator) -> int:
+        """Update the logits of a search by gradients, where the strategy has one; the passes that it took."""
+        search, view = self.recipe.search, self.recipe.view
+        if search is None:
+            return 0
+        assert isinstance(view, Superposition)
+        search.step(view, prepare_batch(self.plan, search.examples(now), rng))
+        return 1
+
     def learning_rate(self, step: int) -> float:
-        """Compute the learning rate of one step: linear warm-up, then cosine to zero.
+        """Compute the learning rate of one step.
 
         Parameters
         ----------
@@ -226,27 +230,39 @@ class Trainer:
         Returns
         -------
         float
-            The learning rate.
+            The learning rate, as the strategy's schedule says; by default linear warm-up, then cosine to zero.
         """
-        c = self.config
-        warmup = max(1, round(c.warmup * self.total_steps))
-        if step < warmup:
-            return c.lr * (step + 1) / warmup
-        return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, self.total_steps - warmup)))
+        return self.recipe.schedule.rate(step)
 
-    def _end_of_epoch(self, losses: dict[str, float]) -> None:
+    # ------------------------------------------------------------------ what is told
+    def _end_of_epoch(self, losses: dict[str, float]) -> dict[str, float]:
+        """Append a row to the history; the scores of the ends."""
         row: JsonObject = {
-            "epoch": self.step // self.steps_per_epoch,
+            "epoch": self.step // self.plan.per_epoch,
             "seconds": round(self.seconds, 1),
             **{f"loss_{k}": round(v, 4) for k, v in losses.items()},
         }
+        scores: dict[str, float] = {}
         if self.validation is not None:
             space = self.supernet.space
-            for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
-                score = subnet_score(self.task, self.supernet, arch, self.calibration, self.validation)
-                row[f"{self.task.score_key}_{name}"] = round(score.value, 2)
-        self.history.append(row)
-        log.info("epoch %s", row)
+            with self.average.applied() if self.average is not None else nullcontext():
+                net = self.supernet if device_of(self.supernet).type == "cpu" else copy.deepcopy(self.supernet).cpu()
+                for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
+                    score = subnet_score(self.task, net, arch, self.calibration, self.validation)
+                    scores[f"{self.task.score_key}_{name}"] = round(score.value, 2)
+        self.history.append(row | scores)
+        log.info("epoch %s", self.history[-1])
+        return scores
+
+    def _figures(self, losses: dict[str, float]) -> dict[str, float]:
+        """One row of figures."""
+        return {
+            "epoch": self.step / self.plan.per_epoch,
+            "seconds": self.seconds,
+            "lr": self.learning_rate(self.step - 1),
+            "passes": self.passes,
+            **{f"loss_{k}": v for k, v in losses.items()},
+        }
 
     def _status(self, losses: dict[str, float]) -> JsonObject:
         return {
@@ -259,57 +275,56 @@ class Trainer:
         }
 
     # ------------------------------------------------------------------ stop and resume
-    def _save(self) -> None:
-        state = {
-            "config": asdict(self.config),
+    def _identity(self) -> JsonObject:
+        """Describe everything that decides the weights at the end."""
+        return {
+            "config": self.config.identity(),
+            "strategy": self.strategy.identity(),
+            "parts": self.recipe.identity(),
             "space": self.supernet.space.to_dict(),
-            "strategy": self._strategy,
+            "threads": torch.get_num_threads(),
+        }
+
+    def _save(self) -> None:
+        """Write the checkpoint, unless the weights are spoilt: the last good one is kept."""
+        if spoilt := next((n for n, p in self.recipe.view.named_parameters() if not torch.isfinite(p).all()), None):
+            raise TrainingError(
+                f"after step {self.step} weights {spoilt!r} are not finite; the last checkpoint is kept.",
+                hint="Lower lr, or start from another seed.",
+            )
+        extra = self.recipe.view.extra
+        state: dict[str, Any] = {
+            "identity": self._identity(),
             "step": self.step,
+            "passes": self.passes,
             "seconds": self.seconds,
             "history": self.history,
             "model": self.supernet.state_dict(),
+            "extra": {} if extra is None else extra.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "parts": {name: part.state_dict() for name, part in self.recipe.parts()},
+            "average": {} if self.average is None else self.average.state_dict(),
+            "precision": self.precision.state_dict(),
         }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
+        write_training(self.checkpoint, state)
 
     def _load(self) -> None:
+        state = read_training(self.checkpoint, self._identity())
         try:
-            state = read_checkpoint(self.checkpoint)
-            config, space, model = state["config"], state["space"], state["model"]
-            strategy = state.get("strategy", self._strategy)
-        except Exception as error:
-            raise TrainingError(
-                f"the checkpoint {str(self.checkpoint)!r} cannot be read: {error}.", hint="Remove it to start anew."
-            ) from error
-        changed = [k for k, v in asdict(self.config).items() if config.get(k) != v]
-        changed += ["search space"] * (space != self.supernet.space.to_dict())
-        changed += ["strategy"] * (strategy != self._strategy)
-        if changed:
-            raise TrainingError(
-                f"{str(self.folder)!r} holds a run with other settings ({', '.join(changed)}).",
-                hint="Use another folder, or the same settings.",
-            )
-        try:
-            self.supernet.load_state_dict(model)
+            self.supernet.load_state_dict(state["model"])
+            if self.recipe.view.extra is not None:
+                self.recipe.view.extra.load_state_dict(state["extra"])
             self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
+            for name, part in self.recipe.parts():
+                part.load_state_dict(state["parts"][name])
+            if self.recipe.search is not None and isinstance(self.recipe.view, Superposition):
+                self.recipe.search.adopt(self.recipe.view, state["parts"]["search"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            self.precision.load_state_dict(state["precision"])
+        except (RuntimeError, ValueError, KeyError) as error:
             raise TrainingError(
                 f"{str(self.folder)!r} holds a run of another supernet: {error}", hint="Use another folder."
             ) from error
-        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
-
-
-def _settings(strategy: Strategy) -> JsonObject:
-    """Describe the strategy by its name and plain settings, to tell one run from another."""
-    plain = {k: v for k, v in vars(strategy).items() if isinstance(v, (bool, int, float, str))}
-    return {"strategy": type(strategy).__name__, **plain}
-
-
-def _parameter_groups(net: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for name, parameter in net.named_parameters():
-        (plain if parameter.ndim < 2 or name.endswith("_matrix") else decayed).append(parameter)
-    return decayed, plain
+        self.step, self.passes = state["step"], state["passes"]
+        self.seconds, self.history = state["seconds"], state["history"]

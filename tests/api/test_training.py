@@ -48,6 +48,7 @@ def trainers(epochs=(2, 3)) -> list:
 
 
 def card(small_supernet, folder: Path, plan, n: int = 8):
+    plan = {"stage": [{}, {"strategy": "deps"}], **plan}
     entry = SimpleNamespace(name="small")
     return write_card(small_supernet, entry, trainers(), plan, images(4), images(n), folder)
 
@@ -68,7 +69,7 @@ def test_a_card_of_ones_own_images_claims_nothing_about_them(small_supernet, tmp
 def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path: Path) -> None:
     found = card(small_supernet, tmp_path, {"supernet": "small"})
     assert (
-        found["training_summary"].startswith("5 epochs of 1,500 images")
+        found["training_summary"].startswith("5 epochs of 1,500 images, strategies sandwich, deps, ")
         and ", 3 minutes on" in found["training_summary"]
     )
     assert found["trained"]["seconds"] == 180.0 and found["trained"]["history"] == [[{"loss": 2}], [{"loss": 3}]]
@@ -92,6 +93,8 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     class Trainer:
         def __init__(self, net, strategy, task, data, config, folder, *, calibration, validation, progress) -> None:
             seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
+
+        recipe = SimpleNamespace(view=SimpleNamespace(extra=None))
 
         def run(self) -> None:
             seen.append(("run",))

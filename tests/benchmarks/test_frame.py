@@ -17,7 +17,7 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile`, `kills`, `search` and `store`, and the frame itself
+#: modules that are parts of the benchmarks `hostile`, `kills`, `search`, `store` and `training`, and the frame itself
 PARTS = {
     "frame",
     "hostile_arrays",
@@ -37,6 +37,9 @@ PARTS = {
     "search_tasks",
     "search_text",
     "store_campaign",
+    "training_arms",
+    "training_claims",
+    "training_ground",
 }
 NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 
@@ -61,6 +64,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "search_screening",
         "store",
         "supernets",
+        "training",
     }
 
 

@@ -24,6 +24,10 @@ from hwsearch.testing import (
     StrategyConformance,
     SupernetConformance,
 )
+from hwsearch.training import Recipe, Run, Strategy
+from hwsearch.training.parts.draw import Draw
+from hwsearch.training.parts.moment import Moment
+from hwsearch.training.parts.sampler import SubnetSampler
 from predictors import BasePredictor, PredictorError
 
 SPACE = SearchSpace("messages", [Choice("depth", (1, 2, 3)), Choice("width", (16, 24, 32, 48))])
@@ -84,25 +88,55 @@ def test_a_tactic_whose_state_is_not_json() -> None:
 
 
 # ---------------------------------------------------------------------- strategies
+class Draws(SubnetSampler):
+    kind: str
+
+    def sample(self, now: Moment, rng: np.random.Generator) -> list[Draw]:
+        arch = self._run.space.smallest()
+        return {
+            "nothing": [],
+            "pupil": [Draw(arch, role="student")],
+            "zero": [Draw(arch, scale=0.0)],
+            "foreign": [Draw(SPACE.smallest())],
+        }[self.kind]
+
+
+class Drawing(Strategy):
+    kind: str
+
+    def recipe(self, run: Run) -> Recipe:
+        return Recipe(Draws(kind=self.kind))
+
+
 @pytest.mark.parametrize(
-    ("losses", "words"),
+    ("kind", "words"),
     [
-        (None, "must return a dict of losses"),
-        ({"a": 1}, "loss 'a' must be a float"),
-        ({"a": float("nan")}, "loss 'a' must be finite"),
+        ("nothing", "must draw at least one subnet"),
+        ("pupil", "students need a teacher"),
+        ("zero", "scales must be above 0"),
+        ("foreign", "not of the space"),
     ],
 )
-def test_a_strategy_that_returns_something_else(losses: object, words: str) -> None:
-    class Strategy:
-        def step(self, *args: object) -> object:
-            return losses
+def test_a_strategy_that_draws_something_else(kind: str, words: str) -> None:
+    class Suite(StrategyConformance):
+        def make(self) -> Strategy:
+            return Drawing(kind=kind)
+
+    assert words in said(Suite().test_subnets_are_of_the_space_and_a_teacher_comes_first)
+
+
+def test_a_strategy_that_shares_its_parts() -> None:
+    shared = Recipe(Draws(kind="zero"))
+
+    class Shares(Strategy):
+        def recipe(self, run: Run) -> Recipe:
+            return shared
 
     class Suite(StrategyConformance):
-        def make(self) -> Any:
-            return Strategy()
+        def make(self) -> Strategy:
+            return Shares()
 
-    assert words in said(Suite().test_losses_are_named_finite_numbers)
-    assert "call backward()" in said(Suite().test_gradients_are_left_in_the_parameters)
+    assert "make a fresh schedule" in said(Suite().test_parts_are_fresh_at_each_call)
 
 
 # ---------------------------------------------------------------------- runtimes

@@ -16,7 +16,9 @@ from torch import Tensor
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.tasks.images import ImageData, ImageTask
-from hwsearch.training import Sandwich
+from hwsearch.training import Run, Sandwich, Strategy, TrainingConfig
+from hwsearch.training.parts.batch import Batch
+from hwsearch.training.step import run_step
 
 
 @pytest.fixture
@@ -26,7 +28,17 @@ def case(
     net = make_net()
     randomise(net)
     x, y = next(toy.batches(16, 32))
-    return SimpleNamespace(net=net.train(), x=x, y=y)
+    return SimpleNamespace(net=net.train(), x=x, y=y, data=toy)
+
+
+def step(case: SimpleNamespace, strategy: Strategy, progress: float, seed: int) -> dict[str, float]:
+    """One step on the case's batch at a share of the run; the losses."""
+    run = Run(case.net, ImageTask(), case.data, TrainingConfig(steps=100, batch=32))
+    recipe = strategy.recipe(run)
+    recipe.prepare(run)
+    now = recipe.schedule.at(round(100 * progress))
+    batch = Batch(case.x, case.y, np.arange(32), 16)
+    return run_step(recipe, run, batch, now, np.random.default_rng(seed)).losses
 
 
 def gradient(
@@ -52,7 +64,7 @@ def assert_gradients(net: ElasticMobileNetV3, parts: list[dict[str, Tensor]]) ->
 def test_the_gradient_is_the_sum_over_largest_smallest_and_random(case: SimpleNamespace, random: int) -> None:
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    losses = Sandwich(random, label_smoothing=0.1).step(net, ImageTask(), case.x, case.y, 0.5, np.random.default_rng(5))
+    losses = step(case, Sandwich(random=random, label_smoothing=0.1), 0.5, 5)
     smooth = F.one_hot(case.y, 3) * 0.9 + 0.1 / 3
     with torch.no_grad():
         teacher = copy.deepcopy(start)
@@ -81,9 +93,7 @@ def teacher_logits(net: ElasticMobileNetV3, x: Tensor) -> Tensor:
 def test_the_first_share_trains_the_largest_alone(case: SimpleNamespace, progress: float, alone: float) -> None:
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    losses = Sandwich(1, alone=alone, label_smoothing=0.0).step(
-        net, ImageTask(), case.x, case.y, progress, np.random.default_rng(0)
-    )
+    losses = step(case, Sandwich(random=1, alone=alone, label_smoothing=0.0), progress, 0)
     if progress < alone:
         assert set(losses) == {"largest"}
         assert_gradients(net, [gradient(start, space.largest(), case.x, lambda z: F.cross_entropy(z, case.y))])
@@ -95,7 +105,7 @@ def test_distillation_gives_the_teacher_no_gradient(case: SimpleNamespace) -> No
     """Weights that only the largest uses get exactly the label loss's gradient."""
     net, space = case.net, case.net.space
     start = copy.deepcopy(net)
-    Sandwich(0).step(net, ImageTask(), case.x, case.y, 1.0, np.random.default_rng(0))
+    step(case, Sandwich(random=0), 1.0, 0)
     alone = gradient(start, space.largest(), case.x, lambda z: F.cross_entropy(z, case.y, label_smoothing=0.1))
     name = "blocks.2.conv.point_linear.conv.conv.weight"  # the second block of a stage: the smallest has one
     found = dict(net.named_parameters())[name].grad

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
-from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
-from hwsearch.training import Sandwich, Trainer, TrainingConfig
+from hwsearch.training import Recipe, Run, Sandwich, Strategy, Trainer, TrainingConfig
+from hwsearch.training import trainer as trainer_module
+from hwsearch.training.parts.batch import Batch
+from hwsearch.training.parts.draw import Draw
+from hwsearch.training.parts.loss import Outputs, StepLoss
+from hwsearch.training.parts.moment import Moment
+from hwsearch.training.parts.sampler import OneSampler
+from hwsearch.training.step import run_step
 
 MakeNet = Callable[..., ElasticMobileNetV3]
 #: inputs are the pixels themselves
@@ -27,25 +33,51 @@ PIXELS = Preprocess((0.0,) * 3, (1 / 255,) * 3)
 CONFIG = TrainingConfig(epochs=3, batch=64, lr=0.1, padding=1, seed=3, checkpoint_steps=3)
 
 
-class Recorder:
+def changed(**values: Any) -> TrainingConfig:
+    """The configuration with other values."""
+    return CONFIG.model_copy(update=values)
+
+
+#: what `Remember` has seen
+SEEN: list[tuple[Tensor, Tensor, float]] = []
+
+
+class Remember(StepLoss):
+    """A loss of 1 that remembers the batches, and may be spoilt from a step on."""
+
+    spoilt_at: int = 10**9
+    what: Literal["loss", "gradient"] = "loss"
+
+    @override
+    def __call__(self, out: Outputs, batch: Batch, draw: Draw, teacher: Outputs | None, now: Moment) -> Tensor:
+        assert isinstance(batch.inputs, Tensor)
+        SEEN.append((batch.inputs.clone(), batch.targets.clone(), now.progress))
+        zero = 0 * out.logits.sum()
+        if now.step < self.spoilt_at:
+            return zero + 1
+        return zero + math.nan if self.what == "loss" else _Explode.apply(zero) + 1
+
+
+class _Explode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0] * math.inf
+
+
+class Recorder(Strategy):
     """A strategy that trains nothing and remembers what it was given."""
 
-    def __init__(self, loss: float = 1.0) -> None:
-        self.loss = loss
-        self.seen: list[tuple[Tensor, Tensor, float]] = []
+    spoilt_at: int = 10**9
+    what: Literal["loss", "gradient"] = "loss"
 
-    def step(
-        self,
-        supernet: Supernet,
-        task: ImageTask,
-        x_NCHW: Tensor,
-        y_N: Tensor,
-        progress: float,
-        rng: np.random.Generator,
-    ) -> dict[str, float]:
-        self.seen.append((x_NCHW.clone(), y_N.clone(), progress))
-        supernet(x_NCHW).sum().backward()
-        return {"largest": self.loss}
+    @override
+    def recipe(self, run: Run) -> Recipe:
+        SEEN.clear()
+        return Recipe(OneSampler(which="largest"), Remember(spoilt_at=self.spoilt_at, what=self.what))
 
 
 def bits(trainer: Trainer) -> dict[str, Tensor]:
@@ -56,7 +88,7 @@ def bits(trainer: Trainer) -> dict[str, Tensor]:
 
 # ---------------------------------------------------------------------- schedule
 def test_the_learning_rate_warms_up_and_ends_near_zero(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
-    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, replace(CONFIG, epochs=50, warmup=0.1), tmp_path)
+    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, changed(epochs=50, warmup=0.1), tmp_path)
     assert trainer.total_steps == 200
     rates = [trainer.learning_rate(s) for s in range(200)]
     assert rates[0] == pytest.approx(0.1 / 20) and rates[19] == rates[20] == pytest.approx(0.1)
@@ -68,7 +100,7 @@ def test_the_learning_rate_warms_up_and_ends_near_zero(make_net: MakeNet, toy: I
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
 def test_the_schedule_bears_extreme_warm_ups(make_net: MakeNet, toy: ImageData, tmp_path: Path, warmup: float) -> None:
-    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, replace(CONFIG, warmup=warmup), tmp_path)
+    trainer = Trainer(make_net(), Sandwich(), ImageTask(), toy, changed(warmup=warmup), tmp_path)
     rates = [trainer.learning_rate(s) for s in range(12)]
     assert max(rates) == pytest.approx(0.1) and min(rates) > 0
     assert rates.index(max(rates)) == (11 if warmup else 0)
@@ -80,12 +112,12 @@ def test_every_epoch_shows_every_image_once_in_another_order(make_net: MakeNet, 
     images = np.zeros((130, 16, 16, 3), np.uint8)
     data = from_arrays(images, np.arange(130), tuple(map(str, range(130))), PIXELS)
     strategy = Recorder()
-    Trainer(make_net(), strategy, ImageTask(), data, replace(CONFIG, epochs=2), tmp_path).run()
-    epochs = [torch.cat([y for _, y, _ in strategy.seen[i : i + 2]]).tolist() for i in (0, 2)]
+    Trainer(make_net(), strategy, ImageTask(), data, changed(epochs=2), tmp_path).run()
+    epochs = [torch.cat([y for _, y, _ in SEEN[i : i + 2]]).tolist() for i in (0, 2)]
     assert [(len(e), len(set(e))) for e in epochs] == [(128, 128), (128, 128)] and epochs[0] != epochs[
         1
     ]  # two images do not fill a batch
-    assert [p for _, _, p in strategy.seen] == [0.0, 0.25, 0.5, 0.75]
+    assert [p for _, _, p in SEEN] == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_images_are_shifted_padded_and_flipped(make_net: MakeNet, tmp_path: Path) -> None:
@@ -94,9 +126,9 @@ def test_images_are_shifted_padded_and_flipped(make_net: MakeNet, tmp_path: Path
     images = rng.integers(1, 256, size=(64, 16, 16, 3), dtype=np.uint8)
     data = from_arrays(images, np.arange(64), tuple(map(str, range(64))), PIXELS)
     strategy = Recorder()
-    Trainer(make_net(), strategy, ImageTask(), data, replace(CONFIG, epochs=2), tmp_path).run()
+    Trainer(make_net(), strategy, ImageTask(), data, changed(epochs=2), tmp_path).run()
     kinds = set()
-    for x, y, _ in strategy.seen:
+    for x, y, _ in SEEN:
         for image, label in zip(x.permute(0, 2, 3, 1).round().numpy(), y.tolist(), strict=True):
             padded = np.pad(images[label], ((1, 1), (1, 1), (0, 0)))
             found = [
@@ -114,10 +146,10 @@ def test_images_are_shifted_padded_and_flipped(make_net: MakeNet, tmp_path: Path
 # ---------------------------------------------------------------------- learning
 def test_a_learnable_problem_is_learnt(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
     net, seen = make_net(), []
-    config = replace(CONFIG, epochs=10)
+    config = changed(epochs=10)
     Trainer(
         net,
-        Sandwich(1),
+        Sandwich(random=1),
         ImageTask(),
         toy,
         config,
@@ -139,10 +171,10 @@ def test_a_run_taken_up_again_ends_with_the_same_bits(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, stops: list[int]
 ) -> None:
     """Stops in the middle and at the end of an epoch, and before the first step; half of it with the largest alone."""
-    straight = Trainer(make_net(), Sandwich(2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "straight")
+    straight = Trainer(make_net(), Sandwich(random=2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "straight")
     straight.run()
     for stop in [*stops, None]:
-        resumed = Trainer(make_net(), Sandwich(2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "resumed")
+        resumed = Trainer(make_net(), Sandwich(random=2, alone=0.4), ImageTask(), toy, CONFIG, tmp_path / "resumed")
         resumed.run(stop_at=stop)
         assert resumed.step == (12 if stop is None else stop)
     expected, found = bits(straight), bits(resumed)
@@ -153,33 +185,33 @@ def test_a_run_taken_up_again_ends_with_the_same_bits(
     ]
 
 
-def test_a_run_that_died_goes_on_from_its_last_checkpoint(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
-    class Dies(Sandwich):
-        steps = 0
-
-        def step(self, *args: Any) -> dict[str, float]:
-            self.steps += 1
-            if self.steps == 6:
-                raise KeyboardInterrupt
-            return super().step(*args)
-
-    Dies.__name__ = "Sandwich"  # the same strategy, as far as the run can tell
-    straight = Trainer(make_net(), Sandwich(1), ImageTask(), toy, CONFIG, tmp_path / "straight")
+def test_a_run_that_died_goes_on_from_its_last_checkpoint(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = Trainer(make_net(), Sandwich(random=1), ImageTask(), toy, CONFIG, tmp_path / "straight")
     straight.run()
-    with pytest.raises(KeyboardInterrupt):
-        Trainer(make_net(), Dies(1), ImageTask(), toy, CONFIG, tmp_path / "died").run()
+    steps = iter(range(100))
+
+    def dies(*given: Any, **options: Any) -> Any:
+        if next(steps) == 5:
+            raise KeyboardInterrupt
+        return run_step(*given, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer_module, "run_step", dies)
+        Trainer(make_net(), Sandwich(random=1), ImageTask(), toy, CONFIG, tmp_path / "died").run()
     assert torch.load(tmp_path / "died" / "training.pt", weights_only=True)["step"] == 4
-    resumed = Trainer(make_net(), Sandwich(1), ImageTask(), toy, CONFIG, tmp_path / "died")
+    resumed = Trainer(make_net(), Sandwich(random=1), ImageTask(), toy, CONFIG, tmp_path / "died")
     resumed.run()
     expected, found = bits(straight), bits(resumed)
     assert all(torch.equal(expected[k], found[k]) for k in expected)
 
 
 def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=1)
-    first = Trainer(make_net(), Sandwich(0), ImageTask(), toy, config, tmp_path)
+    config = changed(epochs=1)
+    first = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, config, tmp_path)
     first.run()
-    again = Trainer(make_net(), Sandwich(0), ImageTask(), toy, config, tmp_path)
+    again = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, config, tmp_path)
     again.run()
     assert again.step == 4
     assert all(torch.equal(v, bits(again)[k]) for k, v in bits(first).items())
@@ -197,29 +229,29 @@ def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData
 def test_other_settings_in_the_same_folder_are_refused(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
-    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
     with pytest.raises(TrainingError, match=rf"a run with other settings \({named}\). Use another folder"):
-        Trainer(make_net(), Sandwich(0), ImageTask(), toy, replace(CONFIG, **change), tmp_path).run()
+        Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, changed(**change), tmp_path).run()
 
 
 def test_another_strategy_or_supernet_in_the_same_folder_is_refused(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, small_supernet: ElasticMobileNetV3
 ) -> None:
-    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
-    for strategy in (Sandwich(1), Sandwich(0, alone=0.5), Recorder()):
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
+    for strategy in (Sandwich(random=1), Sandwich(random=0, alone=0.5), Recorder()):
         with pytest.raises(TrainingError, match=r"other settings \(strategy\)"):
             Trainer(make_net(), strategy, ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match=r"other settings \(search space\)"):
-        Trainer(small_supernet, Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
+        Trainer(small_supernet, Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match="a run of another supernet"):
-        Trainer(make_net(24), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
+        Trainer(make_net(24), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])
 def test_a_checkpoint_that_cannot_be_read_is_an_error(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, damage: str
 ) -> None:
-    trainer = Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path)
+    trainer = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path)
     trainer.run(stop_at=1)
     whole = trainer.checkpoint.read_bytes()
     if damage == "other":
@@ -227,60 +259,83 @@ def test_a_checkpoint_that_cannot_be_read_is_an_error(
     else:
         trainer.checkpoint.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"hello"}[damage])
     with pytest.raises(TrainingError, match=r"cannot be read: .* Remove it to start anew"):
-        Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
+        Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
-def test_a_checkpoint_is_replaced_in_one_step(
+def test_a_full_disk_leaves_the_last_whole_checkpoint(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crash while saving leaves the last whole checkpoint."""
-    Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=2)
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=2)
+    whole = (tmp_path / "training.pt").read_bytes()
 
     def full_disk(state: Any, path: Path) -> None:
         Path(path).write_bytes(b"half")
         raise OSError("no space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match=r"no space left.*the one before is kept"):
         patch.setattr(torch, "save", full_disk)
-        Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=4)
-    trainer = Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path)
-    trainer.run(stop_at=2)
-    assert trainer.step == 2
+        Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=4)
+    assert (tmp_path / "training.pt").read_bytes() == whole
+    assert not (tmp_path / "training.partial").exists()
+    trainer = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path)
+    trainer.run(stop_at=3)
+    assert trainer.step == 3
+
+
+def test_another_number_of_threads_is_refused(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
+    n = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n + 1)
+    with pytest.raises(TrainingError, match=rf"computes with {n} threads, and this process has {n + 1}.*Set OMP_NUM"):
+        Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 # ---------------------------------------------------------------------- what cannot go on
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_stops_the_run(
-    make_net: MakeNet, toy: ImageData, tmp_path: Path, loss: float
+def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path
 ) -> None:
     net = make_net()
-    before = {k: v.detach().clone() for k, v in net.named_parameters()}
-    with pytest.raises(TrainingError, match=r"loss at step 0 is not finite.* Lower lr"):
-        Trainer(net, Recorder(loss), ImageTask(), toy, CONFIG, tmp_path).run()
-    assert all(torch.equal(v, before[k]) for k, v in net.named_parameters())
-    assert not (tmp_path / "training.pt").exists()
+    with pytest.raises(TrainingError, match=r"loss at step 5 is not finite: largest is nan.* Lower lr"):
+        Trainer(net, Recorder(spoilt_at=5), ImageTask(), toy, CONFIG, tmp_path).run()
+    assert all(bool(torch.isfinite(p).all()) for p in net.parameters())
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 4  # the last one before
+
+
+def test_weights_that_overflow_are_not_saved(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The update of step 3 spoils the weights: the checkpoint that falls due there is not written."""
+    net = make_net()
+    trainer = Trainer(net, Sandwich(random=0), ImageTask(), toy, changed(checkpoint_steps=1), tmp_path)
+
+    def spoils(optimizer: torch.optim.Optimizer) -> None:
+        optimizer.step()
+        if trainer.step == 2:
+            with torch.no_grad():
+                net.classifier.linear.bias[0] = math.inf
+
+    monkeypatch.setattr(trainer.precision, "update", spoils)
+    with pytest.raises(TrainingError, match=r"after step 3 weights 'classifier.linear.bias' are not finite"):
+        trainer.run()
+    assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 2
 
 
 def test_weights_that_are_not_numbers_stop_the_run(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
     net = make_net()
     with torch.no_grad():
         net.classifier.linear.bias[0] = math.nan
-    with pytest.raises(TrainingError, match="loss at step 0 is not finite"):
-        Trainer(net, Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run()
+    with pytest.raises(TrainingError, match=r"step 0 is not finite.*weights 'classifier.linear.bias' are not finite"):
+        Trainer(net, Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoilt(
     make_net: MakeNet, toy: ImageData, tmp_path: Path
 ) -> None:
-    class Explodes(Recorder):
-        def step(self, supernet: Supernet, *args: Any) -> dict[str, float]:
-            losses = super().step(supernet, *args)
-            next(supernet.parameters()).grad[0] = math.inf  # type: ignore[index]
-            return losses
-
     net = make_net()
     with pytest.raises(TrainingError, match="gradient at step 0 is not finite"):
-        Trainer(net, Explodes(), ImageTask(), toy, CONFIG, tmp_path).run()
+        Trainer(net, Recorder(spoilt_at=0, what="gradient"), ImageTask(), toy, CONFIG, tmp_path).run()
     assert all(bool(torch.isfinite(p).all()) for p in net.parameters())
 
 

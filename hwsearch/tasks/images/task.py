@@ -15,6 +15,7 @@ from hwsearch.errors import DataError
 from hwsearch.tasks.base import Augmentation
 from hwsearch.tasks.classification import ClassificationTask
 from hwsearch.tasks.data import Data, Inputs
+from hwsearch.tasks.images.augment import rand_augment
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_folder, from_parquet
@@ -79,10 +80,13 @@ class ImageTask(ClassificationTask):
     def training_batch(
         self, data: Data, indices: IntArray, size: int, rng: np.random.Generator, augmentation: Augmentation
     ) -> tuple[Inputs, Tensor]:
-        """Crop and mirror at random: float32 images (b, 3, size, size) and int64 labels (b,)."""
+        """Crop, mirror and vary at random: float32 images (b, 3, size, size) and int64 labels (b,)."""
         assert isinstance(data, ImageData)
-        if augmentation.crop_padding:
+        if augmentation.crop_padding or augmentation.operations:
             pixels = _crop(data.pixels_of(indices, size), augmentation, rng)
+            if augmentation.operations:
+                varied = rand_augment(torch.from_numpy(pixels), augmentation.operations, augmentation.magnitude, rng)
+                return data.preprocess.normalise(varied), torch.from_numpy(data.labels[indices])
             return data.preprocess.normalise(pixels), torch.from_numpy(data.labels[indices])
         x, y = next(data.take(indices).batches(size, len(indices)))
         if augmentation.mirror:

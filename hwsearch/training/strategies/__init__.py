@@ -10,6 +10,6 @@ STRATEGIES: Registry[type[Strategy]] = Registry(
     "hwsearch.strategies",
     "training strategy",
     TrainingError,
-    lambda found: isinstance(found, type) and hasattr(found, "step"),
+    lambda found: isinstance(found, type) and issubclass(found, Strategy),
     "a Strategy class",
 )

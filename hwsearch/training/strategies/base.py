@@ -1,54 +1,46 @@
-"""A training strategy: which subnets one step trains, on what, and how their gradients combine."""
+"""A training strategy: which parts make a training."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import abstractmethod
 
-import numpy as np
-from torch import Tensor
-
-from hwsearch.supernets.base import Supernet
-from hwsearch.tasks.base import Task
-from hwsearch.tasks.data import Inputs
+from hwsearch.training.part import Part
+from hwsearch.training.parts.recipe import Recipe
+from hwsearch.training.parts.run import Run
 
 
-class Strategy(Protocol):
-    """One step of supernet training.
+class Strategy(Part):
+    """A way to train a supernet: it assembles parts, and the trainer's one loop does the rest.
 
-    A strategy of your own is a class with this method in one file, named by an entry point of the group
-    ``hwsearch.strategies``; its constructor takes the options of a recipe. It asks the task for losses and for inputs
-    of smaller subnets, and so trains supernets of every task.
+    A strategy of your own is a subclass in one file, named by an entry point of the group ``hwsearch.strategies``; its
+    fields are the options of a recipe file. `hwsearch.testing.StrategyConformance` checks it.
+
+    Examples
+    --------
+    >>> from hwsearch.training.parts.sampler import UniformSampler
+    >>> class TwoPaths(Strategy):
+    ...     def recipe(self, run):
+    ...         return Recipe(UniformSampler(draws=2))
+    >>> TwoPaths().identity()
+    {'part': 'TwoPaths'}
     """
 
-    def step(
-        self,
-        supernet: Supernet,
-        task: Task,
-        inputs: Inputs,
-        targets: Tensor,
-        progress: float,
-        rng: np.random.Generator,
-    ) -> dict[str, float]:
-        """Run the forward and backward passes of one batch; leave the summed gradients in the parameters.
+    @abstractmethod
+    def recipe(self, run: Run) -> Recipe:
+        """Assemble the training.
 
         Parameters
         ----------
-        supernet : Supernet
-            The supernet, in training mode, its gradients cleared.
-        task : Task
-            What the supernet is for.
-        inputs : Inputs
-            Inputs at the size of the largest subnet, ``(b, …)``.
-        targets : Tensor
-            Targets, ``(b, …)``.
-        progress : float
-            Share of all steps already done, from 0 to 1.
-        rng : numpy.random.Generator
-            Source of all randomness; a step repeated with an equal generator does the same.
+        run : Run
+            What is known of the run.
 
         Returns
         -------
-        dict of str to float
-            Named losses for the log; a loss that is not finite ends the training.
+        Recipe
+            Fresh parts at each call.
+
+        Raises
+        ------
+        TrainingError
+            If the supernet, the task or the data cannot be served; nothing is trained then.
         """
-        ...

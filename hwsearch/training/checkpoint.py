@@ -1,0 +1,87 @@
+"""The checkpoint of a run: whole or not at all, and only for the run that wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hwsearch._json import JsonObject
+from hwsearch.errors import TrainingError
+from hwsearch.supernets.checkpoint import read_checkpoint
+
+
+def write_training(path: Path, state: dict[str, Any]) -> None:
+    """Replace the checkpoint at once; where that fails, the old one stays.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    state : dict of str to object
+        ``identity`` and ``step``, and what else a run resumes with.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be written, for example because the disk is full.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        torch.save(state, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch raises the latter for a full disk
+        partial.unlink(missing_ok=True)
+        kept = "the one before is kept" if path.exists() else "there is none before it"
+        raise TrainingError(
+            f"the checkpoint of step {state['step']} cannot be written to {str(path)!r} ({error}); {kept}.",
+            hint="Make room on the disk; the same call then goes on.",
+        ) from error
+
+
+def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
+    """Read the checkpoint of a run, and check that it is of this run.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    identity : dict of str to object
+        ``config``, ``strategy``, ``parts``, ``space`` and ``threads`` of the run that is to go on.
+
+    Returns
+    -------
+    dict of str to object
+        As `write_training` got it.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, or is of a run with other settings or another number of threads.
+    """
+    try:
+        state: dict[str, Any] = read_checkpoint(path)
+        known = state["identity"]
+        changed = [k for k, v in identity["config"].items() if known["config"].get(k) != v]
+        changed += ["search space"] * (known["space"] != identity["space"])
+        strategy = known["strategy"] != identity["strategy"] or known["parts"] != identity["parts"]
+        changed += ["strategy"] * strategy
+        threads = int(known["threads"])
+    except Exception as error:  # a file of anything
+        raise TrainingError(
+            f"the checkpoint {str(path)!r} cannot be read: {error}.", hint="Remove it to start anew."
+        ) from error
+    folder = str(path.parent)
+    if changed:
+        raise TrainingError(
+            f"{folder!r} holds a run with other settings ({', '.join(changed)}).",
+            hint="Use another folder, or the same settings.",
+        )
+    if threads != identity["threads"]:
+        raise TrainingError(
+            f"{folder!r} holds a run that computes with {threads} threads, and this process has {identity['threads']}: "
+            "sums in another order would end with other weights.",
+            hint=f"Set OMP_NUM_THREADS={threads}, or use another folder.",
+        )
+    return state

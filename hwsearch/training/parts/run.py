@@ -1,0 +1,74 @@
+"""What is known of a run before its first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwsearch.spaces import SearchSpace
+from hwsearch.supernets.base import Supernet
+from hwsearch.tasks.base import Task
+from hwsearch.tasks.data import Data
+from hwsearch.training.config import TrainingConfig
+from hwsearch.training.parts.feedback import Bus
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its parts are told about it, by their `prepare`.
+
+    Attributes
+    ----------
+    supernet : Supernet
+        The network that is trained.
+    task : Task
+        What it is for.
+    data : Data
+        Training examples.
+    config : TrainingConfig
+        Hyper-parameters.
+    bus : Bus
+        Feedback that parts may subscribe to.
+    """
+
+    supernet: Supernet
+    task: Task
+    data: Data
+    config: TrainingConfig
+    bus: Bus = field(default_factory=Bus)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the supernet."""
+        return self.supernet.space
+
+    @property
+    def per_epoch(self) -> int:
+        """Steps of one epoch; examples that do not fill a batch are left out."""
+        return len(self.data) // self.config.batch
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.config.steps or self.per_epoch * self.config.epochs
+
+    @property
+    def size(self) -> int:
+        """Input size of the largest subnet, for which batches are prepared."""
+        return self.supernet.input_size(self.space.largest())
+
+    def rng(self, *purpose: int) -> np.random.Generator:
+        """Make a generator that depends on the seed and on numbers.
+
+        Parameters
+        ----------
+        *purpose : int
+            What the generator is for, such as an epoch.
+
+        Returns
+        -------
+        numpy.random.Generator
+            The same one for the same seed and numbers.
+        """
+        return np.random.default_rng([self.config.seed, *purpose])
