@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -221,6 +221,13 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
     ] = None,
+    kernels: Annotated[
+        Literal["auto", "eager", "native"],
+        typer.Option(
+            "--kernels",
+            help="What computes the steps: compiled C++ (native), plain torch (eager), or the better one had.",
+        ),
+    ] = "auto",
     as_json: Json = False,
 ) -> None:
     """Train a supernet; the same command resumes an interrupted run.
@@ -237,11 +244,15 @@ def train(
         What is trained in place of the recipe's supernet.
     checkpoint : pathlib.Path, optional
         Weights to start from.
+    kernels : str
+        ``auto``, ``eager`` or ``native``.
     as_json : bool
         Print one JSON object instead of text.
     """
     with TrainingBar(err) as bar:
-        card = hwsearch.train(recipe, data, folder, supernet=supernet, checkpoint=checkpoint, progress=bar.update)
+        card = hwsearch.train(
+            recipe, data, folder, supernet=supernet, checkpoint=checkpoint, kernels=kernels, progress=bar.update
+        )
     if not emit_json(card, as_json):
         score = card["score"]
         for name in ("smallest", "largest"):

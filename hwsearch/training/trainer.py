@@ -23,6 +23,7 @@ from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import read_checkpoint
+from hwsearch.supernets.kernels import EAGER, Choice, using
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.strategies.base import Strategy
@@ -96,6 +97,8 @@ class Trainer:
         Examples that the smallest and the largest subnet are scored on after each epoch.
     progress : callable, optional
         Called with the state of the run every ten steps.
+    kernels : Choice
+        The kernels of the step, as of `hwsearch.supernets.kernels.choose`; plain torch by default.
 
     Raises
     ------
@@ -115,6 +118,7 @@ class Trainer:
         calibration: Data | None = None,
         validation: Data | None = None,
         progress: Callable[[JsonObject], None] | None = None,
+        kernels: Choice = Choice(EAGER, "by default"),
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
@@ -126,6 +130,7 @@ class Trainer:
         self.calibration = calibration
         self.validation = validation
         self.progress = progress
+        self.kernels = kernels
         self.history: list[JsonObject] = []
         self.step = 0
         self.seconds = 0.0
@@ -191,7 +196,8 @@ class Trainer:
             self.supernet.train()
             self.optimizer.zero_grad(set_to_none=True)
             done = self.step / self.total_steps
-            losses = self.strategy.step(self.supernet, self.task, inputs, targets, done, rng)
+            with using(self.kernels.kernels):
+                losses = self.strategy.step(self.supernet, self.task, inputs, targets, done, rng)
             if not all(math.isfinite(v) for v in losses.values()):
                 raise TrainingError(
                     f"the loss at step {self.step} is not finite: {losses}.",
@@ -264,6 +270,7 @@ class Trainer:
             "config": asdict(self.config),
             "space": self.supernet.space.to_dict(),
             "strategy": self._strategy,
+            **self._arithmetic(),
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -273,6 +280,10 @@ class Trainer:
         partial = self.checkpoint.with_suffix(".partial")
         torch.save(state, partial)
         partial.replace(self.checkpoint)
+
+    def _arithmetic(self) -> JsonObject:
+        """Tell what the weights depend on to the bit besides the settings; a run is resumed with the same only."""
+        return {"kernels": self.kernels.kernels.identity, "threads": torch.get_num_threads()}
 
     def _load(self) -> None:
         try:
@@ -286,10 +297,11 @@ class Trainer:
         changed = [k for k, v in asdict(self.config).items() if config.get(k) != v]
         changed += ["search space"] * (space != self.supernet.space.to_dict())
         changed += ["strategy"] * (strategy != self._strategy)
+        changed += [f"{k} {state[k]}, not {v}" for k, v in self._arithmetic().items() if state.get(k, v) != v]
         if changed:
             raise TrainingError(
                 f"{str(self.folder)!r} holds a run with other settings ({', '.join(changed)}).",
-                hint="Use another folder, or the same settings.",
+                hint="Use another folder, or the same settings (--kernels and OMP_NUM_THREADS among them).",
             )
         try:
             self.supernet.load_state_dict(model)

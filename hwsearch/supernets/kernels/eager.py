@@ -65,6 +65,11 @@ class Kernels:
     name: str = "eager"
     fused: bool = False
 
+    @property
+    def identity(self) -> str:
+        """What results depend on to the bit, besides the number of threads: the name, and the instruction set."""
+        return self.name
+
     def depthwise(self, x_NCHW: Tensor, weight: Tensor, stride: int) -> Tensor:
         """Convolve each channel with a kernel of its own, padded by half of the kernel.
 

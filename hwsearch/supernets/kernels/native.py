@@ -34,6 +34,11 @@ class NativeKernels(Kernels):
         self.library = library
         bind(library)
 
+    @property
+    @override
+    def identity(self) -> str:
+        return f"{self.name} {self.library.level}"
+
     @override
     def depthwise(self, x_NCHW: Tensor, weight: Tensor, stride: int) -> Tensor:
         if not (_fits(x_NCHW, weight) and _has(weight, stride)):

@@ -57,31 +57,43 @@ struct Scales {
   }
 };
 
+constexpr long NONE = -1;  // nothing to call for
+constexpr long LINE = 16;  // floats of a cache line
+
 // Pixels that are read as they are, or the gradient of a norm's input, computed where it is needed.
 struct Pixels {
   const float *x, *g;
   const Scales* k;
   long channels;
-  void (*some)(const Pixels&, long pixel, long count, long c, long n, float* to, long step);
-  // channels c to c + n of `count` pixels, `step` floats apart
-  void fill(long pixel, long count, long c, long n, float* to, long step) const { some(*this, pixel, count, c, n, to, step); }
+  void (*some)(const Pixels&, long pixel, long count, long c, long n, float* to, long step, long ahead);
+  // channels c to c + n of `count` pixels, `step` floats apart; a cache line behind `ahead` is called for with each of them
+  void fill(long pixel, long count, long c, long n, float* to, long step, long ahead = NONE) const {
+    some(*this, pixel, count, c, n, to, step, ahead);
+  }
 };
 
-static void plain_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step) {
-  for (long i = 0; i < count; i++)
+static void plain_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
+  for (long i = 0; i < count; i++) {
+    if (ahead != NONE) __builtin_prefetch(p.x + ahead + i * LINE, 0, 2);
     for (long v = 0; v < n; v += LANES)
       store_some(to + i * step + v, load_some(p.x + (pixel + i) * p.channels + c + v, n - v), n - v);
+  }
 }
 
 template <int ACT>
-static void gradient_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step) {
-  for (long i = 0; i < count; i++)
+static void gradient_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
+  for (long i = 0; i < count; i++) {
+    if (ahead != NONE) {
+      __builtin_prefetch(p.x + ahead + i * LINE, 0, 2);
+      __builtin_prefetch(p.g + ahead + i * LINE, 0, 2);
+    }
     for (long v = 0; v < n; v += LANES) {
       const long at = (pixel + i) * p.channels + c + v, k = c + v;
       const Vec apart = load_some(p.x + at, n - v) - load(p.k->mean.at + k), scale = load(p.k->scale.at + k);
       const Vec g = through<ACT>(apart * scale + load(p.k->bias.at + k), load_some(p.g + at, n - v));
       store_some(to + i * step + v, scale * (g - load(p.k->first.at + k) - apart * load(p.k->second.at + k)), n - v);
     }
+  }
 }
 
 static Pixels plain(const float* x, long channels) { return {x, nullptr, nullptr, channels, plain_pixels}; }
