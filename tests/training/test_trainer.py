@@ -17,6 +17,7 @@ from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.kernels import EAGER, Choice, Kernels, active
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 
@@ -200,6 +201,39 @@ def test_other_settings_in_the_same_folder_are_refused(
     Trainer(make_net(), Sandwich(0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
     with pytest.raises(TrainingError, match=rf"a run with other settings \({named}\). Use another folder"):
         Trainer(make_net(), Sandwich(0), ImageTask(), toy, replace(CONFIG, **change), tmp_path).run()
+
+
+def test_a_run_is_resumed_with_the_same_kernels_and_threads(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    class Other(Kernels):
+        name = "other"
+
+    def trainer(kernels: Kernels = EAGER) -> Trainer:
+        return Trainer(make_net(), Sandwich(), ImageTask(), toy, CONFIG, tmp_path, kernels=Choice(kernels, "asked for"))
+
+    trainer().run(stop_at=1)
+    with pytest.raises(TrainingError, match=r"other settings \(kernels eager, not other\).*--kernels"):
+        trainer(Other()).run()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(TrainingError, match=r"other settings \(threads 1, not 2\).*OMP_NUM_THREADS"):
+            trainer().run()
+    finally:
+        torch.set_num_threads(1)
+    assert trainer().run(stop_at=2).training
+
+
+def test_the_step_and_nothing_else_runs_on_the_chosen_kernels(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path
+) -> None:
+    other, seen = Kernels(), []
+
+    class Watching(Sandwich):
+        def step(self, *given: Any) -> dict[str, float]:
+            seen.append(active())
+            return super().step(*given)
+
+    Trainer(make_net(), Watching(), ImageTask(), toy, CONFIG, tmp_path, kernels=Choice(other, "")).run(stop_at=1)
+    assert seen == [other] and active() is EAGER
 
 
 def test_another_strategy_or_supernet_in_the_same_folder_is_refused(

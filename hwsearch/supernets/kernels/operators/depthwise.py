@@ -12,7 +12,22 @@ from hwsearch.supernets.kernels.operators.binding import Gradients, address, cal
 
 @custom_op("hwsearch::depthwise", mutates_args=())
 def depthwise(x: Tensor, w: Tensor, stride: int) -> Tensor:
-    """Compute a depth-wise convolution; see `Kernels.depthwise`."""
+    """Compute a depth-wise convolution, padded by half of the kernel.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    w : Tensor
+        Convolution weight, shape ``(C, 1, k, k)`` with k of 3, 5 or 7.
+    stride : int
+        1 or 2.
+
+    Returns
+    -------
+    Tensor
+        Output, shape ``(N, C, H', W')``.
+    """
     x, w = rows(x), _even(w)
     y = _output(x, stride)
     call("depthwise", address(x), address(w), w.stride(0), w.stride(3), address(y), *_geometry(x, w, stride))
@@ -38,7 +53,7 @@ def _(x: Tensor, w: Tensor, stride: int) -> Tensor:
 
 
 @custom_op("hwsearch::depthwise_backward", mutates_args=())
-def depthwise_backward(
+def _depthwise_backward(
     g: Tensor, x: Tensor, w: Tensor, stride: int, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
     """Compute the gradients of `depthwise`; one that is not needed is empty."""
@@ -55,7 +70,7 @@ def _gradients(x: Tensor, w: Tensor, need_x: bool, need_w: bool) -> tuple[Tensor
     return wanted(x, need_x), w.new_empty(w.shape if need_w else (0,))
 
 
-@depthwise_backward.register_fake
+@_depthwise_backward.register_fake
 def _(g: Tensor, x: Tensor, w: Tensor, stride: int, need_x: bool, need_w: bool) -> tuple[Tensor, Tensor]:
     return _gradients(x, w, need_x, need_w)
 
@@ -67,7 +82,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 def _vjp(ctx: Any, g: Tensor) -> Gradients:
     need_x, need_w = ctx.needs_input_grad[:2]
-    dx, dw = depthwise_backward(g, *ctx.saved_tensors, ctx.stride, need_x, need_w)
+    dx, dw = _depthwise_backward(g, *ctx.saved_tensors, ctx.stride, need_x, need_w)
     return dx if need_x else None, dw if need_w else None, None
 
 
@@ -78,7 +93,32 @@ depthwise.register_autograd(_vjp, setup_context=_keep)
 def depthwise_norm(
     x: Tensor, w: Tensor, stride: int, weight: Tensor, bias: Tensor, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute a depth-wise convolution, batch norm and activation: output, convolution, mean and variance."""
+    """Compute a depth-wise convolution, batch norm in training mode and activation.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    w : Tensor
+        Convolution weight, shape ``(C, 1, k, k)`` with k of 3, 5 or 7.
+    stride : int
+        1 or 2.
+    weight, bias : Tensor
+        Of the norm, shape ``(C,)``.
+    act : int
+        Number of the activation, as in `ACTIVATION_NUMBERS`.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    out : Tensor
+        ``act(norm(y))``, shape ``(N, C, H', W')``.
+    y : Tensor
+        The convolution's output, without gradient.
+    mean, variance : Tensor
+        Of `y` over the batch, biased, shape ``(C,)``, without gradient.
+    """
     x, w, weight, bias = rows(x), _even(w), weight.contiguous(), bias.contiguous()
     y, out, mean, variance = _output(x, stride), _output(x, stride), *moments(weight)
     call(
@@ -96,7 +136,7 @@ def _(
 
 
 @custom_op("hwsearch::depthwise_norm_backward", mutates_args=())
-def depthwise_norm_backward(
+def _depthwise_norm_backward(
     g: Tensor, x: Tensor, w: Tensor, weight: Tensor, bias: Tensor, y: Tensor, mean: Tensor, variance: Tensor,
     stride: int, act: int, eps: float, need_x: bool, need_w: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
@@ -112,7 +152,7 @@ def depthwise_norm_backward(
     return dx, dw, dweight, dbias
 
 
-@depthwise_norm_backward.register_fake
+@_depthwise_norm_backward.register_fake
 def _(
     g: Tensor, x: Tensor, w: Tensor, weight: Tensor, bias: Tensor, y: Tensor, mean: Tensor, variance: Tensor,
     stride: int, act: int, eps: float, need_x: bool, need_w: bool,
@@ -130,7 +170,7 @@ def _norm_vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
     if g is None:
         return (None,) * 7
     need = ctx.needs_input_grad
-    dx, dw, dweight, dbias = depthwise_norm_backward(
+    dx, dw, dweight, dbias = _depthwise_norm_backward(
         g, *ctx.saved_tensors, ctx.stride, ctx.act, ctx.eps, need[0], need[1]
     )
     return dx if need[0] else None, dw if need[1] else None, None, dweight, dbias, None, None

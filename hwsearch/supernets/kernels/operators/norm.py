@@ -14,7 +14,28 @@ from hwsearch.supernets.kernels.operators.binding import Gradients, address, cal
 def norm(
     x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute batch norm, activation and residual: output, mean and variance; see `Kernels.norm_act`."""
+    """Compute batch norm in training mode, activation and residual.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    weight, bias : Tensor
+        Of the norm, shape ``(C,)``.
+    residual : Tensor or None
+        What is added in the end, of the output's shape.
+    act : int
+        Number of the activation, as in `ACTIVATION_NUMBERS`.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    out : Tensor
+        ``act(norm(x)) + residual``, of the input's shape.
+    mean, variance : Tensor
+        Of the input over the batch, biased, shape ``(C,)``, without gradient.
+    """
     x, weight, bias = rows(x), weight.contiguous(), bias.contiguous()
     residual = None if residual is None else rows(residual)
     out, mean, variance = wanted(x, True), *moments(weight)
@@ -34,7 +55,7 @@ def _(
 
 
 @custom_op("hwsearch::norm_backward", mutates_args=())
-def norm_backward(
+def _norm_backward(
     g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the gradients of `norm` for input, weight and bias."""
@@ -48,7 +69,7 @@ def norm_backward(
     return dx, dweight, dbias
 
 
-@norm_backward.register_fake
+@_norm_backward.register_fake
 def _(
     g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,7 +85,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
     if g is None:
         return (None,) * 6
-    dx, dweight, dbias = norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps)
+    dx, dweight, dbias = _norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps)
     return dx, dweight, dbias, g if ctx.needs_input_grad[3] else None, None, None
 
 

@@ -12,7 +12,20 @@ from hwsearch.supernets.kernels.operators.binding import Gradients, address, cal
 
 @custom_op("hwsearch::pointwise", mutates_args=())
 def pointwise(x: Tensor, w: Tensor) -> Tensor:
-    """Compute a 1×1 convolution; see `Kernels.pointwise`."""
+    """Compute a 1×1 convolution as a product of pixels with a matrix.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    w : Tensor
+        Convolution weight of any strides, shape ``(O, C, 1, 1)``.
+
+    Returns
+    -------
+    Tensor
+        Output, shape ``(N, O, H, W)``.
+    """
     x = rows(x)
     n, c, h, wide = x.shape
     y = image(x, w.shape[0], h, wide)
@@ -26,7 +39,7 @@ def _(x: Tensor, w: Tensor) -> Tensor:
 
 
 @custom_op("hwsearch::pointwise_backward", mutates_args=())
-def pointwise_backward(g: Tensor, x: Tensor, w: Tensor, need_x: bool, need_w: bool) -> tuple[Tensor, Tensor]:
+def _pointwise_backward(g: Tensor, x: Tensor, w: Tensor, need_x: bool, need_w: bool) -> tuple[Tensor, Tensor]:
     """Compute the gradients of `pointwise`; one that is not needed is empty."""
     g, x = rows(g), rows(x)
     n, c, h, wide = x.shape
@@ -42,7 +55,7 @@ def _pointwise_gradients(x: Tensor, w: Tensor, need_x: bool, need_w: bool) -> tu
     return wanted(x, need_x), w.new_empty(w.shape if need_w else (0,))
 
 
-@pointwise_backward.register_fake
+@_pointwise_backward.register_fake
 def _(g: Tensor, x: Tensor, w: Tensor, need_x: bool, need_w: bool) -> tuple[Tensor, Tensor]:
     return _pointwise_gradients(x, w, need_x, need_w)
 
@@ -54,7 +67,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _pointwise_vjp(ctx: Any, g: Tensor) -> Gradients:
     x, w = ctx.saved_tensors
     need_x, need_w = ctx.needs_input_grad[:2]
-    dx, dw = pointwise_backward(g, x, w, need_x, need_w)
+    dx, dw = _pointwise_backward(g, x, w, need_x, need_w)
     return dx if need_x else None, dw if need_w else None
 
 
@@ -65,7 +78,32 @@ pointwise.register_autograd(_pointwise_vjp, setup_context=_keep)
 def pointwise_norm(
     x: Tensor, w: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute a 1×1 convolution, batch norm, activation and residual: output, convolution, mean and variance."""
+    """Compute a 1×1 convolution, batch norm in training mode, activation and residual.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    w : Tensor
+        Convolution weight of any strides, shape ``(O, C, 1, 1)``.
+    weight, bias : Tensor
+        Of the norm, shape ``(O,)``.
+    residual : Tensor or None
+        What is added in the end, of the output's shape.
+    act : int
+        Number of the activation, as in `ACTIVATION_NUMBERS`.
+    eps : float
+        Added to the variance.
+
+    Returns
+    -------
+    out : Tensor
+        ``act(norm(y)) + residual``, shape ``(N, O, H, W)``.
+    y : Tensor
+        The convolution's output, without gradient.
+    mean, variance : Tensor
+        Of `y` over the batch, biased, shape ``(O,)``, without gradient.
+    """
     x, weight, bias = rows(x), weight.contiguous(), bias.contiguous()
     n, c, h, wide = x.shape
     outputs = w.shape[0]
@@ -87,7 +125,7 @@ def _(
 
 
 @custom_op("hwsearch::pointwise_norm_backward", mutates_args=())
-def pointwise_norm_backward(
+def _pointwise_norm_backward(
     g: Tensor, x: Tensor, w: Tensor, weight: Tensor, bias: Tensor, y: Tensor, mean: Tensor, variance: Tensor,
     act: int, eps: float, need_x: bool, need_w: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
@@ -104,7 +142,7 @@ def pointwise_norm_backward(
     return dx, dw, dweight, dbias
 
 
-@pointwise_norm_backward.register_fake
+@_pointwise_norm_backward.register_fake
 def _(
     g: Tensor, x: Tensor, w: Tensor, weight: Tensor, bias: Tensor, y: Tensor, mean: Tensor, variance: Tensor,
     act: int, eps: float, need_x: bool, need_w: bool,
@@ -122,7 +160,7 @@ def _pointwise_norm_vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
     if g is None:
         return (None,) * 7
     need = ctx.needs_input_grad
-    dx, dw, dweight, dbias = pointwise_norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps, need[0], need[1])
+    dx, dw, dweight, dbias = _pointwise_norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps, need[0], need[1])
     return dx if need[0] else None, dw if need[1] else None, dweight, dbias, g if need[4] else None, None, None
 
 

@@ -16,7 +16,24 @@ from hwsearch.supernets.kernels.operators.binding import Gradients, address, cal
 def squeeze_excite(
     x: Tensor, reduce_weight: Tensor, reduce_bias: Tensor, expand_weight: Tensor, expand_bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute squeeze-and-excitation with matrices as weights: output, means, hidden units and gates before the sigmoid."""
+    """Compute squeeze-and-excitation with matrices as weights.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    reduce_weight, reduce_bias : Tensor
+        First layer, shapes ``(m, C)`` and ``(m,)``; ReLU follows.
+    expand_weight, expand_bias : Tensor
+        Second layer, shapes ``(C, m)`` and ``(C,)``; hard sigmoid follows.
+
+    Returns
+    -------
+    out : Tensor
+        Output, of the input's shape.
+    pool, hidden, logits : Tensor
+        Means of the pixels, hidden units, and gates before the sigmoid, of N rows, without gradient.
+    """
     x = rows(x)
     n, c, h, w = x.shape
     pool, out = x.new_empty(n, c), wanted(x, True)
@@ -37,7 +54,7 @@ def _(
 
 
 @custom_op("hwsearch::squeeze_excite_backward", mutates_args=())
-def squeeze_excite_backward(
+def _squeeze_excite_backward(
     g: Tensor, x: Tensor, reduce_weight: Tensor, expand_weight: Tensor, pool: Tensor, hidden: Tensor, logits: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Compute the gradients of `squeeze_excite` for its five inputs."""
@@ -53,7 +70,7 @@ def squeeze_excite_backward(
     return dx, dhidden.t() @ pool, dhidden.sum(0), dlogits.t() @ hidden, dlogits.sum(0)
 
 
-@squeeze_excite_backward.register_fake
+@_squeeze_excite_backward.register_fake
 def _(
     g: Tensor, x: Tensor, reduce_weight: Tensor, expand_weight: Tensor, pool: Tensor, hidden: Tensor, logits: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -68,7 +85,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
-    return (None,) * 5 if g is None else tuple(squeeze_excite_backward(g, *ctx.saved_tensors))
+    return (None,) * 5 if g is None else tuple(_squeeze_excite_backward(g, *ctx.saved_tensors))
 
 
 squeeze_excite.register_autograd(_vjp, setup_context=_keep)

@@ -48,6 +48,6 @@ def test_opcheck(native: NativeKernels) -> None:
     weight, bias = torch.rand(5, requires_grad=True), torch.randn(5, requires_grad=True)
     torch.library.opcheck(depthwise.depthwise, (x, w, 2))
     torch.library.opcheck(
-        depthwise.depthwise_backward, (torch.randn(2, 5, 3, 2), x.detach(), w.detach(), 2, True, True)
+        torch.ops.hwsearch.depthwise_backward.default, (torch.randn(2, 5, 3, 2), x.detach(), w.detach(), 2, True, True)
     )
     torch.library.opcheck(depthwise.depthwise_norm, (x, w, 1, weight, bias, 2, 1e-5))

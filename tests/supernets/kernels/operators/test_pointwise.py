@@ -53,7 +53,9 @@ def test_opcheck(native: NativeKernels) -> None:
     x, w = torch.randn(2, 5, 3, 4, requires_grad=True), torch.randn(7, 5, 1, 1, requires_grad=True)
     weight, bias = torch.rand(7, requires_grad=True), torch.randn(7, requires_grad=True)
     torch.library.opcheck(pointwise.pointwise, (x, w))
-    torch.library.opcheck(pointwise.pointwise_backward, (torch.randn(2, 7, 3, 4), x.detach(), w.detach(), True, False))
+    torch.library.opcheck(
+        torch.ops.hwsearch.pointwise_backward.default, (torch.randn(2, 7, 3, 4), x.detach(), w.detach(), True, False)
+    )
     torch.library.opcheck(pointwise.pointwise_norm, (x, w, weight, bias, None, 1, 1e-5))
     residual = torch.randn(2, 7, 3, 4, requires_grad=True)
     torch.library.opcheck(pointwise.pointwise_norm, (x, w, weight, bias, residual, 3, 1e-5))
