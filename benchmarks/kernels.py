@@ -201,16 +201,18 @@ def run(given: Run) -> Result:
     rows = rounds(step, choice.kernels, 1, count, given) + rounds(step, choice.kernels, 2, count, given)
     table = pd.DataFrame(rows)
     medians = table.groupby("threads")[["ratio", "ratio_by_the_clock"]].median()
-    compiled, note = (None, "left out by --no-compile") if given.args.no_compile else compiled_ratio(net, x, count)
-    given.say(f"torch.compile: {compiled} ({note})")
     errors = operator_errors(choice.kernels, 20 if given.quick else 200)
     distances = gradient_distances(net, x, y, choice.kernels, 4)
+    moved = recompilations(step, choice.kernels, 1000)
+    given.say(f"largest error {max(errors.values()):.2g}, {moved} recompilations")
+    compiled, note = (None, "left out by --no-compile") if given.args.no_compile else compiled_ratio(net, x, count)
+    given.say(f"torch.compile: {compiled} ({note})")
     summary = {
         "kernels": str(choice),
         "speedup": float(medians.loc[1, "ratio"]),
         "speedup_two_threads": float(medians.loc[2, "ratio"]),
         "compiled": compiled,
-        "recompilations": recompilations(step, choice.kernels, 1000),
+        "recompilations": moved,
         "max_error": max(errors.values()),
         "gradient_over_eager": statistics.median(b / a for a, b in distances),
     }

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,7 +23,11 @@ from filelock import FileLock
 from hwsearch.errors import SupernetError
 from hwsearch.supernets.kernels.processor import FLAGS, machine
 
+log = logging.getLogger(__name__)
+
 SOURCE = Path(__file__).parent / "source"
+#: where a wheel of one platform brings its libraries, a folder for each instruction set; a source checkout has none
+PACKAGED = Path(__file__).parent / "built"
 #: what every build is compiled with; nothing that changes how the process computes elsewhere (as -ffast-math does)
 OPTIONS = (
     "-O3", "-fPIC", "-shared", "-std=c++2a", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math",
@@ -88,6 +94,58 @@ def source_digest(source: Path = SOURCE) -> str:
     return found.hexdigest()
 
 
+def packaged_library(level: str, folder: Path = PACKAGED) -> Path | None:
+    """Return the library of an instruction set that the package brings.
+
+    Parameters
+    ----------
+    level : str
+        Key of `hwsearch.supernets.kernels.processor.FLAGS`.
+    folder : Path
+        Folder of the packaged libraries.
+
+    Returns
+    -------
+    Path or None
+        None if there is none, or it is damaged, of another source or for another machine.
+    """
+    place = folder / level
+    if not intact(place):
+        return None
+    record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+    fits = (record.get("source"), record.get("machine"), record.get("level")) == (source_digest(), machine(), level)
+    return place / LIBRARY if fits else None
+
+
+def build_packaged(levels: Iterable[str], folder: Path = PACKAGED) -> list[Path]:
+    """Compile the libraries of a wheel, for this kind of machine.
+
+    Parameters
+    ----------
+    levels : iterable of str
+        Keys of `hwsearch.supernets.kernels.processor.FLAGS`; the processor here need not have them.
+    folder : Path
+        Folder of the packaged libraries.
+
+    Returns
+    -------
+    list of Path
+        The libraries.
+
+    Raises
+    ------
+    SupernetError
+        As `built_library`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    compiler, found = _fitting_compiler(), []
+    for level in levels:
+        shutil.rmtree(folder / level, ignore_errors=True)
+        _build(compiler, level, folder / level)
+        found.append(folder / level / LIBRARY)
+    return found
+
+
 def built_library(level: str, folder: Path | None = None) -> Path:
     """Return the compiled library of an instruction set, compiling it first if need be.
 
@@ -109,11 +167,8 @@ def built_library(level: str, folder: Path | None = None) -> Path:
         If there is no compiler, it is for another kind of machine, it fails, or the folder cannot be written.
     """
     folder = cache_folder() if folder is None else folder
-    compiler = find_compiler()
+    compiler = _fitting_compiler()
     version = _asked(compiler, "--version")
-    target = _asked(compiler, "-dumpmachine").split("-")[0]
-    if {"amd64": "x86_64", "arm64": "aarch64"}.get(target, target) != machine():
-        raise SupernetError(f"the compiler {shlex.join(compiler)} builds for {target}, this machine is {machine()}.")
     made_from = [source_digest(), *compiler, version, *OPTIONS, machine(), level, *FLAGS[level]]
     place = folder / hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:24]
     if not intact(place):
@@ -148,7 +203,17 @@ def intact(place: Path) -> bool:
         return False
 
 
+def _fitting_compiler() -> tuple[str, ...]:
+    """Find a compiler and check that it is for this kind of machine."""
+    compiler = find_compiler()
+    target = _asked(compiler, "-dumpmachine").split("-")[0]
+    if {"amd64": "x86_64", "arm64": "aarch64"}.get(target, target) != machine():
+        raise SupernetError(f"the compiler {shlex.join(compiler)} builds for {target}, this machine is {machine()}.")
+    return compiler
+
+
 def _build(compiler: tuple[str, ...], level: str, place: Path) -> None:
+    log.info("compiling the kernels for %s with %s", level, shlex.join(compiler))
     partial = Path(tempfile.mkdtemp(prefix=f"{place.name}.", dir=place.parent))
     try:
         try:
@@ -156,7 +221,8 @@ def _build(compiler: tuple[str, ...], level: str, place: Path) -> None:
         except SupernetError:
             _compile(compiler, FLAGS[level], partial / LIBRARY)  # one without OpenMP computes with one thread
         digest = hashlib.sha256((partial / LIBRARY).read_bytes()).hexdigest()
-        record = {"sha256": digest, "compiler": shlex.join(compiler), "machine": machine(), "level": level}
+        record = {"sha256": digest, "source": source_digest(), "machine": machine(), "level": level}
+        record["compiler"] = shlex.join(compiler)
         (partial / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         partial.rename(place)
     finally:

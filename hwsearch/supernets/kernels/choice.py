@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 
 from hwsearch.errors import SupernetError
-from hwsearch.supernets.kernels.building import built_library
+from hwsearch.supernets.kernels.building import built_library, packaged_library
 from hwsearch.supernets.kernels.eager import EAGER, Kernels, Norm
 from hwsearch.supernets.kernels.library import Library, load_library
 from hwsearch.supernets.kernels.processor import instruction_sets, machine
@@ -144,7 +144,7 @@ def _native() -> tuple[Library | None, str]:
 
 
 def _found(level: str) -> Path:
-    return built_library(level)
+    return packaged_library(level) or built_library(level)
 
 
 def checked(library: Library) -> Library:

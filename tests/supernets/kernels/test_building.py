@@ -16,10 +16,12 @@ from hwsearch.supernets.kernels import building
 from hwsearch.supernets.kernels.building import (
     LIBRARY,
     RECORD,
+    build_packaged,
     built_library,
     cache_folder,
     find_compiler,
     intact,
+    packaged_library,
     source_digest,
 )
 from hwsearch.supernets.kernels.processor import machine
@@ -59,6 +61,20 @@ def test_a_build_is_made_once_and_recorded(toy: Path) -> None:
     assert record["level"] == "x86-64-v3" and record["machine"] == machine()
     assert built_library("x86-64-v3", toy / "cache") == path and builds(toy) == 1
     assert built_library("x86-64-v2", toy / "cache") != path and builds(toy) == 2
+
+
+def test_a_packaged_library_is_used_for_its_source_and_machine(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = toy / "built"
+    assert packaged_library("x86-64-v3", folder) is None
+    assert build_packaged(["x86-64-v3", "x86-64-v2"], folder) == [folder / f"x86-64-v{n}" / LIBRARY for n in (3, 2)]
+    assert packaged_library("x86-64-v3", folder) == folder / "x86-64-v3" / LIBRARY
+    assert packaged_library("x86-64-v4", folder) is None
+    for name in ("source_digest", "machine"):
+        with monkeypatch.context() as patched:
+            patched.setattr(building, name, lambda: "another")
+            assert packaged_library("x86-64-v3", folder) is None
+    (folder / "x86-64-v3" / LIBRARY).write_text("damaged")
+    assert packaged_library("x86-64-v3", folder) is None
 
 
 def test_another_source_or_compiler_is_another_build(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

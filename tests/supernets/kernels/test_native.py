@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -158,8 +160,6 @@ def train(net: ElasticMobileNetV3, kernels: Kernels, steps: int, batch: int = 6)
 def test_eager_steps_are_those_of_plain_layers_bit_for_bit(
     small_supernet: ElasticMobileNetV3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import copy
-
     assert (small_supernet.stem_act, small_supernet.first_act, small_supernet.head_act) == (
         "hardswish",
         "relu",
@@ -173,16 +173,8 @@ def test_eager_steps_are_those_of_plain_layers_bit_for_bit(
         assert torch.equal(a, b)
 
 
-def gradient(net: ElasticMobileNetV3, kernels: Kernels) -> Tensor:
-    """The whole gradient of one sandwich step."""
-    train(net, kernels, 1)
-    return torch.cat([p.grad.flatten().double() for p in net.parameters() if p.grad is not None])
-
-
 def test_a_step_is_as_near_to_float64_as_torchs(native: NativeKernels, small_supernet: ElasticMobileNetV3) -> None:
     """Summed over five networks: a single one's distance is chance."""
-    import copy
-
     distances = {"eager": 0.0, "native": 0.0}
     for seed in range(5):
         torch.manual_seed(seed)
@@ -208,8 +200,6 @@ def test_a_step_is_as_near_to_float64_as_torchs(native: NativeKernels, small_sup
 
 def test_first_losses_and_a_short_run(native: NativeKernels, small_supernet: ElasticMobileNetV3) -> None:
     """Losses of the first step within 1e-5; a run no farther from eager than three times a perturbed eager."""
-    import copy
-
     nets = [copy.deepcopy(small_supernet) for _ in range(3)]
     torch.manual_seed(1)
     for p in nets[2].parameters():

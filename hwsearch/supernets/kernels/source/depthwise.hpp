@@ -20,9 +20,9 @@ struct Laid {
   // The lines of a group's pixels lie far apart, which no processor foresees: those of the next image are called for meanwhile.
   void fill(const Pixels& pixels, long image, long c) {
     const long n = smaller(GROUP, pixels.channels - c), all = height * width;
-    const long ahead = (image + 1) * all * pixels.channels + c / LINE * all * LINE;
+    const long ahead = (image + 1) * all * pixels.channels + c * all;
     for (long h = 0; h < height; h++)
-      pixels.fill((image * height + h) * width, width, c, n, at.at + (h * wide + left) * GROUP, GROUP, ahead + h * width * LINE);
+      pixels.fill((image * height + h) * width, width, c, n, at.at + (h * wide + left) * GROUP, GROUP, ahead + h * width * GROUP);
   }
 };
 

@@ -60,13 +60,18 @@ struct Scales {
 constexpr long NONE = -1;  // nothing to call for
 constexpr long LINE = 16;  // floats of a cache line
 
+// Calls for the cache lines of n floats; an address behind the end is no fault.
+INLINE void call_for(const float* p, long n) {
+  for (long i = 0; i < n; i += LINE) __builtin_prefetch(p + i, 0, 2);
+}
+
 // Pixels that are read as they are, or the gradient of a norm's input, computed where it is needed.
 struct Pixels {
   const float *x, *g;
   const Scales* k;
   long channels;
   void (*some)(const Pixels&, long pixel, long count, long c, long n, float* to, long step, long ahead);
-  // channels c to c + n of `count` pixels, `step` floats apart; a cache line behind `ahead` is called for with each of them
+  // channels c to c + n of `count` pixels, `step` floats apart; as many floats from `ahead` on are called for meanwhile
   void fill(long pixel, long count, long c, long n, float* to, long step, long ahead = NONE) const {
     some(*this, pixel, count, c, n, to, step, ahead);
   }
@@ -74,7 +79,7 @@ struct Pixels {
 
 static void plain_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
   for (long i = 0; i < count; i++) {
-    if (ahead != NONE) __builtin_prefetch(p.x + ahead + i * LINE, 0, 2);
+    if (ahead != NONE) call_for(p.x + ahead + i * step, step);
     for (long v = 0; v < n; v += LANES)
       store_some(to + i * step + v, load_some(p.x + (pixel + i) * p.channels + c + v, n - v), n - v);
   }
@@ -84,8 +89,8 @@ template <int ACT>
 static void gradient_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
   for (long i = 0; i < count; i++) {
     if (ahead != NONE) {
-      __builtin_prefetch(p.x + ahead + i * LINE, 0, 2);
-      __builtin_prefetch(p.g + ahead + i * LINE, 0, 2);
+      call_for(p.x + ahead + i * step, step);
+      call_for(p.g + ahead + i * step, step);
     }
     for (long v = 0; v < n; v += LANES) {
       const long at = (pixel + i) * p.channels + c + v, k = c + v;
