@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +23,14 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest, save_weights
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
+from hwsearch.supernets.kernels import choose
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Trainer
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
+
+log = logging.getLogger(__name__)
 
 #: what a card says of a licence that the recipe does not name
 NOT_STATED = "not stated"
@@ -39,6 +43,7 @@ def train(
     *,
     supernet: str | None = None,
     checkpoint: Path | str | None = None,
+    kernels: str = "auto",
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -58,6 +63,9 @@ def train(
         What is trained in place of the recipe's supernet: a name of the catalogue, or ``file.py:ENTRY``, whose code is run.
     checkpoint : Path or str, optional
         Weights to start from; random ones by default.
+    kernels : str, default "auto"
+        What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch; or
+        ``auto``, the native ones where they can be had. A run is resumed with the same ones, and as many threads.
     progress : callable, optional
         Called with the state of the run every ten steps.
     force : bool
@@ -74,6 +82,8 @@ def train(
         If the recipe is malformed.
     DataError
         If the data are missing or do not fit.
+    SupernetError
+        If `kernels` is none of these, or native ones are asked for and cannot be had.
     TrainingError
         If the folder holds another run, the training diverges, or a strategy cannot serve the supernet or the task.
     """
@@ -82,6 +92,8 @@ def train(
     folder = Path(folder)
     torch.set_num_threads(compute_threads())
     keep_freed_memory()
+    chosen = choose(kernels)
+    log.info("kernels: %s, %d threads", chosen, torch.get_num_threads())
     stages = recipe_stages(plan, recipe)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
@@ -106,6 +118,7 @@ def train(
             calibration=calibration if entry.calibrated else None,
             validation=held_out,
             progress=progress,
+            kernels=chosen,
         )
         if trainer.recipe.view.extra is not None:
             raise TrainingError(
@@ -194,6 +207,8 @@ def write_card(
         "trained": {
             **plan,
             "seconds": round(seconds, 1),
+            "kernels": str(trainers[0].kernels),
+            "threads": torch.get_num_threads(),
             "host": host_facts(),
             "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "numpy")},
             "finished_at": utc_now(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -231,6 +231,13 @@ def train(
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
     ] = None,
+    kernels: Annotated[
+        Literal["auto", "eager", "native"],
+        typer.Option(
+            "--kernels",
+            help="What computes the steps: compiled C++ (native), plain torch (eager), or the better one had.",
+        ),
+    ] = "auto",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -248,6 +255,8 @@ def train(
         What is trained in place of the recipe's supernet.
     checkpoint : pathlib.Path, optional
         Weights to start from.
+    kernels : str
+        ``auto``, ``eager`` or ``native``.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
     as_json : bool
@@ -255,7 +264,14 @@ def train(
     """
     with TrainingBar(err) as bar:
         card = hwsearch.train(
-            recipe, data, folder, supernet=supernet, checkpoint=checkpoint, progress=bar.update, force=force
+            recipe,
+            data,
+            folder,
+            supernet=supernet,
+            checkpoint=checkpoint,
+            kernels=kernels,
+            progress=bar.update,
+            force=force,
         )
     if not emit_json(card, as_json):
         score = card["score"]

@@ -48,7 +48,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     path : Path
         The file.
     identity : dict of str to object
-        ``config``, ``strategy``, ``parts``, ``space`` and ``threads`` of the run that is to go on.
+        ``config``, ``strategy``, ``parts``, ``space``, ``kernels`` and ``threads`` of the run that is to go on.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     Raises
     ------
     TrainingError
-        If it cannot be read, or is of a run with other settings or another number of threads.
+        If it cannot be read, or is of a run with other settings, other kernels or another number of threads.
     """
     try:
         state: dict[str, Any] = read_checkpoint(path)
@@ -67,7 +67,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         changed += ["search space"] * (known["space"] != identity["space"])
         strategy = known["strategy"] != identity["strategy"] or known["parts"] != identity["parts"]
         changed += ["strategy"] * strategy
-        threads = int(known["threads"])
+        kernels, threads = str(known["kernels"]), int(known["threads"])
     except Exception as error:  # a file of anything
         raise TrainingError(
             f"the checkpoint {str(path)!r} cannot be read: {error}.", hint="Remove it to start anew."
@@ -77,6 +77,12 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         raise TrainingError(
             f"{folder!r} holds a run with other settings ({', '.join(changed)}).",
             hint="Use another folder, or the same settings.",
+        )
+    if kernels != identity["kernels"]:
+        raise TrainingError(
+            f"{folder!r} holds a run of the kernels {kernels}, and this process has {identity['kernels']}: sums in another "
+            "order would end with other weights.",
+            hint="Choose them by --kernels, or use another folder.",
         )
     if threads != identity["threads"]:
         raise TrainingError(

@@ -23,6 +23,7 @@ from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.kernels import EAGER, Choice, using
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.batches import check_augmentation, prepare_batch
@@ -67,6 +68,8 @@ class Trainer:
         Examples that the smallest and the largest subnet are scored on after each epoch.
     progress : callable, optional
         Called with the state of the run every ten steps.
+    kernels : Choice
+        The kernels of the step, as of `hwsearch.supernets.kernels.choose`; plain torch by default.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class Trainer:
         calibration: Data | None = None,
         validation: Data | None = None,
         progress: Callable[[JsonObject], None] | None = None,
+        kernels: Choice = Choice(EAGER, "by default"),
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
@@ -105,6 +109,7 @@ class Trainer:
         self.calibration = calibration
         self.validation = validation
         self.progress = progress
+        self.kernels = kernels
         self.history: list[JsonObject] = []
         self.step = self.passes = 0
         self.seconds = 0.0
@@ -194,7 +199,8 @@ class Trainer:
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
         precision = self.precision
-        done = run_step(recipe, run, batch, now, rng, autocast=precision.autocast, scaled=precision.scaled)
+        with using(self.kernels.kernels):
+            done = run_step(recipe, run, batch, now, rng, autocast=precision.autocast, scaled=precision.scaled)
         precision.unscale(self.optimizer)
         norm = recipe.reducer.finish(p for _, p in recipe.view.named_parameters())
         if not math.isfinite(norm) and not precision.overflows:
@@ -282,6 +288,7 @@ class Trainer:
             "strategy": self.strategy.identity(),
             "parts": self.recipe.identity(),
             "space": self.supernet.space.to_dict(),
+            "kernels": self.kernels.kernels.identity,
             "threads": torch.get_num_threads(),
         }
 

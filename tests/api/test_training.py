@@ -14,6 +14,7 @@ from hwsearch.api import training
 from hwsearch.api.training import train, write_card
 from hwsearch.errors import ConfigError
 from hwsearch.supernets.checkpoint import digest, read_state
+from hwsearch.supernets.kernels import EAGER, choose
 from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
 from hwsearch.training import TrainingConfig
 
@@ -41,7 +42,12 @@ def trainers(epochs=(2, 3)) -> list:
     task = ImageTask()
     return [
         SimpleNamespace(
-            task=task, seconds=90.0, config=TrainingConfig(epochs=e), train_data=range(1500), history=[{"loss": e}]
+            task=task,
+            seconds=90.0,
+            config=TrainingConfig(epochs=e),
+            train_data=range(1500),
+            history=[{"loss": e}],
+            kernels=choose("eager"),
         )
         for e in epochs
     ]
@@ -73,6 +79,7 @@ def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path
         and ", 3 minutes on" in found["training_summary"]
     )
     assert found["trained"]["seconds"] == 180.0 and found["trained"]["history"] == [[{"loss": 2}], [{"loss": 3}]]
+    assert found["trained"]["kernels"] == "eager (asked for)" and found["trained"]["threads"] == torch.get_num_threads()
     space = small_supernet.space
     assert found["smallest"]["arch_id"] == space.smallest().id and found["largest"]["arch_id"] == space.largest().id
     assert found["smallest"]["macs"] == small_supernet.macs(space.smallest())
@@ -91,7 +98,10 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     seen: list[tuple] = []
 
     class Trainer:
-        def __init__(self, net, strategy, task, data, config, folder, *, calibration, validation, progress) -> None:
+        def __init__(
+            self, net, strategy, task, data, config, folder, *, calibration, validation, progress, kernels
+        ) -> None:
+            assert kernels.kernels is EAGER
             seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
 
         recipe = SimpleNamespace(view=SimpleNamespace(extra=None))
@@ -113,7 +123,7 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(training, "write_card", lambda *given: {"given": given})
         path = tmp_path / "recipe.toml"
         path.write_text(text)
-        return train(path, "photos", tmp_path / "out"), seen
+        return train(path, "photos", tmp_path / "out", kernels="eager"), seen
 
     return run
 

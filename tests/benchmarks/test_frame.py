@@ -51,6 +51,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "export",
         "fleet",
         "hostile",
+        "kernels",
         "kills",
         "latency",
         "latency_operators",

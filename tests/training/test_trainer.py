@@ -16,6 +16,7 @@ from typing_extensions import override
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
+from hwsearch.supernets.kernels import EAGER, Choice, Kernels, active
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 from hwsearch.training import Recipe, Run, Sandwich, Strategy, Trainer, TrainingConfig
 from hwsearch.training import trainer as trainer_module
@@ -24,7 +25,7 @@ from hwsearch.training.parts.draw import Draw
 from hwsearch.training.parts.loss import Outputs, StepLoss
 from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.sampler import OneSampler
-from hwsearch.training.step import run_step
+from hwsearch.training.step import Stepped, run_step
 
 MakeNet = Callable[..., ElasticMobileNetV3]
 #: inputs are the pixels themselves
@@ -232,6 +233,39 @@ def test_other_settings_in_the_same_folder_are_refused(
     Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
     with pytest.raises(TrainingError, match=rf"a run with other settings \({named}\). Use another folder"):
         Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, changed(**change), tmp_path).run()
+
+
+def test_a_run_is_resumed_with_the_same_kernels_and_threads(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    class Other(Kernels):
+        name = "other"
+
+    def trainer(kernels: Kernels = EAGER) -> Trainer:
+        return Trainer(make_net(), Sandwich(), ImageTask(), toy, CONFIG, tmp_path, kernels=Choice(kernels, "asked for"))
+
+    trainer().run(stop_at=1)
+    with pytest.raises(TrainingError, match=r"a run of the kernels eager, and this process has other.*--kernels"):
+        trainer(Other()).run()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(TrainingError, match=r"computes with 1 threads, and this process has 2.*OMP_NUM_THREADS"):
+            trainer().run()
+    finally:
+        torch.set_num_threads(1)
+    assert trainer().run(stop_at=2).training
+
+
+def test_the_step_and_nothing_else_runs_on_the_chosen_kernels(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, seen = Kernels(), []
+
+    def watching(*given: Any, **options: Any) -> Stepped:
+        seen.append(active())
+        return run_step(*given, **options)
+
+    monkeypatch.setattr("hwsearch.training.trainer.run_step", watching)
+    Trainer(make_net(), Sandwich(), ImageTask(), toy, CONFIG, tmp_path, kernels=Choice(other, "")).run(stop_at=1)
+    assert seen == [other] and active() is EAGER
 
 
 def test_another_strategy_or_supernet_in_the_same_folder_is_refused(

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch.supernets.kernels import EAGER, Activation, active
+from hwsearch.supernets.layers.norm import ElasticBatchNorm, norm_act
+
 
 class ElasticConv(nn.Module):
     """Convolution without bias of which the first output and input channels are used; padding keeps the size.
@@ -27,6 +30,7 @@ class ElasticConv(nn.Module):
     def __init__(self, max_in: int, max_out: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
         self.stride, self.padding = stride, kernel // 2
+        self.pointwise = kernel == stride == 1
         self.conv = nn.Conv2d(max_in, max_out, kernel, stride, kernel // 2, bias=False)
 
     def weight(self, inputs: int, outputs: int) -> Tensor:
@@ -61,7 +65,44 @@ class ElasticConv(nn.Module):
         Tensor
             Output of shape (N, outputs, H', W').
         """
-        return F.conv2d(x_NCHW, self.weight(x_NCHW.shape[1], outputs), None, self.stride, self.padding)
+        weight = self.weight(x_NCHW.shape[1], outputs)
+        if self.pointwise:
+            return (active() if self.training else EAGER).pointwise(x_NCHW, weight)
+        return F.conv2d(x_NCHW, weight, None, self.stride, self.padding)
+
+    def normed(
+        self,
+        x_NCHW: Tensor,
+        outputs: int,
+        norm: ElasticBatchNorm,
+        act: Activation = "identity",
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        """Convolve, normalise, activate and add a residual; in training mode by the active kernels.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, C, H, W) with C up to `max_in`.
+        outputs : int
+            Output channels.
+        norm : ElasticBatchNorm
+            Norm behind the convolution.
+        act : str
+            Activation behind the norm.
+        residual : Tensor, optional
+            What is added in the end, shape (N, outputs, H', W').
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, outputs, H', W').
+        """
+        kernels = active()
+        if not (kernels.fused and norm.bn.training and self.pointwise):
+            return norm_act(self(x_NCHW, outputs), norm, act, residual)
+        weight = self.weight(x_NCHW.shape[1], outputs)
+        return kernels.pointwise_norm_act(x_NCHW, weight, norm.tensors(outputs), act, residual)
 
     def static(self, inputs: int, outputs: int) -> nn.Conv2d:
         """Extract a plain convolution with a copy of the slice.

@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch.supernets.kernels import EAGER, Activation, active
+from hwsearch.supernets.layers.norm import ElasticBatchNorm, norm_act
+
 
 class ElasticDepthwise(nn.Module):
     """Depth-wise convolution with elastic channels and elastic kernel.
@@ -93,8 +96,33 @@ class ElasticDepthwise(nn.Module):
         Tensor
             Output of shape (N, C, H', W').
         """
-        channels = x_NCHW.shape[1]
-        return F.conv2d(x_NCHW, self.weight(channels, kernel), None, self.stride, kernel // 2, 1, channels)
+        kernels = active() if self.training else EAGER
+        return kernels.depthwise(x_NCHW, self.weight(x_NCHW.shape[1], kernel), self.stride)
+
+    def normed(self, x_NCHW: Tensor, kernel: int, norm: ElasticBatchNorm, act: Activation = "identity") -> Tensor:
+        """Convolve, normalise and activate; in training mode by the active kernels.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input of shape (N, C, H, W) with C up to `max_channels`.
+        kernel : int
+            Side of the kernel.
+        norm : ElasticBatchNorm
+            Norm behind the convolution.
+        act : str
+            Activation behind the norm.
+
+        Returns
+        -------
+        Tensor
+            Output of shape (N, C, H', W').
+        """
+        kernels, channels = active(), x_NCHW.shape[1]
+        if not (kernels.fused and norm.bn.training):
+            return norm_act(self(x_NCHW, kernel), norm, act)
+        weight = self.weight(channels, kernel)
+        return kernels.depthwise_norm_act(x_NCHW, weight, self.stride, norm.tensors(channels), act)
 
     def static(self, channels: int, kernel: int) -> nn.Conv2d:
         """Extract a plain depth-wise convolution with a copy of the transformed slice.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from typing_extensions import override
 
+from hwsearch.supernets.kernels import ACTIVATIONS, Activation, active
 from hwsearch.supernets.layers.containers import Named
+from hwsearch.supernets.layers.norm import norm_tensors
 
 #: a plain convolution and the batch norm behind it
 ConvNorm = tuple[nn.Conv2d, nn.BatchNorm2d]
@@ -36,6 +38,40 @@ def conv_norm(inputs: int, outputs: int, kernel: int, stride: int, groups: int, 
     """
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return Named(conv=conv, bn=nn.BatchNorm2d(outputs, eps=eps))
+
+
+def conv_norm_act(
+    layers: Named, x_NCHW: Tensor, act: Activation = "identity", residual: Tensor | None = None
+) -> Tensor:
+    """Run a plain convolution, its norm, an activation and a residual; in training mode by the active kernels.
+
+    Parameters
+    ----------
+    layers : Named
+        Container of `conv_norm`.
+    x_NCHW : Tensor
+        Input of shape (N, C, H, W).
+    act : str
+        Activation behind the norm.
+    residual : Tensor, optional
+        What is added in the end, of the output's shape.
+
+    Returns
+    -------
+    Tensor
+        Output.
+    """
+    conv, bn, kernels = layers.conv, layers.bn, active()
+    if not (kernels.fused and bn.training):
+        y = ACTIVATIONS[act](bn(conv(x_NCHW)))
+        return y if residual is None else residual + y
+    bn.num_batches_tracked.add_(1)
+    norm, side, stride = norm_tensors(bn, bn.num_features), conv.kernel_size[0], conv.stride[0]
+    if side == stride == conv.groups == 1:
+        return kernels.pointwise_norm_act(x_NCHW, conv.weight, norm, act, residual)
+    if conv.groups == conv.in_channels == conv.out_channels > 1 and residual is None:
+        return kernels.depthwise_norm_act(x_NCHW, conv.weight, stride, norm, act)
+    return kernels.norm_act(conv(x_NCHW), norm, act, residual)
 
 
 class Residual(nn.Module):

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hwsearch.supernets.kernels import ACTIVATIONS, Activation, Norm, active
+
 
 class ElasticBatchNorm(nn.Module):
     """Batch normalisation over the first channels.
@@ -53,6 +55,21 @@ class ElasticBatchNorm(nn.Module):
             bn.eps,
         )
 
+    def tensors(self, channels: int) -> Norm:
+        """Slice what the normalisation of a subnet in training mode needs.
+
+        Parameters
+        ----------
+        channels : int
+            Channels.
+
+        Returns
+        -------
+        Norm
+            Views, and the constants.
+        """
+        return norm_tensors(self.bn, channels)
+
     def static(self, channels: int) -> nn.BatchNorm2d:
         """Extract a plain batch norm with copies of the first channels.
 
@@ -69,6 +86,54 @@ class ElasticBatchNorm(nn.Module):
         bn = nn.BatchNorm2d(channels, eps=self.bn.eps, momentum=self.bn.momentum)
         copy_batch_norm(bn, self.bn)
         return bn
+
+
+def norm_tensors(bn: nn.BatchNorm2d, channels: int) -> Norm:
+    """Slice what a batch norm in training mode needs.
+
+    Parameters
+    ----------
+    bn : nn.BatchNorm2d
+        Norm with weights and running statistics.
+    channels : int
+        Channels, the first ones.
+
+    Returns
+    -------
+    Norm
+        Views, and the constants.
+    """
+    assert bn.running_mean is not None and bn.running_var is not None and bn.momentum is not None
+    n = channels
+    return Norm(bn.weight[:n], bn.bias[:n], bn.running_mean[:n], bn.running_var[:n], bn.momentum, bn.eps)
+
+
+def norm_act(
+    x_NCHW: Tensor, norm: ElasticBatchNorm, act: Activation = "identity", residual: Tensor | None = None
+) -> Tensor:
+    """Normalise, activate and add a residual; in training mode by the active kernels.
+
+    Parameters
+    ----------
+    x_NCHW : Tensor
+        Input of shape (N, C, H, W).
+    norm : ElasticBatchNorm
+        The norm.
+    act : str
+        Activation behind it.
+    residual : Tensor, optional
+        What is added in the end, of the input's shape.
+
+    Returns
+    -------
+    Tensor
+        Output of the input's shape.
+    """
+    kernels = active()
+    if kernels.fused and norm.bn.training:
+        return kernels.norm_act(x_NCHW, norm.tensors(x_NCHW.shape[1]), act, residual)
+    y = ACTIVATIONS[act](norm(x_NCHW))
+    return y if residual is None else residual + y
 
 
 def copy_batch_norm(target: nn.BatchNorm2d, source: nn.BatchNorm2d) -> None:

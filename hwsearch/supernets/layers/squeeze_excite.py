@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from hwsearch.supernets.kernels import EAGER, active
 from hwsearch.supernets.layers.naming import make_divisible
 
 
@@ -48,10 +48,13 @@ class ElasticSqueezeExcite(nn.Module):
         reduce, expand = self.fc["reduce"], self.fc["expand"]
         assert isinstance(reduce, nn.Conv2d) and isinstance(expand, nn.Conv2d)
         assert reduce.bias is not None and expand.bias is not None
-        s = x_NCHW.mean((2, 3), keepdim=True)
-        s = F.relu(F.conv2d(s, reduce.weight[:middle, :channels], reduce.bias[:middle]))
-        s = F.hardsigmoid(F.conv2d(s, expand.weight[:channels, :middle], expand.bias[:channels]))
-        return x_NCHW * s
+        return (active() if self.training else EAGER).squeeze_excite(
+            x_NCHW,
+            reduce.weight[:middle, :channels],
+            reduce.bias[:middle],
+            expand.weight[:channels, :middle],
+            expand.bias[:channels],
+        )
 
     def static(self, channels: int) -> SqueezeExcite:
         """Extract the plain form with copies of the slices.

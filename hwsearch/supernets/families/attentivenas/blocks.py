@@ -106,17 +106,17 @@ class ElasticWideBlock(nn.Module):
             Output of shape (N, outputs, H', W').
         """
         layers, y = self.mobile_inverted_conv, x_NCHW
+        depth, project = layers.depth_conv, layers.point_linear
         if self.expands:
-            y = F.silu(layers.inverted_bottleneck.bn(layers.inverted_bottleneck.conv(y, plan.middle)))
-        y = F.silu(layers.depth_conv.bn(layers.depth_conv.conv(y, plan.kernel)))
+            y = layers.inverted_bottleneck.conv.normed(y, plan.middle, layers.inverted_bottleneck.bn, "silu")
+        y = depth.conv.normed(y, plan.kernel, depth.bn, "silu")
         if self.se:
-            y = layers.depth_conv.se(y)
-        y = layers.point_linear.bn(layers.point_linear.conv(y, plan.outputs))
+            y = depth.se(y)
         if plan.stride > 1:
             x_NCHW = F.avg_pool2d(x_NCHW, plan.stride, plan.stride, x_NCHW.shape[-1] % 2)
         if plan.inputs != plan.outputs:
             x_NCHW = self.shortcut.conv(x_NCHW, plan.outputs)
-        return x_NCHW + y
+        return project.conv.normed(y, plan.outputs, project.bn, residual=x_NCHW)  # type: ignore[no-any-return]
 
     def static(self, plan: WideBlockPlan) -> WideBlock:
         """Extract the static block of a plan, with copies of the sliced weights.

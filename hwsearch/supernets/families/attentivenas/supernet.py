@@ -116,11 +116,11 @@ class AttentiveNAS(Supernet):
     @override
     def forward(self, *inputs: Tensor) -> Tensor:
         stem, plans, mix = self._active
-        x = F.silu(self.first_conv.bn(self.first_conv.conv(inputs[0], stem)))
+        x = self.first_conv.conv.normed(inputs[0], stem, self.first_conv.bn, "silu")
         for plan in plans:
             x = self.blocks[plan.index](x, plan)
         final, feature_mix = self.last_conv.final_expand_layer, self.last_conv.feature_mix_layer
-        x = F.silu(final.bn(final.conv(x, x.shape[1] * self.config.head_expansion)))
+        x = final.conv.normed(x, x.shape[1] * self.config.head_expansion, final.bn, "silu")
         x = F.silu(feature_mix.conv(x.mean((2, 3), keepdim=True), mix))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 

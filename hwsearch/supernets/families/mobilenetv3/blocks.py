@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config, Stage
+from hwsearch.supernets.kernels import Activation
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticConv
 from hwsearch.supernets.layers.depthwise import ElasticDepthwise
@@ -22,6 +23,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "h_swish": nn.Hardswish,
     "relu6": nn.ReLU6,
     "swish": nn.SiLU,
+}
+
+#: the same activations as the kernels of training name them
+KERNEL_ACTIVATIONS: dict[str, Activation] = {
+    "relu": "relu",
+    "h_swish": "hardswish",
+    "relu6": "relu6",
+    "swish": "silu",
 }
 
 
@@ -56,7 +65,7 @@ class ElasticInvertedResidual(nn.Module):
             depth_conv=depth,
             point_linear=Named(conv=ElasticConv(middle, stage.width), bn=bn(stage.width)),
         )
-        self.act = ACTIVATIONS[stage.act]()
+        self.act = KERNEL_ACTIVATIONS[stage.act]
 
     def forward(self, x_NCHW: Tensor, plan: BlockPlan) -> Tensor:
         """Run the block as one architecture has it.
@@ -74,12 +83,12 @@ class ElasticInvertedResidual(nn.Module):
             Output of shape (N, outputs, H', W').
         """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
-        y: Tensor = self.act(expand.bn(expand.conv(x_NCHW, plan.middle)))
-        y = self.act(depth.bn(depth.conv(y, plan.kernel)))
+        y: Tensor = expand.conv.normed(x_NCHW, plan.middle, expand.bn, self.act)
+        y = depth.conv.normed(y, plan.kernel, depth.bn, self.act)
         if plan.se:
             y = depth.se(y)
-        y = project.bn(project.conv(y, plan.outputs))
-        return x_NCHW + y if plan.residual else y
+        residual = x_NCHW if plan.residual else None
+        return project.conv.normed(y, plan.outputs, project.bn, residual=residual)  # type: ignore[no-any-return]
 
     def sort_channels(self) -> None:
         """Sort the middle channels, and those inside the squeeze-and-excitation, by importance; in place."""

@@ -14,12 +14,13 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet, with_logs
-from hwsearch.supernets.families.mobilenetv3.blocks import ACTIVATIONS, ElasticInvertedResidual
+from hwsearch.supernets.families.mobilenetv3.blocks import ACTIVATIONS, KERNEL_ACTIVATIONS, ElasticInvertedResidual
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config
 from hwsearch.supernets.families.mobilenetv3.costs import block_costs, network_costs
 from hwsearch.supernets.families.mobilenetv3.subnet import MobileNetV3Subnet
+from hwsearch.supernets.kernels import ACTIVATIONS as FUNCTIONS
 from hwsearch.supernets.layers.containers import GlobalAveragePool, Named
-from hwsearch.supernets.layers.fixed import Residual, conv_norm, copy_conv, copy_conv_norm
+from hwsearch.supernets.layers.fixed import Residual, conv_norm, conv_norm_act, copy_conv, copy_conv_norm
 from hwsearch.supernets.layers.naming import make_divisible, renamed
 
 #: layer names of static and of elastic layers in the authors' files, tried in this order
@@ -88,9 +89,9 @@ class ElasticMobileNetV3(Supernet):
             self.final_expand_layer = conv_norm(inputs, config.final_width, 1, 1, 1, eps)
             self.feature_mix_layer = Named(conv=nn.Conv2d(config.final_width, config.mix_width, 1, bias=False))
         self.classifier = Named(linear=nn.Linear(config.mix_width, config.classes))
-        self.stem_act = ACTIVATIONS[config.stem_act]()
-        self.first_act = ACTIVATIONS[config.first_act]()
-        self.head_act = ACTIVATIONS[config.head_act]()
+        self.stem_act = KERNEL_ACTIVATIONS[config.stem_act]
+        self.first_act = KERNEL_ACTIVATIONS[config.first_act]
+        self.head_act = KERNEL_ACTIVATIONS[config.head_act]
         self._active: list[BlockPlan] = list(self.plan(self.space.largest()))
 
     # ------------------------------------------------------------------ one architecture, resolved
@@ -153,21 +154,18 @@ class ElasticMobileNetV3(Supernet):
         Tensor
             Logits of shape (N, classes).
         """
-        stem: Any = self.first_conv
         first: Any = self.blocks[0].conv
-        x = self.stem_act(stem.bn(stem.conv(x_NCHW)))
-        y = self.first_act(first.depth_conv.bn(first.depth_conv.conv(x)))
-        y = first.point_linear.bn(first.point_linear.conv(y))
-        x = x + y if self.config.first_width is None else y
+        x = conv_norm_act(self.first_conv, x_NCHW, self.stem_act)
+        y = conv_norm_act(first.depth_conv, x, self.first_act)
+        x = conv_norm_act(first.point_linear, y, residual=x if self.config.first_width is None else None)
         for plan in plans:
             x = self.blocks[plan.index + 1](x, plan)
         mix = self.feature_mix_layer
         if self.config.final_width is None:
-            x = self.head_act(mix.bn(mix.conv(x))).mean((2, 3))
+            x = conv_norm_act(mix, x, self.head_act).mean((2, 3))
         else:
-            final: Any = self.final_expand_layer
-            x = self.head_act(final.bn(final.conv(x)))
-            x = self.head_act(mix.conv(x.mean((2, 3), keepdim=True)))
+            x = conv_norm_act(self.final_expand_layer, x, self.head_act)
+            x = FUNCTIONS[self.head_act](mix.conv(x.mean((2, 3), keepdim=True)))
         return self.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
     @override

@@ -114,13 +114,12 @@ class ElasticBottleneck(nn.Module):
         Tensor
             Output of shape (N, outputs, H', W').
         """
-        y = F.relu(self.conv1.bn(self.conv1.conv(x_NCHW, plan.middle)))
-        y = F.relu(self.conv2.bn(self.conv2.conv(y, plan.middle)))
-        y = self.conv3.bn(self.conv3.conv(y, plan.outputs))
+        y = self.conv1.conv.normed(x_NCHW, plan.middle, self.conv1.bn, "relu")
+        y = self.conv2.conv.normed(y, plan.middle, self.conv2.bn, "relu")
         if plan.first:
             pooled = F.avg_pool2d(x_NCHW, plan.stride, plan.stride, 0, True) if plan.stride > 1 else x_NCHW
-            x_NCHW = self.downsample.bn(self.downsample.conv(pooled, plan.outputs))
-        return F.relu(y + x_NCHW)
+            x_NCHW = self.downsample.conv.normed(pooled, plan.outputs, self.downsample.bn)
+        return F.relu(self.conv3.conv.normed(y, plan.outputs, self.conv3.bn, residual=x_NCHW))
 
     def sort_channels(self) -> None:
         """Sort the middle channels by importance, those behind the second convolution first; in place."""

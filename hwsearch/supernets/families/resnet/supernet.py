@@ -114,10 +114,10 @@ class ElasticResNet(Supernet):
     def forward(self, *inputs: Tensor) -> Tensor:
         (stem, wide, residual), plans = self._active
         entry, middle, last = self.input_stem
-        x = F.relu(entry.bn(entry.conv(inputs[0], stem)))  # type: ignore[operator]
+        x = entry.conv.normed(inputs[0], stem, entry.bn, "relu")  # type: ignore[operator, union-attr]
         if residual:
-            x = x + F.relu(middle.conv.bn(middle.conv.conv(x, stem)))  # type: ignore[operator, union-attr]
-        x = F.relu(last.bn(last.conv(x, wide)))  # type: ignore[operator]
+            x = middle.conv.conv.normed(x, stem, middle.conv.bn, "relu", x)  # type: ignore[operator, union-attr]
+        x = last.conv.normed(x, wide, last.bn, "relu")  # type: ignore[operator, union-attr]
         x = F.max_pool2d(x, 3, 2, 1)
         for plan in plans:
             x = self.blocks[plan.index](x, plan)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from hwsearch.supernets.kernels import active
 from hwsearch.supernets.layers.sliced.tensors import Axes, adopt_tensors, leading
 
 
@@ -78,7 +79,21 @@ class SlicedConv2d(nn.Conv2d):
     @override
     def forward(self, input: Tensor) -> Tensor:
         weight, bias, options = self.sliced(input.shape[1], self.outputs, self.crop)
+        if self.training and active().fused and bias is None and (kind := self._kind(weight, options["padding"])):
+            if kind == "pointwise":
+                return active().pointwise(input, weight)
+            return active().depthwise(input, weight, self.stride[0])
         return F.conv2d(input, weight, bias, self.stride, dilation=self.dilation, **options)
+
+    def _kind(self, weight: Tensor, padding: Any) -> str | None:
+        """Tell which of the kernels' convolutions this is, if any."""
+        (height, width), (down, right) = weight.shape[2:], self.stride
+        plain = height == width and down == right and self.dilation == (1, 1) and self.padding_mode == "zeros"
+        if not plain or not isinstance(padding, tuple) or padding != (height // 2, width // 2) or height % 2 == 0:
+            return None
+        if self.depthwise:
+            return "depthwise"
+        return "pointwise" if height == down == self.groups == 1 else None
 
     def static(self, inputs: int, outputs: int | None = None, crop: int = 0) -> nn.Conv2d:
         """Extract a plain convolution with a copy of the slice.

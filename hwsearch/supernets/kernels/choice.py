@@ -1,0 +1,197 @@
+"""Choose the kernels of a process, and say which were chosen and why."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import torch
+
+from hwsearch.errors import SupernetError
+from hwsearch.supernets.kernels.building import built_library, packaged_library
+from hwsearch.supernets.kernels.eager import EAGER, Kernels, Norm
+from hwsearch.supernets.kernels.library import Library, load_library
+from hwsearch.supernets.kernels.processor import instruction_sets, machine
+
+log = logging.getLogger(__name__)
+
+KernelsName = Literal["auto", "eager", "native"]
+#: names that `choose` takes
+NAMES: tuple[str, ...] = get_args(KernelsName)
+#: largest difference of the check after loading, against float64; rounding makes 1e-6 of it
+TOLERANCE = 1e-4
+
+# a plain global: torch.compile reads it without a break of the graph
+_active: Kernels = EAGER
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Kernels, and why these.
+
+    Attributes
+    ----------
+    kernels : Kernels
+        The kernels.
+    reason : str
+        Instruction set, or what kept the native ones away.
+    """
+
+    kernels: Kernels
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.kernels.name} ({self.reason})"
+
+
+def active() -> Kernels:
+    """Return the kernels that layers in training mode use.
+
+    Returns
+    -------
+    Kernels
+        Those of the innermost `using`, by default the eager ones.
+    """
+    return _active
+
+
+@contextmanager
+def using(kernels: Kernels) -> Iterator[None]:
+    """Let layers in training mode use some kernels inside the block.
+
+    Parameters
+    ----------
+    kernels : Kernels
+        The kernels.
+
+    Yields
+    ------
+    None
+        Nothing; the block trains.
+
+    Examples
+    --------
+    >>> with using(EAGER):
+    ...     active().name
+    'eager'
+    """
+    global _active
+    before, _active = _active, kernels
+    try:
+        yield
+    finally:
+        _active = before
+
+
+def choose(name: str = "auto") -> Choice:
+    """Choose kernels by name; the native ones are compiled first if need be.
+
+    Parameters
+    ----------
+    name : str, default "auto"
+        ``eager``; ``native``; or ``auto``: the native ones where they can be had, else the eager ones.
+
+    Returns
+    -------
+    Choice
+        The kernels and the reason for them.
+
+    Raises
+    ------
+    SupernetError
+        If the name is none of these, or native kernels are asked for and cannot be had.
+
+    Examples
+    --------
+    >>> print(choose("eager"))
+    eager (asked for)
+    """
+    if name not in NAMES:
+        raise SupernetError(f"kernels={name!r} is not valid: choose one of {', '.join(NAMES)}.")
+    if name == "eager":
+        return Choice(EAGER, "asked for")
+    library, reasons = _native()
+    if library is not None:
+        from hwsearch.supernets.kernels.native import NativeKernels  # late: it registers operators with torch
+
+        threads = "" if library.openmp else ", one thread: the compiler has no OpenMP"
+        return Choice(NativeKernels(library), f"{library.level}{threads}")
+    if name == "native":
+        raise SupernetError(f"native kernels cannot be had: {reasons}.", hint="Use --kernels auto, or eager.")
+    return Choice(EAGER, f"no native ones: {reasons}")
+
+
+@cache
+def _native() -> tuple[Library | None, str]:
+    """Find the library of the best instruction set that builds, loads and computes; or say why there is none."""
+    levels = instruction_sets()
+    if not levels:
+        return None, f"none are written for this {machine()} processor"
+    reasons = []
+    for level in levels:
+        try:
+            return checked(load_library(_found(level), level)), ""
+        except SupernetError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            log.info("kernels for %s: %s", level, reason)
+            reasons.append(reason)
+    return None, reasons[0]
+
+
+def _found(level: str) -> Path:
+    return packaged_library(level) or built_library(level)
+
+
+def checked(library: Library) -> Library:
+    """Let a library compute something small, so that one of a broken compiler is not used.
+
+    Parameters
+    ----------
+    library : Library
+        A loaded library; it is bound to the native operators.
+
+    Returns
+    -------
+    Library
+        The same.
+
+    Raises
+    ------
+    SupernetError
+        If a result or a gradient is wrong.
+    """
+    from hwsearch.supernets.kernels.native import NativeKernels  # late, as above
+
+    native = NativeKernels(library)
+    plain = [_small_step(EAGER, torch.float64), _small_step(native, torch.float32)]
+    for expected, found in zip(*plain, strict=True):
+        if not float((expected - found.double()).abs().max()) <= TOLERANCE * float(expected.abs().max()):
+            raise SupernetError(f"the library of kernels {str(library.path)!r} computes wrong results.")
+    return library
+
+
+def _small_step(kernels: Kernels, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Compute a small block and its gradients."""
+    generator = torch.Generator().manual_seed(0)
+
+    def leaf(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator).to(dtype).requires_grad_()
+
+    def norm(n: int) -> Norm:
+        return Norm(leaf(n), leaf(n), torch.zeros(n, dtype=dtype), torch.ones(n, dtype=dtype), 0.1, 1e-5)
+
+    x, wide, deep, narrow = leaf(2, 5, 6, 7), leaf(19, 5, 1, 1), leaf(19, 1, 5, 5), leaf(5, 19, 1, 1)
+    norms = [norm(19), norm(19), norm(5)]
+    gates = [leaf(4, 19, 1, 1), leaf(4), leaf(19, 4, 1, 1), leaf(19)]
+    with torch.enable_grad():
+        y = kernels.pointwise_norm_act(x, wide, norms[0], "hardswish")
+        y = kernels.depthwise_norm_act(y, deep, 1, norms[1], "relu")
+        y = kernels.squeeze_excite(y, *gates)
+        y = kernels.pointwise_norm_act(y, narrow, norms[2], "identity", x)
+        leaves = [x, wide, deep, narrow, *gates, *(t for n in norms for t in (n.weight, n.bias))]
+        return [y.detach(), *torch.autograd.grad(y.square().sum(), leaves)]
