@@ -14,7 +14,7 @@ import numpy as np
 from hwsearch._json import finite_or_none
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
-from hwsearch.devices.timing.estimate import LatencyInterval, latency_intervals
+from hwsearch.devices.timing.estimate import LatencyInterval, each_interval
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, Looks, ratio_estimates
@@ -173,7 +173,8 @@ class LatencyRows:
     def __init__(self, protocols: Mapping[Purpose, TimingProtocol]) -> None:
         self.protocols = dict(protocols)
         self._kinds: dict[str, tuple[Purpose, TimingProtocol] | None] = {}
-        self._column: dict[tuple[Purpose, str], int] = {}
+        self._columns = 0
+        self._column: dict[Purpose, dict[str, int]] = {p: {} for p in protocols}
         self._looks: list[array[float]] = [array("d") for _ in range(7)]
         self._owner = array("q")
         self._visited: dict[Purpose, set[Visit]] = {p: set() for p in protocols}
@@ -194,7 +195,9 @@ class LatencyRows:
         kind = self._kinds[purpose]
         if kind is None or protocol != kind[1].key:
             return
-        own, column = kind[0], self._column.setdefault((kind[0], arch_id), len(self._column))
+        own = kind[0]
+        column = self._column[own].setdefault(arch_id, self._columns)
+        self._columns += column == self._columns
         looks = details.get("looks", ())
         for found in looks:
             look = look_of(found)
@@ -267,25 +270,26 @@ class LatencyRows:
         wanted = list(self.protocols if kinds is None else kinds)
         confidence = next(iter(self.protocols.values())).confidence
         level = self.level(confidence, wanted)
-        columns = [(kind, arch_id, k) for (kind, arch_id), k in self._column.items() if kind in wanted]
+        used = {kind: self._column[kind] if kind in wanted else {} for kind in self.protocols}
         owner = np.array(self._owner, dtype=np.int64)
-        has_looks = np.bincount(owner, minlength=len(self._column)) > 0
-        intervals = np.full((len(self._column), len(LatencyInterval._fields)), np.nan)
-        precision = np.full(len(self._column), np.nan)
+        has_looks = np.bincount(owner, minlength=self._columns) > 0
+        intervals = np.full((self._columns, len(LatencyInterval._fields)), np.nan)
+        precision = np.full(self._columns, np.nan)
         if level is not None:
-            there = [k for _, _, k in columns if has_looks[k]]
-            number = np.full(len(self._column), -1, dtype=np.int64)
+            own = np.array(sorted(k for places in used.values() for k in places.values()), dtype=np.int64)
+            there = own[has_looks[own]]
+            number = np.full(self._columns, -1, dtype=np.int64)
             number[there] = np.arange(len(there))
             use = np.flatnonzero(number[owner] >= 0)
             use = use[np.argsort(number[owner[use]], kind="stable")]
             looks = Looks(number[owner[use]], *(np.array(c)[use] for c in self._looks))
             found = ratio_estimates(looks, confidence, level.typical_ms, len(there))
-            numbers = (x for interval in latency_intervals(found, level, confidence) for x in interval)
+            numbers = (x for interval in each_interval(found, level, confidence) for x in interval)
             intervals[there] = np.fromiter(numbers, dtype=np.float64).reshape(len(there), -1)
             precision[there] = found.precision
         out = {}
         for kind in self.protocols:
-            own = [k for of, _, k in columns if of == kind]
-            ids = [arch_id for of, arch_id, _ in columns if of == kind]
-            out[kind] = LatencyColumns(ids, intervals[own], precision[own], level, self.protocols[kind].half_width)
+            ids, places = list(used[kind]), list(used[kind].values())
+            half_width = self.protocols[kind].half_width
+            out[kind] = LatencyColumns(ids, intervals[places], precision[places], level, half_width)
         return out

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -214,7 +214,7 @@ def device_reading(campaign: Campaign, target: Target) -> DeviceReading:
     up_to = campaign.store.last()
     protocols = tuple((p.key, p.confidence, p.half_width) for p in timing_protocols(campaign).values())
     state = (up_to, target.fingerprint, campaign.loaded.digest, *protocols)
-    kept = _DEVICES.setdefault(campaign, {})
+    kept = _kept(campaign).devices
     if target.name not in kept or kept[target.name][0] != state:
         kept.pop(target.name, None)
         kept[target.name] = (state, DeviceReading(campaign, target, up_to))
@@ -281,10 +281,10 @@ class StoreReading:
         StoreReading
             Shared by all that read at this time.
         """
-        last = _LAST.get(campaign)
-        if last is None or last._campaign_state != _key(campaign):
-            last = _LAST[campaign] = cls(campaign)
-        return last
+        kept = _kept(campaign)
+        if kept.whole is None or kept.whole._campaign_state != _key(campaign):
+            kept.whole = cls(campaign)
+        return kept.whole
 
     def _accuracies(self, split: Split) -> dict[tuple[Split, Purpose], Scores]:
         found: dict[str, _Numbers] = {}
@@ -323,8 +323,18 @@ class StoreReading:
         return found
 
 
-_DEVICES: WeakKeyDictionary[Campaign, dict[str, tuple[object, DeviceReading]]] = WeakKeyDictionary()
-_LAST: WeakKeyDictionary[Campaign, StoreReading] = WeakKeyDictionary()
+@dataclass
+class _Kept:
+    """The last readings of a campaign, by name of the device and of all."""
+
+    devices: dict[str, tuple[object, DeviceReading]] = field(default_factory=dict)
+    whole: StoreReading | None = None
+
+
+def _kept(campaign: Campaign) -> _Kept:
+    """Return the last readings; they are with the campaign, and end with it."""
+    found: _Kept = vars(campaign).setdefault("_readings", _Kept())
+    return found
 
 
 def _key(campaign: Campaign) -> tuple[object, ...]:
