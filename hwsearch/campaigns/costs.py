@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -83,7 +84,7 @@ class CostTable:
         while (document := self._store.get_state(self._name, self._read + 1)) is not None:
             try:
                 names, ids, values = document["names"], document["ids"], document["values"]
-                rows = {str(i): [float(v) for v in row] for i, row in zip(ids, values, strict=True)}
+                rows = {sys.intern(str(i)): [float(v) for v in row] for i, row in zip(ids, values, strict=True)}
                 whole = all(len(row) == len(names) for row in rows.values()) and (
                     not self._names or self._names == names
                 )

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -155,6 +155,15 @@ def _estimated(
     )
 
 
+class _Kind(NamedTuple):
+    """Where rows of one purpose go, and the key of their protocol."""
+
+    protocol: str
+    column: dict[str, int]
+    visited: set[Visit]
+    loads: dict[tuple[str, str], float]
+
+
 class LatencyRows:
     """Latencies of one device and supernet, taken row by row and kept as columns.
 
@@ -172,7 +181,7 @@ class LatencyRows:
 
     def __init__(self, protocols: Mapping[Purpose, TimingProtocol]) -> None:
         self.protocols = dict(protocols)
-        self._kinds: dict[str, tuple[Purpose, TimingProtocol] | None] = {}
+        self._kinds: dict[str, _Kind | None] = {}
         self._columns = 0
         self._column: dict[Purpose, dict[str, int]] = {p: {} for p in protocols}
         self._looks: list[array[float]] = [array("d") for _ in range(7)]
@@ -193,10 +202,9 @@ class LatencyRows:
         if purpose not in self._kinds:
             self._kinds[purpose] = self._kind(purpose)
         kind = self._kinds[purpose]
-        if kind is None or protocol != kind[1].key:
+        if kind is None or protocol != kind.protocol:
             return
-        own = kind[0]
-        column = self._column[own].setdefault(arch_id, self._columns)
+        column = kind.column.setdefault(arch_id, self._columns)
         self._columns += column == self._columns
         looks = details.get("looks", ())
         for found in looks:
@@ -204,15 +212,17 @@ class LatencyRows:
             self._owner.append(column)
             for values, number in zip(self._looks, look[:7], strict=True):
                 values.append(number)
-            self._visited[own].add(Visit(look.at_s, look.reference_ms, look.levels_ms))
+            kind.visited.add(Visit(look.at_s, look.reference_ms, look.levels_ms))
         load, cores = details.get("load_before"), details.get("cores")
         if looks and load is not None and cores:
-            self._loads[own][started_at, ended_at] = float(load) / float(cores)
+            kind.loads[started_at, ended_at] = float(load) / float(cores)
 
-    def _kind(self, purpose: str) -> tuple[Purpose, TimingProtocol] | None:
+    def _kind(self, purpose: str) -> _Kind | None:
         parsed = Purpose.parse(purpose)
         kind = VALIDATE if parsed.is_final else parsed
-        return (kind, self.protocols[kind]) if kind in self.protocols else None
+        if kind not in self.protocols:
+            return None
+        return _Kind(self.protocols[kind].key, self._column[kind], self._visited[kind], self._loads[kind])
 
     def level(self, confidence: float, kinds: Iterable[Purpose] | None = None) -> HostLevel | None:
         """Estimate the level of the device's host; see `campaign_level`.

@@ -104,17 +104,28 @@ class DeviceReading:
         keys = {p.key for p in self._protocols.values()}
         fields = ("metric", *LatencyRows.FIELDS, *NUMBERS)
         where: Filters = {"subject": self._subject, "supernet": self._weights, "up_to": up_to, "protocols": keys}
+        used: dict[tuple[str, str, str], Purpose | None] = {}
         for metric, *row, value, low, high, spread in self._store.scan(fields, **where):
             arch_id, purpose, protocol = row[:3]
-            parsed = Purpose.parse(purpose)
-            kind = VALIDATE if parsed.is_final else parsed
-            if kind not in self._protocols or protocol != self._protocols[kind].key:
+            told = metric, purpose, protocol
+            if told not in used:
+                used[told] = self._used(*told)
+            kind = used[told]
+            if kind is None:
                 continue
-            self._purposes.setdefault((metric, kind), {})[purpose] = None
             if metric == "latency_ms":
                 self.latencies.add(*row)
             else:
                 self._others.setdefault((metric, kind), _Numbers(NUMBERS)).add(arch_id, (value, low, high, spread))
+
+    def _used(self, metric: str, purpose: str, protocol: str) -> Purpose | None:
+        """Return for which purpose such rows count, and note that there are some; None where they do not."""
+        parsed = Purpose.parse(purpose)
+        kind = VALIDATE if parsed.is_final else parsed
+        if kind not in self._protocols or protocol != self._protocols[kind].key:
+            return None
+        self._purposes.setdefault((metric, kind), {})[purpose] = None
+        return kind
 
     def scores(self, final: bool) -> dict[tuple[str, str, Purpose], Scores]:
         """Return everything by device, metric and purpose.
@@ -170,9 +181,11 @@ class DeviceReading:
         return self._store.find(keys=keys, up_to=self._up_to) if keys else []
 
     def _latency_table(self, kind: Purpose, columns: LatencyColumns) -> Scores:
-        places = {k: i for i, k in enumerate(columns.ids)}
+        places: dict[str, int] = {}
 
         def fetch(ids: Sequence[str]) -> dict[str, Measurement]:
+            if not places:
+                places.update({k: i for i, k in enumerate(columns.ids)})
             own: dict[str, list[Measurement]] = {}
             for m in self._rows("latency_ms", kind, ids):
                 own.setdefault(m.arch_id, []).append(m)

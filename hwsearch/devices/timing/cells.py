@@ -12,6 +12,8 @@ from hwsearch._typing import BoolArray, FloatArray, IntArray
 ROUNDS = 5
 #: places of a table up to which it is filled for a product of matrices
 FEW = 1 << 18
+#: rows up to which these are multiplied, whatever the columns
+SIDE = 512
 
 
 class Cells(NamedTuple):

@@ -118,9 +118,10 @@ def each_interval(found: RatioEstimates, level: HostLevel, confidence: float) ->
     LatencyInterval
         Of each candidate, in ms.
     """
-    rows = zip(found.centre.tolist(), found.wide.tolist(), found.freedom.tolist(), found.sensitivity, strict=True)
-    for centre, wide, freedom, sensitivity in rows:
-        yield at_level(centre, Margin(wide, freedom), level, sensitivity, confidence)
+    columns = np.stack([found.centre, found.wide, found.freedom, found.slope, found.slope_error], axis=1)
+    for row in columns:
+        centre, wide, freedom, slope, error = row.tolist()
+        yield at_level(centre, Margin(wide, freedom), level, Sensitivity(slope, error), confidence)
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:
