@@ -1,12 +1,18 @@
-"""A store of a million measurements: opening it, counting, and reading one campaign's part.
+"""A store of a million measurements: one campaign's part of it, all of it, and a campaign whose own it is.
 
-    python -m benchmarks.store [--quick] [--json] [--folder DIR] [--rows N]
+    python -m benchmarks.store [--quick] [--json] [--folder DIR] [--rows N] [--devices N]
 
 The rows are inserted by plain SQL: accuracies (each with a record of 250 bytes), latencies and energies of `--rows` / 4
 architectures under 50 supernets and two devices. A fresh process then opens the store, counts all values, and reads what one campaign does:
 accuracies and device metrics of its supernet, with their keys checked. ``open_s`` is for all of that, ``peak_mib`` the process's
 highest memory above that after imports (targets: 60 s, 600 MiB); ``whole_s`` and ``whole_mib`` are for reading all rows into a frame, which
 only an export does.
+
+Then a small campaign on `--devices` simulated devices is run to its end, and its own store filled up to as many rows
+(`benchmarks.store_campaign`). ``front_s``, ``front_cpu_s`` and ``front_mib`` are what ``hwsearch front`` takes on it, ``run_s``,
+``run_cpu_s`` and ``run_mib`` what a resumed ``hwsearch run`` takes that has nothing to measure: the processes' seconds by the clock, seconds of
+processor time, and highest memory, imports included. ``front_small_mib`` and ``run_small_mib`` are those of the small campaign
+before it was filled: what no store can take less than.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +28,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import store_campaign
 from benchmarks.frame import Benchmark, Result, Run
 from hwsearch.store import Store, measurement_key
 
@@ -110,19 +118,41 @@ def run(given: Run) -> Result:
     for beside in given.folder.glob("store.sqlite*"):
         beside.unlink()
     part, whole = found["part"], found["whole"]
+    own = _own_campaign(given, rows)
     summary = {
         "rows": int(part["count"]), "own_rows": int(part["read"]), "open_s": part["seconds"], "peak_mib": part["mib"],
         "whole_s": whole["seconds"], "whole_mib": whole["mib"],
+        "campaign_rows": int(own["campaign"]["count"]), "front_small_mib": own["small front"]["mib"], "run_small_mib": own["small run"]["mib"],
+        **{f"{verb}_{k}": own[verb][v] for verb in ("front", "run") for k, v in (("s", "seconds"), ("cpu_s", "cpu_s"), ("mib", "mib"))},
     }  # fmt: skip
-    table = pd.DataFrame([{"what": name} | figures for name, figures in found.items()])
-    return Result(
-        summary, table, ok=part["seconds"] <= MOST_SECONDS and part["mib"] <= MOST_MIB and part["count"] == rows
-    )
+    table = pd.DataFrame([{"what": name} | figures for name, figures in {**found, **own}.items()])
+    within = all(x["seconds"] <= MOST_SECONDS and x["mib"] <= MOST_MIB for x in (part, own["front"], own["run"]))
+    done = all(x["ok"] for x in own.values() if "ok" in x)
+    return Result(summary, table, ok=within and done and part["count"] == rows)
+
+
+def _own_campaign(given: Run, rows: int) -> dict[str, dict[str, float]]:
+    """Measure the commands on a campaign before and after its store is filled."""
+    folder = given.folder / "campaign"
+    shutil.rmtree(folder, ignore_errors=True)
+    config = given.folder / "campaign.toml"
+    config.write_text(store_campaign.configuration(given.args.devices), encoding="utf-8")
+    store_campaign.measure("run", str(config), "--folder", str(folder))
+    front = ("front", str(folder), "--device", "d0", "--json")
+    found = {"small front": store_campaign.measure(*front), "small run": store_campaign.measure("run", str(folder))}
+    found["campaign"] = {"count": float(store_campaign.fill(folder, rows))}
+    given.say(f"a campaign of {found['campaign']['count']:.0f} rows")
+    found |= {"front": store_campaign.measure(*front), "run": store_campaign.measure("run", str(folder))}
+    for name, figures in found.items():
+        given.say(f"{name}: {figures}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     parser.add_argument("--rows", type=int, help="measurements (default: 1,000,000; quick: 200,000)")
+    parser.add_argument("--devices", type=int, default=2, help="of the campaign that owns them (default: %(default)s)")
 
 
 BENCHMARK = Benchmark("store", "A store of a million measurements", "200,000 measurements", run, options)

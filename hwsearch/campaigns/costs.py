@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -26,7 +27,8 @@ class CostTable:
     def __init__(self, store: Store, weights: str) -> None:
         self._store, self._name = store, f"costs:{weights}"
         self._names: list[str] = []
-        self._values: dict[str, list[float]] = {}
+        self._place: dict[str, int] = {}
+        self._values = np.zeros((0, 0))
         self._read = 0
 
     def add(
@@ -44,7 +46,7 @@ class CostTable:
             Maps rows ``(n, genes)`` to features ``(n,)`` by name, as `hwsearch.supernets.base.Supernet.cost_features`.
         """
         self._refresh()
-        new = [a for a in dict.fromkeys(archs) if a.id not in self._values]
+        new = [a for a in dict.fromkeys(archs) if a.id not in self._place]
         if not new:
             return
         found = features(space.to_array(new))
@@ -72,9 +74,9 @@ class CostTable:
             If what is kept is damaged.
         """
         self._refresh()
-        if not all(i in self._values for i in ids):
+        if not all(i in self._place for i in ids):
             return None
-        table = np.array([self._values[i] for i in ids], dtype=np.float64).reshape(len(ids), len(self._names))
+        table = self._values[[self._place[i] for i in ids]].reshape(len(ids), len(self._names))
         return {name: table[:, k] for k, name in enumerate(self._names)}
 
     def _refresh(self) -> None:
@@ -82,16 +84,19 @@ class CostTable:
         while (document := self._store.get_state(self._name, self._read + 1)) is not None:
             try:
                 names, ids, values = document["names"], document["ids"], document["values"]
-                rows = {str(i): [float(v) for v in row] for i, row in zip(ids, values, strict=True)}
+                rows = {sys.intern(str(i)): [float(v) for v in row] for i, row in zip(ids, values, strict=True)}
                 whole = all(len(row) == len(names) for row in rows.values()) and (
                     not self._names or self._names == names
                 )
+                table = np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), len(names))
             except (KeyError, TypeError, ValueError) as error:
                 raise self._damaged() from error
             if not whole:
                 raise self._damaged()
             self._names = [str(n) for n in names]
-            self._values |= rows
+            first = len(self._values)
+            self._values = np.concatenate([self._values, table]) if self._read else table
+            self._place |= {i: first + k for k, i in enumerate(rows)}
             self._read += 1
 
     def _damaged(self) -> StoreError:

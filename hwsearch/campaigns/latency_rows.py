@@ -7,14 +7,14 @@ from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwsearch._json import finite_or_none
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
-from hwsearch.devices.timing.estimate import LatencyInterval, latency_intervals
+from hwsearch.devices.timing.estimate import LatencyInterval, each_interval
 from hwsearch.devices.timing.level import HostLevel, Visit, host_level
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.devices.timing.ratios import Look, Looks, ratio_estimates
@@ -155,6 +155,15 @@ def _estimated(
     )
 
 
+class _Kind(NamedTuple):
+    """Where rows of one purpose go, and the key of their protocol."""
+
+    protocol: str
+    column: dict[str, int]
+    visited: set[Visit]
+    loads: dict[tuple[str, str], float]
+
+
 class LatencyRows:
     """Latencies of one device and supernet, taken row by row and kept as columns.
 
@@ -172,8 +181,9 @@ class LatencyRows:
 
     def __init__(self, protocols: Mapping[Purpose, TimingProtocol]) -> None:
         self.protocols = dict(protocols)
-        self._kinds: dict[str, tuple[Purpose, TimingProtocol] | None] = {}
-        self._column: dict[tuple[Purpose, str], int] = {}
+        self._kinds: dict[str, _Kind | None] = {}
+        self._columns = 0
+        self._column: dict[Purpose, dict[str, int]] = {p: {} for p in protocols}
         self._looks: list[array[float]] = [array("d") for _ in range(7)]
         self._owner = array("q")
         self._visited: dict[Purpose, set[Visit]] = {p: set() for p in protocols}
@@ -192,24 +202,27 @@ class LatencyRows:
         if purpose not in self._kinds:
             self._kinds[purpose] = self._kind(purpose)
         kind = self._kinds[purpose]
-        if kind is None or protocol != kind[1].key:
+        if kind is None or protocol != kind.protocol:
             return
-        own, column = kind[0], self._column.setdefault((kind[0], arch_id), len(self._column))
+        column = kind.column.setdefault(arch_id, self._columns)
+        self._columns += column == self._columns
         looks = details.get("looks", ())
         for found in looks:
             look = look_of(found)
             self._owner.append(column)
             for values, number in zip(self._looks, look[:7], strict=True):
                 values.append(number)
-            self._visited[own].add(Visit(look.at_s, look.reference_ms, look.levels_ms))
+            kind.visited.add(Visit(look.at_s, look.reference_ms, look.levels_ms))
         load, cores = details.get("load_before"), details.get("cores")
         if looks and load is not None and cores:
-            self._loads[own][started_at, ended_at] = float(load) / float(cores)
+            kind.loads[started_at, ended_at] = float(load) / float(cores)
 
-    def _kind(self, purpose: str) -> tuple[Purpose, TimingProtocol] | None:
+    def _kind(self, purpose: str) -> _Kind | None:
         parsed = Purpose.parse(purpose)
         kind = VALIDATE if parsed.is_final else parsed
-        return (kind, self.protocols[kind]) if kind in self.protocols else None
+        if kind not in self.protocols:
+            return None
+        return _Kind(self.protocols[kind].key, self._column[kind], self._visited[kind], self._loads[kind])
 
     def level(self, confidence: float, kinds: Iterable[Purpose] | None = None) -> HostLevel | None:
         """Estimate the level of the device's host; see `campaign_level`.
@@ -267,25 +280,26 @@ class LatencyRows:
         wanted = list(self.protocols if kinds is None else kinds)
         confidence = next(iter(self.protocols.values())).confidence
         level = self.level(confidence, wanted)
-        columns = [(kind, arch_id, k) for (kind, arch_id), k in self._column.items() if kind in wanted]
+        used = {kind: self._column[kind] if kind in wanted else {} for kind in self.protocols}
         owner = np.array(self._owner, dtype=np.int64)
-        has_looks = np.bincount(owner, minlength=len(self._column)) > 0
-        intervals = np.full((len(self._column), len(LatencyInterval._fields)), np.nan)
-        precision = np.full(len(self._column), np.nan)
+        has_looks = np.bincount(owner, minlength=self._columns) > 0
+        intervals = np.full((self._columns, len(LatencyInterval._fields)), np.nan)
+        precision = np.full(self._columns, np.nan)
         if level is not None:
-            there = [k for _, _, k in columns if has_looks[k]]
-            number = np.full(len(self._column), -1, dtype=np.int64)
+            own = np.array(sorted(k for places in used.values() for k in places.values()), dtype=np.int64)
+            there = own[has_looks[own]]
+            number = np.full(self._columns, -1, dtype=np.int64)
             number[there] = np.arange(len(there))
             use = np.flatnonzero(number[owner] >= 0)
             use = use[np.argsort(number[owner[use]], kind="stable")]
             looks = Looks(number[owner[use]], *(np.array(c)[use] for c in self._looks))
             found = ratio_estimates(looks, confidence, level.typical_ms, len(there))
-            numbers = (x for interval in latency_intervals(found, level, confidence) for x in interval)
+            numbers = (x for interval in each_interval(found, level, confidence) for x in interval)
             intervals[there] = np.fromiter(numbers, dtype=np.float64).reshape(len(there), -1)
             precision[there] = found.precision
         out = {}
         for kind in self.protocols:
-            own = [k for of, _, k in columns if of == kind]
-            ids = [arch_id for of, arch_id, _ in columns if of == kind]
-            out[kind] = LatencyColumns(ids, intervals[own], precision[own], level, self.protocols[kind].half_width)
+            ids, places = list(used[kind]), list(used[kind].values())
+            half_width = self.protocols[kind].half_width
+            out[kind] = LatencyColumns(ids, intervals[places], precision[places], level, half_width)
         return out

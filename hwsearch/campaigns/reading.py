@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import itemgetter
 from typing import Generic, TypeVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -104,17 +104,28 @@ class DeviceReading:
         keys = {p.key for p in self._protocols.values()}
         fields = ("metric", *LatencyRows.FIELDS, *NUMBERS)
         where: Filters = {"subject": self._subject, "supernet": self._weights, "up_to": up_to, "protocols": keys}
+        used: dict[tuple[str, str, str], Purpose | None] = {}
         for metric, *row, value, low, high, spread in self._store.scan(fields, **where):
             arch_id, purpose, protocol = row[:3]
-            parsed = Purpose.parse(purpose)
-            kind = VALIDATE if parsed.is_final else parsed
-            if kind not in self._protocols or protocol != self._protocols[kind].key:
+            told = metric, purpose, protocol
+            if told not in used:
+                used[told] = self._used(*told)
+            kind = used[told]
+            if kind is None:
                 continue
-            self._purposes.setdefault((metric, kind), {})[purpose] = None
             if metric == "latency_ms":
                 self.latencies.add(*row)
             else:
                 self._others.setdefault((metric, kind), _Numbers(NUMBERS)).add(arch_id, (value, low, high, spread))
+
+    def _used(self, metric: str, purpose: str, protocol: str) -> Purpose | None:
+        """Return for which purpose such rows count, and note that there are some; None where they do not."""
+        parsed = Purpose.parse(purpose)
+        kind = VALIDATE if parsed.is_final else parsed
+        if kind not in self._protocols or protocol != self._protocols[kind].key:
+            return None
+        self._purposes.setdefault((metric, kind), {})[purpose] = None
+        return kind
 
     def scores(self, final: bool) -> dict[tuple[str, str, Purpose], Scores]:
         """Return everything by device, metric and purpose.
@@ -170,9 +181,11 @@ class DeviceReading:
         return self._store.find(keys=keys, up_to=self._up_to) if keys else []
 
     def _latency_table(self, kind: Purpose, columns: LatencyColumns) -> Scores:
-        places = {k: i for i, k in enumerate(columns.ids)}
+        places: dict[str, int] = {}
 
         def fetch(ids: Sequence[str]) -> dict[str, Measurement]:
+            if not places:
+                places.update({k: i for i, k in enumerate(columns.ids)})
             own: dict[str, list[Measurement]] = {}
             for m in self._rows("latency_ms", kind, ids):
                 own.setdefault(m.arch_id, []).append(m)
@@ -214,7 +227,7 @@ def device_reading(campaign: Campaign, target: Target) -> DeviceReading:
     up_to = campaign.store.last()
     protocols = tuple((p.key, p.confidence, p.half_width) for p in timing_protocols(campaign).values())
     state = (up_to, target.fingerprint, campaign.loaded.digest, *protocols)
-    kept = _DEVICES.setdefault(campaign, {})
+    kept = _kept(campaign).devices
     if target.name not in kept or kept[target.name][0] != state:
         kept.pop(target.name, None)
         kept[target.name] = (state, DeviceReading(campaign, target, up_to))
@@ -281,10 +294,10 @@ class StoreReading:
         StoreReading
             Shared by all that read at this time.
         """
-        last = _LAST.get(campaign)
-        if last is None or last._campaign_state != _key(campaign):
-            last = _LAST[campaign] = cls(campaign)
-        return last
+        kept = _kept(campaign)
+        if kept.whole is None or kept.whole._campaign_state != _key(campaign):
+            kept.whole = cls(campaign)
+        return kept.whole
 
     def _accuracies(self, split: Split) -> dict[tuple[Split, Purpose], Scores]:
         found: dict[str, _Numbers] = {}
@@ -323,8 +336,18 @@ class StoreReading:
         return found
 
 
-_DEVICES: WeakKeyDictionary[Campaign, dict[str, tuple[object, DeviceReading]]] = WeakKeyDictionary()
-_LAST: WeakKeyDictionary[Campaign, StoreReading] = WeakKeyDictionary()
+@dataclass
+class _Kept:
+    """The last readings of a campaign, by name of the device and of all."""
+
+    devices: dict[str, tuple[object, DeviceReading]] = field(default_factory=dict)
+    whole: StoreReading | None = None
+
+
+def _kept(campaign: Campaign) -> _Kept:
+    """Return the last readings; they are with the campaign, and end with it."""
+    found: _Kept = vars(campaign).setdefault("_readings", _Kept())
+    return found
 
 
 def _key(campaign: Campaign) -> tuple[object, ...]:

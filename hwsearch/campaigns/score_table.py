@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -123,7 +124,7 @@ class ArchitectureTable(Mapping[str, Architecture]):
 
     def __init__(self, store: Store, space: SearchSpace) -> None:
         self._store, self._space = store, space
-        self._ids = store.architecture_ids(space)
+        self._ids = list(map(sys.intern, store.architecture_ids(space)))  # as those of measurements are
         self._place = {k: i for i, k in enumerate(self._ids)}
         self._blocks: OrderedDict[int, dict[str, Architecture]] = OrderedDict()
         self._rows: IntArray | None = None

@@ -237,7 +237,7 @@ def runner_source() -> bytes:
     Returns
     -------
     bytes
-        Its source, which is that of ``examples/classify.py``.
+        Its source, which ``examples/classify.py`` runs, too.
     """
     return (files("hwsearch") / "reporting" / "templates" / RUNNER).read_bytes()
 

@@ -217,7 +217,8 @@ class MeasurementTable:
             parts = row[: len(_KEYED)]
             if not all(isinstance(part, str) for part in parts) or measurement_key(*parts) != key:
                 raise self._damaged(f"measurement {key!r} is another than its key says")
-            yield tuple(row[len(_KEYED) :])
+            # a few texts, in many rows
+            yield tuple(sys.intern(v) if type(v) is str else v for v in row[len(_KEYED) :])
 
     def last(self) -> int:
         """Return a number that grows with every measurement and failure that is added.

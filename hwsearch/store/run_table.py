@@ -123,9 +123,10 @@ class RunTable:
         """
         runs = self.runs()
         found: dict[str, float] = {}
-        for run, following in zip(runs, [*runs[1:], None], strict=True):
+        ends = [run.started_at for run in runs[1:]]
+        for k, run in enumerate(runs):
             if run.status == "running":
-                last = self._last_kept(run.started_at, following.started_at if following is not None else utc_now())
+                last = self._last_kept(run.started_at, ends[k] if k < len(ends) else utc_now())
                 worked = datetime.fromisoformat(last) - datetime.fromisoformat(run.started_at)
                 found[run.command] = found.get(run.command, 0.0) + worked.total_seconds()
         return found

@@ -1,9 +1,10 @@
-"""The example that classifies a photo: its preparation is the package's, and it needs nothing of the package."""
+"""The program that classifies a photo, and the example that runs it: its preparation is the package's, and it needs nothing of the package."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ from hwsearch.reporting.deploy import runner_source
 from hwsearch.supernets import catalogue
 from hwsearch.tasks.images.preprocess import Preprocess
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "classify.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE, PROGRAM = ROOT / "examples" / "classify.py", ROOT / "hwsearch" / "reporting" / "templates" / "classify.py"
 
 
 @pytest.fixture
@@ -29,15 +31,16 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def test_a_report_puts_the_example_beside_its_models() -> None:
-    assert runner_source() == EXAMPLE.read_bytes()
+def test_a_report_puts_the_program_that_the_example_runs_beside_its_models() -> None:
+    example = runpy.run_path(str(EXAMPLE))
+    assert example["PROGRAM"] == PROGRAM and runner_source() == PROGRAM.read_bytes()
 
 
 @pytest.mark.parametrize(
     ("crop", "base", "side"), [(1.0, None, 28), (0.875, None, 40), (0.875, 64, 48), (0.875, 64, 80)]
 )
 def test_images_are_prepared_as_for_the_accuracies(photo: Path, crop: float, base: int | None, side: int) -> None:
-    spec = importlib.util.spec_from_file_location("classify", EXAMPLE)
+    spec = importlib.util.spec_from_file_location("classify", PROGRAM)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

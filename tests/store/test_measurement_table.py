@@ -155,3 +155,33 @@ def test_counting_reads_nothing_and_damage_is_told(tmp_path: Path) -> None:
         for read in (store.find, store.frame):
             with pytest.raises(StoreError, match="is another than its key says"):
                 read()
+
+
+def test_fields_are_scanned_without_a_measurement_of_each_and_only_what_was_there_at_a_time(store: Store) -> None:
+    assert store.last() == 0
+    store.add([make("a", 1.0), make("b", None), make("c", 3.0, details={"looks": [1]})])
+    then = store.last()
+    store.add([make("d", 4.0)])
+    assert store.last() > then
+    assert list(store.scan(["arch_id", "value", "details"], up_to=then)) == [("a", 1.0, {}), ("c", 3.0, {"looks": [1]})]
+    assert [m.arch_id for m in store.find(up_to=then)] == ["a", "c"] and store.count(up_to=then) == 2
+    assert list(store.scan(["value"], protocols=["other"])) == []
+
+
+def test_a_scanned_row_is_compared_with_its_key(store: Store, tmp_path: Path) -> None:
+    store.add([make("a", 1.0)])
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as raw, raw:
+        raw.execute("UPDATE measurements SET arch_id = 'b'")
+    with pytest.raises(StoreError, match="is another than its key says"):
+        list(store.scan(["value"]))
+
+
+def test_frames_of_some_rows_are_the_whole_frame(store: Store, monkeypatch) -> None:
+    monkeypatch.setattr(measurement_table, "PART", 3)
+    assert [len(f) for f in store.frames()] == [0]
+    store.add([make(f"a{k}", float(k)) for k in range(7)] + [make("failed", None)])
+    parts = list(store.frames(failed=True))
+    assert [len(f) for f in parts] == [3, 3, 2]
+    whole = store.frame(failed=True)
+    assert [i for f in parts for i in f["arch_id"]] == whole["arch_id"].tolist()
+    assert all((f.dtypes == whole.dtypes).all() for f in parts)

@@ -62,6 +62,7 @@ def test_a_run_that_was_killed_counts_up_to_the_last_that_it_kept(store: Store, 
     def kept(arch_id: str, seconds: int) -> Measurement:
         return make(arch_id, started_at=at(seconds - 5), ended_at=at(seconds))
 
+    assert store.lost_seconds() == {}
     clock = iter([0, 100, 140, 200, 201, 202, 300])
     monkeypatch.setattr(run_table, "utc_now", lambda: at(next(clock)))
     store.begin_run("search", {})

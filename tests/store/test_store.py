@@ -73,3 +73,14 @@ def test_csv_that_cannot_be_written_leaves_the_old_one(
     assert path.read_text() == "old" and list(tmp_path.glob(".*")) == []
     with pytest.raises(StoreError, match="cannot be written"):
         store.export_csv(tmp_path / "missing" / "m.csv")
+
+
+def test_a_csv_of_several_parts_is_that_of_one(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hwsearch.store import measurement_table
+
+    rows = [Measurement(f"a{k}", "latency_ms", "d", "p", "search", k / 3, "ms", details={"k": k}) for k in range(7)]
+    store.add([*rows, Measurement("a9", "latency_ms", "d", "p", "search", None, "ms", failure="no")])
+    assert store.export_csv(tmp_path / "one.csv") == 8
+    monkeypatch.setattr(measurement_table, "PART", 3)
+    assert store.export_csv(tmp_path / "several.csv") == 8
+    assert (tmp_path / "several.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -58,3 +58,12 @@ def test_genes_under_a_wrong_id_are_noticed(store: Store) -> None:
 def test_devices_are_kept_once(store: Store) -> None:
     assert store.add_device("f1", "box", {"cores": np.int64(2)}) and not store.add_device("f1", "renamed", {})
     assert store.devices() == {"f1": ("box", {"cores": 2})}
+
+
+def test_some_architectures_are_read_by_id_and_ids_alone(store: Store) -> None:
+    archs = list(SPACE.enumerate())
+    store.add_architectures(archs)
+    ids = sorted(a.id for a in archs)
+    assert store.architecture_ids(SPACE) == ids
+    assert {a.id for a in store.architectures(SPACE, ids[:2] + ["unknown"])} == set(ids[:2])
+    assert store.architectures(SPACE, []) == []

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.intervals import ratio_ends, score_error
+from hwsearch.campaigns.intervals import score_error
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import MeasuredSet, measured_set
 from hwsearch.campaigns.predictions import predict
 from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import VALIDATE
+from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
-from hwsearch.store import Measurement
 
 
 def searched_points(campaign: Campaign, known: Known, target: Target, profiled: ProfileSet) -> pd.DataFrame:
@@ -51,13 +51,8 @@ def searched_points(campaign: Campaign, known: Known, target: Target, profiled: 
             "genes": [a.to_dict() for a in archs],
             "accuracy": frame["accuracy"],
             "latency_ms": frame["latency_ms"],
-            "accuracy_se": [score_error(accuracy.get(i)) for i in ids],
-            "latency_low": [latency[i].low if i in latency else math.nan for i in ids],
-            "latency_high": [latency[i].high if i in latency else math.nan for i in ids],
-            **{
-                f"latency_ratio_{end}": [_ratio_end(latency.get(i), k) for i in ids]
-                for k, end in enumerate(("low", "high"))
-            },
+            "accuracy_se": numbers(accuracy, "standard_error", ids),
+            **{f"latency_{end}": numbers(latency, end, ids) for end in ("low", "high", "ratio_low", "ratio_high")},
             "macs": frame["macs"],
             "params": frame["params"],
             "evaluation": [order.get(i, math.nan) for i in ids],
@@ -154,11 +149,6 @@ def pick_entry(card: dict[str, Any], validated: pd.DataFrame) -> dict[str, Any]:
         "genes": row["genes"],
         **{k: float(row[k]) for k in values},
     }
-
-
-def _ratio_end(m: Measurement | None, which: int) -> float:
-    end = ratio_ends(m)[which] if m is not None else None
-    return float(end) if end is not None else math.nan
 
 
 def _predicted(target: Target) -> tuple[tuple[str, str, str | None], ...]:

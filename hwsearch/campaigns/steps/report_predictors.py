@@ -10,6 +10,7 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.predictions import predict
 from hwsearch.campaigns.profile_set import ProfileSet
+from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from predictors import scores
@@ -52,7 +53,7 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
             "nominal_coverage": COVERAGE,
         }
         if len(ids) >= 3:
-            y = np.array([float(found[i].value or 0.0) for i in ids])
+            y = numbers(found, "value", ids)
             p = predict(campaign, metric, device, [archs[i] for i in ids], COVERAGE)
             inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
             told = np.isfinite(p["high"] - p["low"]).all()  # a small fit has no interval of this coverage

@@ -12,6 +12,8 @@ from hwsearch._typing import BoolArray, FloatArray, IntArray
 ROUNDS = 5
 #: places of a table up to which it is filled for a product of matrices
 FEW = 1 << 18
+#: rows up to which these are multiplied, whatever the columns
+SIDE = 512
 
 
 class Cells(NamedTuple):
@@ -189,11 +191,14 @@ class Cells(NamedTuple):
         if self.shape[0] * self.shape[1] <= FEW:
             table = np.zeros(self.shape)
             table[self.row, self.column] = self.value
-            gram = table @ table.T
+            gram = (
+                table @ table.T if self.shape[0] <= self.shape[1] else table.T @ table
+            )  # the smaller; both tell the same
             trace, squares = float(np.trace(gram)), float((gram**2).sum())
         else:
             from scipy.sparse import csr_array
 
             sparse = csr_array((self.value, (self.row, self.column)), self.shape)
-            trace, squares = float((self.value**2).sum()), float(((sparse @ sparse.T).data ** 2).sum())
+            products = sparse @ sparse.T if self.shape[0] <= self.shape[1] else sparse.T @ sparse
+            trace, squares = float((self.value**2).sum()), float((products.data**2).sum())
         return max(1.0, trace**2 / squares) if squares > 0 else 1.0

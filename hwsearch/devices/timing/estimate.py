@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -98,8 +98,30 @@ def latency_intervals(found: RatioEstimates, level: HostLevel, confidence: float
     list of LatencyInterval
         One a candidate, in ms.
     """
-    rows = zip(found.centre.tolist(), found.wide.tolist(), found.freedom.tolist(), found.sensitivity, strict=True)
-    return [at_level(centre, Margin(wide, freedom), level, s, confidence) for centre, wide, freedom, s in rows]
+    return list(each_interval(found, level, confidence))
+
+
+def each_interval(found: RatioEstimates, level: HostLevel, confidence: float) -> Iterator[LatencyInterval]:
+    """Bring ratios to the typical level of a host, one by one; see `latency_intervals`.
+
+    Parameters
+    ----------
+    found : RatioEstimates
+        Of n candidates.
+    level : HostLevel
+        Of the reference.
+    confidence : float
+        Of the margins of both, and of the intervals.
+
+    Yields
+    ------
+    LatencyInterval
+        Of each candidate, in ms.
+    """
+    columns = np.stack([found.centre, found.wide, found.freedom, found.slope, found.slope_error], axis=1)
+    for row in columns:
+        centre, wide, freedom, slope, error = row.tolist()
+        yield at_level(centre, Margin(wide, freedom), level, Sensitivity(slope, error), confidence)
 
 
 def not_converged(timings: Sequence[Timing], protocol: TimingProtocol) -> list[int]:

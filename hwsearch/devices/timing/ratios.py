@@ -141,8 +141,8 @@ class RatioEstimates:
         Shape (n,): half of the interval of these looks alone, as a share: whether more of them are worth their time.
     processes, periods : numpy.ndarray
         Shape (n,): numbers of looks, and of periods that they lie in.
-    sensitivity : tuple of Sensitivity
-        Of each candidate: how much its ratio moves with the host's level.
+    slope, slope_error : numpy.ndarray
+        Shape (n,): how much each ratio moves with the host's level, and the standard error of that; see `sensitivity`.
     """
 
     centre: FloatArray
@@ -151,7 +151,13 @@ class RatioEstimates:
     precision: FloatArray
     processes: IntArray
     periods: IntArray
-    sensitivity: tuple[Sensitivity, ...]
+    slope: FloatArray
+    slope_error: FloatArray
+
+    @property
+    def sensitivity(self) -> tuple[Sensitivity, ...]:
+        """Of each candidate: how much its ratio moves with the host's level."""
+        return tuple(Sensitivity(*s) for s in zip(self.slope.tolist(), self.slope_error.tolist(), strict=True))
 
 
 class _Known(NamedTuple):
@@ -236,8 +242,7 @@ def ratio_estimates(
     process, first = looks.processes()
     level = np.log(looks.reference_ms[first])
     level -= math.log(typical_ms) if typical_ms is not None else level.mean() if len(level) else 0.0
-    sensitivity = column_sensitivities(looks.sensitivity, looks.sensitivity_error, looks.candidate, n)
-    slope = np.array([s.value for s in sensitivity])
+    slope, slope_error = column_sensitivities(looks.sensitivity, looks.sensitivity_error, looks.candidate, n)
     order = np.lexsort((looks.candidate, process))
     row, column = process[order], looks.candidate[order]
     y = Cells(row, column, looks.log_ratio[order] - slope[column] * level[row], (len(first), n))
@@ -267,7 +272,7 @@ def ratio_estimates(
     centre, wide, known, precision = (
         np.asarray(np.where(seen, values, np.nan)) for values in (periods.centre, wide, known, precision)
     )
-    return RatioEstimates(centre, wide, known, precision, each.looks, periods.looks, tuple(sensitivity))
+    return RatioEstimates(centre, wide, known, precision, each.looks, periods.looks, slope, slope_error)
 
 
 def _moderated(own: FloatArray, freedom: IntArray, pooled: float, prior: float) -> _Known:

@@ -165,10 +165,14 @@ def pooled_sensitivities(found: Sequence[Sequence[Sensitivity]]) -> list[Sensiti
     >>> round(known.value, 2), round(unknown.value, 2)
     (0.4, 0.0)
     """
-    return _drawn([precise_mean(own) for own in found])
+    each = np.array([precise_mean(own) for own in found]).reshape(-1, 2)
+    value, error = _drawn(each[:, 0], each[:, 1])
+    return [Sensitivity(*s) for s in zip(value.tolist(), error.tolist(), strict=True)]
 
 
-def column_sensitivities(value: FloatArray, error: FloatArray, model: NDArray[np.int64], n: int) -> list[Sensitivity]:
+def column_sensitivities(
+    value: FloatArray, error: FloatArray, model: NDArray[np.int64], n: int
+) -> tuple[FloatArray, FloatArray]:
     """Combine what several processes found of each of many models; `pooled_sensitivities` of columns.
 
     Parameters
@@ -182,13 +186,13 @@ def column_sensitivities(value: FloatArray, error: FloatArray, model: NDArray[np
 
     Returns
     -------
-    list of Sensitivity
-        As `pooled_sensitivities` gives them.
+    value, error : numpy.ndarray
+        Shape (n,): as `pooled_sensitivities` gives them.
 
     Examples
     --------
-    >>> looks = np.array([0.4, 0.4]), np.array([0.01, 0.01]), np.array([0, 0])
-    >>> column_sensitivities(*looks, 2) == pooled_sensitivities([[Sensitivity(0.4, 0.01)] * 2, []])
+    >>> value, error = column_sensitivities(np.array([0.4, 0.4]), np.array([0.01, 0.01]), np.array([0, 0]), 2)
+    >>> [Sensitivity(*s) for s in zip(value, error)] == pooled_sensitivities([[Sensitivity(0.4, 0.01)] * 2, []])
     True
     """
     count = np.bincount(model, minlength=n)
@@ -198,22 +202,21 @@ def column_sensitivities(value: FloatArray, error: FloatArray, model: NDArray[np
     apart = np.array([d**2 for d in (value - mean[model]).tolist()])
     excess = np.bincount(model, weight * apart, n) / np.maximum(count - 1, 1)
     widened = np.sqrt(np.maximum(1.0, excess) / np.where(count > 0, total, 1.0))
-    each = [
-        Sensitivity(m, e) if looks else Sensitivity()
-        for m, e, looks in zip(mean.tolist(), widened.tolist(), count.tolist(), strict=True)
-    ]
+    means, errors = np.where(count > 0, mean, 0.0), np.where(count > 0, widened, UNKNOWN)
     first = np.cumsum(count) - count
     for i in np.flatnonzero(count >= MANY).tolist():  # of so many, numpy adds up in another order
         own = slice(first[i], first[i] + count[i])
-        each[i] = precise_mean([Sensitivity(*s) for s in zip(value[own].tolist(), error[own].tolist(), strict=True)])
-    return _drawn(each)
+        means[i], errors[i] = precise_mean(
+            [Sensitivity(*s) for s in zip(value[own].tolist(), error[own].tolist(), strict=True)]
+        )
+    return _drawn(means, errors)
 
 
-def _drawn(each: Sequence[Sensitivity]) -> list[Sensitivity]:
-    """Draw models' sensitivities to 0, as far as all tell that models are alike."""
-    means, variances = np.array([s.value for s in each]), np.array([s.error**2 for s in each])
+def _drawn(means: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Draw models' sensitivities to 0, as far as all tell that models are alike; values and errors, (n,) each."""
+    variances = np.array([e**2 for e in errors.tolist()])
     weights = (1 + variances / PRIOR_SD**2) ** -2  # by how well each tells how much models differ
     excess = float((weights * (means**2 - variances)).sum())
     prior = max((PRIOR_MODELS * PRIOR_SD**2 + excess) / (PRIOR_MODELS + float(weights.sum())), LEAST_SD**2)
     share = prior / (prior + variances)
-    return [Sensitivity(float(s * m), math.sqrt(prior * (1 - s))) for s, m in zip(share, means, strict=True)]
+    return np.asarray(share * means), np.asarray(np.sqrt(prior * (1 - share)))

@@ -85,7 +85,7 @@ def host_speeds(periods: Sequence[FloatArray]) -> list[Speed]:
 def _peaks(x: FloatArray, weight: FloatArray) -> list[float]:
     """Return the modes of the density in ascending order; those closer than a step are one."""
     grid = np.arange(x.min() - 2 * STEP * BANDWIDTH, x.max() + 3 * STEP * BANDWIDTH, STEP * BANDWIDTH)
-    density = (weight * np.exp(-0.5 * ((grid[:, None] - x) / BANDWIDTH) ** 2)).sum(axis=1)
+    density = np.array([(weight * np.exp(-0.5 * ((at - x) / BANDWIDTH) ** 2)).sum() for at in grid])
     inner = density[1:-1]
     tops = grid[1:-1][(inner >= density[:-2]) & (inner > density[2:])]
     found: list[float] = []

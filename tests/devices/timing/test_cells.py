@@ -83,4 +83,4 @@ def test_sensitivities_of_columns_are_those_of_lists(looks: int) -> None:
     found = [[Sensitivity(float(rng.normal()), float(rng.uniform(0.1, 1))) for _ in range(looks)] for _ in range(4)]
     value, error = (np.array([s[k] for own in found for s in own]) for k in (0, 1))
     columns = column_sensitivities(value, error, np.repeat(np.arange(4), looks), 5)
-    assert columns == pooled_sensitivities([*found, []])
+    assert [Sensitivity(*s) for s in zip(*columns, strict=True)] == pooled_sensitivities([*found, []])
