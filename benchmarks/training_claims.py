@@ -1,4 +1,4 @@
-"""Claims of single papers on the testbench: chains, variances, bands, splits, experts and classes of sizes."""
+"""Claims of single papers on the testbench: chains, variances, bands, splits, experts, classes of sizes and gradients."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from benchmarks.training_ground import (
     trained,
 )
 from hwsearch._typing import FloatArray
+from hwsearch.accuracy import subnet_score
 from hwsearch.supernets.base import Supernet
 from hwsearch.training import Run
 from hwsearch.training.batches import prepare_batch
 from hwsearch.training.matching import best_split, gradient_distances
 from hwsearch.training.parts.partition import bands, pool
 from hwsearch.training.parts.recipe import Recipe
+from hwsearch.training.parts.superposition import Superposition
 from hwsearch.training.step import run_step
 from hwsearch.training.strategies import STRATEGIES
 from hwsearch.training.strategies.few_shot import FewShot
@@ -114,8 +116,6 @@ def _gradient(run: Run, recipe: Recipe, step: int, *, learn: bool = True) -> tor
 
 def _largest(net: Supernet) -> float:
     train, test = digits()
-    from hwsearch.accuracy import subnet_score
-
     return subnet_score(DigitTask(), net, net.space.largest(), train.head(1024), test).value
 
 
@@ -127,8 +127,9 @@ def band_excess(passes: int, seed: int, alone: Alone) -> dict[str, float]:
     archs = [cell.space.from_array(cell.rows[len(cell.rows) // 2][None])[0] for cell in cells]
     best = [alone.of(arch, seed)[1] for arch in archs]
     found = {}
-    for name in ("uniform", "band-uniform", "band-shift"):
-        trainer = trained(STRATEGIES.load(name)(draws=4), passes // 4, seed)
+    arms: dict[str, dict[str, Any]] = {"uniform": {}, "band-uniform": {}, "band-shift": {"every": max(1, passes // 80)}}
+    for name, options in arms.items():
+        trainer = trained(STRATEGIES.load(name)(draws=4, **options), passes // 4, seed)
         excess = [test_loss(trainer.supernet.subnet(a)) - b for a, b in zip(archs, best, strict=True)]
         key = name.replace("-", "_")
         found |= {
@@ -199,6 +200,32 @@ def sizes(passes: int, seed: int) -> dict[str, float]:
         found[f"whole_{k}"] = float(np.mean([accuracy(whole, a) for a in probes]))
         found[f"cell_{k}"] = float(np.mean([accuracy(part, a) for a in probes]))
     return found
+
+
+def tangle(passes: int, seed: int, alone: Alone) -> dict[str, float]:
+    """The choice of a search by gradients, trained alone, against the best of 40 by a supernet of the same passes.
+
+    The supernet chooses among random subnets of no more MACs. `drop` are the points between the superposition and the
+    chosen subnet with the shared weights; `regret` those between the two choices, trained alone.
+    """
+    trainer = trained(STRATEGIES.load("tangle")(cost=0.3, lr=0.01), passes // 2, seed)
+    view, net = trainer.recipe.view, trainer.supernet
+    assert isinstance(view, Superposition)
+    chosen = view.choice()
+    _, test = digits()
+    inputs, targets = next(test.batches(8, len(test)))
+    net.train()
+    with torch.no_grad():
+        mixed = 100 * float((view.forward(inputs).argmax(1) == targets).float().mean())
+    drop = mixed - subnet_score(DigitTask(), net, chosen, digits()[0].head(1024), test).value
+    shared = trained(STRATEGIES.load("uniform")(draws=4), passes // 4, seed)
+    candidates = [a for a in random_subnets(net, 40) if net.macs(a) <= net.macs(chosen)] or [net.space.smallest()]
+    best = max(candidates, key=lambda a: accuracy(shared, a))
+    return {
+        "drop": drop,
+        "regret": alone.of(best, seed)[0] - alone.of(chosen, seed)[0],
+        "macs": net.macs(chosen) / net.macs(net.space.largest()),
+    }
 
 
 def mean_of(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.supernets.kernels import choose
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Trainer
+from hwsearch.training import Run, Strategy, Trainer
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
 
@@ -105,6 +105,8 @@ def train(
     net = _initial(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
     net.check_data(examples, "training")
     net.check_data(test, "test")
+    for strategy, config in stages:
+        _check(strategy, Run(net, task, examples, config))
     trainers = []
     for number, (strategy, config) in enumerate(stages, 1):
         place = folder / f"stage-{number}"
@@ -120,16 +122,21 @@ def train(
             progress=progress,
             kernels=chosen,
         )
-        if trainer.recipe.view.extra is not None:
-            raise TrainingError(
-                f"the weights of strategy {plan['stage'][number - 1].get('strategy')!r} are more than a weight file of a "
-                "supernet holds.",
-                hint="Use it from Python (hwsearch.training.Trainer), and cut subnets by its view's `materialise`.",
-            )
         trainer.run()
         trainers.append(trainer)
     with overwriting(force):
         return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
+
+
+def _check(strategy: Strategy, run: Run) -> None:
+    """Refuse a stage that cannot be served, before the first one is trained."""
+    recipe = strategy.recipe(run)
+    recipe.prepare(run)
+    if recipe.view.extra is not None:
+        raise TrainingError(
+            f"the weights of strategy {type(strategy).__name__} are more than a weight file of a supernet holds.",
+            hint="Use it from Python (hwsearch.training.Trainer), and cut subnets by its view's `materialise`.",
+        )
 
 
 def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
@@ -201,7 +208,7 @@ def write_card(
     epochs = sum(t.config.epochs if t.config.steps is None else t.total_steps / t.plan.per_epoch for t in trainers)
     card = {
         "training_summary": (
-            f"{epochs:g} epochs of {len(trainers[0].train_data):,} {task.examples}, {_strategies(plan)}, "
+            f"{round(epochs, 1):g} epochs of {len(trainers[0].train_data):,} {task.examples}, {_strategies(plan)}, "
             f"{seconds / 60:.0f} minutes on {compute_threads()} CPU cores"
         ),
         "trained": {

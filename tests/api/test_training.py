@@ -12,11 +12,13 @@ import torch
 
 from hwsearch.api import training
 from hwsearch.api.training import train, write_card
-from hwsearch.errors import ConfigError
+from hwsearch.errors import ConfigError, TrainingError
 from hwsearch.supernets.checkpoint import digest, read_state
 from hwsearch.supernets.kernels import EAGER, choose
 from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
-from hwsearch.training import TrainingConfig
+from hwsearch.training import Recipe, Run, Sandwich, TrainingConfig
+from hwsearch.training.parts.sampler import UniformSampler
+from hwsearch.training.parts.view import Slices
 
 RECIPE = """
 supernet = "small"
@@ -104,8 +106,6 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             assert kernels.kernels is EAGER
             seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
 
-        recipe = SimpleNamespace(view=SimpleNamespace(extra=None))
-
         def run(self) -> None:
             seen.append(("run",))
 
@@ -142,6 +142,24 @@ def test_stages_follow_each_other_on_one_network(stages) -> None:
 def test_a_family_without_batch_norms_gets_no_calibration_data(stages) -> None:
     found, seen = stages(RECIPE.format(more=""), calibrated=False)
     assert seen[1][4] is None and found["given"][4] is None
+
+
+def test_a_stage_that_cannot_be_served_is_refused_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, data = SimpleNamespace(named_parameters=list), images(8)
+    run = Run(net, ImageTask(), data, TrainingConfig())  # type: ignore[arg-type]
+    training._check(Sandwich(), run)
+    mixed = Recipe(UniformSampler(), view=Extended())
+    strategy = SimpleNamespace(recipe=lambda given: mixed)
+    with pytest.raises(TrainingError, match="more than a weight file of a supernet holds"):
+        training._check(strategy, run)  # type: ignore[arg-type]
+
+
+class Extended(Slices):
+    """A view with weights of its own."""
+
+    @property
+    def extra(self) -> torch.nn.Module:
+        return torch.nn.Linear(1, 1)
 
 
 def test_an_unknown_setting_is_answered_with_the_nearest(stages) -> None:

@@ -154,3 +154,10 @@ def test_images_are_needed_for_mixing_and_randaugment(tmp_path: Path) -> None:
         config = TrainingConfig(steps=4, batch=6, padding=0, **{setting: 1})
         with pytest.raises(TrainingError, match=f"{setting} is for images"):
             Trainer(net, STRATEGIES.load("uniform")(), task, data, config, tmp_path)
+
+
+def test_channels_are_sorted_only_by_families_that_can(tmp_path: Path) -> None:
+    net, task, data = translations()
+    deps = STRATEGIES.load("deps")(sort=True)
+    with pytest.raises(TrainingError, match="sorts channels by importance, which HatTransformer cannot do"):
+        Trainer(net, deps, task, data, TrainingConfig(steps=4, batch=6, padding=0), tmp_path)
