@@ -152,6 +152,10 @@ def operator_errors(native: Kernels, shapes: int, seed: int = 0) -> dict[str, fl
             "squeeze_excite": (lambda k, t: k.squeeze_excite(*t), [x, *gates]),
             "norm_act": (lambda k, t: k.norm_act(t[0], norm(t, c), act), [x, *norms[c]]),  # type: ignore[arg-type]  # noqa: B023
             "pointwise_norm_act": (lambda k, t: k.pointwise_norm_act(*t[:2], norm(t, o), act), [x, wide, *norms[o]]),  # type: ignore[arg-type, call-arg]  # noqa: B023
+            "expand": (
+                lambda k, t: k.expand(*t[:2], norm(t[2:4], o), t[4], stride, norm(t[5:], o), act),  # type: ignore[arg-type, call-arg]  # noqa: B023
+                [x, wide, *norms[o], draw(o, 1, side, side), *norms[o]],
+            ),
             "depthwise_norm_act": (
                 lambda k, t: k.depthwise_norm_act(*t[:2], stride, norm(t, c), act),  # type: ignore[arg-type, call-arg]  # noqa: B023
                 [x, deep, *norms[c]],

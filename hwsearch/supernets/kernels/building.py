@@ -13,6 +13,7 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -245,9 +246,29 @@ def _asked(compiler: tuple[str, ...], question: str) -> str:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command; it ends with all that it started at its deadline and when this process is interrupted."""
+    apart = os.name == "posix"
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=COMPILER_SECONDS, check=False
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=apart,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise SupernetError(f"the compiler {command[0]} cannot be run: {error}.") from error
+    try:
+        out, err = process.communicate(timeout=COMPILER_SECONDS)
+    except BaseException as error:
+        if apart:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise SupernetError(f"the compiler {command[0]} takes longer than {COMPILER_SECONDS} s.") from error
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)

@@ -221,6 +221,43 @@ class Kernels:
         """
         return self.norm_act(self.depthwise(x_NCHW, weight, stride), norm, act)
 
+    def expand(
+        self,
+        x_NCHW: Tensor,
+        weight: Tensor,
+        norm: Norm,
+        depthwise_weight: Tensor,
+        stride: int,
+        depthwise_norm: Norm,
+        act: Activation,
+    ) -> Tensor:
+        """Run `pointwise_norm_act`, then `depthwise_norm_act` with the same activation.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Input, shape ``(N, I, H, W)``.
+        weight : Tensor
+            Weight of the 1×1 convolution, shape ``(C, I, 1, 1)``.
+        norm : Norm
+            Normalisation behind it.
+        depthwise_weight : Tensor
+            Weight of the depth-wise convolution, shape ``(C, 1, k, k)`` with odd k.
+        stride : int
+            Stride of the depth-wise convolution.
+        depthwise_norm : Norm
+            Normalisation behind it.
+        act : str
+            A key of `ACTIVATIONS`.
+
+        Returns
+        -------
+        Tensor
+            Output, shape ``(N, C, H', W')``.
+        """
+        y = self.pointwise_norm_act(x_NCHW, weight, norm, act)
+        return self.depthwise_norm_act(y, depthwise_weight, stride, depthwise_norm, act)
+
 
 #: the plain ones; they have no state
 EAGER = Kernels()

@@ -11,7 +11,7 @@ import torch  # noqa: F401  loads the OpenMP library first, which the kernels th
 from hwsearch.errors import SupernetError
 
 #: what `hwsearch_interface` of a library must return
-INTERFACE = 1
+INTERFACE = 2
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 _GEOMETRY = [_I] * 6
@@ -27,6 +27,8 @@ _SIGNATURES: dict[str, list[type]] = {
     "depthwise_backward": [_P, _P, _P, _I, _I, _P, _P, *_GEOMETRY, _I],
     "depthwise_norm": [_P, _P, _I, _I, *[_P] * 6, *_GEOMETRY, _I, _F, _I],
     "depthwise_norm_backward": [_P, _P, _P, _I, _I, *[_P] * 9, *_GEOMETRY, _I, _F, _I],
+    "expand": [_P, _P, _I, _I, _P, _P, _P, _I, _I, *[_P] * 9, _I, *_GEOMETRY, _I, _F, _F, _I],
+    "expand_backward": [_P, _P, _P, _I, _I, _P, _P, _P, _I, _I, *[_P] * 16, _I, *_GEOMETRY, _I, _F, _F, _I],
     "pool": [_P, _P, _I, _I, _I, _I],
     "gate": [_P, _P, _P, _I, _I, _I, _I],
     "gate_sums": [_P, _P, _P, _I, _I, _I, _I],

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from hwsearch.supernets.kernels.eager import Activation, Kernels, Norm
 from hwsearch.supernets.kernels.library import Library
-from hwsearch.supernets.kernels.operators import depthwise, norm, pointwise, squeeze_excite
+from hwsearch.supernets.kernels.operators import depthwise, expand, norm, pointwise, squeeze_excite
 from hwsearch.supernets.kernels.operators.binding import ACTIVATION_NUMBERS, bind
 
 #: sides of depth-wise kernels, and strides, that the library has
@@ -96,14 +96,35 @@ class NativeKernels(Kernels):
     def depthwise_norm_act(
         self, x_NCHW: Tensor, weight: Tensor, stride: int, norm: Norm, act: Activation = "identity"
     ) -> Tensor:
-        shape = x_NCHW.shape
-        count = shape[0] * ((shape[2] - 1) // stride + 1) * ((shape[3] - 1) // stride + 1)
+        count = _strided(x_NCHW, stride)
         if not (_fits(x_NCHW, weight) and _has(weight, stride) and count > 1):
             return super().depthwise_norm_act(x_NCHW, weight, stride, norm, act)
         out, _, mean, variance = depthwise.depthwise_norm(
             x_NCHW, weight, stride, norm.weight, norm.bias, ACTIVATION_NUMBERS[act], norm.eps
         )
         _update(norm, mean, variance, count)
+        return out  # type: ignore[no-any-return]
+
+    @override
+    def expand(
+        self,
+        x_NCHW: Tensor,
+        weight: Tensor,
+        norm: Norm,
+        depthwise_weight: Tensor,
+        stride: int,
+        depthwise_norm: Norm,
+        act: Activation,
+    ) -> Tensor:
+        count = _strided(x_NCHW, stride)
+        if not (_fits(x_NCHW, weight) and _has(depthwise_weight, stride) and count > 1):
+            return super().expand(x_NCHW, weight, norm, depthwise_weight, stride, depthwise_norm, act)
+        out, _, mean1, variance1, _, mean2, variance2 = expand.expand(
+            x_NCHW, weight, norm.weight, norm.bias, depthwise_weight, depthwise_norm.weight, depthwise_norm.bias,
+            stride, ACTIVATION_NUMBERS[act], norm.eps, depthwise_norm.eps,
+        )  # fmt: skip
+        _update(norm, mean1, variance1, _count(x_NCHW))
+        _update(depthwise_norm, mean2, variance2, count)
         return out  # type: ignore[no-any-return]
 
 
@@ -130,6 +151,11 @@ def _has(weight: Tensor, stride: int) -> bool:
 
 def _count(x: Tensor) -> int:
     return x.shape[0] * x.shape[2] * x.shape[3]
+
+
+def _strided(x: Tensor, stride: int) -> int:
+    """Count the pixels behind a convolution with a stride."""
+    return x.shape[0] * ((x.shape[2] - 1) // stride + 1) * ((x.shape[3] - 1) // stride + 1)
 
 
 def _normalisable(x: Tensor) -> bool:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hwsearch.supernets.kernels import EAGER, Activation, active
+from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.norm import ElasticBatchNorm, norm_act
 
 
@@ -143,6 +144,44 @@ class ElasticDepthwise(nn.Module):
         with torch.no_grad():
             conv.weight.copy_(self.weight(channels, kernel))
         return conv
+
+
+def expanded(expand: Named, depth: Named, x_NCHW: Tensor, middle: int, kernel: int, act: Activation) -> Tensor:
+    """Run the first half of an inverted residual block: 1×1 and depth-wise convolution, each with norm and activation.
+
+    Parameters
+    ----------
+    expand : Named
+        Container of an `ElasticConv` of 1×1, ``conv``, and the norm behind it, ``bn``.
+    depth : Named
+        Container of an `ElasticDepthwise`, ``conv``, and the norm behind it, ``bn``.
+    x_NCHW : Tensor
+        Input of shape (N, C, H, W).
+    middle : int
+        Channels behind the first convolution.
+    kernel : int
+        Side of the depth-wise kernel.
+    act : str
+        Activation behind both norms.
+
+    Returns
+    -------
+    Tensor
+        Output of shape (N, middle, H', W').
+    """
+    kernels = active()
+    if not (kernels.fused and expand.bn.training and depth.bn.training):
+        y = expand.conv.normed(x_NCHW, middle, expand.bn, act)
+        return depth.conv.normed(y, kernel, depth.bn, act)  # type: ignore[no-any-return]
+    return kernels.expand(
+        x_NCHW,
+        expand.conv.weight(x_NCHW.shape[1], middle),
+        expand.bn.tensors(middle),
+        depth.conv.weight(middle, kernel),
+        depth.conv.stride,
+        depth.bn.tensors(middle),
+        act,
+    )
 
 
 def _matrices_beside(layer: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -138,6 +138,36 @@ static void fused(long n, long h, long w, long c, long outs, long k, long s, lon
   compare("fused depthwise dw", dw, Doubles(dw2.begin(), dw2.end()));
 }
 
+// both convolutions in one against one after the other
+static void expand(long n, long h, long w, long in, long c, long k, long s, long kind, long threads) {
+  const long rows = n * h * w, oh = (h - 1) / s + 1, ow = (w - 1) / s + 1, after = n * oh * ow;
+  const Floats x = draw(rows * in), p = draw(c * in), f = draw(c * k * k), a = draw(c), b = draw(c), g = draw(after * c);
+  Floats y[2], z[2], out[2], m1[2], v1[2], m2[2], v2[2], dx[2], dp[2], df[2], da[2], db[2], dc[2], dd[2], o(rows * c), d(rows * c);
+  for (int i = 0; i < 2; i++) {
+    y[i].resize(rows * c), z[i].resize(after * c), out[i].resize(after * c), dx[i].resize(rows * in), dp[i].resize(c * in);
+    df[i].resize(c * k * k);
+    for (Floats* t : {&m1[i], &v1[i], &m2[i], &v2[i], &da[i], &db[i], &dc[i], &dd[i]}) t->resize(c);
+  }
+  hwsearch_expand(x.data(), p.data(), in, 1, a.data(), b.data(), f.data(), k * k, 1, b.data(), a.data(), y[0].data(), m1[0].data(),
+                  v1[0].data(), z[0].data(), m2[0].data(), v2[0].data(), out[0].data(), in, n, h, w, c, k, s, kind, 1e-5, 1e-4, threads);
+  hwsearch_expand_backward(g.data(), x.data(), p.data(), in, 1, a.data(), b.data(), f.data(), k * k, 1, b.data(), a.data(),
+                           y[0].data(), m1[0].data(), v1[0].data(), z[0].data(), m2[0].data(), v2[0].data(), d.data(), dx[0].data(),
+                           dp[0].data(), da[0].data(), db[0].data(), df[0].data(), dc[0].data(), dd[0].data(), in, n, h, w, c, k, s,
+                           kind, 1e-5, 1e-4, threads);
+  hwsearch_pointwise_norm(x.data(), p.data(), in, 1, a.data(), b.data(), nullptr, y[1].data(), m1[1].data(), v1[1].data(), o.data(),
+                          rows, in, c, kind, 1e-5, threads);
+  hwsearch_depthwise_norm(o.data(), f.data(), k * k, 1, b.data(), a.data(), z[1].data(), m2[1].data(), v2[1].data(), out[1].data(), n,
+                          h, w, c, k, s, kind, 1e-4, threads);
+  hwsearch_depthwise_norm_backward(g.data(), o.data(), f.data(), k * k, 1, b.data(), a.data(), z[1].data(), m2[1].data(),
+                                   v2[1].data(), d.data(), df[1].data(), dc[1].data(), dd[1].data(), n, h, w, c, k, s, kind, 1e-4,
+                                   threads);
+  hwsearch_pointwise_norm_backward(d.data(), x.data(), p.data(), in, 1, a.data(), b.data(), y[1].data(), m1[1].data(), v1[1].data(),
+                                   dx[1].data(), dp[1].data(), da[1].data(), db[1].data(), rows, in, c, kind, 1e-5, threads);
+  const char* names[] = {"expand", "its dx", "its dw1", "its dw2", "its norm's weight", "its norm's bias", "second weight", "second bias"};
+  int i = 0;
+  for (Floats* t : {out, dx, dp, df, da, db, dc, dd}) compare(names[i++], t[0], Doubles(t[1].begin(), t[1].end()));
+}
+
 int main() {
   const long channels[] = {1, 5, 8, 19, 33};
   for (long threads = 1; threads <= 3; threads++)
@@ -145,7 +175,7 @@ int main() {
       for (long kind = 0; kind < 5; kind++) norm(37, c, kind, threads);
       point(101, c, 29, threads), point(7, 24, c, threads);
       for (long k = 3; k <= 7; k += 2)
-        for (long s = 1; s <= 2; s++) deep(2, 5, 8, c, k, s, threads), fused(3, 6, 5, c, 21, k, s, k - 3 + s, threads);
+        for (long s = 1; s <= 2; s++) deep(2, 5, 8, c, k, s, threads), expand(3, 6, 5, 4, c, k, s, k - 3 + s, threads), fused(3, 6, 5, c, 21, k, s, k - 3 + s, threads);
     }
   std::printf("%ld lanes, largest error %.2g\n", static_cast<long>(LANES), worst);
   return worst <= 1e-5 ? 0 : 1;

@@ -81,6 +81,7 @@ def test_a_library_that_computes_wrong_is_not_used(native: NativeKernels, monkey
 
         return Library(Wrong(), library.path, library.level, library.openmp)  # type: ignore[arg-type]
 
+    monkeypatch.setattr(choice, "instruction_sets", lambda: (native.library.level,))
     monkeypatch.setattr(choice, "load_library", lambda path, level: halved(load_library(path, level)))
     chosen = choose("auto")
     assert chosen.kernels is EAGER and "computes wrong results" in chosen.reason

@@ -12,7 +12,7 @@ from typing_extensions import override
 from hwsearch.supernets.families.attentivenas.config import WideStage
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticConv
-from hwsearch.supernets.layers.depthwise import ElasticDepthwise
+from hwsearch.supernets.layers.depthwise import ElasticDepthwise, expanded
 from hwsearch.supernets.layers.fixed import ConvNorm
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.supernets.layers.norm import ElasticBatchNorm
@@ -108,8 +108,9 @@ class ElasticWideBlock(nn.Module):
         layers, y = self.mobile_inverted_conv, x_NCHW
         depth, project = layers.depth_conv, layers.point_linear
         if self.expands:
-            y = layers.inverted_bottleneck.conv.normed(y, plan.middle, layers.inverted_bottleneck.bn, "silu")
-        y = depth.conv.normed(y, plan.kernel, depth.bn, "silu")
+            y = expanded(layers.inverted_bottleneck, depth, y, plan.middle, plan.kernel, "silu")
+        else:
+            y = depth.conv.normed(y, plan.kernel, depth.bn, "silu")
         if self.se:
             y = depth.se(y)
         if plan.stride > 1:

@@ -11,7 +11,7 @@ from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV
 from hwsearch.supernets.kernels import Activation
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticConv
-from hwsearch.supernets.layers.depthwise import ElasticDepthwise
+from hwsearch.supernets.layers.depthwise import ElasticDepthwise, expanded
 from hwsearch.supernets.layers.fixed import ConvNorm
 from hwsearch.supernets.layers.naming import make_divisible
 from hwsearch.supernets.layers.norm import ElasticBatchNorm
@@ -83,8 +83,7 @@ class ElasticInvertedResidual(nn.Module):
             Output of shape (N, outputs, H', W').
         """
         expand, depth, project = self.conv.inverted_bottleneck, self.conv.depth_conv, self.conv.point_linear
-        y: Tensor = expand.conv.normed(x_NCHW, plan.middle, expand.bn, self.act)
-        y = depth.conv.normed(y, plan.kernel, depth.bn, self.act)
+        y = expanded(expand, depth, x_NCHW, plan.middle, plan.kernel, self.act)
         if plan.se:
             y = depth.se(y)
         residual = x_NCHW if plan.residual else None

@@ -28,14 +28,25 @@ def depthwise(x: Tensor, w: Tensor, stride: int) -> Tensor:
     Tensor
         Output, shape ``(N, C, H', W')``.
     """
-    x, w = rows(x), _even(w)
-    y = _output(x, stride)
+    x, w = rows(x), even_taps(w)
+    y = depthwise_output(x, stride)
     call("depthwise", address(x), address(w), w.stride(0), w.stride(3), address(y), *_geometry(x, w, stride))
     return y
 
 
-def _even(w: Tensor) -> Tensor:
-    """Return the weight, copied where its taps do not lie at even distances."""
+def even_taps(w: Tensor) -> Tensor:
+    """Return a depth-wise weight, copied where its taps do not lie at even distances.
+
+    Parameters
+    ----------
+    w : Tensor
+        Weight, shape ``(C, 1, k, k)``.
+
+    Returns
+    -------
+    Tensor
+        The same numbers, of which tap i lies i times the last stride behind the first.
+    """
     return w if w.stride(2) == w.shape[3] * w.stride(3) else w.contiguous()
 
 
@@ -43,13 +54,27 @@ def _geometry(x: Tensor, w: Tensor, stride: int) -> tuple[int, ...]:
     return (x.shape[0], x.shape[2], x.shape[3], x.shape[1], w.shape[2], stride)
 
 
-def _output(x: Tensor, stride: int) -> Tensor:
+def depthwise_output(x: Tensor, stride: int) -> Tensor:
+    """Make an uninitialised output of a depth-wise convolution.
+
+    Parameters
+    ----------
+    x : Tensor
+        Input, shape ``(N, C, H, W)``.
+    stride : int
+        1 or 2.
+
+    Returns
+    -------
+    Tensor
+        Shape ``(N, C, H', W')``, channels last.
+    """
     return image(x, x.shape[1], (x.shape[2] - 1) // stride + 1, (x.shape[3] - 1) // stride + 1)
 
 
 @depthwise.register_fake
 def _(x: Tensor, w: Tensor, stride: int) -> Tensor:
-    return _output(x, stride)
+    return depthwise_output(x, stride)
 
 
 @custom_op("hwsearch::depthwise_backward", mutates_args=())
@@ -57,7 +82,7 @@ def _depthwise_backward(
     g: Tensor, x: Tensor, w: Tensor, stride: int, need_x: bool, need_w: bool
 ) -> tuple[Tensor, Tensor]:
     """Compute the gradients of `depthwise`; one that is not needed is empty."""
-    g, x, w = rows(g), rows(x), _even(w)
+    g, x, w = rows(g), rows(x), even_taps(w)
     dx, dw = _gradients(x, w, need_x, need_w)
     call(
         "depthwise_backward", address(g), address(x), address(w), w.stride(0), w.stride(3),
@@ -119,8 +144,8 @@ def depthwise_norm(
     mean, variance : Tensor
         Of `y` over the batch, biased, shape ``(C,)``, without gradient.
     """
-    x, w, weight, bias = rows(x), _even(w), weight.contiguous(), bias.contiguous()
-    y, out, mean, variance = _output(x, stride), _output(x, stride), *moments(weight)
+    x, w, weight, bias = rows(x), even_taps(w), weight.contiguous(), bias.contiguous()
+    y, out, mean, variance = depthwise_output(x, stride), depthwise_output(x, stride), *moments(weight)
     call(
         "depthwise_norm", address(x), address(w), w.stride(0), w.stride(3), address(weight), address(bias), address(y),
         address(mean), address(variance), address(out), *_geometry(x, w, stride), act, eps,
@@ -132,7 +157,7 @@ def depthwise_norm(
 def _(
     x: Tensor, w: Tensor, stride: int, weight: Tensor, bias: Tensor, act: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _output(x, stride), _output(x, stride), *moments(weight)
+    return depthwise_output(x, stride), depthwise_output(x, stride), *moments(weight)
 
 
 @custom_op("hwsearch::depthwise_norm_backward", mutates_args=())
@@ -141,7 +166,7 @@ def _depthwise_norm_backward(
     stride: int, act: int, eps: float, need_x: bool, need_w: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Compute the gradients of `depthwise_norm` for input, convolution weight, norm weight and norm bias."""
-    g, x, w, weight, bias = rows(g), rows(x), _even(w), weight.contiguous(), bias.contiguous()
+    g, x, w, weight, bias = rows(g), rows(x), even_taps(w), weight.contiguous(), bias.contiguous()
     dx, dw = _gradients(x, w, need_x, need_w)
     dweight, dbias = moments(weight)
     call(

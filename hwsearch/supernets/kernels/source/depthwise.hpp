@@ -94,7 +94,7 @@ INLINE void tally(Tally& t, const Vec (&sums)[2]) {
 }
 
 template <int K, int S>
-static void depthwise(const float* x, const float* w, long channel, long tap, float* y, const Geometry& s, Moments* m,
+static void depthwise(const Pixels& x, const float* w, long channel, long tap, float* y, const Geometry& s, Moments* m,
                       long threads) {
   const Taps all_taps(w, channel, tap, K * K, s, false);
 #pragma omp parallel num_threads(threads)
@@ -105,7 +105,7 @@ static void depthwise(const float* x, const float* w, long channel, long tap, fl
     for (long i = own.from; i < own.to; i++) {
       const long image = i / s.groups(), group = i % s.groups(), c = group * GROUP, n = s.channels - c;
       const float* weights = all_taps.group(group);
-      laid.fill(plain(x, s.channels), image, c);
+      laid.fill(x, image, c);
       float* out = y + image * pixels * s.channels + c;
       Tally t = {};
       const long at = m ? part * m->wide + c : 0;
@@ -146,10 +146,10 @@ static void depthwise(const float* x, const float* w, long channel, long tap, fl
   }
 }
 
-// dx and dw; either may be left out. The output's gradient is computed as it is laid out.
+// dx and dw; either may be left out. Input and output gradient are computed as they are laid out; `then` gets dx.
 template <int K, int S>
-static void depthwise_backward(const Pixels& dy, const float* x, const float* w, long channel, long tap, float* dx, float* dw,
-                               const Geometry& s, long threads) {
+static void depthwise_backward(const Pixels& dy, const Pixels& x, const float* w, long channel, long tap, float* dx, float* dw,
+                               const Geometry& s, long threads, const Through* then = nullptr) {
   const long wide = s.groups() * GROUP;
   Room<float> parts(dw ? threads * K * K * wide : 0);
   const Taps all_taps(w, channel, tap, K * K, s, S == 1);
@@ -192,8 +192,9 @@ static void depthwise_backward(const Pixels& dy, const float* x, const float* w,
 #undef INPUTS
         }
       }
+      if (then) then->run(*then, image * s.height * s.width, s.height * s.width, c, smaller(GROUP, n), dx, part);
       if (!dw) continue;
-      laid.fill(plain(x, s.channels), image, c);
+      laid.fill(x, image, c);
       for (int row = 0; row < K; row++) {
         Vec sums[K][2] = {};
         for (long oh = 0; oh < s.out_height; oh++) {

@@ -8,7 +8,7 @@
 extern "C" {
 
 // Changes when the interface does.
-int64_t hwsearch_interface() { return 1; }
+int64_t hwsearch_interface() { return 2; }
 int64_t hwsearch_lanes() { return LANES; }
 int64_t hwsearch_openmp() {
 #ifdef _OPENMP
@@ -75,7 +75,7 @@ void hwsearch_norm_backward(const float* g, const float* x, const float* weight,
 void hwsearch_depthwise(const float* x, const float* w, int64_t channel, int64_t tap, float* y, int64_t images, int64_t height,
                         int64_t width, int64_t channels, int64_t kernel, int64_t stride, int64_t threads) {
   const Geometry s{images, height, width, channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
-  with_kernel(kernel, stride, [&]<int K, int S>() { depthwise<K, S>(x, w, channel, tap, y, s, nullptr, threads); });
+  with_kernel(kernel, stride, [&]<int K, int S>() { depthwise<K, S>(plain(x, channels), w, channel, tap, y, s, nullptr, threads); });
 }
 
 void hwsearch_depthwise_backward(const float* g, const float* x, const float* w, int64_t channel, int64_t tap, float* dx,
@@ -83,7 +83,7 @@ void hwsearch_depthwise_backward(const float* g, const float* x, const float* w,
                                  int64_t stride, int64_t threads) {
   const Geometry s{images, height, width, channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
   with_kernel(kernel, stride, [&]<int K, int S>() {
-    depthwise_backward<K, S>(plain(g, channels), x, w, channel, tap, dx, dw, s, threads);
+    depthwise_backward<K, S>(plain(g, channels), plain(x, channels), w, channel, tap, dx, dw, s, threads);
   });
 }
 
@@ -93,7 +93,7 @@ void hwsearch_depthwise_norm(const float* x, const float* w, int64_t channel, in
                              double eps, int64_t threads) {
   const Geometry s{images, height, width, channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
   Moments m(channels, threads);
-  with_kernel(kernel, stride, [&]<int K, int S>() { depthwise<K, S>(x, w, channel, tap, y, s, &m, threads); });
+  with_kernel(kernel, stride, [&]<int K, int S>() { depthwise<K, S>(plain(x, channels), w, channel, tap, y, s, &m, threads); });
   m.join(mean, variance);
   const Scales k(channels, mean, variance, weight, bias, eps);
   normalise(y, k, nullptr, out, images * s.out_height * s.out_width, channels, act, threads);
@@ -109,8 +109,49 @@ void hwsearch_depthwise_norm_backward(const float* g, const float* x, const floa
   norm_sums(y, g, k, variance, eps, dweight, dbias, images * s.out_height * s.out_width, channels, act, threads);
   const Pixels dy = gradient(y, g, k, channels, act);
   with_kernel(kernel, stride, [&]<int K, int S>() {
-    depthwise_backward<K, S>(dy, x, w, channel, tap, dx, dw, s, threads);
+    depthwise_backward<K, S>(dy, plain(x, channels), w, channel, tap, dx, dw, s, threads);
   });
+}
+
+// Both convolutions, each with norm and activation: what is between them is not written.
+void hwsearch_expand(const float* x, const float* w1, int64_t row, int64_t column, const float* weight1, const float* bias1,
+                     const float* w2, int64_t channel, int64_t tap, const float* weight2, const float* bias2, float* y1,
+                     float* mean1, float* variance1, float* y2, float* mean2, float* variance2, float* out, int64_t inputs,
+                     int64_t images, int64_t height, int64_t width, int64_t channels, int64_t kernel, int64_t stride,
+                     int64_t act, double eps1, double eps2, int64_t threads) {
+  const Geometry s{images, height, width, channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
+  Moments first(channels, threads), second(channels, threads);
+  pointwise(x, w1, row, column, y1, images * height * width, inputs, channels, &first, threads);
+  first.join(mean1, variance1);
+  const Scales k1(channels, mean1, variance1, weight1, bias1, eps1);
+  const Pixels between = normalised(y1, k1, channels, act);
+  with_kernel(kernel, stride, [&]<int K, int S>() { depthwise<K, S>(between, w2, channel, tap, y2, s, &second, threads); });
+  second.join(mean2, variance2);
+  const Scales k2(channels, mean2, variance2, weight2, bias2, eps2);
+  normalise(y2, k2, nullptr, out, images * s.out_height * s.out_width, channels, act, threads);
+}
+
+// `between` is room for the gradient of y1's activation
+void hwsearch_expand_backward(const float* g, const float* x, const float* w1, int64_t row, int64_t column,
+                              const float* weight1, const float* bias1, const float* w2, int64_t channel, int64_t tap,
+                              const float* weight2, const float* bias2, const float* y1, const float* mean1,
+                              const float* variance1, const float* y2, const float* mean2, const float* variance2,
+                              float* between, float* dx, float* dw1, float* dweight1, float* dbias1, float* dw2,
+                              float* dweight2, float* dbias2, int64_t inputs, int64_t images, int64_t height, int64_t width,
+                              int64_t channels, int64_t kernel, int64_t stride, int64_t act, double eps1, double eps2,
+                              int64_t threads) {
+  const Geometry s{images, height, width, channels, (height - 1) / stride + 1, (width - 1) / stride + 1};
+  const long rows = images * height * width;
+  Scales k1(channels, mean1, variance1, weight1, bias1, eps1), k2(channels, mean2, variance2, weight2, bias2, eps2);
+  norm_sums(y2, g, k2, variance2, eps2, dweight2, dbias2, images * s.out_height * s.out_width, channels, act, threads);
+  const GradientSums sums(k1.wide, threads);
+  const Pixels dy2 = gradient(y2, g, k2, channels, act), x2 = normalised(y1, k1, channels, act);
+  const Through then = behind(y1, k1, sums, channels, act);
+  with_kernel(kernel, stride, [&]<int K, int S>() {
+    depthwise_backward<K, S>(dy2, x2, w2, channel, tap, between, dw2, s, threads, &then);
+  });
+  sums.join(k1, variance1, eps1, dweight1, dbias1, rows, channels);
+  pointwise_backward(gradient(y1, between, k1, channels, IDENTITY), x, w1, row, column, dx, dw1, rows, inputs, channels, threads);
 }
 
 // out[images, channels] = mean over the pixels

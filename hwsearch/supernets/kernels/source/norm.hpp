@@ -65,7 +65,7 @@ INLINE void call_for(const float* p, long n) {
   for (long i = 0; i < n; i += LINE) __builtin_prefetch(p + i, 0, 2);
 }
 
-// Pixels that are read as they are, or the gradient of a norm's input, computed where it is needed.
+// Pixels that are read as they are, normalised and activated, or the gradient of a norm's input, computed where it is needed.
 struct Pixels {
   const float *x, *g;
   const Scales* k;
@@ -86,6 +86,18 @@ static void plain_pixels(const Pixels& p, long pixel, long count, long c, long n
 }
 
 template <int ACT>
+static void activated_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
+  for (long i = 0; i < count; i++) {
+    if (ahead != NONE) call_for(p.x + ahead + i * step, step);
+    for (long v = 0; v < n; v += LANES) {
+      const Vec apart = load_some(p.x + (pixel + i) * p.channels + c + v, n - v) - load(p.k->mean.at + c + v);
+      const Vec z = apart * load(p.k->scale.at + c + v) + load(p.k->bias.at + c + v);
+      store_some(to + i * step + v, activated<ACT>(z), n - v);
+    }
+  }
+}
+
+template <int ACT>
 static void gradient_pixels(const Pixels& p, long pixel, long count, long c, long n, float* to, long step, long ahead) {
   for (long i = 0; i < count; i++) {
     if (ahead != NONE) {
@@ -102,6 +114,11 @@ static void gradient_pixels(const Pixels& p, long pixel, long count, long c, lon
 }
 
 static Pixels plain(const float* x, long channels) { return {x, nullptr, nullptr, channels, plain_pixels}; }
+static Pixels normalised(const float* x, const Scales& k, long channels, long act) {
+  Pixels found{x, nullptr, &k, channels, nullptr};
+  with_activation(act, [&]<int ACT>() { found.some = activated_pixels<ACT>; });
+  return found;
+}
 static Pixels gradient(const float* x, const float* g, const Scales& k, long channels, long act) {
   Pixels found{x, g, &k, channels, nullptr};
   with_activation(act, [&]<int ACT>() { found.some = gradient_pixels<ACT>; });
@@ -148,10 +165,71 @@ static void normalise(const float* x, const Scales& k, const float* residual, fl
   });
 }
 
+// For each thread and channel, the sums of the gradient behind a norm, and of it times the distance from the mean.
+struct GradientSums {
+  long wide, parts;
+  Room<double> at;
+  GradientSums(long wide, long parts) : wide(wide), parts(parts), at(2 * wide * parts) {}
+  double* of(long part) const { return at.at + 2 * wide * part; }
+  // gradients of the norm's weight and bias, and the two means that the gradient of its input subtracts (into `k`)
+  void join(Scales& k, const float* variance, double eps, float* dweight, float* dbias, long rows, long channels) const {
+    for (long c = 0; c < channels; c++) {
+      double one = 0, two = 0;
+      for (long part = 0; part < parts; part++) {
+        one += of(part)[c];
+        two += of(part)[wide + c];
+      }
+      const double inverse = 1 / __builtin_sqrt(variance[c] + eps);
+      dbias[c] = static_cast<float>(one);
+      dweight[c] = static_cast<float>(two * inverse);
+      k.first.at[c] = static_cast<float>(one / rows);
+      k.second.at[c] = static_cast<float>(two * inverse * inverse / rows);
+    }
+  }
+};
+
+// What is done with the gradient of an activation's output, for one group of channels while it is in the cache: it is taken
+// through the activation in place, and summed for the norm before.
+struct Through {
+  const float* x;
+  const Scales* k;
+  const GradientSums* sums;
+  long channels;
+  void (*run)(const Through&, long pixel, long count, long c, long n, float* g, long part);
+};
+
+template <int ACT>
+static void through_pixels(const Through& t, long pixel, long count, long c, long n, float* g, long part) {
+  for (long v = 0; v < n; v += LANES) {
+    const long k = c + v;
+    const Vec mean = load(t.k->mean.at + k), scale = load(t.k->scale.at + k), bias = load(t.k->bias.at + k);
+    Vec one = {}, two = {};
+    for (long i = 0; i < count; i++) {
+      const long at = (pixel + i) * t.channels + k;
+      const Vec apart = load_some(t.x + at, n - v) - mean;
+      const Vec d = through<ACT>(apart * scale + bias, load_some(g + at, n - v));
+      store_some(g + at, d, n - v);
+      one += d;
+      two += d * apart;
+    }
+    double* total = t.sums->of(part);
+    for (long i = 0; i < smaller(LANES, n - v); i++) {
+      total[k + i] += one[i];
+      total[t.sums->wide + k + i] += two[i];
+    }
+  }
+}
+
+static Through behind(const float* x, const Scales& k, const GradientSums& sums, long channels, long act) {
+  Through found{x, &k, &sums, channels, nullptr};
+  with_activation(act, [&]<int ACT>() { found.run = through_pixels<ACT>; });
+  return found;
+}
+
 // Gradients of the norm's weight and bias, and the two means that the gradient of its input subtracts (into `k`).
 static void norm_sums(const float* x, const float* g, Scales& k, const float* variance, double eps, float* dweight, float* dbias,
                       long rows, long channels, long act, long threads) {
-  Room<double> sums(2 * k.wide * threads);
+  GradientSums sums(k.wide, threads);
   with_activation(act, [&]<int ACT>() {
 #pragma omp parallel num_threads(threads)
     {
@@ -159,7 +237,7 @@ static void norm_sums(const float* x, const float* g, Scales& k, const float* va
       const Share own = share(rows, threads_here(), part);
       Room<float> near(2 * k.wide);
       float *first = near.at, *second = near.at + k.wide;
-      double* total = sums.at + 2 * k.wide * part;
+      double* total = sums.of(part);
       for (long from = own.from; from < own.to; from += 64) {
         const long to = smaller(from + 64, own.to);
         for (long r = from; r < to; r++)
@@ -178,16 +256,5 @@ static void norm_sums(const float* x, const float* g, Scales& k, const float* va
       }
     }
   });
-  for (long c = 0; c < channels; c++) {
-    double one = 0, two = 0;
-    for (long part = 0; part < threads; part++) {
-      one += sums.at[2 * k.wide * part + c];
-      two += sums.at[2 * k.wide * part + k.wide + c];
-    }
-    const double inverse = 1 / __builtin_sqrt(variance[c] + eps);
-    dbias[c] = static_cast<float>(one);
-    dweight[c] = static_cast<float>(two * inverse);
-    k.first.at[c] = static_cast<float>(one / rows);
-    k.second.at[c] = static_cast<float>(two * inverse * inverse / rows);
-  }
+  sums.join(k, variance, eps, dweight, dbias, rows, channels);
 }

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from hwsearch.supernets.kernels import Kernels, using
+from hwsearch.supernets.kernels import using
 from hwsearch.supernets.layers.sliced.conv import SlicedConv2d
-
-
-class Watched(Kernels):
-    """Plain kernels that note what they are asked for."""
-
-    fused = True
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def depthwise(self, x_NCHW: Tensor, weight: Tensor, stride: int) -> Tensor:
-        self.asked.append("depthwise")
-        return super().depthwise(x_NCHW, weight, stride)
-
-    def pointwise(self, x_NCHW: Tensor, weight: Tensor) -> Tensor:
-        self.asked.append("pointwise")
-        return super().pointwise(x_NCHW, weight)
+from tests.supernets.layers.watched import Watched
 
 
 @pytest.mark.parametrize(
