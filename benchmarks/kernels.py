@@ -26,13 +26,19 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks.frame import Benchmark, Result, Run
+from benchmarks import frame
+from benchmarks.frame import Benchmark, Result
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Kernels, Norm, choose, using
 from hwsearch.tasks.base import Augmentation, Task
+from hwsearch.tasks.data import Data
 from hwsearch.training.allocator import keep_freed_memory
+from hwsearch.training.config import TrainingConfig
+from hwsearch.training.parts.batch import Batch
+from hwsearch.training.parts.run import Run
+from hwsearch.training.step import run_step
 from hwsearch.training.strategies.sandwich import Sandwich
 
 NAME, BATCH, RANDOM = "cifar10-mbv3", 128, 2
@@ -43,22 +49,27 @@ LEAST_SPEEDUP, MOST_ERROR = 1.45, 1e-5
 class Step:
     """The step that a trainer does, with a learning rate of zero."""
 
-    def __init__(self, net: Supernet, task: Task, x: Tensor, y: Tensor) -> None:
+    def __init__(self, net: Supernet, task: Task, data: Data, x: Tensor, y: Tensor) -> None:
         self.net, self.task, self.x, self.y = net, task, x, y
+        self.run = Run(net, task, data, TrainingConfig(batch=BATCH))
+        self.recipe = Sandwich(random=RANDOM).recipe(self.run)
+        self.recipe.prepare(self.run)
         self.optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9, nesterov=True)
 
     def timed(self, kernels: Kernels, seed: int) -> dict[str, float]:
         """Processor time and time by the clock, in seconds."""
+        now, rng = self.recipe.schedule.at(0), np.random.default_rng(seed)
+        batch = Batch(self.x, self.y, np.arange(BATCH), self.run.size)  # afresh: it keeps what it has resized
         with using(kernels):
             processor, clock = time.process_time(), time.perf_counter()
             self.optimizer.zero_grad(set_to_none=True)
-            Sandwich(RANDOM).step(self.net, self.task, self.x, self.y, 0.9, np.random.default_rng(seed))
+            run_step(self.recipe, self.run, batch, now, rng)
             nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
             self.optimizer.step()
             return {"cpu": time.process_time() - processor, "wall": time.perf_counter() - clock}
 
 
-def rounds(step: Step, native: Kernels, threads: int, count: int, given: Run) -> list[dict[str, Any]]:
+def rounds(step: Step, native: Kernels, threads: int, count: int, given: frame.Run) -> list[dict[str, Any]]:
     """Interleaved steps with a number of threads, after one that is not counted."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -191,7 +202,7 @@ def recompilations(step: Step, native: Kernels, subnets: int) -> int:
     return total() - before
 
 
-def run(given: Run) -> Result:
+def run(given: frame.Run) -> Result:
     """Compare the kernels that `choose` finds with eager ones."""
     keep_freed_memory()
     torch.set_num_threads(1)
@@ -201,7 +212,7 @@ def run(given: Run) -> Result:
     net, task = entry.load().net.train().to(memory_format=torch.channels_last), entry.find_task()  # type: ignore[call-overload]
     data = entry.examples()["validation"]
     x, y = task.training_batch(data, np.arange(BATCH), 32, np.random.default_rng(0), Augmentation(crop_padding=4))
-    step, count = Step(net, task, x, y), given.args.rounds or (6 if given.quick else 12)
+    step, count = Step(net, task, data, x, y), given.args.rounds or (6 if given.quick else 12)
     rows = rounds(step, choice.kernels, 1, count, given) + rounds(step, choice.kernels, 2, count, given)
     table = pd.DataFrame(rows)
     medians = table.groupby("threads")[["ratio", "ratio_by_the_clock"]].median()

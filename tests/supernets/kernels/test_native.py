@@ -15,7 +15,6 @@ from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Kernels, Norm, using
 from hwsearch.supernets.kernels.native import NativeKernels
 from hwsearch.tasks.images import ImageTask, Preprocess
-from hwsearch.training.strategies.sandwich import Sandwich
 
 
 def norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
@@ -138,6 +137,24 @@ def plain_forward(net: ElasticMobileNetV3, x: Tensor) -> Tensor:
     return net.classifier.linear(torch.flatten(x, 1))  # type: ignore[no-any-return]
 
 
+def sandwich(
+    net: ElasticMobileNetV3, task: ImageTask, x: Tensor, y: Tensor, rng: np.random.Generator
+) -> dict[str, float]:
+    """Losses of one step whose gradients are left in the weights: the largest subnet on labels, others on its outputs."""
+    space = net.space
+    net.activate(space.largest())
+    teacher = net(x)
+    loss = task.loss(teacher, y, label_smoothing=0.1)
+    loss.backward()  # type: ignore[no-untyped-call]
+    losses = {"largest": float(loss.detach())}
+    for arch in (space.smallest(), *space.sample(2, rng, distinct=False)):
+        net.activate(arch)
+        loss = task.distillation_loss(net(task.resize(x, net.input_size(arch))), teacher.detach(), y)
+        loss.backward()
+        losses[arch.id] = float(loss.detach())
+    return losses
+
+
 def train(net: ElasticMobileNetV3, kernels: Kernels, steps: int, batch: int = 6) -> list[dict[str, float]]:
     """Losses of some sandwich steps on noise."""
     net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -151,7 +168,7 @@ def train(net: ElasticMobileNetV3, kernels: Kernels, steps: int, batch: int = 6)
         y = torch.from_numpy(rng.integers(0, 4, batch))
         optimizer.zero_grad(set_to_none=True)
         with using(kernels):
-            losses.append(Sandwich(random=2).step(net, task, x, y, 0.9, rng))
+            losses.append(sandwich(net, task, x, y, rng))
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
     return losses
