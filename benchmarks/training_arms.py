@@ -43,7 +43,7 @@ ARMS: dict[str, Arm] = {
     "bignas": Arm("bignas", PLAIN, 4),
     "deps": Arm("deps", PLAIN, 2.5),
     "deps, no ramp": Arm("deps", PLAIN | {"ramp": 0.0}, 2.5),
-    "ofa": Arm("ofa", PLAIN, 3.25),
+    "ofa": Arm("ofa", PLAIN, 2.65),  # no kernels vary here: the largest alone until depths open
     "band-uniform": Arm("band-uniform", {}, 4),
     "band-shift": Arm("band-shift", {}, 4),
     "pada": Arm("pada", {"draws": 4, "paths": False}, 4),

@@ -25,7 +25,7 @@ def train(make: Callable[..., Supernet], data: ImageData, folder: Path) -> None:
     Trainer(make(), PathAndDataSampling(), ImageTask(data.preprocess), data, CONFIG, folder).run()
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_kills_change_nothing(make_net: Callable[..., Supernet], toy: ImageData, tmp_path: Path, kills: int) -> None:
     fork = multiprocessing.get_context("fork")
     rng = np.random.default_rng(kills)
