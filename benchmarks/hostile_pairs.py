@@ -54,8 +54,8 @@ def _certificates(folder: Path, name: str) -> Kind:
 
     from hwsearch.devices.fleet.certificates import make_certificates, security
 
-    made = {p.name: p.read_bytes() for p in make_certificates(folder / "certificates")}
-    other = {p.name: p.read_bytes() for p in make_certificates(folder / "others")}
+    made = {p.name: p.read_bytes() for p in make_certificates(folder / f"{name} certificates")}
+    other = {p.name: p.read_bytes() for p in make_certificates(folder / f"{name} others")}
     key = serialization.load_pem_private_key(made["host-key.pem"], None)
     locked = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret")
