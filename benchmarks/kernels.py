@@ -167,7 +167,7 @@ def operator_errors(native: Kernels, shapes: int, seed: int = 0) -> dict[str, fl
                 continue
             results = []
             for kernels, dtype in ((EAGER, torch.float64), (native, torch.float32)):
-                leaves = [t.to(dtype).requires_grad_() for t in inputs]
+                leaves = [t.to(dtype, copy=True).requires_grad_() for t in inputs]
                 y = operator(kernels, leaves)
                 upstream = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).to(dtype).view(y.shape)
                 results.append([y.detach(), *torch.autograd.grad(y, leaves, upstream)])
