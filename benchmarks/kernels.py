@@ -7,7 +7,8 @@ turn, on the same images and the same subnets; its ratio is eager's processor ti
 median of the rounds with one thread, ``speedup_two_threads`` with two (there by the clock as well, in the details), and ``compiled`` that of
 `torch.compile`, one graph for the largest subnet, over the largest alone, interleaved with eager in the same process.
 
-``max_error`` is the largest difference of an operator's outputs and gradients from float64, over the largest value, for random shapes;
+``max_error`` is the largest difference of an operator's outputs and gradients from float64, over the largest value, for random shapes
+(where no value stands at a jump of the activation's slope);
 ``gradient_over_eager`` the distance of the gradient of the largest subnet from float64, over eager's distance, median over batches;
 ``recompilations`` counts what `torch.compile`'s counters of frames and graphs moved while random subnets ran.
 """
@@ -173,9 +174,11 @@ def operator_errors(native: Kernels, shapes: int, seed: int = 0) -> dict[str, fl
             ),
         }
         for name, (operator, inputs) in cases.items():
+            if _at_a_kink(name, inputs, stride, act):
+                continue
             results = []
             for kernels, dtype in ((EAGER, torch.float64), (native, torch.float32)):
-                leaves = [t.to(dtype).requires_grad_() for t in inputs]
+                leaves = [t.to(dtype, copy=True).requires_grad_() for t in inputs]
                 y = operator(kernels, leaves)
                 upstream = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).to(dtype).view(y.shape)
                 results.append([y.detach(), *torch.autograd.grad(y, leaves, upstream)])
@@ -183,6 +186,27 @@ def operator_errors(native: Kernels, shapes: int, seed: int = 0) -> dict[str, fl
                 error = float((a - b.double()).abs().max() / a.abs().max().clamp_min(1.0))
                 worst[name] = max(worst.get(name, 0.0), error)
     return worst
+
+
+def _at_a_kink(name: str, inputs: list[Tensor], stride: int, act: str) -> bool:
+    """Whether rounding decides on which side of a jump of the activation's slope a value falls; torch's own error is large there, too."""
+    kinks = {"relu": (0.0,), "relu6": (0.0, 6.0), "hardswish": (-3.0, 3.0)}.get(act, ())
+    t = [v.double() for v in inputs]
+
+    def norm(y: Tensor, k: int) -> Tensor:
+        return nn.functional.batch_norm(y, None, None, t[k], t[k + 1], True)
+
+    if name == "norm_act":
+        found = [norm(t[0], 1)]
+    elif name == "pointwise_norm_act":
+        found = [norm(EAGER.pointwise(t[0], t[1]), 2)]
+    elif name == "depthwise_norm_act":
+        found = [norm(EAGER.depthwise(t[0], t[1], stride), 2)]
+    elif name == "expand":  # two of them in a row: only activations without jumps
+        return bool(kinks)
+    else:
+        return False
+    return any(bool(((z - k).abs() < 1e-5).any()) for z in found for k in kinks)
 
 
 def recompilations(step: Step, native: Kernels, subnets: int) -> int:
@@ -217,7 +241,7 @@ def run(given: frame.Run) -> Result:
     table = pd.DataFrame(rows)
     medians = table.groupby("threads")[["ratio", "ratio_by_the_clock"]].median()
     errors = operator_errors(choice.kernels, 20 if given.quick else 200)
-    distances = gradient_distances(net, x, y, choice.kernels, 4)
+    distances = gradient_distances(net, x, y, choice.kernels, 8)
     moved = recompilations(step, choice.kernels, 1000)
     given.say(f"largest error {max(errors.values()):.2g}, {moved} recompilations")
     compiled, note = (None, "left out by --no-compile") if given.args.no_compile else compiled_ratio(net, x, count)
