@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # processes that share the tests: one a usable core, at most 8
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -gt 8 ] && n=8; echo $$n)
+# compiled kernels of training
+export HWSEARCH_KERNELS ?= $(CURDIR)/build/kernels
 
 .PHONY: demo test test-slow test-gpu lint docs fuzz mutants clean help
 .DEFAULT_GOAL := help
