@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch._files import json_with, overwriting, write_file
+from hwsearch._files import check_place, json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.devices import host_facts, versions
@@ -20,7 +20,7 @@ from hwsearch.errors import TrainingError
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.supernets.checkpoint import WEIGHTS, digest, save_weights
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.supernets.kernels import choose
@@ -29,11 +29,14 @@ from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
+from hwsearch.training.trainer import assemble
 
 log = logging.getLogger(__name__)
 
 #: what a card says of a licence that the recipe does not name
 NOT_STATED = "not stated"
+#: recognises cards
+CARD = json_with("training_summary")
 
 
 def train(
@@ -67,7 +70,7 @@ def train(
         What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch; or
         ``auto``, the native ones where they can be had. A run is resumed with the same ones, and as many threads.
     progress : callable, optional
-        Called with the state of the run every ten steps.
+        Called with the state of the run every ten steps and after each epoch.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
 
@@ -105,8 +108,12 @@ def train(
     net = _initial(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
     net.check_data(examples, "training")
     net.check_data(test, "test")
+    origin = digest(net) if checkpoint else ""
     for strategy, config in stages:
         _check(strategy, Run(net, task, examples, config))
+    with overwriting(force):
+        check_place(folder / f"{entry.name}.json", CARD)
+        check_place(folder / f"{entry.name}.safetensors", WEIGHTS)
     trainers = []
     for number, (strategy, config) in enumerate(stages, 1):
         place = folder / f"stage-{number}"
@@ -121,6 +128,7 @@ def train(
             validation=held_out,
             progress=progress,
             kernels=chosen,
+            origin=origin,
         )
         trainer.run()
         trainers.append(trainer)
@@ -130,8 +138,7 @@ def train(
 
 def _check(strategy: Strategy, run: Run) -> None:
     """Refuse a stage that cannot be served, before the first one is trained."""
-    recipe = strategy.recipe(run)
-    recipe.prepare(run)
+    recipe = assemble(strategy, run)
     if recipe.view.extra is not None:
         raise TrainingError(
             f"the weights of strategy {type(strategy).__name__} are more than a weight file of a supernet holds.",
@@ -232,5 +239,5 @@ def write_card(
     }
     save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-    write_file(folder / f"{entry.name}.json", text.encode(), json_with("training_summary"))
+    write_file(folder / f"{entry.name}.json", text.encode(), CARD)
     return card

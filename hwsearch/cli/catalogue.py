@@ -11,9 +11,9 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, Trust
-from hwsearch.cli.progress import TrainingBar, recording
-from hwsearch.cli.render import emit_json, err, first_sentence, out, print_mapping, visible
+from hwsearch.cli.options import Force, Json, Trust, shown_training
+from hwsearch.cli.progress import recording
+from hwsearch.cli.render import emit_json, first_sentence, out, print_mapping, visible
 from hwsearch.reporting.words import Z95
 
 
@@ -262,7 +262,7 @@ def train(
     as_json : bool
         Print one JSON object instead of text.
     """
-    with TrainingBar(err) as bar:
+    with shown_training() as bar:
         card = hwsearch.train(
             recipe,
             data,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Self, TextIO
 
 from typing_extensions import override
 
@@ -14,7 +16,7 @@ from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
-from hwsearch.cli.progress import Heartbeat, TrackedTask
+from hwsearch.cli.progress import Heartbeat, NewEpochs, TrackedTask
 
 
 class _EventTask(TrackedTask):
@@ -87,3 +89,44 @@ class JsonProgress(StepProgress):
         end_if_interrupted()
         self._log.wait(text)
         self.emit("wait", **{"for": text})
+
+
+class TrainingEvents:
+    """Progress of a training as JSON: its events are ``begin``, ``progress``, ``epoch`` and ``end``.
+
+    Parameters
+    ----------
+    stream : file
+        Where the lines go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._emit = JsonProgress(stream).emit
+        self._epochs = NewEpochs()
+        self._state: JsonObject = {}
+        self._told = -math.inf
+
+    def __enter__(self) -> Self:
+        self._emit("begin", step="train")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._emit("end", step="train", **self._state)
+
+    def update(self, status: JsonObject) -> None:
+        """Write where a training is, at most every two seconds, and the figures of every epoch.
+
+        Parameters
+        ----------
+        status : dict
+            As `hwsearch.train` tells it.
+        """
+        self._state = {"done": status["step"], "total": status["steps"], "unit": "steps"}
+        for row in self._epochs.of(status):
+            self._emit("epoch", step="train", **row)
+        if time.monotonic() - self._told >= JsonProgress.EVERY_S:
+            self._told = time.monotonic()
+            rate = round(status["examples_per_s"], 1)
+            more = {"examples_per_s": rate, "kernels": status["kernels"], "losses": status["losses"]}
+            self._emit("progress", step="train", **self._state, **more)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hwsearch.cli.progress import ConsoleProgress
+from hwsearch.cli.progress import ConsoleProgress, TrainingBar
 from hwsearch.cli.render import err
 
 if TYPE_CHECKING:
     from hwsearch.campaigns import Campaign, Progress
+    from hwsearch.cli.events import TrainingEvents
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Source = Annotated[
@@ -52,6 +53,19 @@ def shown_progress() -> Progress:
     from hwsearch.cli.events import JsonProgress
 
     return JsonProgress(sys.stderr) if "--json" in sys.argv and not err.is_terminal else ConsoleProgress(err)
+
+
+def shown_training() -> TrainingBar | TrainingEvents:
+    """Make what shows a training.
+
+    Returns
+    -------
+    TrainingBar or TrainingEvents
+        JSON events on stderr with ``--json``, unless that is a terminal; else a bar and lines.
+    """
+    from hwsearch.cli.events import TrainingEvents
+
+    return TrainingEvents(sys.stderr) if "--json" in sys.argv and not err.is_terminal else TrainingBar(err)
 
 
 def open_campaign(source: Path, folder: Path | None = None, trust: bool = False) -> Campaign:

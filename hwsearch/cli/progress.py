@@ -285,6 +285,33 @@ class ConsoleProgress(StepProgress):
         self._waits_for = text
 
 
+class NewEpochs:
+    """The rows of epochs that were not told yet; a run that is taken up again begins with its last one."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._history: object = None
+
+    def of(self, status: dict[str, Any]) -> list[dict[str, Any]]:
+        """List the rows that are new, each once.
+
+        Parameters
+        ----------
+        status : dict
+            ``history`` is a row a finished epoch of the stage; every stage has a list of its own.
+
+        Returns
+        -------
+        list of dict
+            The rows.
+        """
+        history = status["history"]
+        if history is not self._history:
+            self._history, self._told = history, max(0, len(history) - 1)
+        new, self._told = history[self._told :], len(history)
+        return list(new)
+
+
 class TrainingBar:
     """Progress of a training: steps, images a second, losses, and the accuracies of the last epoch.
 
@@ -298,7 +325,8 @@ class TrainingBar:
         self.console = console
         self.bars = _bars(console) if console.is_terminal else None
         self.key: TaskID | None = None
-        self.epochs = 0
+        self._epochs = NewEpochs()
+        self._kernels = ""
 
     def __enter__(self) -> Self:
         if self.bars is not None:
@@ -316,7 +344,8 @@ class TrainingBar:
         Parameters
         ----------
         status : dict
-            ``step``, ``steps``, ``images_per_s``, ``losses`` and ``history``, a row a finished epoch.
+            ``step``, ``steps``, ``examples_per_s``, ``examples``, ``kernels``, ``losses`` and ``history``, a row a
+            finished epoch.
         """
         if self.bars is not None and self.key is not None:
             loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
@@ -326,7 +355,8 @@ class TrainingBar:
                 total=status["steps"],
                 count=f"{status['examples_per_s']:.0f} {status['examples']}/s · {loss}",
             )
-        if len(status["history"]) > self.epochs:
-            self.epochs = len(status["history"])
-            row = status["history"][-1]
+        if status["kernels"] != self._kernels:
+            self._kernels = status["kernels"]
+            self.console.print(f" kernels: {visible(self._kernels)}", highlight=False)
+        for row in self._epochs.of(status):
             self.console.print(" " + " · ".join(f"{k} {v}" for k, v in row.items()), highlight=False)

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from hwsearch._json import JsonObject
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.checkpoint import read_checkpoint
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Make the folder of a run, and keep other processes from training in it meanwhile.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; missing parents are made.
+
+    Yields
+    ------
+    None
+        Nothing; the block trains. A process that is killed leaves no lock behind.
+
+    Raises
+    ------
+    TrainingError
+        If another process trains in the folder, or it cannot be written.
+    """
+    lock = FileLock(folder / "training.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(
+            f"another process is training in {str(folder)!r}.", hint="Wait for it, or use another folder."
+        ) from error
+    except OSError as error:
+        raise TrainingError(
+            f"the folder {str(folder)!r} cannot be written ({error.strerror or error}).", hint="Use another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_training(path: Path, state: dict[str, Any]) -> None:
@@ -48,7 +88,8 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     path : Path
         The file.
     identity : dict of str to object
-        ``config``, ``strategy``, ``parts``, ``space``, ``kernels`` and ``threads`` of the run that is to go on.
+        ``config``, ``strategy``, ``parts``, ``space``, ``data``, ``origin``, ``kernels`` and ``threads`` of the run that is
+        to go on.
 
     Returns
     -------
@@ -58,15 +99,21 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     Raises
     ------
     TrainingError
-        If it cannot be read, or is of a run with other settings, other kernels or another number of threads.
+        If it cannot be read, or is of a run with other settings, data, initial weights, kernels or number of threads.
     """
     try:
         state: dict[str, Any] = read_checkpoint(path)
         known = state["identity"]
-        changed = [k for k, v in identity["config"].items() if known["config"].get(k) != v]
+        changed = [
+            f"{k}={known['config'].get(k)!r}, now {v!r}"
+            for k, v in identity["config"].items()
+            if known["config"].get(k) != v
+        ]
         changed += ["search space"] * (known["space"] != identity["space"])
         strategy = known["strategy"] != identity["strategy"] or known["parts"] != identity["parts"]
         changed += ["strategy"] * strategy
+        changed += ["training data"] * (known["data"] != identity["data"])
+        changed += ["weights to start from"] * (known["origin"] != identity["origin"])
         kernels, threads = str(known["kernels"]), int(known["threads"])
     except Exception as error:  # a file of anything
         raise TrainingError(
@@ -75,7 +122,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     folder = str(path.parent)
     if changed:
         raise TrainingError(
-            f"{folder!r} holds a run with other settings ({', '.join(changed)}).",
+            f"{folder!r} holds a run with other settings ({'; '.join(changed)}).",
             hint="Use another folder, or the same settings.",
         )
     if kernels != identity["kernels"]:

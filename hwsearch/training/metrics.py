@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from hwsearch.errors import TrainingError
 
 #: columns that every row has
 COLUMNS = ("step", "epoch", "seconds", "lr", "passes")
@@ -23,14 +26,21 @@ class MetricsLog:
         Gets ``metrics.csv``, and ``tensorboard`` where that package can be imported.
     step : int
         Steps that are done; rows of later ones are dropped.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read or written.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
         self.path = folder / "metrics.csv"
         self._rows: list[dict[str, Any]] = []
         if self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                self._rows = [row for row in csv.DictReader(file) if _number(row.get("step")) <= step]
+            with _errors(self.path, "read"), self.path.open(newline="", encoding="utf-8") as file:
+                self._rows = [row for row in csv.DictReader(file, restkey="") if _number(row.get("step")) <= step]
+        for row in self._rows:
+            row.pop("", None)  # values without a column
         self._columns = list(dict.fromkeys([*COLUMNS, *(name for row in self._rows for name in row)]))
         self._rewrite()
         self._board: Any = None
@@ -48,6 +58,11 @@ class MetricsLog:
             Steps that are done.
         figures : mapping of str to float
             Values by column.
+
+        Raises
+        ------
+        TrainingError
+            If the row cannot be written, for example because the disk is full.
         """
         row = {"step": step, **{name: f"{value:.6g}" for name, value in figures.items()}}
         self._rows.append(row)
@@ -55,7 +70,7 @@ class MetricsLog:
             self._columns += new
             self._rewrite()
         else:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
+            with _errors(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns, restval="").writerow(row)
         if self._board is not None:
             for name, value in figures.items():
@@ -68,11 +83,25 @@ class MetricsLog:
 
     def _rewrite(self) -> None:
         beside = self.path.with_suffix(".partial")
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self._columns, restval="")
-            writer.writeheader()
-            writer.writerows(self._rows)
-        beside.replace(self.path)
+        with _errors(self.path):
+            with beside.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, self._columns, restval="")
+                writer.writeheader()
+                writer.writerows(self._rows)
+            beside.replace(self.path)
+
+
+@contextmanager
+def _errors(path: Path, what: str = "written") -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        cause = getattr(error, "strerror", None) or error
+        hint = "Remove or rename it" if what == "read" else "Make room on the disk"
+        raise TrainingError(
+            f"the figures {str(path)!r} cannot be {what} ({cause}); the last checkpoint is kept.",
+            hint=f"{hint}; the same call then goes on.",
+        ) from error
 
 
 def _number(text: object) -> float:

@@ -37,7 +37,7 @@ class Part(BaseModel):
 
     if not TYPE_CHECKING:  # the type checker sees the fields
 
-        def __init__(self, **given: object) -> None:
+        def __init__(self, /, **given: object) -> None:
             try:
                 super().__init__(**given)
             except ValidationError as error:

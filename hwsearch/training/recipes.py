@@ -107,16 +107,14 @@ def recipe_stages(plan: JsonObject, recipe: str | Path) -> list[tuple[Strategy, 
     Raises
     ------
     ConfigError
-        If a setting is unknown, of the wrong kind or out of range.
-    TrainingError
-        If there is no such strategy, or it does not take these options.
+        If there is no such strategy, or a setting of it or of the training is unknown, of the wrong kind or out of range.
     """
     stages = []
     for number, stage in enumerate(plan["stage"], 1):
         options, training = (_table(stage.get(name, {}), name, recipe) for name in ("strategy_options", "training"))
         _keys(training, set(TrainingConfig.model_fields), recipe, "training.")
-        strategy = make_strategy(str(stage.get("strategy", DEFAULT_STRATEGY)), options)
         try:
+            strategy = make_strategy(str(stage.get("strategy", DEFAULT_STRATEGY)), options)
             stages.append((strategy, TrainingConfig(**training)))
         except TrainingError as error:
             raise ConfigError(f"{recipe}: stage {number}: {error.message}", hint=error.hint) from error

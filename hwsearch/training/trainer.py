@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,13 @@ from hwsearch.supernets.kernels import EAGER, Choice, using
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.batches import check_augmentation, prepare_batch
-from hwsearch.training.checkpoint import read_training, write_training
+from hwsearch.training.checkpoint import only_run, read_training, write_training
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.ema import WeightAverage
 from hwsearch.training.metrics import MetricsLog
 from hwsearch.training.optimizer import make_optimizer
 from hwsearch.training.parts.moment import Moment
+from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.superposition import Superposition
 from hwsearch.training.precision import Precision, device_of
@@ -43,6 +45,39 @@ log = logging.getLogger(__name__)
 
 #: a row of figures is written, and progress is told, every so many steps
 REPORTED_STEPS = 10
+
+
+def assemble(strategy: Strategy, run: Run) -> Recipe:
+    """Assemble the parts of a training, and refuse what cannot be served before anything is trained.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        The strategy.
+    run : Run
+        What is known of the run.
+
+    Returns
+    -------
+    Recipe
+        The parts, prepared.
+
+    Raises
+    ------
+    TrainingError
+        If the training examples do not fill one batch, the device does not compute in this number format, or the strategy
+        cannot serve the supernet, the task or the data.
+    """
+    if run.per_epoch < 1:
+        raise TrainingError(
+            f"{len(run.data)} training {run.task.examples} do not fill one batch of {run.config.batch}.",
+            hint=f"Set batch to {len(run.data)} or less.",
+        )
+    check_augmentation(run)
+    Precision(run.config.precision, device_of(run.supernet))
+    recipe = strategy.recipe(run)
+    recipe.prepare(run)
+    return recipe
 
 
 class Trainer:
@@ -67,9 +102,11 @@ class Trainer:
     validation : Data, optional
         Examples that the smallest and the largest subnet are scored on after each epoch.
     progress : callable, optional
-        Called with the state of the run every ten steps.
+        Called with the state of the run every ten steps and after each epoch.
     kernels : Choice
         The kernels of the step, as of `hwsearch.supernets.kernels.choose`; plain torch by default.
+    origin : str
+        What the weights are before the training, such as the digest of a weight file: a run is resumed with the same only.
 
     Attributes
     ----------
@@ -99,6 +136,7 @@ class Trainer:
         validation: Data | None = None,
         progress: Callable[[JsonObject], None] | None = None,
         kernels: Choice = Choice(EAGER, "by default"),
+        origin: str = "",
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
@@ -110,15 +148,12 @@ class Trainer:
         self.validation = validation
         self.progress = progress
         self.kernels = kernels
+        self.origin = origin
         self.history: list[JsonObject] = []
         self.step = self.passes = 0
         self.seconds = 0.0
         self.plan = Run(supernet, task, train, config)
-        if self.plan.per_epoch < 1:
-            raise TrainingError(f"{len(train)} training {task.examples} do not fill one batch of {config.batch}.")
-        check_augmentation(self.plan)
-        self.recipe = strategy.recipe(self.plan)
-        self.recipe.prepare(self.plan)
+        self.recipe = assemble(strategy, self.plan)
         self.precision = Precision(config.precision, device_of(supernet))
         self.optimizer = make_optimizer(self.recipe.view.named_parameters(), config)
         self.average = WeightAverage(supernet, config.ema) if config.ema else None
@@ -151,10 +186,13 @@ class Trainer:
         Raises
         ------
         TrainingError
-            If the folder holds another run, a checkpoint cannot be written, or a loss or gradient is not finite; the last
-            checkpoint is kept.
+            If the folder holds another run, another process trains there, a file cannot be written, or a loss or gradient is
+            not finite; the last checkpoint is kept.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with only_run(self.folder):
+            return self._run(stop_at)
+
+    def _run(self, stop_at: int | None) -> Supernet:
         if self.checkpoint.exists():
             self._load()
         if self.config.compile:
@@ -171,10 +209,11 @@ class Trainer:
                     self._save()
                 elif self.step % self.config.checkpoint_steps == 0:
                     self._save()
-                if self.step % REPORTED_STEPS == 0 or self.step == end:
+                reported = self.step % REPORTED_STEPS == 0 or self.step == end
+                if reported:
                     metrics.add(self.step, self._figures(losses))
-                    if self.progress:
-                        self.progress(self._status(losses))
+                if self.progress and (reported or self.step % self.plan.per_epoch == 0):
+                    self.progress(self._status(losses))
         finally:
             metrics.close()
         self._save()
@@ -276,11 +315,16 @@ class Trainer:
             "steps": self.total_steps,
             "examples_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
             "examples": self.task.examples,
+            "kernels": str(self.kernels),
             "losses": losses,
             "history": self.history,
         }
 
     # ------------------------------------------------------------------ stop and resume
+    @cached_property
+    def _data_digest(self) -> str:
+        return self.train_data.digest
+
     def _identity(self) -> JsonObject:
         """Describe everything that decides the weights at the end."""
         return {
@@ -288,6 +332,8 @@ class Trainer:
             "strategy": self.strategy.identity(),
             "parts": self.recipe.identity(),
             "space": self.supernet.space.to_dict(),
+            "data": self._data_digest,
+            "origin": self.origin,
             "kernels": self.kernels.kernels.identity,
             "threads": torch.get_num_threads(),
         }

@@ -12,7 +12,7 @@ import torch
 
 from hwsearch.api import training
 from hwsearch.api.training import train, write_card
-from hwsearch.errors import ConfigError, TrainingError
+from hwsearch.errors import ConfigError, OutputError, TrainingError
 from hwsearch.supernets.checkpoint import digest, read_state
 from hwsearch.supernets.kernels import EAGER, choose
 from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
@@ -91,7 +91,9 @@ def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path
     assert set() < set(read_state(tmp_path / "small.safetensors")) <= set(small_supernet.state_dict())
 
 
-NETWORK = SimpleNamespace(check_data=lambda data, role: None)
+NETWORK = SimpleNamespace(
+    check_data=lambda data, role: None, parameters=lambda: iter([torch.zeros(1)]), named_parameters=list
+)
 
 
 @pytest.fixture
@@ -101,9 +103,9 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     class Trainer:
         def __init__(
-            self, net, strategy, task, data, config, folder, *, calibration, validation, progress, kernels
+            self, net, strategy, task, data, config, folder, *, calibration, validation, progress, kernels, origin
         ) -> None:
-            assert kernels.kernels is EAGER
+            assert kernels.kernels is EAGER and origin == ""
             seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
 
         def run(self) -> None:
@@ -111,6 +113,7 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     def run(text: str, *, calibrated: bool = True):
         task = SimpleNamespace(
+            examples="images",
             split=lambda source, split: f"{source}:{split}",
             read=lambda path, **options: images(1200 if path.endswith("train") else 2500),
         )
@@ -145,13 +148,33 @@ def test_a_family_without_batch_norms_gets_no_calibration_data(stages) -> None:
 
 
 def test_a_stage_that_cannot_be_served_is_refused_before_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, data = SimpleNamespace(named_parameters=list), images(8)
-    run = Run(net, ImageTask(), data, TrainingConfig())  # type: ignore[arg-type]
+    data = images(8)
+    run = Run(NETWORK, ImageTask(), data, TrainingConfig(batch=8))  # type: ignore[arg-type]
     training._check(Sandwich(), run)
     mixed = Recipe(UniformSampler(), view=Extended())
     strategy = SimpleNamespace(recipe=lambda given: mixed)
     with pytest.raises(TrainingError, match="more than a weight file of a supernet holds"):
         training._check(strategy, run)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("batch = 1300", "1200 training images do not fill one batch of 1300"), ('precision = "bf16"', "is for a GPU")],
+)
+def test_settings_that_no_stage_can_have_are_refused_before_the_first(stages, setting: str, said: str) -> None:
+    with pytest.raises(TrainingError, match=said):
+        stages(RECIPE.format(more="").replace("lr = 0.01", setting))
+
+
+def test_a_place_that_is_taken_is_refused_before_the_first_stage(stages, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "small.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"small\.json' exists, and is not a file of this kind"):
+        stages(RECIPE.format(more=""))
+    (tmp_path / "out" / "small.json").unlink()
+    (tmp_path / "out" / "small.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match=r"small\.safetensors' is a link"):
+        stages(RECIPE.format(more=""))
 
 
 class Extended(Slices):

@@ -14,7 +14,7 @@ def flat(text: str) -> str:
 
 
 def test_supernets_are_listed_with_their_size(command) -> None:
-    verb = lambda action, name, *, output, supernet: [{**ROW, "summary": "a small one"}]  # noqa: E731
+    verb = lambda action, name, *, output, supernet, force: [{**ROW, "summary": "a small one"}]  # noqa: E731
     code, out, _ = command("supernets", supernets=verb)
     assert code == 0
     assert flat(out) == "mine 1.2e+09 subnets, 1.5–9.2 M MACs, weights: shipped a small one"
@@ -38,7 +38,7 @@ def test_every_family_that_a_file_does_not_fit_is_one_line(command) -> None:
     seen = []
     why = {"a": "2 of 9 tensors are missing: conv.1.weight,\nfc. Give\nanother file.", "b": "3 classes. No more."}
 
-    def verb(action, name, *, output, supernet):
+    def verb(action, name, *, output, supernet, force):
         seen.append(supernet)
         return {"file": "w.pt", "loads": False, "otherwise": why}
 
@@ -80,7 +80,7 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
     card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
 
-    def train(recipe, data, folder, *, supernet, checkpoint, kernels, progress):
+    def train(recipe, data, folder, *, supernet, checkpoint, kernels, progress, force):
         seen.append((recipe, str(data), str(folder), supernet, checkpoint and str(checkpoint), callable(progress)))
         assert kernels == ("eager" if supernet else "auto")
         return card
@@ -97,7 +97,7 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
 
 def test_the_doctor_passes_on_how_long_to_record_and_where(command, tmp_path) -> None:
     seen = []
-    verb = lambda seconds, record, tick: seen.append((seconds, str(record))) or {"cpu": "x"}  # noqa: E731
+    verb = lambda seconds, record, tick, force: seen.append((seconds, str(record))) or {"cpu": "x"}  # noqa: E731
     code, out, _ = command("doctor", "--seconds", "75", "--record", "t.csv", doctor=verb)
     assert code == 0 and seen == [(75.0, "t.csv")] and flat(out) == "cpu: x"
     assert command("doctor", "--seconds", "-1", doctor=verb)[0] == 2

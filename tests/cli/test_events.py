@@ -12,9 +12,9 @@ from rich.console import Console
 
 from hwsearch.campaigns.progress import Progress
 from hwsearch.cli import options
-from hwsearch.cli.events import JsonProgress
-from hwsearch.cli.options import shown_progress
-from hwsearch.cli.progress import ConsoleProgress, left_s
+from hwsearch.cli.events import JsonProgress, TrainingEvents
+from hwsearch.cli.options import shown_progress, shown_training
+from hwsearch.cli.progress import ConsoleProgress, TrainingBar, left_s
 
 
 def events(progress_of: io.StringIO) -> list[dict]:
@@ -96,3 +96,54 @@ def test_warnings_of_a_kind_are_counted() -> None:
     shown = [line for line in file.getvalue().splitlines() if "note:" in line]
     assert len(shown) == 4 and "another matter" in shown[2]
     assert "7 more like this: subnet 000000000008 on cpu: it took 8.5 ms too long" in shown[3]
+
+
+# ---------------------------------------------------------------------- a training
+def status(step: int, history: list[dict]) -> dict:
+    told = {"examples_per_s": 99.96, "examples": "images", "kernels": "eager (no [C++])", "losses": {"largest": 1.5}}
+    return {"step": step, "steps": 20, "history": history, **told}
+
+
+def two_stages(show: TrainingBar | TrainingEvents) -> None:
+    """The first stage was taken up in its third epoch; the second is shorter than the first."""
+    first = [{"epoch": 1}, {"epoch": 2}]
+    show.update(status(10, first))
+    first += [{"epoch": 3}, {"epoch": 4}]
+    show.update(status(20, first))
+    show.update(status(20, first))
+    show.update(status(10, [{"epoch": 5}]))
+
+
+def test_a_training_tells_events_and_every_epoch_of_every_stage_once() -> None:
+    stream = io.StringIO()
+    with TrainingEvents(stream) as show:
+        two_stages(show)
+    told = events(stream)
+    assert [e["event"] for e in told] == ["begin", "epoch", "progress", "epoch", "epoch", "epoch", "end"]
+    assert [e["epoch"] for e in told if e["event"] == "epoch"] == [2, 3, 4, 5]
+    assert told[2] == {
+        "event": "progress", "step": "train", "done": 10, "total": 20, "unit": "steps",
+        "examples_per_s": 100.0, "kernels": "eager (no [C++])", "losses": {"largest": 1.5},
+    }  # fmt: skip
+    assert told[-1] == {"event": "end", "step": "train", "done": 10, "total": 20, "unit": "steps"}
+
+
+def test_a_training_that_fails_has_no_end() -> None:
+    stream = io.StringIO()
+    with pytest.raises(ZeroDivisionError), TrainingEvents(stream):
+        _ = 1 / 0
+    assert [e["event"] for e in events(stream)] == ["begin"]
+
+
+def test_lines_of_a_training_say_the_kernels_once_and_every_epoch() -> None:
+    file = io.StringIO()
+    with TrainingBar(Console(file=file, width=200)) as show:
+        two_stages(show)
+    assert file.getvalue().splitlines() == [" kernels: eager (no [C++])", *(f" epoch {n}" for n in (2, 3, 4, 5))]
+
+
+def test_events_of_a_training_are_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["hwsearch", "train", "--json"])
+    assert isinstance(shown_training(), TrainingEvents)
+    monkeypatch.setattr(sys, "argv", ["hwsearch", "train"])
+    assert isinstance(shown_training(), TrainingBar)

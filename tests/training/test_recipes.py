@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwsearch.errors import ConfigError, DataError, TrainingError
+from hwsearch.errors import ConfigError, DataError
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.recipes import load_recipe, recipe_names, recipe_stages
 
@@ -95,8 +95,22 @@ def test_what_no_training_could_use_is_refused_by_name_and_value(tmp_path: Path,
 
 
 def test_options_of_a_strategy_are_numbers_where_it_takes_numbers(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="random='two' is not valid"):
+    with pytest.raises(ConfigError, match=r"recipe\.toml: stage 1: .*random='two' is not valid"):
         stages_of(tmp_path, "[[stage]]\nstrategy_options = { random = 'two' }")
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("strategy = 'sandwitch'", "'sandwitch' is not installed.*Did you mean 'sandwich'"),
+        ("strategy = 5", "'5' is not installed"),
+        ("strategy_options = { self = 1 }", "Sandwich has no setting 'self'"),
+        ("strategy_options = { randm = 1 }", "no setting 'randm'.*Did you mean 'random'"),
+    ],
+)
+def test_a_strategy_that_cannot_be_made_is_named_with_file_and_stage(tmp_path: Path, stage: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"recipe\.toml: stage 2: .*{said}"):
+        stages_of(tmp_path, f"[[stage]]\n[[stage]]\n{stage}")
 
 
 def test_every_number_of_a_training_has_both_bounds() -> None:

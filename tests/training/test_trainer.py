@@ -20,6 +20,7 @@ from hwsearch.supernets.kernels import EAGER, Choice, Kernels, active
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
 from hwsearch.training import Recipe, Run, Sandwich, Strategy, Trainer, TrainingConfig
 from hwsearch.training import trainer as trainer_module
+from hwsearch.training.checkpoint import only_run
 from hwsearch.training.parts.batch import Batch
 from hwsearch.training.parts.draw import Draw
 from hwsearch.training.parts.loss import Outputs, StepLoss
@@ -221,10 +222,10 @@ def test_a_finished_run_is_not_trained_further(make_net: MakeNet, toy: ImageData
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"lr": 0.2}, "lr"),
-        ({"seed": 4, "epochs": 9}, "epochs, seed"),
-        ({"batch": 32}, "batch"),
-        ({"checkpoint_steps": 4}, "checkpoint_steps"),
+        ({"lr": 0.2}, "lr=0.1, now 0.2"),
+        ({"seed": 4, "epochs": 9}, "epochs=3, now 9; seed=3, now 4"),
+        ({"batch": 32}, "batch=64, now 32"),
+        ({"checkpoint_steps": 4}, "checkpoint_steps=3, now 4"),
     ],
 )
 def test_other_settings_in_the_same_folder_are_refused(
@@ -279,6 +280,67 @@ def test_another_strategy_or_supernet_in_the_same_folder_is_refused(
         Trainer(small_supernet, Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match="a run of another supernet"):
         Trainer(make_net(24), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
+
+
+def test_other_data_or_initial_weights_in_the_same_folder_are_refused(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path
+) -> None:
+    def trainer(data: ImageData, origin: str = "") -> Trainer:
+        return Trainer(make_net(), Sandwich(random=0), ImageTask(), data, CONFIG, tmp_path, origin=origin)
+
+    trainer(toy).run(stop_at=1)
+    with pytest.raises(TrainingError, match=r"other settings \(training data\)"):
+        trainer(toy.take(np.arange(256)[::-1].copy())).run()
+    with pytest.raises(TrainingError, match=r"other settings \(weights to start from\)"):
+        trainer(toy, "another file").run()
+    assert trainer(toy).run(stop_at=2).training
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    def trainer() -> Trainer:
+        return Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path)
+
+    with only_run(tmp_path), pytest.raises(TrainingError, match="another process is training in"):
+        trainer().run()
+    trainer().run(stop_at=1)
+
+
+def test_a_folder_that_cannot_be_written_is_named(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match=r"file/run' cannot be written \(Not a directory\)"):
+        Trainer(make_net(), Sandwich(), ImageTask(), toy, CONFIG, tmp_path / "file" / "run").run()
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\x00", b'step,"epoch\n1,' + b"x" * 200_000])
+def test_figures_that_cannot_be_read_are_named(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, damage: bytes
+) -> None:
+    (tmp_path / "metrics.csv").write_bytes(damage)
+    with pytest.raises(TrainingError, match=r"metrics\.csv' cannot be read .* Remove or rename it"):
+        Trainer(make_net(), Sandwich(), ImageTask(), toy, CONFIG, tmp_path).run()
+
+
+@pytest.mark.parametrize("row", ["3,,,,", "1,2,3,4,5,6,7,8,9", "1", ",,,", "x,y"])
+def test_a_torn_row_of_figures_is_left_out_or_completed(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, row: str
+) -> None:
+    (tmp_path / "metrics.csv").write_text(f"step,epoch,seconds,lr,passes\n{row}")
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=4)
+    rows = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert {line.count(",") for line in rows} == {rows[0].count(",")} and rows[-1].startswith("4,")
+
+
+def test_figures_on_a_full_disk_stop_the_run_by_name(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path)
+
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hwsearch.training.metrics.csv.DictWriter.writerow", full)
+    with pytest.raises(TrainingError, match=r"metrics\.csv' cannot be written \(No space left on device\)"):
+        trainer.run()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other"])

@@ -4,9 +4,10 @@ from hwsearch.supernets.checkpoint.loading import Uninitialised, extract_subnet,
 from hwsearch.supernets.checkpoint.matching import CheckpointMatch, compare, not_finite
 from hwsearch.supernets.checkpoint.reading import read_state, rows_of, shape_of
 from hwsearch.supernets.checkpoint.torch_file import read_checkpoint
-from hwsearch.supernets.checkpoint.writing import digest, save_weights, write_safetensors
+from hwsearch.supernets.checkpoint.writing import WEIGHTS, digest, save_weights, write_safetensors
 
 __all__ = [
+    "WEIGHTS",
     "CheckpointMatch",
     "Uninitialised",
     "compare",

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from hwsearch._files import containing, write_file
 from hwsearch.errors import CheckpointError
 
+#: recognises weight files that this program wrote
+WEIGHTS = containing(b"hwsearch", b'"digest"')
+
 
 def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
     """Write named tensors as safetensors, whole or not at all; tensors that share memory are written each.
@@ -35,7 +38,7 @@ def write_safetensors(state: Mapping[str, Tensor], path: Path, metadata: Mapping
         path.parent.mkdir(parents=True, exist_ok=True)
         about = {**metadata, "written_by": "hwsearch"}
         data = save({k: v.detach().clone().contiguous() for k, v in state.items()}, metadata=about)
-        write_file(path, data, containing(b"hwsearch", b'"digest"'))
+        write_file(path, data, WEIGHTS)
     except OSError as error:
         raise CheckpointError(f"cannot write {str(path)!r}: {error.strerror}.") from error
 

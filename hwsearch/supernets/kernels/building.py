@@ -46,11 +46,21 @@ def cache_folder() -> Path:
     -------
     Path
         Of the environment variable ``HWSEARCH_KERNELS``; else ``hwsearch/kernels`` in the user's cache folder.
+
+    Raises
+    ------
+    SupernetError
+        If the user has no home folder.
     """
     if own := os.environ.get("HWSEARCH_KERNELS"):
         return Path(own)
     cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "hwsearch" / "kernels"
+    try:
+        return (Path(cache) if cache else Path.home() / ".cache") / "hwsearch" / "kernels"
+    except RuntimeError as error:  # a user without HOME and without a line in the list of users
+        raise SupernetError(
+            f"there is no folder for compiled kernels: {error}", hint="Name one by HWSEARCH_KERNELS."
+        ) from error
 
 
 def find_compiler() -> tuple[str, ...]:
@@ -66,7 +76,11 @@ def find_compiler() -> tuple[str, ...]:
     SupernetError
         If there is none.
     """
-    if words := shlex.split(os.environ.get("CXX", "")):
+    try:
+        words = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:  # a quotation without an end
+        raise SupernetError(f"CXX={os.environ['CXX']!r} is not a command: {error}.") from error
+    if words:
         if shutil.which(words[0]) is None:
             raise SupernetError(f"the compiler CXX={shlex.join(words)!r} is not there.")
         return tuple(words)

@@ -127,6 +127,9 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", "not-there -O1")
     with pytest.raises(SupernetError, match="CXX='not-there -O1' is not there"):
         find_compiler()
+    monkeypatch.setenv("CXX", "g++ 'half")
+    with pytest.raises(SupernetError, match="is not a command: No closing quotation"):
+        find_compiler()
 
 
 def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -182,6 +185,14 @@ def test_where_builds_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.delenv("HWSEARCH_KERNELS")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "hwsearch" / "kernels"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SupernetError, match=r"no folder for compiled kernels: .* Name one by HWSEARCH_KERNELS"):
+        cache_folder()
 
 
 CROSS, EMULATOR = shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64")
