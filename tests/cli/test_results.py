@@ -97,6 +97,7 @@ def test_a_fine_tuning_tells_its_gain_with_sign_and_interval(command) -> None:
         "lr": 0.1,
         "label_smoothing": 0.0,
         "seed": 0,
+        "force": False,
     }
     assert flat(out) == (
         "abc: top-1 80.00 → 79.50 % on 3,000 test examples; gain -0.50 (-1.25 to +0.25, 95 % interval) → m.onnx sha256 f00"
@@ -108,7 +109,7 @@ def test_a_report_tells_its_files_and_the_trials_of_each_study(command, optuna) 
     given = {"report": "r.html", "front": "f.csv"} | ({"optuna": {"x/one": 7}} if optuna else {})
     options = ["--optuna", optuna] if optuna else []
     seen = []
-    verb = lambda campaign, *, optuna: seen.append(optuna) or given  # noqa: E731
+    verb = lambda campaign, *, optuna, force: seen.append(optuna) or given  # noqa: E731
     code, out, _ = command("report", "runs/x", *options, report=verb)
     assert code == 0 and "→ r.html f.csv" in flat(out) and seen == [optuna]
     assert ("sqlite:///o.db: 7 trials added to study 'x/one'" in flat(out)) == bool(optuna)
