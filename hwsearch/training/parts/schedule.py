@@ -94,8 +94,8 @@ class Schedule(Part):
         return Moment(step, run.steps, run.per_epoch, self.rate(step), self.phase(step), self.values(step))
 
 
-class WarmupCosine(Schedule):
-    """Linear warm-up to the configured rate, then cosine to zero; the default."""
+class Warmed(Schedule):
+    """Linear warm-up to the configured rate, then what a subclass says in `decay`."""
 
     @override
     def rate(self, step: int) -> float:
@@ -103,10 +103,35 @@ class WarmupCosine(Schedule):
         warmup = max(1, round(c.warmup * total))
         if step < warmup:
             return c.lr * (step + 1) / warmup
-        return c.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+        return c.lr * self.decay(step, warmup, total)
+
+    @abstractmethod
+    def decay(self, step: int, warmup: int, total: int) -> float:
+        """Compute the share of the configured rate after the warm-up.
+
+        Parameters
+        ----------
+        step : int
+            The step, not below `warmup`.
+        warmup, total : int
+            Steps of the warm-up, and of the whole run.
+
+        Returns
+        -------
+        float
+            The share, from 0 to 1.
+        """
 
 
-class ExponentialFloor(Schedule):
+class WarmupCosine(Warmed):
+    """Linear warm-up to the configured rate, then cosine to zero; the default."""
+
+    @override
+    def decay(self, step: int, warmup: int, total: int) -> float:
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+class ExponentialFloor(Warmed):
     """Linear warm-up, then exponential decay with a constant ending.
 
     Attributes
@@ -125,10 +150,6 @@ class ExponentialFloor(Schedule):
     reached: float = Field(0.8, gt=0, le=1)
 
     @override
-    def rate(self, step: int) -> float:
-        c, total = self._run.config, self._run.steps
-        warmup = max(1, round(c.warmup * total))
-        if step < warmup:
-            return c.lr * (step + 1) / warmup
+    def decay(self, step: int, warmup: int, total: int) -> float:
         share = (step - warmup) / max(1.0, self.reached * total - warmup)
-        return float(c.lr * max(self.floor, self.floor**share))
+        return float(max(self.floor, self.floor**share))
