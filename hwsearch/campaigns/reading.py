@@ -76,7 +76,7 @@ class _Numbers:
 
 
 class DeviceReading:
-    """What was measured on one device.
+    """Measurements of one device.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def device_reading(campaign: Campaign, target: Target) -> DeviceReading:
 
 
 class StoreReading:
-    """What a campaign's store holds at one time.
+    """Contents of a campaign's store at one time.
 
     Parameters
     ----------

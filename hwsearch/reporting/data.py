@@ -29,7 +29,7 @@ PLAIN = ("description", "protocol", "noise", "picks", "cross", "trade_offs", "wo
 
 @dataclass(eq=False)
 class DeviceReport:
-    """What was measured on one device.
+    """Measurements of one device.
 
     Attributes
     ----------

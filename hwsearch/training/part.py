@@ -1,4 +1,4 @@
-"""What a training is assembled from: checked settings that tell one run from another, and state that a run resumes with."""
+"""Parts of a training: checked settings that tell one run from another, and state that a run resumes with."""
 
 from __future__ import annotations
 

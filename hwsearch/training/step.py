@@ -27,7 +27,7 @@ from hwsearch.training.parts.run import Run
 
 @dataclass(frozen=True)
 class Stepped:
-    """What a step did.
+    """Result of a step.
 
     Attributes
     ----------

@@ -22,7 +22,7 @@ WIDER_UPPER, WIDER_LOWER = 1.05, 0.98
 
 
 class Candidates(NamedTuple):
-    """What may belong to a front, and is measured afresh.
+    """Candidates for a front, which are measured afresh.
 
     Attributes
     ----------

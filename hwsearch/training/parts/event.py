@@ -1,4 +1,4 @@
-"""What happens once, at the beginning of one step."""
+"""Events: what happens once, at the beginning of one step."""
 
 from __future__ import annotations
 

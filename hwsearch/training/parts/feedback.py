@@ -1,4 +1,4 @@
-"""What a step has seen of its subnets, for parts that adapt: only channels that somebody subscribed to are computed."""
+"""Feedback of a step to parts that adapt: only channels that somebody subscribed to are computed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROBE_EXAMPLES = 512
 
 @dataclass(frozen=True)
 class Seen:
-    """What one pass of a subnet showed.
+    """Feedback of one pass of a subnet.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a subnet learns from."""
+"""Losses of a step: what a subnet learns from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hwsearch.training.parts.run import Run
 
 @dataclass(frozen=True)
 class Outputs:
-    """What one forward pass gave.
+    """Outputs of one forward pass.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ from hwsearch.training.parts.view import Slices
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a strategy returns: the parts of a training, most of them defaults.
+    """The parts of a training, as a strategy returns them, most of them defaults.
 
     Attributes
     ----------

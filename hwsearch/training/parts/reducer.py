@@ -1,4 +1,4 @@
-"""How the gradients of a step's subnets become one update."""
+"""Gradient reducers: the gradients of a step's subnets become one update."""
 
 from __future__ import annotations
 

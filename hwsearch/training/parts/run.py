@@ -1,4 +1,4 @@
-"""What is known of a run before its first step."""
+"""The run: what is known of it before its first step."""
 
 from __future__ import annotations
 

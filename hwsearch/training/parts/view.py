@@ -1,4 +1,4 @@
-"""How a subnet's weights follow from the shared ones."""
+"""Parameter views: a subnet's weights from the shared ones."""
 
 from __future__ import annotations
 

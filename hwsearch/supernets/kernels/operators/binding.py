@@ -1,4 +1,4 @@
-"""What all native operators share: the bound library, and the layout of its tensors."""
+"""The bound library and the layout of its tensors, shared by all native operators."""
 
 from __future__ import annotations
 
