@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 import xgboost as xgb
 
+import predictors.boosting
+import predictors.ridge
+import predictors.select  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor
 from predictors.errors import PredictorError, PredictorFileError

@@ -9,9 +9,9 @@ import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.searchers.bayesian.structure import Features, Structure
-from hwsearch.searchers.bayesian.warp import warps
+from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.kernel import Features, Kernel, rows_of
+from predictors.warp import warps
 
 #: prior variance of the mean, in variances of the data
 CONSTANT = 4.0
@@ -29,8 +29,8 @@ class StructuredGaussianProcess:
 
     Parameters
     ----------
-    structure : Structure
-        The parts of the kernel.
+    kernel : Kernel
+        Its parts.
 
     Attributes
     ----------
@@ -46,8 +46,8 @@ class StructuredGaussianProcess:
     MacKay 1992, "Bayesian interpolation". Rasmussen and Williams 2006, "Gaussian processes for machine learning".
     """
 
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
 
     def fit(
         self,
@@ -91,13 +91,13 @@ class StructuredGaussianProcess:
         self.weights, self.noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
         self._root = np.linalg.cholesky(self._matrix(stack, theta, known))
         self._alpha = cho_solve((self._root, True), t)
-        linear = self.structure.linear
-        scales = np.array([self.structure.scale[part.name] for part in self.structure.curved])
+        linear = self.kernel.linear
+        scales = np.array([self.kernel.scale[part.name] for part in self.kernel.curved])
         self._curved = self.weights[len(linear) :] * scales
         # linear parts together: prior covariance of the effects of each block, and with the measured rows
         self._prior: dict[str, FloatArray] = {}
         for weight, part in zip(self.weights, linear, strict=False):
-            covariance = weight * self.structure.scale[part.name] * (part.map @ part.map.T)
+            covariance = weight * self.kernel.scale[part.name] * (part.map @ part.map.T)
             self._prior[part.block] = self._prior.get(part.block, 0.0) + covariance
         self._seen = {block: covariance @ features[block].T for block, covariance in self._prior.items()}
         self._effects = {block: seen @ self._alpha for block, seen in self._seen.items()}
@@ -191,7 +191,7 @@ class StructuredGaussianProcess:
         ndarray (k,)
             Standardised; see `natural`.
         """
-        out = np.full(len(features["genes"]), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
+        out = np.full(rows_of(features), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
         for block, effects in self._effects.items():
             out += features[block] @ effects
         for weight, curve in zip(self._curved, curves, strict=True):
@@ -217,7 +217,7 @@ class StructuredGaussianProcess:
         """
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
-        prior = CONSTANT + self._curved @ self.structure.own_curves(features)
+        prior = CONSTANT + self._curved @ self.kernel.own_curves(features)
         for block, covariance in self._prior.items():
             prior += np.einsum("ij,ij->i", features[block] @ covariance, features[block])
         deviation = np.sqrt(np.maximum(prior - np.einsum("ij,ij->j", seen, seen), 1e-12))
@@ -245,7 +245,7 @@ class StructuredGaussianProcess:
         own = CONSTANT - seen.T @ seen
         for block, covariance in self._prior.items():
             own += features[block] @ covariance @ features[block].T
-        own += np.tensordot(self._curved, self.structure.curves(features, features), 1)
+        own += np.tensordot(self._curved, self.kernel.curves(features, features), 1)
         return cross @ self._alpha, own
 
     def _cross(self, features: Features, curves: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwsearch._typing import FloatArray
+from predictors._typing import FloatArray
 
 #: distances of the pole from the best value, as shares of the distance of the median from it
 GAPS = (0.1, 0.5, 2.5)

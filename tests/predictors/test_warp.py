@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwsearch.searchers.bayesian.warp import Warp, warps
+from predictors.warp import Warp, warps
 
 
 def test_warps_go_there_and_back_and_know_their_slope() -> None:
