@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from predictors._typing import FloatArray
+from predictors._typing import BoolArray, FloatArray
 from predictors.schema import BLOCKS, GENE, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
@@ -18,6 +19,8 @@ Features = dict[str, FloatArray]
 REACH = 2.0
 #: scales of the kernels that decay with the share of genes that differ
 SCALES = {"near": 0.5, "far": 2.0}
+#: pairs of values that slots may have together; with more there are no parts of slots, whose maps are square matrices of them
+MOST_SLOTS = 5000
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class Kernel:
                     for i in range(self._sizes[a[place]])
                     for j in range(self._sizes[b[place]])
                 ]
+        if len(slots) > MOST_SLOTS:
+            slots = []
         # the two columns of the one-hot encoding
         genes, values = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
         self._slots = np.concatenate([[0], np.cumsum(self._sizes)])[genes] + values
@@ -207,7 +212,7 @@ class Kernel:
     def _raw(self, blocks: Blocks, precision: type[np.floating] = np.float64) -> Features:
         out: Features = {}
         if self._genes:
-            onehot = blocks[GENE]
+            onehot = np.asarray(blocks[GENE], dtype=np.bool_)
             out["values"] = onehot.astype(precision)
             if self._slots.size:
                 one, two = self._slots
@@ -316,6 +321,45 @@ class Kernel:
         for kernel in self._kernels(features, features):
             total += kernel
         return total / len(self.names)
+
+    def weighted(self, weights: FloatArray, a: Features, b: Features) -> FloatArray:
+        """Sum the parts' scaled kernels with weights, without holding all of them at a time.
+
+        Parameters
+        ----------
+        weights : ndarray (parts,)
+            In the order of `names`.
+        a, b : dict
+            Features of n and of k rows.
+
+        Returns
+        -------
+        ndarray (n, k)
+        """
+        total = np.zeros((rows_of(a), rows_of(b)))
+        for weight, kernel in zip(weights, self._kernels(a, b), strict=True):
+            total += weight * kernel
+        return total
+
+    def select(self, kept: BoolArray) -> Kernel:
+        """Leave out parts.
+
+        Parameters
+        ----------
+        kept : ndarray of bool (parts,)
+            Which to keep, in the order of `names`.
+
+        Returns
+        -------
+        Kernel
+            With these parts, whose features lack blocks that none of them needs.
+        """
+        out = copy(self)
+        out.linear = [part for part, keep in zip(self.linear, kept, strict=False) if keep]
+        out.curved = [part for part, keep in zip(self.curved, kept[len(self.linear) :], strict=True) if keep]
+        if not any(part.block == "slots" for part in out.linear):
+            out._slots = np.empty((2, 0), dtype=np.int64)
+        return out
 
     def _kernels(self, a: Features, b: Features) -> Iterator[FloatArray]:
         for part in self.linear:

@@ -7,12 +7,12 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from predictors import posterior as module
-from predictors.posterior import StructuredGaussianProcess
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
-from predictors.warp import Warp, warps
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
+from predictors import posterior as module
+from predictors.posterior import StructuredGaussianProcess, covariance_root
+from predictors.warp import Warp, warps
 
 
 def space() -> SearchSpace:
@@ -236,3 +236,17 @@ def test_the_warp_that_predicts_the_better_half_best_is_taken(
     process.fit(features, kernel.stack(features, features), y, np.zeros(5))
     assert process.warp == warps(y)[best]
     assert judged == [[True, True, False, True, False]] * 5
+
+
+def test_a_root_is_of_the_covariance_and_as_little_more_as_it_takes() -> None:
+    """First 1e-8 of one plus the largest variance, then ten times as much each time."""
+
+    def added(covariance: np.ndarray) -> np.ndarray:
+        root = covariance_root(covariance)
+        assert (np.triu(root, 1) == 0.0).all()
+        return root @ root.T - covariance
+
+    assert added(np.diag([0.5, 0.2])) == pytest.approx(1.5e-8 * np.eye(2), rel=1e-5)
+    assert added(np.full((3, 3), 1e6)) == pytest.approx(0.01000001 * np.eye(3), abs=1e-8)
+    assert added(np.diag([1.0, -1.5e-6])) == pytest.approx(2e-6 * np.eye(2), rel=1e-5)
+    assert covariance_root(np.empty((0, 0))).shape == (0, 0)

@@ -105,7 +105,7 @@ def test_a_matrix_is_cut_into_blocks_wherever_their_columns_stand() -> None:
     with pytest.raises(PredictorError, match=r"has 5 columns, but X has shape \(2, 4\)"):
         schema.split(X[:, :4])
     X[1, 2] = 0.5
-    with pytest.raises(PredictorError, match="'k=2' is a value of a gene and must be 0 or 1, but row 1 has 0.5"):
+    with pytest.raises(PredictorError, match=r"'k=2' is a value of a gene and must be 0 or 1, but row 1 has 0\.5"):
         schema.split(X)
 
 

@@ -14,7 +14,7 @@ from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
 from predictors.kernel import Features
-from predictors.posterior import StructuredGaussianProcess
+from predictors.posterior import StructuredGaussianProcess, covariance_root
 
 
 class EncodedRows:
@@ -237,16 +237,6 @@ class MultiObjectivePosterior:
 
         def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
             mean, covariance = p.joint(every.features, every.with_measured(there))
-            return p.natural(mean + rng.standard_normal((count, len(rows))) @ _root(covariance).T)
+            return p.natural(mean + rng.standard_normal((count, len(rows))) @ covariance_root(covariance).T)
 
         return self._columns(rows, fill)
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """Compute a Cholesky factor, with as much added to the diagonal as it takes."""
-    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
-    while True:
-        try:
-            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
-        except np.linalg.LinAlgError:
-            jitter *= 10.0

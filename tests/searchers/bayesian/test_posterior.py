@@ -7,7 +7,7 @@ import pytest
 
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior, _root
+from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
@@ -183,17 +183,3 @@ def test_samples_vary_together_as_the_joint_posterior_says(partly_measured: Mult
         assert np.abs((covariance / scale)[np.triu_indices(4, 1)]).max() > 0.1  # not for nothing
         drawn.append((t - mean) / deviation)
     assert (drawn[0] * drawn[1]).mean(axis=0) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
-
-
-def test_a_root_is_of_the_covariance_and_as_little_more_as_it_takes() -> None:
-    """First 1e-8 of one plus the largest variance, then ten times as much each time."""
-
-    def added(covariance: np.ndarray) -> np.ndarray:
-        root = _root(covariance)
-        assert (np.triu(root, 1) == 0.0).all()
-        return root @ root.T - covariance
-
-    assert added(np.diag([0.5, 0.2])) == pytest.approx(1.5e-8 * np.eye(2), rel=1e-5)
-    assert added(np.full((3, 3), 1e6)) == pytest.approx(0.01000001 * np.eye(3), abs=1e-8)
-    assert added(np.diag([1.0, -1.5e-6])) == pytest.approx(2e-6 * np.eye(2), rel=1e-5)
-    assert _root(np.empty((0, 0))).shape == (0, 0)
