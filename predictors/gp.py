@@ -15,7 +15,14 @@ from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.kernel import Features, Kernel
-from predictors.posterior import CONSTANT, JITTER, StructuredGaussianProcess, covariance_root, equal_shares
+from predictors.posterior import (
+    CONSTANT,
+    JITTER,
+    StructuredGaussianProcess,
+    covariance_root,
+    equal_shares,
+    predict_folds,
+)
 from predictors.rows import check_names, evenly, is_constant, known_noise, notes_of
 from predictors.schema import GENE, Schema
 from predictors.warp import Warp, two_sided_warps
@@ -26,10 +33,12 @@ MOST_ROWS = 2000
 MOST_COLUMNS = 4096
 #: rows that weights and warp are found from, at most
 LEARNT = 200
-#: parts with a smaller share of the variance are left out of predictions
-SHARE = 1e-3
-#: rows that the normal distribution counts for beside left-out errors, where an interval's factor is found
-SHRINKAGE = 20.0
+#: rows that warps are judged by, at most
+JUDGED = 100
+#: parts with a smaller share of the variance are left out, as far as all of them together have less than this share of the noise's
+SHARE, OF_NOISE = 1e-3, 0.05
+#: rows that the normal distribution counts for beside left-out errors: where these widen an interval, and where they narrow it
+WIDENING, NARROWING = 20.0, 100.0
 #: by how much a warp with a pole must predict better than one without, in log density: it is chosen among six
 HANDICAP = 4.0
 #: rows whose joint posterior can be sampled
@@ -44,9 +53,9 @@ class GaussianProcessPredictor(BasePredictor):
     logarithm, distance from a pole below or above); the warp is taken that predicts the rows best, each left out in turn.
     Weights are found from at most 200 rows, evenly over the target; the posterior is conditioned on all. Predictions are medians.
 
-    Intervals are those of the posterior, noise included, times a factor: the quantile of the standardised errors of rows
-    left out in five folds, with weights found anew in each, shrunk towards that of the normal distribution as if it had
-    been seen in 20 rows. They are finite for any number of rows, and suppose that new rows are like those of the fit.
+    Intervals are those of the posterior, noise included, times a factor: the quantile of errors of rows left out in five folds,
+    with weights found anew in each, in deviations that the posterior without the row has; shrunk towards the normal one
+    (`interval_factor`). They are finite for any number of rows, and suppose that new rows are like those of the fit.
 
     Parameters
     ----------
@@ -79,7 +88,6 @@ class GaussianProcessPredictor(BasePredictor):
     References
     ----------
     Rasmussen and Williams 2006, "Gaussian processes for machine learning". MacKay 1992, "Bayesian interpolation".
-    Papadopoulos, Vovk, Gammerman 2011, "Regression conformal prediction with nearest neighbours", of normalised intervals.
 
     Examples
     --------
@@ -159,24 +167,28 @@ class GaussianProcessPredictor(BasePredictor):
 
     def _learn(self, X: FloatArray, y: FloatArray, given: FloatArray) -> None:
         self.rows_, self.target_, self.given_noise_, self.notes_ = X.copy(), y.copy(), given, notes_of(X, y)
-        constant = is_constant(y)
         blocks = self._schema().split(X)
         kernel = Kernel(self._schema(), blocks)
-        some = evenly(y, LEARNT)
-        features = kernel.features({name: block[some] for name, block in blocks.items()})
         process = StructuredGaussianProcess(kernel)
-        process.learn(
-            kernel.stack(features, features),
-            y,
-            given,
-            some,
-            [Warp("plain")] if constant and self.warp != "log" else self._warps(y),
-            np.ones(len(some), dtype=bool),
-            self._centre(kernel.names),
-            float(abs(y[0])) or 1.0,
-            self.noise == "learned",
-            HANDICAP,
-        )
+        candidates = [Warp("plain")] if is_constant(y) and self.warp != "log" else self._warps(y)
+        for most in (JUDGED, LEARNT):
+            some = evenly(y, most)
+            if most == JUDGED and (len(some) == len(y) or len(candidates) == 1):
+                continue
+            features = kernel.features({name: block[some] for name, block in blocks.items()})
+            process.learn(
+                kernel.stack(features, features),
+                y,
+                given,
+                some,
+                candidates,
+                np.ones(len(some), dtype=bool),
+                self._centre(kernel.names),
+                float(abs(y[0])) or 1.0,
+                self.noise == "learned",
+                HANDICAP,
+            )
+            candidates = [process.warp]
         self.warp_ = {"kind": process.warp.kind, "pole": process.warp.pole}
         self.center_, self.scale_ = process._mean, process._scale
         self.weights_, self.noise_ = process.weights, process.noise
@@ -193,7 +205,7 @@ class GaussianProcessPredictor(BasePredictor):
         if folds >= 2:
             group = np.random.default_rng(self.seed).permutation(len(y)) % folds
             mean, variance = self.cross_validate(group)
-            self.left_out_ = np.sort(np.abs(self._t - mean) / np.sqrt(variance))
+            self.left_out_ = np.sort(np.abs(self._t - mean) * np.sqrt(np.diag(inverse)))
             self.oof_predictions_ = self._natural(mean)
 
     def _restore(self) -> None:
@@ -212,7 +224,10 @@ class GaussianProcessPredictor(BasePredictor):
             raise PredictorFileError(
                 "the weights of a Gaussian process are not those of its kernel.", hint="Fit it again."
             )
-        kept = self.weights_ >= SHARE * (self.weights_.sum() + self.noise_)
+        order = np.argsort(self.weights_)
+        kept = np.ones(len(order), dtype=bool)
+        kept[order] = np.cumsum(self.weights_[order]) > OF_NOISE * self.noise_
+        kept |= self.weights_ >= SHARE * (self.weights_.sum() + self.noise_)
         self._process = StructuredGaussianProcess(whole.select(kept))
         self._process.warp = Warp(str(self.warp_["kind"]), float(self.warp_["pole"]))
         self._process._mean, self._process._scale = self.center_, self.scale_
@@ -225,7 +240,6 @@ class GaussianProcessPredictor(BasePredictor):
         matrix = self._process.kernel.weighted(self._process.weights, self._measured, self._measured) + CONSTANT
         matrix[np.diag_indices_from(matrix)] += self.noise_ + self._known + JITTER
         self._process.condition(self._measured, matrix)
-        #: variance that a new measurement has beside the posterior's
         self._new = self.noise_ + float(np.median(self._known))
 
     def cross_validate(self, group: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
@@ -243,52 +257,29 @@ class GaussianProcessPredictor(BasePredictor):
         variance : ndarray (n,)
             Of a measurement, noise included.
         """
-        n = len(self.target_)
-        some = evenly(self.target_, LEARNT)
         blocks = self._schema().split(self.rows_)
         kernel, weights = Kernel(self._schema(), blocks), self.weights_
-        if n > LEARNT:  # the parts that count, for time
+        if len(self.target_) > LEARNT:  # the parts that count, for time
             kernel, weights = self._process.kernel, self._process.weights
-        features = kernel.features(blocks)
-        chosen = {name: block[some] for name, block in features.items()}
-        stack = kernel.stack(chosen, chosen)
-        start = np.log(np.maximum(np.append(weights, self.noise_), 1e-6))
-        centre = self._centre(kernel.names)
-        mean, variance = np.zeros(n), np.ones(n)
-        for fold in np.unique(group):
-            inside, outside = np.flatnonzero(group != fold), np.flatnonzero(group == fold)
-            at = np.flatnonzero(group[some] != fold)
-            learnt = some[at]
-            if not len(learnt):
-                continue
-            theta = StructuredGaussianProcess._likeliest(
-                stack[:, at[:, None], at], self._t[learnt], self._known[learnt], centre, start, self.noise == "learned"
-            )
-            found, nugget = np.exp(theta[:-1]), float(np.exp(theta[-1]))
-            if n > LEARNT:
-                whole = kernel.weighted(found, features, features) + CONSTANT
-            else:
-                place = np.argsort(some)  # of each row in the stack
-                whole = np.tensordot(found, stack, 1)[np.ix_(place, place)] + CONSTANT
-            matrix = whole[np.ix_(inside, inside)]
-            matrix[np.diag_indices_from(matrix)] += nugget + self._known[inside] + JITTER
-            cross = whole[np.ix_(outside, inside)]
-            root = np.linalg.cholesky(matrix)
-            solved = cho_solve((root, True), np.column_stack([self._t[inside], cross.T]))
-            mean[outside] = cross @ solved[:, 0]
-            own = np.diag(whole)[outside] - np.einsum("ij,ji->i", cross, solved[:, 1:])
-            variance[outside] = np.maximum(own, 1e-12) + nugget + self._known[outside]
-        return mean, np.maximum(variance, 1e-12)
+        return predict_folds(
+            kernel,
+            kernel.features(blocks),
+            self._t,
+            self._known,
+            group,
+            evenly(self.target_, LEARNT),
+            self._centre(kernel.names),
+            np.log(np.maximum(np.append(weights, self.noise_), 1e-6)),
+            self.noise == "learned",
+        )
 
     def _mean(self, X: FloatArray) -> FloatArray:
-        out = [self._process.mean(features, curves) for features, curves in self._encoded(X)]
-        return self._natural(np.concatenate(out))
+        return self._natural(self._means(X))
 
     def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        mean, variance = self._standardised(X)
-        spread = self.scale_ * np.sqrt(variance + self._new)
-        centred = self.center_ + self.scale_ * mean
-        return self._natural(mean), self._process.warp.deviation(centred, spread)
+        mean = self._means(X)
+        spread = self.scale_ * np.sqrt(self._variances(X) + self._new)
+        return self._natural(mean), self._process.warp.deviation(self.center_ + self.scale_ * mean, spread)
 
     def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
         """Predict by the models without each row, in closed form, with the weights of all."""
@@ -297,7 +288,7 @@ class GaussianProcessPredictor(BasePredictor):
         gone = process._alpha / np.diag(inverse)
         out = [
             process.mean(features, curves)[:, None] - (process._cross(features, curves) @ inverse) * gone
-            for features, curves in self._encoded(X)
+            for features, curves in self._encoded(X, self._measured)
         ]
         return self._natural(np.concatenate(out)), np.arange(n)
 
@@ -323,8 +314,9 @@ class GaussianProcessPredictor(BasePredictor):
         PredictorError
             For a coverage that is not in (0, 1), and for values that are not finite numbers.
         """
-        mean, variance = self._standardised(self._validate(X))
-        half = self.interval_factor(coverage) * np.sqrt(variance + self._new)
+        features = self._validate(X)
+        mean = self._means(features)
+        half = self.interval_factor(coverage) * np.sqrt(self._variances(features) + self._new)
         return self._natural(mean - half), self._natural(mean + half)
 
     def interval_factor(self, coverage: float) -> float:
@@ -338,7 +330,8 @@ class GaussianProcessPredictor(BasePredictor):
         Returns
         -------
         float
-            (20 z + n ẑ) / (20 + n), with z the normal distribution's and ẑ the quantile of n left-out errors.
+            (m z + n ẑ) / (m + n), with z the normal distribution's, ẑ the quantile of n left-out errors, and m 20 where
+            ẑ is the larger one, else 100: to be too narrow is worse than to be too wide.
 
         Raises
         ------
@@ -350,7 +343,9 @@ class GaussianProcessPredictor(BasePredictor):
         normal = NormalDist().inv_cdf(0.5 + coverage / 2)
         if not n:
             return normal
-        return (SHRINKAGE * normal + n * float(self.left_out_[min(rank, n) - 1])) / (SHRINKAGE + n)
+        found = float(self.left_out_[min(rank, n) - 1])
+        weight = WIDENING if found > normal else NARROWING
+        return (weight * normal + n * found) / (weight + n)
 
     @property
     def noise_sd(self) -> float:
@@ -394,10 +389,8 @@ class GaussianProcessPredictor(BasePredictor):
             How many are chosen.
         largest : bool
             Whether large values are good.
-        samples : int
-            How many times the choice is repeated with other errors.
-        seed : int
-            Of the samples.
+        samples, seed : int
+            How many times the choice is repeated with other errors, and their seed.
 
         Returns
         -------
@@ -410,8 +403,8 @@ class GaussianProcessPredictor(BasePredictor):
             For a k that is not from 1 to m, too many rows, and values that are not finite numbers.
         """
         mean, root = self._joint(self._validate(X))
-        drawn = np.random.default_rng(seed).standard_normal((samples, len(mean))) @ root.T
-        found = expected_best(mean, drawn, k, largest=largest)
+        errors = np.random.default_rng(seed).standard_normal((samples, len(mean))) @ root.T
+        found = expected_best(mean, errors, k, largest=largest)
         return BestReport(found.at, self._natural(found.predicted), self._natural(found.corrected))
 
     def shift(self, X: ArrayLike) -> ShiftReport:
@@ -436,22 +429,30 @@ class GaussianProcessPredictor(BasePredictor):
         features = self._validate(X)
         inverse = cho_solve((self._process._root, True), np.eye(len(self.target_)))
         own = 1.0 / np.diag(inverse) - self.noise_ - self._known - JITTER
-        beyond = self._standardised(features)[1] > np.quantile(own, 0.99)
+        beyond = self._variances(features) > np.quantile(own, 0.99)
         genes = np.array([column.block == GENE for column in self._schema().columns])
         new = genes & (features != 0).any(axis=0) & ~(self.rows_ != 0).any(axis=0)
         return ShiftReport(float(beyond.mean()), [self._schema().names[i] for i in np.flatnonzero(new)])
 
-    def _encoded(self, X: FloatArray) -> Iterator[tuple[Features, FloatArray]]:
+    def _encoded(
+        self, X: FloatArray, measured: Features, precision: type[np.floating] = np.float64
+    ) -> Iterator[tuple[Features, FloatArray]]:
         """Features and curved kernels of rows, a block of them at a time."""
         kernel, schema = self._process.kernel, self._schema()
         for start in range(0, len(X), BLOCK):
-            features = kernel.features(schema.split(X[start : start + BLOCK]))
-            yield features, kernel.curves(features, self._measured)
+            features = kernel.features(schema.split(X[start : start + BLOCK]), precision)
+            yield features, kernel.curves(features, measured)
 
-    def _standardised(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance (m,), (m,) of the noiseless function, standardised."""
-        found = [(self._process.mean(f, c), self._process.variance(f, c)) for f, c in self._encoded(X)]
-        return np.concatenate([mean for mean, _ in found]), np.concatenate([variance for _, variance in found])
+    def _means(self, X: FloatArray) -> FloatArray:
+        """Standardised means (m,); of many rows in single precision, to some 1e-4 deviations."""
+        if len(X) <= BLOCK:
+            return np.concatenate([self._process.mean(f, c) for f, c in self._encoded(X, self._measured)])
+        quick, measured = self._process.single_precision(), {k: b.astype(np.float32) for k, b in self._measured.items()}
+        return np.concatenate([quick.mean(f, c) for f, c in self._encoded(X, measured, np.float32)]).astype(np.float64)
+
+    def _variances(self, X: FloatArray) -> FloatArray:
+        """Variances (m,) of the noiseless function, standardised."""
+        return np.concatenate([self._process.variance(f, c) for f, c in self._encoded(X, self._measured)])
 
     def _joint(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean (m,) of the noiseless function, and a root (m, m) of its covariance, standardised."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
@@ -353,6 +354,69 @@ def equal_shares(parts: int) -> FloatArray:
         Logarithms.
     """
     return np.append(np.full(parts, -math.log(max(parts, 1))), math.log(NOISE))
+
+
+def predict_folds(
+    kernel: Kernel,
+    features: Features,
+    t: FloatArray,
+    known: FloatArray,
+    group: NDArray[np.intp],
+    some: IntArray,
+    centre: FloatArray,
+    start: FloatArray,
+    nugget: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Predict each row from the rows of other groups, with weights found anew for each group.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Its parts.
+    features : dict
+        Block name to features (n, columns).
+    t, known : ndarray (n,)
+        Warped and standardised values, and their known variances.
+    group : ndarray of int (n,)
+        The group of each row.
+    some : ndarray of int (k,)
+        Positions of the rows that weights are found from.
+    centre, start : ndarray (parts + 1,)
+        Centre of the prior of the logarithms, and where the search for them starts.
+    nugget : bool
+        Whether noise is learnt beside the known one.
+
+    Returns
+    -------
+    mean : ndarray (n,)
+        Standardised and warped.
+    variance : ndarray (n,)
+        Of a measurement, noise included.
+    """
+    chosen = {name: block[some] for name, block in features.items()}
+    stack = kernel.stack(chosen, chosen)
+    mean, variance = np.zeros(len(t)), np.ones(len(t))
+    for fold in np.unique(group):
+        inside, outside = np.flatnonzero(group != fold), np.flatnonzero(group == fold)
+        at = np.flatnonzero(group[some] != fold)
+        if not len(at):
+            continue
+        learnt = stack[:, at[:, None], at]
+        theta = StructuredGaussianProcess._likeliest(learnt, t[some[at]], known[some[at]], centre, start, nugget)
+        weights, noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
+        if len(some) == len(t):
+            place = np.argsort(some)  # of each row in the stack
+            whole = np.tensordot(weights, stack, 1)[np.ix_(place, place)] + CONSTANT
+        else:
+            whole = kernel.weighted(weights, features, features) + CONSTANT
+        matrix = whole[np.ix_(inside, inside)]
+        matrix[np.diag_indices_from(matrix)] += noise + known[inside] + JITTER
+        cross = whole[np.ix_(outside, inside)]
+        solved = cho_solve((np.linalg.cholesky(matrix), True), np.column_stack([t[inside], cross.T]))
+        mean[outside] = cross @ solved[:, 0]
+        own = np.diag(whole)[outside] - np.einsum("ij,ji->i", cross, solved[:, 1:])
+        variance[outside] = np.maximum(own, 1e-12) + noise + known[outside]
+    return mean, variance
 
 
 def covariance_root(covariance: FloatArray) -> FloatArray:

@@ -53,10 +53,10 @@ def fitted() -> GaussianProcessPredictor:
 
 
 def textbook(model: GaussianProcessPredictor, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the noiseless function at X, standardised, of the kernel whose small parts are left out."""
+    """Mean and covariance of the noiseless function at X, standardised, of the kernel with all its parts."""
     schema = model.schema
     kernel = Kernel(schema, schema.split(model.rows_))
-    weights = np.where(model.weights_ >= 1e-3 * (model.weights_.sum() + model.noise_), model.weights_, 0.0)
+    weights = model.weights_
     seen, new = (kernel.features(schema.split(rows)) for rows in (model.rows_, X))
     warp = Warp(**model.warp_)
     t = (warp(model.target_) - model.center_) / model.scale_
@@ -93,13 +93,30 @@ def test_predictions_are_those_of_the_textbook(fitted: GaussianProcessPredictor)
 
 
 def test_the_factor_is_the_quantile_of_left_out_errors_shrunk(fitted: GaussianProcessPredictor) -> None:
-    errors = fitted.left_out_
-    assert len(errors) == 50 and (np.diff(errors) >= 0).all()
-    z = norm.ppf(0.95)
-    assert fitted.interval_factor(0.9) == pytest.approx((20 * z + 50 * errors[45]) / 70)  # the 46th of 50
-    assert fitted.interval_factor(0.99) == pytest.approx((20 * norm.ppf(0.995) + 50 * errors[-1]) / 70)
+    """Less where the errors are larger than the normal distribution's: the 46th of 50 for .9, the last for .99."""
+    assert len(fitted.left_out_) == 50 and (np.diff(fitted.left_out_) >= 0).all()
+    other = GaussianProcessPredictor()
+    for scale, weight in ((0.05, 20), (0.02, 100)):
+        other.left_out_ = scale * np.arange(1.0, 51.0)
+        for coverage, rank in ((0.9, 46), (0.99, 50)):
+            z = norm.ppf(0.5 + coverage / 2)
+            m = weight if scale * rank > z else 100
+            assert other.interval_factor(coverage) == pytest.approx((m * z + 50 * scale * rank) / (m + 50))
     with pytest.raises(PredictorError, match="coverage"):
-        fitted.interval_factor(1.0)
+        other.interval_factor(1.0)
+
+
+def test_left_out_errors_are_in_deviations_of_the_posterior_without_the_row(fitted: GaussianProcessPredictor) -> None:
+    group = np.random.default_rng(0).permutation(50) % 5
+    mean, _ = fitted.cross_validate(group)
+    held_out = []
+    gram = fitted._process.kernel.weighted(fitted._process.weights, fitted._measured, fitted._measured) + CONSTANT
+    gram += np.diag(fitted.noise_ + fitted._known + JITTER)
+    for i in range(50):
+        rest = np.arange(50) != i
+        held_out.append(gram[i, i] - gram[i, rest] @ np.linalg.solve(gram[np.ix_(rest, rest)], gram[rest, i]))
+    assert fitted.left_out_ == pytest.approx(np.sort(np.abs(fitted._t - mean) / np.sqrt(held_out)), rel=1e-5)
+    assert fitted.oof_predictions_ == pytest.approx(fitted._natural(mean))
 
 
 def test_rows_left_out_are_predicted_without_their_values(fitted: GaussianProcessPredictor) -> None:
