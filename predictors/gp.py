@@ -420,11 +420,6 @@ class GaussianProcessPredictor(BasePredictor):
         ShiftReport
             The share of rows whose posterior variance exceeds the 99th percentile of that of the rows of the fit, each left
             out in turn, and the values of genes that no row of the fit has.
-
-        Raises
-        ------
-        PredictorError
-            For values that are not finite numbers.
         """
         features = self._validate(X)
         inverse = cho_solve((self._process._root, True), np.eye(len(self.target_)))
@@ -447,7 +442,8 @@ class GaussianProcessPredictor(BasePredictor):
         """Standardised means (m,); of many rows in single precision, to some 1e-4 deviations."""
         if len(X) <= BLOCK:
             return np.concatenate([self._process.mean(f, c) for f, c in self._encoded(X, self._measured)])
-        quick, measured = self._process.single_precision(), {k: b.astype(np.float32) for k, b in self._measured.items()}
+        quick = self._process.single_precision()
+        measured = quick.kernel.features(self._schema().split(self.rows_), np.float32)
         return np.concatenate([quick.mean(f, c) for f, c in self._encoded(X, measured, np.float32)]).astype(np.float64)
 
     def _variances(self, X: FloatArray) -> FloatArray:

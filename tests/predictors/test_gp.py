@@ -152,6 +152,31 @@ def test_closed_forms_of_one_row_left_out_are_refits_with_the_weights_of_all(fit
             assert found == pytest.approx(fitted._natural(cross[:, rest] @ alpha), rel=1e-6)
 
 
+def test_many_rows_are_predicted_in_single_precision_and_nearly_the_same(fitted: GaussianProcessPredictor) -> None:
+    X = rows(module.BLOCK + 50)
+    many = fitted.predict(X)
+    few = np.concatenate([fitted.predict(X[:1000]), fitted.predict(X[1000:])])
+    assert many == pytest.approx(few, rel=1e-4) and not np.array_equal(many, few)
+    assert np.array_equal(fitted.predict(X, return_std=True)[0], many)
+    low, high = fitted.predict_interval(X)
+    assert (low < many).all() and (many < high).all()
+
+
+def test_small_parts_are_left_out_only_where_they_are_far_below_the_noise(fitted: GaussianProcessPredictor) -> None:
+    """Of weights 0.9, 2e-4, 1e-4, …, the last five together have less than a twentieth of the noise."""
+    other = GaussianProcessPredictor(GENES)
+    for name in ("n_features_in_", *fitted._learned):
+        setattr(other, name, getattr(fitted, name))
+    parts = len(fitted.weights_)
+    weights = np.full(parts, 1e-6)
+    weights[0], weights[1], weights[2] = 0.9, 2e-4, 1e-4
+    other.weights_ = weights
+    for noise, kept in ((1e-3, 3), (1e-6, parts), (1.0, 1)):
+        other.noise_ = noise
+        other._restore()
+        assert len(other._process.weights) == kept
+
+
 def test_samples_have_the_posterior_s_mean_and_covariance(fitted: GaussianProcessPredictor) -> None:
     X = rows(4)
     mean, covariance = textbook(fitted, X)
