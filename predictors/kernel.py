@@ -367,6 +367,23 @@ class Kernel:
         for curved, curve in zip(self.curved, self.curves(a, b), strict=True):
             yield self.scale[curved.name] * curve
 
+    def own(self, features: Features) -> FloatArray:
+        """Compute the scaled kernels of each row with itself.
+
+        Parameters
+        ----------
+        features : dict
+            Features of n rows.
+
+        Returns
+        -------
+        ndarray (parts, n)
+            In the order of `names`: the diagonals of `stack`.
+        """
+        linear = [self.scale[p.name] * ((features[p.block] @ p.map) ** 2).sum(axis=1) for p in self.linear]
+        curved = [self.scale[p.name] * own for p, own in zip(self.curved, self.own_curves(features), strict=True)]
+        return np.array([*linear, *curved])
+
     def own_curves(self, features: Features) -> FloatArray:
         """Compute the curved kernels of each row with itself.
 
