@@ -8,9 +8,9 @@ import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.predictions import predict_rows
 from hwsearch.campaigns.profile_set import ProfileSet
-from hwsearch.campaigns.score_table import numbers
+from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from predictors import scores
@@ -54,7 +54,8 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
         }
         if len(ids) >= 3:
             y = numbers(found, "value", ids)
-            p = predict(campaign, metric, device, [archs[i] for i in ids], COVERAGE)
+            rows = encoded(archs, campaign.space, ids)
+            p = predict_rows(campaign, metric, device, rows, COVERAGE)
             inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
             told = np.isfinite(p["high"] - p["low"]).all()  # a small fit has no interval of this coverage
             coverage = float(inside.mean()) if told else None
