@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import predict_rows
+from hwsearch.campaigns.predictions import TOGETHER, predict_rows
 from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
@@ -54,8 +55,8 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
         }
         if len(ids) >= 3:
             y = numbers(found, "value", ids)
-            rows = encoded(archs, campaign.space, ids)
-            p = predict_rows(campaign, metric, device, rows, COVERAGE)
+            parts = (encoded(archs, campaign.space, ids[k : k + TOGETHER]) for k in range(0, len(ids), TOGETHER))
+            p = pd.concat([predict_rows(campaign, metric, device, rows, COVERAGE) for rows in parts])
             inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
             told = np.isfinite(p["high"] - p["low"]).all()  # a small fit has no interval of this coverage
             coverage = float(inside.mean()) if told else None

@@ -83,9 +83,10 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
 def _last_rounds(campaign: Campaign, device: str) -> dict[str, int]:
     """Return the number of each subnet's last final measurement on a device."""
     fingerprint, protocol = campaign.targets[device].fingerprint, campaign.final_protocol.key
-    where: Filters = {"metric": "latency_ms", "subject": fingerprint, "supernet": campaign.loaded.digest}
+    where: Filters = {"metric": "latency_ms", "subject": fingerprint, "protocol": protocol}
+    where["supernet"] = campaign.loaded.digest
     last: dict[str, int] = {}
-    for arch_id, text in campaign.store.scan(("arch_id", "purpose"), protocol=protocol, **where):
+    for arch_id, text in campaign.store.scan(("arch_id", "purpose"), **where):
         purpose = Purpose.parse(text)
         if purpose.is_final:
             last[arch_id] = max(last.get(arch_id, 0), purpose.round)
