@@ -24,6 +24,7 @@ PLACES = {
     "front": "hwsearch.api.results",
     "operators": "hwsearch.api.campaign",
     "pick": "hwsearch.api.results",
+    "predict": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
     "report": "hwsearch.api.results",
     "run": "hwsearch.api.campaign",
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
-    from hwsearch.api.results import export, finetune, front, pick, report
+    from hwsearch.api.results import export, finetune, front, pick, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
 
@@ -68,6 +69,7 @@ __all__ = [
     "front",
     "operators",
     "pick",
+    "predict",
     "profile",
     "report",
     "run",

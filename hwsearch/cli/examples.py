@@ -15,6 +15,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "search": ("hwsearch search my.toml", "hwsearch search runs/my --json"),
     "validate": ("hwsearch validate my.toml", "hwsearch validate runs/my --json"),
     "front": ("hwsearch front runs/my --device edge-box", "hwsearch front runs/my --deployment worst-case --json"),
+    "predict": (
+        "hwsearch predict runs/my --random 1000 --json",
+        "hwsearch predict runs/my --arch smallest --arch largest --device edge-box",
+    ),
     "pick": (
         "hwsearch pick runs/my --limit 'latency_ms<=2' --export model.onnx",
         "hwsearch pick runs/my --device edge-box --limit 'accuracy>=80' --probability 0.95",
