@@ -97,16 +97,19 @@ def train(
         If the folder holds another run, the training diverges, a strategy cannot serve the supernet or the task, or a
         process ends or has something else than the others (`hwsearch.training.ranks.RankError`).
     """
-    given = {
-        "recipe": str(recipe),
-        "data": str(data),
-        "folder": str(folder),
-        "supernet": supernet,
-        "checkpoint": None if checkpoint is None else str(checkpoint),
-        "kernels": kernels,
-    }
-    with training_ranks(processes, given) as ranks:
-        return train_rank(ranks, **given, progress=progress, force=force)
+    places = {"recipe": str(recipe), "data": str(data), "folder": str(folder)}
+    weights = None if checkpoint is None else str(checkpoint)
+    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels}
+    with training_ranks(processes, {**places, **options}) as ranks:
+        return train_rank(
+            ranks,
+            **places,
+            supernet=supernet,
+            checkpoint=weights,
+            kernels=kernels,
+            progress=progress,
+            force=force,
+        )
 
 
 def train_rank(
