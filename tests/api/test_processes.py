@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image
 
 from hwsearch.api import processes
@@ -88,12 +90,20 @@ def killing(step: int) -> Callable[[dict[str, Any]], None]:
     return progress
 
 
-def test_a_killed_process_ends_the_training_and_the_same_call_ends_it_with_the_bits_of_one(place: Path) -> None:
+def interrupting(step: int) -> Callable[[dict[str, Any]], None]:
+    """Ctrl-C comes in this process when a step is done."""
+    return lambda status: signal.raise_signal(signal.SIGINT) if status["step"] == step else None
+
+
+def test_a_training_that_is_killed_and_interrupted_ends_with_the_bits_of_one_process(place: Path) -> None:
     with pytest.raises(
         RankLost, match=r"another process .*rank 1 was ended by signal 9.*the same command then goes on"
     ):
         trained(place, "two", processes=2, progress=killing(2))
     assert (place / "two" / "stage-1" / "training.pt").exists() and not psutil.Process().children()
+    with pytest.raises(KeyboardInterrupt):
+        trained(place, "two", processes=2, progress=interrupting(4))
+    assert torch.load(place / "two" / "stage-1" / "training.pt", weights_only=True)["step"] == 5
     card = trained(place, "two", processes=2)
     assert card["trained"]["processes"] == 2 and "minutes on 2 CPU cores" in card["training_summary"]
     assert card["digest"] == trained(place, "one", "ghosts.toml")["digest"]
