@@ -20,7 +20,7 @@ from hwsearch.training.ranks import Ranks, joined
 TIMEOUT_S = 60
 
 
-def together(world: int, work: Callable[[Ranks], Any], folder: Path) -> list[Any]:
+def together(world: int, work: Callable[[Ranks], Any], folder: Path, silent_s: float = TIMEOUT_S / 2) -> list[Any]:
     """What `work` returned in each process, or the exception it raised, as text; None where the process was killed."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "store").unlink(missing_ok=True)
@@ -29,7 +29,7 @@ def together(world: int, work: Callable[[Ranks], Any], folder: Path) -> list[Any
     def child(rank: int) -> None:
         torch.set_num_threads(1)
         os.environ[INTERFACE] = loopback_interface() or "lo"
-        os.environ["HWSEARCH_RANK_TIMEOUT"] = str(TIMEOUT_S / 2)
+        os.environ["HWSEARCH_RANK_TIMEOUT"] = str(silent_s)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         assert threading.current_thread() is threading.main_thread()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_a_rank_that_dies_ends_the_others(tmp_path: Path) -> None:
         return "told"
 
     assert together(2, work, tmp_path) == ["told", None]
+
+
+def test_a_rank_that_hangs_ends_the_others_after_the_time_they_wait(tmp_path: Path) -> None:
+    def work(ranks: Ranks) -> str:
+        ranks.gather(torch.zeros(1), 1)
+        if ranks.rank == 1:
+            time.sleep(4)
+            return "woke up"
+        with pytest.raises(TrainingError, match=r"at step 2 another process of this training ended or is silent"):
+            ranks.gather(torch.zeros(1), 2)
+        return "told"
+
+    assert together(2, work, tmp_path, silent_s=1.5) == ["told", "woke up"]
 
 
 def test_the_place_is_that_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Kernels, Norm, using
+from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Choice, Kernels, Norm, using
 from hwsearch.supernets.kernels.native import NativeKernels
 from hwsearch.tasks.images import ImageTask, Preprocess
+from tests.supernets.conftest import make_small_vit
 
 
 def norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
@@ -247,3 +248,15 @@ def test_evaluation_does_not_use_them(native: NativeKernels, small_supernet: Ela
         expected = small_supernet(x)
         with using(native):
             assert torch.equal(small_supernet(x), expected)
+
+
+def test_they_know_whether_a_network_has_used_them(native: NativeKernels, small_supernet: ElasticMobileNetV3) -> None:
+    """A transformer has no layer for them; a convolutional network has, in training mode only."""
+    choice = Choice(NativeKernels(native.library), "why")
+    assert not choice.kernels.used
+    with using(choice.kernels):
+        make_small_vit().train()(torch.randn(2, 3, 20, 20))
+        small_supernet.eval()(torch.randn(2, 3, 32, 32))
+        assert choice.after_a_step() == "eager (no layer of this network can use native ones)"
+        small_supernet.train()(torch.randn(2, 3, 32, 32))
+    assert choice.after_a_step() == "native (why)"
