@@ -7,8 +7,9 @@ the kernels that `hwsearch train` would take: from the file of decoded images, a
 
 - ``step_share``: share of the wall time that is not the preparation of batches, from the file (goal: 0.9 or more);
   ``step_share_decoding`` without the file
+- ``step_cpu_share``, ``step_cpu_share_decoding``: the same of processor time, which other processes of a shared machine disturb less
 - ``busy``: processor time of the steps, preparation left out, over wall time and cores (goal: 0.9 or more, on an idle machine)
-- ``prepare_ms``, ``prepare_decoding_ms``: preparing one batch
+- ``prepare_ms``, ``prepare_decoding_ms``: preparing one batch; ``prepare_cpu_ms``, ``prepare_decoding_cpu_ms`` of processor time
 - ``decode_s``, ``open_s``: making the file, and opening it again with its checksums
 - ``pillow_per_s``, ``simplejpeg_per_s``: images decoded a second by one thread, without resizing
 """
@@ -113,6 +114,8 @@ class Clock:
             "step_ms": 1000 * wall / steps,
             "prepare_ms": 1000 * prepare / steps,
             "step_share": 1 - prepare / wall,
+            "step_cpu_share": 1 - prepare_cpu / cpu,
+            "prepare_cpu_ms": 1000 * prepare_cpu / steps,
             "busy": (cpu - prepare_cpu) / (wall * cores),
         }
 
@@ -185,9 +188,13 @@ def run(given: Run) -> Result:
     summary = {
         "step_share": first["step_share"],
         "step_share_decoding": second["step_share"],
+        "step_cpu_share": first["step_cpu_share"],
+        "step_cpu_share_decoding": second["step_cpu_share"],
         "busy": first["busy"],
         "prepare_ms": first["prepare_ms"],
         "prepare_decoding_ms": second["prepare_ms"],
+        "prepare_cpu_ms": first["prepare_cpu_ms"],
+        "prepare_decoding_cpu_ms": second["prepare_cpu_ms"],
         "step_ms": first["step_ms"],
         **spent,
         "pillow_per_s": per_second(pillow, few),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hwsearch._files import own_folder
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.progress import Progress
+from hwsearch.campaigns.progress import Task as Step
 from hwsearch.errors import DataError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
@@ -224,13 +226,9 @@ class Job:
         found = []
         with self.progress.task("train alone", len(archs) * passes, "passes") as step:
             for number, arch in enumerate(archs):
-                before = number * passes
-                found.append(
-                    self._probe(
-                        fresh, arch, config, key_of(arch.id, **facts), lambda done, _, n=before: step.update(n + done)
-                    )
-                )
-                step.update(before + passes)
+                key = key_of(arch.id, **facts)
+                found.append(self._probe(fresh, arch, config, key, partial(_told, step, number * passes)))
+                step.update((number + 1) * passes)
         return found
 
     def _probe(
@@ -254,6 +252,10 @@ class Job:
         if not any(checkpoint.parent.iterdir()):
             checkpoint.parent.rmdir()
         return judged
+
+
+def _told(step: Step, before: int, done: int, loss: float) -> None:
+    step.update(before + done)
 
 
 def ends_cosine(conflict: Conflict) -> Estimate | None:

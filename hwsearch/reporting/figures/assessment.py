@@ -91,7 +91,7 @@ def _macs_axis(ax: Axes, macs: Any) -> None:
     """Make the axis of MACs logarithmic, with round numbers as words."""
     ax.set_xscale("log")
     span = float(macs.max() / macs.min()) if macs.min() > 0 else 1.0
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span > 4 else tuple(np.arange(1.0, 10.0))))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span > 15 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled(value).replace(".00", "").replace(".0 ", " ")))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("MACs")

@@ -21,7 +21,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from hwsearch._typing import IntArray
-from hwsearch.errors import DataError
+from hwsearch.errors import DataError, OutputError
 from hwsearch.tasks.data import Data
 from hwsearch.tasks.images import decoded
 from hwsearch.tasks.images.jpeg import decode_jpeg
@@ -334,7 +334,13 @@ class ImageData(Data):
             return None
         files = self.images
         key = decoded.listing_key(files.paths, files.root, crop=self.preprocess.crop, side=side)
-        return decoded.mapped_images(folder, key, len(self), side, lambda: self._decoded(side, decoded.BLOCK))
+        try:
+            return decoded.mapped_images(folder, key, len(self), side, lambda: self._decoded(side, decoded.BLOCK))
+        except OutputError as error:
+            if need > CACHE_BYTES or not decoded.cannot_be_written(error):
+                raise
+            log.warning("%s The images are decoded into memory.", error.message)
+            return None
 
     def _decoded(self, side: int, batch: int) -> Iterator[NDArray[np.uint8]]:
         """Decode pixels in batches, by as many threads as there are cores, one batch ahead."""

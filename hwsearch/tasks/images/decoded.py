@@ -80,6 +80,22 @@ def listing_key(paths: Iterable[Path], root: Path, **how: object) -> str:
     return h.hexdigest()[:24]
 
 
+def cannot_be_written(error: OutputError) -> bool:
+    """Tell whether the folder of decoded images may not be written to, which is no fault of the run's.
+
+    Parameters
+    ----------
+    error : OutputError
+        Of `mapped_images`.
+
+    Returns
+    -------
+    bool
+        True where the user lacks the right, or the file system is read-only; False for a full disk.
+    """
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
 def mapped_images(
     folder: Path, key: str, n: int, side: int, decode: Callable[[], Iterable[NDArray[np.uint8]]]
 ) -> NDArray[np.uint8]:
@@ -134,26 +150,29 @@ def _header(key: str, n: int, side: int) -> bytes:
 def _opened(path: Path, header: bytes, n: int, side: int) -> NDArray[np.uint8] | None:
     """Map a file; None where there is none, or a damaged one, which is said."""
     try:
-        size = path.stat().st_size
+        return _checked(path, header, n, side)
     except FileNotFoundError:
         return None
-    blocks = -(-n // BLOCK)
-    pixels = n * side * side * 3
-    if size != HEADER_BYTES + pixels + 4 * blocks:
-        return _damaged(path, f"it has {size:,} bytes in place of {HEADER_BYTES + pixels + 4 * blocks:,}")
+    except ValueError as fault:
+        log.warning("the decoded images in %s are damaged: %s; they are decoded again", path, fault)
+        return None
+
+
+def _checked(path: Path, header: bytes, n: int, side: int) -> NDArray[np.uint8]:
+    """Map a file and compare sizes and checksums; what is wrong is a ValueError."""
+    blocks, pixels = -(-n // BLOCK), n * side * side * 3
+    size, expected = path.stat().st_size, HEADER_BYTES + pixels + 4 * blocks
+    if size != expected:
+        raise ValueError(f"it has {size:,} bytes in place of {expected:,}")
     whole = np.asarray(np.memmap(path, np.uint8, mode="c"))
     if whole[:HEADER_BYTES].tobytes() != header:
-        return _damaged(path, "its header is another one")
+        raise ValueError("its header is another one")
     found = whole[HEADER_BYTES : HEADER_BYTES + pixels].reshape(n, side, side, 3)
     sums = np.frombuffer(whole[HEADER_BYTES + pixels :].tobytes(), "<u4")
     for k in range(blocks):
         if zlib.crc32(found[k * BLOCK : (k + 1) * BLOCK].data) != sums[k]:
-            return _damaged(path, f"the checksum of images {k * BLOCK} to {min(n, (k + 1) * BLOCK) - 1} is wrong")
+            raise ValueError(f"the checksum of images {k * BLOCK} to {min(n, (k + 1) * BLOCK) - 1} is wrong")
     return found
-
-
-def _damaged(path: Path, why: str) -> None:
-    log.warning("the decoded images in %s are damaged: %s; they are decoded again", path, why)
 
 
 def _write(path: Path, header: bytes, n: int, side: int, decode: Callable[[], Iterable[NDArray[np.uint8]]]) -> None:

@@ -229,7 +229,7 @@ def advise(figures: Figures, *, unit: str, small_difference: float) -> Advice:
         ),
         Rule(
             "gap", "mean gap to stand-alone training", f.gap, "above", small_difference,
-            MORE_PASSES, "all sizes alike are worse than trained by themselves, and nothing points to the strategy", unit,
+            MORE_PASSES, "subnets are worse than trained by themselves, and no other figure points to a strategy", unit,
         ),
     )  # fmt: skip
     found = next((rule for rule in rules if rule.holds), None)

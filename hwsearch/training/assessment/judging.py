@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -89,7 +90,8 @@ def judge(task: Task, net: nn.Module, data: Data, size: int) -> Judged:
     MeasurementError
         If outputs or loss are not finite.
     """
-    return Judged(task.evaluate(net, data, size), mean_loss(task, net, data.head(LOSS_EXAMPLES), size))
+    first = data.take(np.arange(LOSS_EXAMPLES)) if len(data) > LOSS_EXAMPLES else data  # finds what is decoded already
+    return Judged(task.evaluate(net, data, size), mean_loss(task, net, first, size))
 
 
 def judge_inherited(task: Task, net: Supernet, arch: Architecture, calibration: Data | None, data: Data) -> Judged:

@@ -161,6 +161,25 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(place: Path) -> None:
     assert [p.suffix for p in place.iterdir()] in ([], [".lock"])
 
 
+@pytest.mark.parametrize(("code", "most"), [(errno.EACCES, 10**9), (errno.EROFS, 10**9), (errno.EACCES, 100)])
+def test_a_folder_that_may_not_be_written_leaves_memory(
+    folder: Path, place: Path, monkeypatch, caplog, code, most
+) -> None:
+    def refuse(path: Path) -> Path:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(decoded, "own_folder", refuse)
+    monkeypatch.setattr(images_module, "CACHE_BYTES", most)
+    data = read(folder)
+    if most < N * SIDE**2:
+        with pytest.raises(OutputError, match="Permission denied"):
+            data.keep_for_training(SIDE)
+        return
+    with caplog.at_level(logging.WARNING):
+        data.keep_for_training(SIDE)
+    assert list(data._cache) == [SIDE] and os.strerror(code) in caplog.text and "into memory" in caplog.text
+
+
 def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_kept(folder: Path, place: Path) -> None:
     (folder / "a" / "0.jpg").write_bytes(b"\xff\xd8\xffno image")
     with pytest.raises(DataError, match=r"a/0\.jpg"):
