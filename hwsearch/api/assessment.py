@@ -162,7 +162,8 @@ def assess_supernet(
             rows, member, scores, excess, ends_cosine(conflict), scores[probes],
             np.array([j.score.value for j in alone]),
         )  # fmt: skip
-        task = loaded.task
+        task, best = loaded.task, max(inherited, key=lambda judged: judged.score.value).score
+        chance = task.no_better_than(best.value, best.standard_error, found.held_out)
         table = subnet_table(loaded, archs, member, macs, inherited, excess, probes, alone)
         result: JsonObject = {
             "assessment": supernet,
@@ -180,7 +181,9 @@ def assess_supernet(
             "gap": figures.gap.to_dict() if figures.gap else None,
             "gap_large_over_small": figures.gap_large_over_small.to_dict() if figures.gap_large_over_small else None,
             "rank_correlation": figures.tau.to_dict() if figures.tau else None,
-            "advice": advise(figures, unit=task.difference_unit, small_difference=task.small_difference).to_dict(),
+            "advice": advise(
+                figures, unit=task.difference_unit, small_difference=task.small_difference, chance=chance
+            ).to_dict(),
             "subnets": json.loads(table.to_json(orient="records", double_precision=9)),
             "version": hwsearch.__version__,
             "created": utc_now(),

@@ -184,7 +184,7 @@ def figures_of(
     )
 
 
-def advise(figures: Figures, *, unit: str, small_difference: float) -> Advice:
+def advise(figures: Figures, *, unit: str, small_difference: float, chance: str | None = None) -> Advice:
     """Apply the rules in their order; the first that holds decides.
 
     Parameters
@@ -195,6 +195,9 @@ def advise(figures: Figures, *, unit: str, small_difference: float) -> Advice:
         Unit of differences between scores.
     small_difference : float
         A difference of the score that few users would mind (`hwsearch.tasks.base.Task.small_difference`).
+    chance : str, optional
+        What the best score is not clearly better than (`hwsearch.tasks.base.Task.no_better_than`); then no rule decides, as figures
+        of a network that has learnt nothing say nothing.
 
     Returns
     -------
@@ -232,10 +235,15 @@ def advise(figures: Figures, *, unit: str, small_difference: float) -> Advice:
             MORE_PASSES, "subnets are worse than trained by themselves, and no other figure points to a strategy", unit,
         ),
     )  # fmt: skip
+    if chance is not None:
+        sentence = (
+            f"Train longer first: the best measured subnet is not clearly better than {chance} nothing was learnt yet."
+        )
+        return Advice(MORE_PASSES, sentence, rules)
     found = next((rule for rule in rules if rule.holds), None)
     if found is None:
         left = [rule.name for rule in rules if rule.holds is None]
-        open_ = f" Not known: {', '.join(left)}." if left else ""
+        open_ = f" Not known without (more) subnets trained by themselves: {', '.join(left)}." if left else ""
         return Advice(NOTHING, f"No figure calls for another strategy.{open_}", rules)
     e = found.estimate
     assert e is not None

@@ -65,10 +65,17 @@ def test_the_first_rule_that_holds_decides() -> None:
 
 def test_what_was_not_measured_is_said() -> None:
     found = told(replace(FINE, gap=None, gap_large_over_small=None, tau=Estimate(1.0, math.nan, math.nan, 3)))
-    assert found.sentence.endswith("Not known: large-lose, small-lose, order, gap.")
+    assert found.sentence.endswith("trained by themselves: large-lose, small-lose, order, gap.")
     assert [r.holds for r in found.rules].count(None) == 4
     assert told(Figures()).strategy == NOTHING and len(fields(Figures)) == 6
     assert found.to_dict()["rules"][0]["estimate"]["value"] == 0.4
+
+
+def test_a_network_that_has_learnt_nothing_is_trained_longer_first() -> None:
+    bad = replace(FINE, ends_cosine=at(-0.5))
+    found = advise(bad, unit="pt", small_difference=1.0, chance="guessing among 10 classes, or")
+    assert found.strategy == MORE_PASSES and "not clearly better than guessing among 10 classes, or" in found.sentence
+    assert found.rules[0].holds
 
 
 def test_figures_are_of_the_right_subnets_and_signs(torn) -> None:

@@ -11,9 +11,13 @@ import torch
 import torch.nn.functional as F
 
 from hwsearch.errors import DataError, MeasurementError, OutputError
-from hwsearch.training.assessment import judging
+from hwsearch.tasks.data import forward
+from hwsearch.testing.weights import seeded_weights
+from hwsearch.training import Run, TrainingConfig
+from hwsearch.training.assessment import gradient_conflict, judging
 from hwsearch.training.assessment.judging import alone_config, judge, judge_alone, judge_inherited, mean_loss
 from hwsearch.training.assessment.records import Judged, Records, key_of
+from tests.training.test_families import declared, sentences, translations
 
 
 def test_the_loss_is_the_mean_over_examples_whatever_the_batches(torn, vectors, task) -> None:
@@ -47,6 +51,26 @@ def test_a_subnet_learns_by_itself_what_it_did_not_inherit(torn, vectors, task) 
     assert after.score.value > 80 and after.loss < before.loss
     assert torch.equal(net.head.fc.weight, torch.zeros(3, 6))
     assert judge_alone(task, net, arch, vectors, None, vectors, config).loss == after.loss
+
+
+@pytest.mark.parametrize("family", [sentences, translations, declared])
+def test_every_family_is_judged_compared_and_trained_by_itself(family) -> None:
+    """The loss of a cut subnet is that of the activated supernet."""
+    net, task, data = family()
+    if family is not declared:
+        net.load_state_dict(seeded_weights(net.state_dict()))
+    arch = net.space.smallest()
+    found = mean_loss(task, net.subnet(arch).eval(), data, net.input_size(arch))
+    net.eval().activate(arch)
+    inputs, targets = next(data.batches(net.input_size(arch), len(data)))
+    with torch.no_grad():
+        assert found == pytest.approx(float(task.loss(forward(net, inputs), targets)), rel=1e-4)
+    run = Run(net, task, data, TrainingConfig(batch=6))
+    conflict = gradient_conflict(run, [arch, net.space.largest()], 2)
+    assert np.isfinite(conflict.cosines).all() and (abs(conflict.cosines) <= 1 + 1e-9).all() and conflict.parts
+    if family is not translations:  # whose examples here are no sentences to score
+        judged = judge_alone(task, net, arch, data, None, data, alone_config(net, 3, 0.01, 0, len(data)))
+        assert judged.score.n == 24 and judged.loss != found
 
 
 def test_the_rate_goes_by_the_norms(torn, small_supernet) -> None:
