@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from hwsearch.training.assessment import Conflict, Estimate, gradient_conflict, 
 from hwsearch.training.assessment.judging import judge_alone, judge_inherited
 from hwsearch.training.assessment.records import Judged, Records, key_of
 from hwsearch.training.finetune import FinetuneConfig
+from hwsearch.training.recipes import DEFAULT_STRATEGY
 
 #: training examples for the batch norms
 CALIBRATION = 1000
@@ -99,6 +101,36 @@ def read_examples(loaded: LoadedSupernet, source: Path | str | None, examples: i
     if len(held_out) > examples:
         held_out = held_out.take(np.sort(rng.permutation(len(held_out))[:examples]))
     return AssessmentData(train, calibration, held_out)
+
+
+def strategies_used(loaded: LoadedSupernet, checkpoint: Path | None) -> list[str]:
+    """Look up on the card of the weights by which strategies they were trained.
+
+    Parameters
+    ----------
+    loaded : LoadedSupernet
+        The supernet with its weights.
+    checkpoint : Path or None
+        The weight file, whose card has the same name and ends with ``.json``; None for the shipped one.
+
+    Returns
+    -------
+    list of str
+        Each once; empty where there is no card of these weights.
+    """
+    card: object = loaded.entry.card
+    if checkpoint is not None:
+        try:
+            card = json.loads(checkpoint.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return []
+    try:
+        if card["digest"] not in (loaded.digest, digest(loaded.net)):  # type: ignore[index]
+            return []
+        stages = card["trained"]["stage"]  # type: ignore[index]
+        return list(dict.fromkeys(str(stage.get("strategy", DEFAULT_STRATEGY)) for stage in stages))
+    except (KeyError, TypeError, AttributeError):
+        return []
 
 
 @dataclass(frozen=True)

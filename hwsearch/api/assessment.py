@@ -12,7 +12,7 @@ import torch
 import hwsearch
 from hwsearch._files import check_place, containing, json_with, overwriting, own_folder, write_file
 from hwsearch._json import JsonObject
-from hwsearch.api.assessing import Job, conflict_json, ends_cosine, read_examples, subnet_table
+from hwsearch.api.assessing import Job, conflict_json, ends_cosine, read_examples, strategies_used, subnet_table
 from hwsearch.api.training import initial_supernet
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.devices.threads import compute_threads
@@ -163,6 +163,7 @@ def assess_supernet(
             np.array([j.score.value for j in alone]),
         )  # fmt: skip
         task, best = loaded.task, max(inherited, key=lambda judged: judged.score.value).score
+        used = strategies_used(loaded, Path(checkpoint) if checkpoint else None)
         chance = task.no_better_than(best.value, best.standard_error, found.held_out)
         table = subnet_table(loaded, archs, member, macs, inherited, excess, probes, alone)
         result: JsonObject = {
@@ -175,6 +176,7 @@ def assess_supernet(
             "examples_name": task.examples,
             "training_examples": len(found.train),
             "seed": seed,
+            "trained_by": used,
             "bands": [row.to_dict() for row in rows],
             "conflict": conflict_json(conflict, compared, macs),
             "passes": passes if standalone else None,
@@ -182,7 +184,7 @@ def assess_supernet(
             "gap_large_over_small": figures.gap_large_over_small.to_dict() if figures.gap_large_over_small else None,
             "rank_correlation": figures.tau.to_dict() if figures.tau else None,
             "advice": advise(
-                figures, unit=task.difference_unit, small_difference=task.small_difference, chance=chance
+                figures, unit=task.difference_unit, small_difference=task.small_difference, chance=chance, used=used
             ).to_dict(),
             "subnets": json.loads(table.to_json(orient="records", double_precision=9)),
             "version": hwsearch.__version__,

@@ -191,6 +191,7 @@ def render_assessment(result: JsonObject) -> str:
     conflict = result["conflict"]
     facts = [
         ("Weights", str(result["digest"])),
+        ("Trained by", ", ".join(result["trained_by"]) or "not known"),
         ("Judged on", f"{result['examples']:,} {result['examples_name']} of {result['data']}"),
         ("Training examples", f"{result['training_examples']:,}"),
         ("Stand-alone training", f"{result['passes']:,} passes each" if result["passes"] else "none was asked for"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from hwsearch.api.assessing import CALIBRATION, conflict_json, ends_cosine, read_examples
+from hwsearch.api.assessing import CALIBRATION, conflict_json, ends_cosine, read_examples, strategies_used
+from hwsearch.supernets.checkpoint import digest
 from hwsearch.tasks.images import Preprocess, from_arrays
 from hwsearch.training.assessment import Conflict
 
@@ -29,6 +33,34 @@ def test_cosines_are_averaged_over_pairs_and_batches() -> None:
 def test_ends_that_share_nothing_have_no_cosine() -> None:
     cosines = np.stack([np.array([[1, np.nan], [np.nan, 1]])] * 2)
     assert ends_cosine(Conflict(cosines, {}, {})) is None
+
+
+CARD = {"digest": "d1", "trained": {"stage": [{"strategy": "deps"}, {}, {"strategy": "deps"}]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (json.dumps(CARD), ["deps", "sandwich"]),
+        (json.dumps(CARD | {"digest": "of other weights"}), []),
+        (json.dumps({"digest": "d1"}), []),
+        (json.dumps({"digest": "d1", "trained": {"stage": [3]}}), []),
+        ("[1]", []),
+        ("{", []),
+        (None, []),
+    ],
+)
+def test_the_card_beside_the_weights_says_how_they_were_trained(
+    tmp_path: Path, text: str | None, found: list[str]
+) -> None:
+    loaded = SimpleNamespace(digest="d1", net=torch.nn.Linear(1, 1), entry=SimpleNamespace(card=CARD))
+    other = SimpleNamespace(digest="with structure", net=torch.nn.Linear(1, 1))
+    other.entry = SimpleNamespace(card=CARD | {"digest": digest(other.net)})
+    assert strategies_used(other, None) == ["deps", "sandwich"]  # type: ignore[arg-type]
+    if text is not None:
+        (tmp_path / "net.json").write_text(text)
+    assert strategies_used(loaded, tmp_path / "net.safetensors") == found  # type: ignore[arg-type]
+    assert strategies_used(loaded, None) == ["deps", "sandwich"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("calibrated", [True, False])

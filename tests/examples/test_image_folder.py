@@ -38,7 +38,12 @@ def test_from_photos_to_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qu
     assert card["test_images"] == 80 and card["trained"]["stage"][0]["strategy"] == "sandwich-labels"
     weights = "trained/my-photos.safetensors"
     worth = hwsearch.assess_supernet(net, "worth", checkpoint=weights, data="photos", subnets=4, bands=2, batches=2)
-    assert worth["digest"] == card["digest"] and worth["examples"] == 80 and Path("worth/assessment.html").is_file()
+    assert (
+        worth["trained_by"] == ["sandwich-labels"]
+        and worth["digest"] == card["digest"]
+        and worth["examples"] == 80
+        and Path("worth/assessment.html").is_file()
+    )
     result = hwsearch.run("campaign.toml")
     assert result["devices"][0]["front_points"] >= 1
     picked = hwsearch.pick("runs/campaign", (), export="my_photos.onnx")

@@ -219,6 +219,7 @@ def assessment() -> dict[str, Any]:
     return {
         "assessment": "toy", "digest": "abc", "score": {"name": "top-1", "unit": "%", "label": "top-1 accuracy"},
         "difference_unit": "pt", "data": "images", "examples": 2000, "examples_name": "images", "training_examples": 9000,
+        "trained_by": ["sandwich", "deps"],
         "seed": 0, "bands": bands, "passes": 1000, "gap": estimate(2.0), "gap_large_over_small": estimate(0.0),
         "rank_correlation": estimate(0.6, 0.3), "subnets": subnets, "version": "0.1.0",
         "created": "2026-01-02T03:04:05+00:00", "seconds": 61.0, "files": {"assessment.html": "a.html"},

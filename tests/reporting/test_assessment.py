@@ -51,6 +51,7 @@ def test_the_page_needs_nothing_else_and_escapes(assessment) -> None:
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert "Try the strategy &#39;few-shot&#39; next" in page and "with 1,000 passes" in page
+    assert "<dd>sandwich, deps</dd>" in page
 
 
 def test_a_page_without_probes_says_how_to_measure_them(assessment) -> None:

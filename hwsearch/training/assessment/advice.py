@@ -13,6 +13,8 @@ from hwsearch.training.assessment.estimates import Estimate, difference, mean_of
 
 #: rank correlation (Kendall's tau) below which inherited scores order subnets badly
 LEAST_TAU = 0.5
+#: strategies that train as another one does but for the learning rate
+ALIKE = {"sandwich": "bignas", "bignas": "sandwich"}
 #: what stands in the place of a strategy where no other one is called for
 MORE_PASSES, NOTHING = "the same strategy with more passes", "no other strategy"
 
@@ -184,7 +186,9 @@ def figures_of(
     )
 
 
-def advise(figures: Figures, *, unit: str, small_difference: float, chance: str | None = None) -> Advice:
+def advise(
+    figures: Figures, *, unit: str, small_difference: float, chance: str | None = None, used: Sequence[str] = ()
+) -> Advice:
     """Apply the rules in their order; the first that holds decides.
 
     Parameters
@@ -198,6 +202,8 @@ def advise(figures: Figures, *, unit: str, small_difference: float, chance: str 
     chance : str, optional
         What the best score is not clearly better than (`hwsearch.tasks.base.Task.no_better_than`); then no rule decides, as figures
         of a network that has learnt nothing say nothing.
+    used : sequence of str
+        Strategies that the weights were trained by, which are not named again.
 
     Returns
     -------
@@ -240,14 +246,26 @@ def advise(figures: Figures, *, unit: str, small_difference: float, chance: str 
             f"Train longer first: the best measured subnet is not clearly better than {chance} nothing was learnt yet."
         )
         return Advice(MORE_PASSES, sentence, rules)
-    found = next((rule for rule in rules if rule.holds), None)
-    if found is None:
+    holding = [rule for rule in rules if rule.holds]
+    if not holding:
         left = [rule.name for rule in rules if rule.holds is None]
         open_ = f" Not known without (more) subnets trained by themselves: {', '.join(left)}." if left else ""
         return Advice(NOTHING, f"No figure calls for another strategy.{open_}", rules)
-    e = found.estimate
-    assert e is not None
-    unit_text = f" {found.unit}" if found.unit else ""
-    figure = f"{found.figure}: {e.value:.2f}{unit_text}, 95 % interval {e.low:.2f} to {e.high:.2f}, all {found.side} {found.limit:g}"
+    known = {*used, *(ALIKE[name] for name in used if name in ALIKE)}
+    found = next((rule for rule in holding if rule.strategy not in known), None)
+    if found is None:
+        first = holding[0]
+        why = f"{first.why} ({_figure(first)}), and the weights were trained by {first.strategy!r} or its like already"
+        return Advice(MORE_PASSES, f"Try {MORE_PASSES} next: {why}.", rules)
     name = found.strategy if found.strategy == MORE_PASSES else f"the strategy {found.strategy!r}"
-    return Advice(found.strategy, f"Try {name} next: {found.why} ({figure}).", rules)
+    return Advice(found.strategy, f"Try {name} next: {found.why} ({_figure(found)}).", rules)
+
+
+def _figure(rule: Rule) -> str:
+    """Write the figure of a rule that holds."""
+    e = rule.estimate
+    assert e is not None
+    unit = f" {rule.unit}" if rule.unit else ""
+    return (
+        f"{rule.figure}: {e.value:.2f}{unit}, 95 % interval {e.low:.2f} to {e.high:.2f}, all {rule.side} {rule.limit:g}"
+    )

@@ -71,6 +71,17 @@ def test_what_was_not_measured_is_said() -> None:
     assert found.to_dict()["rules"][0]["estimate"]["value"] == 0.4
 
 
+def test_a_strategy_that_was_used_is_not_named_again() -> None:
+    bad = replace(FINE, ends_cosine=at(-0.5), top_over_next=at(-2.0))
+    assert advise(bad, unit="pt", small_difference=1.0, used=["few-shot"]).strategy == "deps"
+    found = advise(bad, unit="pt", small_difference=1.0, used=["few-shot", "deps"])
+    assert found.strategy == MORE_PASSES and "trained by 'few-shot' or its like already" in found.sentence
+    small = replace(FINE, gap_large_over_small=at(-2.0))
+    assert told(small).strategy == "bignas"
+    assert advise(small, unit="pt", small_difference=1.0, used=["sandwich"]).strategy == MORE_PASSES
+    assert advise(FINE, unit="pt", small_difference=1.0, used=["deps"]).strategy == NOTHING
+
+
 def test_a_network_that_has_learnt_nothing_is_trained_longer_first() -> None:
     bad = replace(FINE, ends_cosine=at(-0.5))
     found = advise(bad, unit="pt", small_difference=1.0, chance="guessing among 10 classes, or")
