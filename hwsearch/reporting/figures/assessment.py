@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from hwsearch.reporting.style import (
 )
 from hwsearch.reporting.words import Z95, ScoreName, axis_label, percent, scaled
 
+#: zeros at the end of a decimal fraction
+_ZEROS = re.compile(r"\.0+(?= |$)|(?<=\.[1-9])0+(?= |$)")
 #: most parts of the network that have a line of their own; the others, of the fewest common weights, are left out
 MOST_PARTS = 24
 
@@ -92,7 +95,7 @@ def _macs_axis(ax: Axes, macs: Any) -> None:
     ax.set_xscale("log")
     span = float(macs.max() / macs.min()) if macs.min() > 0 else 1.0
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span > 15 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled(value).replace(".00", "").replace(".0 ", " ")))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _ZEROS.sub("", scaled(value))))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("MACs")
 

@@ -15,6 +15,8 @@ from hwsearch.training.assessment.estimates import Estimate, difference, mean_of
 LEAST_TAU = 0.5
 #: strategies that train as another one does but for the learning rate
 ALIKE = {"sandwich": "bignas", "bignas": "sandwich"}
+#: rules that compare with subnets trained by themselves
+NEED_PROBES = {"large-lose", "small-lose", "order", "gap"}
 #: what stands in the place of a strategy where no other one is called for
 MORE_PASSES, NOTHING = "the same strategy with more passes", "no other strategy"
 
@@ -249,7 +251,9 @@ def advise(
     holding = [rule for rule in rules if rule.holds]
     if not holding:
         left = [rule.name for rule in rules if rule.holds is None]
-        open_ = f" Not known without (more) subnets trained by themselves: {', '.join(left)}." if left else ""
+        open_ = f" Not known: {', '.join(left)}." if left else ""
+        if set(left) & NEED_PROBES:
+            open_ += " Subnets trained by themselves would tell (standalone)."
         return Advice(NOTHING, f"No figure calls for another strategy.{open_}", rules)
     known = {*used, *(ALIKE[name] for name in used if name in ALIKE)}
     found = next((rule for rule in holding if rule.strategy not in known), None)

@@ -27,6 +27,8 @@ def test_the_bands_show_every_subnet_and_the_means(assessment) -> None:
     assert sorted(dots[:, 0].tolist()) == sorted(r["macs"] for r in assessment["subnets"])
     means = [line.get_ydata()[0] for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 2]
     assert means == [b["score"]["value"] for b in assessment["bands"]]
+    written = ax.xaxis.get_major_formatter()
+    assert [written(v, 0) for v in (1e6, 1.5e6, 2e7, 5e8)] == ["1 M", "1.5 M", "20 M", "500 M"]
     assert ax.get_xscale() == "log" and ax.get_ylabel() == "top-1 accuracy (%)"
 
 

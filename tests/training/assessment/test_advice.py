@@ -65,7 +65,10 @@ def test_the_first_rule_that_holds_decides() -> None:
 
 def test_what_was_not_measured_is_said() -> None:
     found = told(replace(FINE, gap=None, gap_large_over_small=None, tau=Estimate(1.0, math.nan, math.nan, 3)))
-    assert found.sentence.endswith("trained by themselves: large-lose, small-lose, order, gap.")
+    assert found.sentence.endswith(
+        "Not known: large-lose, small-lose, order, gap. Subnets trained by themselves would tell (standalone)."
+    )
+    assert told(replace(FINE, ends_cosine=None)).sentence.endswith("Not known: conflict.")
     assert [r.holds for r in found.rules].count(None) == 4
     assert told(Figures()).strategy == NOTHING and len(fields(Figures)) == 6
     assert found.to_dict()["rules"][0]["estimate"]["value"] == 0.4
