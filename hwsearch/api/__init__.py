@@ -12,6 +12,7 @@ from hwsearch._package import lazy_names, let_threads_sleep
 
 #: where each verb is defined
 PLACES = {
+    "assess_supernet": "hwsearch.api.assessment",
     "check": "hwsearch.api.campaign",
     "cluster": "hwsearch.devices.fleet.serving",
     "demo": "hwsearch.api.demonstration",
@@ -37,6 +38,7 @@ PLACES = {
 }
 
 if TYPE_CHECKING:
+    from hwsearch.api.assessment import assess_supernet
     from hwsearch.api.campaign import (
         check,
         evaluate,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [
+    "assess_supernet",
     "check",
     "cluster",
     "demo",

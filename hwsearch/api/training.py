@@ -153,7 +153,7 @@ def train_rank(
     test = task.read(task.split(data, "test"), limit=NO_LIMIT, classes=classes)
     shuffled = np.random.default_rng(0).permutation(len(examples))  # folders are read class by class
     calibration, held_out = examples.take(shuffled[:1000]), test.head(2000)
-    net = _initial(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
+    net = initial_supernet(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
     net.check_data(examples, "training")
     net.check_data(test, "test")
     origin = digest(net) if checkpoint else ""
@@ -197,8 +197,30 @@ def _check(strategy: Strategy, run: Run) -> None:
         )
 
 
-def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
-    """Return the supernet as it is before the training: of a user's own code the weights are initialised by that code."""
+def initial_supernet(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
+    """Make the supernet as it is before training; the weights of a user's own code are initialised by that code.
+
+    Parameters
+    ----------
+    entry : SupernetEntry
+        The supernet's entry.
+    name : str
+        Its name, or ``file.py:ENTRY``.
+    checkpoint : Path or None
+        Weights to start from.
+    seed : int
+        Seed of random weights.
+
+    Returns
+    -------
+    Supernet
+        The supernet.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights do not fit.
+    """
     if checkpoint is not None:
         return entry.load(checkpoint).net
     with torch.random.fork_rng():

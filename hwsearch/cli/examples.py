@@ -40,6 +40,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch train --recipe cifar10-mbv3 --data cifar10.parquet --folder trained",
         "hwsearch train --recipe my.toml --supernet my_net.py:ENTRY --data images --folder trained",
     ),
+    "assess_supernet": (
+        "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
+        "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
+    ),
     "work": ("hwsearch work runs/my --wait", "hwsearch work runs/my --device edge-box"),
     "cluster": (
         "hwsearch cluster certs certificates --host edge-box",

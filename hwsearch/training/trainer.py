@@ -172,7 +172,7 @@ class Trainer:
         self.precision = Precision(config.precision, device_of(supernet))
         self.optimizer = make_optimizer(self.recipe.view.named_parameters(), config)
         self.average = WeightAverage(supernet, config.ema) if config.ema else None
-        train.keep(self.plan.size)
+        train.keep_for_training(self.plan.size)
 
     @property
     def checkpoint(self) -> Path:

@@ -211,8 +211,12 @@ def test_a_network_of_ones_own_keeps_its_initial_weights_and_a_checkpoint_replac
     entry = SimpleNamespace(build=lambda: float(torch.rand(())), load=lambda path: seen.append(path) or loaded)
     monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append("init"))
     before = torch.random.get_rng_state()
-    own = training._initial(entry, "net.py:ENTRY", None, 3)
-    assert own == training._initial(entry, "net.py:ENTRY", None, 3) != training._initial(entry, "net.py:ENTRY", None, 4)
+    own = training.initial_supernet(entry, "net.py:ENTRY", None, 3)
+    assert (
+        own
+        == training.initial_supernet(entry, "net.py:ENTRY", None, 3)
+        != training.initial_supernet(entry, "net.py:ENTRY", None, 4)
+    )
     assert torch.equal(before, torch.random.get_rng_state()) and seen == []
-    training._initial(entry, "small", None, 3)
-    assert training._initial(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]
+    training.initial_supernet(entry, "small", None, 3)
+    assert training.initial_supernet(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]

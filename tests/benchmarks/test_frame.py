@@ -67,6 +67,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "store",
         "supernets",
         "training",
+        "training_images",
     }
 
 
