@@ -1,6 +1,6 @@
 """How far a latency can be trusted on this machine: repeatability under load, A/A, honest intervals, operators.
 
-    python -m benchmarks.latency [--quick] [--json] [--folder DIR] [--no-operators] [--record] [--tomorrow CAMPAIGN]
+    python -m benchmarks.latency [--quick] [--json] [--folder DIR] [--subnets N] [--only PART ...] [--record] [--tomorrow CAMPAIGN]
 
 Everything is measured here and now, on subnets of the embedded supernet, ONNX Runtime, one thread, by the product's own
 measuring processes and estimate. For each part:
@@ -23,6 +23,8 @@ coverage       200 subnets in two campaigns. ``coverage95``: share of the 95 % i
 operators      see benchmarks.latency_operators
 simulated      see benchmarks.latency_simulated, which is run apart
 
+``--only`` names the parts to measure, ``--subnets`` how many subnets coverage takes: a whole run takes more than an hour. What is
+left out stands in the record.
 ``--tomorrow CAMPAIGN`` measures nothing of these: it takes the folder of a finished campaign, times the subnets of its fronts
 again, in a store of their own, and tells how many of the campaign's 95 % intervals hold what is found now. ``--record`` keeps the
 summary in benchmarks/record/, by day and machine.
@@ -345,39 +347,65 @@ def coverage(bench: Bench, quick: bool, say: Callable[[str], None]) -> dict:
     }
 
 
+PARTS: dict[str, Callable[[Bench, bool, Callable[[str], None]], dict]] = {
+    "repeatability": repeatability,
+    "a-a": a_a,
+    "coverage": coverage,
+}
+
+
 # ---------------------------------------------------------------------- output
 def plot(result: dict, folder: Path) -> list[Path]:
     with style():
         figure = new_figure(10.5, 3.4)
         axes = figure.subplots(1, 3)
-        for rows, name, mark in (
-            (result["ours"], "interleaved loads", "o-"),
-            ({k: r for k, r in result["fixed"].items() if k != "spread"}, "100 repeats in a row", "s--"),
-        ):
-            line = sorted((r["seconds"], r["error"]) for r in rows.values())
-            axes[0].plot(*zip(*line, strict=True), mark, label=name)
-        axes[0].set(xlabel=f"seconds for {result['subnets']} subnets", ylabel="median disagreement (%)", ylim=(0, None))
-        axes[0].set_title("Two campaigns, one half under load")
-        axes[0].legend(frameon=False)
-        trials = result["aa_trials"]
-        for i, name in enumerate(("visits", "bursts")):
-            axes[1].plot(np.full(len(trials[name]), i), trials[name], "o", color=f"C{i}", alpha=0.7)
-            axes[1].plot([i - 0.2, i + 0.2], [np.median(trials[name])] * 2, "k-")
-        axes[1].set(xticks=[0, 1], xlim=(-0.5, 1.5), ylabel="spread of eight values (%)", ylim=(0, None))
-        axes[1].set_xticklabels(["interleaved\nloads", "one burst\neach"])
-        axes[1].set_title("One network, eight times")
-        half, apart = np.array(result["half_widths_pct"]), np.array(result["difference_pct"])
-        axes[2].plot(half, np.abs(apart), "o", alpha=0.5, markersize=3)
-        top = float(max(half.max(), np.abs(apart).max()) * 1.05)
-        axes[2].plot([0, top], [0, top], "k-", linewidth=0.8)
-        axes[2].set(
-            xlabel="half of the 95 % interval (%)",
-            ylabel="difference of second campaign (%)",
-            xlim=(0, top),
-            ylim=(0, top),
-        )
-        axes[2].set_title(f"{100 * result['coverage95']:.0f} % lie below the line")
+        for place, (part, draw) in zip(axes, DRAWN.items(), strict=True):
+            if part in result:
+                draw(place, result)
+            else:
+                place.set_axis_off()
         return save(figure, folder, "latency")
+
+
+def _draw_repeatability(axes: Any, result: dict) -> None:
+    for rows, name, mark in (
+        (result["ours"], "interleaved loads", "o-"),
+        ({k: r for k, r in result["fixed"].items() if k != "spread"}, "100 repeats in a row", "s--"),
+    ):
+        line = sorted((r["seconds"], r["error"]) for r in rows.values())
+        axes.plot(*zip(*line, strict=True), mark, label=name)
+    axes.set(xlabel=f"seconds for {result['subnets']} subnets", ylabel="median disagreement (%)", ylim=(0, None))
+    axes.set_title("Two campaigns, one half under load")
+    axes.legend(frameon=False)
+
+
+def _draw_a_a(axes: Any, result: dict) -> None:
+    trials = result["aa_trials"]
+    for i, name in enumerate(("visits", "bursts")):
+        axes.plot(np.full(len(trials[name]), i), trials[name], "o", color=f"C{i}", alpha=0.7)
+        axes.plot([i - 0.2, i + 0.2], [np.median(trials[name])] * 2, "k-")
+    axes.set(xticks=[0, 1], xlim=(-0.5, 1.5), ylabel="spread of eight values (%)", ylim=(0, None))
+    axes.set_xticklabels(["interleaved\nloads", "one burst\neach"])
+    axes.set_title("One network, eight times")
+
+
+def _draw_coverage(axes: Any, result: dict) -> None:
+    half, apart = np.array(result["half_widths_pct"]), np.abs(result["difference_pct"])
+    axes.plot(half, apart, "o", alpha=0.5, markersize=3)
+    top = float(max(half.max(), apart.max()) * 1.05)
+    axes.plot([0, top], [0, top], "k-", linewidth=0.8)
+    axes.set(
+        xlabel="half of the 95 % interval (%)", ylabel="difference of second campaign (%)", xlim=(0, top), ylim=(0, top)
+    )
+    axes.set_title(f"{100 * result['coverage95']:.0f} % lie below the line")
+
+
+#: what draws a part, by a figure that only that part finds
+DRAWN: dict[str, Callable[[Any, dict], None]] = {
+    "ours": _draw_repeatability,
+    "aa_trials": _draw_a_a,
+    "half_widths_pct": _draw_coverage,
+}
 
 
 TARGETS = {
@@ -414,20 +442,30 @@ RECORD = Path(__file__).parent / "record"
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
-    parser.add_argument("--no-operators", action="store_true", help="leave out benchmarks.latency_operators")
+    parser.add_argument(
+        "--only", nargs="+", choices=(*PARTS, "operators"), metavar="PART", help="parts to measure: %(choices)s"
+    )
+    parser.add_argument("--subnets", type=int, default=200, help="of coverage, 30 or more (default: %(default)s)")
     parser.add_argument(
         "--record", action="store_true", help=f"keep the summary in {RECORD.parent.name}/{RECORD.name}/"
     )
     parser.add_argument("--tomorrow", type=Path, metavar="CAMPAIGN", help="time a finished campaign's fronts again")
 
 
-def keep(summary: dict, given: Run) -> None:
-    """Keep a summary by day and machine."""
+def keep(summary: dict, given: Run, subnets: int | None) -> None:
+    """Keep a summary by day and machine, with the parts that were measured."""
     now, machine = datetime.now(UTC), host()
     name = re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {machine['cores']} cores".lower()).strip("-")
     RECORD.mkdir(exist_ok=True)
     path = RECORD / f"latency-{name}-{now:%Y%m%dT%H%M}.json"
-    document = {"at": f"{now:%Y-%m-%d %H:%M} UTC", "quick": given.quick, "host": machine, "summary": summary}
+    document = {
+        "at": f"{now:%Y-%m-%d %H:%M} UTC",
+        "quick": given.quick,
+        "parts": list(given.args.only or (*PARTS, "operators")) if given.args.tomorrow is None else ["tomorrow"],
+        "coverage_subnets": subnets,
+        "host": machine,
+        "summary": summary,
+    }
     path.write_text(json.dumps(shown_as_json(document), indent=1) + "\n", encoding="utf-8")
     given.say(f"kept in {path.relative_to(RECORD.parent.parent)}")
 
@@ -443,11 +481,14 @@ def run(given: Run) -> Result:
         result, again = tomorrow(given.args.tomorrow, given.folder, given.say)
         extra = {"again": again.to_dict("records")}
     else:
-        bench = Bench(QUICK_SUBNETS if given.quick else 200)
-        for part in (repeatability, a_a, coverage):
-            result |= part(bench, given.quick, given.say)
+        if given.args.subnets < 30:
+            given.refuse(f"--subnets {given.args.subnets} is too few: 30 or more.")
+        only = given.args.only or (*PARTS, "operators")
+        bench = Bench(QUICK_SUBNETS if given.quick else given.args.subnets)
+        for name in (n for n in PARTS if n in only):
+            result |= PARTS[name](bench, given.quick, given.say)
         plots.append(lambda folder: plot(result, folder))
-        if not given.args.no_operators:
+        if "operators" in only:
             found, wholes, kinds = latency_operators.measured(given.quick, given.say)
             said = found.pop("operator_agreement")
             result |= found
@@ -455,7 +496,7 @@ def run(given: Run) -> Result:
     named = [n for n in (*TARGETS, *BESIDE) if n in result]
     table = pd.DataFrame([{"figure": n, "value": result[n], "goal": TARGETS.get(n, "")} for n in named])
     if given.args.record:
-        keep({n: result[n] for n in named}, given)
+        keep({n: result[n] for n in named}, given, result.get("coverage_subnets"))
     return Result(
         {name: result[name] for name in named},
         table,

@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `predict`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
 `devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
@@ -23,6 +23,7 @@ _CLASSES = {
 
 if TYPE_CHECKING:
     from hwsearch.api import (
+        assess_supernet,
         check,
         cluster,
         demo,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         front,
         operators,
         pick,
+        predict,
         profile,
         report,
         run,
@@ -53,6 +55,7 @@ __all__ = [
     "HwsearchError",
     "SearchSpace",
     "__version__",
+    "assess_supernet",
     "check",
     "cluster",
     "demo",
@@ -64,6 +67,7 @@ __all__ = [
     "front",
     "operators",
     "pick",
+    "predict",
     "profile",
     "report",
     "run",

@@ -22,7 +22,20 @@ from hwsearch.supernets.checkpoint import save_weights
 
 OURS = containing(b"hwsearch")
 #: verbs that write files whose place or folder a user names
-WRITING = {"run", "demo", "init", "pick", "export", "finetune", "report", "doctor", "supernets", "tables", "train"}
+WRITING = {
+    "run",
+    "demo",
+    "init",
+    "pick",
+    "export",
+    "finetune",
+    "report",
+    "doctor",
+    "supernets",
+    "tables",
+    "train",
+    "assess_supernet",
+}
 
 
 def test_what_the_tool_wrote_is_replaced_and_other_files_are_not(tmp_path: Path) -> None:

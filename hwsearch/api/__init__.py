@@ -12,6 +12,7 @@ from hwsearch._package import lazy_names, let_threads_sleep
 
 #: where each verb is defined
 PLACES = {
+    "assess_supernet": "hwsearch.api.assessment",
     "check": "hwsearch.api.campaign",
     "cluster": "hwsearch.devices.fleet.serving",
     "demo": "hwsearch.api.demonstration",
@@ -24,6 +25,7 @@ PLACES = {
     "front": "hwsearch.api.results",
     "operators": "hwsearch.api.campaign",
     "pick": "hwsearch.api.results",
+    "predict": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
     "report": "hwsearch.api.results",
     "run": "hwsearch.api.campaign",
@@ -36,6 +38,7 @@ PLACES = {
 }
 
 if TYPE_CHECKING:
+    from hwsearch.api.assessment import assess_supernet
     from hwsearch.api.campaign import (
         check,
         evaluate,
@@ -51,11 +54,12 @@ if TYPE_CHECKING:
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
-    from hwsearch.api.results import export, finetune, front, pick, report
+    from hwsearch.api.results import export, finetune, front, pick, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [
+    "assess_supernet",
     "check",
     "cluster",
     "demo",
@@ -68,6 +72,7 @@ __all__ = [
     "front",
     "operators",
     "pick",
+    "predict",
     "profile",
     "report",
     "run",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from hwsearch import campaigns
 from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
+from hwsearch.campaigns.steps.predict import asked_subnets, predict_subnets
 from hwsearch.objectives.front import Front
 from hwsearch.training.finetune import finetune_config
 
@@ -39,6 +42,59 @@ def front(source: Source, device: str | None = None, *, deployment: str | None =
         If nothing has been validated.
     """
     return campaigns.front(read_campaign(source, trust=trust), device, deployment=deployment)
+
+
+def predict(
+    source: Source,
+    arch: str | Sequence[str] = (),
+    device: str | None = None,
+    *,
+    archs: Path | str | None = None,
+    random: int | None = None,
+    coverage: float = 0.95,
+    trust: bool = False,
+) -> pd.DataFrame:
+    """Predict accuracy and latency of any subnets by the campaign's fitted predictors; nothing is measured.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    arch : str or sequence of str
+        Ids of subnets that the campaign has seen, ``smallest`` or ``largest``.
+    device : str, optional
+        The device's name; all of the campaign by default.
+    archs : path, optional
+        A file of architectures: JSON, or a table with a column a gene.
+    random : int, optional
+        So many more subnets, drawn uniformly; the same at every call.
+    coverage : float
+        Share of new measurements that the intervals are to hold, in (0, 1).
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a device and subnet: ``genes``, and of each metric the prediction, ``METRIC_low``, ``METRIC_high``, and
+        ``METRIC_measured``, NaN where it has not been measured.
+
+    Raises
+    ------
+    CampaignError
+        If no subnet is named, or no predictor has been fitted.
+    StoreError
+        If the campaign has not seen an id.
+    SpaceError
+        If the file's architectures are not of the campaign's space.
+    DeviceError
+        If there is no such device.
+    """
+    campaign = open_campaign(source, trust=trust)
+    named = [arch] if isinstance(arch, str) else list(arch)
+    wanted = asked_subnets(campaign, named, None if archs is None else Path(archs), random)
+    targets = list(campaign.targets.values()) if device is None else [campaign.target(device)]
+    return predict_subnets(campaign, wanted, targets, coverage)
 
 
 def pick(

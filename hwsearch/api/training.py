@@ -14,6 +14,7 @@ import hwsearch
 from hwsearch._files import check_place, json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
+from hwsearch.api.processes import training_ranks
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import TrainingError
@@ -28,6 +29,7 @@ from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer
 from hwsearch.training.allocator import keep_freed_memory
+from hwsearch.training.ranks import Ranks
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
 from hwsearch.training.trainer import assemble
 
@@ -47,6 +49,7 @@ def train(
     supernet: str | None = None,
     checkpoint: Path | str | None = None,
     kernels: str = "auto",
+    processes: int = 1,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -69,6 +72,9 @@ def train(
     kernels : str, default "auto"
         What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch; or
         ``auto``, the native ones where they can be had. A run is resumed with the same ones, and as many threads.
+    processes : int, default 1
+        Processes of this host that share each batch out; this one is the first, and starts the others. Under ``torchrun``
+        leave it out: its environment variables say how many there are.
     progress : callable, optional
         Called with the state of the run every ten steps and after each epoch.
     force : bool
@@ -77,7 +83,7 @@ def train(
     Returns
     -------
     dict of str to object
-        The card.
+        The card; empty in all processes but the first, which alone measures and writes.
 
     Raises
     ------
@@ -88,52 +94,97 @@ def train(
     SupernetError
         If `kernels` is none of these, or native ones are asked for and cannot be had.
     TrainingError
-        If the folder holds another run, the training diverges, or a strategy cannot serve the supernet or the task.
+        If the folder holds another run, the training diverges, a strategy cannot serve the supernet or the task, or a
+        process ends or has something else than the others (`hwsearch.training.ranks.RankError`).
+    """
+    places = {"recipe": str(recipe), "data": str(data), "folder": str(folder)}
+    weights = None if checkpoint is None else str(checkpoint)
+    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels}
+    with training_ranks(processes, {**places, **options}) as ranks:
+        return train_rank(
+            ranks,
+            **places,
+            supernet=supernet,
+            checkpoint=weights,
+            kernels=kernels,
+            progress=progress,
+            force=force,
+        )
+
+
+def train_rank(
+    ranks: Ranks,
+    recipe: str,
+    data: str,
+    folder: str,
+    *,
+    supernet: str | None,
+    checkpoint: str | None,
+    kernels: str,
+    progress: Callable[[JsonObject], None] | None = None,
+    force: bool = False,
+) -> JsonObject:
+    """Do one process's part of a training, as `train` describes it.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        This process among those that train together.
+    recipe, data, folder, supernet, checkpoint, kernels, progress, force
+        As of `train`.
+
+    Returns
+    -------
+    dict of str to object
+        The card; empty in all processes but the first.
     """
     plan = load_recipe(recipe, supernet)
     entry = catalogue.entry(plan["supernet"])
-    folder = Path(folder)
-    torch.set_num_threads(compute_threads())
+    place = Path(folder)
+    torch.set_num_threads(compute_threads(ranks.local))
     keep_freed_memory()
     chosen = choose(kernels)
     log.info("kernels: %s, %d threads", chosen, torch.get_num_threads())
     stages = recipe_stages(plan, recipe)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
-    examples = task.read(task.split(str(data), "train"), limit=NO_LIMIT, classes=classes)
+    examples = task.read(task.split(data, "train"), limit=NO_LIMIT, classes=classes)
     classes = classes or examples.classes or None
-    test = task.read(task.split(str(data), "test"), limit=NO_LIMIT, classes=classes)
+    test = task.read(task.split(data, "test"), limit=NO_LIMIT, classes=classes)
     shuffled = np.random.default_rng(0).permutation(len(examples))  # folders are read class by class
     calibration, held_out = examples.take(shuffled[:1000]), test.head(2000)
-    net = _initial(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
+    net = initial_supernet(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
     net.check_data(examples, "training")
     net.check_data(test, "test")
     origin = digest(net) if checkpoint else ""
     for strategy, config in stages:
-        _check(strategy, Run(net, task, examples, config))
+        _check(strategy, Run(net, task, examples, config, ranks=ranks))
     with overwriting(force):
-        check_place(folder / f"{entry.name}.json", CARD)
-        check_place(folder / f"{entry.name}.safetensors", WEIGHTS)
+        check_place(place / f"{entry.name}.json", CARD)
+        check_place(place / f"{entry.name}.safetensors", WEIGHTS)
     trainers = []
     for number, (strategy, config) in enumerate(stages, 1):
-        place = folder / f"stage-{number}"
         trainer = Trainer(
             net,
             strategy,
             task,
             examples,
             config,
-            place,
+            place / f"stage-{number}",
             calibration=calibration if entry.calibrated else None,
             validation=held_out,
             progress=progress,
             kernels=chosen,
             origin=origin,
+            ranks=ranks,
         )
         trainer.run()
         trainers.append(trainer)
+    if not ranks.writes:
+        return {}
     with overwriting(force):
-        return write_card(net, entry, trainers, plan, calibration if entry.calibrated else None, test, folder)
+        few = calibration if entry.calibrated else None
+        return write_card(net, entry, trainers, plan, few, test, place, processes=ranks.world)
 
 
 def _check(strategy: Strategy, run: Run) -> None:
@@ -146,8 +197,30 @@ def _check(strategy: Strategy, run: Run) -> None:
         )
 
 
-def _initial(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
-    """Return the supernet as it is before the training: of a user's own code the weights are initialised by that code."""
+def initial_supernet(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
+    """Make the supernet as it is before training; the weights of a user's own code are initialised by that code.
+
+    Parameters
+    ----------
+    entry : SupernetEntry
+        The supernet's entry.
+    name : str
+        Its name, or ``file.py:ENTRY``.
+    checkpoint : Path or None
+        Weights to start from.
+    seed : int
+        Seed of random weights.
+
+    Returns
+    -------
+    Supernet
+        The supernet.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights do not fit.
+    """
     if checkpoint is not None:
         return entry.load(checkpoint).net
     with torch.random.fork_rng():
@@ -172,6 +245,7 @@ def write_card(
     calibration: Data | None,
     test: Data,
     folder: Path,
+    processes: int = 1,
 ) -> JsonObject:
     """Measure the smallest, the largest and random subnets on all test examples; write weights and card.
 
@@ -191,6 +265,8 @@ def write_card(
         Test examples.
     folder : Path
         Gets ``NAME.safetensors`` and ``NAME.json``.
+    processes : int
+        How many trained together.
 
     Returns
     -------
@@ -216,13 +292,14 @@ def write_card(
     card = {
         "training_summary": (
             f"{round(epochs, 1):g} epochs of {len(trainers[0].train_data):,} {task.examples}, {_strategies(plan)}, "
-            f"{seconds / 60:.0f} minutes on {compute_threads()} CPU cores"
+            f"{seconds / 60:.0f} minutes on {processes * torch.get_num_threads()} CPU cores"
         ),
         "trained": {
             **plan,
             "seconds": round(seconds, 1),
-            "kernels": str(trainers[0].kernels),
+            "kernels": trainers[0].kernels_said,
             "threads": torch.get_num_threads(),
+            "processes": processes,
             "host": host_facts(),
             "versions": {"hwsearch": hwsearch.__version__, **versions("torch", "numpy")},
             "finished_at": utc_now(),

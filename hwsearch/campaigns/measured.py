@@ -23,6 +23,9 @@ from hwsearch.spaces import Architecture
 #: columns of one subnet for all devices: latency as a share of each device's scale, of the worst device and weighted
 WORST, WEIGHTED = "latency_share_worst", "latency_share_weighted"
 
+#: subnets whose computed metrics are found together
+TOGETHER = 20_000
+
 
 @dataclass(frozen=True)
 class MeasuredSet:
@@ -126,11 +129,15 @@ def measured_set(campaign: Campaign, known: Known, target: Target, purpose: Purp
     frame = pd.DataFrame({"arch_id": ids})
     for name, found in {"accuracy": accuracy, **on_device}.items():
         frame[name] = numbers(found, "value", ids)
-    rows = encoded(known.architectures, campaign.space, ids)
+    parts = [ids[k : k + TOGETHER] for k in range(0, len(ids), TOGETHER)]
     asked = {objective.metric for objective in campaign.objectives(target.name)}
     for name in METRICS.names():
         try:
-            frame[name] = computed_metric(name).values(campaign.loaded.net, rows) if ids else []
+            metric = computed_metric(name)
+            values = [
+                metric.values(campaign.loaded.net, encoded(known.architectures, campaign.space, part)) for part in parts
+            ]
+            frame[name] = np.concatenate(values) if ids else []
         except HwsearchError:  # a plug-in that this campaign did not ask for, perhaps made for another family
             if name in asked or name in DIRECTIONS:
                 raise

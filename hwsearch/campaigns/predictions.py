@@ -23,6 +23,9 @@ PREDICTORS: Registry[Callable[[bool, int], BasePredictor]] = Registry(
     "hwsearch.predictors", "predictor", PredictorError, callable, "a function that makes a predictor"
 )
 
+#: subnets whose features are made together
+TOGETHER = 20_000
+
 
 def candidates(positive: bool, seed: int, schema: Schema | None = None) -> dict[str, BasePredictor]:
     """Return the predictors that cross-validation chooses from, by name.
@@ -171,16 +174,46 @@ def predict(
     PredictorError
         If its file is damaged, or does not fit the features.
     """
+    return predict_rows(campaign, metric, device, campaign.space.to_array(archs), coverage)
+
+
+def predict_rows(
+    campaign: Campaign, metric: str, device: str | None, rows: IntArray, coverage: float = 0.95
+) -> pd.DataFrame:
+    """Predict a metric of encoded subnets by the campaign's fitted predictor.
+
+    Parameters
+    ----------
+    campaign, metric, device, coverage
+        As in `predict`.
+    rows : numpy.ndarray
+        Shape (n, genes), as `SearchSpace.to_array` gives it; any number: features are made of some thousand at a time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `predict`.
+
+    Raises
+    ------
+    CampaignError
+        If no predictor has been fitted.
+    PredictorError
+        If its file is damaged, or does not fit the features.
+    """
     path = predictor_path(campaign, metric, device)
     if not path.exists():
         raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
-    X = feature_matrix(campaign, campaign.space.to_array(archs))
     for name in PREDICTORS.names():
         PREDICTORS.load(name)  # registers the classes that the file may name
     with predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
         predictor = predictors.load(path)
-        low, high = predictor.predict_interval(X, coverage)
-        return pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high})
+        parts = []
+        for start in range(0, max(1, len(rows)), TOGETHER):
+            X = feature_matrix(campaign, rows[start : start + TOGETHER])
+            low, high = predictor.predict_interval(X, coverage)
+            parts.append(pd.DataFrame({"value": predictor.predict(X), "low": low, "high": high}))
+        return pd.concat(parts, ignore_index=True)
 
 
 def predicted_interval(

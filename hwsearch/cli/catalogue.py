@@ -238,6 +238,9 @@ def train(
             help="What computes the steps: compiled C++ (native), plain torch (eager), or the better one had.",
         ),
     ] = "auto",
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Processes of this host that share the batches out.")
+    ] = 1,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -257,6 +260,8 @@ def train(
         Weights to start from.
     kernels : str
         ``auto``, ``eager`` or ``native``.
+    processes : int
+        Processes of this host that share the batches out; under ``torchrun`` it is left out.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
     as_json : bool
@@ -270,10 +275,11 @@ def train(
             supernet=supernet,
             checkpoint=checkpoint,
             kernels=kernels,
+            processes=processes,
             progress=bar.update,
             force=force,
         )
-    if not emit_json(card, as_json):
+    if card and not emit_json(card, as_json):  # only the first process of several has one
         score = card["score"]
         for name in ("smallest", "largest"):
             half = Z95 * card[name]["standard_error"]

@@ -15,6 +15,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "search": ("hwsearch search my.toml", "hwsearch search runs/my --json"),
     "validate": ("hwsearch validate my.toml", "hwsearch validate runs/my --json"),
     "front": ("hwsearch front runs/my --device edge-box", "hwsearch front runs/my --deployment worst-case --json"),
+    "predict": (
+        "hwsearch predict runs/my --random 1000 --json",
+        "hwsearch predict runs/my --arch smallest --arch largest --device edge-box",
+    ),
     "pick": (
         "hwsearch pick runs/my --limit 'latency_ms<=2' --export model.onnx",
         "hwsearch pick runs/my --device edge-box --limit 'accuracy>=80' --probability 0.95",
@@ -35,6 +39,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "train": (
         "hwsearch train --recipe cifar10-mbv3 --data cifar10.parquet --folder trained",
         "hwsearch train --recipe my.toml --supernet my_net.py:ENTRY --data images --folder trained",
+    ),
+    "assess_supernet": (
+        "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
+        "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
     "work": ("hwsearch work runs/my --wait", "hwsearch work runs/my --device edge-box"),
     "cluster": (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from hwsearch.cli.progress import ConsoleProgress, TrainingBar
 from hwsearch.cli.render import err
@@ -61,10 +63,13 @@ def shown_training() -> TrainingBar | TrainingEvents:
     Returns
     -------
     TrainingBar or TrainingEvents
-        JSON events on stderr with ``--json``, unless that is a terminal; else a bar and lines.
+        JSON events on stderr with ``--json``, unless that is a terminal; else a bar and lines; nothing in processes of
+        ``torchrun`` but the first.
     """
     from hwsearch.cli.events import TrainingEvents
 
+    if os.environ.get("RANK", "0") != "0":  # one of torchrun's processes shows it for all
+        return TrainingBar(Console(quiet=True))
     return TrainingEvents(sys.stderr) if "--json" in sys.argv and not err.is_terminal else TrainingBar(err)
 
 

@@ -46,6 +46,55 @@ def front(
 
 
 @command(RESULTS)
+def predict(
+    campaign: Source,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option("--arch", help="A subnet: an id, 'smallest' or 'largest'; may be repeated."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Name of one device of the campaign (default: all).")
+    ] = None,
+    archs: Annotated[
+        Path | None, typer.Option("--archs", help="A file of architectures: .json, or a table with a column a gene.")
+    ] = None,
+    random: Annotated[int | None, typer.Option("--random", help="So many subnets, drawn uniformly.")] = None,
+    coverage: Annotated[float, typer.Option("--coverage", help="Share that the intervals are to hold.")] = 0.95,
+    folder: Folder = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Predict accuracy and latency of any subnets, with intervals, by the fitted predictors; nothing is measured.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    arch : list of str, optional
+        Ids, ``smallest`` or ``largest``.
+    device : str, optional
+        One device of the campaign, by name.
+    archs : pathlib.Path, optional
+        A file of architectures.
+    random : int, optional
+        So many subnets, drawn uniformly.
+    coverage : float
+        Share that the intervals are to hold.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    frame = hwsearch.predict(
+        open_campaign(campaign, folder, trust), arch or [], device, archs=archs, random=random, coverage=coverage
+    )
+    if not emit_json({"coverage": coverage, "predictions": frame}, as_json):
+        print_frame(frame.drop(columns="genes"), f"predictions, intervals of {100 * coverage:g} %")
+
+
+@command(RESULTS)
 def pick(
     campaign: Source,
     limit: Annotated[

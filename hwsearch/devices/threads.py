@@ -12,20 +12,26 @@ from hwsearch.devices.host import usable_cores
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-def compute_threads() -> int:
+def compute_threads(processes: int = 1) -> int:
     """Return how many threads evaluation and training should use.
+
+    Parameters
+    ----------
+    processes : int
+        Processes of this host that compute together and share its cores out.
 
     Returns
     -------
     int
         What the environment variable ``OMP_NUM_THREADS`` says; else the cores that this process may run on, or fewer where
-        a control group's quota allows less processor time than they have.
+        a control group's quota allows less processor time than they have, divided by `processes`; at least 1.
     """
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
     quota = cpu_quota()
-    return usable_cores() if quota is None else max(1, min(usable_cores(), math.ceil(quota)))
+    cores = usable_cores() if quota is None else min(usable_cores(), math.ceil(quota))
+    return max(1, cores // processes)
 
 
 def cpu_quota(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> float | None:

@@ -24,7 +24,7 @@ DEFAULT_SCORE = {"metric": "top-1", "unit": "%", "label": "top-1 accuracy"}
 #: devices that are compared with each other and have figures of their own on the page, so that it grows with their number
 MOST_COMPARED = 12
 #: fields of `DeviceReport` that are plain values
-PLAIN = ("description", "protocol", "noise", "picks", "cross", "trade_offs", "worth")
+PLAIN = ("description", "protocol", "noise", "measured_subnets", "picks", "cross", "trade_offs", "worth")
 
 
 @dataclass(eq=False)
@@ -41,8 +41,10 @@ class DeviceReport:
         How latency was measured; ``confidence`` (default 0.95) is the level of latency_low and latency_high.
     noise : dict
         Of the latencies and the host, e.g. ``half_interval_percent``, ``host_spread_percent``.
+    measured_subnets : dict of str to int
+        How many different subnets have an ``accuracy`` and a ``latency_ms``, where `points` are some of them.
     points : pandas.DataFrame
-        Everything measured; columns `POINT_COLUMNS`. Accuracies are in percent: on the test examples in rows
+        What is drawn of everything measured; columns `POINT_COLUMNS`. Accuracies are in percent: on the test examples in rows
         of role ``validated``, on the validation examples in all others. Latencies are in ms (median with its
         interval). Predicted values are of a fit that did not see the row, else NaN.
     front : pandas.DataFrame
@@ -72,6 +74,7 @@ class DeviceReport:
     description: JsonObject = field(default_factory=dict)
     protocol: JsonObject = field(default_factory=dict)
     noise: JsonObject = field(default_factory=dict)
+    measured_subnets: dict[str, int] = field(default_factory=dict)
     points: pd.DataFrame = field(default_factory=pd.DataFrame)
     front: pd.DataFrame = field(default_factory=pd.DataFrame)
     picks: list[JsonObject] = field(default_factory=list)

@@ -80,7 +80,7 @@ class DeviceView:
         Level of the latency intervals.
     together : str or None
         By how much all latencies of the device move with its host's level; None where that is not known.
-    measured_latency, measured_accuracy : int
+    measured_latency, measured_accuracy, drawn : int
         How many subnets were measured.
     choices : Drawing or None
         The genes along the front.
@@ -104,6 +104,7 @@ class DeviceView:
     together: str | None
     measured_latency: int
     measured_accuracy: int
+    drawn: int
     choices: Drawing | None
     deploy: Deployed | None
     worth: str
@@ -268,6 +269,7 @@ def _view(device: DeviceReport, slug: str, report: ReportData, drawings: Mapping
         together=_together(device),
         measured_latency=count_subnets(device, "latency_ms"),
         measured_accuracy=count_subnets(device, "accuracy"),
+        drawn=int(device.points.loc[device.points["latency_ms"].notna(), "arch_id"].nunique()),
         choices=drawings.get(f"choices-{slug}"),
         deploy=deployed(device, report),
         worth=worth_words(device, report),

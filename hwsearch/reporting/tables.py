@@ -18,20 +18,22 @@ from hwsearch.reporting.snippet import run_lines, side_of
 
 
 def count_subnets(device: DeviceReport, column: str) -> int:
-    """Count the different subnets that have a number in a column.
+    """Count the different subnets that have been measured.
 
     Parameters
     ----------
     device : DeviceReport
         The device's part of the report.
     column : str
-        Column of `DeviceReport.points`.
+        What of: a column of `DeviceReport.points`.
 
     Returns
     -------
     int
-        The number.
+        The number, of those that are not drawn as well.
     """
+    if column in device.measured_subnets:
+        return int(device.measured_subnets[column])
     return int(device.points.loc[device.points[column].notna(), "arch_id"].nunique())
 
 

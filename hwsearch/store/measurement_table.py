@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 import pandas as pd
@@ -22,8 +21,6 @@ from hwsearch.store.table import DTYPES, to_frame
 CHUNK = 5000
 #: rows that are fetched at a time
 BLOCK = 2000
-#: rows of one of several frames
-PART = 10_000
 
 _M = schema.measurements
 _FIELDS = [c for c in _M.c if c.name not in ("id", "key")]
@@ -264,26 +261,29 @@ class MeasurementTable:
         condition = sa.true() if failed else _M.c.value.is_not(None)
         return self._checked(list(self._rows([_M.c[name] for name in DTYPES], condition, **filters)))
 
-    def frames(self, *, failed: bool = False, **filters: Unpack[Filters]) -> Iterator[pd.DataFrame]:
-        """Read measurements into frames of some thousand rows, oldest first, without records.
+    def read_rows(self, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query whose last columns are those of a frame; each is what its key says.
 
         Parameters
         ----------
-        failed : bool
-            Whether failures are among them, with value NaN.
-        **filters
-            See `Filters`.
+        query : sqlalchemy.Select
+            Any columns, then those of `hwsearch.store.table.DTYPES`.
 
         Yields
         ------
-        pandas.DataFrame
-            As `frame` gives it; one without rows where there is nothing.
+        tuple
+            One row.
         """
-        condition = sa.true() if failed else _M.c.value.is_not(None)
-        rows = self._rows([_M.c[name] for name in DTYPES], condition, **filters)
-        yield self._checked(list(islice(rows, PART)))
-        while part := list(islice(rows, PART)):
-            yield self._checked(part)
+        first, numbers = -len(DTYPES), [list(DTYPES).index(n) for n, t in DTYPES.items() if t != "object"]
+        with self.database.read() as connection:
+            for found in connection.execution_options(yield_per=BLOCK).execute(query):
+                own = found[first:]
+                wrong = [own[k] for k in numbers if not isinstance(own[k], (int, float, type(None)))]
+                if wrong:
+                    raise self._damaged(f"a number is none: {wrong[0]!r}")
+                if not all(isinstance(p, str) for p in own[:6]) or measurement_key(*own[:6]) != own[-1]:
+                    raise self._damaged(f"measurement {own[-1]!r} is another than its key says")
+                yield tuple(found)
 
     def _checked(self, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
         """Make a frame of rows that are what their keys say."""

@@ -7,16 +7,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pandas as pd
 import sqlalchemy as sa
 
 from hwsearch.errors import StoreError
 from hwsearch.store import migrations, schema
 from hwsearch.store.connection import Database
-from hwsearch.store.measurement_table import MeasurementTable, chunks
+from hwsearch.store.measurement_table import MeasurementTable
 from hwsearch.store.run_table import RunTable
 from hwsearch.store.subject_table import SubjectTable
-from hwsearch.store.table import write_csv
+from hwsearch.store.table import DTYPES, write_csv
+
+#: columns of an exported file
+_CSV = ("arch_id", "space", "genes", "metric", "subject", "device", *list(DTYPES)[3:])
 
 
 class Store(MeasurementTable, SubjectTable, RunTable):
@@ -133,27 +135,15 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         StoreError
             If the file cannot be written.
         """
-        rows = 0
+        return write_csv(_CSV, self._explained(), path)
 
-        def parts() -> Iterator[pd.DataFrame]:
-            nonlocal rows
-            for frame in self.frames(failed=True):
-                rows += len(frame)
-                yield self._explained(frame)
-
-        write_csv(parts(), path)
-        return rows
-
-    def _explained(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Add spaces, genes and names of devices to measurements."""
-        table = schema.architectures
-        genes: dict[str, tuple[str, Any]] = {}
-        with self.database.read() as connection:
-            for part in chunks(set(frame["arch_id"])):
-                found = connection.execute(sa.select(table).where(table.c.arch_id.in_(part)))
-                genes |= {row.arch_id: (row.space, row.genes) for row in found}
+    def _explained(self) -> Iterator[tuple[Any, ...]]:
+        """Yield all rows with spaces, genes and names of devices (columns of `_CSV`), oldest first; JSON as it is kept."""
+        m, a = schema.measurements, schema.architectures
+        columns = [sa.type_coerce(m.c[name], sa.Text) if name == "details" else m.c[name] for name in DTYPES]
+        query = sa.select(a.c.space, sa.type_coerce(a.c.genes, sa.Text), *columns).order_by(m.c.id)
+        query = query.select_from(m.outerjoin(a, m.c.arch_id == a.c.arch_id))
         names = {fingerprint: name for fingerprint, (name, _) in self.devices().items()}
-        frame.insert(1, "space", [genes.get(a, ("", None))[0] for a in frame["arch_id"]])
-        frame.insert(2, "genes", [genes.get(a, ("", None))[1] for a in frame["arch_id"]])
-        frame.insert(5, "device", [names.get(s, "") for s in frame["subject"]])
-        return frame
+        for space, genes, *row in self.read_rows(query):
+            arch_id, metric, subject, *rest = row
+            yield arch_id, space, genes, metric, subject, names.get(subject), *rest

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pandas as pd
 from hwsearch._files import anything, new_content
 from hwsearch.errors import StoreError
 
+#: rows of a CSV file that are written together
+TOGETHER = 1000
 #: the columns of a frame, in order (no blobs), and their types
 DTYPES = {
     "arch_id": "object",
@@ -56,16 +60,22 @@ def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
-def write_csv(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
-    """Write frames, one below the other, to a CSV file whole or not at all.
+def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], path: str | Path) -> int:
+    """Write rows to a CSV file whole or not at all; a part of them is in memory at a time.
 
     Parameters
     ----------
-    frames : iterable of pandas.DataFrame
-        Of the same columns, with ``genes`` and ``details``, whose dicts become JSON text; missing values become empty fields. At
-        least one.
+    names : sequence of str
+        Names of the columns.
+    rows : iterable of sequence
+        Texts, numbers, and None for an empty field.
     path : str or Path
         The file.
+
+    Returns
+    -------
+    int
+        Number of rows.
 
     Raises
     ------
@@ -74,15 +84,18 @@ def write_csv(frames: Iterable[pd.DataFrame], path: str | Path) -> None:
     OutputError
         If there is a link or a folder.
     """
+    number, source = 0, iter(rows)
     try:
         with new_content(Path(path), anything) as file:
-            for k, frame in enumerate(frames):
-                texts = {
-                    name: [json.dumps(v) if isinstance(v, dict) else "" for v in frame[name]]
-                    for name in ("genes", "details")
-                }
-                file.write(frame.assign(**texts).to_csv(index=False, header=k == 0, lineterminator="\n").encode())
+            part: list[Sequence[Any]] = [names]
+            while part:
+                text = io.StringIO(newline="")
+                csv.writer(text, lineterminator="\n").writerows(part)
+                file.write(text.getvalue().encode())
+                part = list(islice(source, TOGETHER))
+                number += len(part)
     except OSError as error:
         raise StoreError(
             f"{str(path)!r} cannot be written: {error.strerror}.", hint="Check the folder and the free space."
         ) from error
+    return number

@@ -161,3 +161,15 @@ class Data(ABC):
         size : int
             As in `batches`.
         """
+
+    def keep_for_training(self, size: int) -> None:
+        """Prepare all examples for a training at one input size, which reads each of them many times.
+
+        By default as `keep` does.
+
+        Parameters
+        ----------
+        size : int
+            As in `batches`.
+        """
+        self.keep(size)

@@ -99,19 +99,19 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     Raises
     ------
     TrainingError
-        If it cannot be read, or is of a run with other settings, data, initial weights, kernels or number of threads.
+        If it cannot be read, or is of a run with other settings, data, initial weights, kernels, ghost batches or number of
+        threads.
     """
     try:
         state: dict[str, Any] = read_checkpoint(path)
         known = state["identity"]
-        changed = [
-            f"{k}={known['config'].get(k)!r}, now {v!r}"
-            for k, v in identity["config"].items()
-            if known["config"].get(k) != v
-        ]
+        config = {"ghost_batches": 1} | known["config"]
+        ghosts, wanted = int(config.pop("ghost_batches")), identity["config"]["ghost_batches"]
+        changed = differences(config, {k: v for k, v in identity["config"].items() if k != "ghost_batches"})
         changed += ["search space"] * (known["space"] != identity["space"])
-        strategy = known["strategy"] != identity["strategy"] or known["parts"] != identity["parts"]
-        changed += ["strategy"] * strategy
+        changed += differences(known["strategy"], identity["strategy"], "strategy") or differences(
+            known["parts"], identity["parts"]
+        )
         changed += ["training data"] * (known["data"] != identity["data"])
         changed += ["weights to start from"] * (known["origin"] != identity["origin"])
         kernels, threads = str(known["kernels"]), int(known["threads"])
@@ -124,6 +124,13 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         raise TrainingError(
             f"{folder!r} holds a run with other settings ({'; '.join(changed)}).",
             hint="Use another folder, or the same settings.",
+        )
+    if ghosts != wanted:
+        raise TrainingError(
+            f"{folder!r} holds a run that cuts batches into {_parts(ghosts)}, and this one cuts them into {_parts(wanted)}: "
+            "other statistics and another order would end with other weights.",
+            hint=f"Start {ghosts} process{'es' * (ghosts > 1)}, set ghost_batches = {ghosts} under [stage.training] (with any "
+            "number of processes that divides it), or use another folder.",
         )
     if kernels != identity["kernels"]:
         raise TrainingError(
@@ -138,3 +145,40 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
             hint=f"Set OMP_NUM_THREADS={threads}, or use another folder.",
         )
     return state
+
+
+def differences(known: object, now: object, name: str = "") -> list[str]:
+    """List what differs between two descriptions of settings.
+
+    Parameters
+    ----------
+    known, now : object
+        Values, or dicts and lists of them: of the run that was saved, and of this one.
+    name : str
+        What the value is called.
+
+    Returns
+    -------
+    list of str
+        One clause each, with the name and both values.
+
+    Examples
+    --------
+    >>> differences({"part": "Sandwich", "random": 1}, {"part": "Sandwich", "random": 2}, "strategy")
+    ['strategy.random=1, now 2']
+    """
+    if isinstance(known, dict) and isinstance(now, dict) and known.get("part") == now.get("part"):
+        names = dict.fromkeys([*known, *now])
+        return [d for k in names for d in differences(known.get(k), now.get(k), f"{name}.{k}" if name else str(k))]
+    if isinstance(known, list) and isinstance(now, list) and len(known) == len(now) and known != now:
+        return [d for k, pair in enumerate(zip(known, now, strict=True)) for d in differences(*pair, f"{name}[{k}]")]
+    return [] if known == now else [f"{name}={_short(known)}, now {_short(now)}"]
+
+
+def _short(value: object) -> str:
+    """Name a value; of a whole part its kind."""
+    return str(value["part"]) if isinstance(value, dict) and "part" in value else repr(value)
+
+
+def _parts(ghosts: int) -> str:
+    return f"{ghosts} part" + "s" * (ghosts > 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hwsearch.training.part import Part
 
@@ -49,6 +49,9 @@ class TrainingConfig(Part):
         Wrap the supernet in `torch.compile` (measured slower on CPU, see docs/how-to/training.md).
     checkpoint_steps : int
         Steps between two checkpoints.
+    ghost_batches : int, optional
+        Equal parts of each batch, with batch statistics and augmentation of their own, whose gradients are averaged; several
+        processes share them out. By default one a process.
 
     Raises
     ------
@@ -60,8 +63,6 @@ class TrainingConfig(Part):
     >>> TrainingConfig(epochs=3, lr=0.05).batch
     128
     """
-
-    model_config = ConfigDict(strict=True)
 
     epochs: int = Field(30, ge=1, le=10**6)
     steps: int | None = Field(None, ge=1, le=10**9)
@@ -81,6 +82,7 @@ class TrainingConfig(Part):
     seed: int = Field(0, ge=0, lt=2**32)
     compile: bool = False
     checkpoint_steps: int = Field(200, ge=1, le=10**9)
+    ghost_batches: int | None = Field(None, ge=1, le=4096)
 
     @model_validator(mode="after")
     def _momentum_of_nesterov(self) -> Self:

@@ -144,7 +144,7 @@ def finetune(
     """
     if len(data) < config.batch:
         raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
-    data.keep(size)
+    data.keep_for_training(size)
     convolutional = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
     optimiser = _optimiser(net, config, convolutional)
     peak = optimiser.param_groups[0]["lr"]

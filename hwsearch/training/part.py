@@ -14,7 +14,8 @@ class Part(BaseModel):
     """The base of strategies and of the parts that they assemble: a model of settings, frozen and without unknown keys.
 
     Fields are the settings; their JSON is the part's share of a run's identity. What a part learns while it is used is
-    kept in private attributes, and given to `state_dict` where a resumed run needs it.
+    kept in private attributes, and given to `state_dict` where a resumed run needs it. Settings are strict: ``true`` is no
+    number, and ``"2"`` neither; a list of TOML for a tuple is taken where the field says ``Field(strict=False)``.
 
     Raises
     ------
@@ -33,7 +34,9 @@ class Part(BaseModel):
     hwsearch.errors.TrainingError: Mine has no setting 'shar'. Did you mean 'share'?
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
 
     if not TYPE_CHECKING:  # the type checker sees the fields
 

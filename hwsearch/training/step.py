@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -23,6 +23,9 @@ from hwsearch.training.parts.loss import Outputs
 from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
+
+#: distance of the seeds of dropout of two ghost batches: no step of another one has the same
+GHOST_SEED = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,47 @@ def run_step(
     TrainingError
         If a loss is not finite; with the place where that began.
     """
+    draws = recipe.sampler.sample(now, rng)
+    done = run_passes(recipe, run, batch, now, draws, autocast=autocast, scaled=scaled)
+    return Stepped(done.losses, done.seen + probe(recipe, run, now), done.passes)
+
+
+def run_passes(
+    recipe: Recipe,
+    run: Run,
+    batch: Batch,
+    now: Moment,
+    draws: Sequence[Draw],
+    *,
+    ghost: int = 0,
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext,
+    scaled: Callable[[Tensor], Tensor] = lambda loss: loss,
+) -> Stepped:
+    """Run the passes of subnets that are drawn already on one batch, or on one ghost batch of it.
+
+    Parameters
+    ----------
+    recipe, run, batch, now, autocast, scaled
+        As of `run_step`.
+    draws : sequence of Draw
+        The subnets, a teacher first.
+    ghost : int
+        Number of the ghost batch, from 0; each has dropout of its own.
+
+    Returns
+    -------
+    Stepped
+        Losses and feedback.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not finite; with the place where that began.
+    """
     losses: dict[str, float] = {}
     seen: list[Seen] = []
-    draws = recipe.sampler.sample(now, rng)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.config.seed * 1_000_003 + now.step)  # for dropout
+        torch.manual_seed(run.config.seed * 1_000_003 + now.step + ghost * GHOST_SEED)  # for dropout
         with autocast():
             teacher = recipe.teacher.outputs(batch) if recipe.teacher is not None else None
         for draw in draws:
@@ -102,9 +141,23 @@ def run_step(
             if not math.isfinite(value):
                 raise _not_finite(recipe, run, inputs, draw, now, value)
             seen.append(_backward(recipe, run, batch, now, draw, out, loss, scaled))
-    if run.bus.wants("probe_loss", now.step):
-        seen += _probed(recipe, run)
     return Stepped(losses, seen, len(draws))
+
+
+def probe(recipe: Recipe, run: Run, now: Moment) -> list[Seen]:
+    """Run the probes of the sampler forward, where somebody subscribed to them for this step.
+
+    Parameters
+    ----------
+    recipe, run, now
+        As of `run_step`.
+
+    Returns
+    -------
+    list of Seen
+        Empty where nobody did.
+    """
+    return _probed(recipe, run) if run.bus.wants("probe_loss", now.step) else []
 
 
 def _outputs(recipe: Recipe, run: Run, inputs: Inputs) -> Outputs:

@@ -7,12 +7,14 @@ ends with the same weights as one that was not.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import logging
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ import numpy as np
 import torch
 
 from hwsearch._json import JsonObject
+from hwsearch._package import __version__ as hwsearch_version
 from hwsearch.accuracy import subnet_score
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.kernels import EAGER, Choice, using
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
@@ -31,6 +35,8 @@ from hwsearch.training.batches import check_augmentation, prepare_batch
 from hwsearch.training.checkpoint import only_run, read_training, write_training
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.ema import WeightAverage
+from hwsearch.training.ghosts import check_ghosts, run_ghosts
+from hwsearch.training.interruption import Interruption
 from hwsearch.training.metrics import MetricsLog
 from hwsearch.training.optimizer import make_optimizer
 from hwsearch.training.parts.moment import Moment
@@ -38,6 +44,7 @@ from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.superposition import Superposition
 from hwsearch.training.precision import Precision, device_of
+from hwsearch.training.ranks import ALONE, RankLost, Ranks
 from hwsearch.training.step import run_step
 from hwsearch.training.strategies.base import Strategy
 
@@ -65,8 +72,8 @@ def assemble(strategy: Strategy, run: Run) -> Recipe:
     Raises
     ------
     TrainingError
-        If the training examples do not fill one batch, the device does not compute in this number format, or the strategy
-        cannot serve the supernet, the task or the data.
+        If the training examples do not fill one batch, a batch cannot be cut into equal ghost batches, the device does not
+        compute in this number format, or the strategy cannot serve the supernet, the task or the data.
     """
     if run.per_epoch < 1:
         raise TrainingError(
@@ -77,6 +84,7 @@ def assemble(strategy: Strategy, run: Run) -> Recipe:
     Precision(run.config.precision, device_of(run.supernet))
     recipe = strategy.recipe(run)
     recipe.prepare(run)
+    check_ghosts(run)
     return recipe
 
 
@@ -105,6 +113,8 @@ class Trainer:
         Called with the state of the run every ten steps and after each epoch.
     kernels : Choice
         The kernels of the step, as of `hwsearch.supernets.kernels.choose`; plain torch by default.
+    ranks : Ranks
+        This process among those that train together, each with a trainer of its own with the same arguments; rank 0 writes.
     origin : str
         What the weights are before the training, such as the digest of a weight file: a run is resumed with the same only.
 
@@ -137,6 +147,7 @@ class Trainer:
         progress: Callable[[JsonObject], None] | None = None,
         kernels: Choice = Choice(EAGER, "by default"),
         origin: str = "",
+        ranks: Ranks = ALONE,
     ) -> None:
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
@@ -149,15 +160,19 @@ class Trainer:
         self.progress = progress
         self.kernels = kernels
         self.origin = origin
+        self.ranks = ranks
+        self.kernels_said = str(kernels)
         self.history: list[JsonObject] = []
         self.step = self.passes = 0
         self.seconds = 0.0
-        self.plan = Run(supernet, task, train, config)
+        self._saved_step = -1
+        self._losses: dict[str, float] = {}
+        self.plan = Run(supernet, task, train, config, ranks=ranks)
         self.recipe = assemble(strategy, self.plan)
         self.precision = Precision(config.precision, device_of(supernet))
         self.optimizer = make_optimizer(self.recipe.view.named_parameters(), config)
         self.average = WeightAverage(supernet, config.ema) if config.ema else None
-        train.keep(self.plan.size)
+        train.keep_for_training(self.plan.size)
 
     @property
     def checkpoint(self) -> Path:
@@ -188,41 +203,65 @@ class Trainer:
         TrainingError
             If the folder holds another run, another process trains there, a file cannot be written, or a loss or gradient is
             not finite; the last checkpoint is kept.
+        RankError
+            If another process of this training ends, is silent or has something else.
+        KeyboardInterrupt
+            After Ctrl-C, once the step is done and saved; the second one is answered at once.
         """
-        with only_run(self.folder):
+        with only_run(self.folder) if self.ranks.writes else nullcontext():
             return self._run(stop_at)
 
     def _run(self, stop_at: int | None) -> Supernet:
+        together = self.ranks.world > 1
+        if together:
+            self.ranks.agree("settings, data or versions", _digest_of(self._identity()), self.step)
         if self.checkpoint.exists():
             self._load()
+        if together:
+            self.ranks.agree("weights or checkpoint", digest(self.supernet, str(self.step)), self.step)
         if self.config.compile:
             self.supernet.compile(dynamic=True)
-        metrics = MetricsLog(self.folder, self.step)
+        metrics = MetricsLog(self.folder, self.step) if self.ranks.writes else None
         end = min(self.total_steps, stop_at if stop_at is not None else self.total_steps)
         started, before = time.monotonic(), self.seconds
-        try:
-            while self.step < end:
-                losses = self._one_step()
-                self.seconds = before + time.monotonic() - started
-                if self.step % self.plan.per_epoch == 0:
-                    metrics.add(self.step, self._end_of_epoch(losses))
-                    self._save()
-                elif self.step % self.config.checkpoint_steps == 0:
-                    self._save()
-                reported = self.step % REPORTED_STEPS == 0 or self.step == end
-                if reported:
-                    metrics.add(self.step, self._figures(losses))
-                if self.progress and (reported or self.step % self.plan.per_epoch == 0):
-                    self.progress(self._status(losses))
-        finally:
-            metrics.close()
+        with nullcontext() if metrics is None else closing(metrics), Interruption(patient=together) as interruption:
+            try:
+                if self._lacks_scores() and metrics is not None:
+                    self._end_of_epoch(metrics, interruption)
+                    self._write()
+                while self.step < end:
+                    stop = self._one_step(interruption)
+                    self.seconds = before + time.monotonic() - started
+                    if stop:
+                        self._save()
+                        interruption.answer()
+                    self._after_step(metrics, interruption, last=self.step == end)
+            except RankLost:
+                if interruption.came:  # the others are gone for the same reason
+                    interruption.answer()
+                raise
         self._save()
+        if interruption.came:  # behind the last step
+            interruption.answer()
         if self.average is not None and self.step == self.total_steps:
             self.average.apply()
         return self.supernet
 
-    def _one_step(self) -> dict[str, float]:
-        """Train one step; the losses by name."""
+    def _after_step(self, metrics: MetricsLog | None, interruption: Interruption, last: bool) -> None:
+        """Score, save and tell what falls due; only the rank that writes has `metrics`."""
+        epoch = self.step % self.plan.per_epoch == 0
+        if epoch and metrics is not None:
+            self._end_of_epoch(metrics, interruption)
+        if epoch or self.step % self.config.checkpoint_steps == 0:
+            self._save()
+        reported = self.step % REPORTED_STEPS == 0 or last
+        if metrics is not None and reported:
+            metrics.add(self.step, self._figures())
+        if self.progress and metrics is not None and (reported or epoch):
+            self.progress(self._status())
+
+    def _one_step(self, interruption: Interruption) -> bool:
+        """Train one step; whether the training is to stop after it."""
         recipe, run = self.recipe, self.plan
         now = recipe.schedule.at(self.step)
         if recipe.teacher is not None:
@@ -231,17 +270,30 @@ class Trainer:
             if event.step == self.step:
                 event.act()
                 self.optimizer.state = defaultdict(dict)  # momenta are in the order of the channels before
-        rng = run.rng(now.epoch, now.within)
-        batch = prepare_batch(run, recipe.data.pick(now), rng)
+        rng, picked = run.rng(now.epoch, now.within), recipe.data.pick(now)
         for group in self.optimizer.param_groups:
             group["lr"] = now.lr
         self.supernet.train()
         self.optimizer.zero_grad(set_to_none=True)
-        precision = self.precision
+        precision, stop = self.precision, False
+        batch = prepare_batch(run, picked, rng) if run.ghosts == 1 else None
         with using(self.kernels.kernels):
-            done = run_step(recipe, run, batch, now, rng, autocast=precision.autocast, scaled=precision.scaled)
-        precision.unscale(self.optimizer)
-        norm = recipe.reducer.finish(p for _, p in recipe.view.named_parameters())
+            if batch is not None:
+                done = run_step(recipe, run, batch, now, rng, autocast=precision.autocast, scaled=precision.scaled)
+            else:
+                done, stop = run_ghosts(
+                    recipe,
+                    run,
+                    picked,
+                    now,
+                    rng,
+                    autocast=precision.autocast,
+                    scaled=precision.scaled,
+                    interrupted=lambda: interruption.came,
+                )
+        self.kernels_said = self.kernels.after_a_step()
+        parameters = (p for _, p in recipe.view.named_parameters())
+        norm = recipe.reducer.finish(parameters, step=self.step, unscale=lambda: precision.unscale(self.optimizer))
         if not math.isfinite(norm) and not precision.overflows:
             raise TrainingError(
                 f"the gradient at step {self.step} is not finite.", hint="Lower lr, or start from another seed."
@@ -253,7 +305,8 @@ class Trainer:
             self.average.update()
         self.passes += done.passes + self._search(now, rng)
         self.step += 1
-        return done.losses
+        self._losses = done.losses
+        return stop if self.ranks.world > 1 else interruption.came
 
     def _search(self, now: Moment, rng: np.random.Generator) -> int:
         """Update the logits of a search by gradients, where the strategy has one; the passes that it took."""
@@ -280,43 +333,58 @@ class Trainer:
         return self.recipe.schedule.rate(step)
 
     # ------------------------------------------------------------------ what is told
-    def _end_of_epoch(self, losses: dict[str, float]) -> dict[str, float]:
-        """Append a row to the history; the scores of the ends."""
+    def _lacks_scores(self) -> bool:
+        """Whether the run was stopped between the last step of an epoch and the row that the epoch ends with."""
+        epochs, rest = divmod(self.step, self.plan.per_epoch)
+        return rest == 0 < epochs and (not self.history or self.history[-1]["epoch"] < epochs)
+
+    def _end_of_epoch(self, metrics: MetricsLog, interruption: Interruption) -> None:
+        """Append a row to the history, with the scores of the ends."""
         row: JsonObject = {
             "epoch": self.step // self.plan.per_epoch,
             "seconds": round(self.seconds, 1),
-            **{f"loss_{k}": round(v, 4) for k, v in losses.items()},
+            **{f"loss_{k}": round(v, 4) for k, v in self._losses.items()},
         }
-        scores: dict[str, float] = {}
-        if self.validation is not None:
-            space = self.supernet.space
-            with self.average.applied() if self.average is not None else nullcontext():
-                net = self.supernet if device_of(self.supernet).type == "cpu" else copy.deepcopy(self.supernet).cpu()
-                for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
-                    score = subnet_score(self.task, net, arch, self.calibration, self.validation)
-                    scores[f"{self.task.score_key}_{name}"] = round(score.value, 2)
+        try:
+            scores = self._scores(interruption) if self.validation is not None else {}
+        except KeyboardInterrupt:
+            self._save()  # without the row, which is made when the run is taken up
+            raise
         self.history.append(row | scores)
         log.info("epoch %s", self.history[-1])
+        metrics.add(self.step, scores)
+
+    def _scores(self, interruption: Interruption) -> dict[str, float]:
+        """Score the smallest and the largest subnet."""
+        assert self.validation is not None
+        space = self.supernet.space
+        scores: dict[str, float] = {}
+        with self.average.applied() if self.average is not None else nullcontext():
+            net = self.supernet if device_of(self.supernet).type == "cpu" else copy.deepcopy(self.supernet).cpu()
+            for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
+                with interruption.at_once():
+                    score = subnet_score(self.task, net, arch, self.calibration, self.validation)
+                scores[f"{self.task.score_key}_{name}"] = round(score.value, 2)
         return scores
 
-    def _figures(self, losses: dict[str, float]) -> dict[str, float]:
+    def _figures(self) -> dict[str, float]:
         """One row of figures."""
         return {
             "epoch": self.step / self.plan.per_epoch,
             "seconds": self.seconds,
             "lr": self.learning_rate(self.step - 1),
             "passes": self.passes,
-            **{f"loss_{k}": v for k, v in losses.items()},
+            **{f"loss_{k}": v for k, v in self._losses.items()},
         }
 
-    def _status(self, losses: dict[str, float]) -> JsonObject:
+    def _status(self) -> JsonObject:
         return {
             "step": self.step,
             "steps": self.total_steps,
             "examples_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
             "examples": self.task.examples,
-            "kernels": str(self.kernels),
-            "losses": losses,
+            "kernels": self.kernels_said,
+            "losses": self._losses,
             "history": self.history,
         }
 
@@ -328,7 +396,7 @@ class Trainer:
     def _identity(self) -> JsonObject:
         """Describe everything that decides the weights at the end."""
         return {
-            "config": self.config.identity(),
+            "config": self.config.identity() | {"ghost_batches": self.plan.ghosts},
             "strategy": self.strategy.identity(),
             "parts": self.recipe.identity(),
             "space": self.supernet.space.to_dict(),
@@ -339,6 +407,16 @@ class Trainer:
         }
 
     def _save(self) -> None:
+        """Write the checkpoint, unless it is written; all ranks call this, and must have the same weights."""
+        if self._saved_step == self.step:
+            return
+        if self.ranks.world > 1:
+            self.ranks.agree("weights", digest(self.supernet), self.step)
+        if self.ranks.writes:
+            self._write()
+        self._saved_step = self.step
+
+    def _write(self) -> None:
         """Write the checkpoint, unless the weights are spoilt: the last good one is kept."""
         if spoilt := next((n for n, p in self.recipe.view.named_parameters() if not torch.isfinite(p).all()), None):
             raise TrainingError(
@@ -352,6 +430,8 @@ class Trainer:
             "passes": self.passes,
             "seconds": self.seconds,
             "history": self.history,
+            "losses": self._losses,
+            "kernels_said": self.kernels_said,
             "model": self.supernet.state_dict(),
             "extra": {} if extra is None else extra.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -380,4 +460,12 @@ class Trainer:
                 f"{str(self.folder)!r} holds a run of another supernet: {error}", hint="Use another folder."
             ) from error
         self.step, self.passes = state["step"], state["passes"]
+        self._saved_step, self._losses = self.step, state.get("losses", {})
+        self.kernels_said = state.get("kernels_said", self.kernels_said)
         self.seconds, self.history = state["seconds"], state["history"]
+
+
+def _digest_of(identity: JsonObject) -> str:
+    """Digest of what all ranks must be told alike."""
+    text = json.dumps([hwsearch_version, torch.__version__, identity], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -14,11 +14,12 @@ from hwsearch.api import training
 from hwsearch.api.training import train, write_card
 from hwsearch.errors import ConfigError, OutputError, TrainingError
 from hwsearch.supernets.checkpoint import digest, read_state
-from hwsearch.supernets.kernels import EAGER, choose
+from hwsearch.supernets.kernels import EAGER
 from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
 from hwsearch.training import Recipe, Run, Sandwich, TrainingConfig
 from hwsearch.training.parts.sampler import UniformSampler
 from hwsearch.training.parts.view import Slices
+from hwsearch.training.ranks import ALONE
 
 RECIPE = """
 supernet = "small"
@@ -49,7 +50,7 @@ def trainers(epochs=(2, 3)) -> list:
             config=TrainingConfig(epochs=e),
             train_data=range(1500),
             history=[{"loss": e}],
-            kernels=choose("eager"),
+            kernels_said="eager (asked for)",
         )
         for e in epochs
     ]
@@ -103,9 +104,22 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
     class Trainer:
         def __init__(
-            self, net, strategy, task, data, config, folder, *, calibration, validation, progress, kernels, origin
+            self,
+            net,
+            strategy,
+            task,
+            data,
+            config,
+            folder,
+            *,
+            calibration,
+            validation,
+            progress,
+            kernels,
+            origin,
+            ranks,
         ) -> None:
-            assert kernels.kernels is EAGER and origin == ""
+            assert kernels.kernels is EAGER and origin == "" and ranks is ALONE
             seen.append((net, len(data), config, folder.name, calibration and len(calibration), len(validation)))
 
         def run(self) -> None:
@@ -123,7 +137,7 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(training.catalogue, "entry", lambda name: entry)
         monkeypatch.setattr(training, "Trainer", Trainer)
         monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append(("init", net, seed)))
-        monkeypatch.setattr(training, "write_card", lambda *given: {"given": given})
+        monkeypatch.setattr(training, "write_card", lambda *given, processes: {"given": given})
         path = tmp_path / "recipe.toml"
         path.write_text(text)
         return train(path, "photos", tmp_path / "out", kernels="eager"), seen
@@ -197,8 +211,12 @@ def test_a_network_of_ones_own_keeps_its_initial_weights_and_a_checkpoint_replac
     entry = SimpleNamespace(build=lambda: float(torch.rand(())), load=lambda path: seen.append(path) or loaded)
     monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append("init"))
     before = torch.random.get_rng_state()
-    own = training._initial(entry, "net.py:ENTRY", None, 3)
-    assert own == training._initial(entry, "net.py:ENTRY", None, 3) != training._initial(entry, "net.py:ENTRY", None, 4)
+    own = training.initial_supernet(entry, "net.py:ENTRY", None, 3)
+    assert (
+        own
+        == training.initial_supernet(entry, "net.py:ENTRY", None, 3)
+        != training.initial_supernet(entry, "net.py:ENTRY", None, 4)
+    )
     assert torch.equal(before, torch.random.get_rng_state()) and seen == []
-    training._initial(entry, "small", None, 3)
-    assert training._initial(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]
+    training.initial_supernet(entry, "small", None, 3)
+    assert training.initial_supernet(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]

@@ -50,6 +50,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
     assert set(NAMES) - PARTS == {
         "accuracy_budget",
         "demo",
+        "distributed",
         "export",
         "fleet",
         "hostile",
@@ -69,6 +70,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "store",
         "supernets",
         "training",
+        "training_images",
     }
 
 

@@ -80,19 +80,34 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
     card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
 
-    def train(recipe, data, folder, *, supernet, checkpoint, kernels, progress, force):
+    def train(recipe, data, folder, *, supernet, checkpoint, kernels, processes, progress, force):
         seen.append((recipe, str(data), str(folder), supernet, checkpoint and str(checkpoint), callable(progress)))
-        assert kernels == ("eager" if supernet else "auto")
-        return card
+        assert kernels == ("eager" if supernet else "auto") and processes == (2 if supernet else 1)
+        return card if recipe == "r" else {}
 
     args = ("--recipe", "r", "--data", "d.parquet", "--folder", "out")
     code, out, _ = command("train", *args, train=train)
     assert code == 0 and seen == [("r", "d.parquet", "out", None, None, True)]
     assert flat(out) == "smallest: top-1 70.6 ±0.8 %, 2.50 M MACs largest: top-1 84.3 ±0.8 %, 2.50 M MACs"
-    command("train", *args, "--supernet", "net.py:ENTRY", "--checkpoint", "w.pt", "--kernels", "eager", train=train)
+    command(
+        "train",
+        *args,
+        "--supernet",
+        "net.py:ENTRY",
+        "--checkpoint",
+        "w.pt",
+        "--kernels",
+        "eager",
+        "--processes",
+        "2",
+        train=train,
+    )
     assert seen[1][3:5] == ("net.py:ENTRY", "w.pt")
     assert command("train", "--recipe", "r", train=train)[0] == 2
     assert command("train", *args, "--kernels", "fast", train=train)[0] == 2
+    assert command("train", *args, "--processes", "0", train=train)[0] == 2
+    code, out, _ = command("train", "--recipe", "second", *args[2:], "--json", train=train)
+    assert (code, out) == (0, "")  # one of torchrun's other processes
 
 
 def test_the_doctor_passes_on_how_long_to_record_and_where(command, tmp_path) -> None:

@@ -113,3 +113,14 @@ def test_a_report_tells_its_files_and_the_trials_of_each_study(command, optuna) 
     code, out, _ = command("report", "runs/x", *options, report=verb)
     assert code == 0 and "→ r.html f.csv" in flat(out) and seen == [optuna]
     assert ("sqlite:///o.db: 7 trials added to study 'x/one'" in flat(out)) == bool(optuna)
+
+
+def test_predictions_are_a_table_without_genes(command) -> None:
+    seen = []
+    frame = pd.DataFrame({"device": ["one"], "arch_id": ["abc"], "genes": [{"depth": 2}], "accuracy": [70.25]})
+    verb = lambda *given, **more: seen.append((given, more)) or frame  # noqa: E731
+    code, out, _ = command("predict", "runs/x", "--arch", "abc", "--random", "3", "--coverage", "0.9", predict=verb)
+    assert code == 0 and "70.2" in out and "depth" not in out and "90 %" in out
+    assert seen == [((CAMPAIGN, ["abc"], None), {"archs": None, "random": 3, "coverage": 0.9})]
+    _, out, _ = command("predict", "runs/x", "--arch", "abc", "--json", predict=verb)
+    assert json.loads(out) == {"coverage": 0.95, "predictions": frame.to_dict("records")}

@@ -65,3 +65,14 @@ def test_threads_are_those_that_can_run(
     monkeypatch.setattr(threads, "cpu_quota", lambda: quota)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert compute_threads() == expected
+
+
+def test_processes_share_the_cores_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("hwsearch.devices.threads.usable_cores", lambda: 7)
+    monkeypatch.setattr("hwsearch.devices.threads.cpu_quota", lambda: None)
+    assert [compute_threads(n) for n in (1, 2, 3, 8)] == [7, 3, 2, 1]
+    monkeypatch.setattr("hwsearch.devices.threads.cpu_quota", lambda: 4.5)
+    assert [compute_threads(n) for n in (1, 2, 9)] == [5, 2, 1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    assert compute_threads(2) == 6

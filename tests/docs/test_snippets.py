@@ -52,6 +52,8 @@ def test_commands_are_those_of_the_command_line(case: tuple[Path, Block]) -> Non
     assert found
     for command in found:
         program, *arguments = shlex.split(command)
+        if program == "torchrun" and "-m" in arguments:  # it starts a module
+            program, *arguments = arguments[arguments.index("-m") + 1 :]
         if program == "hwsearch":
             context = group.make_context("hwsearch", list(arguments), resilient_parsing=False)
             rest = [*context._protected_args, *context.args] if hasattr(context, "_protected_args") else context.args

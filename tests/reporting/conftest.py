@@ -181,3 +181,53 @@ def make_report() -> Callable[..., ReportData]:
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def assessment() -> dict[str, Any]:
+    """What `hwsearch.assess_supernet` gives: six subnets in two bands, four of them trained by themselves."""
+
+    def estimate(value: float, half: float = 0.5) -> dict[str, Any]:
+        return {"value": value, "low": value - half, "high": value + half, "n": 4}
+
+    subnets = [
+        {
+            "arch_id": f"s{i}", "band": i // 3, "macs": (i + 1) * 10**6, "params": 1000 * (i + 1),
+            "score": 60.0 + i, "score_se": 0.5, "loss": 1.0 - 0.1 * i, "excess_loss": 0.0,
+            "standalone": 62.0 + i if i % 3 != 1 else None, "standalone_se": 0.5 if i % 3 != 1 else None,
+            "gap": 2.0 if i % 3 != 1 else None, "gap_se": 0.51 if i % 3 != 1 else None,
+        }
+        for i in range(6)
+    ]  # fmt: skip
+    bands = [
+        {
+            "band": k, "macs_low": (3 * k + 1) * 1e6, "macs_high": (3 * k + 3) * 1e6, "subnets": 3,
+            "score": estimate(61.0 + 3 * k), "worst": 60.0 + 3 * k, "best": 62.0 + 3 * k,
+            "excess_loss": estimate(0.02 + 0.03 * k, 0.01),
+        }
+        for k in range(2)
+    ]  # fmt: skip
+    rules = [
+        {"rule": "conflict", "figure": "cosine", "estimate": estimate(-0.3, 0.1), "side": "below", "limit": 0.0, "unit": "",
+         "holds": True, "strategy": "few-shot", "why": "they pull apart"},
+        {"rule": "order", "figure": "tau", "estimate": None, "side": "below", "limit": 0.5, "unit": "",
+         "holds": None, "strategy": "few-shot", "why": "badly ordered"},
+    ]  # fmt: skip
+    sentence = (
+        "Try the strategy 'few-shot' next: they pull apart (cosine: -0.30, 95 % interval -0.40 to -0.20, all below 0)."
+    )
+    return {
+        "assessment": "toy", "digest": "abc", "score": {"name": "top-1", "unit": "%", "label": "top-1 accuracy"},
+        "difference_unit": "pt", "data": "images", "examples": 2000, "examples_name": "images", "training_examples": 9000,
+        "trained_by": ["sandwich", "deps"],
+        "seed": 0, "bands": bands, "passes": 1000, "gap": estimate(2.0), "gap_large_over_small": estimate(0.0),
+        "rank_correlation": estimate(0.6, 0.3), "subnets": subnets, "version": "0.1.0",
+        "created": "2026-01-02T03:04:05+00:00", "seconds": 61.0, "files": {"assessment.html": "a.html"},
+        "advice": {"strategy": "few-shot", "sentence": sentence, "rules": rules},
+        "conflict": {
+            "batches": 8, "macs": [1e6, 6e6], "smallest_largest": estimate(-0.3, 0.1), "all_pairs": estimate(-0.3, 0.1),
+            "negative_share": 1.0, "mean_cosines": [[1.0, -0.3], [-0.3, 1.0]],
+            "parts": [{"part": "stem", "common_weights": 20, "cosine": estimate(0.2, 0.1)},
+                      {"part": "blocks.0", "common_weights": 90, "cosine": estimate(-0.4, 0.1)}],
+        },
+    }  # fmt: skip

@@ -31,6 +31,10 @@ def report(**more: object) -> ReportData:
 def test_subnets_are_counted_once() -> None:
     assert module.count_subnets(device(), "latency_ms") == 2
     assert module.count_subnets(device(), "accuracy") == 1
+    many = device()
+    many.measured_subnets = {"latency_ms": 250_000}
+    assert module.count_subnets(many, "latency_ms") == 250_000  # of which some are drawn
+    assert module.count_subnets(many, "accuracy") == 1
 
 
 def test_rows_of_the_front() -> None:

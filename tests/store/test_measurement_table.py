@@ -174,14 +174,3 @@ def test_a_scanned_row_is_compared_with_its_key(store: Store, tmp_path: Path) ->
         raw.execute("UPDATE measurements SET arch_id = 'b'")
     with pytest.raises(StoreError, match="is another than its key says"):
         list(store.scan(["value"]))
-
-
-def test_frames_of_some_rows_are_the_whole_frame(store: Store, monkeypatch) -> None:
-    monkeypatch.setattr(measurement_table, "PART", 3)
-    assert [len(f) for f in store.frames()] == [0]
-    store.add([make(f"a{k}", float(k)) for k in range(7)] + [make("failed", None)])
-    parts = list(store.frames(failed=True))
-    assert [len(f) for f in parts] == [3, 3, 2]
-    whole = store.frame(failed=True)
-    assert [i for f in parts for i in f["arch_id"]] == whole["arch_id"].tolist()
-    assert all((f.dtypes == whole.dtypes).all() for f in parts)

@@ -12,7 +12,7 @@ import pytest
 
 from hwsearch.errors import StoreError
 from hwsearch.spaces import Choice, SearchSpace
-from hwsearch.store import Measurement, Store
+from hwsearch.store import Measurement, Store, table
 
 SPACE = SearchSpace("tiny", [Choice("depth", (1, 2)), Choice("width", (0.5, 1.0)), Choice("act", ("relu", "swish"))])
 
@@ -67,7 +67,7 @@ def test_csv_that_cannot_be_written_leaves_the_old_one(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    monkeypatch.setattr(table.csv, "writer", full)
     with pytest.raises(StoreError, match="No space left"):
         store.export_csv(path)
     assert path.read_text() == "old" and list(tmp_path.glob(".*")) == []
@@ -76,11 +76,9 @@ def test_csv_that_cannot_be_written_leaves_the_old_one(
 
 
 def test_a_csv_of_several_parts_is_that_of_one(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hwsearch.store import measurement_table
-
     rows = [Measurement(f"a{k}", "latency_ms", "d", "p", "search", k / 3, "ms", details={"k": k}) for k in range(7)]
     store.add([*rows, Measurement("a9", "latency_ms", "d", "p", "search", None, "ms", failure="no")])
     assert store.export_csv(tmp_path / "one.csv") == 8
-    monkeypatch.setattr(measurement_table, "PART", 3)
+    monkeypatch.setattr(table, "TOGETHER", 3)
     assert store.export_csv(tmp_path / "several.csv") == 8
     assert (tmp_path / "several.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.declared import Width, elastic
 from hwsearch.supernets.families.bert.config import ElasticBertConfig
 from hwsearch.supernets.families.bert.supernet import ElasticBert
@@ -22,10 +23,14 @@ from hwsearch.supernets.families.hat.supernet import HatTransformer
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.classification import ClassificationTask
 from hwsearch.tasks.data import Data, Inputs
+from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
 from hwsearch.tasks.translation import TranslationTask
+from hwsearch.testing.strategies import small_supernet
 from hwsearch.testing.weights import seeded_weights
 from hwsearch.training import Trainer, TrainingConfig
+from hwsearch.training.ranks import ALONE, Ranks
 from hwsearch.training.strategies import STRATEGIES
+from tests.training.several import together
 
 
 class Tensors(Data):
@@ -115,6 +120,7 @@ def declared() -> tuple[Supernet, Task, Data]:
 REFUSED = {
     ("translations", "pada"): "not the mean of the losses",
     ("translations", "autodistil"): "neither feature maps nor sequences",
+    ("pictures", "tangle"): "no slices of the shared ones",
     ("declared", "autodistil"): "neither feature maps nor sequences",
 }
 
@@ -146,6 +152,39 @@ def test_a_strategy_trains_every_family_or_refuses_before(
     with torch.no_grad():
         given = inputs if isinstance(inputs, tuple) else (inputs,)
         torch.testing.assert_close(plain(*given), trainer.recipe.view.forward(inputs), rtol=1e-4, atol=1e-5)
+
+
+def pictures() -> tuple[Supernet, Task, Data]:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (24, 16, 16, 3)).astype(np.uint8)
+    data = from_arrays(pixels, np.arange(24) % 3, tuple("abc"), Preprocess((0.35,) * 3, (0.2,) * 3))
+    return small_supernet(), ImageTask(data.preprocess), data
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("family", [pictures, sentences, translations, declared])
+def test_every_strategy_has_the_same_bits_in_two_processes_and_in_two_ghost_batches(
+    family: Callable[[], tuple[Supernet, Task, Data]], tmp_path: Path
+) -> None:
+    """Dropout, augmentation and feedback included, across the end of an epoch."""
+    names = [name for name in STRATEGIES.names() if (family.__name__, name) not in REFUSED]
+    if family is not pictures:
+        names = ["mixture", "ofa", "sandwich", "tangle"]
+
+    def digests(place: Path, ranks: Ranks, ghosts: int | None) -> list[str]:
+        found = []
+        for name in names:
+            net, task, data = family()
+            if family is not declared:
+                net.load_state_dict(seeded_weights(net.state_dict()))
+            config = TrainingConfig(steps=5, batch=6, lr=0.05, padding=1, ghost_batches=ghosts)
+            strategy = STRATEGIES.load(name)()
+            Trainer(net, strategy, task, data, config, place / name, ranks=ranks).run()
+            found.append(f"{name} {digest(net)}")
+        return found
+
+    expected = digests(tmp_path / "one", ALONE, 2)
+    assert together(2, lambda ranks: digests(tmp_path / "two", ranks, None), tmp_path / "found") == [expected] * 2
 
 
 def test_images_are_needed_for_mixing_and_randaugment(tmp_path: Path) -> None:

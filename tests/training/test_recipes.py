@@ -100,6 +100,32 @@ def test_options_of_a_strategy_are_numbers_where_it_takes_numbers(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("strategy", "options", "said"),
+    [
+        ("sandwich", "random = true", "random=True is not valid: .*integer"),
+        ("sandwich", "random = 2.0", "random=2.0 is not valid: .*integer"),
+        ("sandwich", "alone = true", "alone=True is not valid: .*number"),
+        ("sandwich", "alone = '0.5'", "alone='0.5' is not valid: .*number"),
+        ("deps", "sort = 1", "sort=1 is not valid: .*boolean"),
+        ("few-shot", "values = [true]", "values.* is not valid"),
+        ("few-shot", "values = 3", "values=3 is not valid: .*tuple"),
+    ],
+)
+def test_options_of_a_strategy_are_strict(tmp_path: Path, strategy: str, options: str, said: str) -> None:
+    """True is no number, and a number in quotes neither."""
+    with pytest.raises(ConfigError, match=rf"stage 1: .*{said}"):
+        stages_of(tmp_path, f"[[stage]]\nstrategy = '{strategy}'\nstrategy_options = {{ {options} }}")
+
+
+def test_options_take_whole_numbers_for_numbers_and_lists_for_tuples(tmp_path: Path) -> None:
+    ((deps, _),) = stages_of(tmp_path, "[[stage]]\nstrategy = 'deps'\nstrategy_options = { start = 0 }")
+    ((few, _),) = stages_of(
+        tmp_path, "[[stage]]\nstrategy = 'few-shot'\nstrategy_options = { gene = 'k', values = [3, 'a', 0.5] }"
+    )
+    assert deps.start == 0 and few.values == (3, "a", 0.5)
+
+
+@pytest.mark.parametrize(
     ("stage", "said"),
     [
         ("strategy = 'sandwitch'", "'sandwitch' is not installed.*Did you mean 'sandwich'"),

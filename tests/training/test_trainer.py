@@ -273,8 +273,13 @@ def test_another_strategy_or_supernet_in_the_same_folder_is_refused(
     make_net: MakeNet, toy: ImageData, tmp_path: Path, small_supernet: ElasticMobileNetV3
 ) -> None:
     Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run(stop_at=1)
-    for strategy in (Sandwich(random=1), Sandwich(random=0, alone=0.5), Recorder()):
-        with pytest.raises(TrainingError, match=r"other settings \(strategy\)"):
+    cases: list[tuple[Strategy, str]] = [
+        (Sandwich(random=1), r"strategy\.random=0, now 1"),
+        (Sandwich(random=0, alone=0.5, weight=2.0), r"strategy\.alone=0\.0, now 0\.5; strategy\.weight=1\.0, now 2\.0"),
+        (Recorder(), "strategy=Sandwich, now Recorder"),
+    ]
+    for strategy, said in cases:
+        with pytest.raises(TrainingError, match=rf"other settings \({said}\)"):
             Trainer(make_net(), strategy, ImageTask(), toy, CONFIG, tmp_path).run()
     with pytest.raises(TrainingError, match=r"other settings \(search space\)"):
         Trainer(small_supernet, Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
@@ -294,6 +299,44 @@ def test_other_data_or_initial_weights_in_the_same_folder_are_refused(
     with pytest.raises(TrainingError, match=r"other settings \(weights to start from\)"):
         trainer(toy, "another file").run()
     assert trainer(toy).run(stop_at=2).training
+
+
+def test_a_checkpoint_is_written_once_a_step(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps 3 and 9 are due, 4, 8 and 12 end an epoch, and 12 is due and the run's end as well."""
+    written: list[int] = []
+    write = trainer_module.write_training
+    monkeypatch.setattr(
+        trainer_module, "write_training", lambda path, state: (written.append(state["step"]), write(path, state))
+    )
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
+    assert written == [3, 4, 6, 8, 9, 12]
+    Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path).run()
+    assert written == [3, 4, 6, 8, 9, 12]
+
+
+def test_kernels_that_no_layer_used_are_not_told(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:
+    class Idle(Kernels):
+        name = "idle"
+        used = False
+
+    told: list[str] = []
+    trainer = Trainer(
+        make_net(),
+        Sandwich(random=0),
+        ImageTask(),
+        toy,
+        CONFIG,
+        tmp_path,
+        kernels=Choice(Idle(), "x"),
+        progress=lambda s: told.append(s["kernels"]),
+    )
+    trainer.run(stop_at=4)
+    assert told == ["eager (no layer of this network can use idle ones)"] and trainer.kernels_said == told[0]
+    again = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path, kernels=Choice(Idle(), "x"))
+    again.run(stop_at=4)
+    assert again.kernels_said == told[0]
 
 
 def test_two_runs_at_once_in_one_folder_are_refused(make_net: MakeNet, toy: ImageData, tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latency
-from hwsearch.campaigns.lookup import find_metric
-from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import LimitError
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.objectives.limit import Limit
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.objectives.objective import Objective
+from hwsearch.store import Measurement
 
 #: by how much another subnet may be better than both ends of the space: a share of what a device measures, points of a
 #: score; what is computed from the genes is bounded by the ends
@@ -138,9 +138,10 @@ def measured_ends(campaign: Campaign, target: Target, objective: Objective) -> d
     """
     space = campaign.space
     archs = {"smallest": space.smallest(), "largest": space.largest()}
+    measured: Mapping[str, Measurement]
     if objective.metric in DEVICE_METRICS:
         measure_latency(campaign, target, list(archs.values()), stage="check limit")
-        measured = find_metric(campaign, target, objective.metric, SEARCH)
+        measured = Known.read(campaign).metric(target.name, objective.metric)
     elif objective.metric == "accuracy":
         measured = measure_accuracy(campaign, list(archs.values()), stage="check limit")
     else:

@@ -149,7 +149,8 @@ def raced_latencies(campaign: Campaign, rounds: int) -> dict[str, dict[str, Meas
     """
     found = {}
     for target in campaign.targets.values():
-        rows = latency_rows(campaign.store, target.fingerprint, campaign.loaded.digest)
+        protocol = campaign.final_protocol.key
+        rows = latency_rows(campaign.store, target.fingerprint, campaign.loaded.digest, protocol=protocol)
         purposes = ((m, Purpose.parse(m.purpose)) for m in rows)
         first = [m for m, p in purposes if p.is_final and p.round <= rounds]
         found[target.name] = latency_estimates(first, {VALIDATE: campaign.final_protocol})[VALIDATE]

@@ -16,7 +16,7 @@ from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.steps.report_curve import hypervolume_curve
-from hwsearch.campaigns.steps.report_points import pick_entry, searched_points, validated_points
+from hwsearch.campaigns.steps.report_points import drawn_points, pick_entry, searched_points, validated_points
 from hwsearch.campaigns.steps.trade_offs import trade_offs
 from hwsearch.campaigns.steps.worth import search_worth
 from hwsearch.campaigns.target import Target
@@ -63,6 +63,7 @@ def device_report(
     on_front = set(front["arch_id"])
     validated = validated_points(campaign, known, target, fresh, on_front, profiled)
     random = points[points["role"] == "random"]
+    drawn = drawn_points(campaign, known, target, points)
     latency = list(known.latency(target.name, VALIDATE).values())
     widths = [100 * (m.spread or 0) / m.value for m in latency if m.value]
     ratios = [50 * math.log(high / low) for low, high in map(ratio_ends, latency) if low and high]
@@ -92,7 +93,11 @@ def device_report(
             "not_converged": sum(not m.details["converged"] for m in latency),
             "measured_again": len(latency),
         },
-        points=pd.concat([points, validated], ignore_index=True),
+        points=pd.concat([drawn, validated], ignore_index=True),
+        measured_subnets={
+            c: len({*points.loc[points[c].notna(), "arch_id"], *validated.loc[validated[c].notna(), "arch_id"]})
+            for c in ("accuracy", "latency_ms")
+        },
         front=validated[validated["on_front"]],
         picks=[pick_entry(c, validated) for c in cards],
         hypervolume=hypervolume_curve(points),

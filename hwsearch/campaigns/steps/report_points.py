@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import BoolArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.intervals import score_error
 from hwsearch.campaigns.known import Known
@@ -18,15 +19,20 @@ from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import non_dominated
+
+#: most subnets of a search that a report draws: a browser does not show more
+MOST_DRAWN = 2000
 
 
 def searched_points(campaign: Campaign, known: Known, target: Target, profiled: ProfileSet) -> pd.DataFrame:
-    """Collect everything the search measured on one device, with predictions of the profile's fit.
+    """Collect everything the search measured on one device.
 
     Parameters
     ----------
     campaign : Campaign
-        Whose predictors.
+        Whose measurements.
     known : Known
         What the store holds.
     target : Target
@@ -40,15 +46,14 @@ def searched_points(campaign: Campaign, known: Known, target: Target, profiled: 
         A row a subnet; ``evaluation`` is its place in the order of evaluations.
     """
     measured = measured_set(campaign, known, target)
-    frame, ids, archs = measured.frame, measured.ids, measured.archs
+    frame, ids = measured.frame, measured.ids
     in_profile, in_random = {a.id for a in profiled.timed}, {a.id for a in profiled.random}
     accuracy, latency = known.accuracy(Split.VALIDATION), known.latency(target.name)
     order = {k: i for i, k in enumerate(accuracy)}
-    rows = pd.DataFrame(
+    return pd.DataFrame(
         {
             "arch_id": frame["arch_id"],
             "role": ["random" if i in in_random else "profile" if i in in_profile else "search" for i in ids],
-            "genes": [a.to_dict() for a in archs],
             "accuracy": frame["accuracy"],
             "latency_ms": frame["latency_ms"],
             "accuracy_se": numbers(accuracy, "standard_error", ids),
@@ -58,6 +63,30 @@ def searched_points(campaign: Campaign, known: Known, target: Target, profiled: 
             "evaluation": [order.get(i, math.nan) for i in ids],
         }
     )
+
+
+def drawn_points(campaign: Campaign, known: Known, target: Target, points: pd.DataFrame) -> pd.DataFrame:
+    """Choose the points that are drawn, and add their genes and what the profile's fit predicted of them.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictors.
+    known : Known
+        What the store holds.
+    target : Target
+        The device.
+    points : pandas.DataFrame
+        Of `searched_points`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `chosen`, in their order, with ``genes``, ``predicted_accuracy`` and ``predicted_latency_ms``.
+    """
+    rows = points[chosen(points)].reset_index(drop=True)
+    archs = [known.architectures[i] for i in rows["arch_id"]]
+    rows["genes"] = pd.Series([a.to_dict() for a in archs], dtype=object)
     unseen = (rows["role"] == "search").to_numpy()
     for column, metric, device in _predicted(target):
         rows[column] = np.nan
@@ -65,6 +94,37 @@ def searched_points(campaign: Campaign, known: Known, target: Target, profiled: 
             found = predict(campaign, metric, device, [a for a, u in zip(archs, unseen, strict=True) if u])
             rows.loc[unseen, column] = found["value"].to_numpy()
     return rows
+
+
+def chosen(points: pd.DataFrame, most: int = MOST_DRAWN) -> BoolArray:
+    """Choose points that show what all of them do.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Of `searched_points`.
+    most : int
+        How many, as far as not more have to be there.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (rows,), which: random subnets, what nothing dominates, and the largest subnet; of the others as many as are
+        left, evenly over the order of their evaluation.
+    """
+    if len(points) <= most:
+        return np.ones(len(points), dtype=bool)
+    both = points[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
+    keep = non_dominated(both, [Objective("accuracy"), Objective("latency_ms")])
+    keep |= (points["role"] == "random").to_numpy()
+    macs = points["macs"].to_numpy(dtype=np.float64)
+    if np.isfinite(macs).any():
+        keep[int(np.nanargmax(macs))] = True
+    others = np.flatnonzero(~keep)
+    others = others[np.argsort(points["evaluation"].to_numpy(dtype=np.float64)[others], kind="stable")]
+    n = max(0, most - int(keep.sum()))
+    keep[others[np.linspace(0, len(others) - 1, n).round().astype(np.int64)]] = True
+    return keep
 
 
 def validated_points(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.predictions import TOGETHER, predict_rows
 from hwsearch.campaigns.profile_set import ProfileSet
-from hwsearch.campaigns.score_table import numbers
+from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from predictors import coverage_report, scores
@@ -56,7 +57,8 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
         }
         if len(ids) >= 3:
             y = numbers(found, "value", ids)
-            p = predict(campaign, metric, device, [archs[i] for i in ids], COVERAGE)
+            parts = (encoded(archs, campaign.space, ids[k : k + TOGETHER]) for k in range(0, len(ids), TOGETHER))
+            p = pd.concat([predict_rows(campaign, metric, device, rows, COVERAGE) for rows in parts])
             entry |= {"n_test": len(ids), "coverage": None, **scores(y, p["value"].to_numpy())}
             if np.isfinite(p["high"] - p["low"]).all():  # a small fit has no interval of this coverage
                 found_inside = coverage_report(y, p["low"], p["high"], asked=COVERAGE)

@@ -9,7 +9,6 @@ from hwsearch._json import JsonObject
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.lookup import latency_rows
 from hwsearch.campaigns.membership import membership
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
@@ -18,6 +17,7 @@ from hwsearch.campaigns.steps.fronts import complete_final_set
 from hwsearch.campaigns.steps.kept_rounds import KeptRounds
 from hwsearch.campaigns.views import views
 from hwsearch.spaces import Architecture
+from hwsearch.store.measurement_table import Filters
 
 #: what a round measures: by device and text of the purpose, ids
 Plan = dict[str, dict[str, list[str]]]
@@ -83,12 +83,13 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
 def _last_rounds(campaign: Campaign, device: str) -> dict[str, int]:
     """Return the number of each subnet's last final measurement on a device."""
     fingerprint, protocol = campaign.targets[device].fingerprint, campaign.final_protocol.key
-    rows = latency_rows(campaign.store, fingerprint, campaign.loaded.digest, protocol=protocol)
+    where: Filters = {"metric": "latency_ms", "subject": fingerprint, "protocol": protocol}
+    where["supernet"] = campaign.loaded.digest
     last: dict[str, int] = {}
-    for m in rows:
-        purpose = Purpose.parse(m.purpose)
+    for arch_id, text in campaign.store.scan(("arch_id", "purpose"), **where):
+        purpose = Purpose.parse(text)
         if purpose.is_final:
-            last[m.arch_id] = max(last.get(m.arch_id, 0), purpose.round)
+            last[arch_id] = max(last.get(arch_id, 0), purpose.round)
     return last
 
 

@@ -48,6 +48,16 @@ class Choice:
     def __str__(self) -> str:
         return f"{self.kernels.name} ({self.reason})"
 
+    def after_a_step(self) -> str:
+        """Say which kernels have computed a step of training.
+
+        Returns
+        -------
+        str
+            As the choice itself, unless the network has no layer that these kernels could take.
+        """
+        return str(self) if self.kernels.used else f"eager (no layer of this network can use {self.kernels.name} ones)"
+
 
 def active() -> Kernels:
     """Return the kernels that layers in training mode use.

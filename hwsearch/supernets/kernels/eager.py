@@ -60,10 +60,13 @@ class Kernels:
         The name that options and checkpoints use.
     fused : bool
         Whether layers should hand over convolution, norm and activation together.
+    used : bool
+        Whether they have computed anything; a network may have no layer that asks for them.
     """
 
     name: str = "eager"
     fused: bool = False
+    used: bool = True
 
     @property
     def identity(self) -> str:

@@ -32,6 +32,7 @@ class NativeKernels(Kernels):
 
     def __init__(self, library: Library) -> None:
         self.library = library
+        self.used = False
         bind(library)
 
     @property
@@ -41,13 +42,13 @@ class NativeKernels(Kernels):
 
     @override
     def depthwise(self, x_NCHW: Tensor, weight: Tensor, stride: int) -> Tensor:
-        if not (_fits(x_NCHW, weight) and _has(weight, stride)):
+        if not (self._fits(x_NCHW, weight) and _has(weight, stride)):
             return super().depthwise(x_NCHW, weight, stride)
         return depthwise.depthwise(x_NCHW, weight, stride)  # type: ignore[no-any-return]
 
     @override
     def pointwise(self, x_NCHW: Tensor, weight: Tensor) -> Tensor:
-        if not _fits(x_NCHW, weight):
+        if not self._fits(x_NCHW, weight):
             return super().pointwise(x_NCHW, weight)
         return pointwise.pointwise(x_NCHW, weight)  # type: ignore[no-any-return]
 
@@ -55,7 +56,7 @@ class NativeKernels(Kernels):
     def norm_act(
         self, x_NCHW: Tensor, norm: Norm, act: Activation = "identity", residual: Tensor | None = None
     ) -> Tensor:
-        if not (_fits(x_NCHW, norm.weight) and _normalisable(x_NCHW)):
+        if not (self._fits(x_NCHW, norm.weight) and _normalisable(x_NCHW)):
             return super().norm_act(x_NCHW, norm, act, residual)
         return _norm(x_NCHW, norm, act, residual)
 
@@ -68,7 +69,7 @@ class NativeKernels(Kernels):
         expand_weight: Tensor,
         expand_bias: Tensor,
     ) -> Tensor:
-        if not _fits(x_NCHW, reduce_weight):
+        if not self._fits(x_NCHW, reduce_weight):
             return super().squeeze_excite(x_NCHW, reduce_weight, reduce_bias, expand_weight, expand_bias)
         out, *_ = squeeze_excite.squeeze_excite(
             x_NCHW, reduce_weight[:, :, 0, 0], reduce_bias, expand_weight[:, :, 0, 0], expand_bias
@@ -84,7 +85,7 @@ class NativeKernels(Kernels):
         act: Activation = "identity",
         residual: Tensor | None = None,
     ) -> Tensor:
-        if not (_fits(x_NCHW, weight) and _normalisable(x_NCHW)):
+        if not (self._fits(x_NCHW, weight) and _normalisable(x_NCHW)):
             return super().pointwise_norm_act(x_NCHW, weight, norm, act, residual)
         out, _, mean, variance = pointwise.pointwise_norm(
             x_NCHW, weight, norm.weight, norm.bias, residual, ACTIVATION_NUMBERS[act], norm.eps
@@ -97,7 +98,7 @@ class NativeKernels(Kernels):
         self, x_NCHW: Tensor, weight: Tensor, stride: int, norm: Norm, act: Activation = "identity"
     ) -> Tensor:
         count = _strided(x_NCHW, stride)
-        if not (_fits(x_NCHW, weight) and _has(weight, stride) and count > 1):
+        if not (self._fits(x_NCHW, weight) and _has(weight, stride) and count > 1):
             return super().depthwise_norm_act(x_NCHW, weight, stride, norm, act)
         out, _, mean, variance = depthwise.depthwise_norm(
             x_NCHW, weight, stride, norm.weight, norm.bias, ACTIVATION_NUMBERS[act], norm.eps
@@ -117,7 +118,7 @@ class NativeKernels(Kernels):
         act: Activation,
     ) -> Tensor:
         count = _strided(x_NCHW, stride)
-        if not (_fits(x_NCHW, weight) and _has(depthwise_weight, stride) and count > 1):
+        if not (self._fits(x_NCHW, weight) and _has(depthwise_weight, stride) and count > 1):
             return super().expand(x_NCHW, weight, norm, depthwise_weight, stride, depthwise_norm, act)
         out, _, mean1, variance1, _, mean2, variance2 = expand.expand(
             x_NCHW, weight, norm.weight, norm.bias, depthwise_weight, depthwise_norm.weight, depthwise_norm.bias,
@@ -127,22 +128,23 @@ class NativeKernels(Kernels):
         _update(depthwise_norm, mean2, variance2, count)
         return out  # type: ignore[no-any-return]
 
+    def _fits(self, x: Tensor, weight: Tensor) -> bool:
+        """Tell whether the library takes a tensor and a weight; outside autocast only, as that would change the type."""
+        fits = (
+            x.ndim == 4
+            and x.device.type == "cpu" == weight.device.type
+            and x.dtype is torch.float32 is weight.dtype
+            and x.numel() > 0
+            and not torch.is_autocast_enabled("cpu")
+        )
+        self.used = self.used or fits
+        return fits
+
 
 def _norm(x: Tensor, of: Norm, act: Activation, residual: Tensor | None) -> Tensor:
     out, mean, variance = norm.norm(x, of.weight, of.bias, residual, ACTIVATION_NUMBERS[act], of.eps)
     _update(of, mean, variance, _count(x))
     return out  # type: ignore[no-any-return]
-
-
-def _fits(x: Tensor, weight: Tensor) -> bool:
-    """Tell whether the library takes a tensor and a weight; outside autocast only, as that would change the type."""
-    return (
-        x.ndim == 4
-        and x.device.type == "cpu" == weight.device.type
-        and x.dtype is torch.float32 is weight.dtype
-        and x.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
-    )
 
 
 def _has(weight: Tensor, stride: int) -> bool:

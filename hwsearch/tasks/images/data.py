@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from hwsearch._typing import IntArray
-from hwsearch.errors import DataError
+from hwsearch.errors import DataError, OutputError
 from hwsearch.tasks.data import Data
+from hwsearch.tasks.images import decoded
+from hwsearch.tasks.images.jpeg import decode_jpeg
 from hwsearch.tasks.images.preprocess import Preprocess, eight_bits
+
+log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -104,6 +109,9 @@ class Files(Sequence[bytes]):
 class ImageData(Data):
     """Labelled images, decoded on demand; pixels are kept for each side length as far as `CACHE_BYTES` allow.
 
+    Those of a folder that are trained on (`keep_for_training`) are decoded into a file that is mapped into memory
+    (`hwsearch.tasks.images.decoded`), and found there again by the next run.
+
     Parameters
     ----------
     images : sequence of bytes or ndarray
@@ -132,6 +140,8 @@ class ImageData(Data):
     name: str = "images"
     names: Sequence[str] = ()
     _cache: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    #: the same in files, which take no memory of this process
+    _maps: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
     #: the set that these were taken from, and their places in it
     _source: tuple[ImageData, IntArray] | None = field(default=None, repr=False)
 
@@ -207,6 +217,8 @@ class ImageData(Data):
         item = self.images[i]
         if isinstance(item, np.ndarray):
             return Image.fromarray(item)
+        if (found := decode_jpeg(item, MOST_PIXELS)) is not None:
+            return Image.fromarray(found)
         try:
             image = Image.open(io.BytesIO(item))
             if image.width * image.height > MOST_PIXELS:
@@ -240,11 +252,10 @@ class ImageData(Data):
         DataError
             If an image cannot be decoded.
         """
-        if side in self._cache:
-            self._cache[side] = self._cache.pop(side)  # the latest stands last
-            return self._cache[side]
-        if self._source is not None and side in self._source[0]._cache:
-            found = self._source[0]._cache[side][self._source[1]]
+        if (kept := self._kept(side)) is not None:
+            return kept
+        if self._source is not None and (kept := self._source[0]._kept(side)) is not None:
+            found = kept[self._source[1]]
         else:
             found = np.concatenate([*self._decoded(side, 256)])
         if found.nbytes <= CACHE_BYTES:
@@ -252,6 +263,15 @@ class ImageData(Data):
                 self._cache.pop(next(iter(self._cache)))
             self._cache[side] = found
         return found
+
+    def _kept(self, side: int) -> NDArray[np.uint8] | None:
+        """Return the pixels of all images where they are decoded already."""
+        if side in self._maps:
+            return self._maps[side]
+        if side in self._cache:
+            self._cache[side] = self._cache.pop(side)  # the latest stands last
+            return self._cache[side]
+        return None
 
     def pixels_of(self, indices: IntArray, side: int) -> NDArray[np.uint8]:
         """Decode some images at one side length; all are decoded where they can be kept.
@@ -268,7 +288,7 @@ class ImageData(Data):
         ndarray
             uint8 ``(k, side, side, 3)``.
         """
-        if side in self._cache or len(self) * 3 * side**2 <= CACHE_BYTES:
+        if self._kept(side) is not None or len(self) * 3 * side**2 <= CACHE_BYTES:
             return self.pixels(side)[indices]
         return self.take(indices).pixels(side)
 
@@ -278,6 +298,49 @@ class ImageData(Data):
         at = self.preprocess.base or size
         if len(self) * 3 * at**2 <= CACHE_BYTES:
             self.pixels(at)
+
+    @override
+    def keep_for_training(self, size: int) -> None:
+        """Decode all images for networks of that side, where there is room to keep them: in a file, or in memory.
+
+        Raises
+        ------
+        OutputError
+            If the file cannot be written, such as on a full disk.
+        """
+        at = self.preprocess.base or size
+        if self._kept(at) is not None:
+            return
+        found, need = self._map(at), len(self) * 3 * at**2
+        if found is not None:
+            self._maps[at] = found
+        elif need <= CACHE_BYTES:
+            self.pixels(at)
+        else:
+            log.warning(
+                "%s: %.1f GB of decoded images are not kept; they are decoded in every step", self.name, need / 1e9
+            )
+
+    def _map(self, side: int) -> NDArray[np.uint8] | None:
+        """Map the decoded images of a folder; None where they are too few or too many for a file, or no files."""
+        folder, need = decoded.cache_folder(), len(self) * 3 * side**2
+        if (
+            folder is None
+            or not isinstance(self.images, Files)
+            or not decoded.LEAST_BYTES <= need <= decoded.MOST_BYTES
+        ):
+            return None
+        if self._source is not None and self._source[0]._kept(side) is not None:
+            return None
+        files = self.images
+        key = decoded.listing_key(files.paths, files.root, crop=self.preprocess.crop, side=side)
+        try:
+            return decoded.mapped_images(folder, key, len(self), side, lambda: self._decoded(side, decoded.BLOCK))
+        except OutputError as error:
+            if need > CACHE_BYTES or not decoded.cannot_be_written(error):
+                raise
+            log.warning("%s The images are decoded into memory.", error.message)
+            return None
 
     def _decoded(self, side: int, batch: int) -> Iterator[NDArray[np.uint8]]:
         """Decode pixels in batches, by as many threads as there are cores, one batch ahead."""
@@ -298,9 +361,8 @@ class ImageData(Data):
     def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (x, y): normalised float32 (b, 3, size, size) and int64 (b,), in order, the last batch maybe smaller."""
         at = self.preprocess.base or size
-        self.keep(size)
-        if at in self._cache:
-            pixels = self._cache[at]
+        if self._kept(at) is not None or len(self) * 3 * at**2 <= CACHE_BYTES:
+            pixels = self.pixels(at)
             parts: Iterable[NDArray[np.uint8]] = (pixels[i : i + batch] for i in range(0, len(self), batch))
         else:
             parts = self._decoded(at, batch)

@@ -130,7 +130,7 @@ class Preprocess:
         """
         x = torch.as_tensor(np.ascontiguousarray(pixels_NHWC) if isinstance(pixels_NHWC, np.ndarray) else pixels_NHWC)
         mean, std = torch.tensor(self.mean) * 255, torch.tensor(self.std) * 255
-        return ((x.float() - mean) / std).permute(0, 3, 1, 2)
+        return x.to(torch.float32, copy=True).sub_(mean).div_(std).permute(0, 3, 1, 2)
 
     def tensor(self, pixels_NHWC: NDArray[np.uint8] | Tensor, side: int) -> Tensor:
         """Normalise pixels, and resize them where they have the side `base` and the network another.

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
@@ -85,8 +86,7 @@ class ImageTask(ClassificationTask):
         if augmentation.crop_padding or augmentation.operations:
             pixels = _crop(data.pixels_of(indices, size), augmentation, rng)
             if augmentation.operations:
-                varied = rand_augment(torch.from_numpy(pixels), augmentation.operations, augmentation.magnitude, rng)
-                return data.preprocess.normalise(varied), torch.from_numpy(data.labels[indices])
+                pixels = rand_augment(pixels, augmentation.operations, augmentation.magnitude, rng)
             return data.preprocess.normalise(pixels), torch.from_numpy(data.labels[indices])
         x, y = next(data.take(indices).batches(size, len(indices)))
         if augmentation.mirror:
@@ -108,17 +108,16 @@ class ImageTask(ClassificationTask):
         return {"side": size}
 
 
-def _crop(
-    pixels_NHWC: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], augmentation: Augmentation, rng: np.random.Generator
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _crop(pixels_NHWC: NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator) -> Tensor:
     """Crop zero-padded images at random, and mirror them at random; of the same shape."""
     p = augmentation.crop_padding
     n, side = pixels_NHWC.shape[:2]
-    padded = np.pad(pixels_NHWC, ((0, 0), (p, p), (p, p), (0, 0)))
-    top, left = rng.integers(0, 2 * p + 1, size=(2, n))
-    span = np.arange(side)
-    rows, cols = top[:, None] + span, left[:, None] + span
+    padded = F.pad(torch.from_numpy(pixels_NHWC), (0, 0, p, p, p, p))
+    top, left = rng.integers(0, 2 * p + 1, size=(2, n)).tolist()
+    cropped = torch.stack(
+        [padded[i, t : t + side, m : m + side] for i, (t, m) in enumerate(zip(top, left, strict=True))]
+    )
     if augmentation.mirror:
-        flip = rng.random(n) < 0.5
-        cols[flip] = cols[flip, ::-1]
-    return padded[np.arange(n)[:, None, None], rows[:, :, None], cols[:, None, :]]
+        flip = torch.from_numpy(np.flatnonzero(rng.random(n) < 0.5))
+        cropped[flip] = cropped[flip].flip(2)
+    return cropped

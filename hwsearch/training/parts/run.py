@@ -12,6 +12,7 @@ from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.parts.feedback import Bus
+from hwsearch.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Run:
         Hyper-parameters.
     bus : Bus
         Feedback that parts may subscribe to.
+    ranks : Ranks
+        The processes that train together.
     """
 
     supernet: Supernet
@@ -37,6 +40,7 @@ class Run:
     data: Data
     config: TrainingConfig
     bus: Bus = field(default_factory=Bus)
+    ranks: Ranks = ALONE
 
     @property
     def space(self) -> SearchSpace:
@@ -52,6 +56,17 @@ class Run:
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.config.steps or self.per_epoch * self.config.epochs
+
+    @property
+    def ghosts(self) -> int:
+        """Equal parts of each batch: those of the configuration, or one a process."""
+        return self.config.ghost_batches or self.ranks.world
+
+    @property
+    def own_ghosts(self) -> range:
+        """Numbers of the parts that this process computes."""
+        share = self.ghosts // self.ranks.world
+        return range(self.ranks.rank * share, (self.ranks.rank + 1) * share)
 
     @property
     def size(self) -> int:

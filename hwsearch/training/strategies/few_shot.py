@@ -39,7 +39,7 @@ class FewShot(Strategy):
     """
 
     gene: str | None = None
-    values: tuple[Value, ...] = ()
+    values: tuple[Value, ...] = Field((), strict=False)
     random: int = Field(2, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 

@@ -11,6 +11,7 @@ import pytest
 import hwsearch
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.measured import MeasuredSet
+from hwsearch.campaigns.steps import report_curve
 from hwsearch.campaigns.steps.report_curve import hypervolume_curve
 from hwsearch.campaigns.steps.report_devices import kept_elsewhere
 from hwsearch.store import Store
@@ -62,3 +63,25 @@ def test_the_curve_begins_after_the_profile_and_ends_at_one() -> None:
     assert curve["search"].iloc[-1] == pytest.approx(1.0) and (curve["search"].diff().dropna() >= 0).all()
     assert curve["random_median"].notna().tolist() == [True, True, False, False, False]
     assert hypervolume_curve(points.iloc[:2]).empty
+
+
+def test_a_curve_of_many_is_told_at_some_of_them(monkeypatch) -> None:
+    """Each value is the area under the stairs of the first rows, counted one strip after the other."""
+    monkeypatch.setattr(report_curve, "MOST_STEPS", 9)
+    rng = np.random.default_rng(1)
+    points = pd.DataFrame({"accuracy": rng.uniform(50, 60, 80), "latency_ms": rng.uniform(1, 2, 80)})
+    points = points.assign(role="search", evaluation=np.arange(80.0))
+    curve = hypervolume_curve(points)
+    assert list(curve["evaluations"]) == [1, 11, 21, 31, 40, 50, 60, 70, 80]
+
+    def area(rows: pd.DataFrame) -> float:
+        best, total, before = 0.0, 0.0, None
+        low, high = points["accuracy"].min(), points["latency_ms"].max()
+        reference = low - 0.05 * np.ptp(points["accuracy"]), high + 0.05 * np.ptp(points["latency_ms"])
+        for row in rows.sort_values("latency_ms").itertuples():
+            total += best * (row.latency_ms - before) if before is not None else 0.0
+            best, before = max(best, row.accuracy - reference[0]), row.latency_ms
+        return total + best * (reference[1] - before)
+
+    wanted = [area(points.head(n)) / area(points) for n in curve["evaluations"]]
+    np.testing.assert_allclose(curve["search"], wanted)

@@ -15,7 +15,14 @@ from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.purpose import SEARCH, VALIDATE
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps import report_points
-from hwsearch.campaigns.steps.report_points import pick_entry, score_error, searched_points, validated_points
+from hwsearch.campaigns.steps.report_points import (
+    chosen,
+    drawn_points,
+    pick_entry,
+    score_error,
+    searched_points,
+    validated_points,
+)
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.store import Measurement
 
@@ -70,14 +77,36 @@ def test_searched_points(asked, monkeypatch) -> None:
     np.testing.assert_array_equal(rows["accuracy_se"], [np.nan, 0.5, 0.5])
     np.testing.assert_array_equal(rows["latency_low"], [0.5, np.nan, 2.5])
     np.testing.assert_array_equal(rows["latency_ratio_high"], [1.1, np.nan, 3.5])
+    known = Known(architectures={a.id: a for a in (A, B, C)})
+    rows = drawn_points(None, known, TARGET, rows)
+    assert list(rows["genes"]) == [a.to_dict() for a in (A, B, C)]
     assert asked == [("accuracy", None, [C.id]), ("latency_ms", "board", [C.id])]  # those fitted on are not predicted
     np.testing.assert_array_equal(rows["predicted_latency_ms"], [np.nan, np.nan, 0.0])
 
 
 def test_a_profile_alone_is_not_predicted(asked, monkeypatch) -> None:
     monkeypatch.setattr(report_points, "measured_set", lambda *_: table())
-    rows = searched_points(None, Known(), TARGET, ProfileSet([A, B, C], [A], []))
+    known = Known(architectures={a.id: a for a in (A, B, C)})
+    rows = drawn_points(None, known, TARGET, searched_points(None, known, TARGET, ProfileSet([A, B, C], [A], [])))
     assert asked == [] and rows["predicted_accuracy"].isna().all()
+
+
+def test_what_is_drawn_of_many() -> None:
+    rng = np.random.default_rng(0)
+    points = pd.DataFrame(
+        {"accuracy": rng.uniform(50, 60, 400), "latency_ms": rng.uniform(5, 9, 400), "role": "search"}
+    )
+    points["evaluation"] = rng.permutation(400).astype(float)
+    points["macs"] = rng.uniform(1, 2, 400)
+    points.loc[7, ["accuracy", "latency_ms"]] = [90.0, 1.0]  # dominates all
+    points.loc[8, "macs"] = 3.0
+    points.loc[[20, 21], "role"] = "random"
+    points.loc[30, "accuracy"] = np.nan
+    keep = chosen(points, 100)
+    assert keep.sum() == 100 and keep[[7, 8, 20, 21]].all()
+    others = np.sort(points["evaluation"][keep & ~points.index.isin([7, 8, 20, 21])])
+    assert np.diff(others).max() <= 10  # evenly over the order: 396 others, 96 of them
+    assert chosen(points, 400).all() and chosen(points, 2).sum() == 4  # what has to be there is
 
 
 def test_validated_points(asked) -> None:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Kernels, Norm, using
+from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Choice, Kernels, Norm, using
 from hwsearch.supernets.kernels.native import NativeKernels
 from hwsearch.tasks.images import ImageTask, Preprocess
+from tests.supernets.conftest import make_small_vit
 
 
 def norm(channels: int, dtype: torch.dtype = torch.float32) -> Norm:
@@ -43,7 +44,9 @@ def test_not_a_number_stays_one(native: NativeKernels, act: str) -> None:
     x[1, 3, 2, 1] = torch.nan
     y = native.norm_act(x, norm(9), act)  # type: ignore[arg-type]
     assert y[:, 3].isnan().all() and not y[:, :3].isnan().any() and not y[:, 4:].isnan().any()
-    leaf = torch.randn(2, 9, 4, 4, requires_grad=True)
+    leaf = torch.randn(2, 9, 4, 4)
+    leaf[0, 5, 0, 0] = 0.0  # near the mean: behind a jump of the activation there is no gradient to spoil
+    leaf.requires_grad_()
     upstream = torch.ones(2, 9, 4, 4)
     upstream[0, 5, 0, 0] = torch.nan
     native.norm_act(leaf, norm(9)._replace(bias=torch.full((9,), 5.0)), act).backward(upstream)  # type: ignore[arg-type]
@@ -245,3 +248,15 @@ def test_evaluation_does_not_use_them(native: NativeKernels, small_supernet: Ela
         expected = small_supernet(x)
         with using(native):
             assert torch.equal(small_supernet(x), expected)
+
+
+def test_they_know_whether_a_network_has_used_them(native: NativeKernels, small_supernet: ElasticMobileNetV3) -> None:
+    """A transformer has no layer for them; a convolutional network has, in training mode only."""
+    choice = Choice(NativeKernels(native.library), "why")
+    assert not choice.kernels.used
+    with using(choice.kernels):
+        make_small_vit().train()(torch.randn(2, 3, 20, 20))
+        small_supernet.eval()(torch.randn(2, 3, 32, 32))
+        assert choice.after_a_step() == "eager (no layer of this network can use native ones)"
+        small_supernet.train()(torch.randn(2, 3, 32, 32))
+    assert choice.after_a_step() == "native (why)"
