@@ -117,7 +117,7 @@ class DeviceTransferPredictor:
         self._kernel: Kernel | None = None
         if self.names:
             first = self._sources[self.names[0]].X
-            self._scale_on(first[evenly(self._sources[self.names[0]].y, REFERENCE)])
+            self._scale_on(self._extended(first[evenly(self._sources[self.names[0]].y, REFERENCE)]))
 
     # ------------------------------------------------------------------ sources
     def _checked_source(self, name: str, X: ArrayLike, y: ArrayLike) -> Source:
@@ -141,9 +141,9 @@ class DeviceTransferPredictor:
         return np.column_stack([X, *columns])
 
     def _scale_on(self, reference: FloatArray) -> None:
-        """Make the kernel, scaled on some rows, and the hypotheses about it."""
+        """Make the kernel, scaled on some rows (k, columns and sources), and the hypotheses about it."""
         self._reference = reference
-        self._kernel = Kernel(self._whole, self._whole.split(self._extended(reference)))
+        self._kernel = Kernel(self._whole, self._whole.split(reference))
         names = self._kernel.names
         each: list[Hypothesis] = []
         for name, source in self._sources.items():
@@ -180,6 +180,26 @@ class DeviceTransferPredictor:
         weights = np.array([found.get(name, 0.0) for name in self._kernel.names])
         total = float(weights.sum()) or 1.0
         return weights / total, max(process.noise / total, QUIETEST)
+
+    def with_sources(self, X: ArrayLike) -> FloatArray:
+        """Add the predicted log latencies on the sources as columns: what is dear about a pool that is asked for often.
+
+        Parameters
+        ----------
+        X : array-like (n, columns)
+            Encoded architectures.
+
+        Returns
+        -------
+        ndarray (n, columns and sources)
+            For the methods whose names end in ``with_sources``.
+
+        Raises
+        ------
+        PredictorError
+            For other columns, and values that are not finite numbers.
+        """
+        return self._extended(self._checked(X))
 
     # ------------------------------------------------------------------ before anything is measured
     def zero_shot(self, X: ArrayLike) -> FloatArray:
@@ -229,9 +249,24 @@ class DeviceTransferPredictor:
         PredictorError
             For a pool that is smaller than n.
         """
-        features = self._pool(self._checked(X))
-        kernel, hypotheses = self._ready()
-        stack = kernel.stack(features, features)
+        return self.plan_with_sources(self.with_sources(X), n)
+
+    def plan_with_sources(self, whole: FloatArray, n: int) -> IntArray:
+        """Do as `plan` does, on what `with_sources` gave.
+
+        Parameters
+        ----------
+        whole : ndarray (k, columns and sources)
+            The pool.
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray of int (n,)
+            As of `plan`.
+        """
+        stack, hypotheses = self._stack(whole), self._ready()[1]
         return a_optimal(hypotheses.joint(None, stack, None), hypotheses.mean_noise(None), n)
 
     def next(self, X: ArrayLike, measured: Mapping[int, float]) -> int:
@@ -254,9 +289,24 @@ class DeviceTransferPredictor:
         PredictorError
             If all have been, or a latency is not a positive number.
         """
-        features = self._pool(self._checked(X))
-        kernel, hypotheses = self._ready()
-        stack = kernel.stack(features, features)
+        return self.next_with_sources(self.with_sources(X), measured)
+
+    def next_with_sources(self, whole: FloatArray, measured: Mapping[int, float]) -> int:
+        """Do as `next` does, on what `with_sources` gave.
+
+        Parameters
+        ----------
+        whole : ndarray (k, columns and sources)
+            The pool.
+        measured : mapping of int to float
+            Latencies by position in the pool.
+
+        Returns
+        -------
+        int
+            As of `next`.
+        """
+        stack, hypotheses = self._stack(whole), self._ready()[1]
         at = np.array(list(measured), dtype=np.int64)
         free: BoolArray = np.ones(len(stack[0]), dtype=bool)
         free[at] = False
@@ -294,15 +344,34 @@ class DeviceTransferPredictor:
         PredictorError
             For other columns, and latencies that are not positive numbers.
         """
-        features, latencies = self._checked(X), np.asarray(y, dtype=np.float64)
+        return self.fit_with_sources(self.with_sources(X), y, noise)
+
+    def fit_with_sources(self, whole: FloatArray, y: ArrayLike, noise: ArrayLike | None = None) -> Self:
+        """Do as `fit` does, on what `with_sources` gave.
+
+        Parameters
+        ----------
+        whole : ndarray (n, columns and sources)
+            Encoded architectures.
+        y, noise : array-like (n,)
+            As of `fit`.
+
+        Returns
+        -------
+        DeviceTransferPredictor
+            Itself.
+        """
+        features, latencies = whole, np.asarray(y, dtype=np.float64)
         if latencies.shape != (len(features),) or not len(features):
-            raise PredictorError(f"y has shape {latencies.shape}, X {features.shape}.", hint="Give a latency a row.")
+            raise PredictorError(
+                f"y has shape {latencies.shape}, but X has {len(features)} rows.", hint="Give a latency a row."
+            )
         _check_latencies(latencies, "y")
         given = known_noise(noise, len(latencies)) / latencies
         if self._kernel is None:
             self._scale_on(features)
         kernel, hypotheses = self._ready()
-        self._measured = kernel.features(self._whole.split(self._extended(features)))
+        self._measured = kernel.features(self._whole.split(features))
         t = np.log(latencies)
         self._level, stack = float(t.mean()), kernel.stack(self._measured, self._measured)
         self._fitted = hypotheses.fit(stack, t - self._level, given**2)
@@ -342,7 +411,22 @@ class DeviceTransferPredictor:
         PredictorError
             Before `fit`: sources rank (`zero_shot`), they do not tell latencies.
         """
-        return np.exp(self._posterior(self._checked(X))[0])
+        return self.predict_with_sources(self.with_sources(X))
+
+    def predict_with_sources(self, whole: FloatArray) -> FloatArray:
+        """Do as `predict` does, on what `with_sources` gave.
+
+        Parameters
+        ----------
+        whole : ndarray (k, columns and sources)
+            Encoded architectures.
+
+        Returns
+        -------
+        ndarray (k,)
+            As of `predict`.
+        """
+        return np.asarray(np.exp(self._posterior(whole)[0]))
 
     def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
         """Predict intervals meant to hold a new measurement with probability `coverage`.
@@ -366,7 +450,7 @@ class DeviceTransferPredictor:
         """
         if not 0.0 < coverage < 1.0:
             raise PredictorError(f"coverage must be in (0, 1), got {coverage!r}.", hint="Use a share such as 0.9.")
-        mean, variance, freedom = self._posterior(self._checked(X))
+        mean, variance, freedom = self._posterior(self.with_sources(X))
         half = float(stats.t.ppf(0.5 + coverage / 2, freedom)) * np.sqrt(variance)
         return np.exp(mean - half), np.exp(mean + half)
 
@@ -386,9 +470,9 @@ class DeviceTransferPredictor:
         self._done()
         if not self.names:
             return f"no other device is known; {self._n} measurements speak for themselves"
-        own = self.predict(self._reference)
+        own, first = self.predict_with_sources(self._reference), len(self.schema)
         alike = {
-            name: float(stats.spearmanr(own, model.predict(self._reference))[0]) for name, model in self._models.items()
+            name: float(stats.spearmanr(own, self._reference[:, first + k])[0]) for k, name in enumerate(self.names)
         }
         best = max(alike, key=lambda name: -np.inf if np.isnan(alike[name]) else alike[name])
         return (
@@ -403,7 +487,7 @@ class DeviceTransferPredictor:
         kernel, hypotheses = self._ready()
         means, variances = [], []
         for start in range(0, len(X), BLOCK):
-            features = kernel.features(self._whole.split(self._extended(X[start : start + BLOCK])))
+            features = kernel.features(self._whole.split(X[start : start + BLOCK]))
             curves = kernel.curves(features, self._measured)
             mean, variance = self._mixed(hypotheses, fitted, kernel, features)
             if self._process is not None:
@@ -430,11 +514,13 @@ class DeviceTransferPredictor:
         centre = shares @ mean
         return self._level + centre, shares @ (variance + (mean - centre) ** 2)
 
-    def _pool(self, X: FloatArray) -> Features:
+    def _stack(self, whole: FloatArray) -> FloatArray:
+        """Scaled kernels (parts, k, k) of a pool."""
         if self._kernel is None:
-            self._scale_on(X)
+            self._scale_on(whole)
         kernel, _ = self._ready()
-        return kernel.features(self._whole.split(self._extended(X)))
+        features = kernel.features(self._whole.split(whole))
+        return kernel.stack(features, features)
 
     def _ready(self) -> tuple[Kernel, Hypotheses]:
         assert self._kernel is not None
