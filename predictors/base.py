@@ -86,6 +86,9 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         held_out, _ = self._held_out(X)
         return self._mean(X), np.sqrt(np.mean(self.residuals_**2) + held_out.var(axis=1))
 
+    def _restore(self) -> None:
+        """Compute what follows from what was learned, after it has been read from a file."""
+
     def _log(self) -> bool:
         """Tell whether the fitted scale is logarithmic."""
         return self._log_asked
@@ -113,14 +116,7 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         PredictorError
             For values that are not finite numbers and, with a log target, for targets that are not positive.
         """
-        if y is None:
-            raise PredictorError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        features, target = self._validate(X, y)
-        if len(target) < self.minimum_rows:
-            raise TooFewRowsError(
-                f"{type(self).__name__} cannot be fitted on n_samples = {len(target)}.",
-                hint=f"Measure at least {self.minimum_rows} architectures.",
-            )
+        features, target = self._checked(X, y)
         if self._log_asked:
             if target.min() <= 0:
                 raise PredictorError(
@@ -246,6 +242,18 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 f"_held_out of {name} must return predictions (m, k) and the group (n,) of each row of the fit, "
                 f"got {predictions.shape} and {group.shape} for m = {len(few)} and n = {len(self.residuals_)}."
             )
+
+    def _checked(self, X: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Check what is to be fitted: finite numbers, and enough rows."""
+        if y is None:
+            raise PredictorError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        features, target = self._validate(X, y)
+        if len(target) < self.minimum_rows:
+            raise TooFewRowsError(
+                f"{type(self).__name__} cannot be fitted on n_samples = {len(target)}.",
+                hint=f"Measure at least {self.minimum_rows} architectures.",
+            )
+        return features, target
 
     @overload
     def _validate(self, X: ArrayLike) -> FloatArray: ...

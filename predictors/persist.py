@@ -1,7 +1,8 @@
 """Save and load predictors: one zip of JSON, .npy arrays and XGBoost UBJSON. No pickle in either direction.
 
-The file holds `predictor.json` (format, version, class, parameters, learned values) and one member for each array
-or tree model, to which the JSON refers. The same predictor always gives the same bytes.
+The file holds `predictor.json` (format, version, class, parameters, learned values), one member for each array or tree model,
+to which the JSON refers, and `card.json` where the predictor has a card (`predictors.card`). The same predictor always gives the
+same bytes. Files of version 1, which have no card and no Gaussian process, are read as they are.
 """
 
 from __future__ import annotations
@@ -11,24 +12,30 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
+import predictors.boosting
+import predictors.gp
+import predictors.ridge
+import predictors.select  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.members import MOST_JSON, Members
+from predictors.schema import Schema
 from predictors.trees import MOST_FEATURES, load_trees
 
 FORMAT = "hwsearch-predictor"
-VERSION = 1
-INDEX = "predictor.json"
+VERSION = 2
+INDEX, CARD = "predictor.json", "card.json"
 
 
-def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
+def save(predictor: BasePredictor, path: str | os.PathLike[str], card: Mapping[str, object] | None = None) -> None:
     """Write a predictor, fitted or not, to one file; an existing file is replaced in one step.
 
     Parameters
@@ -37,6 +44,8 @@ def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
         Of a registered class, see `register`.
     path : path-like
         The file.
+    card : mapping, optional
+        What the predictor was learnt from and how good it is, as `predictors.card.card_of` makes it.
 
     Raises
     ------
@@ -46,6 +55,8 @@ def save(predictor: BasePredictor, path: str | os.PathLike[str]) -> None:
     members: dict[str, bytes] = {}
     content = {"format": FORMAT, "version": VERSION, "predictor": _encode(predictor, members)}
     members = {INDEX: json.dumps(content, allow_nan=False).encode(), **members}
+    if card is not None:
+        members[CARD] = json.dumps(_encode(dict(card), {}), allow_nan=False).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
@@ -95,8 +106,10 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
         with zipfile.ZipFile(source) as archive:
             members = Members(archive)
             content = json.loads(members.read(INDEX, MOST_JSON))
-            _check_header(content, source)
-            predictor = _decode(content["predictor"], members)
+            if _check_header(content, source) == 1:
+                _upgrade(content["predictor"])
+            with np.errstate(all="ignore"):  # what is not finite is refused below
+                predictor = _decode(content["predictor"], members)
         if not isinstance(predictor, BasePredictor):
             raise PredictorFileError(f"'{source}' holds a {type(predictor).__name__}, not a predictor.")
         if predictor.__sklearn_is_fitted__():
@@ -111,6 +124,42 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
             hint="Fit the predictor again and save it anew.",
         ) from error
     return predictor
+
+
+def read_card(path: str | os.PathLike[str]) -> dict[str, object] | None:
+    """Read the card of a predictor file, without the predictor.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dict or None
+        As it was given to `save`; None for a file without a card.
+
+    Raises
+    ------
+    PredictorFileError
+        If the file is missing, damaged or no predictor file.
+    """
+    source = Path(path)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            if CARD not in archive.namelist():
+                _check_header(json.loads(Members(archive).read(INDEX, MOST_JSON)), source)
+                return None
+            card = _decode(json.loads(Members(archive).read(CARD, MOST_JSON)), Members(archive))
+    except PredictorFileError:
+        raise
+    except FileNotFoundError as error:
+        raise PredictorFileError(f"there is no predictor file '{source}'.", hint="Check the path.") from error
+    except Exception as error:  # as of `load`
+        raise PredictorFileError(f"'{source}' is not a predictor file, or is damaged ({error}).") from error
+    if not isinstance(card, dict):
+        raise PredictorFileError(f"the card of '{source}' is no object.", hint="Fit the predictor again.")
+    return card
 
 
 def _probe(predictor: BasePredictor) -> None:
@@ -136,7 +185,8 @@ def _probe(predictor: BasePredictor) -> None:
         raise PredictorFileError("the predictor gives values that are not finite.", hint="Fit it again.")
 
 
-def _check_header(content: object, source: Path) -> None:
+def _check_header(content: object, source: Path) -> int:
+    """Check format and version; the version."""
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise PredictorFileError(f"'{source}' is not a predictor file.", hint="Use a file that predictors.save wrote.")
     version = content.get("version")
@@ -146,6 +196,19 @@ def _check_header(content: object, source: Path) -> None:
         raise PredictorFileError(
             f"'{source}' has version {version}, this release reads up to {VERSION}.", hint="Install a newer release."
         )
+    return version
+
+
+def _upgrade(predictor: object) -> None:
+    """Fill in what a chosen predictor of version 1 does not have: its score was the winner's."""
+    if (
+        isinstance(predictor, dict)
+        and predictor.get("$predictor") == "CrossValidatedPredictor"
+        and predictor["learned"]
+    ):
+        learned = predictor["learned"]
+        learned.setdefault("procedure_scores_", learned["scores_"][learned["best_"]])
+        learned.setdefault("mae_error_", {"$float": "nan"})
 
 
 def _encode(value: Any, members: dict[str, bytes]) -> Any:
@@ -160,6 +223,8 @@ def _encode(value: Any, members: dict[str, bytes]) -> Any:
             "parameters": _encode(value.get_params(deep=False), members),
             "learned": {key: _encode(getattr(value, key), members) for key in learned if hasattr(value, key)},
         }
+    if isinstance(value, Schema):
+        return {"$schema": value.to_dict()}
     if isinstance(value, xgb.Booster):
         member = f"{len(members)}.ubj"
         members[member] = bytes(value.save_raw("ubj"))
@@ -205,7 +270,11 @@ def _decode(value: Any, members: Members) -> Any:
             setattr(predictor, key, _decode(item, members))
         if value["learned"] and not (predictor.__sklearn_is_fitted__() and hasattr(predictor, "n_features_in_")):
             raise PredictorFileError(f"the file lacks a part of what a {name} has learned.", hint="Save it anew.")
+        if value["learned"]:
+            predictor._restore()
         return predictor
+    if "$schema" in value:
+        return Schema.from_dict(value["$schema"])
     if "$booster" in value:
         return load_trees(members.read(value["$booster"]))
     if "$array" in value:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.intervals import log_standard_error
-from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
 from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.view import View
@@ -47,10 +48,28 @@ def measurement_noise(view: View, measured: MeasuredSet, known: Known) -> FloatA
 
 def _device_noise(view: View, measured: MeasuredSet, known: Known, device: str, metric: str) -> FloatArray:
     """Return the standard deviations (subnets,) of one metric on one device, in its unit."""
-    confidence = view.campaign.protocol.confidence
-    found = known.metric(device, metric)
-    value, low, high = (numbers(found, name, measured.ids).tolist() for name in ("value", "ratio_low", "ratio_high"))
-    out = np.full(len(measured), np.nan)
+    return device_noise(known.metric(device, metric), measured.ids, view.campaign.protocol.confidence)
+
+
+def device_noise(found: Scores, ids: Sequence[str], confidence: float) -> FloatArray:
+    """Return how well values of one metric on one device compare.
+
+    Parameters
+    ----------
+    found : mapping of str to Measurement
+        The values by architecture id, of a latency with the interval of its ratio to the reference.
+    ids : sequence of str
+        The architectures.
+    confidence : float
+        Of the intervals.
+
+    Returns
+    -------
+    FloatArray
+        (ids,) standard deviations, in the metric's unit; NaN where they are not known.
+    """
+    value, low, high = (numbers(found, name, ids).tolist() for name in ("value", "ratio_low", "ratio_high"))
+    out = np.full(len(ids), np.nan)
     for i, (v, a, b) in enumerate(zip(value, low, high, strict=True)):
         if v and a and b and not math.isnan(v + a + b):
             out[i] = v * log_standard_error(a, b, confidence)

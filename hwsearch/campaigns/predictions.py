@@ -16,7 +16,7 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError, PluginError, PredictorError, describe, foreign_code
 from hwsearch.registry import Registry
 from hwsearch.spaces import Architecture
-from predictors import BasePredictor
+from predictors import BasePredictor, Schema
 
 #: functions of (positive, seed) that make a candidate of a plug-in
 PREDICTORS: Registry[Callable[[bool, int], BasePredictor]] = Registry(
@@ -27,7 +27,7 @@ PREDICTORS: Registry[Callable[[bool, int], BasePredictor]] = Registry(
 TOGETHER = 20_000
 
 
-def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
+def candidates(positive: bool, seed: int, schema: Schema | None = None) -> dict[str, BasePredictor]:
     """Return the predictors that cross-validation chooses from, by name.
 
     Those of `predictors.default_candidates`, then those of installed plug-ins: an entry point of the group
@@ -39,6 +39,8 @@ def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
         Whether all targets are positive, so that their logarithm can be learnt.
     seed : int
         The seed of predictors that are random.
+    schema : Schema, optional
+        What the columns of features say; by default, each is a fact.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def candidates(positive: bool, seed: int) -> dict[str, BasePredictor]:
     PluginError
         If a plug-in cannot be imported, or its function raises or returns something else than a `BasePredictor`.
     """
-    built_in: dict[str, BasePredictor] = dict(predictors.default_candidates(positive, seed))
+    built_in: dict[str, BasePredictor] = dict(predictors.default_candidates(positive, seed, schema))
     names = PREDICTORS.names()
     for name in names:
         if name in built_in:

@@ -81,7 +81,7 @@ class RecordedNetwork:
         return self._network().cost_features(rows) if found is None else found
 
     macs_array, params_array = Supernet.macs_array, Supernet.params_array
-    macs, params, features_array = Supernet.macs, Supernet.params, Supernet.features_array
+    macs, params, features_array, schema = Supernet.macs, Supernet.params, Supernet.features_array, Supernet.schema
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,7 @@ class WarmStart:
             rows = _values(store, loaded.digest, config.protocol)
             archs = {a.id: a for a in store.architectures(loaded.net.space)}
             devices = {fingerprint: name for fingerprint, (name, _) in store.devices().items()}
+        schema = loaded.net.schema() if columns is None else None
         found = 0
         for (metric, subject), group in rows[rows["arch_id"].isin(list(archs))].groupby(["metric", "subject"]):
             values = group.groupby("arch_id")["value"].mean()
@@ -89,7 +90,7 @@ class WarmStart:
             y = values.to_numpy(dtype=np.float64)
             logs = metric != "accuracy" and bool((y > 0).all())
             X = _features(loaded.net, loaded.net.space.to_array([archs[i] for i in values.index]), columns)
-            model = CrossValidatedPredictor(seed=self._seed).fit(X, np.log(y) if logs else y)
+            model = CrossValidatedPredictor(seed=self._seed, schema=schema).fit(X, np.log(y) if logs else y)
             self._models.append((columns, model))
             device = f" on {devices[subject]}" if subject in devices else ""
             self.names.append(f"{metric}{device} of {folder.name}")

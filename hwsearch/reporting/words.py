@@ -20,7 +20,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: endings of keys that are units
 _UNITS = {"ms": "ms", "s": "s", "percent": "%", "pct": "%", "mib": "MiB", "mb": "MB", "bytes": "bytes", "px": "px"}
 #: keys whose values are shares, shown as percentages
-_SHARES = {"confidence", "half_width", "coverage", "nominal_coverage"}
+_SHARES = {"confidence", "half_width", "coverage", "coverage_low", "coverage_high", "nominal_coverage"}
 _CAPITALS = {
     "macs": "MACs",
     "cpu": "CPU",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces.chains import ChainMixin
 from hwsearch.spaces.variation import VariationMixin
+from predictors.schema import GENE, Column, Schema, kind_and_place
 
 
 class SearchSpace(ChainMixin, VariationMixin):
@@ -72,6 +75,34 @@ class SearchSpace(ChainMixin, VariationMixin):
             The text; `hwsearch.spaces.from_json` makes an equal space of it, `hwsearch.spaces.load` of a file of it.
         """
         return json.dumps(self.to_dict(), indent=1)
+
+    def schema(self, others: Iterable[Column] = ()) -> Schema:
+        """Describe the columns of the one-hot encoding, for predictors.
+
+        Parameters
+        ----------
+        others : iterable of Column
+            Columns that follow those of the genes, such as facts.
+
+        Returns
+        -------
+        Schema
+            One column a value of each gene, named as in `feature_names`, then the others.
+
+        Examples
+        --------
+        >>> from hwsearch.spaces import Choice, SearchSpace
+        >>> SearchSpace("toy", [Choice("ks[0]", (3, 5)), Choice("ks[1]", (3, 5))]).schema().columns[2]
+        Column(name='ks[1]=3', block='gene', kind='ks', place=1, value=3, ordinal=True, optional=False)
+        """
+        off = self.canonical(np.zeros((1, len(self.choices)), dtype=np.int64))[0] < 0
+        columns = []
+        for choice, optional in zip(self.choices, off.tolist(), strict=True):
+            kind, place = kind_and_place(choice.name, choice.values)
+            columns += [
+                Column(f"{choice.name}={v}", GENE, kind, place, v, choice.ordinal, optional) for v in choice.values
+            ]
+        return Schema((*columns, *others))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchSpace) and self.to_dict() == other.to_dict()

@@ -14,6 +14,7 @@ from hwsearch.errors import DataError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input, image
+from predictors.schema import Column, Schema
 
 
 def with_logs(costs: dict[str, FloatArray]) -> dict[str, FloatArray]:
@@ -327,6 +328,17 @@ class Supernet(nn.Module, ABC):
         columns = [self.space.encode_array(rows, "onehot")]
         columns += [np.asarray(v, np.float64)[:, None] for v in costs.values()]
         return np.concatenate(columns, axis=1), [*self.space.feature_names("onehot"), *costs]
+
+    def schema(self) -> Schema:
+        """Describe the columns of `features_array`, for predictors.
+
+        Returns
+        -------
+        Schema
+            The genes, then the cost features as facts.
+        """
+        costs = self.cost_features(self.space.to_array([self.space.smallest()]))
+        return self.space.schema(Column(name) for name in costs)
 
     def features(self, archs: Sequence[Architecture]) -> tuple[FloatArray, list[str]]:
         """Compute the features of architectures; see `features_array`.

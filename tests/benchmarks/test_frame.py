@@ -17,7 +17,7 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile`, `kills`, `search`, `store` and `training`, and the frame itself
+#: modules that are parts of the benchmarks `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
 PARTS = {
     "frame",
     "hostile_arrays",
@@ -28,6 +28,8 @@ PARTS = {
     "hostile_pool",
     "hostile_texts",
     "kills_seen",
+    "predictors_data",
+    "predictors_rivals",
     "search_figures",
     "search_nb201",
     "search_ofa",
@@ -58,6 +60,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "latency_operators",
         "latency_simulated",
         "mutants",
+        "predictors",
         "search",
         "search_memory",
         "search_real",

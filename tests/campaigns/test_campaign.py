@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import hwsearch
+import predictors
 from hwsearch.accuracy import calibrated_subnet
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.config import CampaignConfig
@@ -57,6 +58,23 @@ def test_the_whole_line_leaves_all_its_files(finished):
     assert result["measured"] > 14 * 2 + 10
     assert len(list((folder / "models").glob("*/*.onnx"))) == len(set(result["models"]))
     assert list((folder / "plots").glob("*.png")) and list((folder / "plots").glob("*.svg"))
+
+
+def test_predictors_have_cards_that_say_what_they_were_fitted_on(finished):
+    folder, _ = finished
+    cards = {p.name: predictors.read_card(p) for p in sorted((folder / "predictors").glob("*.zip"))}
+    assert set(cards) == {"accuracy.zip", "latency_ms@one.zip", "latency_ms@four.zip"}
+    assert all("gaussian-process" in card["candidates"] for card in cards.values())
+    assert cards["accuracy.zip"]["unit"] == "pt" and cards["latency_ms@one.zip"]["unit"] == "ms"
+    assert cards["latency_ms@one.zip"]["n"] == 14 and cards["accuracy.zip"]["device"] is None
+    assert cards["latency_ms@one.zip"]["device"] != cards["latency_ms@four.zip"]["device"]
+    assert len({card["schema_sha256"] for card in cards.values()}) == 1
+    with Store.open(folder / "store.sqlite") as store:
+        rows = {(row["metric"], row["device"]): row for row in store.get_state("fit")["scores"]}
+    for device in ("one", "four"):
+        card = cards[f"latency_ms@{device}.zip"]
+        assert card["scores"]["mape"] == pytest.approx(rows["latency_ms", device]["mape"])
+        assert card["model"] == rows["latency_ms", device]["model"]
 
 
 def test_a_second_run_measures_nothing(finished, small_config):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from predictors import CrossValidatedPredictor, PredictorError, RidgePredictor, XGBoostPredictor
-from predictors.conformal import plus_bounds, quantile_rank, rows_needed
+from predictors.conformal import ShiftReport, coverage_report, expected_best, plus_bounds, quantile_rank, rows_needed
 
 PREDICTORS = [RidgePredictor(), XGBoostPredictor(n_estimators=40), CrossValidatedPredictor()]
 NAMES = ["ridge", "xgboost", "chosen"]
@@ -152,3 +153,99 @@ def test_blocks_of_rows_do_not_change_the_bounds(task, monkeypatch) -> None:
     whole = ours.predict_interval(X)
     monkeypatch.setattr("predictors.base.BLOCK", 7)
     np.testing.assert_allclose(ours.predict_interval(X), whole, rtol=1e-12)
+
+
+def test_coverage_counts_and_its_interval_are_exact() -> None:
+    """Against SciPy's exact binomial test; ends belong to an interval."""
+    y = np.arange(20.0)
+    low, high = np.full(20, 2.0), np.full(20, 17.0)
+    report = coverage_report(y, low, high, asked=0.9)
+    assert (report.n, report.below, report.inside, report.above) == (20, 2, 16, 2)
+    exact = stats.binomtest(16, 20).proportion_ci(0.95, method="exact")
+    assert (report.low, report.high) == pytest.approx((exact.low, exact.high))
+    assert report.coverage == 0.8 and report.median_width == 15.0
+    assert not report.too_narrow and not report.too_wide
+
+
+@pytest.mark.parametrize(("inside", "n"), [(0, 5), (5, 5), (1, 1), (70, 100)])
+def test_coverage_at_the_ends(inside: int, n: int) -> None:
+    y = np.where(np.arange(n) < inside, 0.0, 5.0)
+    report = coverage_report(y, np.full(n, -1.0), np.full(n, 1.0))
+    exact = stats.binomtest(inside, n).proportion_ci(0.95, method="exact")
+    assert (report.low, report.high) == pytest.approx((exact.low, exact.high))
+    assert report.too_narrow == (exact.high < 0.9) and report.too_wide == (exact.low > 0.9)
+
+
+def test_the_interval_of_a_coverage_holds_the_true_one_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        y = rng.random(60)
+        report = coverage_report(y, np.zeros(60), np.full(60, 0.85))
+        held += report.low <= 0.85 <= report.high
+    assert held / 400 >= 0.93
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([], [], []), "equally many"),
+        (([1.0], [0.0, 1.0], [2.0, 2.0]), "equally many"),
+        (([1.0], [2.0], [0.0]), "begin below their end"),
+        (([np.nan], [0.0], [1.0]), "needs numbers"),
+        (([1.0], [np.nan], [1.0]), "begin below"),
+    ],
+)
+def test_a_coverage_of_something_else_is_refused(arguments: tuple, words: str) -> None:
+    with pytest.raises(PredictorError, match=words):
+        coverage_report(*arguments)
+    with pytest.raises(PredictorError, match="asked must be in"):
+        coverage_report([1.0], [0.0], [2.0], asked=90.0)
+
+
+def test_the_winners_curse_of_two_equal_candidates_is_known() -> None:
+    """The larger of two independent errors of unit variance is 1 / sqrt(pi) in the mean, that of three 3 / (2 sqrt(pi))."""
+    rng = np.random.default_rng(0)
+    for m, flattery in ((2, 1 / math.sqrt(math.pi)), (3, 1.5 / math.sqrt(math.pi))):
+        errors = rng.standard_normal((200_000, m))
+        best = expected_best(np.full(m, 70.0), errors, 1, largest=True)
+        assert best.predicted == [70.0] and best.corrected == pytest.approx([70.0 - flattery], abs=0.01)
+        least = expected_best(np.full(m, 70.0), errors, 1, largest=False)
+        assert least.corrected == pytest.approx([70.0 + flattery], abs=0.01)
+
+
+def test_no_curse_where_the_best_is_far_ahead_or_all_are_chosen() -> None:
+    errors = np.random.default_rng(0).standard_normal((50_000, 3))
+    ahead = expected_best(np.array([0.0, 100.0, 1.0]), errors, 1, largest=True)
+    assert ahead.at.tolist() == [1] and ahead.corrected == pytest.approx([100.0], abs=0.02)
+    every = expected_best(np.zeros(3), errors, 3, largest=True)
+    assert every.corrected.sum() == pytest.approx(0.0, abs=0.02)  # the last is as much too low as the first is too high
+
+
+def test_what_is_chosen_by_predictions_is_as_good_as_corrected() -> None:
+    """Many worlds with a known truth: the corrected best has the chosen one's true value in the mean, the predicted one has not."""
+    rng = np.random.default_rng(1)
+    truth, corrected, predicted, true = np.linspace(0, 2, 40), [], [], []
+    for _ in range(300):
+        mean = truth + rng.standard_normal(40)
+        best = expected_best(mean, rng.standard_normal((300, 40)), 1, largest=True)
+        corrected.append(best.corrected[0])
+        predicted.append(best.predicted[0])
+        true.append(truth[best.at[0]])
+    off = np.mean(predicted) - np.mean(true)
+    assert off > 1.0 and abs(np.mean(corrected) - np.mean(true)) < 0.6 * off
+
+
+@pytest.mark.parametrize("k", [0, 4, 1.5])
+def test_a_best_that_cannot_be_chosen_is_refused(k) -> None:
+    with pytest.raises(PredictorError, match="of 3 cannot be chosen"):
+        expected_best(np.zeros(3), np.zeros((1, 3)), k, largest=True)
+
+
+def test_a_shift_is_said_in_a_sentence() -> None:
+    assert ShiftReport(0.05, []).warning is None
+    assert ShiftReport(0.25, []).warning == (
+        "Predictions are extrapolations: 25% of the architectures are less like the measured ones than 99 % of these are."
+    )
+    said = ShiftReport(0.0, [f"ks[{i}]=7" for i in range(10)]).warning
+    assert said is not None and said.endswith("ks[7]=7 and 2 more.")

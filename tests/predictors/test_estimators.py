@@ -10,14 +10,15 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import predictors
-from predictors import CrossValidatedPredictor, RidgePredictor, XGBoostPredictor
+from predictors import CrossValidatedPredictor, GaussianProcessPredictor, RidgePredictor, XGBoostPredictor
 
 ESTIMATORS = [
     RidgePredictor(),
     RidgePredictor(log_target=True),
     XGBoostPredictor(n_estimators=30),
     XGBoostPredictor(n_estimators=30, log_target=True),
-    CrossValidatedPredictor(folds=3),
+    GaussianProcessPredictor(),
+    CrossValidatedPredictor(folds=3, repeats=1),
 ]
 
 

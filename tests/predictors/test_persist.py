@@ -14,20 +14,28 @@ from sklearn.svm import SVR
 from predictors import (
     BasePredictor,
     CrossValidatedPredictor,
+    GaussianProcessPredictor,
     PredictorError,
     PredictorFileError,
     RidgePredictor,
+    Schema,
     XGBoostPredictor,
     load,
+    read_card,
     save,
 )
+
+GENES = Schema.from_names([f"w[{i}]={v}" for i in range(12) for v in (1, 2, 3)])
 
 PREDICTORS = [
     RidgePredictor(),
     RidgePredictor(alpha=0.1, log_target=True),
     XGBoostPredictor(n_estimators=20, seed=4),
     XGBoostPredictor(n_estimators=20, log_target=True, interval_folds=3),
+    GaussianProcessPredictor(),
+    GaussianProcessPredictor(GENES, warp="log", prior={"counts": 0.5}),
     CrossValidatedPredictor(),
+    CrossValidatedPredictor(schema=GENES, repeats=1),
     CrossValidatedPredictor(candidates={"trees": XGBoostPredictor(n_estimators=20), "ridge": RidgePredictor(3.0)}),
 ]
 
@@ -130,7 +138,7 @@ def rewrite(source: Path, target: Path, change) -> Path:
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda c: c.update(version=2), "version 2, this release reads up to 1"),
+        (lambda c: c.update(version=3), "version 3, this release reads up to 2"),
         (lambda c: c.update(version="new"), "which does not exist"),
         (lambda c: c.update(format="recipe"), "not a predictor file"),
         (lambda c: c["predictor"].update({"$predictor": "Oracle"}), "'Oracle', which this release does not know"),
@@ -180,3 +188,43 @@ def test_estimators_of_others_are_not_saved(task, tmp_path) -> None:
         save(Own(), tmp_path / "p.zip")
     assert list(tmp_path.iterdir()) == []
     assert isinstance(Own(), BasePredictor)
+
+
+def test_a_file_of_version_1_is_read(task, tmp_path) -> None:
+    """It has no card, and of a chosen predictor no score of the procedure: that of the winner stands for it."""
+    X, y = task(30, log=True)
+    ours = CrossValidatedPredictor({"ridge": RidgePredictor(), "trees": XGBoostPredictor(20, interval_folds=0)}).fit(
+        X, y
+    )
+    save(ours, tmp_path / "p.zip", {"metric": "latency_ms"})
+
+    def older(content: dict) -> None:
+        content["version"] = 1
+        del content["predictor"]["learned"]["procedure_scores_"], content["predictor"]["learned"]["mae_error_"]
+        del content["predictor"]["parameters"]["schema"]
+
+    rewrite(tmp_path / "p.zip", tmp_path / "old.zip", older)
+    again = load(tmp_path / "old.zip")
+    assert isinstance(again, CrossValidatedPredictor) and again.procedure_scores_ == ours.scores_[ours.best_]
+    assert np.array_equal(again.predict(X), ours.predict(X))
+    assert np.array_equal(again.predict_interval(X), ours.predict_interval(X))
+
+
+def test_a_card_comes_back_and_is_not_needed(saved, tmp_path) -> None:
+    card = {
+        "metric": "latency_ms",
+        "n": np.int64(12),
+        "scores": {"mae": 0.1, "kendall": float("nan")},
+        "coverage": None,
+    }
+    save(saved[2], tmp_path / "p.zip", card)
+    found = read_card(tmp_path / "p.zip")
+    assert found is not None and found["n"] == 12 and found["coverage"] is None
+    assert np.isnan(found["scores"]["kendall"])
+    assert repr(load(tmp_path / "p.zip")) == repr(saved[2])
+    assert read_card(saved[0]) is None
+    with pytest.raises(PredictorFileError, match="no predictor file"):
+        read_card(tmp_path / "nothing.zip")
+    (tmp_path / "q.zip").write_bytes(b"no zip")
+    with pytest.raises(PredictorFileError, match="damaged"):
+        read_card(tmp_path / "q.zip")

@@ -7,13 +7,14 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.svm import SVR
 
 from predictors import CrossValidatedPredictor, PredictorError, RidgePredictor, TooFewRowsError, scores
-from predictors.select import choose
+from predictors.gp import GaussianProcessPredictor
+from predictors.select import choose, default_candidates, replaces
 
 
 def test_scores_are_those_of_scikit_learns_cross_validation(task) -> None:
     X, y = task(60, log=True)
-    ours = CrossValidatedPredictor(seed=7).fit(X, y)
-    assert list(ours.scores_) == ["ridge", "ridge-log", "xgboost", "xgboost-log"]
+    ours = CrossValidatedPredictor(seed=7, repeats=1).fit(X, y)
+    assert list(ours.scores_) == ["gaussian-process", "ridge", "ridge-log", "xgboost"]
     splits = KFold(5, shuffle=True, random_state=7)
     for name, log in (("ridge", False), ("ridge-log", True)):
         expected = scores(y, cross_val_predict(RidgePredictor(log_target=log), X, y, cv=splits))
@@ -22,23 +23,97 @@ def test_scores_are_those_of_scikit_learns_cross_validation(task) -> None:
 
 def test_oof_predictions_and_residuals_belong_to_the_winner(task) -> None:
     X, y = task(60, log=True)
-    ours = CrossValidatedPredictor().fit(X, y)
+    ours = CrossValidatedPredictor(quick(True), repeats=1).fit(X, y)
     assert scores(y, ours.oof_predictions_) == pytest.approx(ours.scores_[ours.best_])
     np.testing.assert_allclose(ours.residuals_, np.log(y / ours.oof_predictions_))
 
 
-def test_the_right_candidate_wins(task) -> None:
+def quick(positive: bool):
+    """The default candidates but the process."""
+    return {k: c for k, c in default_candidates(positive).items() if k != "gaussian-process"}
+
+
+def test_the_right_candidate_wins_where_there_is_no_process(task) -> None:
     X, y = task(120, log=True, interactions=0)
-    assert CrossValidatedPredictor().fit(X, y).best_ == "ridge-log"
+    assert CrossValidatedPredictor(quick(True)).fit(X, y).best_ == "ridge-log"
     X, y = task(120, interactions=0)
-    assert CrossValidatedPredictor().fit(X, y - 75).best_ == "ridge"  # targets of both signs
+    assert CrossValidatedPredictor(quick(False)).fit(X, y - 75).best_ == "ridge"  # targets of both signs
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(200, 5))
-    assert CrossValidatedPredictor().fit(signs, signs[:, 0] * signs[:, 1]).best_ == "xgboost"
+    assert CrossValidatedPredictor(quick(False)).fit(signs, signs[:, 0] * signs[:, 1]).best_ == "xgboost"
+
+
+def test_the_process_is_the_default_and_gives_way_to_what_is_clearly_better(task) -> None:
+    X, y = task(60)
+    assert CrossValidatedPredictor().fit(X, y).best_ == "gaussian-process"
+
+    class Knows(DummyRegressor):
+        """Predicts what is true."""
+
+        def fit(self, X, y):
+            return super().fit(X, y)
+
+        def predict(self, X):
+            return np.array([table[row.tobytes()] for row in X])
+
+    table = {row.tobytes(): value for row, value in zip(X, y, strict=True)}
+    assert CrossValidatedPredictor({**default_candidates(True), "knows": Knows()}).fit(X, y).best_ == "knows"
+    two = {"knows": Knows(), "process": GaussianProcessPredictor()}
+    assert CrossValidatedPredictor(two).fit(X, y).best_ == "knows"
+    assert CrossValidatedPredictor({"mean": DummyRegressor(), "process": GaussianProcessPredictor()}).fit(
+        X, y
+    ).best_ == ("process")
+
+
+def test_a_candidate_replaces_the_default_by_more_than_one_standard_error() -> None:
+    """Gains 1, 1, 1, -1 have the mean 0.5 and the standard error 0.5; with a little more the mean is larger."""
+    default, gains = np.full(4, 5.0), np.array([1.0, 1.0, 1.0, -1.0])
+    assert not replaces(default, default - gains)
+    assert replaces(default, default - gains - 0.01)
+    assert not replaces(default, default + gains)
+    assert not replaces(np.array([1.0]), np.array([0.0]))  # one row says nothing of its error
+
+
+def test_the_score_of_the_procedure_is_not_that_of_the_luckiest_candidate() -> None:
+    """Sixty candidates guess at random: the winner's score flatters, that of the procedure does not."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((20, 2)), rng.standard_normal(20)
+
+    class Guess(DummyRegressor):
+        def __init__(self, seed: int = 0) -> None:
+            super().__init__()
+            self.seed = seed
+
+        def predict(self, X):
+            return np.random.default_rng([self.seed, int(1e6 * X[0, 0])]).standard_normal(len(X))
+
+    ours = CrossValidatedPredictor({f"g{i}": Guess(i) for i in range(60)}, repeats=1).fit(X, y)
+    best, mean = ours.scores_[ours.best_]["mae"], np.mean([row["mae"] for row in ours.scores_.values()])
+    assert best < ours.procedure_scores_["mae"]
+    assert abs(ours.procedure_scores_["mae"] - mean) < abs(best - mean)
+    assert 0 < ours.mae_error_ < mean
+
+
+def test_too_many_rows_for_a_process_are_said(task, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("predictors.select.MOST_ROWS", 30)
+    X, y = task(40)
+    ours = CrossValidatedPredictor().fit(X, y)
+    assert "gaussian-process" not in ours.scores_
+    assert "40 rows of 36 columns are too many for a Gaussian process; chosen among ridge" in caplog.text
+    with pytest.raises(PredictorError, match="Add another candidate"):
+        CrossValidatedPredictor({"process": GaussianProcessPredictor()}).fit(X, y)
+
+
+def test_known_noise_reaches_the_process(task) -> None:
+    X, y = task(30)
+    noise = np.where(np.arange(30) % 2, 3.0, 0.0)
+    ours = CrossValidatedPredictor().fit(X, y, noise)
+    assert np.array_equal(ours.predict(X), GaussianProcessPredictor().fit(X, y, noise).predict(X))
+    assert not np.array_equal(ours.predict(X), CrossValidatedPredictor().fit(X, y).predict(X))
 
 
 def test_targets_that_are_not_positive_get_no_log_candidate(task) -> None:
     X, y = task(30)
-    assert list(CrossValidatedPredictor().fit(X, y - y.min()).scores_) == ["ridge", "xgboost"]
+    assert list(CrossValidatedPredictor().fit(X, y - y.min()).scores_) == ["gaussian-process", "ridge", "xgboost"]
 
 
 def test_winner_is_fitted_again_on_all_rows(task) -> None:
@@ -84,7 +159,7 @@ def test_threads_do_not_change_the_result_and_repeats_average(task) -> None:
     one = CrossValidatedPredictor(repeats=2, seed=3).fit(X, y)
     two = CrossValidatedPredictor(repeats=2, seed=3, n_jobs=2).fit(X, y)
     assert one.scores_ == two.scores_ and np.array_equal(one.predict(X), two.predict(X))
-    halves = [CrossValidatedPredictor(seed=s).fit(X, y).scores_["ridge"]["mae"] for s in (3, 4)]
+    halves = [CrossValidatedPredictor(seed=s, repeats=1).fit(X, y).scores_["ridge"]["mae"] for s in (3, 4)]
     assert one.scores_["ridge"]["mae"] == pytest.approx(np.mean(halves))
 
 

@@ -73,6 +73,8 @@ def test_a_predictor_in_words() -> None:
     assert (found["n"], found["spearman"], found["coverage"]) == ("40 / 12", "0.99", "91 %")
     assert (found["kendall"], found["nominal"], found["model"]) == ("–", "–", "–")
     assert module.predictor_row({"metric": "accuracy", "mae": 0.5}, report())["mae"] == "0.5 points"
+    exact = {"metric": "accuracy", "coverage": 0.91, "coverage_low": 0.62, "coverage_high": 0.998}
+    assert module.predictor_row(exact, report())["coverage"] == "91 %, 62 to 100 %"
 
 
 def test_serving_rows_have_a_cell_a_device() -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from hwsearch.testing import PredictorConformance
-from predictors import BasePredictor, CrossValidatedPredictor, RidgePredictor, XGBoostPredictor
+from predictors import (
+    BasePredictor,
+    CrossValidatedPredictor,
+    GaussianProcessPredictor,
+    RidgePredictor,
+    XGBoostPredictor,
+)
 
 
 class TestRidge(PredictorConformance):
@@ -21,6 +27,15 @@ class TestXGBoost(PredictorConformance):
         return XGBoostPredictor(n_estimators=30)
 
 
-class TestCrossValidated(PredictorConformance):
+class TestGaussianProcess(PredictorConformance):
+    distribution_free = False
+
     def make(self) -> BasePredictor:
-        return CrossValidatedPredictor(folds=3)
+        return GaussianProcessPredictor()
+
+
+class TestCrossValidated(PredictorConformance):
+    distribution_free = False
+
+    def make(self) -> BasePredictor:
+        return CrossValidatedPredictor(folds=3, repeats=1)

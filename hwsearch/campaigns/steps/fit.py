@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from hwsearch._files import anything, check_place, own_folder
+from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known, Scores
+from hwsearch.campaigns.noise import device_noise
 from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
 from hwsearch.campaigns.search_config import FEWEST
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
-from predictors import CrossValidatedPredictor, scores
+from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
 
 
 class _Fit(NamedTuple):
-    """One predictor to be fitted: its metric, the device where that is measured, values by architecture id."""
+    """One predictor to be fitted: its metric, the device where that is measured, values by architecture id, and their noise."""
 
     metric: str
     device: str | None
     values: dict[str, float]
+    noise: Callable[[list[str]], FloatArray]
 
     @property
     def what(self) -> str:
@@ -59,13 +63,18 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     def values(rows: Scores) -> dict[str, float]:
         return {k: float(rows[k].value or 0.0) for k in rows if k in wanted}
 
-    jobs = [_Fit("accuracy", None, values(known.accuracy(Split.VALIDATION)))]
+    def on_device(metric: str, name: str) -> _Fit:
+        found = known.metric(name, metric)
+        return _Fit(metric, name, values(found), lambda ids: device_noise(found, ids, campaign.protocol.confidence))
+
+    # scores are of the same examples for all subnets, so that their intervals say little of how two of them compare
+    jobs = [_Fit("accuracy", None, values(known.accuracy(Split.VALIDATION)), lambda ids: np.full(len(ids), np.nan))]
     for name in campaign.targets:
-        jobs += [_Fit(m, name, values(known.metric(name, m))) for m in campaign.device_metrics(name)]
+        jobs += [on_device(m, name) for m in campaign.device_metrics(name)]
     out = []
     judge, seed = campaign.loaded.task, campaign.config.search.seed
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
-        notes = []
+        notes, schema = [], campaign.loaded.net.schema()
         for i, job in enumerate(jobs):
             if len(job.values) < FEWEST:
                 raise CampaignError(
@@ -74,19 +83,29 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                 )
             ids = [k for k in wanted if k in job.values]
             X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
-            y = np.array([job.values[k] for k in ids])
+            y, noise = np.array([job.values[k] for k in ids]), job.noise(ids)
             with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
-                predictor = CrossValidatedPredictor(candidates(bool(y.min() > 0), seed), seed=seed).fit(X, y)
+                made = candidates(bool(y.min() > 0), seed, schema)
+                predictor = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
                 path = predictor_path(campaign, job.metric, job.device)
                 own_folder(path.parent)
                 check_place(path, anything)  # the folder is the campaign's own; a damaged file is replaced
-                save_predictor(predictor, path)
+                card = card_of(
+                    predictor,
+                    metric=job.metric,
+                    unit=_unit(job.metric, judge.difference_unit),
+                    device=campaign.targets[job.device].fingerprint if job.device else None,
+                    space=campaign.space.name,
+                    schema=schema,
+                    rows=list(zip(ids, y.tolist(), noise.tolist(), strict=True)),
+                )
+                save_predictor(predictor, path, card)
             row = {
                 "metric": job.metric,
                 "device": job.device,
                 "n": len(y),
                 "model": predictor.best_,
-                **scores(y, predictor.oof_predictions_),
+                **predictor.procedure_scores_,
             }
             out.append(row)
             notes.append(
@@ -98,3 +117,9 @@ def fit(campaign: Campaign) -> pd.DataFrame:
         task.note(" · ".join(notes))
     campaign.store.put_state(FIT, {"scores": out})
     return pd.DataFrame(out)
+
+
+def _unit(metric: str, points: str) -> str:
+    """Return the unit that a metric's name ends with; scores are in points."""
+    suffixes = {"_ms": "ms", "_mib": "MiB", "_mj": "mJ"}
+    return points if metric == "accuracy" else next((u for s, u in suffixes.items() if metric.endswith(s)), "")

@@ -14,10 +14,12 @@ from hwsearch.campaigns.profile_set import ProfileSet
 from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
-from predictors import scores
+from predictors import coverage_report, scores
 
 #: share of later measurements that the predictors' intervals are to contain
 COVERAGE = 0.95
+#: columns of the coverage, which later measurements tell, and their names in its report
+ENDS = {"": "coverage", "_low": "low", "_high": "high"}
 
 
 def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> list[dict[str, Any]]:
@@ -35,8 +37,8 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
     Returns
     -------
     list of dict
-        One a fitted predictor: errors, rank correlations and coverage; those of cross-validation where fewer than three
-        subnets were measured later.
+        One a fitted predictor: errors, rank correlations, and the coverage with its exact interval; those of
+        cross-validation where fewer than three subnets were measured later.
     """
     fitted = (campaign.store.get_state(FIT) or {}).get("scores", [])
     seen = {a.id for a in profiled.timed}
@@ -57,10 +59,10 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
             y = numbers(found, "value", ids)
             parts = (encoded(archs, campaign.space, ids[k : k + TOGETHER]) for k in range(0, len(ids), TOGETHER))
             p = pd.concat([predict_rows(campaign, metric, device, rows, COVERAGE) for rows in parts])
-            inside = (p["low"].to_numpy() <= y) & (y <= p["high"].to_numpy())
-            told = np.isfinite(p["high"] - p["low"]).all()  # a small fit has no interval of this coverage
-            coverage = float(inside.mean()) if told else None
-            entry |= {"n_test": len(ids), "coverage": coverage, **scores(y, p["value"].to_numpy())}
+            entry |= {"n_test": len(ids), "coverage": None, **scores(y, p["value"].to_numpy())}
+            if np.isfinite(p["high"] - p["low"]).all():  # a small fit has no interval of this coverage
+                found_inside = coverage_report(y, p["low"], p["high"], asked=COVERAGE)
+                entry |= {f"coverage{end}": getattr(found_inside, of) for end, of in ENDS.items()}
         else:
             entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
         out.append(entry)

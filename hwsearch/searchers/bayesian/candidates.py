@@ -10,10 +10,10 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
-from hwsearch.searchers.bayesian.structure import Features
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
 from hwsearch.searchers.options import RowFunction
 from hwsearch.spaces.rows import distinct
+from predictors.kernel import Features
 
 #: spaces up to this size are predicted whole
 WHOLE = 20_000
@@ -82,7 +82,7 @@ class CandidateSearch:
             return None
         if self._everything is None:
             rows = self._searcher.space.enumerate_array()
-            self._everything = rows, self._posterior.structure.features(rows, np.float32)
+            self._everything = rows, self._posterior.kernel.row_features(rows, np.float32)
         return self._everything
 
     def find(self, busy: IntArray) -> tuple[IntArray, int]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
-from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.options import RowFunction
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import distinct
@@ -20,7 +20,7 @@ PLANNED_NOISE = 0.02
 
 def plan_first_sample(
     space: SearchSpace,
-    structure: Structure,
+    kernel: SpaceKernel,
     cost: RowFunction,
     size: int,
     rng: np.random.Generator,
@@ -35,7 +35,7 @@ def plan_first_sample(
     ----------
     space : SearchSpace
         What can be chosen.
-    structure : Structure
+    kernel : SpaceKernel
         The prior.
     cost : callable
         Rows (n, genes) to positive costs (n,).
@@ -65,7 +65,7 @@ def plan_first_sample(
     value = np.log(np.maximum(np.asarray(cost(pool), dtype=np.float64), 1e-12))
     size = min(size, len(pool))
     goals = np.linspace(value.min(), value.max(), size)
-    plan = MaxVariancePlan(structure.average(structure.features(pool)) + 1.0)
+    plan = MaxVariancePlan(kernel.average(kernel.row_features(pool)) + 1.0)
     free = np.ones(len(pool), dtype=bool)
     for k in range(min(2, len(ends), size)):
         plan.take(k)

@@ -24,7 +24,7 @@ from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
 from hwsearch.searchers.bayesian.planning import plan_first_sample
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
-from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import leading, rank_and_crowding, row_keys
 from hwsearch.searchers.gain import expected_batch, search_reference
@@ -77,7 +77,7 @@ class PlumbSearcher(Searcher):
 
     - fits a Gaussian process an objective, whose kernel is a sum of parts: effects of each gene, alike at neighbouring
       places or the same in all, of pairs of genes in a slot, of counts, of what is known beforehand, and curved ones;
-      weights, noise and a warp of the quantity are found from the measurements (`structure`, `process`, `warp`);
+      weights, noise and a warp of the quantity are found from the measurements (`predictors.kernel`, `posterior`, `warp`);
     - seeks candidates by evolution on the posterior's mean and on an optimistic bound, and among the front's neighbours
       (`candidates`);
     - takes, one by one, those with the largest expected joint hypervolume improvement over joint samples of the
@@ -149,8 +149,8 @@ class PlumbSearcher(Searcher):
         self._cost = own.cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
         rng = np.random.default_rng(0)
         sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
-        structure = Structure(space, sample, own.known or space.describe_array, own.warm_start)
-        self._posterior = MultiObjectivePosterior(structure, self.objectives, own.exact or {}, MAX_OBSERVATIONS)
+        kernel = SpaceKernel(space, sample, own.known or space.describe_array, own.warm_start)
+        self._posterior = MultiObjectivePosterior(kernel, self.objectives, own.exact or {}, MAX_OBSERVATIONS)
         self._exact = frozenset(own.exact or {})
         self._search = CandidateSearch(
             self, self._posterior, self._limits, self._cost, own.population, own.inner_evaluations
@@ -180,8 +180,8 @@ class PlumbSearcher(Searcher):
     def _first_sample(self) -> IntArray:
         """Draw `start` rows (fewer of a smaller space), the extremes first."""
         whole = self._search.everything() if self._start > 2 else None
-        structure, rows = self._posterior.structure, None if whole is None else whole[0]
-        return plan_first_sample(self.space, structure, self._cost, self._start, self.rng, rows)
+        kernel, rows = self._posterior.kernel, None if whole is None else whole[0]
+        return plan_first_sample(self.space, kernel, self._cost, self._start, self.rng, rows)
 
     def _complete(self) -> BoolArray:
         return np.asarray(~np.isnan(self.values).any(axis=1))

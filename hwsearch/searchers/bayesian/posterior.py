@@ -10,10 +10,11 @@ import numpy as np
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
-from hwsearch.searchers.bayesian.process import StructuredGaussianProcess
-from hwsearch.searchers.bayesian.structure import Features, Structure
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
+from predictors.kernel import Features
+from predictors.posterior import StructuredGaussianProcess, covariance_root
 
 
 class EncodedRows:
@@ -22,7 +23,7 @@ class EncodedRows:
     Parameters
     ----------
     posterior : MultiObjectivePosterior
-        Whose structure, precision and measured rows are used.
+        Whose kernel, precision and measured rows are used.
     rows : ndarray (k, genes)
         Canonical rows.
     features : dict, optional
@@ -40,8 +41,8 @@ class EncodedRows:
 
     def __init__(self, posterior: MultiObjectivePosterior, rows: IntArray, features: Features | None = None) -> None:
         self.rows = rows
-        self.features = posterior.structure.features(rows, posterior.precision) if features is None else features
-        self.curves = posterior.structure.curves(self.features, posterior.measured)
+        self.features = posterior.kernel.row_features(rows, posterior.precision) if features is None else features
+        self.curves = posterior.kernel.curves(self.features, posterior.measured)
 
     def with_measured(self, there: IntArray) -> FloatArray:
         """Select the curved kernels with some of the measured rows.
@@ -67,7 +68,7 @@ class MultiObjectivePosterior:
 
     Parameters
     ----------
-    structure : Structure
+    kernel : SpaceKernel
         Features and kernel parts.
     objectives : sequence of Objective
         The m objectives.
@@ -90,13 +91,13 @@ class MultiObjectivePosterior:
     """
 
     def __init__(
-        self, structure: Structure, objectives: Sequence[Objective], exact: Mapping[str, RowFunction], most: int
+        self, kernel: SpaceKernel, objectives: Sequence[Objective], exact: Mapping[str, RowFunction], most: int
     ) -> None:
         names = [o.name for o in objectives]
         for name in exact:
             if name not in names:
                 raise SearchError(f"'exact' names {name!r}, which is not an objective.", hint=nearest(name, names))
-        self.structure = structure
+        self.kernel = kernel
         self.precision: type[np.floating] = np.float64
         self.measured: Features = {}
         self._sign = signs(objectives)
@@ -124,15 +125,15 @@ class MultiObjectivePosterior:
         if len(kept) > self._most:
             kept = kept[leading(costs[kept], violation[kept], self._most)]
         kept = np.sort(np.concatenate([kept, parts[-2 * self._most :]]))
-        self.measured = self.structure.features(rows[kept])
-        stack = self.structure.stack(self.measured, self.measured)
+        self.measured = self.kernel.row_features(rows[kept])
+        stack = self.kernel.stack(self.measured, self.measured)
         self._models = []
         for j, exact in enumerate(self._exact):
             if exact is not None:
                 self._models.append(None)
                 continue
             there = np.flatnonzero(~np.isnan(costs[kept, j]))
-            process = StructuredGaussianProcess(self.structure)
+            process = StructuredGaussianProcess(self.kernel)
             features = {name: block[there] for name, block in self.measured.items()}
             known = np.nan_to_num(noise[kept[there], j])
             process.fit(
@@ -236,16 +237,6 @@ class MultiObjectivePosterior:
 
         def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
             mean, covariance = p.joint(every.features, every.with_measured(there))
-            return p.natural(mean + rng.standard_normal((count, len(rows))) @ _root(covariance).T)
+            return p.natural(mean + rng.standard_normal((count, len(rows))) @ covariance_root(covariance).T)
 
         return self._columns(rows, fill)
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """Compute a Cholesky factor, with as much added to the diagonal as it takes."""
-    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
-    while True:
-        try:
-            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
-        except np.linalg.LinAlgError:
-            jitter *= 10.0

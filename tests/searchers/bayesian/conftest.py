@@ -9,7 +9,7 @@ import pytest
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
-from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 
 
 class KnownPosterior(MultiObjectivePosterior):
@@ -19,10 +19,10 @@ class KnownPosterior(MultiObjectivePosterior):
     """
 
     def __init__(
-        self, structure: Structure, costs: Mapping[tuple, list[float]], deviations: Mapping[tuple, list[float]]
+        self, kernel: SpaceKernel, costs: Mapping[tuple, list[float]], deviations: Mapping[tuple, list[float]]
     ) -> None:
-        self.structure = structure
-        self.precision, self.measured = np.float64, structure.features(structure.space.enumerate_array()[:1])
+        self.kernel = kernel
+        self.precision, self.measured = np.float64, kernel.row_features(kernel.space.enumerate_array()[:1])
         self._means, self._deviations = costs, deviations
         self._m = len(next(iter(costs.values())))
 

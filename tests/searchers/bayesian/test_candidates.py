@@ -17,7 +17,7 @@ NONE = np.empty((0, 2), dtype=np.int64)
 def searcher_with(posterior: type, costs: dict, deviations: dict) -> PlumbSearcher:
     searcher = PlumbSearcher(SPACE, ["max accuracy"], 0, start=4, population=4, inner_evaluations=40)
     searcher.tell_array(np.array([[0, 0], [0, 1], [1, 0], [0, 2]]), [60.0, 61.0, 62.0, 63.0])
-    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.structure, costs, deviations)
+    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.kernel, costs, deviations)
     return searcher
 
 
@@ -127,7 +127,7 @@ def large(posterior: type, inner_evaluations: int = 40) -> PlumbSearcher:
     deviations = {row: [20.0 if row in BY_BOUND else 0.0] for row in costs}
     searcher = PlumbSearcher(LARGE, ["max accuracy"], 0, start=4, population=12, inner_evaluations=inner_evaluations)
     searcher.tell_array(np.array(list(TOLD)), list(TOLD.values()))
-    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.structure, costs, deviations)
+    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.kernel, costs, deviations)
     return searcher
 
 

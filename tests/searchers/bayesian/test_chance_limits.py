@@ -36,7 +36,7 @@ def make(posterior: type, objective: str, costs: dict, deviations: dict, **optio
     )
     told = np.array([[0, 0], [0, 1], [1, 0], [0, 2], [2, 0], [5, 5]])
     searcher.tell_array(told, [[60.0, 5.0], [61.0, 6.0], [61.0, 6.0], [62.0, 7.0], [62.0, 7.0], [50.0, 20.0]])
-    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.structure, costs, deviations)
+    searcher._posterior = searcher._search._posterior = posterior(searcher._posterior.kernel, costs, deviations)
     return searcher
 
 
@@ -79,7 +79,7 @@ def test_a_lower_limit_is_met_from_above(known_posterior: type) -> None:
     costs = {SAFE: [-78.0, 8.0], EDGE: [-76.0, 8.0]}
     objectives = [Objective.parse("accuracy >= 75"), Objective.parse("min latency_ms")]
     searcher = PlumbSearcher(SPACE, objectives, confidence={"accuracy": 0.95})
-    posterior = known_posterior(searcher._posterior.structure, costs, {key: [1.0, 0.0] for key in costs})
+    posterior = known_posterior(searcher._posterior.kernel, costs, {key: [1.0, 0.0] for key in costs})
     assert searcher._limits.met(posterior, EncodedRows(posterior, np.array([SAFE, EDGE]))).tolist() == [True, False]
 
 

@@ -19,7 +19,7 @@ class KnownPrior:
     def __init__(self, covariance: FloatArray) -> None:
         self._covariance = covariance
 
-    def features(self, rows: IntArray) -> IntArray:
+    def row_features(self, rows: IntArray) -> IntArray:
         return rows[:, 0]
 
     def average(self, values: IntArray) -> FloatArray:
@@ -145,7 +145,7 @@ def test_the_pool_of_a_large_space_is_drawn_in_five_parts(monkeypatch: pytest.Mo
     priced: list[int] = []
 
     class Alike:
-        def features(self, rows: IntArray) -> IntArray:
+        def row_features(self, rows: IntArray) -> IntArray:
             return rows
 
         def average(self, rows: IntArray) -> FloatArray:

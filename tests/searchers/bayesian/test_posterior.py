@@ -7,8 +7,8 @@ import pytest
 
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
-from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior, _root
-from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
 
@@ -26,9 +26,9 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture(scope="module")
-def structure() -> Structure:
+def kernel() -> SpaceKernel:
     sample = space().sample_array(300, np.random.default_rng(0))
-    return Structure(
+    return SpaceKernel(
         space(), sample, lambda rows: np.stack([(rows + 1.0).sum(axis=1), (rows >= 0).sum(axis=1)], axis=1)
     )
 
@@ -39,11 +39,11 @@ def truth(rows: np.ndarray) -> np.ndarray:
     return 5.0 + x @ weights + 0.3 * np.sin(3.0 * x[:, 3] * x[:, 4])
 
 
-def test_learns_a_function_and_knows_how_well(structure: Structure) -> None:
+def test_learns_a_function_and_knows_how_well(kernel: SpaceKernel) -> None:
     rng = np.random.default_rng(3)
     rows, other = space().sample_array(80, rng), space().sample_array(400, rng)
     noise = 0.05
-    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
+    posterior = MultiObjectivePosterior(kernel, [Objective("latency_ms")], {}, 400)
     values = (truth(rows) + noise * rng.standard_normal(80))[:, None]
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(80))
     seen = EncodedRows(posterior, other)
@@ -55,7 +55,7 @@ def test_learns_a_function_and_knows_how_well(structure: Structure) -> None:
     assert np.quantile(samples, 0.95, axis=0) == pytest.approx(high[:50], rel=0.03)
 
 
-def test_known_noise_is_believed(structure: Structure) -> None:
+def test_known_noise_is_believed(kernel: SpaceKernel) -> None:
     """A measurement said to be worthless hardly moves the mean."""
     rng = np.random.default_rng(4)
     rows = space().sample_array(30, rng)
@@ -66,83 +66,83 @@ def test_known_noise_is_believed(structure: Structure) -> None:
     for deviation in (np.nan, 50.0):
         noise = np.full_like(values, np.nan)
         noise[0] = deviation
-        posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 400)
+        posterior = MultiObjectivePosterior(kernel, [Objective("latency_ms")], {}, 400)
         posterior.fit(rows, wrong, noise, np.zeros(30))
         means.append(abs(float(posterior.mean(EncodedRows(posterior, rows[:1]))[0, 0] - values[0, 0])))
     assert means[1] < 0.3 * means[0]
 
 
-def test_failed_values_are_left_out_objective_by_objective(structure: Structure) -> None:
+def test_failed_values_are_left_out_objective_by_objective(kernel: SpaceKernel) -> None:
     rng = np.random.default_rng(5)
     rows = space().sample_array(60, rng)
     values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
     values[::3, 0] = np.nan
     values[1::3, 1] = np.nan
-    posterior = MultiObjectivePosterior(structure, [Objective("accuracy"), Objective("latency_ms")], {}, 400)
+    posterior = MultiObjectivePosterior(kernel, [Objective("accuracy"), Objective("latency_ms")], {}, 400)
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(60))
     mean = posterior.mean(EncodedRows(posterior, rows))
     assert np.corrcoef(mean[:, 1], truth(rows))[0, 1] > 0.97
     assert np.corrcoef(mean[:, 0], truth(rows) - 80.0)[0, 1] > 0.97
 
 
-def test_exact_objectives_are_computed_and_have_no_deviation(structure: Structure) -> None:
+def test_exact_objectives_are_computed_and_have_no_deviation(kernel: SpaceKernel) -> None:
     rng = np.random.default_rng(7)
     rows = space().sample_array(20, rng)
-    posterior = MultiObjectivePosterior(structure, [Objective("accuracy"), Objective("macs")], {"macs": truth}, 400)
+    posterior = MultiObjectivePosterior(kernel, [Objective("accuracy"), Objective("macs")], {"macs": truth}, 400)
     values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(20))
     seen = EncodedRows(posterior, rows[:5])
     assert posterior.bound(seen, 3.0)[:, 1] == pytest.approx(truth(rows[:5]))
     assert posterior.samples(rows[:5], 4, rng)[:, :, 1] == pytest.approx(np.tile(truth(rows[:5]), (4, 1)))
     with pytest.raises(SearchError, match="Did you mean 'macs'"):
-        MultiObjectivePosterior(structure, [Objective("macs")], {"mac": truth}, 400)
+        MultiObjectivePosterior(kernel, [Objective("macs")], {"mac": truth}, 400)
 
 
-def test_of_more_than_are_learnt_from_the_best_are_kept(structure: Structure) -> None:
+def test_of_more_than_are_learnt_from_the_best_are_kept(kernel: SpaceKernel) -> None:
     """The five best of thirty; a row without any value is never among them."""
     rows = space().sample_array(30, np.random.default_rng(8))
     values = truth(rows)[:, None].copy()
     values[int(np.argmin(values))] = np.nan
-    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 5)
+    posterior = MultiObjectivePosterior(kernel, [Objective("latency_ms")], {}, 5)
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(30))
     kept = np.sort(np.argsort(values[:, 0])[:5])  # NaN sorts last
-    assert np.array_equal(posterior.measured["genes"], structure.features(rows[kept])["genes"])
+    assert np.array_equal(posterior.measured["genes"], kernel.row_features(rows[kept])["genes"])
 
 
-def test_of_more_rows_than_are_learnt_from_the_complete_ones_and_the_others_evenly(structure: Structure) -> None:
+def test_of_more_rows_than_are_learnt_from_the_complete_ones_and_the_others_evenly(kernel: SpaceKernel) -> None:
     """At most five of nine: both complete rows, and of the seven others the first, the middle one and the last."""
-    posterior = MultiObjectivePosterior(structure, [Objective("latency_ms")], {}, 5)
+    posterior = MultiObjectivePosterior(kernel, [Objective("latency_ms")], {}, 5)
     lacking = np.array([True, False, True, True, True, True, True, False, True])
     found = posterior._learnt(lacking)
     assert found is not None and found.tolist() == [0, 1, 4, 7, 8]
     assert posterior._learnt(lacking[:5]) is None and posterior._learnt(lacking[:6]) is not None
 
 
-def test_the_best_complete_rows_and_the_last_others_are_kept(structure: Structure) -> None:
+def test_the_best_complete_rows_and_the_last_others_are_kept(kernel: SpaceKernel) -> None:
     """Room for four complete rows and twice as many that lack a value; order stays that of the measurements."""
     rng = np.random.default_rng(8)
     rows = space().sample_array(20, rng)
     values = np.stack([np.arange(20.0), truth(rows)], axis=1)
     values[6:, 1] = np.nan  # 14 rows lack their second value
     objectives = [Objective("macs"), Objective("latency_ms")]
-    posterior = MultiObjectivePosterior(structure, objectives, {"macs": lambda r: r[:, 0] + 1.0}, 4)
+    posterior = MultiObjectivePosterior(kernel, objectives, {"macs": lambda r: r[:, 0] + 1.0}, 4)
     posterior.fit(rows, values, np.full_like(values, np.nan), np.array([9.0, 9, 0, 0, 0, 0] + [0] * 14))
     kept = [2, 3, 4, 5, *range(12, 20)]  # the first two break limits
-    expected = structure.features(rows[kept])
+    expected = kernel.row_features(rows[kept])
     assert all(np.array_equal(posterior.measured[name], expected[name]) for name in expected)
     models = [m for m in posterior._models if m is not None]
     assert len(models) == 1 and models[0][1].tolist() == [0, 1, 2, 3]
 
 
 @pytest.fixture(scope="module")
-def partly_measured(structure: Structure) -> MultiObjectivePosterior:
+def partly_measured(kernel: SpaceKernel) -> MultiObjectivePosterior:
     """Forty rows, some without one of two values; a third objective, to be large, is computed."""
     rows = space().sample_array(40, np.random.default_rng(5))
     values = np.stack([80.0 - truth(rows), truth(rows), 100.0 - truth(rows)], axis=1)
     values[::5, 0] = np.nan
     values[1::5, 1] = np.nan
     objectives = [Objective("accuracy"), Objective("latency_ms"), Objective("score", "max")]
-    posterior = MultiObjectivePosterior(structure, objectives, {"score": lambda r: 100.0 - truth(r)}, 400)
+    posterior = MultiObjectivePosterior(kernel, objectives, {"score": lambda r: 100.0 - truth(r)}, 400)
     posterior.fit(rows, values, np.full_like(values, np.nan), np.zeros(40))
     return posterior
 
@@ -183,17 +183,3 @@ def test_samples_vary_together_as_the_joint_posterior_says(partly_measured: Mult
         assert np.abs((covariance / scale)[np.triu_indices(4, 1)]).max() > 0.1  # not for nothing
         drawn.append((t - mean) / deviation)
     assert (drawn[0] * drawn[1]).mean(axis=0) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
-
-
-def test_a_root_is_of_the_covariance_and_as_little_more_as_it_takes() -> None:
-    """First 1e-8 of one plus the largest variance, then ten times as much each time."""
-
-    def added(covariance: np.ndarray) -> np.ndarray:
-        root = _root(covariance)
-        assert (np.triu(root, 1) == 0.0).all()
-        return root @ root.T - covariance
-
-    assert added(np.diag([0.5, 0.2])) == pytest.approx(1.5e-8 * np.eye(2), rel=1e-5)
-    assert added(np.full((3, 3), 1e6)) == pytest.approx(0.01000001 * np.eye(3), abs=1e-8)
-    assert added(np.diag([1.0, -1.5e-6])) == pytest.approx(2e-6 * np.eye(2), rel=1e-5)
-    assert _root(np.empty((0, 0))).shape == (0, 0)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from hwsearch._typing import BoolArray, FloatArray, IntArray
-from hwsearch.searchers.bayesian.structure import Features, Structure
-from hwsearch.searchers.bayesian.warp import warps
+from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.kernel import Features, Kernel, rows_of
+from predictors.warp import POLES, Warp, warps
 
 #: prior variance of the mean, in variances of the data
 CONSTANT = 4.0
@@ -29,8 +31,8 @@ class StructuredGaussianProcess:
 
     Parameters
     ----------
-    structure : Structure
-        The parts of the kernel.
+    kernel : Kernel
+        Its parts.
 
     Attributes
     ----------
@@ -46,8 +48,8 @@ class StructuredGaussianProcess:
     MacKay 1992, "Bayesian interpolation". Rasmussen and Williams 2006, "Gaussian processes for machine learning".
     """
 
-    def __init__(self, structure: Structure) -> None:
-        self.structure = structure
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
 
     def fit(
         self,
@@ -75,39 +77,100 @@ class StructuredGaussianProcess:
         """
         some = np.arange(len(y)) if learnt is None else learnt
         chosen = stack if learnt is None else stack[np.ix_(np.arange(len(stack)), some, some)]
+        self.learn(chosen, y, noise, some, warps(y), y[some] <= np.median(y[some]))
+        self.condition(features, self._matrix(stack, self._theta, self._known))
+
+    def learn(
+        self,
+        stack: FloatArray,
+        y: FloatArray,
+        noise: FloatArray,
+        some: IntArray,
+        candidates: Sequence[Warp],
+        judged: BoolArray,
+        centre: FloatArray | None = None,
+        unit: float = 1.0,
+        nugget: bool = True,
+        handicap: float = 0.0,
+    ) -> None:
+        """Find warp, weights and noise from some of the measurements.
+
+        Parameters
+        ----------
+        stack : ndarray (parts, k, k)
+            Scaled kernels of the parts on the rows that are learnt from.
+        y : ndarray (n,)
+            Values of all rows.
+        noise : ndarray (n,)
+            Their known standard deviations, 0 where unknown.
+        some : ndarray of int (k,)
+            Positions of the rows that are learnt from.
+        candidates : sequence of Warp
+            From which the one is taken that predicts best.
+        judged : ndarray of bool (k,)
+            The rows that are judged, each left out in turn.
+        centre : ndarray (parts + 1,), optional
+            Centre of the prior of the log weights and the log noise; default: equal shares.
+        unit : float
+            Takes the place of the values' deviation where they are all equal.
+        nugget : bool
+            Whether noise is learnt beside the known one.
+        handicap : float
+            By how much the log density of a warp with a pole must exceed that of one without.
+        """
         found = None
-        for warp in warps(y):
+        for warp in candidates:
             t, slope = warp(y), warp.log_slope(y)
-            mean, scale = float(t[some].mean()), float(t[some].std()) or 1.0
+            mean, scale = float(t[some].mean()), float(t[some].std()) or unit
             slope -= math.log(scale)
             t, known = (t - mean) / scale, (noise * np.exp(slope)) ** 2
-            theta = self._likeliest(chosen, t[some], known[some])
-            matrix = self._matrix(chosen, theta, known[some])
-            density = self._left_out(matrix, t[some], slope[some], y[some] <= np.median(y[some]))
+            theta = self._likeliest(stack, t[some], known[some], centre, nugget=nugget)
+            matrix = self._matrix(stack, theta, known[some])
+            density = self._left_out(matrix, t[some], slope[some], judged) - handicap * (warp.kind in POLES)
             if found is None or density > found[0]:
                 found = (density, warp, mean, scale, t, known, theta)
         assert found is not None
-        _, self.warp, self._mean, self._scale, t, known, theta = found
-        self.weights, self.noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
-        self._root = np.linalg.cholesky(self._matrix(stack, theta, known))
-        self._alpha = cho_solve((self._root, True), t)
-        linear = self.structure.linear
-        scales = np.array([self.structure.scale[part.name] for part in self.structure.curved])
+        _, self.warp, self._mean, self._scale, self._t, self._known, self._theta = found
+        self.weights, self.noise = np.exp(self._theta[:-1]), float(np.exp(self._theta[-1]))
+
+    def condition(self, features: Features, matrix: FloatArray) -> None:
+        """Condition on the measurements, with the weights that `learn` found.
+
+        Parameters
+        ----------
+        features : dict
+            Block name to features (n, columns) of the measured rows.
+        matrix : ndarray (n, n)
+            Covariance of the measurements, noise included.
+        """
+        self._root = np.linalg.cholesky(matrix)
+        self._alpha = cho_solve((self._root, True), self._t)
+        linear = self.kernel.linear
+        scales = np.array([self.kernel.scale[part.name] for part in self.kernel.curved])
         self._curved = self.weights[len(linear) :] * scales
         # linear parts together: prior covariance of the effects of each block, and with the measured rows
         self._prior: dict[str, FloatArray] = {}
         for weight, part in zip(self.weights, linear, strict=False):
-            covariance = weight * self.structure.scale[part.name] * (part.map @ part.map.T)
+            covariance = weight * self.kernel.scale[part.name] * (part.map @ part.map.T)
             self._prior[part.block] = self._prior.get(part.block, 0.0) + covariance
         self._seen = {block: covariance @ features[block].T for block, covariance in self._prior.items()}
         self._effects = {block: seen @ self._alpha for block, seen in self._seen.items()}
 
     @classmethod
-    def _likeliest(cls, stack: FloatArray, t: FloatArray, known: FloatArray) -> FloatArray:
+    def _likeliest(
+        cls,
+        stack: FloatArray,
+        t: FloatArray,
+        known: FloatArray,
+        centre: FloatArray | None = None,
+        start: FloatArray | None = None,
+        nugget: bool = True,
+    ) -> FloatArray:
         """Log weights and log noise (parts + 1,) by the evidence and the prior."""
         n, parts = len(t), len(stack)
-        centre = np.append(np.full(parts, -math.log(parts)), math.log(NOISE))
-        flat = stack.reshape(parts, -1)
+        if centre is None:
+            centre = equal_shares(parts)
+        flat = stack.reshape(parts, n * n)
 
         def loss(theta: FloatArray) -> tuple[float, FloatArray]:
             matrix = cls._matrix(stack, theta, known)
@@ -125,8 +188,11 @@ class StructuredGaussianProcess:
             value = 0.5 * t @ alpha + np.log(np.diag(root)).sum() + 0.5 * (away**2).sum()
             return float(value), gradient + away / PRIOR
 
-        bounds = [(-14.0, 4.0)] * parts + [(-14.0, 1.0)]
-        best = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
+        bounds = [(-14.0, 4.0)] * parts + [(-14.0, 1.0 if nugget else -14.0)]
+        first = centre if start is None else np.clip(start, -14.0, 4.0)
+        if not nugget:
+            first = np.append(first[:-1], -14.0)
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
         return np.asarray(best.x)
 
     @staticmethod
@@ -191,7 +257,7 @@ class StructuredGaussianProcess:
         ndarray (k,)
             Standardised; see `natural`.
         """
-        out = np.full(len(features["genes"]), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
+        out = np.full(rows_of(features), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
         for block, effects in self._effects.items():
             out += features[block] @ effects
         for weight, curve in zip(self._curved, curves, strict=True):
@@ -215,13 +281,30 @@ class StructuredGaussianProcess:
         ndarray (k,)
             Standardised; see `natural`.
         """
+        deviation = np.sqrt(self.variance(features, curves))
+        return np.asarray(self.mean(features, curves) + deviations * deviation)
+
+    def variance(self, features: Features, curves: FloatArray) -> FloatArray:
+        """Compute the posterior variance of the noiseless function.
+
+        Parameters
+        ----------
+        features : dict
+            Block name to features (k, columns).
+        curves : ndarray (curved parts, k, n)
+            Curved kernels of these with the measured rows.
+
+        Returns
+        -------
+        ndarray (k,)
+            In variances of the warped data, at least 1e-12.
+        """
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
-        prior = CONSTANT + self._curved @ self.structure.own_curves(features)
+        prior = CONSTANT + self._curved @ self.kernel.own_curves(features)
         for block, covariance in self._prior.items():
             prior += np.einsum("ij,ij->i", features[block] @ covariance, features[block])
-        deviation = np.sqrt(np.maximum(prior - np.einsum("ij,ij->j", seen, seen), 1e-12))
-        return np.asarray(self.mean(features, curves) + deviations * deviation)
+        return np.asarray(np.maximum(prior - np.einsum("ij,ij->j", seen, seen), 1e-12))
 
     def joint(self, features: Features, curves: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Compute the joint posterior of the noiseless function.
@@ -245,7 +328,7 @@ class StructuredGaussianProcess:
         own = CONSTANT - seen.T @ seen
         for block, covariance in self._prior.items():
             own += features[block] @ covariance @ features[block].T
-        own += np.tensordot(self._curved, self.structure.curves(features, features), 1)
+        own += np.tensordot(self._curved, self.kernel.curves(features, features), 1)
         return cross @ self._alpha, own
 
     def _cross(self, features: Features, curves: FloatArray) -> FloatArray:
@@ -255,3 +338,103 @@ class StructuredGaussianProcess:
         for block, seen in self._seen.items():
             cross += features[block] @ seen
         return np.asarray(cross)
+
+
+def equal_shares(parts: int) -> FloatArray:
+    """Centre the prior of the log weights at an equal share of the variance each, and that of the log noise at `NOISE`.
+
+    Parameters
+    ----------
+    parts : int
+        Of the kernel.
+
+    Returns
+    -------
+    ndarray (parts + 1,)
+        Logarithms.
+    """
+    return np.append(np.full(parts, -math.log(max(parts, 1))), math.log(NOISE))
+
+
+def predict_folds(
+    kernel: Kernel,
+    features: Features,
+    t: FloatArray,
+    known: FloatArray,
+    group: NDArray[np.intp],
+    some: IntArray,
+    centre: FloatArray,
+    start: FloatArray,
+    nugget: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Predict each row from the rows of other groups, with weights found anew for each group.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        Its parts.
+    features : dict
+        Block name to features (n, columns).
+    t, known : ndarray (n,)
+        Warped and standardised values, and their known variances.
+    group : ndarray of int (n,)
+        The group of each row.
+    some : ndarray of int (k,)
+        Positions of the rows that weights are found from.
+    centre, start : ndarray (parts + 1,)
+        Centre of the prior of the logarithms, and where the search for them starts.
+    nugget : bool
+        Whether noise is learnt beside the known one.
+
+    Returns
+    -------
+    mean : ndarray (n,)
+        Standardised and warped.
+    variance : ndarray (n,)
+        Of a measurement, noise included.
+    """
+    chosen = {name: block[some] for name, block in features.items()}
+    stack = kernel.stack(chosen, chosen)
+    mean, variance = np.zeros(len(t)), np.ones(len(t))
+    for fold in np.unique(group):
+        inside, outside = np.flatnonzero(group != fold), np.flatnonzero(group == fold)
+        at = np.flatnonzero(group[some] != fold)
+        if not len(at):
+            continue
+        learnt = stack[:, at[:, None], at]
+        theta = StructuredGaussianProcess._likeliest(learnt, t[some[at]], known[some[at]], centre, start, nugget)
+        weights, noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
+        if len(some) == len(t):
+            place = np.argsort(some)  # of each row in the stack
+            whole = np.tensordot(weights, stack, 1)[np.ix_(place, place)] + CONSTANT
+        else:
+            whole = kernel.weighted(weights, features, features) + CONSTANT
+        matrix = whole[np.ix_(inside, inside)]
+        matrix[np.diag_indices_from(matrix)] += noise + known[inside] + JITTER
+        cross = whole[np.ix_(outside, inside)]
+        solved = cho_solve((np.linalg.cholesky(matrix), True), np.column_stack([t[inside], cross.T]))
+        mean[outside] = cross @ solved[:, 0]
+        own = np.diag(whole)[outside] - np.einsum("ij,ji->i", cross, solved[:, 1:])
+        variance[outside] = np.maximum(own, 1e-12) + noise + known[outside]
+    return mean, variance
+
+
+def covariance_root(covariance: FloatArray) -> FloatArray:
+    """Compute a Cholesky factor, with as much added to the diagonal as it takes.
+
+    Parameters
+    ----------
+    covariance : ndarray (k, k)
+        Symmetric.
+
+    Returns
+    -------
+    ndarray (k, k)
+        Lower triangle.
+    """
+    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        except np.linalg.LinAlgError:
+            jitter *= 10.0

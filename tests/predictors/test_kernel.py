@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwsearch import spaces
-from hwsearch.searchers.bayesian.structure import Structure
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
 
@@ -24,25 +24,25 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture(scope="module")
-def structure() -> Structure:
+def kernel() -> SpaceKernel:
     sample = space().sample_array(300, np.random.default_rng(0))
-    return Structure(
+    return SpaceKernel(
         space(), sample, lambda rows: np.stack([(rows + 1.0).sum(axis=1), (rows >= 0).sum(axis=1)], axis=1)
     )
 
 
-def test_each_part_is_a_covariance_of_unit_variance(structure: Structure) -> None:
-    sample = structure.features(space().sample_array(300, np.random.default_rng(0)))
-    for name, matrix in zip(structure.names, structure.stack(sample, sample), strict=True):
+def test_each_part_is_a_covariance_of_unit_variance(kernel: SpaceKernel) -> None:
+    sample = kernel.row_features(space().sample_array(300, np.random.default_rng(0)))
+    for name, matrix in zip(kernel.names, kernel.stack(sample, sample), strict=True):
         assert np.linalg.eigvalsh(matrix).min() > -1e-8, name
         assert np.trace(matrix) / 300 - matrix.mean() == pytest.approx(1.0), name
 
 
-def test_kinds_and_slots_are_found(structure: Structure) -> None:
-    assert {"values", "switched on", "trends", "trends alike", "counts", "values alike", "slots", "known"} <= set(
-        structure.names
+def test_kinds_and_slots_are_found(kernel: SpaceKernel) -> None:
+    assert {"values", "switched on", "trends", "trends alike", "counts", "values alike", "slots", "fact"} <= set(
+        kernel.names
     )
-    plain = Structure(
+    plain = SpaceKernel(
         spaces.load("nas-bench-201"), spaces.load("nas-bench-201").sample_array(100, np.random.default_rng(0))
     )
     assert "counts" in plain.names and "trends" not in plain.names and "slots" not in plain.names
@@ -51,8 +51,8 @@ def test_kinds_and_slots_are_found(structure: Structure) -> None:
 def test_effects_of_near_places_are_alike_and_those_of_far_places_less() -> None:
     """Of a chain of eight equal genes: two architectures that each change one gene covary by exp(-distance / 2)."""
     chain = SearchSpace("chain", [Choice(f"w[{i}]", (1, 2)) for i in range(8)])
-    structure = Structure(chain, chain.enumerate_array())
-    part = next(part for part in structure.linear if part.name == "values alike")
+    kernel = SpaceKernel(chain, chain.enumerate_array())
+    part = next(part for part in kernel.linear if part.name == "values alike")
     covariance = part.map @ part.map.T
     first = covariance[1, [1, 3, 5, 15]]  # the second value of genes 0, 1, 2 and 7
     assert first == pytest.approx(np.exp(-np.array([0, 1, 2, 7]) / 2.0))
@@ -62,22 +62,22 @@ def test_effects_of_near_places_are_alike_and_those_of_far_places_less() -> None
 def test_facts_are_features_of_their_own_and_constant_ones_say_nothing() -> None:
     rng = np.random.default_rng(0)
     sample = space().sample_array(100, rng)
-    twice = Structure(space(), sample, lambda rows: np.ones((len(rows), 2)), lambda rows: rows.sum(axis=1))
-    assert "known" not in twice.names and {"warm_start", "warm_start curved"} <= set(twice.names)
+    twice = SpaceKernel(space(), sample, lambda rows: np.ones((len(rows), 2)), lambda rows: rows.sum(axis=1))
+    assert "fact" not in twice.names and {"source", "source curved"} <= set(twice.names)
     # nor do those that vary by no more than rounding does, as a share of their size
     rounded = lambda rows: np.stack([1e9 + 1e-3 * rows[:, 0], 1e-6 * rows[:, 1]], axis=1)  # noqa: E731
-    described = Structure(space(), sample, rounded).features(sample)["known"]
+    described = SpaceKernel(space(), sample, rounded).row_features(sample)["fact"]
     assert (described[:, 0] == 0.0).all() and described[:, 1].std() == pytest.approx(1.0 / np.sqrt(2.0))
-    features = twice.features(sample)
-    assert features["warm_start"].mean() == pytest.approx(0.0, abs=1e-12)
-    assert features["warm_start"].std() == pytest.approx(1.0)
+    features = twice.row_features(sample)
+    assert features["source"].mean() == pytest.approx(0.0, abs=1e-12)
+    assert features["source"].std() == pytest.approx(1.0)
 
 
-def test_curves_of_a_row_with_itself_are_the_diagonal(structure: Structure) -> None:
-    features = structure.features(space().sample_array(20, np.random.default_rng(1)))
-    full = structure.curves(features, features)
-    assert structure.own_curves(features) == pytest.approx(np.array([np.diag(kernel) for kernel in full]))
-    assert structure.average(features) == pytest.approx(structure.stack(features, features).mean(axis=0))
+def test_curves_of_a_row_with_itself_are_the_diagonal(kernel: SpaceKernel) -> None:
+    features = kernel.row_features(space().sample_array(20, np.random.default_rng(1)))
+    full = kernel.curves(features, features)
+    assert kernel.own_curves(features) == pytest.approx(np.array([np.diag(one) for one in full]))
+    assert kernel.average(features) == pytest.approx(kernel.stack(features, features).mean(axis=0))
 
 
 # ---------------------------------------------------------------------- by the definitions, pair of rows by pair of rows
@@ -137,15 +137,15 @@ def test_each_kernel_is_its_definition() -> None:
     """Linear parts centred by the sample, all scaled to unit variance over it; between other rows than the sample's."""
     rng = np.random.default_rng(0)
     sample, a, b = (mixed().sample_array(n, rng) for n in (14, 6, 4))
-    structure = Structure(mixed(), sample)
-    found = dict(zip(structure.names, structure.stack(structure.features(a), structure.features(b)), strict=True))
-    for name, kernel in found.items():
+    kernel = SpaceKernel(mixed(), sample)
+    found = dict(zip(kernel.names, kernel.stack(kernel.row_features(a), kernel.row_features(b)), strict=True))
+    for name, matrix in found.items():
         pairs = {"aa": (a, b), "as": (a, sample), "sb": (sample, b), "ss": (sample, sample)}
         full = {k: np.array([[definition(name, r, s) for s in y] for r in x]) for k, (x, y) in pairs.items()}
         expected = full["aa"]
-        if name in [part.name for part in structure.linear]:
+        if name in [part.name for part in kernel.linear]:
             expected = expected - full["as"].mean(axis=1)[:, None] - full["sb"].mean(axis=0) + full["ss"].mean()
-        assert kernel == pytest.approx(expected / (np.trace(full["ss"]) / 14 - full["ss"].mean()), abs=1e-9), name
+        assert matrix == pytest.approx(expected / (np.trace(full["ss"]) / 14 - full["ss"].mean()), abs=1e-7), name
     assert list(found) == [
         *("values", "switched on", "trends", "counts", "values alike", "trends alike"),
         *("slots", "slots alike", "slot counts"),
@@ -157,22 +157,22 @@ def test_facts_are_standardised_by_the_sample() -> None:
     """Each column that varies counts alike, as a share of all columns; their distances are those of the standardised ones."""
     rng = np.random.default_rng(1)
     sample, a, b = (mixed().sample_array(n, rng) for n in (25, 6, 4))
-    structure = Structure(mixed(), sample, facts)
-    found = dict(zip(structure.names, structure.stack(structure.features(a), structure.features(b)), strict=True))
+    kernel = SpaceKernel(mixed(), sample, facts)
+    found = dict(zip(kernel.names, kernel.stack(kernel.row_features(a), kernel.row_features(b)), strict=True))
     described = facts(sample)[:, :2]
     x, y, z = ((facts(rows)[:, :2] - described.mean(axis=0)) / described.std(axis=0) for rows in (a, b, sample))
-    assert found["known"] == pytest.approx(x @ y.T / 2)  # two columns of unit variance
+    assert found["fact"] == pytest.approx(x @ y.T / 2)  # two columns of unit variance
     square = lambda u, v: ((u[:, None] - v[None]) ** 2).sum(axis=2) / 3  # noqa: E731
     own = np.exp(-square(z, z) / 2.0)
-    assert found["known curved"] == pytest.approx(np.exp(-square(x, y) / 2.0) / (1.0 - own.mean()))
-    assert structure.features(a)["known"][:, 2] == pytest.approx(np.zeros(6))
+    assert found["fact curved"] == pytest.approx(np.exp(-square(x, y) / 2.0) / (1.0 - own.mean()))
+    assert kernel.row_features(a)["fact"][:, 2] == pytest.approx(np.zeros(6))
 
 
 def test_features_of_a_precision_are_of_it_in_every_block() -> None:
     sample = mixed().sample_array(25, np.random.default_rng(1))
-    structure = Structure(mixed(), sample, facts, lambda rows: rows[:, 1])
-    rough, exact = structure.features(sample, np.float32), structure.features(sample)
-    assert set(exact) == {"values", "slots", "known", "warm_start", "genes", "counts"}
+    kernel = SpaceKernel(mixed(), sample, facts, lambda rows: rows[:, 1])
+    rough, exact = kernel.row_features(sample, np.float32), kernel.row_features(sample)
+    assert set(exact) == {"values", "slots", "fact", "source", "genes", "counts"}
     for name, block in rough.items():
         assert block.dtype == np.float32 and exact[name].dtype == np.float64
         assert block == pytest.approx(exact[name], abs=1e-6)
@@ -213,4 +213,4 @@ CURVED = ["genes near", "genes far", "genes rough", "pairs"]
 )
 def test_which_parts_a_space_has(choices: list[Choice], names: list[str]) -> None:
     few = SearchSpace("few", choices)
-    assert Structure(few, few.enumerate_array()).names == names
+    assert SpaceKernel(few, few.enumerate_array()).names == names

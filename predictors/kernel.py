@@ -1,17 +1,17 @@
-"""Structure of a search space as the parts of a kernel: genes, places, counts, slots, descriptors."""
+"""Kernel of a Gaussian process as a sum of parts that the schema of the features suggests: genes, places, counts, slots, facts."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from hwsearch._typing import FloatArray, IntArray
-from hwsearch.spaces import SearchSpace
+from predictors._typing import BoolArray, FloatArray
+from predictors.schema import BLOCKS, GENE, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
 Features = dict[str, FloatArray]
@@ -19,7 +19,8 @@ Features = dict[str, FloatArray]
 REACH = 2.0
 #: scales of the kernels that decay with the share of genes that differ
 SCALES = {"near": 0.5, "far": 2.0}
-_NUMBERED = re.compile(r"(.*)\[(\d+)\]")
+#: pairs of values that slots may have together; with more there are no parts of slots, whose maps are square matrices of them
+MOST_SLOTS = 5000
 
 
 @dataclass(frozen=True)
@@ -63,26 +64,23 @@ class Curved:
     scale: float = 1.0
 
 
-class Structure:
-    """The features of a space's architectures and the parts of a kernel on them.
+class Kernel:
+    """The features of a schema's blocks and the parts of a kernel on them.
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
-    Genes of two kinds at one place make a slot.
+    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one.
 
     Parameters
     ----------
-    space : SearchSpace
-        Of the architectures.
-    sample : ndarray (n, genes)
-        Rows by which features are centred and parts brought to unit variance.
-    known : callable, optional
-        Rows (n, genes) to (n, columns): what is known of architectures without measuring, such as costs, predictions
-        of other devices, facts of the space.
-    warm_start : callable, optional
-        The same, predicted from earlier campaigns, whose weight is found for itself.
+    schema : Schema
+        What the columns say.
+    sample : dict
+        Blocks of n rows, by which features are centred and parts brought to unit variance.
 
     Attributes
     ----------
+    schema : Schema
+        As given.
     linear : list of Linear
         Parts that vary over the sample.
     curved : list of Curved
@@ -92,31 +90,31 @@ class Structure:
 
     Examples
     --------
-    >>> from hwsearch.spaces import Choice, SearchSpace
-    >>> space = SearchSpace("chain", [Choice(f"w[{i}]", (1, 2, 3)) for i in range(3)])
-    >>> Structure(space, space.enumerate_array()).names[:3]
+    >>> schema = Schema.from_names([f"w[{i}]={v}" for i in range(3) for v in (1, 2)])
+    >>> X = np.array([[1, 0, 1, 0, 0, 1], [0, 1, 1, 0, 1, 0], [0, 1, 0, 1, 1, 0]])
+    >>> Kernel(schema, schema.split(X)).names[:3]
     ['values', 'trends', 'counts']
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        sample: IntArray,
-        known: Callable[[IntArray], FloatArray] | None = None,
-        warm_start: Callable[[IntArray], FloatArray] | None = None,
-    ) -> None:
-        self.space = space
-        self._facts = {name: f for name, f in (("known", known), ("warm_start", warm_start)) if f is not None}
-        self._index()
-        self.linear = self._gene_parts() + self._slot_parts()
-        self.curved = [
-            Curved("genes near", "genes", "rbf", SCALES["near"]),
-            Curved("genes far", "genes", "rbf", SCALES["far"]),
-            Curved("genes rough", "genes", "rough"),
-            Curved("pairs", "genes", "pairs"),
-        ]
-        if self._counts.shape[1] < self._counts.shape[0]:
-            self.curved.append(Curved("counts curved", "counts", "rbf", 0.1))
+    def __init__(self, schema: Schema, sample: Blocks) -> None:
+        self.schema = schema
+        self._facts = [block for block in BLOCKS if block != GENE and block in sample]
+        self._genes = len(schema.genes)
+        self.linear: list[Linear] = []
+        self.curved: list[Curved] = []
+        self._slots = np.empty((2, 0), dtype=np.int64)
+        self._counts = np.empty((0, 0))
+        if self._genes:
+            self._index()
+            self.linear = self._gene_parts() + self._slot_parts()
+            self.curved = [
+                Curved("genes near", "genes", "rbf", SCALES["near"]),
+                Curved("genes far", "genes", "rbf", SCALES["far"]),
+                Curved("genes rough", "genes", "rough"),
+                Curved("pairs", "genes", "pairs"),
+            ]
+            if self._counts.shape[1] < self._counts.shape[0]:
+                self.curved.append(Curved("counts curved", "counts", "rbf", 0.1))
         raw = self._raw(sample)
         self._centre = {name: block.mean(axis=0) for name, block in raw.items()}
         self._spread = {}
@@ -126,33 +124,30 @@ class Structure:
             self.linear.append(Linear(name, name, np.eye(raw[name].shape[1])))
             self.curved.append(Curved(f"{name} curved", name, "rbf", 2.0))
         self.scale: dict[str, float] = {}
-        features = self.features(sample)
-        self._normalise(features)
+        self._normalise(self.features(sample))
 
     # ------------------------------------------------------------------ construction
     def _index(self) -> None:
-        space = self.space
-        kinds, places = [], []
-        for choice in space.choices:
-            match = _NUMBERED.fullmatch(choice.name)
-            kinds.append(match[1] if match else repr(choice.values))
-            places.append(int(match[2]) if match else 0)
-        self._gene_kind, self._gene_place = kinds, np.array(places)
-        gene, value = space.columns
-        keys = [(kinds[g], v) for g, v in zip(gene.tolist(), value.tolist(), strict=True)]
-        self._counts = _membership(keys)
+        genes = self.schema.genes
+        self._sizes = np.array([len(columns) for columns in genes], dtype=np.int64)
+        self._gene = np.repeat(np.arange(len(genes)), self._sizes)
+        self._value = np.concatenate([np.arange(size) for size in self._sizes])
+        self._gene_kind = [columns[0].kind for columns in genes]
+        self._gene_place = np.array([columns[0].place for columns in genes])
+        pairs = zip(self._gene.tolist(), self._value.tolist(), strict=True)
+        self._counts = _membership([(self._gene_kind[g], v) for g, v in pairs])
 
     def _gene_parts(self) -> list[Linear]:
         """List the effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
-        (gene, value), sizes = self.space.columns, self.space.sizes
+        gene, value, sizes = self._gene, self._value, self._sizes
         columns, genes = len(gene), len(sizes)
         parts = [Linear("values", "values", np.eye(columns))]
         on = np.zeros((columns, genes))
         on[np.arange(columns), gene] = 1.0
-        if (self.space.canonical(np.zeros((1, genes), dtype=np.int64)) < 0).any():
+        if any(columns[0].optional for columns in self.schema.genes):
             parts.append(Linear("switched on", "values", on))
         trend = on * ((value + 1) / sizes[gene])[:, None]
-        trend[:, [not c.ordinal for c in self.space.choices]] = 0.0
+        trend[:, [not columns[0].ordinal for columns in self.schema.genes]] = 0.0
         if trend.any():
             parts.append(Linear("trends", "values", trend))
         if self._counts.shape[1] < columns:
@@ -179,12 +174,14 @@ class Structure:
                 slots += [
                     (f"{one} {two}", place, a[place], b[place], i, j)
                     for place in sorted(a)
-                    for i in range(self.space.sizes[a[place]])
-                    for j in range(self.space.sizes[b[place]])
+                    for i in range(self._sizes[a[place]])
+                    for j in range(self._sizes[b[place]])
                 ]
+        if len(slots) > MOST_SLOTS:
+            slots = []
         # the two columns of the one-hot encoding
         genes, values = np.array([slot[2:] for slot in slots], dtype=np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
-        self._slots = np.concatenate([[0], np.cumsum(self.space.sizes)])[genes] + values
+        self._slots = np.concatenate([[0], np.cumsum(self._sizes)])[genes] + values
         if not slots:
             return []
         counts = _membership([(slot[0], slot[4], slot[5]) for slot in slots])
@@ -212,40 +209,42 @@ class Structure:
         return [part.name for part in self.linear] + [part.name for part in self.curved]
 
     # ------------------------------------------------------------------ features
-    def _raw(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
-        gene, value = self.space.columns
-        onehot = rows[:, gene] == value
-        out = {"values": onehot.astype(precision)}
-        if self._slots.size:
-            one, two = self._slots
-            out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
-        for name, describe in self._facts.items():
-            out[name] = np.asarray(describe(rows), dtype=np.float64).reshape(len(rows), -1)
+    def _raw(self, blocks: Blocks, precision: type[np.floating] = np.float64) -> Features:
+        out: Features = {}
+        if self._genes:
+            onehot = np.asarray(blocks[GENE], dtype=np.bool_)
+            out["values"] = onehot.astype(precision)
+            if self._slots.size:
+                one, two = self._slots
+                out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
+        for name in self._facts:
+            out[name] = np.asarray(blocks[name], dtype=np.float64)
         return out
 
-    def features(self, rows: IntArray, precision: type[np.floating] = np.float64) -> Features:
+    def features(self, blocks: Blocks, precision: type[np.floating] = np.float64) -> Features:
         """Compute the features of rows.
 
         Parameters
         ----------
-        rows : ndarray (n, genes)
-            Canonical rows.
+        blocks : dict
+            Blocks of n rows, as `Schema.split` returns them.
         precision : type
             Floating-point type of the features.
 
         Returns
         -------
         dict
-            Block name to features (n, columns): centred ``values``, ``slots``, ``known``, ``warm_start``; ``genes`` and
+            Block name to features (n, columns): centred ``values``, ``slots``, ``fact``, ``source``, …; ``genes`` and
             ``counts``.
         """
-        out = self._raw(rows, precision)
-        genes = math.sqrt(len(self.space.sizes))
-        out["genes"] = out["values"] * precision(1.0 / genes)
-        out["counts"] = out["values"] @ (self._counts / genes**2).astype(precision)
-        out["values"] = out["values"] - self._centre["values"].astype(precision)
-        if "slots" in out:
-            out["slots"] -= self._centre["slots"].astype(precision)
+        out = self._raw(blocks, precision)
+        if self._genes:
+            genes = math.sqrt(self._genes)
+            out["genes"] = out["values"] * precision(1.0 / genes)
+            out["counts"] = out["values"] @ (self._counts / genes**2).astype(precision)
+            out["values"] = out["values"] - self._centre["values"].astype(precision)
+            if "slots" in out:
+                out["slots"] -= self._centre["slots"].astype(precision)
         for name in self._facts:
             scaled = (out[name] - self._centre[name]) / self._spread[name] / math.sqrt(out[name].shape[1])
             out[name] = scaled.astype(precision)
@@ -286,7 +285,7 @@ class Structure:
             Not scaled.
         """
         shared = {block: self._products(a, b, block) for block in {part.block for part in self.curved}}
-        out = np.empty((len(self.curved), len(a["genes"]), len(b["genes"])), dtype=a["genes"].dtype)
+        out = np.empty((len(self.curved), rows_of(a), rows_of(b)), dtype=next(iter(a.values())).dtype)
         for part, kernel in zip(self.curved, out, strict=True):
             self._curve(part, *shared[part.block], kernel)
         return out
@@ -304,7 +303,7 @@ class Structure:
         ndarray (parts, n, k)
             In the order of `names`.
         """
-        return np.array(list(self._kernels(a, b)))
+        return np.array(list(self._kernels(a, b))).reshape(-1, rows_of(a), rows_of(b))
 
     def average(self, features: Features) -> FloatArray:
         """Average the parts' scaled kernels.
@@ -318,10 +317,49 @@ class Structure:
         -------
         ndarray (n, n)
         """
-        total = np.zeros((len(features["genes"]),) * 2)
+        total = np.zeros((rows_of(features),) * 2)
         for kernel in self._kernels(features, features):
             total += kernel
         return total / len(self.names)
+
+    def weighted(self, weights: FloatArray, a: Features, b: Features) -> FloatArray:
+        """Sum the parts' scaled kernels with weights, without holding all of them at a time.
+
+        Parameters
+        ----------
+        weights : ndarray (parts,)
+            In the order of `names`.
+        a, b : dict
+            Features of n and of k rows.
+
+        Returns
+        -------
+        ndarray (n, k)
+        """
+        total = np.zeros((rows_of(a), rows_of(b)))
+        for weight, kernel in zip(weights, self._kernels(a, b), strict=True):
+            total += weight * kernel
+        return total
+
+    def select(self, kept: BoolArray) -> Kernel:
+        """Leave out parts.
+
+        Parameters
+        ----------
+        kept : ndarray of bool (parts,)
+            Which to keep, in the order of `names`.
+
+        Returns
+        -------
+        Kernel
+            With these parts, whose features lack blocks that none of them needs.
+        """
+        out = copy(self)
+        out.linear = [part for part, keep in zip(self.linear, kept, strict=False) if keep]
+        out.curved = [part for part, keep in zip(self.curved, kept[len(self.linear) :], strict=True) if keep]
+        if not any(part.block == "slots" for part in out.linear):
+            out._slots = np.empty((2, 0), dtype=np.int64)
+        return out
 
     def _kernels(self, a: Features, b: Features) -> Iterator[FloatArray]:
         for part in self.linear:
@@ -342,10 +380,26 @@ class Structure:
         ndarray (curved parts, n)
             Not scaled.
         """
-        out = np.empty((len(self.curved), len(features["genes"])), dtype=features["genes"].dtype)
+        out = np.empty((len(self.curved), rows_of(features)), dtype=next(iter(features.values())).dtype)
         for own, part in zip(out, self.curved, strict=True):
             own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
         return out
+
+
+def rows_of(features: Features) -> int:
+    """Count the rows of some features.
+
+    Parameters
+    ----------
+    features : dict
+        Block name to features (n, columns).
+
+    Returns
+    -------
+    int
+        n.
+    """
+    return len(next(iter(features.values())))
 
 
 def _membership(keys: Sequence[Hashable]) -> FloatArray:

@@ -7,12 +7,12 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.stats import multivariate_normal
 
-from hwsearch.searchers.bayesian import process as module
-from hwsearch.searchers.bayesian.process import StructuredGaussianProcess
-from hwsearch.searchers.bayesian.structure import Structure
-from hwsearch.searchers.bayesian.warp import Warp, warps
+from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
+from predictors import posterior as module
+from predictors.posterior import StructuredGaussianProcess, covariance_root
+from predictors.warp import Warp, warps
 
 
 def space() -> SearchSpace:
@@ -28,9 +28,9 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture(scope="module")
-def structure() -> Structure:
+def kernel() -> SpaceKernel:
     sample = space().sample_array(300, np.random.default_rng(0))
-    return Structure(
+    return SpaceKernel(
         space(), sample, lambda rows: np.stack([(rows + 1.0).sum(axis=1), (rows >= 0).sum(axis=1)], axis=1)
     )
 
@@ -42,25 +42,25 @@ def truth(rows: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def fitted(structure: Structure) -> tuple[StructuredGaussianProcess, dict, np.ndarray, np.ndarray]:
+def fitted(kernel: SpaceKernel) -> tuple[StructuredGaussianProcess, dict, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     rows = space().sample_array(40, rng)
     y = truth(rows) + 0.05 * rng.standard_normal(40)
-    features = structure.features(rows)
-    stack = structure.stack(features, features)
-    process = StructuredGaussianProcess(structure)
+    features = kernel.row_features(rows)
+    stack = kernel.stack(features, features)
+    process = StructuredGaussianProcess(kernel)
     process.fit(features, stack, y, np.zeros(40))
     return process, features, stack, y
 
 
-def test_posterior_is_that_of_the_textbook(structure: Structure, fitted: tuple) -> None:
+def test_posterior_is_that_of_the_textbook(kernel: SpaceKernel, fitted: tuple) -> None:
     process, features, stack, y = fitted
-    other = structure.features(space().sample_array(15, np.random.default_rng(2)))
-    curves = structure.curves(other, features)
+    other = kernel.row_features(space().sample_array(15, np.random.default_rng(2)))
+    curves = kernel.curves(other, features)
     weighted = lambda s: np.tensordot(process.weights, s, 1) + module.CONSTANT  # noqa: E731
     t = (process.warp(y) - process._mean) / process._scale
     gram = weighted(stack) + np.eye(len(y)) * (process.noise + module.JITTER)
-    cross, own = weighted(structure.stack(other, features)), weighted(structure.stack(other, other))
+    cross, own = weighted(kernel.stack(other, features)), weighted(kernel.stack(other, other))
     mean = cross @ np.linalg.solve(gram, t)
     covariance = own - cross @ np.linalg.solve(gram, cross.T)
     assert process.mean(other, curves) == pytest.approx(mean, abs=1e-8)
@@ -70,20 +70,20 @@ def test_posterior_is_that_of_the_textbook(structure: Structure, fitted: tuple) 
     assert process.bound(other, curves, 2.0) == pytest.approx(mean + 2.0 * np.sqrt(np.diag(covariance)), abs=1e-6)
 
 
-def test_single_precision_is_near(structure: Structure, fitted: tuple) -> None:
+def test_single_precision_is_near(kernel: SpaceKernel, fitted: tuple) -> None:
     process, features, _, _ = fitted
     other = space().sample_array(200, np.random.default_rng(3))
-    exact = structure.features(other)
-    rough = structure.features(other, np.float32)
+    exact = kernel.row_features(other)
+    rough = kernel.row_features(other, np.float32)
     seen = {name: block.astype(np.float32) for name, block in features.items()}
-    curves, rough_curves = structure.curves(exact, features), structure.curves(rough, seen)
+    curves, rough_curves = kernel.curves(exact, features), kernel.curves(rough, seen)
     quick = process.single_precision()
     assert rough_curves.dtype == np.float32 and quick._alpha.dtype == np.float32 and process._alpha.dtype == np.float64
     assert quick.mean(rough, rough_curves) == pytest.approx(process.mean(exact, curves), abs=1e-4)
     assert quick.bound(rough, rough_curves, -2.0) == pytest.approx(process.bound(exact, curves, -2.0), abs=1e-3)
 
 
-def test_weights_maximise_the_evidence_times_the_prior(structure: Structure, fitted: tuple) -> None:
+def test_weights_maximise_the_evidence_times_the_prior(kernel: SpaceKernel, fitted: tuple) -> None:
     process, _, stack, y = fitted
     t = (process.warp(y) - process._mean) / process._scale
     best = np.log(np.append(process.weights, process.noise))
@@ -134,25 +134,25 @@ def test_the_better_half_of_what_was_left_out_is_judged_with_the_slope_of_the_wa
     assert found == pytest.approx(-2.0 * np.log(2.0 * np.sqrt(2.0 * np.pi)) - (1.0 + 4.0) / 8.0 + 0.2)
 
 
-def test_known_noise_and_rows_that_weights_are_not_found_from(structure: Structure) -> None:
+def test_known_noise_and_rows_that_weights_are_not_found_from(kernel: SpaceKernel) -> None:
     """The posterior of the textbook again: with each value's own noise, in the unit of the warped and standardised values,
     and with mean and deviation of the rows that were learnt from. The prior variance of the mean is 4."""
     rng = np.random.default_rng(1)
     rows = space().sample_array(30, rng)
     y, noise, learnt = truth(rows), rng.random(30) * (np.arange(30) % 3), np.arange(0, 30, 2)
-    features = structure.features(rows)
-    stack = structure.stack(features, features)
-    process = StructuredGaussianProcess(structure)
+    features = kernel.row_features(rows)
+    stack = kernel.stack(features, features)
+    process = StructuredGaussianProcess(kernel)
     process.fit(features, stack, y, noise, learnt)
     warped = process.warp(y)
     mean, scale = warped[learnt].mean(), warped[learnt].std()
     slope = (process.warp(y + 1e-6) - process.warp(y - 1e-6)) / 2e-6
     variance = (noise * slope / scale) ** 2
     gram = np.tensordot(process.weights, stack, 1) + 4.0 + np.diag(process.noise + 1e-8 + variance)
-    other = structure.features(space().sample_array(15, np.random.default_rng(2)))
-    curves = structure.curves(other, features)
-    cross = np.tensordot(process.weights, structure.stack(other, features), 1) + 4.0
-    own = np.tensordot(process.weights, structure.stack(other, other), 1) + 4.0
+    other = kernel.row_features(space().sample_array(15, np.random.default_rng(2)))
+    curves = kernel.curves(other, features)
+    cross = np.tensordot(process.weights, kernel.stack(other, features), 1) + 4.0
+    own = np.tensordot(process.weights, kernel.stack(other, other), 1) + 4.0
     expected = cross @ np.linalg.solve(gram, (warped - mean) / scale)
     deviation = np.sqrt(np.diag(own - cross @ np.linalg.solve(gram, cross.T)))
     assert process.mean(other, curves) == pytest.approx(expected, abs=1e-6)
@@ -172,14 +172,14 @@ def test_known_noise_and_rows_that_weights_are_not_found_from(structure: Structu
             assert score(best + step * (np.arange(len(best)) == k)) < score(best) + 1e-3
 
 
-def test_values_that_are_all_equal_have_the_unit_as_their_deviation(structure: Structure) -> None:
+def test_values_that_are_all_equal_have_the_unit_as_their_deviation(kernel: SpaceKernel) -> None:
     """All -3: that is what is predicted, with deviations in the unit of the data."""
     rows = space().sample_array(6, np.random.default_rng(1))
-    features = structure.features(rows)
-    stack = structure.stack(features, features)
-    process = StructuredGaussianProcess(structure)
+    features = kernel.row_features(rows)
+    stack = kernel.stack(features, features)
+    process = StructuredGaussianProcess(kernel)
     process.fit(features, stack, np.full(6, -3.0), np.zeros(6))
-    curves = structure.curves(features, features)
+    curves = kernel.curves(features, features)
     assert process.natural(process.mean(features, curves)) == pytest.approx(np.full(6, -3.0))
     _, covariance = process.joint(features, curves)
     bound = process.natural(process.bound(features, curves, 2.0))
@@ -219,7 +219,7 @@ def test_the_loss_is_the_evidence_times_the_prior_and_its_slope_is_right(monkeyp
 
 @pytest.mark.parametrize(("densities", "best"), [([1.0, 3.0, 2.0, 3.0, 0.0], 1), ([5.0, 5.0, 1.0, 2.0, 3.0], 0)])
 def test_the_warp_that_predicts_the_better_half_best_is_taken(
-    structure: Structure, monkeypatch: pytest.MonkeyPatch, densities: list[float], best: int
+    kernel: SpaceKernel, monkeypatch: pytest.MonkeyPatch, densities: list[float], best: int
 ) -> None:
     """Of equal ones the first. Of five values the three smallest are judged, the median among them."""
     judged, values = [], iter(densities)
@@ -230,9 +230,23 @@ def test_the_warp_that_predicts_the_better_half_best_is_taken(
 
     monkeypatch.setattr(StructuredGaussianProcess, "_left_out", staticmethod(left_out))
     rows = space().sample_array(5, np.random.default_rng(1))
-    features = structure.features(rows)
+    features = kernel.row_features(rows)
     y = np.array([3.0, 1.0, 5.0, 2.0, 9.0])
-    process = StructuredGaussianProcess(structure)
-    process.fit(features, structure.stack(features, features), y, np.zeros(5))
+    process = StructuredGaussianProcess(kernel)
+    process.fit(features, kernel.stack(features, features), y, np.zeros(5))
     assert process.warp == warps(y)[best]
     assert judged == [[True, True, False, True, False]] * 5
+
+
+def test_a_root_is_of_the_covariance_and_as_little_more_as_it_takes() -> None:
+    """First 1e-8 of one plus the largest variance, then ten times as much each time."""
+
+    def added(covariance: np.ndarray) -> np.ndarray:
+        root = covariance_root(covariance)
+        assert (np.triu(root, 1) == 0.0).all()
+        return root @ root.T - covariance
+
+    assert added(np.diag([0.5, 0.2])) == pytest.approx(1.5e-8 * np.eye(2), rel=1e-5)
+    assert added(np.full((3, 3), 1e6)) == pytest.approx(0.01000001 * np.eye(3), abs=1e-8)
+    assert added(np.diag([1.0, -1.5e-6])) == pytest.approx(2e-6 * np.eye(2), rel=1e-5)
+    assert covariance_root(np.empty((0, 0))).shape == (0, 0)
