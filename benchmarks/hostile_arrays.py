@@ -21,7 +21,13 @@ import predictors
 from benchmarks.hostile_kinds import Kind
 from benchmarks.hostile_mutations import repeated_zip, within_zip
 from hwsearch.supernets.checkpoint import read_checkpoint, read_state
-from predictors import BasePredictor, CrossValidatedPredictor, RidgePredictor, XGBoostPredictor
+from predictors import (
+    BasePredictor,
+    CrossValidatedPredictor,
+    GaussianProcessPredictor,
+    RidgePredictor,
+    XGBoostPredictor,
+)
 
 ROWS = np.random.default_rng(0).normal(size=(40, 6))
 TARGET = ROWS @ np.arange(1.0, 7.0) + 20.0
@@ -232,6 +238,7 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "predictor ridge": partial(_predictor, name="predictor ridge", make=RidgePredictor, bombs=True),
     "predictor trees": partial(_predictor, name="predictor trees", make=partial(_trees, 3)),
     "predictor one forest": partial(_predictor, name="predictor one forest", make=partial(_trees, 2)),
+    "predictor process": partial(_predictor, name="predictor process", make=GaussianProcessPredictor),
     "predictor chosen": partial(_predictor, name="predictor chosen", make=_chosen),
     "weights.pt": partial(_weights, name="weights.pt", data=_saved({"state_dict": STATE, "epoch": 3}), bombs=True),
     "weights.pt old": partial(_weights, name="weights.pt old", data=_saved(STATE, _use_new_zipfile_serialization=False)),

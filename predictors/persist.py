@@ -108,7 +108,8 @@ def load(path: str | os.PathLike[str]) -> BasePredictor:
             content = json.loads(members.read(INDEX, MOST_JSON))
             if _check_header(content, source) == 1:
                 _upgrade(content["predictor"])
-            predictor = _decode(content["predictor"], members)
+            with np.errstate(all="ignore"):  # what is not finite is refused below
+                predictor = _decode(content["predictor"], members)
         if not isinstance(predictor, BasePredictor):
             raise PredictorFileError(f"'{source}' holds a {type(predictor).__name__}, not a predictor.")
         if predictor.__sklearn_is_fitted__():
