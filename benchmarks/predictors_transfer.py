@@ -32,7 +32,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.frame import Benchmark, Result, Run
 from benchmarks.predictors_data import latency_case
 from hwsearch._typing import FloatArray, IntArray
-from predictors.transfer import DeviceTransferPredictor, Source
+from predictors.sources import Source
+from predictors.transfer import DeviceTransferPredictor
 
 GPUS = ("1080ti", "2080ti", "titan-rtx", "titanx", "titanxp")
 _N = "1080ti-b1 2080ti-b1 titanxp-b1 2080ti-b32"
@@ -109,7 +110,7 @@ def _split(run: Run, name: str, seed: int, counts: tuple[int, ...]) -> Iterator[
 def _chosen(model: DeviceTransferPredictor, pool: FloatArray, y: FloatArray, n: int, seed: int) -> dict[str, IntArray]:
     measured: dict[int, float] = {}
     while len(measured) < n:
-        at = model.next_with_sources(pool, measured)
+        at = int(model.plan_with_sources(pool, 1, measured)[0])
         measured[at] = float(y[at])
     return {
         "chosen": np.array(list(measured)),

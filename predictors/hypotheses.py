@@ -129,7 +129,7 @@ class Hypotheses:
         matrices = self.covariance(stack) + LEVEL
         diagonal = np.arange(n)
         matrices[:, diagonal, diagonal] += self.noise[:, None] + known / self.spread + JITTER
-        roots = np.linalg.cholesky(matrices)
+        roots = np.asarray(np.linalg.cholesky(matrices), dtype=np.float64)
         alphas = np.array([cho_solve((root, True), t) for root in roots])
         shape, rate = SPREAD_ROWS / 2, SPREAD_ROWS / 2 * self.spread
         misfit = rate + 0.5 * alphas @ t

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,35 +18,17 @@ from predictors.plan import a_optimal
 from predictors.posterior import StructuredGaussianProcess
 from predictors.rows import evenly, known_noise
 from predictors.schema import SOURCE, Column, Schema
+from predictors.sources import Source, check_latencies, checked_source, weights_of
 from predictors.warp import Warp
 
-#: rows that the weights of a source are found from, and that the kernel is scaled on
-LEARNT, REFERENCE = 200, 300
-#: fewest rows of a source
-LEAST = 20
+#: rows that the kernel is scaled on
+REFERENCE = 300
 #: up to so many measurements hypotheses alone predict; up to so many their mean with a process whose weights are found from them
 ALONE, TOGETHER = 7, 30
 #: measurements before hypotheses are weighed for the choice of the next one
 WEIGHED = 3
-#: least share of the noise that a hypothesis has
-QUIETEST = 1e-3
 #: rows predicted at a time
 BLOCK = 2048
-
-
-class Source(NamedTuple):
-    """What is known of another device.
-
-    Attributes
-    ----------
-    X : ndarray (n, columns)
-        Encoded architectures.
-    y : ndarray (n,)
-        Their latencies, in any unit.
-    """
-
-    X: FloatArray
-    y: FloatArray
 
 
 class DeviceTransferPredictor:
@@ -105,7 +87,7 @@ class DeviceTransferPredictor:
     def __init__(self, schema: Schema, sources: Mapping[str, Source]) -> None:
         self.schema = schema
         self.names = list(sources)
-        self._sources = {name: self._checked_source(name, *source) for name, source in sources.items()}
+        self._sources = {name: checked_source(name, source, len(schema)) for name, source in sources.items()}
         self._models = {
             name: GaussianProcessPredictor(schema, warp="log", interval_folds=0).fit(*source)
             for name, source in self._sources.items()
@@ -120,21 +102,6 @@ class DeviceTransferPredictor:
             self._scale_on(self._extended(first[evenly(self._sources[self.names[0]].y, REFERENCE)]))
 
     # ------------------------------------------------------------------ sources
-    def _checked_source(self, name: str, X: ArrayLike, y: ArrayLike) -> Source:
-        features, latencies = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
-        if features.ndim != 2 or features.shape[1] != len(self.schema) or latencies.shape != (len(features),):
-            raise PredictorError(
-                f"source {name!r} has X of shape {features.shape} and y of shape {latencies.shape}; the schema has "
-                f"{len(self.schema)} columns.",
-                hint="A source has the columns of the schema, and a latency a row.",
-            )
-        if len(latencies) < LEAST:
-            raise PredictorError(
-                f"source {name!r} has {len(latencies)} rows; it needs {LEAST}.", hint="Leave it out, or measure more."
-            )
-        _check_latencies(latencies, f"source {name!r}")
-        return Source(features, latencies)
-
     def _extended(self, X: FloatArray, without: str | None = None) -> FloatArray:
         """Add the predicted log latencies on the sources as columns."""
         columns = [np.log(model.predict(X)) for name, model in self._models.items() if name != without]
@@ -147,12 +114,12 @@ class DeviceTransferPredictor:
         names = self._kernel.names
         each: list[Hypothesis] = []
         for name, source in self._sources.items():
-            alone, quiet = self._weights(self.schema, source.X, source.y)
+            alone, quiet = weights_of(self.schema, source.X, source.y, names)
             others = [n for n in self.names if n != name]
             each.append(Hypothesis(f"as {name}, by itself", alone, quiet, 0.0))
             if others:
                 schema = Schema((*self.schema.columns, *(Column(f"source {n}", SOURCE) for n in others)))
-                with_others, noise = self._weights(schema, self._extended(source.X, without=name), source.y)
+                with_others, noise = weights_of(schema, self._extended(source.X, without=name), source.y, names)
                 share = float(sum(w for n, w in zip(names, with_others, strict=True) if _of_source(n)))
                 each.append(Hypothesis(f"as {name} from the others", with_others, noise, share))
                 mixed = (with_others + alone) / 2
@@ -165,21 +132,6 @@ class DeviceTransferPredictor:
         each += general(names, groups, of_sources)
         spreads = [float(np.log(s.y).var()) for s in self._sources.values()]
         self.hypotheses_ = Hypotheses(each, max(float(np.mean(spreads)), 1e-6) if spreads else 0.1)
-
-    def _weights(self, schema: Schema, X: FloatArray, y: FloatArray) -> tuple[FloatArray, float]:
-        """Find the weights of the whole kernel's parts on a source, as shares, and the noise."""
-        assert self._kernel is not None
-        some = evenly(y, LEARNT)
-        blocks = schema.split(X)
-        kernel = Kernel(schema, blocks)
-        features = kernel.features({name: block[some] for name, block in blocks.items()})
-        process = StructuredGaussianProcess(kernel)
-        everything = np.ones(len(some), dtype=bool)
-        process.learn(kernel.stack(features, features), y, np.zeros(len(y)), some, [Warp("log")], everything)
-        found = dict(zip(kernel.names, process.weights.tolist(), strict=True))
-        weights = np.array([found.get(name, 0.0) for name in self._kernel.names])
-        total = float(weights.sum()) or 1.0
-        return weights / total, max(process.noise / total, QUIETEST)
 
     def with_sources(self, X: ArrayLike) -> FloatArray:
         """Add the predicted log latencies on the sources as columns: what is dear about a pool that is asked for often.
@@ -229,97 +181,70 @@ class DeviceTransferPredictor:
         spread = logs.std(axis=1, keepdims=True)
         return np.asarray(((logs - logs.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)).mean(axis=0))
 
-    def plan(self, X: ArrayLike, n: int) -> IntArray:
-        """Choose what to measure, all at once.
+    def plan(self, X: ArrayLike, n: int, measured: Mapping[int, float] | None = None) -> IntArray:
+        """Choose what to measure next.
 
         Parameters
         ----------
         X : array-like (k, columns)
             The pool, some hundred encoded architectures.
         n : int
-            How many.
+            How many, all at once. One at a time, with what has been measured so far, tells more.
+        measured : mapping of int to float, optional
+            Latencies by position in the pool; from the third on hypotheses count by their evidence.
 
         Returns
         -------
         ndarray of int (n,)
-            Positions in the pool, the most telling first; see `predictors.plan.a_optimal`.
+            Positions that have not been measured, the most telling first; see `predictors.plan.a_optimal`.
 
         Raises
         ------
         PredictorError
-            For a pool that is smaller than n.
+            If fewer are left, or a latency is not a positive number.
         """
-        return self.plan_with_sources(self.with_sources(X), n)
+        return self.plan_with_sources(self.with_sources(X), n, measured)
 
-    def plan_with_sources(self, whole: FloatArray, n: int) -> IntArray:
+    def plan_with_sources(
+        self,
+        whole: FloatArray,
+        n: int,
+        measured: Mapping[int, float] | None = None,
+        allowed: BoolArray | None = None,
+    ) -> IntArray:
         """Do as `plan` does, on what `with_sources` gave.
 
         Parameters
         ----------
         whole : ndarray (k, columns and sources)
             The pool.
-        n : int
-            How many.
+        n, measured
+            As of `plan`.
+        allowed : ndarray of bool (k,), optional
+            Which may be chosen; default: all that have not been measured.
 
         Returns
         -------
         ndarray of int (n,)
             As of `plan`.
         """
-        stack, hypotheses = self._stack(whole), self._ready()[1]
-        return a_optimal(hypotheses.joint(None, stack, None), hypotheses.mean_noise(None), n)
-
-    def next(self, X: ArrayLike, measured: Mapping[int, float]) -> int:
-        """Choose what to measure next, given what has been: hypotheses count by their evidence.
-
-        Parameters
-        ----------
-        X : array-like (k, columns)
-            The pool.
-        measured : mapping of int to float
-            Latencies by position in the pool.
-
-        Returns
-        -------
-        int
-            A position that has not been measured.
-
-        Raises
-        ------
-        PredictorError
-            If all have been, or a latency is not a positive number.
-        """
-        return self.next_with_sources(self.with_sources(X), measured)
-
-    def next_with_sources(self, whole: FloatArray, measured: Mapping[int, float]) -> int:
-        """Do as `next` does, on what `with_sources` gave.
-
-        Parameters
-        ----------
-        whole : ndarray (k, columns and sources)
-            The pool.
-        measured : mapping of int to float
-            Latencies by position in the pool.
-
-        Returns
-        -------
-        int
-            As of `next`.
-        """
-        stack, hypotheses = self._stack(whole), self._ready()[1]
-        at = np.array(list(measured), dtype=np.int64)
-        free: BoolArray = np.ones(len(stack[0]), dtype=bool)
+        if self._kernel is None:
+            self._scale_on(whole)
+        kernel, hypotheses = self._ready()
+        features = kernel.features(self._whole.split(whole))
+        stack = kernel.stack(features, features)
+        at = np.array(list(measured or {}), dtype=np.int64)
+        free = np.ones(len(whole), dtype=bool) if allowed is None else allowed.copy()
         free[at] = False
-        if len(at) < WEIGHED:
-            planned = a_optimal(hypotheses.joint(None, stack, None), hypotheses.mean_noise(None), len(at) + 1)
-            left = [int(i) for i in planned if free[i]]
-            return left[0] if left else int(np.flatnonzero(free)[0])
-        y = np.array(list(measured.values()), dtype=np.float64)
-        _check_latencies(y, "measured")
+        if not len(at):
+            return a_optimal(hypotheses.joint(None, stack, None), hypotheses.mean_noise(None), n, free)
+        y = np.array(list((measured or {}).values()), dtype=np.float64)
+        check_latencies(y, "measured")
         t = np.log(y)
         found = hypotheses.fit(stack[:, at[:, None], at], t - t.mean(), np.zeros(len(at)))
-        joint = hypotheses.joint(found, stack, stack[:, :, at])
-        return int(a_optimal(joint, hypotheses.mean_noise(found), 1, free)[0])
+        if len(at) < WEIGHED:
+            found = found._replace(log_evidence=np.zeros(len(hypotheses)))
+        return a_optimal(hypotheses.joint(found, stack, stack[:, :, at]), hypotheses.mean_noise(found), n, free)
 
     # ------------------------------------------------------------------ fit and predict
     def fit(self, X: ArrayLike, y: ArrayLike, noise: ArrayLike | None = None) -> Self:
@@ -366,7 +291,7 @@ class DeviceTransferPredictor:
             raise PredictorError(
                 f"y has shape {latencies.shape}, but X has {len(features)} rows.", hint="Give a latency a row."
             )
-        _check_latencies(latencies, "y")
+        check_latencies(latencies, "y")
         given = known_noise(noise, len(latencies)) / latencies
         if self._kernel is None:
             self._scale_on(features)
@@ -514,14 +439,6 @@ class DeviceTransferPredictor:
         centre = shares @ mean
         return self._level + centre, shares @ (variance + (mean - centre) ** 2)
 
-    def _stack(self, whole: FloatArray) -> FloatArray:
-        """Scaled kernels (parts, k, k) of a pool."""
-        if self._kernel is None:
-            self._scale_on(whole)
-        kernel, _ = self._ready()
-        features = kernel.features(self._whole.split(whole))
-        return kernel.stack(features, features)
-
     def _ready(self) -> tuple[Kernel, Hypotheses]:
         assert self._kernel is not None
         return self._kernel, self.hypotheses_
@@ -548,12 +465,3 @@ class DeviceTransferPredictor:
 
 def _of_source(part: str) -> bool:
     return part.startswith("source")
-
-
-def _check_latencies(y: FloatArray, where: str) -> None:
-    wrong = np.flatnonzero(~(np.isfinite(y) & (y > 0)))
-    if len(wrong):
-        raise PredictorError(
-            f"{where}: the latency of row {wrong[0]} is {y[wrong[0]]:g}; it must be a positive number.",
-            hint="Drop failed measurements.",
-        )

@@ -11,6 +11,7 @@ from hwsearch import campaigns
 from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
+from hwsearch.campaigns.steps.new_device import DevicePlan, plan_device
 from hwsearch.campaigns.steps.predict import asked_subnets, predict_subnets
 from hwsearch.objectives.front import Front
 from hwsearch.training.finetune import finetune_config
@@ -95,6 +96,53 @@ def predict(
     wanted = asked_subnets(campaign, named, None if archs is None else Path(archs), random)
     targets = list(campaign.targets.values()) if device is None else [campaign.target(device)]
     return predict_subnets(campaign, wanted, targets, coverage)
+
+
+def plan(
+    source: Source,
+    device: str | None = None,
+    *,
+    samples: int = 10,
+    measure: bool = False,
+    coverage: float = 0.95,
+    trust: bool = False,
+) -> DevicePlan:
+    """Choose the subnets whose latencies tell most about a new device, and predict those of all others from other devices.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder. The new device is one of its ``[[device]]``; latencies of the others,
+        and shipped tables of the search space, are what is learnt from.
+    device : str, optional
+        The device's name; the only one by default.
+    samples : int
+        How many subnets.
+    measure : bool
+        Whether to time them, each chosen by what the former ones told. No accuracy is measured.
+    coverage : float
+        Share of new measurements that the predicted intervals are to hold, in (0, 1).
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
+
+    Returns
+    -------
+    DevicePlan
+        What to time, what the prediction rests on, and the predicted front of the subnets that have been scored.
+
+    Raises
+    ------
+    CampaignError
+        If `samples` or `coverage` is out of range.
+    DeviceError
+        If there is no such device, or it is lost; what has been timed is kept.
+    """
+    campaign = open_campaign(source, trust=trust)
+    target = campaign.target(device)
+    if not measure:
+        return plan_device(campaign, target, samples, coverage=coverage)
+    with noted_step(campaign, "plan"):
+        return plan_device(campaign, target, samples, measure=True, coverage=coverage)
 
 
 def pick(

@@ -15,6 +15,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "search": ("hwsearch search my.toml", "hwsearch search runs/my --json"),
     "validate": ("hwsearch validate my.toml", "hwsearch validate runs/my --json"),
     "front": ("hwsearch front runs/my --device edge-box", "hwsearch front runs/my --deployment worst-case --json"),
+    "plan": (
+        "hwsearch plan runs/my --device phone --samples 10",
+        "hwsearch plan runs/my --device phone --samples 10 --measure --json",
+    ),
     "predict": (
         "hwsearch predict runs/my --random 1000 --json",
         "hwsearch predict runs/my --arch smallest --arch largest --device edge-box",

@@ -95,6 +95,54 @@ def predict(
 
 
 @command(RESULTS)
+def plan(
+    campaign: Source,
+    device: DeviceName = None,
+    samples: Annotated[int, typer.Option("--samples", help="How many subnets to time.")] = 10,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time them, each chosen by what the former ones told.")
+    ] = False,
+    coverage: Annotated[float, typer.Option("--coverage", help="Share that the intervals are to hold.")] = 0.95,
+    folder: Folder = None,
+    trust: Trust = False,
+    as_json: Json = False,
+) -> None:
+    """Choose the subnets whose latencies tell most about a new device, and predict its front from other devices.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    device : str, optional
+        The new device, one of the campaign.
+    samples : int
+        How many subnets to time.
+    measure : bool
+        Whether to time them.
+    coverage : float
+        Share that the intervals are to hold.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    found = hwsearch.plan(
+        open_campaign(campaign, folder, trust), device, samples=samples, measure=measure, coverage=coverage
+    )
+    if emit_json(found.to_dict(), as_json):
+        return
+    known = ", ".join(f"{name} ({n})" for name, n in found.sources.items()) or "no other device"
+    out.print(f"learnt from: {known}", highlight=False)
+    print_frame(found.subnets.drop(columns="genes"), f"to time on {found.device}" if not measure else "timed", 3)
+    if found.trusted is not None:
+        out.print(found.trusted, highlight=False)
+    if len(found.front):
+        print_frame(found.front.drop(columns="genes"), "predicted front: nothing in it has been measured here")
+
+
+@command(RESULTS)
 def pick(
     campaign: Source,
     limit: Annotated[

@@ -61,6 +61,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "latency_simulated",
         "mutants",
         "predictors",
+        "predictors_transfer",
         "search",
         "search_memory",
         "search_real",

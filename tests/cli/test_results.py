@@ -124,3 +124,17 @@ def test_predictions_are_a_table_without_genes(command) -> None:
     assert seen == [((CAMPAIGN, ["abc"], None), {"archs": None, "random": 3, "coverage": 0.9})]
     _, out, _ = command("predict", "runs/x", "--arch", "abc", "--json", predict=verb)
     assert json.loads(out) == {"coverage": 0.95, "predictions": frame.to_dict("records")}
+
+
+def test_a_plan_says_what_it_is_learnt_from_and_that_its_front_is_predicted(command) -> None:
+    from hwsearch.campaigns.steps.new_device import DevicePlan
+
+    rows = pd.DataFrame({"arch_id": ["abc"], "genes": [{"depth": 2}], "latency_ms": [1.5]})
+    found = DevicePlan("phone", {"cpu": 40}, 1, rows, "1 latencies; most like cpu", rows.assign(accuracy=70.0))
+    seen = []
+    verb = lambda *given, **more: seen.append((given, more)) or found  # noqa: E731
+    code, out, _ = command("plan", "runs/x", "--device", "phone", "--samples", "5", "--measure", plan=verb)
+    assert code == 0 and "cpu (40)" in out and "most like cpu" in flat(out) and "predicted front" in flat(out)
+    assert seen == [((CAMPAIGN, "phone"), {"samples": 5, "measure": True, "coverage": 0.95})]
+    _, out, _ = command("plan", "runs/x", "--json", plan=verb)
+    assert json.loads(out)["sources"] == {"cpu": 40} and json.loads(out)["front"][0]["accuracy"] == 70.0

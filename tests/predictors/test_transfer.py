@@ -8,7 +8,8 @@ from scipy.stats import spearmanr
 
 from predictors import PredictorError
 from predictors.schema import Column, Schema
-from predictors.transfer import DeviceTransferPredictor, Source
+from predictors.sources import Source
+from predictors.transfer import DeviceTransferPredictor
 
 GENES = 6
 NAMES = [f"w[{i}]={v}" for i in range(GENES) for v in (1, 2, 3)]
@@ -90,12 +91,14 @@ def test_sequential_choice_never_repeats_and_begins_as_planned() -> None:
     pool, values = rows(50, 1)
     y, measured = latency(values, KNOWN), {}
     for _ in range(8):
-        at = model.next(pool, measured)
+        at = int(model.plan(pool, 1, measured)[0])
         assert at not in measured
         measured[at] = float(y[at])
-    assert list(measured)[:3] == model.plan(pool, 3).tolist()
+    assert next(iter(measured)) == model.plan(pool, 3)[0]
     with pytest.raises(PredictorError, match="rows cannot be chosen"):
-        model.next(pool[:8], dict.fromkeys(range(8), 1.0))
+        model.plan(pool[:8], 1, dict.fromkeys(range(8), 1.0))
+    with pytest.raises(PredictorError, match="measured: the latency of row 1"):
+        model.plan(pool, 1, {3: 1.0, 5: -1.0})
 
 
 def test_sources_alone_rank_and_do_not_tell_latencies() -> None:
