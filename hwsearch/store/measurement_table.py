@@ -30,6 +30,11 @@ _TEXTS = _NAMES.index("value")
 _KEYED = ("arch_id", "metric", "subject", "protocol", "purpose", "supernet")
 
 
+Query = sa.Select[Any]
+#: what a query yields
+Row = tuple[Any, ...]
+
+
 class Filters(TypedDict, total=False):
     """Which measurements are asked for: exact matches of their fields, and collections of ids or keys; None means any.
 
@@ -194,7 +199,7 @@ class MeasurementTable:
         """
         return self._measurements(_M.c.value.is_not(None), **filters)
 
-    def scan(self, fields: Sequence[str], **filters: Unpack[Filters]) -> Iterator[tuple[Any, ...]]:
+    def scan(self, fields: Sequence[str], **filters: Unpack[Filters]) -> Iterator[Row]:
         """Yield fields of measured values, oldest first, without making a `Measurement` of each.
 
         Parameters
@@ -261,7 +266,7 @@ class MeasurementTable:
         condition = sa.true() if failed else _M.c.value.is_not(None)
         return self._checked(list(self._rows([_M.c[name] for name in DTYPES], condition, **filters)))
 
-    def read_rows(self, query: sa.Select[Any]) -> Iterator[tuple[Any, ...]]:
+    def read_rows(self, query: Query) -> Iterator[Row]:
         """Yield the rows of a query whose last columns are those of a frame; each is what its key says.
 
         Parameters
@@ -285,7 +290,7 @@ class MeasurementTable:
                     raise self._damaged(f"measurement {own[-1]!r} is another than its key says")
                 yield tuple(found)
 
-    def _checked(self, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    def _checked(self, rows: list[Row]) -> pd.DataFrame:
         """Make a frame of rows that are what their keys say."""
         try:
             frame = to_frame(rows)
@@ -313,7 +318,7 @@ class MeasurementTable:
 
     def _rows(
         self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[Row]:
         """Yield rows (columns...) that meet the condition and the filters, oldest first."""
         queries = self._queries(columns, condition, **filters)
         if len(queries) == 1:
@@ -327,9 +332,9 @@ class MeasurementTable:
 
     def _queries(
         self, columns: Sequence[sa.Column[Any]], condition: sa.ColumnElement[bool], **filters: Unpack[Filters]
-    ) -> list[sa.Select[Any]]:
+    ) -> list[Query]:
         """Make the queries of id and columns; several where there are more ids or keys than one statement can hold."""
-        query: sa.Select[Any] = sa.select(_M.c.id, *columns).where(condition)
+        query: Query = sa.select(_M.c.id, *columns).where(condition)
         if (up_to := filters.pop("up_to", None)) is not None:
             query = query.where(_M.c.id <= up_to)
         wanted = [
@@ -368,7 +373,7 @@ class MeasurementTable:
         return sum(int(n or 0) for n in counts)
 
 
-def _streamed(connection: sa.Connection, query: sa.Select[Any], *, keep_id: bool = False) -> Iterator[tuple[Any, ...]]:
+def _streamed(connection: sa.Connection, query: Query, *, keep_id: bool = False) -> Iterator[Row]:
     """Yield rows a part at a time; of a million neither the driver nor this keeps a list."""
     for row in connection.execution_options(yield_per=BLOCK).execute(query):
         yield tuple(row) if keep_id else tuple(row)[1:]

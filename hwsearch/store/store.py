@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import sqlalchemy as sa
 
@@ -137,7 +137,7 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         """
         return write_csv(_CSV, self._explained(), path)
 
-    def _explained(self) -> Iterator[tuple[Any, ...]]:
+    def _explained(self) -> Iterator[tuple[object, ...]]:
         """Yield all rows with spaces, genes and names of devices (columns of `_CSV`), oldest first; JSON as it is kept."""
         m, a = schema.measurements, schema.architectures
         columns = [sa.type_coerce(m.c[name], sa.Text) if name == "details" else m.c[name] for name in DTYPES]
@@ -146,4 +146,4 @@ class Store(MeasurementTable, SubjectTable, RunTable):
         names = {fingerprint: name for fingerprint, (name, _) in self.devices().items()}
         for space, genes, *row in self.read_rows(query):
             arch_id, metric, subject, *rest = row
-            yield arch_id, space, genes, metric, subject, names.get(subject), *rest
+            yield arch_id, space, genes, metric, subject, names.get(str(subject)), *rest

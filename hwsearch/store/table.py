@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -39,7 +38,7 @@ DTYPES = {
 }
 
 
-def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
+def to_frame(rows: Iterable[Sequence[object]]) -> pd.DataFrame:
     """Make a frame of rows.
 
     Parameters
@@ -60,7 +59,7 @@ def to_frame(rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
-def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], path: str | Path) -> int:
+def write_csv(names: Sequence[str], rows: Iterable[Sequence[object]], path: str | Path) -> int:
     """Write rows to a CSV file whole or not at all; a part of them is in memory at a time.
 
     Parameters
@@ -87,7 +86,7 @@ def write_csv(names: Sequence[str], rows: Iterable[Sequence[Any]], path: str | P
     number, source = 0, iter(rows)
     try:
         with new_content(Path(path), anything) as file:
-            part: list[Sequence[Any]] = [names]
+            part: list[Sequence[object]] = [names]
             while part:
                 text = io.StringIO(newline="")
                 csv.writer(text, lineterminator="\n").writerows(part)
