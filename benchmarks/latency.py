@@ -464,7 +464,7 @@ def keep(summary: dict, given: Run, subnets: int | None) -> None:
         "parts": list(given.args.only or (*PARTS, "operators")) if given.args.tomorrow is None else ["tomorrow"],
         "coverage_subnets": subnets,
         "host": machine,
-        "summary": summary,
+        "summary": {k: round(v, 4) if isinstance(v, float) else v for k, v in summary.items()},
     }
     path.write_text(json.dumps(shown_as_json(document), indent=1) + "\n", encoding="utf-8")
     given.say(f"kept in {path.relative_to(RECORD.parent.parent)}")
