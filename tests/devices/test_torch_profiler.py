@@ -112,6 +112,15 @@ def test_the_runtime_cuda_runs_through_the_same_code() -> None:
     assert {s.provider for s in found} == {"cuda"} and sum(found.values()) == 8 * 4
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_kernels_of_a_gpu_add_up_to_what_its_clock_says() -> None:
+    runtime = CudaRuntime(Device("g", runtime="cuda", options={"clock": "device"}))
+    found = profile(runtime, model(), runs=10)
+    assert found.kernels[0].signature.op == "aten::conv2d"
+    assert 0.1 * found.whole_ms < found.kernel_ms.sum() < 10 * found.whole_ms
+
+
 # ---------------------------------------------------------------------- made-up traces
 def operator(name: str, ts: float, dur: float, tid: int = 1) -> dict[str, Any]:
     return {"cat": "cpu_op", "name": f"aten::{name}", "ts": ts, "dur": dur, "tid": tid}
