@@ -20,7 +20,8 @@ footprint         memory and energy of a subnet
 operators         operator table of the embedded supernet by torch's profiler (runtime ``cuda``), and its sum against the wholes of
 ort-operators     ``cuda-eager``; the same by ONNX Runtime's profiler
 kernels           outputs and gradients of the operators of training on the GPU against float64 on the processor
-training          steps of training (sandwich of four subnets): images/s on the GPU, and on equal draws its gradient against float64
+training          steps of training (sandwich of four subnets), eager and by the kernels ``masked`` (CUDA graphs on a GPU): images/s,
+                  their ratio ``masked_over_eager``, the number of graphs, and the gradients of both against float64
 tests             the tests marked ``gpu``, where pytest is installed
 
 Without a GPU the first line says so, and what a processor can of the checks is done: ``operators`` by runtime ``torch-cpu``,

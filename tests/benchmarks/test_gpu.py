@@ -72,3 +72,4 @@ def test_gradients_and_operators_of_the_processor_hold(bench: Bench) -> None:
     assert gpu_parts.kernels(bench)["wrong"] is None
     found = gpu_parts.training(bench)
     assert found["wrong"] is None and found["eager_images_per_s"] > 0
+    assert found["masked_graphs"] == found["resolutions"] and found["masked_gradient_error"] > 0
