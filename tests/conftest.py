@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before any library starts threads; campaigns go by it, here and in subprocesses
 
 gc.set_threshold(100_000, 20, 20)  # what is imported here is half a million objects, and none of them is garbage
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -34,6 +36,16 @@ def pytest_collection_finish() -> None:
     """Take modules and tests out of what each garbage collection goes through; it was a tenth of the tests' time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_ends_with_its_test() -> Iterator[None]:
+    """A handler that a test installs, and that Ctrl-C came, are nothing that a later test of this process knows."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+    if (module := sys.modules.get("hwsearch.cli.interruption")) is not None:
+        module._Interruption.came = module._Interruption.open = False
 
 
 def _randomise(net: nn.Module, seed: int = 0) -> None:

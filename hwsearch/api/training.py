@@ -70,8 +70,9 @@ def train(
     checkpoint : Path or str, optional
         Weights to start from; random ones by default.
     kernels : str, default "auto"
-        What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch; or
-        ``auto``, the native ones where they can be had. A run is resumed with the same ones, and as many threads.
+        What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch;
+        ``auto``, the native ones where they can be had; or ``masked``, plain torch at full width with masks as data, of
+        which a GPU can replay graphs (families MobileNetV3 and ResNet; slower than ``eager`` without a GPU). A run is resumed with the same ones, and as many threads.
     processes : int, default 1
         Processes of this host that share each batch out; this one is the first, and starts the others. Under ``torchrun``
         leave it out: its environment variables say how many there are.

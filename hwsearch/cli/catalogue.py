@@ -232,10 +232,11 @@ def train(
         Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
     ] = None,
     kernels: Annotated[
-        Literal["auto", "eager", "native"],
+        Literal["auto", "eager", "native", "masked"],
         typer.Option(
             "--kernels",
-            help="What computes the steps: compiled C++ (native), plain torch (eager), or the better one had.",
+            help="What computes the steps: compiled C++ (native), plain torch (eager), the better one had (auto), or "
+            "plain torch at full width with masks (masked), for graphs on a GPU.",
         ),
     ] = "auto",
     processes: Annotated[
@@ -259,7 +260,7 @@ def train(
     checkpoint : pathlib.Path, optional
         Weights to start from.
     kernels : str
-        ``auto``, ``eager`` or ``native``.
+        ``auto``, ``eager``, ``native`` or ``masked``.
     processes : int
         Processes of this host that share the batches out; under ``torchrun`` it is left out.
     force : bool

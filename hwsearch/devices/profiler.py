@@ -1,4 +1,4 @@
-"""Operator profiles of ONNX Runtime: one row an executed kernel, keyed by a signature that other networks may share."""
+"""Operator profiles: one row an executed kernel, keyed by a signature that other networks may share; those of ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,18 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from hwsearch._typing import FloatArray
-from hwsearch.devices.operators import Signature
+from hwsearch.devices import torch_profiler
+from hwsearch.devices.operators import ExecutedKernel, Profile, Signature
 from hwsearch.devices.runtimes.base import Model, Workload
+from hwsearch.devices.runtimes.cuda import CudaRuntime
 from hwsearch.devices.runtimes.onnx_session import OnnxSession
 from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+from hwsearch.devices.runtimes.torch_cpu import TorchCpuRuntime
 from hwsearch.errors import MeasurementError
 
 Event = Mapping[str, Any]
+#: runtimes whose kernels can be told apart
+Profiled = OnnxRuntime | TorchCpuRuntime | CudaRuntime
 
 
 @dataclass(frozen=True)
@@ -40,58 +43,6 @@ class Node:
 
     op: str
     attributes: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class ExecutedKernel:
-    """One executed node of one model.
-
-    A kernel's time is that until the next kernel starts: it holds the work itself, what the executor does between two nodes,
-    and the profiler's own writing. A profile's durations are cut to whole microseconds; differences of start times are not
-    biased by that.
-
-    Attributes
-    ----------
-    name : str
-        Of the node.
-    signature : Signature
-        Of the work.
-    us : tuple of float
-        Microseconds in each profiled run.
-    """
-
-    name: str
-    signature: Signature
-    us: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Kernels of one model in order of execution, and its latency without the profiler, run in turn with it.
-
-    Attributes
-    ----------
-    kernels : tuple of ExecutedKernel
-        In order of execution.
-    plain_ms : tuple of float
-        Unprofiled inferences, ms.
-    """
-
-    kernels: tuple[ExecutedKernel, ...]
-    plain_ms: tuple[float, ...]
-
-    @cached_property
-    def kernel_ms(self) -> FloatArray:
-        """Shape (kernels,): mean over the faster half of the runs, ms; their sum is the profiled inference."""
-        us = np.array([k.us for k in self.kernels], float)
-        fast = np.argsort(us.sum(axis=0))[: max(1, us.shape[1] // 2)]
-        return np.asarray(us[:, fast].mean(axis=1) / 1e3)
-
-    @cached_property
-    def whole_ms(self) -> float:
-        """The unprofiled inference, ms: mean over the faster half of the runs."""
-        times = np.sort(np.array(self.plain_ms))
-        return float(times[: max(1, len(times) // 2)].mean())
 
 
 def optimised_nodes(path: Path) -> dict[str, Node]:
@@ -207,8 +158,8 @@ def _facts(event: Event) -> list[Any]:
     return [event["args"].get(k) for k in ("op_name", "provider", "input_type_shape", "output_type_shape")]
 
 
-def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int = 5) -> Profile:
-    """Run a model under ONNX Runtime's profiler and as often without it, half before and half after.
+def profile(runtime: Profiled, model: Model, *, runs: int = 50, warmup: int = 5) -> Profile:
+    """Run a model under its runtime's profiler (ONNX Runtime's or torch's) and as often without it, half before and half after.
 
     Parameters
     ----------
@@ -225,7 +176,16 @@ def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int =
     -------
     Profile
         Kernels and unprofiled latencies.
+
+    Raises
+    ------
+    DeviceError
+        If the model cannot run, or the runtime compiles it to kernels that do not tell their work.
+    MeasurementError
+        If the profile does not tell the kernels apart.
     """
+    if not isinstance(runtime, OnnxRuntime):
+        return torch_profiler.profile(runtime, model, runs=runs, warmup=warmup)
     with tempfile.TemporaryDirectory() as folder:
         session = _profiled(runtime, model, Path(folder))
         feed = runtime.random_inputs(session, model.inputs)
@@ -239,7 +199,7 @@ def profile(runtime: OnnxRuntime, model: Model, *, runs: int = 50, warmup: int =
     return Profile(found, tuple(times))
 
 
-def signatures(runtime: OnnxRuntime, model: Model) -> Counter[Signature]:
+def signatures(runtime: Profiled, model: Model) -> Counter[Signature]:
     """Count how often one inference of a model executes each signature, from one run.
 
     Parameters
@@ -254,6 +214,8 @@ def signatures(runtime: OnnxRuntime, model: Model) -> Counter[Signature]:
     collections.Counter
         Of `Signature`.
     """
+    if not isinstance(runtime, OnnxRuntime):
+        return torch_profiler.signatures(runtime, model)
     with tempfile.TemporaryDirectory() as folder:
         session = _profiled(runtime, model, Path(folder))
         session.run(None, runtime.random_inputs(session, model.inputs))
@@ -274,7 +236,7 @@ def _read(session: ort.InferenceSession, folder: Path, precision: str, skip: int
     return kernels(events, optimised_nodes(folder / "optimised.onnx"), precision, skip=skip)
 
 
-def count_signatures(runtime: OnnxRuntime, work: Workload) -> Counter[Signature]:
+def count_signatures(runtime: Profiled, work: Workload) -> Counter[Signature]:
     """Count how often one inference of a workload executes each signature, over all its parts.
 
     Parameters

@@ -29,6 +29,7 @@ from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.kernels import EAGER, Choice, using
+from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.batches import check_augmentation, prepare_batch
@@ -130,7 +131,8 @@ class Trainer:
     Raises
     ------
     TrainingError
-        If the training examples do not fill one batch, or the strategy cannot serve the supernet, the task or the data.
+        If the training examples do not fill one batch, the strategy cannot serve the supernet, the task or the data, or masked
+        kernels are to be compiled.
     """
 
     def __init__(
@@ -149,6 +151,11 @@ class Trainer:
         origin: str = "",
         ranks: Ranks = ALONE,
     ) -> None:
+        if config.compile and isinstance(kernels.kernels, MaskedKernels):
+            raise TrainingError(
+                "masked kernels make graphs of their own, and the configuration has compile = true.",
+                hint="Leave compile out, or use --kernels eager.",
+            )
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
         self.task = task

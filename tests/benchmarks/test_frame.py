@@ -17,9 +17,10 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
+#: modules that are parts of the benchmarks `gpu`, `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
 PARTS = {
     "frame",
+    "gpu_parts",
     "hostile_arrays",
     "hostile_data",
     "hostile_kinds",
@@ -53,6 +54,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "distributed",
         "export",
         "fleet",
+        "gpu",
         "hostile",
         "kernels",
         "kills",

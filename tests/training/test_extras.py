@@ -14,6 +14,7 @@ from torch import nn
 
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.kernels import choose
 from hwsearch.tasks.images import ImageData, ImageTask
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 from hwsearch.training.ema import WeightAverage
@@ -165,3 +166,30 @@ def test_the_first_module_whose_outputs_are_not_finite_is_named() -> None:
     assert origin(net, lambda: net(-torch.ones(1, 2))) == "the outputs are finite"
     nn.init.constant_(net[2].bias, math.inf)
     assert origin(net, lambda: net(-torch.ones(1, 2))) == "weights '2.bias' are not finite"
+
+
+def test_masked_kernels_train_as_eager_ones_and_another_kind_does_not_resume(
+    make_net: Callable[..., Supernet], toy: ImageData, tmp_path: Path
+) -> None:
+    config, task = TrainingConfig(steps=3, batch=32, lr=0.01, warmup=0, weight_decay=0.1), ImageTask(toy.preprocess)
+    nets, said = [], []
+    for name in ("eager", "masked"):
+        trainer = Trainer(make_net(), Sandwich(), task, toy, config, tmp_path / name, kernels=choose(name))
+        nets.append(trainer.run().state_dict())
+        said.append(trainer.kernels_said)
+    assert said[1].startswith("masked (full width")
+    for name, expected in nets[0].items():
+        torch.testing.assert_close(nets[1][name], expected, rtol=1e-4, atol=1e-5)
+    other = Trainer(make_net(), Sandwich(), task, toy, config, tmp_path / "masked")
+    with pytest.raises(TrainingError, match="kernels masked, and this process has eager"):
+        other.run()
+    with pytest.raises(TrainingError, match="compile = true"):
+        Trainer(
+            make_net(),
+            Sandwich(),
+            task,
+            toy,
+            config.model_copy(update={"compile": True}),
+            tmp_path,
+            kernels=choose("masked"),
+        )

@@ -20,8 +20,7 @@ from hwsearch.campaigns.purpose import PROFILE, SEARCH
 from hwsearch.campaigns.states import operators_state
 from hwsearch.campaigns.target import Target
 from hwsearch.devices.operators import Signature
-from hwsearch.devices.profiler import count_signatures
-from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+from hwsearch.devices.profiler import Profiled, count_signatures
 from hwsearch.devices.timing.covering import COVERING, DRAWN, choose, covering_set, uncovered
 from hwsearch.devices.timing.operator_profile import PROTOCOL, ROUNDS, RUNS, profile_operators
 from hwsearch.devices.timing.operator_sums import agreement, sums
@@ -58,15 +57,15 @@ def operators(campaign: Campaign, device: str | None = None) -> dict[str, Any]:
     Raises
     ------
     DeviceError
-        For a device that is not ONNX Runtime on this host.
+        For a device that is not ONNX Runtime or torch on this host, and for one that compiles networks.
     """
     target = campaign.target(device)
     runtime = target.runtime
-    if not isinstance(runtime, OnnxRuntime):
+    if not isinstance(runtime, Profiled):
         where = "on another host" if target.remote else f"of runtime {target.device.runtime!r}"
         raise DeviceError(
-            f"device {target.name!r} is {where}: operator profiles are read from ONNX Runtime on this host.",
-            hint="Name a device with runtime = 'onnxruntime' by --device, or run this command on the other host.",
+            f"device {target.name!r} is {where}: operator profiles are read from ONNX Runtime and torch on this host.",
+            hint="Name a device with runtime = 'onnxruntime', 'torch-cpu' or 'cuda' by --device, or run this command on the other host.",
         )
     campaign.store.add_device(target.fingerprint, target.name, target.facts)
     latency = find_latency(campaign, target, SEARCH)
@@ -116,7 +115,7 @@ def _known(campaign: Campaign, target: Target) -> dict[str, Measurement]:
 
 
 def _counts(
-    campaign: Campaign, target: Target, runtime: OnnxRuntime, archs: Iterable[Architecture]
+    campaign: Campaign, target: Target, runtime: Profiled, archs: Iterable[Architecture]
 ) -> dict[str, dict[str, int]]:
     """Return signatures of each architecture by id, from the store or one run; those that cannot be run are left out."""
     every = list(dict.fromkeys(archs))
@@ -145,7 +144,7 @@ def _counts(
 def _complete(
     campaign: Campaign,
     target: Target,
-    runtime: OnnxRuntime,
+    runtime: Profiled,
     counts: Mapping[str, Mapping[str, int]],
     missing: set[str],
 ) -> None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwsearch.devices import Workload
-from hwsearch.devices.operators import Signature
-from hwsearch.devices.profiler import Profile, profile
-from hwsearch.devices.runtimes.onnxruntime import OnnxRuntime
+from hwsearch.devices.operators import Profile, Signature
+from hwsearch.devices.profiler import Profiled, profile
 from hwsearch.devices.timing.level import UNDISTURBED_QUANTILE
 from hwsearch.devices.timing.statistics import median_polish
 
@@ -72,7 +71,7 @@ class ProfilingSession:
 
 
 def profile_operators(
-    runtime: OnnxRuntime,
+    runtime: Profiled,
     works: Sequence[Callable[[], Workload]],
     reference: Callable[[], Workload],
     rng: np.random.Generator,

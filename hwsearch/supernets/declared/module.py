@@ -19,6 +19,7 @@ from hwsearch.supernets.declared.conditions import Conditions, conditions_of, we
 from hwsearch.supernets.declared.costs import NetworkCosts
 from hwsearch.supernets.declared.declaration import Declaration
 from hwsearch.supernets.declared.depths import declared_depths
+from hwsearch.supernets.declared.fusing import norm_activations
 from hwsearch.supernets.declared.kernels import declared_kernels
 from hwsearch.supernets.declared.matching import match_modules
 from hwsearch.supernets.declared.proof import check_smallest
@@ -26,8 +27,9 @@ from hwsearch.supernets.declared.tracing import trace_network
 from hwsearch.supernets.declared.widths import declared_widths, has_own_width
 from hwsearch.supernets.layers.containers import ElasticModuleList, ElasticSequential
 from hwsearch.supernets.layers.ordering import sort_by_importance
+from hwsearch.supernets.layers.sliced.activation import HANDED, HandedActivation
 from hwsearch.supernets.layers.sliced.kinds import SLICED, SlicedLayer
-from hwsearch.supernets.layers.sliced.norm import SlicedGroupNorm
+from hwsearch.supernets.layers.sliced.norm import SlicedBatchNorm2d, SlicedGroupNorm
 
 
 class ElasticModule(Supernet):
@@ -88,7 +90,9 @@ class ElasticModule(Supernet):
         self._layers: dict[str, SlicedLayer] = {}
         self._containers: dict[str, ElasticSequential | ElasticModuleList] = {}
         self._full_inputs = {n: found.groups.size(i) for n, (i, _) in found.axes.items()}
-        self.model = self._elastic_copy(model, modules)
+        self._activations: list[HandedActivation] = []
+        pairs = list(norm_activations(found, modules, {s.path for s in self._spans}))
+        self.model = self._elastic_copy(model, modules, pairs)
         self.register_state_dict_post_hook(_without_prefix)
         self.register_load_state_dict_pre_hook(_with_prefix)
         self._check_names(model)
@@ -105,14 +109,23 @@ class ElasticModule(Supernet):
         check_smallest(self, shapes)
 
     # ------------------------------------------------------------------ building
-    def _elastic_copy(self, model: nn.Module, modules: Mapping[str, nn.Module]) -> nn.Module:
-        """Copy the model, with elastic layers and containers in the place of plain ones."""
+    def _elastic_copy(
+        self, model: nn.Module, modules: Mapping[str, nn.Module], pairs: Sequence[tuple[str, str]]
+    ) -> nn.Module:
+        """Copy the model, with elastic layers and containers in the place of plain ones; `pairs` of norm and activation."""
         memo: dict[int, Any] = {}
         for name, axes in self._axes.items():
             if any(axes) or name in self._kernels:
                 with Uninitialised():
                     layer = SLICED[type(modules[name])](copy.deepcopy(modules[name]))  # type: ignore[arg-type]
                 memo[id(modules[name])] = self._layers[name] = layer
+        for name, activation in pairs:
+            norm, plain = self._layers.get(name), modules[activation]
+            if isinstance(norm, SlicedBatchNorm2d):
+                if id(plain) not in memo:
+                    memo[id(plain)] = handed = HANDED[type(plain)](plain)
+                    self._activations.append(handed)
+                norm.hand_to(memo[id(plain)])
         copied = copy.deepcopy(model, memo)
         paths = {id(memo[id(modules[s.path])]): s.path for s in self._spans}
 
@@ -217,6 +230,7 @@ class ElasticModule(Supernet):
             ins = self._axes[name][0]
             inputs = self._counts[ins][genes[ins]] if ins else self._full_inputs[name]
             memo[id(layer)] = layer.static(inputs, **self._chosen(name, genes))
+        memo |= {id(handed): handed.plain() for handed in self._activations}
         kept = {path: self._kept(path, genes) for path in self._containers}
         for path, container in self._containers.items():
             for i, child in enumerate(container._modules.values()):

@@ -16,11 +16,12 @@ from hwsearch.errors import SupernetError
 from hwsearch.supernets.kernels.building import built_library, packaged_library
 from hwsearch.supernets.kernels.eager import EAGER, Kernels, Norm
 from hwsearch.supernets.kernels.library import Library, load_library
+from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.supernets.kernels.processor import instruction_sets, machine
 
 log = logging.getLogger(__name__)
 
-KernelsName = Literal["auto", "eager", "native"]
+KernelsName = Literal["auto", "eager", "native", "masked"]
 #: names that `choose` takes
 NAMES: tuple[str, ...] = get_args(KernelsName)
 #: largest difference of the check after loading, against float64; rounding makes 1e-6 of it
@@ -104,7 +105,7 @@ def choose(name: str = "auto") -> Choice:
     Parameters
     ----------
     name : str, default "auto"
-        ``eager``; ``native``; or ``auto``: the native ones where they can be had, else the eager ones.
+        ``eager``; ``native``; ``masked``; or ``auto``: the native ones where they can be had, else the eager ones.
 
     Returns
     -------
@@ -125,6 +126,8 @@ def choose(name: str = "auto") -> Choice:
         raise SupernetError(f"kernels={name!r} is not valid: choose one of {', '.join(NAMES)}.")
     if name == "eager":
         return Choice(EAGER, "asked for")
+    if name == "masked":
+        return Choice(MaskedKernels(), "full width; graphs on a GPU only, without one slower than eager")
     library, reasons = _native()
     if library is not None:
         from hwsearch.supernets.kernels.native import NativeKernels  # late: it registers operators with torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -81,6 +81,23 @@ class ElasticDepthwise(nn.Module):
             matrix = self.conv.get_parameter(f"{large}to{small}_matrix")
             weight = F.linear(centre.reshape(-1, small**2), matrix).view(channels, 1, small, small)
         return weight
+
+    def unused(self, kernel: int) -> Iterator[nn.Parameter]:
+        """List the parameters that a subnet's weight does not depend on.
+
+        Parameters
+        ----------
+        kernel : int
+            Side of its kernel.
+
+        Yields
+        ------
+        nn.Parameter
+            Matrices of smaller kernels.
+        """
+        for name, large in zip(self._matrices, self.kernels[1:], strict=False):
+            if kernel >= large:
+                yield self.conv.get_parameter(name)
 
     def forward(self, x_NCHW: Tensor, kernel: int) -> Tensor:
         """Convolve each channel with a kernel of the given side; padding keeps the size.

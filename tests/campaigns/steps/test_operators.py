@@ -79,3 +79,20 @@ def test_another_runtime_is_refused(tmp_path):
     )
     with pytest.raises(DeviceError, match="'t' is of runtime 'simulated'"):
         hwsearch.operators(Campaign.open(path, folder=tmp_path / "c"))
+
+
+def test_torch_on_the_processor_has_a_table_of_its_own(tmp_path, monkeypatch):
+    for name, value in {"COVERING": 3, "DRAWN": 2, "ROUNDS": 1, "RUNS": 4}.items():
+        monkeypatch.setattr(operators, name, value)
+    path = tmp_path / "c.toml"
+    path.write_text(
+        '[supernet]\nname = "cifar10-mbv3"\n[[device]]\nname = "t"\nruntime = "torch-cpu"\n'
+        '[[objective]]\nmetric = "accuracy"\n[[objective]]\nmetric = "latency"\n'
+    )
+    found = hwsearch.operators(Campaign.open(path, folder=tmp_path / "c"))
+    frame, cover = found["operators"], found["coverage"]
+    assert cover["measured_now"] == cover["signatures"] == len(frame) > 50 and cover["missing"] == []
+    assert {"conv", "depthwise conv", "pointwise conv", "batch norm", "hardswish"} <= set(frame["kind"])
+    assert (frame["operator_ms"] >= 0).all() and frame["operator_ms"].sum() > 0
+    kept = Store.open(tmp_path / "c" / "store.sqlite").find(metric="operator_ms")
+    assert {Signature.from_dict(m.details["signature"]).op.partition("::")[0] for m in kept} == {"aten"}

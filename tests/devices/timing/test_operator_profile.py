@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from hwsearch.devices import Workload
-from hwsearch.devices.operators import Signature
-from hwsearch.devices.profiler import ExecutedKernel, Profile
+from hwsearch.devices.operators import ExecutedKernel, Profile, Signature
 from hwsearch.devices.runtimes.base import Model
 from hwsearch.devices.timing import operator_profile
 from hwsearch.devices.timing.operator_profile import profile_operators

@@ -34,7 +34,8 @@ def found(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
 
 def test_names() -> None:
     assert str(choose("eager")) == "eager (asked for)"
-    with pytest.raises(SupernetError, match="kernels='fast' is not valid: choose one of auto, eager, native"):
+    assert str(choose("masked")).startswith("masked (full width")
+    with pytest.raises(SupernetError, match="kernels='fast' is not valid: choose one of auto, eager, native, masked"):
         choose("fast")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +17,11 @@ from hwsearch.supernets.base import Supernet, with_logs
 from hwsearch.supernets.families.mobilenetv3.blocks import ACTIVATIONS, KERNEL_ACTIVATIONS, ElasticInvertedResidual
 from hwsearch.supernets.families.mobilenetv3.config import BlockPlan, MobileNetV3Config
 from hwsearch.supernets.families.mobilenetv3.costs import block_costs, network_costs
+from hwsearch.supernets.families.mobilenetv3.masked import MaskedMobileNetV3
 from hwsearch.supernets.families.mobilenetv3.subnet import MobileNetV3Subnet
 from hwsearch.supernets.kernels import ACTIVATIONS as FUNCTIONS
+from hwsearch.supernets.kernels import active
+from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.supernets.layers.containers import GlobalAveragePool, Named
 from hwsearch.supernets.layers.fixed import Residual, conv_norm, conv_norm_act, copy_conv, copy_conv_norm
 from hwsearch.supernets.layers.naming import make_divisible, renamed
@@ -137,6 +140,9 @@ class ElasticMobileNetV3(Supernet):
 
     @override
     def forward(self, *inputs: Tensor) -> Tensor:
+        kernels = active()
+        if self.training and isinstance(kernels, MaskedKernels):
+            return kernels.run(self, MaskedMobileNetV3, self._active, inputs[0])
         return self.forward_plan(inputs[0], self._active)
 
     def forward_plan(self, x_NCHW: Tensor, plans: Sequence[BlockPlan]) -> Tensor:
@@ -154,12 +160,34 @@ class ElasticMobileNetV3(Supernet):
         Tensor
             Logits of shape (N, classes).
         """
+
+        def blocks(x: Tensor) -> Tensor:
+            for plan in plans:
+                x = self.blocks[plan.index + 1](x, plan)
+            return x
+
+        return self.forward_ends(x_NCHW, blocks)
+
+    def forward_ends(self, x_NCHW: Tensor, blocks: Callable[[Tensor], Tensor]) -> Tensor:
+        """Compute logits with the fixed layers at both ends, and what stands between them.
+
+        Parameters
+        ----------
+        x_NCHW : Tensor
+            Images of shape (N, 3, H, W).
+        blocks : callable
+            Runs the elastic blocks.
+
+        Returns
+        -------
+        Tensor
+            Logits of shape (N, classes).
+        """
         first: Any = self.blocks[0].conv
         x = conv_norm_act(self.first_conv, x_NCHW, self.stem_act)
         y = conv_norm_act(first.depth_conv, x, self.first_act)
         x = conv_norm_act(first.point_linear, y, residual=x if self.config.first_width is None else None)
-        for plan in plans:
-            x = self.blocks[plan.index + 1](x, plan)
+        x = blocks(x)
         mix = self.feature_mix_layer
         if self.config.final_width is None:
             x = conv_norm_act(mix, x, self.head_act).mean((2, 3))

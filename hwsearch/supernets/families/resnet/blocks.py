@@ -43,6 +43,10 @@ class BottleneckPlan:
     first: bool
 
 
+#: channels of the stem, of its output, and whether its residual is kept; blocks in order
+ResNetPlan = tuple[tuple[int, int, bool], list[BottleneckPlan]]
+
+
 def elastic_conv_norm(inputs: int, outputs: int, kernel: int, stride: int, eps: float) -> Named:
     """Build an elastic convolution and the elastic batch norm behind it.
 

@@ -22,13 +22,17 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.resnet.blocks import (
     BottleneckPlan,
     ElasticBottleneck,
+    ResNetPlan,
     StemResidual,
     elastic_conv_norm,
     static_conv_norm,
 )
 from hwsearch.supernets.families.resnet.config import ResNetConfig
 from hwsearch.supernets.families.resnet.costs import network_costs
+from hwsearch.supernets.families.resnet.masked import MaskedResNet
 from hwsearch.supernets.families.resnet.subnet import ResNetSubnet
+from hwsearch.supernets.kernels import active
+from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.supernets.layers.containers import Named
 from hwsearch.supernets.layers.conv import ElasticClassifier
 from hwsearch.supernets.layers.naming import make_divisible, renamed
@@ -69,7 +73,7 @@ class ElasticResNet(Supernet):
         self.classifier = Named(linear=ElasticClassifier(inputs, c.classes))
         self._active = self.plan(self.space.largest())
 
-    def plan(self, arch: Architecture) -> tuple[tuple[int, int, bool], list[BottleneckPlan]]:
+    def plan(self, arch: Architecture) -> ResNetPlan:
         """Resolve all sizes of an architecture.
 
         Parameters
@@ -112,6 +116,9 @@ class ElasticResNet(Supernet):
 
     @override
     def forward(self, *inputs: Tensor) -> Tensor:
+        kernels = active()
+        if self.training and isinstance(kernels, MaskedKernels):
+            return kernels.run(self, MaskedResNet, self._active, inputs[0])
         (stem, wide, residual), plans = self._active
         entry, middle, last = self.input_stem
         x = entry.conv.normed(inputs[0], stem, entry.bn, "relu")  # type: ignore[operator, union-attr]
