@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `predict`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `plan_training`, `predict`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
 `devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         front,
         operators,
         pick,
+        plan_training,
         predict,
         profile,
         report,
@@ -67,6 +68,7 @@ __all__ = [
     "front",
     "operators",
     "pick",
+    "plan_training",
     "predict",
     "profile",
     "report",

@@ -25,6 +25,7 @@ PLACES = {
     "front": "hwsearch.api.results",
     "operators": "hwsearch.api.campaign",
     "pick": "hwsearch.api.results",
+    "plan_training": "hwsearch.api.planning",
     "predict": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
     "report": "hwsearch.api.results",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
+    from hwsearch.api.planning import plan_training
     from hwsearch.api.results import export, finetune, front, pick, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
@@ -72,6 +74,7 @@ __all__ = [
     "front",
     "operators",
     "pick",
+    "plan_training",
     "predict",
     "profile",
     "report",

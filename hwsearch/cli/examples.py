@@ -44,6 +44,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
+    "plan_training": (
+        "hwsearch plan-training cifar10-mbv3 --cluster cluster.toml --examples 50000",
+        "hwsearch plan-training my.toml --cluster cluster.toml --data images --calibrate 2 --json",
+    ),
     "work": ("hwsearch work runs/my --wait", "hwsearch work runs/my --device edge-box"),
     "cluster": (
         "hwsearch cluster certs certificates --host edge-box",
