@@ -18,6 +18,7 @@ PLACES = {
     "demo": "hwsearch.api.demonstration",
     "devices": "hwsearch.api.inspection",
     "doctor": "hwsearch.api.inspection",
+    "ensemble": "hwsearch.api.results",
     "evaluate": "hwsearch.api.campaign",
     "export": "hwsearch.api.results",
     "finetune": "hwsearch.api.results",
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.planning import plan_training
-    from hwsearch.api.results import export, finetune, front, pick, predict, report
+    from hwsearch.api.results import ensemble, export, finetune, front, pick, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
 
@@ -67,6 +68,7 @@ __all__ = [
     "demo",
     "devices",
     "doctor",
+    "ensemble",
     "evaluate",
     "export",
     "finetune",

@@ -23,6 +23,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch pick runs/my --limit 'latency_ms<=2' --export model.onnx",
         "hwsearch pick runs/my --device edge-box --limit 'accuracy>=80' --probability 0.95",
     ),
+    "ensemble": (
+        "hwsearch ensemble runs/my --limit 'latency_ms<=2' --device edge-box",
+        "hwsearch ensemble runs/my --limit 'latency_ms<=60 %' --parallel --json",
+    ),
     "export": (
         "hwsearch export runs/my --device edge-box",
         "hwsearch export runs/my --arch largest --batch 1 --output largest.onnx",
