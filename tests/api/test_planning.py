@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import hwsearch
 from hwsearch.errors import ConfigError, TrainingError
@@ -36,6 +38,17 @@ def test_the_shipped_recipe_is_planned(cluster: Path) -> None:
     assert hours["ring", "ecmp"]["hours"] > hours["ring", "spray"]["hours"]
     assert plan["calibration"] is None and len(plan["split"]["ring"]) == 4  # two flows on three spines
     assert plan == hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, draws=20)
+
+
+def test_training_data_are_counted(cluster: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in catalogue.entry("cifar10-mbv3").examples()["test"].classes:
+        (tmp_path / "images" / "train" / name).mkdir(parents=True)
+        for k in range(13):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / "train" / name / f"{k}.png")
+    plan = hwsearch.plan_training("cifar10-mbv3", cluster, data=tmp_path / "images", draws=2)
+    assert [s["steps"] for s in plan["stages"]] == [24, 30]  # 130 images fill one batch of 128
 
 
 @pytest.mark.parametrize(

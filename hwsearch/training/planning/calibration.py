@@ -25,7 +25,7 @@ MODULE = "hwsearch.training.planning.gloo_rank"
 #: bytes of the sums that are timed: a decade, every second one is held out of the fit
 SIZES = tuple(int(10 ** (5.6 + k / 8)) // 4 * 4 for k in range(9))
 #: interleaved rounds over all sizes
-REPEATS = 15
+REPEATS = 40
 #: seconds after which the processes are given up
 TIMEOUT_S = 180.0
 

@@ -11,7 +11,6 @@ import pytest
 import hwsearch
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs.accuracy import recorded_score
-from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
@@ -19,7 +18,6 @@ from hwsearch.campaigns.steps.ensemble import disagreement, verdict
 from hwsearch.campaigns.steps.fronts import final_set
 from hwsearch.campaigns.views import device_view
 from hwsearch.errors import CampaignError, LimitError, StoreError
-from hwsearch.exporters import run_onnx
 
 
 @pytest.fixture
@@ -45,27 +43,6 @@ def test_an_ensemble_is_chosen_judged_and_written(campaign: Campaign, tmp_path: 
         assert found["path"] is None and "no gain" in found["verdict"] and not place.exists()
         return
     assert json.loads(place.with_suffix(".json").read_text())["ensemble"]["gain"] == found["gain"]
-
-
-def test_the_file_answers_as_the_mean_of_its_members(campaign: Campaign) -> None:
-    from hwsearch.campaigns.ensembles.writing import ensemble_file
-
-    archs = list(Known.read(campaign).architectures.values())[:3]
-    file = ensemble_file(campaign, archs, "logits")
-    assert file.difference <= 1e-5
-    from hwsearch.exporters import serialise
-
-    nets = [ready_subnet(campaign, a) for a in archs]
-    sizes = list(dict.fromkeys(campaign.loaded.net.input_size(a) for a in archs))
-    data = campaign.data[Split.TEST].head(20)
-    inputs = {s: next(iter(data.batches(s, 20)))[0] for s in sizes}
-    mean = np.mean(
-        [n(inputs[campaign.loaded.net.input_size(a)]).detach().numpy() for n, a in zip(nets, archs, strict=True)],
-        axis=0,
-    )
-    (out,) = run_onnx(serialise(file.model), *(inputs[s].numpy() for s in sizes))
-    np.testing.assert_allclose(out, mean, atol=1e-5 * float(np.abs(mean).max()))
-    assert file.name != ensemble_file(campaign, archs[:2], "logits").name
 
 
 def test_it_is_measured_when_asked(campaign: Campaign) -> None:
