@@ -8,7 +8,7 @@ from pathlib import Path
 from hwsearch._json import JsonObject
 from hwsearch.api.processes import INTERFACE, loopback_interface
 from hwsearch.api.training import initial_supernet
-from hwsearch.errors import ConfigError
+from hwsearch.errors import ConfigError, TrainingError
 from hwsearch.supernets import catalogue
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.training.planning import (
@@ -149,8 +149,12 @@ def _calibrated(processes: int | None) -> Calibration | None:
 def _network(given: Network | None, measured: Calibration | None) -> Network | None:
     if measured is None:
         return given
-    gbps = 1 / (measured.beta_s * GBPS) if measured.beta_s > 0 else 1e6
-    return Network(alpha_us=1e6 * measured.alpha_s, link_gbps=min(gbps, 1e6))
+    if measured.beta_s <= 0:
+        raise TrainingError(
+            "the calibration found exchanges that take no longer for more bytes: this host was too busy meanwhile.",
+            hint="Run it again, or give [network].",
+        )
+    return Network(alpha_us=1e6 * measured.alpha_s, link_gbps=min(1 / (measured.beta_s * GBPS), 1e6))
 
 
 def _totals(costs: list[JsonObject], steps: list[int]) -> list[JsonObject]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from PIL import Image
 
 import hwsearch
+from hwsearch.api import planning
 from hwsearch.errors import ConfigError, TrainingError
 from hwsearch.supernets import catalogue
+from hwsearch.training.planning.calibration import design, fit
 
 TOPOLOGY = '[topology]\nleaves = 2\nranks_per_leaf = 2\nspines = 3\nplacement = "striped"\n'
 NETWORK = "[network]\nalpha_us = 20\nlink_gbps = 10\n"
@@ -38,6 +41,19 @@ def test_the_shipped_recipe_is_planned(cluster: Path) -> None:
     assert hours["ring", "ecmp"]["hours"] > hours["ring", "spray"]["hours"]
     assert plan["calibration"] is None and len(plan["split"]["ring"]) == 4  # two flows on three spines
     assert plan == hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, draws=20)
+
+
+def test_a_calibration_takes_the_place_of_the_network(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.write_text(TOPOLOGY)
+    sizes = (1000, 2000, 4000, 8000, 16000)
+    exact = fit(sizes, (design(sizes, 2) @ [3e-4, 1e-9]).tolist(), 2)
+    monkeypatch.setattr(planning, "calibrate_locally", lambda processes, environment: exact)
+    plan = hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, calibrate=2, draws=2)
+    assert plan["network"]["alpha_us"] == pytest.approx(300) and plan["network"]["link_gbps"] == pytest.approx(8)
+    assert plan["network"]["from"] == "calibration" and plan["calibration"]["mape_pct"] == pytest.approx(0, abs=1e-6)
+    monkeypatch.setattr(planning, "calibrate_locally", lambda processes, environment: replace(exact, beta_s=0.0))
+    with pytest.raises(TrainingError, match="no longer for more bytes"):
+        hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, calibrate=2)
 
 
 def test_training_data_are_counted(cluster: Path, tmp_path: Path) -> None:
