@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `plan`, `predict`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `ensemble`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `plan`, `plan_training`, `predict`, `profile`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
 `devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         cluster,
         demo,
         doctor,
+        ensemble,
         evaluate,
         export,
         finetune,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         operators,
         pick,
         plan,
+        plan_training,
         predict,
         profile,
         report,
@@ -61,6 +63,7 @@ __all__ = [
     "cluster",
     "demo",
     "doctor",
+    "ensemble",
     "evaluate",
     "export",
     "finetune",
@@ -69,6 +72,7 @@ __all__ = [
     "operators",
     "pick",
     "plan",
+    "plan_training",
     "predict",
     "profile",
     "report",

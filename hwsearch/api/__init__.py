@@ -18,6 +18,7 @@ PLACES = {
     "demo": "hwsearch.api.demonstration",
     "devices": "hwsearch.api.inspection",
     "doctor": "hwsearch.api.inspection",
+    "ensemble": "hwsearch.api.results",
     "evaluate": "hwsearch.api.campaign",
     "export": "hwsearch.api.results",
     "finetune": "hwsearch.api.results",
@@ -26,6 +27,7 @@ PLACES = {
     "operators": "hwsearch.api.campaign",
     "pick": "hwsearch.api.results",
     "plan": "hwsearch.api.results",
+    "plan_training": "hwsearch.api.planning",
     "predict": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
     "report": "hwsearch.api.results",
@@ -55,7 +57,8 @@ if TYPE_CHECKING:
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
-    from hwsearch.api.results import export, finetune, front, pick, plan, predict, report
+    from hwsearch.api.planning import plan_training
+    from hwsearch.api.results import ensemble, export, finetune, front, pick, plan, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
 
@@ -66,6 +69,7 @@ __all__ = [
     "demo",
     "devices",
     "doctor",
+    "ensemble",
     "evaluate",
     "export",
     "finetune",
@@ -74,6 +78,7 @@ __all__ = [
     "operators",
     "pick",
     "plan",
+    "plan_training",
     "predict",
     "profile",
     "report",

@@ -292,6 +292,80 @@ def finetune(
         )
 
 
+def ensemble(
+    source: Source,
+    limit: str | Sequence[str],
+    device: str | None = None,
+    *,
+    arch: str | Sequence[str] = (),
+    fusion: str = "probabilities",
+    members: int = 4,
+    parallel: bool = False,
+    measure: bool = False,
+    output: Path | str | None = None,
+    trust: bool = False,
+    force: bool = False,
+) -> JsonObject:
+    """Choose measured subnets whose mean answer beats the best one's in the same time, and write them as one ONNX file.
+
+    Chosen on the validation data, judged on the test data.
+
+    Parameters
+    ----------
+    source : Campaign, path or str
+        A campaign, its configuration file or its folder.
+    limit : str or sequence of str
+        One upper limit on the latency of all members together, such as ``latency_ms<=2`` or ``latency_ms<=60 %``.
+    device : str, optional
+        The device's name; the only one by default.
+    arch : str or sequence of str
+        Choose from these subnets only: ids, ``smallest`` or ``largest``; by default from all that were validated.
+    fusion : {"probabilities", "logits"}
+        What is averaged.
+    members : int
+        Most members, from 2 to 16.
+    parallel : bool
+        Members run at the same time, each on processors of its own: the slowest counts; else the sum.
+    measure : bool
+        Time the file on the device, beside the best single member.
+    output : path, optional
+        The ONNX file; ``models/ensembles/ID.onnx`` of the campaign by default.
+    trust : bool
+        Execute what the configuration names even if another user wrote it, see SECURITY.md.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
+
+    Returns
+    -------
+    dict
+        ``rows`` (best single member and ensemble), ``gain`` on the test data with its 95 % interval and ``verdict``, ``members``,
+        ``disagreement``, ``measured``, ``path``.
+
+    Raises
+    ------
+    CampaignError
+        If nothing has been validated, a subnet was measured on another device only, or the task has no classes.
+    LimitError
+        If no subnet meets the limit.
+    DeviceError
+        If `measure` is asked for on a device that runs no model files.
+    """
+    campaign = open_campaign(source, trust=trust)
+    limits = [limit] if isinstance(limit, str) else list(limit)
+    with overwriting(force), noted_step(campaign, "ensemble"):
+        return campaigns.build_ensemble(
+            campaign,
+            limits,
+            device,
+            arch=[arch] if isinstance(arch, str) else list(arch),
+            fusion=fusion,
+            members=members,
+            parallel=parallel,
+            measure=measure,
+            output=Path(output) if output else None,
+        )
+
+
 def report(source: Source, *, optuna: str | None = None, trust: bool = False, force: bool = False) -> JsonObject:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, plots and ``report.html``.
 

@@ -14,6 +14,7 @@ PLACES = {
     "Campaign": "hwsearch.campaigns.campaign",
     "LoggedProgress": "hwsearch.campaigns.progress",
     "Progress": "hwsearch.campaigns.progress",
+    "build_ensemble": "hwsearch.campaigns.steps.ensemble",
     "build_report": "hwsearch.campaigns.steps.report",
     "check": "hwsearch.campaigns.steps.check",
     "evaluate": "hwsearch.campaigns.steps.evaluate",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hwsearch.campaigns.predictions import predict
     from hwsearch.campaigns.progress import LoggedProgress, Progress
     from hwsearch.campaigns.steps.check import check
+    from hwsearch.campaigns.steps.ensemble import build_ensemble
     from hwsearch.campaigns.steps.evaluate import evaluate
     from hwsearch.campaigns.steps.export import export
     from hwsearch.campaigns.steps.finetune import finetune_subnet
@@ -53,6 +55,7 @@ __all__ = [
     "Campaign",
     "LoggedProgress",
     "Progress",
+    "build_ensemble",
     "build_report",
     "check",
     "evaluate",

@@ -27,6 +27,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch pick runs/my --limit 'latency_ms<=2' --export model.onnx",
         "hwsearch pick runs/my --device edge-box --limit 'accuracy>=80' --probability 0.95",
     ),
+    "ensemble": (
+        "hwsearch ensemble runs/my --limit 'latency_ms<=2' --device edge-box",
+        "hwsearch ensemble runs/my --limit 'latency_ms<=60 %' --parallel --json",
+    ),
     "export": (
         "hwsearch export runs/my --device edge-box",
         "hwsearch export runs/my --arch largest --batch 1 --output largest.onnx",
@@ -47,6 +51,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "assess_supernet": (
         "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
+    ),
+    "plan_training": (
+        "hwsearch plan-training cifar10-mbv3 --cluster cluster.toml --examples 50000",
+        "hwsearch plan-training my.toml --cluster cluster.toml --data images --calibrate 2 --json",
     ),
     "work": ("hwsearch work runs/my --wait", "hwsearch work runs/my --device edge-box"),
     "cluster": (

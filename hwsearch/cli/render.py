@@ -232,6 +232,34 @@ def neighbour_lines(result: JsonObject) -> list[str]:
     return lines
 
 
+def ensemble_lines(result: JsonObject) -> list[str]:
+    """Write what an ensemble gains, what it takes, and where it lies.
+
+    Parameters
+    ----------
+    result : dict
+        Of `hwsearch.ensemble`.
+
+    Returns
+    -------
+    list of str
+        A line each.
+    """
+    unit = result["difference_unit"]
+    lines = [
+        f"gain on {result['test_examples']:,} test examples: {result['gain']:+.2f} {unit} "
+        f"({result['gain_low']:+.2f} to {result['gain_high']:+.2f}): {result['verdict']}"
+    ]
+    if result["disagreement"] is not None:
+        lines.append(f"two members answer differently on {100 * result['disagreement']:.1f} % of them")
+    if measured := result["measured"]:
+        lines.append(
+            f"measured: {measured['latency_ms']:.4g} ms ({measured['low']:.4g}–{measured['high']:.4g}), "
+            f"{measured['over_sum']:.3f} of the members' sum; the limit is {'met' if measured['meets_limit'] else 'not met'}"
+        )
+    return [*lines, *([f"→ {result['path']}"] if result["path"] else [])]
+
+
 def print_error(data: Mapping[str, object], text: str, as_json: bool) -> None:
     """Print an error on stderr, and on stdout as JSON if asked.
 

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
 from hwsearch.cli.options import Deployment, DeviceName, Folder, Force, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import emit_json, neighbour_lines, out, print_frame
+from hwsearch.cli.render import emit_json, ensemble_lines, neighbour_lines, out, print_frame, visible
 
 
 @command(RESULTS)
@@ -217,6 +217,85 @@ def pick(
             out.print(f"  {line}", highlight=False)
         if export is not None:
             out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
+
+
+@command(RESULTS)
+def ensemble(
+    campaign: Source,
+    limit: Annotated[
+        list[str], typer.Option("--limit", help="A limit on the latency of all members together: 'latency_ms<=2'.")
+    ],
+    device: DeviceName = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option("--arch", help="Choose from these subnets only; may be repeated (default: all validated ones)."),
+    ] = None,
+    fusion: Annotated[
+        str, typer.Option("--fusion", help="What is averaged: 'probabilities' or 'logits'.")
+    ] = "probabilities",
+    members: Annotated[int, typer.Option("--members", min=2, max=16, help="Most members.")] = 4,
+    parallel: Annotated[
+        bool, typer.Option("--parallel", help="Members run at the same time: the slowest counts, not the sum.")
+    ] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Time the ensemble's file on the device.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The ONNX file (default: models/ensembles/ID.onnx).")
+    ] = None,
+    folder: Folder = None,
+    trust: Trust = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Choose measured subnets whose mean answer beats the best one's in the same time, and write them as one ONNX file.
+
+    Parameters
+    ----------
+    campaign : pathlib.Path
+        A configuration file or a campaign's folder.
+    limit : list of str
+        One upper limit on the latency.
+    device : str, optional
+        One device of the campaign, by name.
+    arch : list of str, optional
+        Choose from these subnets only.
+    fusion : {"probabilities", "logits"}
+        What is averaged.
+    members : int
+        Most members.
+    parallel : bool
+        Members run at the same time.
+    measure : bool
+        Time the file on the device.
+    output : pathlib.Path, optional
+        The ONNX file.
+    folder : pathlib.Path, optional
+        Where the campaign lies.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    found = hwsearch.ensemble(
+        open_campaign(campaign, folder, trust),
+        limit,
+        device,
+        arch=arch or [],
+        fusion=fusion,
+        members=members,
+        parallel=parallel,
+        measure=measure,
+        output=output,
+        force=force,
+    )
+    if emit_json(found, as_json):
+        return
+    import pandas as pd
+
+    print_frame(pd.DataFrame(found["rows"]), f"{found['limit']} on {found['device']}")
+    for line in ensemble_lines(found):
+        out.print(visible(line), highlight=False)
 
 
 @command(RESULTS)

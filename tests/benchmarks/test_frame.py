@@ -50,6 +50,7 @@ NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not 
 def test_the_list_of_benchmarks_is_the_known_one() -> None:
     assert set(NAMES) - PARTS == {
         "accuracy_budget",
+        "claims",
         "demo",
         "distributed",
         "export",

@@ -126,6 +126,26 @@ def test_predictions_are_a_table_without_genes(command) -> None:
     assert json.loads(out) == {"coverage": 0.95, "predictions": frame.to_dict("records")}
 
 
+def test_an_ensemble_is_a_table_and_its_gain(command) -> None:
+    found = {
+        "limit": "latency_ms <= 2", "device": "one", "rows": [{"what": "ensemble", "members": 2}], "test_examples": 2500,
+        "difference_unit": "pt", "gain": 0.5, "gain_low": -0.25, "gain_high": 1.25, "verdict": "no gain that shows",
+        "disagreement": 0.125, "path": "e.onnx",
+        "measured": {"latency_ms": 1.5, "low": 1.25, "high": 1.75, "over_sum": 0.95, "meets_limit": True},
+    }  # fmt: skip
+    seen = []
+    verb = lambda *given, **more: seen.append((given, more)) or found  # noqa: E731
+    code, out, _ = command("ensemble", "runs/x", "--limit", "latency_ms<=2", "--parallel", "--arch", "a", ensemble=verb)
+    text = flat(out)
+    assert code == 0 and "+0.50 pt (-0.25 to +1.25): no gain that shows" in text and "12.5 %" in text
+    assert "1.5 ms (1.25–1.75), 0.950 of the members' sum; the limit is met" in text and "→ e.onnx" in text
+    (given, more), *_ = seen
+    assert given == (CAMPAIGN, ["latency_ms<=2"], None) and more["parallel"] and more["arch"] == ["a"]
+    assert (more["fusion"], more["members"], more["measure"], more["output"]) == ("probabilities", 4, False, None)
+    _, out, _ = command("ensemble", "runs/x", "--limit", "latency_ms<=2", "--json", ensemble=verb)
+    assert json.loads(out)["gain"] == 0.5
+
+
 def test_a_plan_says_what_it_is_learnt_from_and_that_its_front_is_predicted(command) -> None:
     from hwsearch.campaigns.steps.new_device import DevicePlan
 

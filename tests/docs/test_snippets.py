@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.loading import parse_config
 from hwsearch.cli.main import app
+from hwsearch.training.planning import parse_cluster
 from hwsearch.training.recipes import load_recipe
 
 from .pages import DOCS, ROOT, Block, blocks, commands, pages
@@ -90,6 +91,8 @@ def test_configurations_load(case: tuple[Path, Block], tmp_path: Path) -> None:
         load_recipe(tmp_path / "recipe.toml")
     elif TABLE in data:
         assert {"space", "unit", "devices"} <= set(data)
+    elif "topology" in data:
+        parse_cluster(data, page.name)
     else:
         parse_config(_whole(data), page.name)
 
