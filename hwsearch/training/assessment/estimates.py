@@ -146,8 +146,8 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> Estimate:
 
     Examples
     --------
-    >>> rank_correlation([1, 2, 3, 4], [1, 2, 4, 3]).value
-    0.6666666666666667
+    >>> round(rank_correlation([1, 2, 3, 4], [1, 2, 4, 3]).value, 9)
+    0.666666667
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     n = len(a)
