@@ -135,7 +135,12 @@ def plan(
         return
     known = ", ".join(f"{name} ({n})" for name, n in found.sources.items()) or "no other device"
     out.print(f"learnt from: {known}", highlight=False)
-    print_frame(found.subnets.drop(columns="genes"), f"to time on {found.device}" if not measure else "timed", 3)
+    shown = found.subnets.assign(genes=[" ".join(f"{k}={v}" for k, v in g.items()) for g in found.subnets["genes"]])
+    print_frame(
+        shown if measure else shown.drop(columns="latency_ms"),
+        f"timed on {found.device}" if measure else f"to time on {found.device}",
+        3,
+    )
     if found.trusted is not None:
         out.print(found.trusted, highlight=False)
     if len(found.front):

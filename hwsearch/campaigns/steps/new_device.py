@@ -106,9 +106,13 @@ def plan_device(
         raise CampaignError(f"samples {samples} is not from 1 to {MOST}.", hint="Ten tell most of what can be told.")
     if not 0.0 < coverage < 1.0:
         raise CampaignError(f"coverage {coverage!r} is not between 0 and 1.", hint="Give a share such as 0.95.")
-    sources = _sources(campaign, target)
     with predictor_errors(f"latencies on {target.name!r} cannot be predicted"):
-        model = DeviceTransferPredictor(campaign.loaded.net.schema(), sources)
+        with campaign.progress.task("learn from others", 2, "parts") as task:
+            sources = _sources(campaign, target)
+            task.update(1)
+            model = DeviceTransferPredictor(campaign.loaded.net.schema(), sources)
+            task.update(2)
+            task.note(f"{len(sources)} devices, {sum(len(s.y) for s in sources.values())} latencies")
         wanted = _choose(campaign, target, model, samples, measure)
         found = _timed(campaign, target)
         subnets = pd.DataFrame(
