@@ -25,6 +25,7 @@ OURS = containing(b"hwsearch")
 WRITING = {
     "run",
     "demo",
+    "ensemble",
     "init",
     "pick",
     "export",

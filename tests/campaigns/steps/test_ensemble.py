@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,9 @@ from hwsearch.errors import CampaignError, LimitError, StoreError
 
 
 @pytest.fixture
-def campaign(finished) -> Campaign:
-    return Campaign.open(finished[0])
+def campaign(finished, tmp_path: Path) -> Campaign:
+    """A copy: other tests of this process know which files the campaign has."""
+    return Campaign.open(shutil.copytree(finished[0], tmp_path / "campaign"))
 
 
 def test_an_ensemble_is_chosen_judged_and_written(campaign: Campaign, tmp_path: Path) -> None:
