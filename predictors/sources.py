@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -129,6 +129,26 @@ def weights_of(schema: Schema, X: FloatArray, y: FloatArray, names: Sequence[str
     everything = np.ones(len(some), dtype=bool)
     process.learn(kernel.stack(features, features), y, np.zeros(len(y)), some, [Warp("log")], everything)
     found = dict(zip(kernel.names, process.weights.tolist(), strict=True))
-    weights = np.array([found.get(name, 0.0) for name in names])
+    return shares_of(found | {"noise": process.noise}, names)
+
+
+def shares_of(parts: Mapping[str, float], names: Sequence[str]) -> tuple[FloatArray, float]:
+    """Bring variances of parts to shares of what they explain together.
+
+    Parameters
+    ----------
+    parts : mapping of str to float
+        By name of the part, and ``noise``; of any sum, such as `predictors.GaussianProcessPredictor` has in ``parts_``.
+    names : sequence of str
+        As of `weights_of`.
+
+    Returns
+    -------
+    weights : ndarray (names,)
+        As of `weights_of`.
+    noise : float
+        As of `weights_of`.
+    """
+    weights = np.array([parts.get(name, 0.0) for name in names])
     total = float(weights.sum()) or 1.0
-    return weights / total, max(process.noise / total, QUIETEST)
+    return weights / total, max(parts["noise"] / total, QUIETEST)

@@ -18,7 +18,7 @@ from predictors.plan import a_optimal
 from predictors.posterior import StructuredGaussianProcess
 from predictors.rows import evenly, known_noise
 from predictors.schema import SOURCE, Column, Schema
-from predictors.sources import Source, check_latencies, checked_source, weights_of
+from predictors.sources import Source, check_latencies, checked_source, shares_of, weights_of
 from predictors.warp import Warp
 
 #: rows that the kernel is scaled on
@@ -114,7 +114,7 @@ class DeviceTransferPredictor:
         names = self._kernel.names
         each: list[Hypothesis] = []
         for name, source in self._sources.items():
-            alone, quiet = weights_of(self.schema, source.X, source.y, names)
+            alone, quiet = shares_of(self._models[name].parts_, names)
             others = [n for n in self.names if n != name]
             each.append(Hypothesis(f"as {name}, by itself", alone, quiet, 0.0))
             if others:
@@ -174,10 +174,9 @@ class DeviceTransferPredictor:
         PredictorError
             If there is no source.
         """
-        features = self._checked(X)
         if not self.names:
             raise PredictorError("there is no source to rank by.", hint="Measure some architectures first.")
-        logs = np.array([np.log(model.predict(features)) for model in self._models.values()])
+        logs = self.with_sources(X)[:, len(self.schema) :].T
         spread = logs.std(axis=1, keepdims=True)
         return np.asarray(((logs - logs.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)).mean(axis=0))
 

@@ -216,9 +216,7 @@ class MeasurementTable:
         """
         columns = [_M.c[name] for name in ("key", *_KEYED, *fields)]
         for key, *row in self._rows(columns, _M.c.value.is_not(None), **filters):
-            parts = row[: len(_KEYED)]
-            if not all(isinstance(part, str) for part in parts) or measurement_key(*parts) != key:
-                raise self._damaged(f"measurement {key!r} is another than its key says")
+            self._check_key(key, row[: len(_KEYED)])
             # a few texts, in many rows
             yield tuple(sys.intern(v) if type(v) is str else v for v in row[len(_KEYED) :])
 
@@ -286,8 +284,7 @@ class MeasurementTable:
                 wrong = [own[k] for k in numbers if not isinstance(own[k], (int, float, type(None)))]
                 if wrong:
                     raise self._damaged(f"a number is none: {wrong[0]!r}")
-                if not all(isinstance(p, str) for p in own[:6]) or measurement_key(*own[:6]) != own[-1]:
-                    raise self._damaged(f"measurement {own[-1]!r} is another than its key says")
+                self._check_key(own[-1], own[: len(_KEYED)])
                 yield tuple(found)
 
     def _checked(self, rows: list[Row]) -> pd.DataFrame:
@@ -297,9 +294,13 @@ class MeasurementTable:
         except (TypeError, ValueError, OverflowError) as error:
             raise self._damaged(f"a number is none: {error}") from error
         for key, *parts in zip(*(frame[name] for name in ("key", *_KEYED)), strict=True):
-            if not all(isinstance(part, str) for part in parts) or measurement_key(*parts) != key:
-                raise self._damaged(f"measurement {key!r} is another than its key says")
+            self._check_key(key, parts)
         return frame
+
+    def _check_key(self, key: object, parts: Sequence[object]) -> None:
+        """Raise where a row is not what its key says; `parts` are its fields `_KEYED`."""
+        if not all(isinstance(part, str) for part in parts) or measurement_key(*map(str, parts)) != key:
+            raise self._damaged(f"measurement {key!r} is another than its key says")
 
     def _measurements(self, condition: sa.ColumnElement[bool], **filters: Unpack[Filters]) -> list[Measurement]:
         found = []

@@ -17,7 +17,7 @@ from hwsearch.campaigns.predictions import feature_matrix, predictor_errors
 from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
-from hwsearch.errors import CampaignError, HwsearchError, SpaceError
+from hwsearch.errors import CampaignError, HwsearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.spaces import Architecture
@@ -201,7 +201,7 @@ def _table(campaign: Campaign, name: str, rng: np.random.Generator) -> tuple[lis
         plain = {n: row[n].item() if hasattr(row[n], "item") else row[n] for n in genes if not pd.isna(row[n])}
         try:
             archs.append(campaign.space.architecture(plain))
-        except (SpaceError, HwsearchError):
+        except HwsearchError:
             continue
         y.append(float(row["latency_ms"]))
     return archs, np.array(y)
