@@ -75,6 +75,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "supernets",
         "training",
         "training_images",
+        "weights",
     }
 
 
