@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_parts
-from benchmarks.gpu import OutOfTime, at_most, guarded
-from benchmarks.gpu_parts import PARTS, Bench, LeftOut, Part, latencies, operators
+from benchmarks import gpu, gpu_training
+from benchmarks.gpu import PARTS, OutOfTime, at_most, guarded
+from benchmarks.gpu_parts import Bench, LeftOut, Part, latencies, operators
 from hwsearch.devices import Device
+from tests.api.test_processes import NETWORK
 
 
 @pytest.fixture
@@ -69,7 +70,13 @@ def test_latencies_write_a_table_and_operators_compare_with_it(bench: Bench, mon
 
 
 def test_gradients_and_operators_of_the_processor_hold(bench: Bench) -> None:
-    assert gpu_parts.kernels(bench)["wrong"] is None
-    found = gpu_parts.training(bench)
+    assert gpu_training.kernels(bench)["wrong"] is None
+    found = gpu_training.training(bench)
     assert found["wrong"] is None and found["eager_images_per_s"] > 0
     assert found["masked_graphs"] == found["resolutions"] and found["masked_gradient_error"] > 0
+
+
+def test_the_verb_trains_on_images_of_noise_and_is_taken_up_again(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NETWORK)
+    found = gpu_training.train(bench, f"{tmp_path / 'net.py'}:ENTRY")
+    assert found["wrong"] is None and found["first_losses_differ_by"] == 0 and found["fp32-masked_images_per_s"] > 0
