@@ -32,7 +32,7 @@ class Precision:
         if kind != "fp32" and device.type == "cpu":
             raise TrainingError(
                 f"precision {kind!r} is for a GPU, and the supernet is on the CPU, where it is slower.",
-                hint="Leave precision out.",
+                hint="Leave precision out, or train on a GPU (--device cuda).",
             )
         self.autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         if kind != "fp32":

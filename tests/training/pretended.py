@@ -24,6 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 NAME = "pretend"
+#: holds torch's registration for as long as the process lives
+LIBRARY = torch.library.Library("_", "IMPL")
 #: operations that read one device and write another, and those that a GPU lets take indices of the processor
 ACROSS, INDEXED = ("_to_copy", "copy_", "_copy_from"), ("index", "index_put_", "index_put", "_index_put_impl_")
 
@@ -94,6 +96,7 @@ def pretending() -> Iterator[torch.device]:
     """Have the device within a block; nothing else of the process may have taken torch's key for it."""
     if torch._C._get_privateuse1_backend_name() != NAME:
         backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+        LIBRARY.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")  # autocast changes nothing here
     with _Pretending(), torch.autograd.set_multithreading_enabled(False):
         yield torch.device(NAME, 0)
 
@@ -188,7 +191,7 @@ def main(names: list[str]) -> int:
             try:
                 found[name] = differing(name, Path(folder))
             except Exception:
-                found[name] = traceback.format_exc()
+                found[name] = traceback.format_exc()[-3000:]
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 
