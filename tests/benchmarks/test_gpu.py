@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,15 @@ def bench(tmp_path: Path) -> Bench:
 def test_the_parts_fit_into_nine_minutes() -> None:
     assert sum(p.seconds for p in PARTS) <= gpu.WHOLE_S <= 540
     assert all(p.name in (gpu.__doc__ or "") for p in PARTS) and len({p.name for p in PARTS}) == len(PARTS)
+
+
+def test_plug_ins_are_known_without_an_installation(tmp_path: Path) -> None:
+    gpu.write_metadata(tmp_path)
+    (told,) = importlib.metadata.distributions(path=[str(tmp_path)])
+    found = {(p.group, p.name, p.value) for p in told.entry_points}
+    for group in ("hwsearch.supernets", "hwsearch.runtimes", "hwsearch.strategies", "hwsearch.tasks"):
+        installed = importlib.metadata.distribution("hwsearch").entry_points.select(group=group)
+        assert {(p.group, p.name, p.value) for p in installed} <= found and len(installed) > 0
 
 
 def test_a_part_that_fails_is_a_row(bench: Bench) -> None:
