@@ -7,7 +7,7 @@ Needs torch with CUDA, an NVIDIA GPU, and these packages; nothing is compiled be
     pip install numpy pandas scipy onnx onnxruntime-gpu pydantic psutil safetensors filelock typing-extensions pillow nvidia-ml-py
     PYTHONPATH=. python -m benchmarks.gpu --json
 
-(``matplotlib`` for plots, and ``pytest`` and ``hypothesis`` for the last part, are used where they are installed.) Parts, each with a time of its own; one that fails is reported, and
+(``triton`` comes with torch's builds for CUDA; ``matplotlib`` for plots, and ``pytest`` and ``hypothesis`` for the last part, are used where they are installed.) Parts, each with a time of its own; one that fails is reported, and
 the others run:
 
 driver            what the driver tells (NVML): facts, clocks, what holds them down, the energy counter
@@ -20,20 +20,27 @@ footprint         memory and energy of a subnet
 operators         operator table of the embedded supernet by torch's profiler (runtime ``cuda``), and its sum against the wholes of
 ort-operators     ``cuda-eager``; the same by ONNX Runtime's profiler
 kernels           outputs and gradients of the operators of training on the GPU against float64 on the processor
-training          steps of training (sandwich of four subnets), eager and by the kernels ``masked`` (CUDA graphs on a GPU): images/s,
-                  their ratio ``masked_over_eager``, the number of graphs, and the gradients of both against float64
+training          steps of training (sandwich of four subnets) in float32 and bfloat16, eager and by the kernels ``masked`` (CUDA
+                  graphs on a GPU): images/s, their ratios ``…_over_eager``, the number of graphs, and gradients against float64
+train             the verb ``train`` itself on images of noise: first losses against the processor's, images/s in float32,
+                  bfloat16 and float16, eager and masked, and a run taken up again
+triton            the kernels ``triton``: operators against float64, and steps of training beside eager ones
 tests             the tests marked ``gpu``, where pytest is installed
 
 Without a GPU the first line says so, and what a processor can of the checks is done: ``operators`` by runtime ``torch-cpu``,
-``kernels`` and ``training``. The exit code is 1 where a part failed. A fault of the driver (an illegal address) may take all later
+``kernels``, ``training`` and ``train``. The exit code is 1 where a part failed. A fault of the driver (an illegal address) may take all later
 parts with it; their reports then say the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import signal
+import sys
+import tempfile
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,13 +48,34 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from benchmarks import gpu_parts as parts
+from benchmarks import gpu_training as training
 from benchmarks.frame import Benchmark, Result, Run, bars
-from benchmarks.gpu_parts import PARTS, Bench, LeftOut, Part
+from benchmarks.gpu_parts import Bench, LeftOut, Part
+from hwsearch.registry import entry_points
 
 #: seconds of the whole run, all parts together
 WHOLE_S = 530.0
 #: seconds of a part that is not worth being begun
 LEAST_S = 5.0
+
+
+PARTS = (
+    Part("driver", 10, parts.driver),
+    Part("cuda-eager", 50, lambda b: parts.latencies(b, "cuda-eager", parts.cuda("eager"), b.torch_work, 50)),
+    Part("cuda-graph", 40, lambda b: parts.latencies(b, "cuda-graph", parts.cuda("graph"), b.torch_work, 40)),
+    Part("ort-cuda", 50, lambda b: parts.latencies(b, "ort-cuda", parts.ort_cuda(), b.onnx_work, 50)),
+    Part("outputs", 15, parts.outputs),
+    Part("footprint", 10, parts.footprint),
+    Part("kernels", 15, training.kernels, gpu_only=False),
+    Part("training", 70, training.training, gpu_only=False),
+    Part("train", 75, training.train, gpu_only=False),
+    Part("triton", 75, training.triton),
+    Part("operators", 40, parts.torch_operators, gpu_only=False),
+    Part("ort-operators", 30, lambda b: parts.operators(b, "ort-operators", parts.ort_cuda(), b.onnx_work, "ort-cuda")),
+    Part("cuda-compiled", 30, parts.compiled),
+    Part("tests", 20, parts.tests),
+)
 
 
 class OutOfTime(Exception):
@@ -93,8 +121,43 @@ def guarded(part: Part, bench: Bench, seconds: float) -> dict[str, object]:
     return row
 
 
+def write_metadata(folder: Path, project: Path = Path(__file__).parents[1] / "pyproject.toml") -> None:
+    """Write what an installation would tell of this checkout's plug-ins, its entry points, into a folder for `sys.path`."""
+    told = tomllib.loads(project.read_text(encoding="utf-8"))["project"]
+    place = folder / "hwsearch-0.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: hwsearch\nVersion: 0\n", encoding="utf-8")
+    groups = [
+        "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in points.items())])
+        for group, points in told["entry-points"].items()
+    ]
+    (place / "entry_points.txt").write_text("\n\n".join(groups) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Make the plug-ins of this checkout known within a block, where the package itself is not installed."""
+    if importlib.metadata.entry_points(group="hwsearch.supernets"):
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_metadata(Path(folder))
+        sys.path.append(folder)
+        entry_points.cache_clear()
+        try:
+            yield
+        finally:
+            sys.path.remove(folder)
+
+
 def run(given: Run) -> Result:
     """Run the parts in order."""
+    with registered():
+        return run_parts(given)
+
+
+def run_parts(given: Run) -> Result:
+    """Run the parts in order, once plug-ins are known."""
     started = time.monotonic()
     name = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
     given.say(

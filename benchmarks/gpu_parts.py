@@ -1,11 +1,11 @@
-"""The parts of `benchmarks.gpu`: each is a function of the bench that returns figures, ``wrong`` among them where one does not hold."""
+"""Parts of `benchmarks.gpu` about devices: each is a function of the bench that returns figures, ``wrong`` among them where one does not hold."""
 
 from __future__ import annotations
 
 import copy
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwsearch.devices import Device, TimingProtocol, Workload, create_runtime, measure_group
 from hwsearch.devices.gpu import Gpu
@@ -29,8 +29,6 @@ from hwsearch.exporters import lower
 from hwsearch.spaces import Architecture
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.kernels import EAGER, Kernels, Norm, using
-from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.tasks.inputs import Input
 
 #: largest difference of float32 outputs and gradients from float64, over the largest value
@@ -292,136 +290,6 @@ def torch_operators(bench: Bench) -> Figures:
     return operators(bench, "operators", device, bench.torch_work, "cuda-eager")
 
 
-# ---------------------------------------------------------------------- training
-def kernel_cases(rng: np.random.Generator) -> list[tuple[str, Callable[[Kernels, list[Tensor]], Tensor], list[Tensor]]]:
-    """Draw the operators of a training step with their inputs; activations without a jump of the slope."""
-    n, c, o, side = int(rng.integers(2, 9)), int(rng.choice([8, 17, 40])), int(rng.choice([8, 33, 64])), 9
-    kernel, stride = int(rng.choice([3, 5, 7])), int(rng.choice([1, 2]))
-
-    def draw(*shape: int) -> Tensor:
-        return torch.from_numpy(rng.normal(size=shape))
-
-    def norm(w: Tensor, b: Tensor) -> Norm:
-        return Norm(w, b, torch.zeros_like(b), torch.ones_like(b), 0.1, 1e-5)
-
-    x = draw(n, c, side, side)
-    return [
-        ("pointwise", lambda k, t: k.pointwise(*t), [x, draw(o, c, 1, 1)]),
-        ("depthwise", lambda k, t: k.depthwise(*t, stride), [x, draw(c, 1, kernel, kernel)]),
-        ("norm_act", lambda k, t: k.norm_act(t[0], norm(*t[1:]), "silu"), [x, draw(c), draw(c)]),
-        (
-            "squeeze_excite",
-            lambda k, t: k.squeeze_excite(*t),
-            [x, draw(4, c, 1, 1), draw(4), 0.1 * draw(c, 4, 1, 1), 0.1 * draw(c)],
-        ),
-        (
-            "expand",
-            lambda k, t: k.expand(t[0], t[1], norm(t[2], t[3]), t[4], stride, norm(t[5], t[6]), "silu"),
-            [x, draw(o, c, 1, 1), draw(o), draw(o), draw(o, 1, kernel, kernel), draw(o), draw(o)],
-        ),
-    ]
-
-
-def kernels(bench: Bench) -> Figures:
-    """Compare outputs and gradients in float32 on the device with float64 on the processor."""
-    rng, worst = np.random.default_rng(0), {}
-    with exact_products():
-        for _ in range(3 if bench.quick else 30):
-            for name, operator, inputs in kernel_cases(rng):
-                pair = []
-                for place, dtype in (("cpu", torch.float64), (bench.place, torch.float32)):
-                    leaves = [t.to(place, dtype, copy=True).requires_grad_() for t in inputs]
-                    y = operator(EAGER, leaves)
-                    up = torch.cos(torch.arange(y.numel(), dtype=torch.float64)).to(place, dtype).view(y.shape)
-                    pair.append([t.detach().cpu().double() for t in (y, *torch.autograd.grad(y, leaves, up))])
-                error = max(relative(b, a) for a, b in zip(*pair, strict=True))
-                worst[f"{name}_error"] = max(worst.get(f"{name}_error", 0.0), error)
-    far = [k for k, e in worst.items() if not e <= CLOSE]
-    return {**worst, "wrong": f"{', '.join(far)} too large" if far else None}
-
-
-class exact_products:
-    """Float32 products without TF32 inside the block."""
-
-    def __enter__(self) -> None:
-        backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
-        self._before = [(b, b.allow_tf32) for b in backends]
-        for b in backends:
-            b.allow_tf32 = False
-
-    def __exit__(self, *_: object) -> None:
-        for b, value in self._before:
-            b.allow_tf32 = value
-
-
-def sandwich(net: Supernet, archs: Sequence[Architecture], x: Tensor, y: Tensor) -> None:
-    """Add the gradients of the subnets' losses on labels."""
-    for arch in archs:
-        net.activate(arch)
-        side = net.input_shape(arch)[-1]
-        small = x if side == x.shape[-1] else nn.functional.interpolate(x, (side, side), mode="bilinear")
-        nn.functional.cross_entropy(net(small), y).backward()  # type: ignore[no-untyped-call]
-
-
-def gradient(net: Supernet, kind: Kernels, archs: Sequence[Architecture], x: Tensor, y: Tensor) -> Tensor:
-    """The gradient of one step, flat, in float64 on the processor."""
-    net.zero_grad(set_to_none=True)
-    with using(kind), exact_products():
-        sandwich(net, archs, x, y)
-    found = torch.cat([p.grad.detach().cpu().double().flatten() for p in net.parameters() if p.grad is not None])
-    net.zero_grad(set_to_none=True)
-    return found
-
-
-def training(bench: Bench) -> Figures:
-    """Time steps of training, and compare gradients with float64; rounding moves them by as much as float32 on the processor does."""
-    size = 16 if bench.quick else 128
-    torch.manual_seed(1)
-    x, y = torch.randn(size, 3, 32, 32), torch.randint(0, 10, (size,))
-    rng, space = np.random.default_rng(0), bench.net.space
-    draws = [[space.largest(), *space.sample(2, rng), space.smallest()] for _ in range(3 if bench.quick else 20)]
-    plain = copy.deepcopy(bench.net).train()
-    exact = gradient(copy.deepcopy(plain).double(), EAGER, draws[0], x[:16].double(), y[:16])
-    usual = float((gradient(plain, EAGER, draws[0], x[:16], y[:16]) - exact).norm() / exact.norm())
-    net, (x, y) = plain.to(bench.place), (x.to(bench.place), y.to(bench.place))
-    found: Figures = {"usual_gradient_error": usual}
-    ways: dict[str, Kernels] = {"eager": EAGER, "masked": MaskedKernels()}
-    seconds: dict[str, list[float]] = {k: [] for k in ways}
-    for name, kind in ways.items():
-        found[f"{name}_gradient_error"] = float(
-            (gradient(net, kind, draws[0], x[:16], y[:16]) - exact).norm() / exact.norm()
-        )
-    ways["masked"] = timed = MaskedKernels()  # afresh: its graphs are counted
-    warm = 1 if bench.quick else 5  # in which graphs of most resolutions are made
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=0.9)
-    for k, archs in enumerate(draws):
-        for name, kind in ways.items():
-            wait(bench)
-            began = time.perf_counter()
-            with using(kind):
-                optimizer.zero_grad(set_to_none=True)
-                sandwich(net, archs, x, y)
-                optimizer.step()
-            wait(bench)
-            if k >= warm:
-                seconds[name].append(time.perf_counter() - began)
-    found |= {
-        "masked_over_eager": statistics.median(seconds["eager"]) / statistics.median(seconds["masked"]),
-        "masked_graphs": timed.shapes,
-        "resolutions": len({bench.net.input_shape(a) for archs in draws for a in archs}),
-    }
-    for name, times in seconds.items():
-        found[f"{name}_images_per_s"] = size / statistics.median(times)
-    far = [name for name in ways if not found[f"{name}_gradient_error"] <= FAR * usual]
-    return found | {"wrong": f"the gradient of {', '.join(far)} is far from float64" if far else None}
-
-
-def wait(bench: Bench) -> None:
-    """Wait until the GPU has done all."""
-    if bench.gpu:
-        torch.cuda.synchronize()
-
-
 # ---------------------------------------------------------------------- tests
 def tests(bench: Bench) -> Figures:
     """Run the tests marked ``gpu`` in this process."""
@@ -434,19 +302,3 @@ def tests(bench: Bench) -> Figures:
     places.append("tests/devices/test_torch_profiler.py")
     code = int(pytest.main(["-q", "-m", "gpu", "-p", "no:cacheprovider", *places]))
     return {"exit_code": code, "wrong": f"pytest ended with {code}" if code else None}
-
-
-PARTS = (
-    Part("driver", 10, driver),
-    Part("cuda-eager", 60, lambda b: latencies(b, "cuda-eager", cuda("eager"), b.torch_work, 60)),
-    Part("cuda-graph", 50, lambda b: latencies(b, "cuda-graph", cuda("graph"), b.torch_work, 50)),
-    Part("ort-cuda", 60, lambda b: latencies(b, "ort-cuda", ort_cuda(), b.onnx_work, 60)),
-    Part("outputs", 20, outputs),
-    Part("footprint", 20, footprint),
-    Part("kernels", 20, kernels, gpu_only=False),
-    Part("training", 80, training, gpu_only=False),
-    Part("operators", 60, torch_operators, gpu_only=False),
-    Part("ort-operators", 50, lambda b: operators(b, "ort-operators", ort_cuda(), b.onnx_work, "ort-cuda")),
-    Part("cuda-compiled", 50, compiled),
-    Part("tests", 50, tests),
-)

@@ -13,12 +13,23 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import psutil
+import torch
 import torch.distributed as dist
 
 from hwsearch.devices.processes import kill_family, python_command
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import TrainingError
-from hwsearch.training.ranks import ALONE, RankError, RankLost, Ranks, joined, local_processes, torchrun_place
+from hwsearch.training.compute_device import compute_device
+from hwsearch.training.ranks import (
+    ALONE,
+    RankError,
+    RankLost,
+    Ranks,
+    joined,
+    local_place,
+    local_processes,
+    torchrun_place,
+)
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
@@ -50,7 +61,7 @@ def training_ranks(processes: int, given: Mapping[str, object]) -> Iterator[Rank
     Raises
     ------
     TrainingError
-        If the number is not valid, or contradicts ``torchrun``.
+        If the number is not valid, contradicts ``torchrun``, or there is no such device for each.
     RankError
         If a process cannot be started, or ended before the others.
     """
@@ -61,18 +72,20 @@ def training_ranks(processes: int, given: Mapping[str, object]) -> Iterator[Rank
         raise TrainingError(
             f"processes={processes} contradicts the WORLD_SIZE={place[1]} of torchrun.", hint="Leave processes out."
         )
+    device = str(given.get("device", "auto"))
     if place is not None:
-        with joined(*place, local=local_processes()) as ranks:
+        local, number = local_processes(), local_place()
+        with joined(*place, local=local, local_rank=number, device=compute_device(device, number, local)) as ranks:
             yield ranks
     elif processes == 1:
         yield ALONE
     else:
-        with _started(processes, given) as ranks:
+        with _started(processes, given, compute_device(device, 0, processes)) as ranks:
             yield ranks
 
 
 @contextmanager
-def _started(world: int, given: Mapping[str, object]) -> Iterator[Ranks]:
+def _started(world: int, given: Mapping[str, object], device: torch.device) -> Iterator[Ranks]:
     """Start ranks 1 and up, and join them as rank 0."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwsearch-ranks-")))
@@ -87,7 +100,7 @@ def _started(world: int, given: Mapping[str, object]) -> Iterator[Ranks]:
             store = dist.FileStore(str(folder / "store"), world)  # type: ignore[attr-defined]
             _wait_for(store, others)
             with _set(INTERFACE, environment.get(INTERFACE)):
-                ranks = stack.enter_context(joined(0, world, store, local=world))
+                ranks = stack.enter_context(joined(0, world, store, local=world, device=device))
             try:
                 yield ranks
             except RankLost as error:

@@ -29,6 +29,7 @@ from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer
 from hwsearch.training.allocator import keep_freed_memory
+from hwsearch.training.compute_device import compute_device, describe
 from hwsearch.training.ranks import Ranks
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
 from hwsearch.training.trainer import assemble
@@ -49,6 +50,7 @@ def train(
     supernet: str | None = None,
     checkpoint: Path | str | None = None,
     kernels: str = "auto",
+    device: str = "auto",
     processes: int = 1,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
@@ -71,8 +73,12 @@ def train(
         Weights to start from; random ones by default.
     kernels : str, default "auto"
         What computes the steps: ``native``, compiled from C++ by the compiler of this machine; ``eager``, plain torch;
-        ``auto``, the native ones where they can be had; or ``masked``, plain torch at full width with masks as data, of
-        which a GPU can replay graphs (families MobileNetV3 and ResNet; slower than ``eager`` without a GPU). A run is resumed with the same ones, and as many threads.
+        ``auto``, the native ones where they can be had; ``triton``, programs for GPUs; or ``masked``, plain torch at full
+        width with masks as data, of which a GPU can replay graphs (families MobileNetV3 and ResNet; slower than ``eager`` without a GPU). A run is resumed with the same ones, and as many threads.
+    device : str, default "auto"
+        Where the network is trained: ``cpu``; ``cuda``, a GPU, with several processes that of each one's number; ``cuda:N``, one
+        by number; ``auto``, GPUs where there is one for each process of this host, else the processor. Batches are prepared,
+        and subnets scored, on the processor. A run is resumed on a device of the same kind.
     processes : int, default 1
         Processes of this host that share each batch out; this one is the first, and starts the others. Under ``torchrun``
         leave it out: its environment variables say how many there are.
@@ -93,14 +99,14 @@ def train(
     DataError
         If the data are missing or do not fit.
     SupernetError
-        If `kernels` is none of these, or native ones are asked for and cannot be had.
+        If `kernels` is none of these, or those asked for cannot be had.
     TrainingError
-        If the folder holds another run, the training diverges, a strategy cannot serve the supernet or the task, or a
+        If there is no such device, the folder holds another run, the training diverges, a strategy cannot serve the supernet or the task, or a
         process ends or has something else than the others (`hwsearch.training.ranks.RankError`).
     """
     places = {"recipe": str(recipe), "data": str(data), "folder": str(folder)}
     weights = None if checkpoint is None else str(checkpoint)
-    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels}
+    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels, "device": device}
     with training_ranks(processes, {**places, **options}) as ranks:
         return train_rank(
             ranks,
@@ -108,6 +114,7 @@ def train(
             supernet=supernet,
             checkpoint=weights,
             kernels=kernels,
+            device=device,
             progress=progress,
             force=force,
         )
@@ -122,6 +129,7 @@ def train_rank(
     supernet: str | None,
     checkpoint: str | None,
     kernels: str,
+    device: str,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -131,7 +139,7 @@ def train_rank(
     ----------
     ranks : Ranks
         This process among those that train together.
-    recipe, data, folder, supernet, checkpoint, kernels, progress, force
+    recipe, data, folder, supernet, checkpoint, kernels, device, progress, force
         As of `train`.
 
     Returns
@@ -144,8 +152,9 @@ def train_rank(
     place = Path(folder)
     torch.set_num_threads(compute_threads(ranks.local))
     keep_freed_memory()
-    chosen = choose(kernels)
-    log.info("kernels: %s, %d threads", chosen, torch.get_num_threads())
+    where = compute_device(device, ranks.local_rank, ranks.local)
+    chosen = choose(kernels, where.type)
+    log.info("device: %s, kernels: %s, %d threads", describe(where), chosen, torch.get_num_threads())
     stages = recipe_stages(plan, recipe)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
@@ -158,6 +167,7 @@ def train_rank(
     net.check_data(examples, "training")
     net.check_data(test, "test")
     origin = digest(net) if checkpoint else ""
+    net.to(where)
     for strategy, config in stages:
         _check(strategy, Run(net, task, examples, config, ranks=ranks))
     with overwriting(force):
@@ -185,6 +195,7 @@ def train_rank(
         return {}
     with overwriting(force):
         few = calibration if entry.calibrated else None
+        net.cpu()
         return write_card(net, entry, trainers, plan, few, test, place, processes=ranks.world)
 
 
@@ -299,6 +310,7 @@ def write_card(
             **plan,
             "seconds": round(seconds, 1),
             "kernels": trainers[0].kernels_said,
+            "device": trainers[0].device_said,
             "threads": torch.get_num_threads(),
             "processes": processes,
             "host": host_facts(),

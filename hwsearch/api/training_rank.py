@@ -11,6 +11,7 @@ import torch.distributed as dist
 
 from hwsearch.api.training import train_rank
 from hwsearch.errors import HwsearchError
+from hwsearch.training.compute_device import compute_device
 from hwsearch.training.ranks import joined
 
 
@@ -34,7 +35,9 @@ def main() -> int:
     store = dist.FileStore(task["store"], task["world"])  # type: ignore[attr-defined]
     store.set(f"started-{task['rank']}", "1")
     try:
-        with joined(task["rank"], task["world"], store, local=task["world"]) as ranks:
+        rank, world = task["rank"], task["world"]
+        device = compute_device(task["given"]["device"], rank, world)
+        with joined(rank, world, store, local=world, local_rank=rank, device=device) as ranks:
             train_rank(ranks, **task["given"])
     except HwsearchError as error:
         sys.stderr.write(f"{' '.join(str(error).split())}\n")

@@ -232,11 +232,17 @@ def train(
         Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
     ] = None,
     kernels: Annotated[
-        Literal["auto", "eager", "native", "masked"],
+        Literal["auto", "eager", "native", "masked", "triton"],
         typer.Option(
             "--kernels",
             help="What computes the steps: compiled C++ (native), plain torch (eager), the better one had (auto), or "
-            "plain torch at full width with masks (masked), for graphs on a GPU.",
+            "for a GPU plain torch at full width with masks, in graphs (masked), or programs of Triton (triton).",
+        ),
+    ] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device", help="Where the network is trained: auto (GPUs where there are enough), cpu, cuda, or cuda:N."
         ),
     ] = "auto",
     processes: Annotated[
@@ -260,7 +266,9 @@ def train(
     checkpoint : pathlib.Path, optional
         Weights to start from.
     kernels : str
-        ``auto``, ``eager``, ``native`` or ``masked``.
+        ``auto``, ``eager``, ``native``, ``masked`` or ``triton``.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     processes : int
         Processes of this host that share the batches out; under ``torchrun`` it is left out.
     force : bool
@@ -276,6 +284,7 @@ def train(
             supernet=supernet,
             checkpoint=checkpoint,
             kernels=kernels,
+            device=device,
             processes=processes,
             progress=bar.update,
             force=force,

@@ -128,5 +128,10 @@ class TrainingEvents:
         if time.monotonic() - self._told >= JsonProgress.EVERY_S:
             self._told = time.monotonic()
             rate = round(status["examples_per_s"], 1)
-            more = {"examples_per_s": rate, "kernels": status["kernels"], "losses": status["losses"]}
+            more = {
+                "examples_per_s": rate,
+                "kernels": status["kernels"],
+                "device": status["device"],
+                "losses": status["losses"],
+            }
             self._emit("progress", step="train", **self._state, **more)

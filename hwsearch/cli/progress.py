@@ -327,6 +327,7 @@ class TrainingBar:
         self.key: TaskID | None = None
         self._epochs = NewEpochs()
         self._kernels = ""
+        self._device = "cpu"
 
     def __enter__(self) -> Self:
         if self.bars is not None:
@@ -344,8 +345,8 @@ class TrainingBar:
         Parameters
         ----------
         status : dict
-            ``step``, ``steps``, ``examples_per_s``, ``examples``, ``kernels``, ``losses`` and ``history``, a row a
-            finished epoch.
+            ``step``, ``steps``, ``examples_per_s``, ``examples``, ``kernels``, ``device``, ``losses`` and ``history``, a
+            row a finished epoch.
         """
         if self.bars is not None and self.key is not None:
             loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
@@ -355,6 +356,9 @@ class TrainingBar:
                 total=status["steps"],
                 count=f"{status['examples_per_s']:.0f} {status['examples']}/s · {loss}",
             )
+        if status.get("device", self._device) != self._device:
+            self._device = status["device"]
+            self.console.print(f" device: {visible(self._device)}", highlight=False)
         if status["kernels"] != self._kernels:
             self._kernels = status["kernels"]
             self.console.print(f" kernels: {visible(self._kernels)}", highlight=False)

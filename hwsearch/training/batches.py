@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hwsearch.errors import TrainingError
 from hwsearch.tasks.base import Augmentation
-from hwsearch.tasks.data import Inputs
+from hwsearch.training.compute_device import moved
 from hwsearch.training.mixing import mix
 from hwsearch.training.parts.batch import Batch
 from hwsearch.training.parts.data import Picked
@@ -35,8 +35,8 @@ def prepare_batch(run: Run, picked: Picked, rng: np.random.Generator) -> Batch:
     c = run.config
     augmentation = Augmentation(crop_padding=c.padding, operations=c.randaugment, magnitude=c.magnitude)
     inputs, targets = run.task.training_batch(run.data, picked.index, run.size, rng, augmentation)
-    device = next(run.supernet.parameters()).device
-    inputs, targets = _moved(inputs, device), targets.to(device)
+    device = run.device
+    inputs, targets = moved(inputs, device), targets.to(device)
     weight = None if picked.weight is None else torch.as_tensor(picked.weight, dtype=torch.float32, device=device)
     if not (c.mixup or c.cutmix):
         return Batch(inputs, targets, picked.index, run.size, weight)
@@ -68,9 +68,3 @@ def check_augmentation(run: Run) -> None:
             f"{asked[0]} is for images, and the {run.task.examples} of task {run.task.name!r} are none.",
             hint=f"Set {asked[0]} to 0.",
         )
-
-
-def _moved(inputs: Inputs, device: torch.device) -> Inputs:
-    if isinstance(inputs, Tensor):
-        return inputs.to(device)
-    return tuple(part.to(device) for part in inputs)

@@ -88,8 +88,8 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     path : Path
         The file.
     identity : dict of str to object
-        ``config``, ``strategy``, ``parts``, ``space``, ``data``, ``origin``, ``kernels`` and ``threads`` of the run that is
-        to go on.
+        ``config``, ``strategy``, ``parts``, ``space``, ``data``, ``origin``, ``kernels``, ``threads`` and the kind of ``device`` of
+        the run that is to go on.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
     Raises
     ------
     TrainingError
-        If it cannot be read, or is of a run with other settings, data, initial weights, kernels, ghost batches or number of
-        threads.
+        If it cannot be read, or is of a run with other settings, data, initial weights, kernels, ghost batches, number of
+        threads or kind of device.
     """
     try:
         state: dict[str, Any] = read_checkpoint(path)
@@ -115,6 +115,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         changed += ["training data"] * (known["data"] != identity["data"])
         changed += ["weights to start from"] * (known["origin"] != identity["origin"])
         kernels, threads = str(known["kernels"]), int(known["threads"])
+        device = str(known.get("device", "cpu"))  # older ones were of the processor
     except Exception as error:  # a file of anything
         raise TrainingError(
             f"the checkpoint {str(path)!r} cannot be read: {error}.", hint="Remove it to start anew."
@@ -131,6 +132,12 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
             "other statistics and another order would end with other weights.",
             hint=f"Start {ghosts} process{'es' * (ghosts > 1)}, set ghost_batches = {ghosts} under [stage.training] (with any "
             "number of processes that divides it), or use another folder.",
+        )
+    if device != identity["device"]:
+        raise TrainingError(
+            f"{folder!r} holds a run of device {device}, and this process computes on {identity['device']}: other sums would "
+            "end with other weights.",
+            hint=f"Choose --device {device}, use another folder, or start anew from the weights (--checkpoint).",
         )
     if kernels != identity["kernels"]:
         raise TrainingError(

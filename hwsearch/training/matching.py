@@ -193,7 +193,7 @@ def subnet_gradient(run: Run, arch: Architecture, index: IntArray) -> dict[str, 
     net.train()
     net.zero_grad(set_to_none=True)
     net.activate(arch)
-    inputs, targets = next(run.data.take(index).batches(run.size, len(index)))
+    inputs, targets = run.examples(index, run.size)
     inputs = run.task.resize(inputs, net.input_size(arch))
     outputs = net(*inputs) if isinstance(inputs, tuple) else net(inputs)
     run.task.loss(outputs, targets).backward()  # type: ignore[no-untyped-call]

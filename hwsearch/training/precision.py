@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hwsearch.errors import TrainingError
 
@@ -32,7 +32,7 @@ class Precision:
         if kind != "fp32" and device.type == "cpu":
             raise TrainingError(
                 f"precision {kind!r} is for a GPU, and the supernet is on the CPU, where it is slower.",
-                hint="Leave precision out.",
+                hint="Leave precision out, or train on a GPU (--device cuda).",
             )
         self.autocast: Callable[[], AbstractContextManager[object]] = nullcontext
         if kind != "fp32":
@@ -71,19 +71,26 @@ class Precision:
         """Whether single gradients may overflow, upon which the scale is halved and the update left out."""
         return self._scaler is not None
 
-    def update(self, optimizer: torch.optim.Optimizer) -> None:
+    def update(self, optimizer: torch.optim.Optimizer) -> bool:
         """Update the weights, unless a scaled gradient overflowed.
 
         Parameters
         ----------
         optimizer : torch.optim.Optimizer
             The optimizer.
+
+        Returns
+        -------
+        bool
+            Whether they were; where not, the norms of the step's gradients mean nothing.
         """
         if self._scaler is None:
             optimizer.step()
-        else:
-            self._scaler.step(optimizer)
-            self._scaler.update()
+            return True
+        before = self._scaler.get_scale()
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        return self._scaler.get_scale() >= before
 
     def state_dict(self) -> dict[str, Any]:
         """Collect the scale.
@@ -105,19 +112,3 @@ class Precision:
         """
         if self._scaler is not None:
             self._scaler.load_state_dict(state)
-
-
-def device_of(net: nn.Module) -> torch.device:
-    """Tell where a network is.
-
-    Parameters
-    ----------
-    net : torch.nn.Module
-        Any network with parameters.
-
-    Returns
-    -------
-    torch.device
-        That of its first parameter.
-    """
-    return next(net.parameters()).device

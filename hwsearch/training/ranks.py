@@ -53,6 +53,8 @@ class Ranks:
         How many there are.
     local : int
         How many of them run on this host, and share its cores out.
+    local_rank : int
+        Its number among those of this host, which is that of its GPU.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class Ranks:
     rank: int = 0
     world: int = 1
     local: int = 1
+    local_rank: int = 0
 
     @property
     def writes(self) -> bool:
@@ -288,6 +291,50 @@ def local_processes() -> int:
     return max(1, int(text)) if text.isdecimal() else 1
 
 
+def local_place() -> int:
+    """Read this process's number among those that ``torchrun`` runs on this host.
+
+    Returns
+    -------
+    int
+        ``LOCAL_RANK``, or 0.
+
+    Raises
+    ------
+    TrainingError
+        If it is no number below ``LOCAL_WORLD_SIZE``.
+    """
+    text = os.environ.get("LOCAL_RANK", "0")
+    if not (text.isdecimal() and int(text) < local_processes()):
+        raise TrainingError(
+            f"the environment variable LOCAL_RANK={text!r} is no place among the {local_processes()} processes of this host "
+            "(LOCAL_WORLD_SIZE).",
+            hint="Start by torchrun, which sets both, or unset them.",
+        )
+    return int(text)
+
+
+def backend_of(device: torch.device) -> str:
+    """Name what carries messages between processes.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network is.
+
+    Returns
+    -------
+    str
+        As `torch.distributed.init_process_group` takes it: gloo; and for gradients on GPUs NCCL.
+
+    Examples
+    --------
+    >>> backend_of(torch.device("cuda", 1))
+    'cpu:gloo,cuda:nccl'
+    """
+    return "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
+
+
 @contextmanager
 def joined(
     rank: int,
@@ -295,6 +342,7 @@ def joined(
     store: Store | None = None,
     *,
     local: int = 1,
+    local_rank: int = 0,
     device: torch.device = torch.device("cpu"),
 ) -> Iterator[Ranks]:
     """Join the processes of a training: by gloo on a CPU, by NCCL between GPUs.
@@ -305,8 +353,8 @@ def joined(
         This process's number, and how many there are.
     store : torch.distributed.Store, optional
         Where they meet; by default the ``MASTER_ADDR`` and ``MASTER_PORT`` that ``torchrun`` sets.
-    local : int
-        How many of them run on this host.
+    local, local_rank : int
+        How many of them run on this host, and this one's number among these.
     device : torch.device
         Where the network is.
 
@@ -325,11 +373,12 @@ def joined(
         return
     ours = not dist.is_initialized()
     if ours:
-        backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # NCCL takes the current one
         place: dict[str, Store | str] = {"init_method": "env://"} if store is None else {"store": store}
         try:
             dist.init_process_group(
-                backend,
+                backend_of(device),
                 rank=rank,
                 world_size=world,
                 timeout=timedelta(seconds=timeout_s()),
@@ -341,7 +390,7 @@ def joined(
                 hint="Look at MASTER_ADDR and MASTER_PORT, and whether all processes were started.",
             ) from error
     try:
-        yield Ranks(rank, world, local)
+        yield Ranks(rank, world, local, local_rank)
     finally:
         if ours:
             dist.destroy_process_group()

@@ -179,12 +179,13 @@ def _backward(
     """Run the backward pass, and collect what parts subscribed to."""
     net, bus = run.supernet, run.bus
     norms: list[Tensor] = []
+    scale = draw.scale * float(scaled(loss.new_ones(())))  # feedback is of the loss itself
     per_example = bus.wants("per_example", now.step)
     if per_example or batch.weight is not None:
         # the loss is a mean over examples: rows of its gradient at the outputs are those of the examples
         def weigh(gradient: Tensor) -> Tensor | None:
             rows = gradient.flatten(1).norm(dim=1)
-            norms.append(rows.detach() * (len(rows) / draw.scale))
+            norms.append(rows.detach() * (len(rows) / scale))
             return None if batch.weight is None else gradient * batch.weight.view(-1, *[1] * (gradient.ndim - 1))
 
         out.logits.register_hook(weigh)
@@ -199,7 +200,7 @@ def _backward(
             for n, p in net.named_parameters()
             if p.grad is not None
         }
-        gradient = {n: g / draw.scale for n, g in own.items()}
+        gradient = {n: g / scale for n, g in own.items()}
     return Seen(
         draw.arch,
         float(loss.detach()),
@@ -217,7 +218,7 @@ def _probed(recipe: Recipe, run: Run) -> list[Seen]:
     """Run the probes of the sampler forward, with the statistics of their own batch; running statistics stay."""
     n = min(PROBE_EXAMPLES, len(run.data))
     index = np.linspace(0, len(run.data) - 1, n).astype(np.int64)
-    inputs, targets = next(run.data.take(index).batches(run.size, n))
+    inputs, targets = run.examples(index, run.size)
     batch = Batch(inputs, targets, index, run.size)
     kept = {name: value.clone() for name, value in run.supernet.named_buffers()}
 

@@ -34,6 +34,7 @@ from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.batches import check_augmentation, prepare_batch
 from hwsearch.training.checkpoint import only_run, read_training, write_training
+from hwsearch.training.compute_device import current, describe, on_processor
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.ema import WeightAverage
 from hwsearch.training.ghosts import check_ghosts, run_ghosts
@@ -44,7 +45,7 @@ from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.superposition import Superposition
-from hwsearch.training.precision import Precision, device_of
+from hwsearch.training.precision import Precision
 from hwsearch.training.ranks import ALONE, RankLost, Ranks
 from hwsearch.training.step import run_step
 from hwsearch.training.strategies.base import Strategy
@@ -82,7 +83,7 @@ def assemble(strategy: Strategy, run: Run) -> Recipe:
             hint=f"Set batch to {len(run.data)} or less.",
         )
     check_augmentation(run)
-    Precision(run.config.precision, device_of(run.supernet))
+    Precision(run.config.precision, run.device)
     recipe = strategy.recipe(run)
     recipe.prepare(run)
     check_ghosts(run)
@@ -175,8 +176,9 @@ class Trainer:
         self._saved_step = -1
         self._losses: dict[str, float] = {}
         self.plan = Run(supernet, task, train, config, ranks=ranks)
+        self.device_said = describe(self.plan.device)
         self.recipe = assemble(strategy, self.plan)
-        self.precision = Precision(config.precision, device_of(supernet))
+        self.precision = Precision(config.precision, self.plan.device)
         self.optimizer = make_optimizer(self.recipe.view.named_parameters(), config)
         self.average = WeightAverage(supernet, config.ema) if config.ema else None
         train.keep_for_training(self.plan.size)
@@ -215,7 +217,7 @@ class Trainer:
         KeyboardInterrupt
             After Ctrl-C, once the step is done and saved; the second one is answered at once.
         """
-        with only_run(self.folder) if self.ranks.writes else nullcontext():
+        with only_run(self.folder) if self.ranks.writes else nullcontext(), current(self.plan.device):
             return self._run(stop_at)
 
     def _run(self, stop_at: int | None) -> Supernet:
@@ -305,9 +307,9 @@ class Trainer:
             raise TrainingError(
                 f"the gradient at step {self.step} is not finite.", hint="Lower lr, or start from another seed."
             )
-        precision.update(self.optimizer)
-        recipe.sampler.update(done.seen)
-        recipe.data.update(done.seen)
+        if precision.update(self.optimizer):
+            recipe.sampler.update(done.seen)
+            recipe.data.update(done.seen)
         if self.average is not None:
             self.average.update()
         self.passes += done.passes + self._search(now, rng)
@@ -367,7 +369,7 @@ class Trainer:
         space = self.supernet.space
         scores: dict[str, float] = {}
         with self.average.applied() if self.average is not None else nullcontext():
-            net = self.supernet if device_of(self.supernet).type == "cpu" else copy.deepcopy(self.supernet).cpu()
+            net = self.supernet if self.plan.device.type == "cpu" else copy.deepcopy(self.supernet).cpu()
             for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
                 with interruption.at_once():
                     score = subnet_score(self.task, net, arch, self.calibration, self.validation)
@@ -391,6 +393,7 @@ class Trainer:
             "examples_per_s": self.step * self.config.batch / max(self.seconds, 1e-9),
             "examples": self.task.examples,
             "kernels": self.kernels_said,
+            "device": self.device_said,
             "losses": self._losses,
             "history": self.history,
         }
@@ -411,6 +414,7 @@ class Trainer:
             "origin": self.origin,
             "kernels": self.kernels.kernels.identity,
             "threads": torch.get_num_threads(),
+            "device": self.plan.device.type,
         }
 
     def _save(self) -> None:
@@ -446,7 +450,7 @@ class Trainer:
             "average": {} if self.average is None else self.average.state_dict(),
             "precision": self.precision.state_dict(),
         }
-        write_training(self.checkpoint, state)
+        write_training(self.checkpoint, on_processor(state))
 
     def _load(self) -> None:
         state = read_training(self.checkpoint, self._identity())

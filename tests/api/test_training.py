@@ -51,6 +51,7 @@ def trainers(epochs=(2, 3)) -> list:
             train_data=range(1500),
             history=[{"loss": e}],
             kernels_said="eager (asked for)",
+            device_said="cpu",
         )
         for e in epochs
     ]
@@ -83,6 +84,7 @@ def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path
     )
     assert found["trained"]["seconds"] == 180.0 and found["trained"]["history"] == [[{"loss": 2}], [{"loss": 3}]]
     assert found["trained"]["kernels"] == "eager (asked for)" and found["trained"]["threads"] == torch.get_num_threads()
+    assert found["trained"]["device"] == "cpu"
     space = small_supernet.space
     assert found["smallest"]["arch_id"] == space.smallest().id and found["largest"]["arch_id"] == space.largest().id
     assert found["smallest"]["macs"] == small_supernet.macs(space.smallest())
@@ -93,7 +95,11 @@ def test_a_card_adds_up_the_stages_and_scores_both_ends(small_supernet, tmp_path
 
 
 NETWORK = SimpleNamespace(
-    check_data=lambda data, role: None, parameters=lambda: iter([torch.zeros(1)]), named_parameters=list
+    check_data=lambda data, role: None,
+    parameters=lambda: iter([torch.zeros(1)]),
+    named_parameters=list,
+    to=lambda device: None,
+    cpu=lambda: None,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import gpu, gpu_parts
-from benchmarks.gpu import OutOfTime, at_most, guarded
-from benchmarks.gpu_parts import PARTS, Bench, LeftOut, Part, latencies, operators
+from benchmarks import gpu, gpu_training
+from benchmarks.gpu import PARTS, OutOfTime, at_most, guarded
+from benchmarks.gpu_parts import Bench, LeftOut, Part, latencies, operators
 from hwsearch.devices import Device
+from tests.api.test_processes import NETWORK
 
 
 @pytest.fixture
@@ -25,6 +27,15 @@ def bench(tmp_path: Path) -> Bench:
 def test_the_parts_fit_into_nine_minutes() -> None:
     assert sum(p.seconds for p in PARTS) <= gpu.WHOLE_S <= 540
     assert all(p.name in (gpu.__doc__ or "") for p in PARTS) and len({p.name for p in PARTS}) == len(PARTS)
+
+
+def test_plug_ins_are_known_without_an_installation(tmp_path: Path) -> None:
+    gpu.write_metadata(tmp_path)
+    (told,) = importlib.metadata.distributions(path=[str(tmp_path)])
+    found = {(p.group, p.name, p.value) for p in told.entry_points}
+    for group in ("hwsearch.supernets", "hwsearch.runtimes", "hwsearch.strategies", "hwsearch.tasks"):
+        installed = importlib.metadata.distribution("hwsearch").entry_points.select(group=group)
+        assert {(p.group, p.name, p.value) for p in installed} <= found and len(installed) > 0
 
 
 def test_a_part_that_fails_is_a_row(bench: Bench) -> None:
@@ -69,7 +80,13 @@ def test_latencies_write_a_table_and_operators_compare_with_it(bench: Bench, mon
 
 
 def test_gradients_and_operators_of_the_processor_hold(bench: Bench) -> None:
-    assert gpu_parts.kernels(bench)["wrong"] is None
-    found = gpu_parts.training(bench)
+    assert gpu_training.kernels(bench)["wrong"] is None
+    found = gpu_training.training(bench)
     assert found["wrong"] is None and found["eager_images_per_s"] > 0
     assert found["masked_graphs"] == found["resolutions"] and found["masked_gradient_error"] > 0
+
+
+def test_the_verb_trains_on_images_of_noise_and_is_taken_up_again(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NETWORK)
+    found = gpu_training.train(bench, f"{tmp_path / 'net.py'}:ENTRY")
+    assert found["wrong"] is None and found["first_losses_differ_by"] == 0 and found["fp32-masked_images_per_s"] > 0

@@ -101,7 +101,13 @@ def test_warnings_of_a_kind_are_counted() -> None:
 
 # ---------------------------------------------------------------------- a training
 def status(step: int, history: list[dict]) -> dict:
-    told = {"examples_per_s": 99.96, "examples": "images", "kernels": "eager (no [C++])", "losses": {"largest": 1.5}}
+    told = {
+        "examples_per_s": 99.96,
+        "examples": "images",
+        "kernels": "eager (no [C++])",
+        "losses": {"largest": 1.5},
+        "device": "cpu",
+    }
     return {"step": step, "steps": 20, "history": history, **told}
 
 
@@ -124,7 +130,7 @@ def test_a_training_tells_events_and_every_epoch_of_every_stage_once() -> None:
     assert [e["epoch"] for e in told if e["event"] == "epoch"] == [2, 3, 4, 5]
     assert told[2] == {
         "event": "progress", "step": "train", "done": 10, "total": 20, "unit": "steps",
-        "examples_per_s": 100.0, "kernels": "eager (no [C++])", "losses": {"largest": 1.5},
+        "examples_per_s": 100.0, "kernels": "eager (no [C++])", "device": "cpu", "losses": {"largest": 1.5},
     }  # fmt: skip
     assert told[-1] == {"event": "end", "step": "train", "done": 10, "total": 20, "unit": "steps"}
 

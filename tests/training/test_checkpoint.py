@@ -23,6 +23,7 @@ IDENTITY: JsonObject = {
     "origin": "",
     "kernels": "eager",
     "threads": 1,
+    "device": "cpu",
 }
 
 
@@ -52,6 +53,7 @@ def other(**changes: Any) -> JsonObject:
             r"into 1 part, .* into 4 parts: .* Start 1 process, set ghost_batches = 1 under",
         ),
         ({"kernels": "native avx"}, "kernels eager, and this process has native avx"),
+        ({"device": "cuda"}, "a run of device cpu, and this process computes on cuda.* Choose --device cpu"),
         ({"threads": 2}, "computes with 1 threads, and this process has 2"),
     ],
 )
@@ -69,6 +71,15 @@ def test_a_checkpoint_from_before_ghost_batches_had_one(tmp_path: Path) -> None:
     assert read_training(tmp_path / "training.pt", IDENTITY)["step"] == 3
     with pytest.raises(TrainingError, match="into 1 part, and this one cuts them into 2 parts"):
         read_training(tmp_path / "training.pt", other(config__ghost_batches=2))
+
+
+def test_a_checkpoint_from_before_devices_were_told_is_of_the_processor(tmp_path: Path) -> None:
+    old = copy.deepcopy(IDENTITY)
+    del old["device"]
+    write_training(tmp_path / "training.pt", {"identity": old, "step": 3})
+    assert read_training(tmp_path / "training.pt", IDENTITY)["step"] == 3
+    with pytest.raises(TrainingError, match="a run of device cpu, and this process computes on cuda"):
+        read_training(tmp_path / "training.pt", other(device="cuda"))
 
 
 def test_differences_go_into_lists_and_parts() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from hwsearch.errors import TrainingError
-from hwsearch.training.ranks import ALONE, Ranks, joined, local_processes, timeout_s, torchrun_place
+from hwsearch.training.ranks import ALONE, Ranks, joined, local_place, local_processes, timeout_s, torchrun_place
 from tests.training.several import together
 
 pytestmark = pytest.mark.timeout(120)
@@ -87,6 +88,33 @@ def test_the_place_is_that_of_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(TrainingError, match="no place"):
         torchrun_place()
+
+
+def test_the_gpu_is_that_of_the_place_on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rank 5 of 8 on the second host of four processes each takes its GPU 1."""
+    for name, value in {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert torchrun_place() == (5, 8) and local_place() == 1
+    for wrong in ("4", "-1", "one"):
+        monkeypatch.setenv("LOCAL_RANK", wrong)
+        with pytest.raises(TrainingError, match=f"LOCAL_RANK='{wrong}' is no place among the 4 processes of this host"):
+            local_place()
+    monkeypatch.delenv("LOCAL_RANK")
+    assert local_place() == 0
+
+
+def test_gpus_exchange_gradients_by_nccl_and_the_rest_by_gloo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The process group is made for the GPU of this rank, which is the current one before."""
+    seen: list[object] = []
+    monkeypatch.setattr(torch.cuda, "set_device", seen.append)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **given: seen.append((backend, given["rank"])))
+    monkeypatch.setattr(dist, "destroy_process_group", lambda: seen.append("end"))
+    device = torch.device("cuda", 1)
+    with joined(3, 4, local=2, local_rank=1, device=device) as ranks:
+        assert ranks == Ranks(3, 4, 2, 1)
+    with joined(0, 2, local=2):
+        pass
+    assert seen == [device, ("cpu:gloo,cuda:nccl", 3), "end", ("gloo", 0), "end"]
 
 
 def test_how_long_a_silent_rank_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

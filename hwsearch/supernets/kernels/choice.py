@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from hwsearch.supernets.kernels.processor import instruction_sets, machine
 
 log = logging.getLogger(__name__)
 
-KernelsName = Literal["auto", "eager", "native", "masked"]
+KernelsName = Literal["auto", "eager", "native", "masked", "triton"]
 #: names that `choose` takes
 NAMES: tuple[str, ...] = get_args(KernelsName)
 #: largest difference of the check after loading, against float64; rounding makes 1e-6 of it
@@ -99,13 +100,15 @@ def using(kernels: Kernels) -> Iterator[None]:
         _active = before
 
 
-def choose(name: str = "auto") -> Choice:
+def choose(name: str = "auto", device: str = "cpu") -> Choice:
     """Choose kernels by name; the native ones are compiled first if need be.
 
     Parameters
     ----------
     name : str, default "auto"
-        ``eager``; ``native``; ``masked``; or ``auto``: the native ones where they can be had, else the eager ones.
+        ``eager``; ``native``; ``masked``; ``triton``; or ``auto``: the native ones where they can be had, else the eager ones.
+    device : str, default "cpu"
+        Kind of device that computes; the native ones are for the processor, those of Triton for GPUs.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def choose(name: str = "auto") -> Choice:
     Raises
     ------
     SupernetError
-        If the name is none of these, or native kernels are asked for and cannot be had.
+        If the name is none of these, or the native ones or those of Triton are asked for and cannot be had, or not on this device.
 
     Examples
     --------
@@ -128,6 +131,15 @@ def choose(name: str = "auto") -> Choice:
         return Choice(EAGER, "asked for")
     if name == "masked":
         return Choice(MaskedKernels(), "full width; graphs on a GPU only, without one slower than eager")
+    if name == "triton":
+        return _triton(device)
+    if device != "cpu":
+        if name == "native":
+            raise SupernetError(
+                f"native kernels are compiled for the processor, and the training is on device {device}.",
+                hint="Use --kernels eager or masked, or --device cpu.",
+            )
+        return Choice(EAGER, f"on {device}")
     library, reasons = _native()
     if library is not None:
         from hwsearch.supernets.kernels.native import NativeKernels  # late: it registers operators with torch
@@ -137,6 +149,25 @@ def choose(name: str = "auto") -> Choice:
     if name == "native":
         raise SupernetError(f"native kernels cannot be had: {reasons}.", hint="Use --kernels auto, or eager.")
     return Choice(EAGER, f"no native ones: {reasons}")
+
+
+def _triton(device: str) -> Choice:
+    """Load Triton's programs; on the processor only its interpreter, a tool for tests, can run them."""
+    if device == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise SupernetError(
+            "triton kernels are programs for GPUs, and the training is on the processor.",
+            hint="Use --device cuda, or --kernels auto.",
+        )
+    try:
+        import triton
+
+        from hwsearch.supernets.kernels.triton import TritonKernels  # late: an optional package
+    except ImportError as error:
+        raise SupernetError(
+            f"triton kernels cannot be had: {error}.",
+            hint="Install the package triton (builds of torch with CUDA bring it), or use --kernels eager.",
+        ) from error
+    return Choice(TritonKernels((device,)), f"{triton.__version__}")
 
 
 @cache

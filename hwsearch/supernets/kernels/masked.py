@@ -226,8 +226,7 @@ class _Runner(Generic[Plan]):
 
     def __call__(self, plan: Plan, x: Tensor) -> Tensor:
         masks = self.form.layout.vector(self.form.counts(plan))
-        if x.device.type == "cuda":
-            masks = masks.pin_memory().to(x.device, non_blocking=True)
+        masks = (masks.pin_memory() if x.device.type == "cuda" else masks).to(x.device, non_blocking=True)
         key = (
             x.shape,
             x.stride(),

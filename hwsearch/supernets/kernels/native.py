@@ -56,7 +56,7 @@ class NativeKernels(Kernels):
     def norm_act(
         self, x_NCHW: Tensor, norm: Norm, act: Activation = "identity", residual: Tensor | None = None
     ) -> Tensor:
-        if not (self._fits(x_NCHW, norm.weight) and _normalisable(x_NCHW)):
+        if not (self._fits(x_NCHW, norm.weight) and normalisable(x_NCHW)):
             return super().norm_act(x_NCHW, norm, act, residual)
         return _norm(x_NCHW, norm, act, residual)
 
@@ -85,12 +85,12 @@ class NativeKernels(Kernels):
         act: Activation = "identity",
         residual: Tensor | None = None,
     ) -> Tensor:
-        if not (self._fits(x_NCHW, weight) and _normalisable(x_NCHW)):
+        if not (self._fits(x_NCHW, weight) and normalisable(x_NCHW)):
             return super().pointwise_norm_act(x_NCHW, weight, norm, act, residual)
         out, _, mean, variance = pointwise.pointwise_norm(
             x_NCHW, weight, norm.weight, norm.bias, residual, ACTIVATION_NUMBERS[act], norm.eps
         )
-        _update(norm, mean, variance, _count(x_NCHW))
+        update_statistics(norm, mean, variance, _count(x_NCHW))
         return out  # type: ignore[no-any-return]
 
     @override
@@ -103,7 +103,7 @@ class NativeKernels(Kernels):
         out, _, mean, variance = depthwise.depthwise_norm(
             x_NCHW, weight, stride, norm.weight, norm.bias, ACTIVATION_NUMBERS[act], norm.eps
         )
-        _update(norm, mean, variance, count)
+        update_statistics(norm, mean, variance, count)
         return out  # type: ignore[no-any-return]
 
     @override
@@ -124,8 +124,8 @@ class NativeKernels(Kernels):
             x_NCHW, weight, norm.weight, norm.bias, depthwise_weight, depthwise_norm.weight, depthwise_norm.bias,
             stride, ACTIVATION_NUMBERS[act], norm.eps, depthwise_norm.eps,
         )  # fmt: skip
-        _update(norm, mean1, variance1, _count(x_NCHW))
-        _update(depthwise_norm, mean2, variance2, count)
+        update_statistics(norm, mean1, variance1, _count(x_NCHW))
+        update_statistics(depthwise_norm, mean2, variance2, count)
         return out  # type: ignore[no-any-return]
 
     def _fits(self, x: Tensor, weight: Tensor) -> bool:
@@ -143,7 +143,7 @@ class NativeKernels(Kernels):
 
 def _norm(x: Tensor, of: Norm, act: Activation, residual: Tensor | None) -> Tensor:
     out, mean, variance = norm.norm(x, of.weight, of.bias, residual, ACTIVATION_NUMBERS[act], of.eps)
-    _update(of, mean, variance, _count(x))
+    update_statistics(of, mean, variance, _count(x))
     return out  # type: ignore[no-any-return]
 
 
@@ -160,13 +160,34 @@ def _strided(x: Tensor, stride: int) -> int:
     return x.shape[0] * ((x.shape[2] - 1) // stride + 1) * ((x.shape[3] - 1) // stride + 1)
 
 
-def _normalisable(x: Tensor) -> bool:
-    """Tell whether channels have a variance; torch has the error for one that has none."""
+def normalisable(x: Tensor) -> bool:
+    """Tell whether channels have a variance; torch has the error for one that has none.
+
+    Parameters
+    ----------
+    x : Tensor
+        Shape ``(N, C, H, W)``.
+
+    Returns
+    -------
+    bool
+        Whether there are two values a channel.
+    """
     return _count(x) > 1
 
 
-def _update(norm: Norm, mean: Tensor, variance: Tensor, count: int) -> None:
-    """Move the running statistics towards those of a batch, as torch does: with the unbiased variance."""
+def update_statistics(norm: Norm, mean: Tensor, variance: Tensor, count: int) -> None:
+    """Move the running statistics towards those of a batch, as torch does: with the unbiased variance.
+
+    Parameters
+    ----------
+    norm : Norm
+        Has the running statistics.
+    mean, variance : Tensor
+        Of the batch, the variance biased, shape ``(C,)``.
+    count : int
+        Values a channel.
+    """
     with torch.no_grad():
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.mul_(1 - norm.momentum).add_(variance, alpha=norm.momentum * count / (count - 1))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from hwsearch._typing import IntArray
 from hwsearch.spaces import SearchSpace
 from hwsearch.supernets.base import Supernet
 from hwsearch.tasks.base import Task
-from hwsearch.tasks.data import Data
+from hwsearch.tasks.data import Data, Inputs
+from hwsearch.training.compute_device import moved
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.parts.feedback import Bus
 from hwsearch.training.ranks import ALONE, Ranks
@@ -41,6 +45,29 @@ class Run:
     config: TrainingConfig
     bus: Bus = field(default_factory=Bus)
     ranks: Ranks = ALONE
+
+    @property
+    def device(self) -> torch.device:
+        """Where the supernet is; batches and what parts make for it are moved there."""
+        return next(self.supernet.parameters()).device
+
+    def examples(self, index: IntArray, size: int) -> tuple[Inputs, Tensor]:
+        """Read training examples as they are, without augmentation, onto the device of the supernet.
+
+        Parameters
+        ----------
+        index : IntArray
+            Positions in the training data, shape ``(k,)``.
+        size : int
+            Input size.
+
+        Returns
+        -------
+        tuple of (Inputs, Tensor)
+            Inputs and targets of all of them, as one batch.
+        """
+        inputs, targets = next(self.data.take(index).batches(size, len(index)))
+        return moved(inputs, self.device), targets.to(self.device)
 
     @property
     def space(self) -> SearchSpace:

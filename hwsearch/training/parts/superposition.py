@@ -40,7 +40,7 @@ class Superposition(Slices):
     @override
     def prepare(self, run: Run) -> None:
         super().prepare(run)
-        self._alpha = nn.ParameterList(torch.zeros(int(size)) for size in run.space.sizes)
+        self._alpha = nn.ParameterList(torch.zeros(int(size), device=run.device) for size in run.space.sizes)
         self._masks = used_entries(run.supernet)
         self.use_cost(run.supernet.macs_array)
 
@@ -58,7 +58,8 @@ class Superposition(Slices):
         for gene, size in enumerate(self._run.space.sizes):
             rows = np.repeat(top[None], size, axis=0)
             rows[:, gene] = np.arange(size)
-            self._costs.append(torch.tensor(np.asarray(cost(self._run.space.canonical(rows))) / whole - 1).float())
+            saved = torch.tensor(np.asarray(cost(self._run.space.canonical(rows))) / whole - 1).float()
+            self._costs.append(saved.to(self._run.device))
 
     @property
     @override
@@ -90,9 +91,10 @@ class Superposition(Slices):
         choices = self._run.space.choices
         share = {c.name: alpha.softmax(0) for c, alpha in zip(choices, self._alpha, strict=True)}
         active: dict[str, Tensor] = {}
-        total = torch.ones(())
+        one = torch.ones((), device=self._run.device)
+        total = one
         for choice, cost in zip(choices, self._costs, strict=True):
-            probability, when = torch.ones(()), choice.when
+            probability, when = one, choice.when
             if when is not None:
                 parent = next(c for c in choices if c.name == when.name)
                 chosen = [k for k, value in enumerate(parent.values) if value in when.values]
@@ -121,7 +123,7 @@ class Superposition(Slices):
         shares = [alpha.softmax(0) for alpha in self._alpha]
         mixed = {}
         for name, masks in self._masks.items():
-            factor = torch.ones(())
+            factor = torch.ones((), device=own[name].device)
             for gene, mask in masks.items():  # (values, entries)
                 one = (shares[gene] @ mask.flatten(1)).view(own[name].shape)
                 factor = factor * one
@@ -147,14 +149,15 @@ def used_entries(supernet: Supernet) -> dict[str, dict[int, Tensor]]:
     Returns
     -------
     dict of str to dict of int to Tensor
-        Parameter → gene → 0 and 1 of shape ``(values, *shape)``.
+        Parameter → gene → 0 and 1 of shape ``(values, *shape)``, on the device of the supernet.
 
     Raises
     ------
     TrainingError
         If a subnet's weights are not slices, or there are too many to be numbered.
     """
-    net, space = copy.deepcopy(supernet), supernet.space
+    device = next(supernet.parameters()).device
+    net, space = copy.deepcopy(supernet).cpu(), supernet.space
     own = dict(net.named_parameters())
     starts, total = {}, 0
     for name, parameter in own.items():
@@ -190,5 +193,5 @@ def used_entries(supernet: Supernet) -> dict[str, dict[int, Tensor]]:
         for name, parameter in own.items():
             part = slice(starts[name], starts[name] + parameter.numel())
             if bool((flags[:, part] != whole[part]).any()):
-                found.setdefault(name, {})[gene] = flags[:, part].view(-1, *parameter.shape)
+                found.setdefault(name, {})[gene] = flags[:, part].view(-1, *parameter.shape).to(device)
     return found

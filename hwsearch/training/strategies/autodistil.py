@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -147,7 +148,7 @@ class AutoDistil(Strategy):
         net, training = run.supernet, run.supernet.training
         net.eval()
         net.activate(run.space.largest())
-        inputs, _ = next(run.data.head(2).batches(run.size, 2))
+        inputs, _ = run.examples(np.arange(min(2, len(run.data))), run.size)
         with last_features(net) as features:
             forward(net, inputs)
         net.train(training)

@@ -278,7 +278,7 @@ def governed(run: Run) -> list[frozenset[str]]:
         net.zero_grad(set_to_none=True)
         (arch,) = space.from_array(row[None])
         net.activate(arch)
-        inputs, targets = next(run.data.head(n).batches(net.input_size(arch), n))
+        inputs, targets = run.examples(np.arange(n), net.input_size(arch))
         run.task.loss(forward(net, inputs), targets).backward()  # type: ignore[no-untyped-call]
         return {name: int(p.grad.count_nonzero()) for name, p in net.named_parameters() if p.grad is not None}
 
@@ -314,7 +314,7 @@ def check_additive(run: Run) -> None:
     training = net.training
     net.eval()
     net.activate(run.space.largest())
-    inputs, targets = next(run.data.head(n).batches(run.size, n))
+    inputs, targets = run.examples(np.arange(n), run.size)
     outputs = forward(net, inputs)
     net.train(training)
     single = [run.task.loss(outputs[i : i + 1], targets[i : i + 1]) for i in range(n)]

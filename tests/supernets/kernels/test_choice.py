@@ -39,6 +39,12 @@ def test_names() -> None:
         choose("fast")
 
 
+def test_on_a_gpu_the_native_ones_are_of_no_use() -> None:
+    assert str(choose("auto", "cuda")) == "eager (on cuda)" and choose("eager", "cuda").kernels is EAGER
+    with pytest.raises(SupernetError, match=r"compiled for the processor, and the training is on device cuda"):
+        choose("native", "cuda")
+
+
 def test_native_names_its_instruction_set(native: NativeKernels) -> None:
     assert str(choose("native")).startswith(f"native ({native.library.level}")
     assert choose("auto").kernels.identity == f"native {native.library.level}"

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from hwsearch.errors import SupernetError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig, WideStage
+from hwsearch.supernets.families.attentivenas.masked import MaskedAttentiveNAS
+from hwsearch.supernets.families.attentivenas.supernet import AttentiveNAS
 from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
 from hwsearch.supernets.families.mobilenetv3.masked import MaskedMobileNetV3
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
@@ -38,12 +41,23 @@ def resnet() -> Supernet:
     )
 
 
+def attentivenas() -> Supernet:
+    """Stages that may or may not change the width, with and without stride, expansion and squeeze-and-excitation."""
+    stages = (
+        WideStage((8, 16), (1, 2), (1,), 1, False),
+        WideStage((16, 24), (1, 2), (2, 3), 2, True, (3, 5, 7)),
+        WideStage((16, 24), (1, 3), (2,), 1, True),
+    )
+    shape = {"stem": (8, 16), "mix": (24, 32), "head_expansion": 2, "classes": 5, "resolutions": (18, 24)}
+    return ready(AttentiveNAS(AttentiveNASConfig("small", stages=stages, **shape)))  # type: ignore[arg-type]
+
+
 def ready(net: Supernet) -> Supernet:
     net.load_state_dict(seeded_weights(net.state_dict()))
     return net.train()
 
 
-FAMILIES = {"mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {"mobilenet": mobilenet, "resnet": resnet, "attentivenas": attentivenas}
 family = pytest.mark.parametrize("make", FAMILIES.values(), ids=FAMILIES)
 
 
@@ -221,7 +235,9 @@ def test_memory_of_a_graph_is_not_handed_out(make: Callable[[], Supernet], monke
     monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
     net = make()
     archs = [
-        a for a in net.space.sample(40, np.random.default_rng(5)) if net.input_shape(a)[-1] == 12 or make is resnet
+        a
+        for a in net.space.sample(40, np.random.default_rng(5))
+        if net.input_shape(a)[-1] == 12 or make is not mobilenet
     ]
     kernels = MaskedKernels(graphs=True)
     assert len(archs) > 3
@@ -254,3 +270,6 @@ def test_a_stage_without_blocks_has_no_form() -> None:
     config = MobileNetV3Config("empty", (Stage(8, 1, "relu", False),), 8, kernels=(3,), depths=(0, 1), resolutions=(8,))
     with pytest.raises(SupernetError, match="a block in every stage"):
         MaskedMobileNetV3(ElasticMobileNetV3(config))
+    wide = AttentiveNASConfig("empty", stages=(WideStage((8,), (0, 1), (1,), 1, False),), stem=(8,), resolutions=(8,))
+    with pytest.raises(SupernetError, match="a block in every stage"):
+        MaskedAttentiveNAS(AttentiveNAS(wide))

@@ -15,7 +15,7 @@ from hwsearch.training import TrainingConfig
 from hwsearch.training.ghosts import run_ghosts
 from hwsearch.training.parts.run import Run
 from hwsearch.training.planning import Counted, stage_demand
-from hwsearch.training.precision import Precision, device_of
+from hwsearch.training.precision import Precision
 from hwsearch.training.recipes import make_strategy
 from hwsearch.training.trainer import assemble
 
@@ -27,7 +27,7 @@ def test_bytes_are_those_that_a_step_adds_up(name: str, make_net: Callable[..., 
     found = stage_demand(name, net, make_strategy(name, {}), task, toy, config, 2)
     run = Run(net.train(), task, toy, config)
     recipe = assemble(make_strategy(name, {}), run)
-    precision = Precision("fp32", device_of(net))
+    precision = Precision("fp32", run.device)
     rng = np.random.default_rng(0)
     now = recipe.schedule.at(19)
     done, _ = run_ghosts(

@@ -22,7 +22,10 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.families.attentivenas.blocks import ElasticWideBlock, WideBlockPlan
 from hwsearch.supernets.families.attentivenas.config import AttentiveNASConfig
 from hwsearch.supernets.families.attentivenas.costs import network_costs
+from hwsearch.supernets.families.attentivenas.masked import MaskedAttentiveNAS
 from hwsearch.supernets.families.mobilenetv3.subnet import MobileNetV3Subnet
+from hwsearch.supernets.kernels import active
+from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.supernets.layers.containers import GlobalAveragePool, Named
 from hwsearch.supernets.layers.conv import ElasticClassifier, ElasticConv
 from hwsearch.supernets.layers.naming import make_divisible
@@ -115,6 +118,9 @@ class AttentiveNAS(Supernet):
 
     @override
     def forward(self, *inputs: Tensor) -> Tensor:
+        kernels = active()
+        if self.training and isinstance(kernels, MaskedKernels):
+            return kernels.run(self, MaskedAttentiveNAS, self._active, inputs[0])
         stem, plans, mix = self._active
         x = self.first_conv.conv.normed(inputs[0], stem, self.first_conv.bn, "silu")
         for plan in plans:

@@ -1,0 +1,1 @@
+"""Triton programs for GPUs, and the operators around them. Importing a module of this package needs `triton`."""
