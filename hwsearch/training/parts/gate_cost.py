@@ -15,10 +15,12 @@ from hwsearch.errors import LimitError
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.training.parts.gates import Gates
 
+#: over the limit, unused of it, and the negative log-odds: smaller is better
+Key = tuple[float, float, float]
 #: a limit is used up to this share of it, where the gates' steps allow
 UNUSED = 0.01
 #: so many states of gates are compared with each other
-EXHAUSTIVE = 20_000
+EXHAUSTIVE = 50_000
 
 
 class GateCost:
@@ -138,7 +140,7 @@ class GateCost:
 
         Better is: first within the limit, then at most `UNUSED` of it left, then the larger sum of the log-odds of the open
         gates. Of more than `EXHAUSTIVE` states, gates are closed and opened, one or two genes at a time, until no change is
-        better.
+        better, from three starts.
 
         Parameters
         ----------
@@ -153,7 +155,7 @@ class GateCost:
         gains = [np.concatenate([[0.0], np.cumsum(level)]) for level in levels]
         genes = list(self.gates.genes)
 
-        def keys(rows: IntArray) -> list[tuple[float, float, float]]:
+        def keys(rows: IntArray) -> list[Key]:
             costs = self(rows)
             score = sum(gain[rows[:, gene]] for gene, gain in zip(genes, gains, strict=True))
             over = np.maximum(0, costs - self.limit)
@@ -167,16 +169,22 @@ class GateCost:
             found = keys(rows)
             row = rows[min(range(len(rows)), key=found.__getitem__)]
             return self.space.from_array(self.space.canonical(row[None]))[0]
-        row = self.space.sizes - 1
+        top = self.space.sizes - 1
+        majority, closed = top.copy(), top.copy()
         for gene, level in zip(genes, levels, strict=True):
-            row[gene] = int((level > 0).sum())
+            majority[gene], closed[gene] = int((level > 0).sum()), 0
+        row = min((self._improved(start, keys) for start in (majority, closed, top)), key=lambda r: keys(r[None])[0])
+        return self.space.from_array(self.space.canonical(row[None]))[0]
+
+    def _improved(self, row: IntArray, keys: Callable[[IntArray], list[Key]]) -> IntArray:
+        """Change one or two genes at a time until no change is better."""
         best = keys(row[None])[0]
         while True:
             tried = np.array(list(self._changes(row)))
             found = keys(tried)
             first = min(range(len(tried)), key=found.__getitem__)
             if not found[first] < best:
-                return self.space.from_array(self.space.canonical(row[None]))[0]
+                return row
             row, best = tried[first], found[first]
 
     def _changes(self, row: IntArray) -> Iterable[IntArray]:
