@@ -137,9 +137,7 @@ def gated(
     if cost is not None:
         strategy = strategy.use_cost(cost)
     with tempfile.TemporaryDirectory(prefix="hwsearch-bench-") as folder:
-        return prune_network(
-            Trainer(net, strategy, DigitTask(), train, config(passes, seed), Path(folder)), test
-        )
+        return prune_network(Trainer(net, strategy, DigitTask(), train, config(passes, seed), Path(folder)), test)
 
 
 def by_gates(passes: int, seed: int, **options: float) -> dict[str, Any]:

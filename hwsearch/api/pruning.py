@@ -144,6 +144,7 @@ def prune(
         epochs=epochs, steps=steps, batch=batch, lr=lr, padding=padding, seed=seed, checkpoint_steps=50
     )
     entry = catalogue.entry(supernet)
+    entry.shape().gate_sites()  # a family without any is refused before data are read
     task = entry.find_task()
     torch.set_num_threads(compute_threads())
     keep_freed_memory()

@@ -1,4 +1,4 @@
-"""A small declared network with depths and widths, and images whose class is their quadrant."""
+"""A small declared network with depths and widths, and images whose class is their bright half and its colour."""
 
 from __future__ import annotations
 
@@ -52,12 +52,18 @@ def small(seed: int = 0) -> Supernet:
     return net
 
 
-def quadrants(n: int = 128, seed: int = 0) -> ImageData:
-    """Make images of which one quadrant is bright."""
+def halves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw pixels ``(n, side, side, 3)`` of which one half, upper or lower, is bright in one of two colours; and the class."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, n)
     pixels = rng.integers(0, 120, (n, SIDE, SIDE, 3))
     for i, label in enumerate(labels):
-        top, left = divmod(int(label), 2)
-        pixels[i, 4 * top : 4 * top + 4, 4 * left : 4 * left + 4] += 110
-    return from_arrays(pixels.astype(np.uint8), labels, tuple("abcd"), Preprocess((0.4,) * 3, (0.25,) * 3), f"q{seed}")
+        lower, colour = divmod(int(label), 2)
+        pixels[i, 4 * lower : 4 * lower + 4, :, colour] += 110
+    return pixels.astype(np.uint8), labels
+
+
+def half_images(n: int = 128, seed: int = 0) -> ImageData:
+    """Make such images as data."""
+    pixels, labels = halves(n, seed)
+    return from_arrays(pixels, labels, tuple("abcd"), Preprocess((0.4,) * 3, (0.25,) * 3), f"halves {seed}")

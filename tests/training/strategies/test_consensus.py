@@ -13,13 +13,13 @@ from hwsearch.tasks.images import ImageTask
 from hwsearch.training import Sandwich, Trainer, TrainingConfig
 from hwsearch.training.pruning import FREEZE, prune_network
 from hwsearch.training.strategies.consensus import Consensus, distance, polarization
-from tests.training.gated import quadrants, small
+from tests.training.gated import half_images, small
 
 
 def trainer(folder: Path, steps: int = 60, share: float = 0.6, **options: object) -> Trainer:
     net = small()
     limit = share * net.macs(net.space.largest())
-    train = quadrants()
+    train = half_images()
     config = TrainingConfig(steps=steps, batch=32, lr=0.05, padding=0, checkpoint_steps=10)
     return Trainer(net, Consensus(limit=limit, **options), ImageTask(train.preprocess), train, config, folder)
 
@@ -43,11 +43,11 @@ def test_the_schedule_waits_for_the_first_30_percent(tmp_path: Path) -> None:
 
 def test_examples_agree_in_the_end_and_the_result_is_the_frozen_network(tmp_path: Path) -> None:
     run = trainer(tmp_path, steps=150, polarization=8.0)
-    found = prune_network(run, quadrants(64, 1))
+    found = prune_network(run, half_images(64, 1))
     net = run.supernet.eval()
     assert found.disagreement <= 0.01 and found.cost == net.macs(found.arch) <= run.recipe.view.cost.limit
     assert found.least < found.cost < found.largest and found.gated == pytest.approx(found.frozen, abs=5)
-    images, _ = next(quadrants(16, 2).batches(8, 16))
+    images, _ = next(half_images(16, 2).batches(8, 16))
     gates = run.recipe.view.gates
     assert gates.frozen.min() >= 0
     with torch.no_grad():
@@ -56,18 +56,18 @@ def test_examples_agree_in_the_end_and_the_result_is_the_frozen_network(tmp_path
 
 def test_a_stopped_run_ends_with_the_same_weights(tmp_path: Path) -> None:
     """Stopped between the decision and the freezing of gates, and again after it."""
-    whole = prune_network(run := trainer(tmp_path / "whole", steps=30), quadrants(32, 1))
+    whole = prune_network(run := trainer(tmp_path / "whole", steps=30), half_images(32, 1))
     place = tmp_path / "stopped"
     trainer(place, steps=30).run(stop_at=18)
     other = trainer(place, steps=30)
     with pytest.raises(Stop):
-        prune_network(other, Stopping(quadrants(32, 1)))
+        prune_network(other, Stopping(half_images(32, 1)))
     assert other.step == 26 and not (place / FREEZE).exists()
     trainer(place, steps=30).run(stop_at=26)
     again = trainer(place, steps=30)
-    assert prune_network(again, quadrants(32, 1)) == whole
+    assert prune_network(again, half_images(32, 1)) == whole
     assert digest(run.supernet) == digest(again.supernet)
-    assert prune_network(trainer(place, steps=30), quadrants(32, 1)) == whole  # done: it reads what was written
+    assert prune_network(trainer(place, steps=30), half_images(32, 1)) == whole  # done: it reads what was written
 
 
 class Stop(Exception):
@@ -97,7 +97,7 @@ def test_a_limit_that_no_gates_meet_is_refused_before_training(tmp_path: Path) -
 
 
 def test_another_strategy_has_no_gates(tmp_path: Path) -> None:
-    net, train = small(), quadrants()
+    net, train = small(), half_images()
     config = TrainingConfig(steps=2, batch=32, padding=0)
     plain = Trainer(net, Sandwich(), ImageTask(train.preprocess), train, config, tmp_path)
     with pytest.raises(TrainingError, match="strategy Sandwich has no gates"):
