@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def operator_cost(campaign: Campaign, target: Target) -> OperatorCost:
     DeviceError
         If the device has no operator table, or one of few architectures only.
     """
-    common = {"subject": target.fingerprint, "protocol": PROTOCOL, "purpose": str(PROFILE)}
+    common: dict[str, Any] = {"subject": target.fingerprint, "protocol": PROTOCOL, "purpose": str(PROFILE)}
     table = {m.arch_id: float(m.value) for m in campaign.store.find(metric="operator_ms", **common) if m.value}
     rows = campaign.store.find(metric="kernels", supernet=campaign.loaded.digest, **common)
     counts = {m.arch_id: dict(m.details["signatures"]) for m in rows}

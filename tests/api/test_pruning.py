@@ -134,7 +134,7 @@ def test_limits_that_cannot_be_met_are_refused_before_training(
 
 
 def test_families_without_gates_are_refused(place: Path, tmp_path: Path) -> None:
-    with pytest.raises(SupernetError, match="has no places for gates.*Depth and Width"):
+    with pytest.raises(SupernetError, match=r"has no places for gates.*Depth and Width"):
         hwsearch.prune("cifar10-mbv3", place / "images", tmp_path, "macs<=60 %", steps=2, batch=8)
 
 
