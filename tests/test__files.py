@@ -35,6 +35,7 @@ WRITING = {
     "supernets",
     "tables",
     "train",
+    "prune",
     "assess_supernet",
 }
 

@@ -30,6 +30,7 @@ PLACES = {
     "plan_training": "hwsearch.api.planning",
     "predict": "hwsearch.api.results",
     "profile": "hwsearch.api.campaign",
+    "prune": "hwsearch.api.pruning",
     "report": "hwsearch.api.results",
     "run": "hwsearch.api.campaign",
     "search": "hwsearch.api.campaign",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from hwsearch.api.device_tables import tables
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.planning import plan_training
+    from hwsearch.api.pruning import prune
     from hwsearch.api.results import ensemble, export, finetune, front, pick, plan, predict, report
     from hwsearch.api.training import train
     from hwsearch.devices.fleet.serving import cluster
@@ -81,6 +83,7 @@ __all__ = [
     "plan_training",
     "predict",
     "profile",
+    "prune",
     "report",
     "run",
     "search",

@@ -23,6 +23,7 @@ from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_p
 from hwsearch.campaigns.profile_set import ProfileSet, choose_profile
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.starting import starting_subnet
 from hwsearch.campaigns.states import SECONDS
 from hwsearch.campaigns.subnet_cache import SubnetCache
 from hwsearch.campaigns.target import Target
@@ -392,7 +393,8 @@ class Campaign:
     @cached_property
     def profile_set(self) -> ProfileSet:
         """The subnets that are measured before the search; the same for one space, seed and ``[profile]``."""
-        return choose_profile(self.config.profile, self.space, self.loaded.balanced_cost, self.rng("profile"))
+        starting = [starting_subnet(place, self.space) for place in self.config.search.starting_subnets]
+        return choose_profile(self.config.profile, self.space, self.loaded.balanced_cost, self.rng("profile"), starting)
 
     @cached_property
     def costs(self) -> CostTable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +31,11 @@ class ProfileSet(NamedTuple):
 
 
 def choose_profile(
-    config: ProfileConfig, space: SearchSpace, cost: Callable[[IntArray], FloatArray], rng: np.random.Generator
+    config: ProfileConfig,
+    space: SearchSpace,
+    cost: Callable[[IntArray], FloatArray],
+    rng: np.random.Generator,
+    starting: Sequence[Architecture] = (),
 ) -> ProfileSet:
     """Choose the subnets of the profile: spread evenly over a cost, and some at random.
 
@@ -45,6 +49,8 @@ def choose_profile(
         Maps rows ``(n, genes)`` to the costs ``(n,)`` that are spread over, such as MACs.
     rng : numpy.random.Generator
         Source of randomness.
+    starting : sequence of Architecture
+        Subnets to be measured in any case, besides those of `config`.
 
     Returns
     -------
@@ -54,4 +60,6 @@ def choose_profile(
     n_random = min(config.random, max(0, space.cardinality - 2))
     balanced = space.sample_balanced(config.latency - n_random, rng, cost)
     random = space.sample(n_random, rng, exclude=balanced)
-    return ProfileSet(balanced + random, balanced[: config.accuracy - len(random)] + random, random)
+    evaluated = balanced[: config.accuracy - len(random)] + random
+    more = [a for a in dict.fromkeys(starting) if a not in evaluated]
+    return ProfileSet([*balanced, *random, *(a for a in more if a not in balanced)], evaluated + more, random)

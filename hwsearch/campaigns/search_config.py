@@ -78,7 +78,8 @@ class SearchConfig(ConfigPart):
         latency there.
     warm_start : list of str
         Folders of campaigns, of this supernet or another, on any device: what they measured is predicted for this
-        campaign's subnets, and the tactic finds out how much it tells.
+        campaign's subnets, and the tactic finds out how much it tells. And files: cards of subnets of this search space
+        (``NAME.json``), as `hwsearch.prune` and `hwsearch.export` write them, which are measured with the profile.
     screening_factor : int
         Multi-fidelity screening: propose ``screening_factor × per_round`` candidates, measure them on the cheap
         `screening_metrics`, and complete the ``per_round`` that then promise most. 1: no screening. Not every tactic can.
@@ -101,6 +102,16 @@ class SearchConfig(ConfigPart):
     screening_factor: int = Field(1, ge=1, le=100)
     screening_metrics: list[Literal["latency", "accuracy"]] = ["latency"]
     screening_images: int = Field(0, ge=0, le=MOST_IMAGES)
+
+    @property
+    def earlier_campaigns(self) -> list[str]:
+        """Of `warm_start`, the folders."""
+        return [place for place in self.warm_start if not place.endswith(".json")]
+
+    @property
+    def starting_subnets(self) -> list[str]:
+        """Of `warm_start`, the cards."""
+        return [place for place in self.warm_start if place.endswith(".json")]
 
     @model_validator(mode="after")
     def _screening(self) -> SearchConfig:

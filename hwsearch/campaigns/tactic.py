@@ -46,7 +46,7 @@ def check_tactic(campaign: Campaign) -> None:
     """
     c, can = campaign.config.search, capabilities(campaign)
     asked = {
-        "warm_start": (bool(c.warm_start) and not can.warm_start, "learn from earlier campaigns"),
+        "warm_start": (bool(c.earlier_campaigns) and not can.warm_start, "learn from earlier campaigns"),
         "screening_factor": (c.screening_factor > 1 and not can.screening, "choose among screened candidates"),
     }
     for key, (refused, what) in asked.items():

@@ -48,6 +48,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch train --recipe cifar10-mbv3 --data cifar10.parquet --folder trained",
         "hwsearch train --recipe my.toml --supernet my_net.py:ENTRY --data images --folder trained",
     ),
+    "prune": (
+        "hwsearch prune --supernet resnet18 --data images --folder pruned --limit 'macs<=50 %'",
+        "hwsearch prune --supernet my_net.py:ENTRY --data images --folder pruned --limit 'latency_ms<=2' --campaign runs/my --device edge-box",
+    ),
     "assess_supernet": (
         "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import DataError, SupernetError
 from hwsearch.spaces import Architecture, SearchSpace
+from hwsearch.supernets.gates import GateSite
 from hwsearch.tasks.data import Data
 from hwsearch.tasks.inputs import Input, image
 from predictors.schema import Column, Schema
@@ -259,6 +260,24 @@ class Supernet(nn.Module, ABC):
         """
         raise SupernetError(
             f"{type(self).__name__} cannot sort its channels by importance.", hint="Leave [supernet] sort out."
+        )
+
+    def gate_sites(self) -> list[GateSite]:
+        """List where gates can take the part of genes, for pruning in one training run.
+
+        Returns
+        -------
+        list of GateSite
+            One a gene of a depth or width that has several values, none for other genes.
+
+        Raises
+        ------
+        SupernetError
+            If the family has no such places (the default).
+        """
+        raise SupernetError(
+            f"{type(self).__name__} has no places for gates.",
+            hint="Networks declared with Depth and Width, and the plain ones of the catalogue such as 'resnet18', have them.",
         )
 
     def after_loading(self) -> None:

@@ -31,6 +31,7 @@ PARTS = {
     "kills_seen",
     "predictors_data",
     "predictors_rivals",
+    "prune_arms",
     "search_figures",
     "search_nb201",
     "search_ofa",

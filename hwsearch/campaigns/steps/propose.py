@@ -48,9 +48,9 @@ class Proposer:
     def warm_start(self) -> WarmStart | None:
         """Predictions of what the campaigns of ``[search] warm_start`` measured; fitted when first needed."""
         c = self.campaign.config
-        if self._warm_start is None and c.search.warm_start:
+        if self._warm_start is None and c.search.earlier_campaigns:
             loaded = self.campaign.loaded
-            self._warm_start = WarmStart(loaded, c.supernet, c.search.warm_start, seed=c.search.seed)
+            self._warm_start = WarmStart(loaded, c.supernet, c.search.earlier_campaigns, seed=c.search.seed)
         return self._warm_start
 
     def propose(self, r: int, per_round: int, *, complete: bool = False) -> Proposals:

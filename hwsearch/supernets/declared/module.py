@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -25,6 +26,7 @@ from hwsearch.supernets.declared.matching import match_modules
 from hwsearch.supernets.declared.proof import check_smallest
 from hwsearch.supernets.declared.tracing import trace_network
 from hwsearch.supernets.declared.widths import declared_widths, has_own_width
+from hwsearch.supernets.gates import DepthGates, GateSite, WidthGates
 from hwsearch.supernets.layers.containers import ElasticModuleList, ElasticSequential
 from hwsearch.supernets.layers.ordering import sort_by_importance
 from hwsearch.supernets.layers.sliced.activation import HANDED, HandedActivation
@@ -242,6 +244,23 @@ class ElasticModule(Supernet):
         )  # None or an identity: in what is cut
         stay = {id(c): kept[path] for path, c in copies if isinstance(c, (ElasticSequential, ElasticModuleList))}
         return _swapped(net, lambda m: m.static(stay[id(m)]) if id(m) in stay else m)  # type: ignore[operator]
+
+    @override
+    def gate_sites(self) -> list[GateSite]:
+        sites: list[GateSite] = []
+        for span in self._spans:
+            if len(span.values) > 1:
+                children = [m for m in self._containers[span.path]._modules.values() if m is not None]
+                ends = [span.first + depth for depth in span.values]
+                blocks = tuple(tuple(children[a:b]) for a, b in pairwise(ends))
+                sites.append(DepthGates(span.gene, blocks[0][0], blocks))
+        for gene, counts in self._counts.items():
+            if len(counts) > 1:
+                layers = [(self._layers[n], axes) for n, axes in self._axes.items() if n in self._layers]
+                readers = [layer for layer, (_, out) in layers if out == gene and has_own_width(layer)]
+                consumers = tuple(layer for layer, (ins, _) in layers if ins == gene and has_own_width(layer))
+                sites.append(WidthGates(gene, readers[0], tuple(counts.values()), consumers))
+        return sites
 
     def sort_channels(self) -> None:
         """Sort the channels of every elastic width by importance; in place, the largest subnet computes the same.

@@ -1,0 +1,124 @@
+"""The command that prunes a network in one training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import hwsearch
+from hwsearch._json import JsonObject
+from hwsearch.cli.app import CATALOGUE, command
+from hwsearch.cli.options import Force, Json, Trust, shown_training
+from hwsearch.cli.render import emit_json, out, visible
+
+
+@command(CATALOGUE)
+def prune(
+    supernet: Annotated[
+        str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
+    ],
+    folder: Annotated[Path, typer.Option("--folder", help="The folder for the run, the weights, the model, the card.")],
+    limit: Annotated[
+        str, typer.Option("--limit", help="One upper limit: 'macs<=50 %', 'params<=2e6', 'latency_ms<=2'.")
+    ],
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
+    ] = None,
+    campaign: Annotated[
+        Path | None,
+        typer.Option("--campaign", help="For a latency: a campaign whose store has the device's operator table."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="A device of that campaign (default: the only one).")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples.")] = 30,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps, in place of epochs.")] = None,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Examples a step.")] = 128,
+    lr: Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate of SGD.")] = 0.1,
+    padding: Annotated[int, typer.Option("--padding", min=0, help="Images: padding of the random crop.")] = 4,
+    polarization: Annotated[
+        float, typer.Option("--polarization", min=0, help="Weight of the polarization; 0 turns it off.")
+    ] = 8.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")] = 0,
+    trust: Trust = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Prune a network to one limit in one training run; the same command resumes an interrupted run.
+
+    Parameters
+    ----------
+    supernet : str
+        A supernet of the catalogue, or ``file.py:ENTRY``.
+    data : pathlib.Path
+        A data set with splits ``train`` and ``test``.
+    folder : pathlib.Path
+        For the state of the run, and its results.
+    limit : str
+        One upper limit, on MACs, parameters or a latency.
+    checkpoint : pathlib.Path, optional
+        Weights to start from.
+    campaign : pathlib.Path, optional
+        In whose store the operator table is.
+    device : str, optional
+        Whose table.
+    epochs, steps, batch, lr, padding, polarization, seed
+        Settings of the training.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
+    force : bool
+        Replace files that hwsearch did not write; links are never written through.
+    as_json : bool
+        Print one JSON object instead of text.
+    """
+    with shown_training() as shown:
+        found = hwsearch.prune(
+            supernet,
+            data,
+            folder,
+            limit,
+            checkpoint=checkpoint,
+            campaign=campaign,
+            device=device,
+            epochs=epochs,
+            steps=steps,
+            batch=batch,
+            lr=lr,
+            padding=padding,
+            polarization=polarization,
+            seed=seed,
+            progress=shown.update,
+            trust=trust,
+            force=force,
+        )
+    if not emit_json(found, as_json):
+        _print(found)
+
+
+def _print(found: JsonObject) -> None:
+    told, score = found["pruning"], found["score"]
+    out.print(
+        visible(
+            f"{told['metric']} {told['cost']:.6g}, within {told['limit']:.6g} ({100 * told['cost'] / told['limit']:.1f} % of it); "
+            f"{told['largest']:.6g} before"
+        ),
+        highlight=False,
+    )
+    out.print(
+        visible(
+            f"disagreement of the gates {told['disagreement']:.4f}; freezing them: {told['gated']:g} → {told['frozen']:g} {told['unit']}"
+        ),
+        highlight=False,
+    )
+    value = next(v for k, v in score.items() if isinstance(v, float) and k != "standard_error")
+    out.print(
+        visible(f"{score['name']} {value:g} {told['unit']} ± {score['standard_error']:g} on {score['data']}"),
+        highlight=False,
+    )
+    out.print(visible(f"→ {found['path']}, {found['weights']}"), highlight=False)
