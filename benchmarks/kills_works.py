@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from PIL import Image
 import hwsearch
 from benchmarks.kills_seen import final_weights, stored_values
 from hwsearch.campaigns import Campaign
+from hwsearch.errors import SupernetError
+from hwsearch.supernets.kernels.building import built_library
+from hwsearch.supernets.kernels.processor import instruction_sets
 
 #: the file of a campaign's store
 STORE = "store.sqlite"
@@ -173,6 +177,8 @@ def prepare(place: Path) -> None:
     hwsearch.run(campaign)
     campaign.store.close()
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # imports for seconds
+    with contextlib.suppress(SupernetError, IndexError):  # without them trainings are eager
+        built_library(instruction_sets()[0])  # which would take most of a first training's time
     gc.collect()
     gc.freeze()  # a collection in a fork would copy all of this process's memory
 

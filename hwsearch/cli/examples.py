@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "assess_supernet": (
         "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
+        "hwsearch assess-supernet --campaign runs/demo",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
     "plan_training": (
