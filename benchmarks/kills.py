@@ -1,6 +1,7 @@
 """Commands that are killed at random moments lose nothing, store nothing twice, and end as if nobody had killed them.
 
-    python -m benchmarks.kills [--quick] [--json] [--folder DIR] [--kills 1000] [--command train] [--seed 0]
+    python -m benchmarks.kills [--quick] [--json] [--folder DIR] [--kills 1000] [--command train]
+                               [--processes N] [--seed 0]
 
 Each of the commands ``run``, ``report``, ``finetune`` and ``train`` (six strategies and schedules of theirs, two of them with
 two processes as well) works in a process group of its own, which is killed
@@ -241,9 +242,9 @@ def kill_and_compare(
     return row | {"usual_s": round(usual, 2), "seconds": round(time.monotonic() - began, 1)}
 
 
-def one_work(command: str | None, number: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
+def one_work(wanted: tuple[str | None, int | None], number: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
     """Kill one of `works_in`, in a process that does nothing else."""
-    work, rng = works_in(place, command)[number], np.random.default_rng([seed, number])
+    work, rng = works_in(place, *wanted)[number], np.random.default_rng([seed, number])
     return kill_and_compare(work, kills, rng, place, lambda text: print(text, file=sys.stderr, flush=True))
 
 
@@ -281,8 +282,10 @@ def shares_of(works: Sequence[Work], kills: int) -> list[int]:
 def run(given: Run) -> Result:
     """Kill all works and compare."""
     kills = given.args.kills if given.args.kills is not None else 60 if given.quick else 1000
-    command = given.args.command
-    works = works_in(Path(), command)
+    wanted = given.args.command, given.args.processes
+    works = works_in(Path(), *wanted)
+    if not works:
+        given.refuse("no work of that command has so many --processes.")
     shares = shares_of(works, kills)
     if min(shares) < 1:
         given.refuse(f"--kills must be larger, so that each of {len(works)} works is killed; got {kills}.")
@@ -295,7 +298,7 @@ def run(given: Run) -> Result:
         fork = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(max_workers=2, mp_context=fork) as pool:
             waiting = [
-                pool.submit(one_work, command, k, share, given.args.seed, place) for k, share in enumerate(shares)
+                pool.submit(one_work, wanted, k, share, given.args.seed, place) for k, share in enumerate(shares)
             ]
             for done in as_completed(waiting):
                 given.say(str(done.result()))
@@ -309,6 +312,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     parser.add_argument("--kills", type=int, help="of all works together (default: 1000; quick: 60)")
     parser.add_argument("--command", choices=COMMANDS, help="kill this command only (default: all)")
+    parser.add_argument("--processes", type=int, help="kill works of so many processes only (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments (default: %(default)s)")
 
 

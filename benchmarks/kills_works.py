@@ -183,7 +183,7 @@ def prepare(place: Path) -> None:
     gc.freeze()  # a collection in a fork would copy all of this process's memory
 
 
-def works_in(place: Path, command: str | None = None) -> list[Work]:
+def works_in(place: Path, command: str | None = None, processes: int | None = None) -> list[Work]:
     """List the works, of which `prepare` has written what they read; long ones first.
 
     Parameters
@@ -192,6 +192,8 @@ def works_in(place: Path, command: str | None = None) -> list[Work]:
         Holds what `prepare` has written.
     command : str, optional
         One of `COMMANDS`, to list its works only.
+    processes : int, optional
+        List works of so many processes only.
 
     Returns
     -------
@@ -203,17 +205,18 @@ def works_in(place: Path, command: str | None = None) -> list[Work]:
     def weights(folder: Path) -> dict[str, Any]:
         return {"weights": {name: value.numpy().tobytes() for name, value in final_weights(folder).items()}}
 
-    def training(name: str, processes: int) -> Work:
+    def training(name: str, n: int) -> Work:
         words = ["train", "--recipe", str(place / f"{name}.toml"), "--data", str(place / "images")]
-        words += ["--processes", str(processes)] * (processes > 1)
-        return Work(f"train-{name}", lambda folder: [*words, "--folder", str(folder)], weights, processes=processes)
+        words += ["--processes", str(n)] * (n > 1)
+        return Work(f"train-{name}", lambda folder: [*words, "--folder", str(folder)], weights, processes=n)
 
     tune = ["--arch", "smallest", "--steps", "16", "--batch", "8"]
-    works = [training(name, processes) for name, (_, processes) in TRAININGS.items() if processes > 1]
+    works = [training(name, n) for name, (_, n) in TRAININGS.items() if n > 1]
     works += [
         Work("run", lambda folder: ["run", str(config), "--folder", str(folder)], after_run, front_of_store=True),
         Work("report", lambda folder: ["report", str(folder)], lambda f: {"front": front(f)}, finished),
         Work("finetune", lambda folder: ["finetune", str(folder), *tune], weights, finished),
     ]
-    works += [training(name, processes) for name, (_, processes) in TRAININGS.items() if processes == 1]
-    return [work for work in works if command in (None, work.name.partition("-")[0])]
+    works += [training(name, n) for name, (_, n) in TRAININGS.items() if n == 1]
+    wanted = [work for work in works if command in (None, work.name.partition("-")[0])]
+    return [work for work in wanted if processes in (None, work.processes)]

@@ -268,7 +268,10 @@ class Job:
         between = [int(np.flatnonzero(member == k)[0]) for k in range(1, int(member.max()))]
         chosen = np.array([int(np.argmin(macs)), *between, int(np.argmax(macs))], dtype=np.int64)
         net, train = self.loaded.net, self.examples.train
-        run = Run(net, self.loaded.task, train, TrainingConfig(batch=min(64, len(train)), seed=self.seed))
+        size = min(
+            64, max(2, len(train) // batches)
+        )  # batches of all examples would be one batch, and its interval nothing
+        run = Run(net, self.loaded.task, train, TrainingConfig(batch=size, seed=self.seed))
         training = net.training
         with self.progress.task("compare gradients", batches, "batches") as step:
             try:
