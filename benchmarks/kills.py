@@ -294,7 +294,7 @@ def run(given: Run) -> Result:
     with tempfile.TemporaryDirectory(prefix="hwsearch-kills-") as text:
         os.environ["TMPDIR"] = tempfile.tempdir = text  # campaigns on one host take turns by a lock there
         place = Path(text)
-        prepare(place)
+        prepare(place, wanted[0])
         fork = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(max_workers=2, mp_context=fork) as pool:
             waiting = [

@@ -165,17 +165,18 @@ def copy_store(folder: Path, target: Path) -> None:
         old.backup(new)
 
 
-def prepare(place: Path) -> None:
-    """Write what the works read, a finished campaign among it, and import all that they need in this process."""
+def prepare(place: Path, command: str | None = None) -> None:
+    """Write what the works of a command read, a finished campaign among it, and import all that they need here."""
     (place / "campaign.toml").write_text(CAMPAIGN, encoding="utf-8")
     (place / "network.py").write_text(NETWORK, encoding="utf-8")
     for name, (stages, _) in TRAININGS.items():
         text = f'supernet = "{place}/network.py:ENTRY"\n{stages}'
         (place / f"{name}.toml").write_text(text, encoding="utf-8")
     make_images(place / "images")
-    campaign = Campaign.open(place / "campaign.toml", folder=place / "finished")
-    hwsearch.run(campaign)
-    campaign.store.close()
+    if command in (None, "report", "finetune"):
+        campaign = Campaign.open(place / "campaign.toml", folder=place / "finished")
+        hwsearch.run(campaign)
+        campaign.store.close()
     torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # imports for seconds
     with contextlib.suppress(SupernetError, IndexError):  # without them trainings are eager
         built_library(instruction_sets()[0])  # which would take most of a first training's time

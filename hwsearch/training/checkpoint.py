@@ -117,7 +117,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         kernels, threads = str(known["kernels"]), int(known["threads"])
     except Exception as error:  # a file of anything
         raise TrainingError(
-            f"the checkpoint {str(path)!r} cannot be read: {error}.", hint="Remove it to start anew."
+            f"the checkpoint {str(path)!r} cannot be read: {str(error).rstrip('.')}.", hint="Remove it to start anew."
         ) from error
     folder = str(path.parent)
     if changed:
