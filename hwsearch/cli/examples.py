@@ -49,7 +49,6 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch train --recipe my.toml --supernet my_net.py:ENTRY --data images --folder trained",
     ),
     "assess_supernet": (
-        "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
         "hwsearch assess-supernet --campaign runs/demo",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
