@@ -8,12 +8,13 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); [ $$n -
 # compiled kernels of training
 export HWSEARCH_KERNELS ?= $(CURDIR)/build/kernels
 
-.PHONY: demo test test-slow test-gpu lint docs fuzz mutants clean help
+.PHONY: demo test test-slow test-gpu kernels-neon lint docs fuzz mutants clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    find the Pareto-optimal subnets of the embedded supernet on this CPU (minutes)"
 	@echo "make test    run the tests"
+	@echo "make kernels-neon    check the kernels for ARM under an emulator (g++-aarch64-linux-gnu, qemu-user)"
 	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: accuracy_budget, claims, demo, distributed, export, fleet, gpu, hostile, kernels, kills, latency, latency_operators,"
@@ -40,6 +41,11 @@ test-slow: $(STAMP)
 
 test-gpu: $(STAMP)
 	$(BIN)/python -m pytest -m gpu
+
+# fails where the compiler or the emulator is missing
+kernels-neon: $(STAMP)
+	command -v aarch64-linux-gnu-g++ qemu-aarch64
+	$(BIN)/python -m pytest -m slow -k neon tests/supernets/kernels/test_compiling.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

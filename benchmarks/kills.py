@@ -1,8 +1,10 @@
 """Commands that are killed at random moments lose nothing, store nothing twice, and end as if nobody had killed them.
 
-    python -m benchmarks.kills [--quick] [--json] [--folder DIR] [--kills 1000] [--seed 0]
+    python -m benchmarks.kills [--quick] [--json] [--folder DIR] [--kills 1000] [--command train]
+                               [--processes N] [--seed 0]
 
-Each of the commands ``run``, ``report``, ``finetune`` and ``train`` works in a process group of its own, which is killed
+Each of the commands ``run``, ``report``, ``finetune`` and ``train`` (six strategies and schedules of theirs, two of them with
+two processes as well) works in a process group of its own, which is killed
 (SIGKILL) at a uniformly random moment of the command's usual duration; then the same command is started again in the same
 folder. After one to eight kills it is let finish, its result is compared with that of one that was never killed, and
 another begins in a fresh folder, until all kills are spent. A kill that comes after the end of its command is none and is
@@ -10,12 +12,14 @@ not counted. Two commands are under way at once, each in its own folder.
 
 The processes are forks of one that has imported everything. What takes long and keeps nothing is left out: devices are
 simulated, from a latency table and in the same process, a report draws one small figure, and a training's card scores one
-random subnet. A fine-tuning writes its checkpoint every 50 ms in place of 15 s, so that kills find some.
+random subnet. Trainings write a checkpoint at every step. A fine-tuning writes its checkpoint every 50 ms in place of 15 s, so that kills find some.
 
 - ``lost``: values that the store held just before a kill, or after an earlier one, and does not hold afterwards (or holds
   as measured again); steps by which checkpoints went back; results that are cut or gone;
 - ``doubled``: values stored twice for one measurement key, or under two keys for one meaning;
-- ``failed``: commands that ended with an error after a kill;
+- ``failed``: commands that ended with an error after a kill, or did not say that a process of theirs was killed;
+- ``midway``: kills that left a checkpoint of a training or a fine-tuning to go on from;
+- ``others``: of the kills those that hit the second process of a training, whose command then had to end with an error;
 - ``fronts_equal``: ``front.csv`` is that of the command that nobody killed. A ``run`` that was killed measured at other
   moments, and intervals know of moments (looks of one period are not independent): its front is that of the same command,
   not killed, in a fresh folder with a copy of its store;
@@ -26,20 +30,17 @@ random subnet. A fine-tuning writes its checkpoint every 50 ms in place of 15 s,
 from __future__ import annotations
 
 import argparse
-import gc
+import contextlib
 import itertools
 import multiprocessing
 import os
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before any library starts threa
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
-from PIL import Image
 
-import hwsearch
 from benchmarks.frame import Benchmark, Result, Run
-from benchmarks.kills_seen import Ledger, final_weights, stored_values
+from benchmarks.kills_seen import Ledger
+from benchmarks.kills_works import COMMANDS, Work, copy_store, front, prepare, works_in
 from hwsearch.api import training
-from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.steps import report as report_step
 from hwsearch.cli.main import main as command_line
 from hwsearch.reporting import ReportData, page
@@ -65,154 +65,8 @@ from hwsearch.training import finetune as finetuning
 PATIENCE = 600.0
 #: at most that many kills before a work is let finish
 MOST_KILLS = 8
-#: the file of a campaign's store
-STORE = "store.sqlite"
-
-CAMPAIGN = """
-[supernet]
-name = "cifar10-mbv3"
-
-[data]
-calibration_images = 16
-validation_images = 10
-test_images = 10
-batch = 16
-
-[[device]]
-name = "cpu"
-runtime = "simulated"
-options = { table = "amd-epyc-vm-t1-b1/cifar10-mbv3" }
-
-[protocol]
-processes = [1, 1]
-
-[fleet]
-isolation = false
-
-[profile]
-latency = 8
-accuracy = 8
-random = 2
-
-[search]
-tactic = "random"
-rounds = 1
-per_round = 2
-inner_evaluations = 100
-
-[validate]
-candidates = 3
-processes = [2, 2]
-"""
-NETWORK = """
-from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
-from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-
-STAGES = (Stage(8, 1, "relu", False), Stage(16, 2, "h_swish", True))
-CONFIG = MobileNetV3Config(
-    "tiny", STAGES, 8, 2, 24, 24, 3, kernels=(3, 5), expansions=(1, 2), depths=(1, 2), resolutions=(12, 16)
-)
-ENTRY = SupernetEntry("tiny", "A tiny supernet.", lambda: ElasticMobileNetV3(CONFIG))
-"""
-RECIPE = """
-supernet = "{place}/network.py:ENTRY"
-
-[[stage]]
-strategy = "sandwich"
-
-[stage.training]
-epochs = 4
-batch = 16
-checkpoint_steps = 1
-"""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A command that is killed.
-
-    Attributes
-    ----------
-    name : str
-        Of the command.
-    command : callable
-        Maps a folder to the words of the command.
-    outcome : callable
-        Maps a finished folder to what must be equal to the work that nobody killed: ``front``, ``store`` or ``weights``.
-    begun : pathlib.Path, optional
-        A folder whose copy the work begins with.
-    front_of_store : bool
-        Whether ``front`` is compared with that of the same command, not killed, in a folder with a copy of the store.
-    """
-
-    name: str
-    command: Callable[[Path], list[str]]
-    outcome: Callable[[Path], dict[str, Any]]
-    begun: Path | None = None
-    front_of_store: bool = False
-
-
-# ---------------------------------------------------------------------- the works
-def make_images(folder: Path) -> None:
-    """Write images whose class is their brightest channel, as class folders."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 16), ("test", 4)):
-        for k, name in enumerate(("blue", "green", "red")):
-            (folder / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 156, size=(16, 16, 3))
-                pixels[:, :, 2 - k] += 60
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / split / name / f"{i}.png")
-
-
-def front(folder: Path) -> str:
-    """Read the front."""
-    return (folder / "front.csv").read_text(encoding="utf-8")
-
-
-def after_run(folder: Path) -> dict[str, Any]:
-    """Read the front, and the stored values by key."""
-    values = {(key, value) for key, value, _ in stored_values(folder / STORE)[0]}
-    return {"front": front(folder), "store": values}
-
-
-def copy_store(folder: Path, target: Path) -> None:
-    """Begin a folder with a copy of another's store."""
-    target.mkdir()
-    with closing(sqlite3.connect(folder / STORE)) as old, closing(sqlite3.connect(target / STORE)) as new:
-        old.backup(new)
-
-
-def prepare(place: Path) -> None:
-    """Write what the works read, a finished campaign among it, and import all that they need in this process."""
-    (place / "campaign.toml").write_text(CAMPAIGN, encoding="utf-8")
-    (place / "recipe.toml").write_text(RECIPE.format(place=place), encoding="utf-8")
-    (place / "network.py").write_text(NETWORK, encoding="utf-8")
-    make_images(place / "images")
-    campaign = Campaign.open(place / "campaign.toml", folder=place / "finished")
-    hwsearch.run(campaign)
-    campaign.store.close()
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)  # imports for seconds
-    gc.collect()
-    gc.freeze()  # a collection in a fork would copy all of this process's memory
-
-
-def works_in(place: Path) -> list[Work]:
-    """List the works, of which `prepare` has written what they read; long ones first."""
-    config, recipe, finished = place / "campaign.toml", place / "recipe.toml", place / "finished"
-
-    def weights(folder: Path) -> dict[str, Any]:
-        return {"weights": {name: value.numpy().tobytes() for name, value in final_weights(folder).items()}}
-
-    tune = ["--arch", "smallest", "--steps", "16", "--batch", "8"]
-    train = ["train", "--recipe", str(recipe), "--data", str(place / "images"), "--folder"]
-    return [
-        Work("run", lambda folder: ["run", str(config), "--folder", str(folder)], after_run, front_of_store=True),
-        Work("report", lambda folder: ["report", str(folder)], lambda f: {"front": front(f)}, finished),
-        Work("finetune", lambda folder: ["finetune", str(folder), *tune], weights, finished),
-        Work("train", lambda folder: [*train, str(folder)], weights),
-    ]
+#: the program of a training's other processes, and what the command says of one that was killed
+OTHERS, OTHER_KILLED = "hwsearch.api.training_rank", b"rank 1 was ended by signal 9"
 
 
 def one_figure(report: ReportData, **options: bool) -> dict[str, Any]:
@@ -241,7 +95,14 @@ def do(words: Sequence[str], log: Path) -> None:
 
 
 # ---------------------------------------------------------------------- killing
-def attempt(words: Sequence[str], log: Path, seconds: float, before: Callable[[], None] | None = None) -> int | None:
+def attempt(
+    words: Sequence[str],
+    log: Path,
+    seconds: float,
+    before: Callable[[], None] | None = None,
+    *,
+    other: bool = False,
+) -> int | None:
     """Do a command in a child process, for so long at most.
 
     Parameters
@@ -254,23 +115,45 @@ def attempt(words: Sequence[str], log: Path, seconds: float, before: Callable[[]
         When it is killed, with all that it started.
     before : callable, optional
         Called just before that.
+    other : bool
+        Kill a process of the training that the command started, if there is one yet, and let the command end by itself.
 
     Returns
     -------
     int or None
-        Its exit code; None where it was killed.
+        Its exit code; None where it was killed, or ended because a process of its training was.
     """
     process = multiprocessing.get_context("fork").Process(target=do, args=(words, log))
     process.start()
     process.join(seconds)
     if process.exitcode is None and before is not None:
         before()
+    said = len(log.read_bytes()) if log.exists() else 0
+    if process.exitcode is None and other and kill_other(process.pid or 0):
+        process.join(PATIENCE)
+        if process.exitcode == 1 and told_of_other(log.read_bytes()[said:]):
+            return None
     try:
         os.killpg(process.pid or 0, signal.SIGKILL)
     except ProcessLookupError:  # it has ended, or has no group yet
         process.kill()
     process.join()
     return None if process.exitcode == -signal.SIGKILL else process.exitcode
+
+
+def told_of_other(output: bytes) -> bool:
+    """Whether the output of a training says that a process of it was killed; lines may be broken anywhere."""
+    return OTHER_KILLED in b" ".join(output.split())
+
+
+def kill_other(pid: int) -> bool:
+    """Kill a process of a training that the given one has started; whether there was one."""
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(pid).children():
+            if OTHERS in child.cmdline():
+                child.kill()
+                return True
+    return False
 
 
 def kill_and_compare(
@@ -309,7 +192,7 @@ def kill_and_compare(
         raise RuntimeError(f"'hwsearch {work.name}' fails without any kill; its output is:\n{log.read_text()[-2000:]}")
     usual = time.monotonic() - started
     expected = work.outcome(steady)
-    row: dict[str, Any] = {"work": work.name, "kills": 0, "finished": 0, "failed": 0}
+    row: dict[str, Any] = {"work": work.name, "kills": 0, "midway": 0, "others": 0, "finished": 0, "failed": 0}
     row |= {"lost": 0, "doubled": 0} | {f"{what}_equal": True for what in expected}
     while row["kills"] < kills:
         ledger = Ledger(begin())
@@ -319,8 +202,11 @@ def kill_and_compare(
         anew = True
         while code is None:
             seconds = float(rng.uniform(0.0, usual)) if left else PATIENCE
+            other = work.processes > 1 and bool(rng.integers(2))
             started = time.monotonic()
-            code = attempt(work.command(ledger.folder), log, seconds, lambda seen=ledger: seen.look(running=True))
+            code = attempt(
+                work.command(ledger.folder), log, seconds, lambda seen=ledger: seen.look(running=True), other=other
+            )
             if anew and code == 0:
                 usual = min(usual, time.monotonic() - started)
             anew = False
@@ -329,6 +215,7 @@ def kill_and_compare(
             row["kills"] += code is None
             left -= code is None
             ledger.look()
+            row["midway"] += code is None and any(ledger.steps.values())
         if code != 0:
             row["failed"] += 1
             say(
@@ -351,20 +238,24 @@ def kill_and_compare(
         for what, value in expected.items():
             row[f"{what}_equal"] &= found.get(what) == value
         shutil.rmtree(ledger.folder, ignore_errors=True)
+    row["others"] = b" ".join(log.read_bytes().split()).count(OTHER_KILLED)
     return row | {"usual_s": round(usual, 2), "seconds": round(time.monotonic() - began, 1)}
 
 
-def one_work(number: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
+def one_work(wanted: tuple[str | None, int | None], number: int, kills: int, seed: int, place: Path) -> dict[str, Any]:
     """Kill one of `works_in`, in a process that does nothing else."""
-    work, rng = works_in(place)[number], np.random.default_rng([seed, number])
+    work, rng = works_in(place, *wanted)[number], np.random.default_rng([seed, number])
     return kill_and_compare(work, kills, rng, place, lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def summary_of(table: pd.DataFrame) -> dict[str, Any]:
     """Sum up all works."""
-    found = {name: int(table[name].sum()) for name in ("kills", "finished", "failed", "lost", "doubled")}
+    found = {
+        name: int(table[name].sum()) for name in ("kills", "midway", "others", "finished", "failed", "lost", "doubled")
+    }
     for what, name in (("front", "fronts_equal"), ("store", "stores_equal"), ("weights", "weights_equal")):
-        found[name] = bool(table[f"{what}_equal"].dropna().all())
+        if f"{what}_equal" in table:
+            found[name] = bool(table[f"{what}_equal"].dropna().all())
     return found
 
 
@@ -375,21 +266,40 @@ def holds(summary: dict[str, Any]) -> bool:
     )
 
 
+def shares_of(works: Sequence[Work], kills: int) -> list[int]:
+    """Divide kills evenly over the commands, and those of a command over its works."""
+    commands = [work.name.partition("-")[0] for work in works]
+    shares = [0] * len(works)
+    for k, command in enumerate(dict.fromkeys(commands)):
+        count = len(set(commands))
+        part = kills // count + (k < kills % count)
+        own = [i for i, name in enumerate(commands) if name == command]
+        for j, i in enumerate(own):
+            shares[i] = part // len(own) + (j < part % len(own))
+    return shares
+
+
 def run(given: Run) -> Result:
     """Kill all works and compare."""
     kills = given.args.kills if given.args.kills is not None else 60 if given.quick else 1000
-    if kills < 4:
-        given.refuse(f"--kills must be at least 4, one for each command; got {kills}.")
+    wanted = given.args.command, given.args.processes
+    works = works_in(Path(), *wanted)
+    if not works:
+        given.refuse("no work of that command has so many --processes.")
+    shares = shares_of(works, kills)
+    if min(shares) < 1:
+        given.refuse(f"--kills must be larger, so that each of {len(works)} works is killed; got {kills}.")
     torch.set_num_threads(1)
     make_cheap()
     with tempfile.TemporaryDirectory(prefix="hwsearch-kills-") as text:
         os.environ["TMPDIR"] = tempfile.tempdir = text  # campaigns on one host take turns by a lock there
         place = Path(text)
-        prepare(place)
+        prepare(place, wanted[0])
         fork = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(max_workers=2, mp_context=fork) as pool:
-            shares = [kills // 4 + (k < kills % 4) for k in range(4)]
-            waiting = [pool.submit(one_work, k, share, given.args.seed, place) for k, share in enumerate(shares)]
+            waiting = [
+                pool.submit(one_work, wanted, k, share, given.args.seed, place) for k, share in enumerate(shares)
+            ]
             for done in as_completed(waiting):
                 given.say(str(done.result()))
         rows = [done.result() for done in waiting]
@@ -401,6 +311,8 @@ def run(given: Run) -> Result:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     parser.add_argument("--kills", type=int, help="of all works together (default: 1000; quick: 60)")
+    parser.add_argument("--command", choices=COMMANDS, help="kill this command only (default: all)")
+    parser.add_argument("--processes", type=int, help="kill works of so many processes only (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments (default: %(default)s)")
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from hwsearch._files import own_folder
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
+from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.progress import Progress
 from hwsearch.campaigns.progress import Task as Step
 from hwsearch.errors import DataError
@@ -73,7 +74,6 @@ def read_examples(loaded: LoadedSupernet, source: Path | str | None, examples: i
     Returns
     -------
     AssessmentData
-    --------
         The examples.
 
     Raises
@@ -98,9 +98,55 @@ def read_examples(loaded: LoadedSupernet, source: Path | str | None, examples: i
     rng = np.random.default_rng([seed, ORDER_RNG])
     order = rng.permutation(len(train))  # folders are read class by class
     calibration = train.take(order[:CALIBRATION]) if loaded.entry.calibrated else None
-    if len(held_out) > examples:
-        held_out = held_out.take(np.sort(rng.permutation(len(held_out))[:examples]))
-    return AssessmentData(train, calibration, held_out)
+    return AssessmentData(train, calibration, fewer(held_out, examples, rng))
+
+
+def campaign_examples(campaign: Campaign, examples: int, seed: int) -> AssessmentData:
+    """Take the examples of a campaign: its calibration, or else validation examples for gradients, and its test examples.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        The campaign.
+    examples : int
+        Test examples at most.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    AssessmentData
+        The examples.
+
+    Raises
+    ------
+    DataError
+        If the data are missing or do not fit.
+    """
+    calibration = campaign.data.get("calibration")
+    train = calibration if calibration is not None else campaign.data["validation"]
+    rng = np.random.default_rng([seed, ORDER_RNG])
+    return AssessmentData(train, calibration, fewer(campaign.data["test"], examples, rng))
+
+
+def fewer(data: Data, n: int, rng: np.random.Generator) -> Data:
+    """Draw examples, in their order.
+
+    Parameters
+    ----------
+    data : Data
+        The examples.
+    n : int
+        How many.
+    rng : numpy.random.Generator
+        Source of all randomness.
+
+    Returns
+    -------
+    Data
+        All where there are no more.
+    """
+    return data.take(np.sort(rng.permutation(len(data))[:n])) if len(data) > n else data
 
 
 def strategies_used(loaded: LoadedSupernet, checkpoint: Path | None) -> list[str]:
@@ -222,7 +268,10 @@ class Job:
         between = [int(np.flatnonzero(member == k)[0]) for k in range(1, int(member.max()))]
         chosen = np.array([int(np.argmin(macs)), *between, int(np.argmax(macs))], dtype=np.int64)
         net, train = self.loaded.net, self.examples.train
-        run = Run(net, self.loaded.task, train, TrainingConfig(batch=min(64, len(train)), seed=self.seed))
+        size = min(
+            64, max(2, len(train) // batches)
+        )  # batches of all examples would be one batch, and its interval nothing
+        run = Run(net, self.loaded.task, train, TrainingConfig(batch=size, seed=self.seed))
         training = net.training
         with self.progress.task("compare gradients", batches, "batches") as step:
             try:

@@ -12,11 +12,21 @@ import torch
 import hwsearch
 from hwsearch._files import check_place, containing, json_with, overwriting, own_folder, write_file
 from hwsearch._json import JsonObject
-from hwsearch.api.assessing import Job, conflict_json, ends_cosine, read_examples, strategies_used, subnet_table
+from hwsearch.api.assessing import (
+    Job,
+    campaign_examples,
+    conflict_json,
+    ends_cosine,
+    read_examples,
+    strategies_used,
+    subnet_table,
+)
+from hwsearch.api.opening import Source, open_campaign
 from hwsearch.api.training import initial_supernet
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import ConfigError, TrainingError
+from hwsearch.reporting.assessed import FOLDER, RESULT
 from hwsearch.reporting.assessment import write_assessment_page
 from hwsearch.reporting.page import IS_PAGE
 from hwsearch.store import utc_now
@@ -28,7 +38,7 @@ from hwsearch.training.assessment.judging import alone_config
 from hwsearch.training.assessment.records import RECORDS, Records
 
 #: files of an assessment
-RECORD, TABLE, RESULT, PAGE = "measured.json", "assessment.csv", "assessment.json", "assessment.html"
+RECORD, TABLE, PAGE = "measured.json", "assessment.csv", "assessment.html"
 #: recognises the table and the result
 IS_TABLE, IS_RESULT = containing(b"arch_id,band,macs"), json_with("assessment")
 #: purpose of the generator that draws subnets
@@ -36,9 +46,10 @@ SUBNETS_RNG = 19
 
 
 def assess_supernet(
-    supernet: str,
-    folder: Path | str,
+    supernet: str | None = None,
+    folder: Path | str | None = None,
     *,
+    campaign: Source | None = None,
     checkpoint: Path | str | None = None,
     data: Path | str | None = None,
     subnets: int = 40,
@@ -50,6 +61,7 @@ def assess_supernet(
     lr: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    trust: bool = False,
     force: bool = False,
 ) -> JsonObject:
     """Assess a trained supernet: scores over bands of MACs, gradient conflict, gap to stand-alone training, advice.
@@ -59,10 +71,13 @@ def assess_supernet(
 
     Parameters
     ----------
-    supernet : str
+    supernet : str, optional
         A name of the catalogue, or ``file.py:ENTRY``, whose code is run.
-    folder : Path or str
+    folder : Path or str, optional
         Gets ``assessment.html``, ``assessment.json``, ``assessment.csv`` with a row a subnet, and ``measured.json``.
+    campaign : Campaign, path or str, optional
+        A campaign, in place of `supernet`, `folder` and `checkpoint`: its weights are assessed, on its calibration and test
+        examples unless there are `data`, in the folder ``assessment`` of the campaign's, from where its report shows them.
     checkpoint : Path or str, optional
         A weight file; the shipped one by default.
     data : Path or str, optional
@@ -85,6 +100,8 @@ def assess_supernet(
         Seed of all randomness.
     progress : Progress, optional
         Receives the steps; by default the logger ``hwsearch``.
+    trust : bool
+        Execute what the campaign's configuration names even if another user wrote it, see SECURITY.md.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
 
@@ -96,7 +113,10 @@ def assess_supernet(
     Raises
     ------
     ConfigError
-        If a number is out of range, or stand-alone training is asked for without `data`.
+        If a number is out of range, stand-alone training is asked for without `data`, or there is neither `supernet` with
+        `folder` nor `campaign` alone.
+    CampaignError
+        If there is no such campaign.
     SupernetError
         If there is no such supernet.
     CheckpointError
@@ -113,6 +133,7 @@ def assess_supernet(
     >>> import hwsearch
     >>> found = hwsearch.assess_supernet("cifar10-mbv3", "runs/worth")  # doctest: +SKIP
     >>> found["advice"]["sentence"]  # doctest: +SKIP
+    >>> hwsearch.assess_supernet(campaign="runs/photos")  # doctest: +SKIP
     """
     _check_numbers(
         subnets=(subnets, 2), bands=(bands, 2), examples=(examples, 2), batches=(batches, 2), standalone=(standalone, 0),
@@ -128,13 +149,36 @@ def assess_supernet(
             "are too few.",
             hint="Give data, or leave standalone out.",
         )
+    if campaign is None and (supernet is None or folder is None):
+        raise ConfigError(
+            "an assessment needs a supernet and a folder, or a campaign.",
+            hint="Give supernet and folder, or campaign alone.",
+        )
+    if campaign is not None and not supernet is folder is checkpoint is None:
+        raise ConfigError(
+            "a campaign names its supernet, weights and folder itself.",
+            hint="Leave out supernet, folder and checkpoint, or campaign.",
+        )
     started = time.monotonic()
+    opened = None if campaign is None else open_campaign(campaign, progress=progress, trust=trust)
     progress = progress or LoggedProgress()
     torch.set_num_threads(compute_threads())
     keep_freed_memory()
-    loaded = catalogue.load_supernet(supernet, str(checkpoint) if checkpoint else None)
-    found = read_examples(loaded, data, examples, seed)
-    place = Path(folder)
+    if opened is not None:
+        settings = opened.config.supernet
+        supernet, checkpoint, place, loaded = settings.name, settings.checkpoint, opened.folder / FOLDER, opened.loaded
+        if standalone and settings.sort:
+            raise ConfigError(
+                "standalone: the campaign sorts the weights of a plain network ([supernet] sort), which were not trained for "
+                "sharing.",
+                hint="Leave standalone out.",
+            )
+        examined = campaign_examples(opened, examples, seed) if data is None else None
+    else:
+        assert supernet is not None and folder is not None
+        place, loaded = Path(folder), catalogue.load_supernet(supernet, str(checkpoint) if checkpoint else None)
+        examined = None
+    found = examined or read_examples(loaded, data, examples, seed)
     with overwriting(force):
         own_folder(place)
         for name, ours in ((RECORD, RECORDS), (TABLE, IS_TABLE), (RESULT, IS_RESULT), (PAGE, IS_PAGE)):

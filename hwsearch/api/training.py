@@ -17,7 +17,7 @@ from hwsearch.accuracy import subnet_score
 from hwsearch.api.processes import training_ranks
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
-from hwsearch.errors import TrainingError
+from hwsearch.errors import MeasurementError, TrainingError
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.base import Supernet
@@ -284,13 +284,25 @@ def write_card(
     -------
     dict of str to object
         The card.
+
+    Raises
+    ------
+    TrainingError
+        If a subnet cannot be scored, as its outputs are not finite.
     """
     net.eval()
     task = trainers[0].task
     space = net.space
     rng = np.random.default_rng(2024)
     archs = [space.smallest(), space.largest(), *space.sample(CARD_SUBNETS, rng)]
-    measured = [(a, subnet_score(task, net, a, calibration, test)) for a in archs]
+    try:
+        measured = [(a, subnet_score(task, net, a, calibration, test)) for a in archs]
+    except MeasurementError as error:
+        raise TrainingError(
+            f"the training is done, but its subnets cannot be scored on {test.name!r}: {error.message.rstrip('.')}; the "
+            f"checkpoints in {str(folder)!r} are kept.",
+            hint="Lower lr, or start from another seed, in another folder.",
+        ) from error
     row = lambda a, acc: {  # noqa: E731
         "arch_id": a.id,
         task.score_field: round(acc.value, 2),

@@ -10,16 +10,24 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, shown_progress
+from hwsearch.cli.options import Force, Json, Trust, shown_progress
 from hwsearch.cli.render import emit_json, out, visible
 
 
 @command(CATALOGUE)
 def assess_supernet(
     supernet: Annotated[
-        str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
-    ],
-    folder: Annotated[Path, typer.Option("--folder", help="The folder for the page, the table and the JSON.")],
+        str | None, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="The folder for the page, the table and the JSON.")
+    ] = None,
+    campaign: Annotated[
+        Path | None,
+        typer.Option(
+            "--campaign", help="In place of both: a campaign's folder, whose report then shows the assessment."
+        ),
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="The weights (default: the shipped ones).")
     ] = None,
@@ -44,6 +52,7 @@ def assess_supernet(
         float | None, typer.Option("--lr", help="Its peak learning rate (default: 0.05 with batch norms, else 0.0005).")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")] = 0,
+    trust: Trust = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -51,10 +60,12 @@ def assess_supernet(
 
     Parameters
     ----------
-    supernet : str
+    supernet : str, optional
         A supernet of the catalogue, or ``file.py:ENTRY``.
-    folder : pathlib.Path
+    folder : pathlib.Path, optional
         For the page, the table, the JSON and the record of what was measured.
+    campaign : pathlib.Path, optional
+        A campaign, whose weights are assessed, in place of `supernet`, `folder` and `checkpoint`.
     checkpoint : pathlib.Path, optional
         The weights.
     data : pathlib.Path, optional
@@ -69,14 +80,19 @@ def assess_supernet(
         Peak learning rate of these trainings.
     seed : int
         Seed of all randomness.
+    trust : bool
+        Execute what the campaign names even if another user wrote it.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
     as_json : bool
         Print one JSON object instead of text.
     """
+    if campaign is None and (supernet is None or folder is None):
+        raise typer.BadParameter("give --supernet and --folder, or --campaign.")
     found = hwsearch.assess_supernet(
         supernet,
         folder,
+        campaign=campaign,
         checkpoint=checkpoint,
         data=data,
         subnets=subnets,
@@ -88,6 +104,7 @@ def assess_supernet(
         lr=lr,
         seed=seed,
         progress=shown_progress(),
+        trust=trust,
         force=force,
     )
     if not emit_json(found, as_json):
@@ -95,7 +112,7 @@ def assess_supernet(
 
 
 def _print(found: JsonObject) -> None:
-    from hwsearch.reporting.assessment import band_lines, estimate_words  # imports Matplotlib
+    from hwsearch.reporting.assessed import band_lines, estimate_words  # imports Matplotlib
 
     unit = found["difference_unit"]
     for line in band_lines(found):

@@ -53,7 +53,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch prune --supernet my_net.py:ENTRY --data images --folder pruned --limit 'latency_ms<=2' --campaign runs/my --device edge-box",
     ),
     "assess_supernet": (
-        "hwsearch assess-supernet --supernet cifar10-mbv3 --folder runs/worth",
+        "hwsearch assess-supernet --campaign runs/demo",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
     "plan_training": (

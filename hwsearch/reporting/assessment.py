@@ -7,7 +7,9 @@ from pathlib import Path
 from hwsearch._files import write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
+from hwsearch.reporting.assessed import band_lines, estimate_words, figure_pairs
 from hwsearch.reporting.figures.assessment import (
+    BANDS_WORDS,
     bands_figure,
     conflict_figure,
     excess_figure,
@@ -21,7 +23,7 @@ from hwsearch.reporting.page import IS_PAGE, Drawing, environment
 FIGURES = {
     "bands": (
         bands_figure,
-        "Score of each measured subnet over its MACs, and the mean of each band; the tables list them.",
+        BANDS_WORDS,
     ),
     "excess": (excess_figure, "Excess loss of each band of MACs; the table of bands lists them."),
     "conflict": (
@@ -30,86 +32,6 @@ FIGURES = {
     ),
     "probes": (probes_figure, "Score of the probes trained by themselves over the score with the supernet's weights."),
 }
-
-
-def estimate_words(estimate: JsonObject | None, places: int = 2, unit: str = "") -> str:
-    """Write an estimate with its interval.
-
-    Parameters
-    ----------
-    estimate : dict or None
-        ``value``, ``low`` and ``high``; a dash where it was not measured.
-    places : int
-        Decimals.
-    unit : str
-        Behind the value.
-
-    Returns
-    -------
-    str
-        For example ``0.41 (0.32 to 0.50)``.
-
-    Examples
-    --------
-    >>> estimate_words({"value": 0.4, "low": -0.1, "high": 0.9}, 1, "pt")
-    '0.4 pt (−0.1 to 0.9)'
-    """
-    if not estimate or not words.finite(estimate.get("value")):
-        return words.MISSING
-    low, high = estimate.get("low"), estimate.get("high")
-    text = f"{estimate['value']:.{places}f}{' ' + unit if unit else ''}"
-    if words.finite(low) and words.finite(high):
-        text += f" ({low:.{places}f} to {high:.{places}f})"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def band_lines(result: JsonObject) -> list[dict[str, str]]:
-    """Make the rows of the table of bands.
-
-    Parameters
-    ----------
-    result : dict
-        Of `hwsearch.assess_supernet`.
-
-    Returns
-    -------
-    list of dict
-        Texts by column.
-    """
-    unit = percent_mark(result)
-    return [
-        {
-            "macs": f"{words.scaled(b['macs_low'])} to {words.scaled(b['macs_high'])}",
-            "subnets": str(b["subnets"]),
-            "score": estimate_words(b["score"], 1, unit),
-            "range": f"{b['worst']:.1f} to {b['best']:.1f}",
-            "excess": estimate_words(b["excess_loss"], 3),
-            "gap": _gap_of(result, b["band"]),
-        }
-        for b in result["bands"]
-    ]
-
-
-def percent_mark(result: JsonObject) -> str:
-    """Get the unit of the score.
-
-    Parameters
-    ----------
-    result : dict
-        Of `hwsearch.assess_supernet`.
-
-    Returns
-    -------
-    str
-        ``%``, or empty.
-    """
-    return str(result["score"]["unit"])
-
-
-def _gap_of(result: JsonObject, band: int) -> str:
-    gaps = [r["gap"] for r in result["subnets"] if r["band"] == band and r["gap"] is not None]
-    mean = f"{sum(gaps) / len(gaps):+.1f} ({len(gaps)})" if gaps else words.MISSING
-    return mean.replace("-", "\N{MINUS SIGN}")
 
 
 def rule_lines(result: JsonObject) -> list[dict[str, str]]:
@@ -200,17 +122,7 @@ def render_assessment(result: JsonObject) -> str:
         ("Time", words.seconds(result["seconds"])),
         ("hwsearch", str(result["version"])),
     ]
-    figures = [
-        ("Cosine, smallest and largest subnet", estimate_words(conflict["smallest_largest"])),
-        ("Cosine, mean of all pairs compared", estimate_words(conflict["all_pairs"])),
-        ("Pairs that point apart", words.percent_of(conflict["negative_share"])),
-    ]
-    if probes:
-        figures += [
-            ("Gap to stand-alone training, mean", estimate_words(result["gap"], 1, result["difference_unit"])),
-            ("The same, larger minus smaller probes", estimate_words(result["gap_large_over_small"], 1, result["difference_unit"])),
-            ("Rank correlation (Kendall's τ)", estimate_words(result["rank_correlation"])),
-        ]  # fmt: skip
+    figures = figure_pairs(result)
     return (
         environment()
         .get_template("assessment.html.j2")

@@ -170,6 +170,8 @@ class ReportData:
         device latency_ms, low, high, share.
     serving_words : str
         What the shares of `serving` are of.
+    assessment : dict
+        What the supernet is worth, as of `hwsearch.reporting.assessed.read_assessment`.
 
     Examples
     --------
@@ -194,6 +196,7 @@ class ReportData:
     timings: dict[str, float] = field(default_factory=dict)
     serving: list[JsonObject] = field(default_factory=list)
     serving_words: str = ""
+    assessment: JsonObject = field(default_factory=dict)
 
     @property
     def metric(self) -> ScoreName:

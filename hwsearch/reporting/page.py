@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
+from hwsearch.reporting.assessed import band_lines, figure_pairs
 from hwsearch.reporting.chart import build
 from hwsearch.reporting.data import MOST_COMPARED, DeviceReport, ReportData
 from hwsearch.reporting.deploy import Deployed, deployed, step_unit, worth_compared, worth_words
 from hwsearch.reporting.facts import headline
 from hwsearch.reporting.figures import make_all, slugs
+from hwsearch.reporting.figures.assessment import BANDS_WORDS, bands_figure, score_of
 from hwsearch.reporting.genes import layout, legend
 from hwsearch.reporting.inline import inline_svg, theme_css
 from hwsearch.reporting.marks import Chart
@@ -111,6 +113,40 @@ class DeviceView:
     legend: str
 
 
+@dataclass(frozen=True)
+class WorthView:
+    """What the page shows of the assessment of the campaign's supernet.
+
+    Attributes
+    ----------
+    note : str
+        Why one is not shown; the rest is empty then.
+    sentence, trained_by, judged, created : str
+        The advice; the strategies of the training; on what subnets were judged; when.
+    metric : str
+        Name of the score.
+    drawing : Drawing or None
+        Scores over MACs.
+    bands : list of dict of str to str
+        The table of bands.
+    figures : list of tuple of str
+        Names and values.
+    passes : int
+        Passes of each stand-alone training; 0 without any.
+    """
+
+    note: str = ""
+    sentence: str = ""
+    trained_by: str = ""
+    judged: str = ""
+    created: str = ""
+    metric: str = ""
+    drawing: Drawing | None = None
+    bands: Sequence[Mapping[str, str]] = ()
+    figures: Sequence[tuple[str, str]] = ()
+    passes: int = 0
+
+
 def environment() -> Environment:
     """Make the jinja2 environment of the page's templates, in which everything is escaped.
 
@@ -190,7 +226,26 @@ def render(
             provenance=words.facts(report.provenance, skip=("commands",)),
             card=words.facts(report.supernet, skip=("preprocess",)),
             preprocess=words.facts(report.supernet.get("preprocess") or {}),
+            worth=_worth(report.assessment),
         )
+    )
+
+
+def _worth(found: JsonObject) -> WorthView | None:
+    """Make what the page shows of an assessment; None where there is none."""
+    if not found or "note" in found:
+        return WorthView(str(found["note"])) if found else None
+    wide, narrow = bands_figure(found), bands_figure(found, narrow=True)
+    return WorthView(
+        sentence=found["advice"]["sentence"],
+        trained_by=", ".join(found["trained_by"]),
+        judged=f"{found['examples']:,} {found['examples_name']} of {found['data']}",
+        created=words.moment(found["created"]),
+        metric=str(score_of(found)),
+        drawing=Drawing(inline_svg(wide, "w-worth", BANDS_WORDS), inline_svg(narrow, "n-worth", BANDS_WORDS)),
+        bands=band_lines(found),
+        figures=figure_pairs(found),
+        passes=found["passes"] or 0,
     )
 
 

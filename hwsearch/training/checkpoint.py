@@ -118,7 +118,7 @@ def read_training(path: Path, identity: JsonObject) -> dict[str, Any]:
         device = str(known.get("device", "cpu"))  # older ones were of the processor
     except Exception as error:  # a file of anything
         raise TrainingError(
-            f"the checkpoint {str(path)!r} cannot be read: {error}.", hint="Remove it to start anew."
+            f"the checkpoint {str(path)!r} cannot be read: {str(error).rstrip('.')}.", hint="Remove it to start anew."
         ) from error
     folder = str(path.parent)
     if changed:

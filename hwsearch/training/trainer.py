@@ -25,7 +25,7 @@ import torch
 from hwsearch._json import JsonObject
 from hwsearch._package import __version__ as hwsearch_version
 from hwsearch.accuracy import subnet_score
-from hwsearch.errors import TrainingError
+from hwsearch.errors import MeasurementError, TrainingError
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.kernels import EAGER, Choice, using
@@ -371,8 +371,15 @@ class Trainer:
         with self.average.applied() if self.average is not None else nullcontext():
             net = self.supernet if self.plan.device.type == "cpu" else copy.deepcopy(self.supernet).cpu()
             for name, arch in (("smallest", space.smallest()), ("largest", space.largest())):
-                with interruption.at_once():
-                    score = subnet_score(self.task, net, arch, self.calibration, self.validation)
+                try:
+                    with interruption.at_once():
+                        score = subnet_score(self.task, net, arch, self.calibration, self.validation)
+                except MeasurementError as error:
+                    raise TrainingError(
+                        f"after step {self.step} the {name} subnet cannot be scored: {error.message.rstrip('.')}; the last "
+                        "checkpoint is kept.",
+                        hint="Lower lr, or start from another seed.",
+                    ) from error
                 scores[f"{self.task.score_key}_{name}"] = round(score.value, 2)
         return scores
 

@@ -29,6 +29,7 @@ PARTS = {
     "hostile_pool",
     "hostile_texts",
     "kills_seen",
+    "kills_works",
     "predictors_data",
     "predictors_rivals",
     "prune_arms",

@@ -22,6 +22,7 @@ from safetensors.numpy import save_file
 from benchmarks import kills
 from benchmarks.kills import front, holds, summary_of
 from benchmarks.kills_seen import Ledger, checkpoint_steps, final_weights, stored_values, whole_files
+from benchmarks.kills_works import works_in
 from hwsearch.store import Measurement, Store, measurement_key, utc_now
 
 COLUMNS = (
@@ -223,7 +224,7 @@ def test_models_that_are_cut_are_lost(tmp_path: Path, name: str) -> None:
 
 # ---------------------------------------------------------------------- the summary
 def rows(**changes: Any) -> pd.DataFrame:
-    row = {"kills": 5, "finished": 2, "failed": 0, "lost": 0, "doubled": 0}
+    row = {"kills": 5, "midway": 3, "others": 1, "finished": 2, "failed": 0, "lost": 0, "doubled": 0}
     both = [row | {"front_equal": True, "store_equal": True}, row | {"weights_equal": True}]
     both[0 if "front_equal" in changes or "store_equal" in changes else 1] |= changes
     return pd.DataFrame(both)
@@ -233,6 +234,8 @@ def test_the_summary_adds_up_and_holds() -> None:
     found = summary_of(rows())
     assert found == {
         "kills": 10,
+        "midway": 6,
+        "others": 2,
         "finished": 4,
         "failed": 0,
         "lost": 0,
@@ -290,3 +293,41 @@ def test_a_command_that_ends_by_itself_gives_its_code(tmp_path: Path, monkeypatc
     monkeypatch.setattr(kills, "command_line", command)
     assert kills.attempt(["run", "x"], tmp_path / "log", 600.0) == 3
     assert (tmp_path / "log").read_text() == "hwsearch run x"
+
+
+def test_a_process_of_a_training_is_killed_and_its_command_must_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command() -> None:
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", kills.OTHERS])
+        code = process.wait()
+        if sys.argv[1] == "silent":
+            raise SystemExit(1)
+        os.write(1, f"error: it ended. Of its processes rank 1 was\n ended by signal {-code}.\n".encode())
+        raise SystemExit(1)
+
+    def once_started(pid: int) -> bool:
+        while not kill(pid):
+            time.sleep(0.01)
+        return True
+
+    kill = kills.kill_other
+    monkeypatch.setattr(kills, "kill_other", once_started)
+    monkeypatch.setattr(kills, "command_line", command)
+    assert kills.attempt(["train"], tmp_path / "log", 0.1, other=True) is None
+    assert kills.told_of_other((tmp_path / "log").read_bytes())
+    assert kills.attempt(["silent"], tmp_path / "log", 0.1, other=True) == 1
+
+
+def test_kills_are_divided_over_commands_and_then_over_their_works() -> None:
+    works = works_in(Path())
+    shares = dict(zip([work.name for work in works], kills.shares_of(works, 43), strict=True))
+    assert sum(shares.values()) == 43
+    assert {name: n for name, n in shares.items() if not name.startswith("train")} == {
+        "run": 11,
+        "report": 11,
+        "finetune": 10,
+    }
+    assert {n for name, n in shares.items() if name.startswith("train")} == {1, 2}
+    assert {work.processes for work in works_in(Path(), "train")} == {1, 2}
+    assert [work.name for work in works_in(Path(), "report")] == ["report"]

@@ -95,7 +95,7 @@ def test_security_says_of_every_command_what_it_executes():
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][1:]
     *opening, rest = ({words.split()[0] for words in re.findall("`([^`]+)`", row)} for row in rows)
     trusting = {
-        c.name or c.callback.__name__
+        typed(c.name or c.callback.__name__)
         for c in app.registered_commands
         if "trust" in inspect.signature(c.callback).parameters
     }

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from hwsearch.errors import OutputError
+from hwsearch.reporting.assessed import band_lines, estimate_words
 from hwsearch.reporting.assessment import (
-    band_lines,
-    estimate_words,
     render_assessment,
     rule_lines,
     subnet_lines,

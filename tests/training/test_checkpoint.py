@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from hwsearch._json import JsonObject
-from hwsearch.errors import TrainingError
+from hwsearch.errors import HwsearchError, TrainingError
+from hwsearch.supernets.checkpoint import save_weights
 from hwsearch.training import Sandwich, TrainingConfig
 from hwsearch.training.checkpoint import differences, read_training, write_training
 from hwsearch.training.strategies.deps import DelayedEpsilonShrinking
@@ -93,3 +98,46 @@ def test_differences_go_into_lists_and_parts() -> None:
         "s.new=None, now 't'",
     ]
     assert differences([1], [1, 2], "v") == ["v=[1], now [1, 2]"]
+
+
+def _on_a_full_disk(folder: Path, answer: Connection) -> None:
+    """Write files of more than the most that this process may write, as on a disk that is full."""
+    import resource
+
+    net = nn.Linear(200, 200)
+    said = []
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    for write in (
+        lambda: write_training(folder / "training.pt", {"step": 2, "x": net.weight.detach()}),
+        lambda: save_weights(net, folder / "net.safetensors", {}),
+    ):
+        try:
+            write()
+        except HwsearchError as error:
+            said.append(str(error))
+    answer.send(said)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+def test_on_a_full_disk_the_files_before_are_kept_whole(tmp_path: Path) -> None:
+    """The real writers, stopped by the system in the middle of the file."""
+    write_training(tmp_path / "training.pt", {"step": 1})
+    save_weights(nn.Linear(2, 2), tmp_path / "net.safetensors", {})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_on_a_full_disk, args=(tmp_path, theirs))
+    process.start()
+    assert ours.poll(120), "it neither wrote nor failed"
+    checkpoint, weights = ours.recv()
+    process.join()
+    assert "the checkpoint of step 2 cannot be written" in checkpoint and "the one before is kept" in checkpoint
+    assert "net.safetensors" in weights
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_cut_checkpoint_is_named_and_its_sentence_ends_once(tmp_path: Path) -> None:
+    path = tmp_path / "training.pt"
+    write_training(path, {"identity": IDENTITY, "step": 1})
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(TrainingError, match=r"training.pt' cannot be read: .*[^.]\. Remove it to start anew"):
+        read_training(path, IDENTITY)

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from hwsearch.accuracy import subnet_score
-from hwsearch.errors import TrainingError
+from hwsearch.errors import MeasurementError, TrainingError
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.supernets.kernels import EAGER, Choice, Kernels, active
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
@@ -440,6 +440,21 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(
         Trainer(net, Recorder(spoilt_at=5), ImageTask(), toy, CONFIG, tmp_path).run()
     assert all(bool(torch.isfinite(p).all()) for p in net.parameters())
     assert torch.load(tmp_path / "training.pt", weights_only=True)["step"] == 4  # the last one before
+
+
+def test_scores_of_outputs_that_are_not_finite_name_step_and_subnet(
+    make_net: MakeNet, toy: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batch norms that are made anew may overflow where the step's own did not."""
+
+    def overflows(*given: object) -> None:
+        raise MeasurementError("the network's outputs are not finite.")
+
+    monkeypatch.setattr(trainer_module, "subnet_score", overflows)
+    trainer = Trainer(make_net(), Sandwich(random=0), ImageTask(), toy, CONFIG, tmp_path, validation=toy)
+    said = r"after step \d+ the smallest subnet cannot be scored: .* not finite; the last checkpoint is kept\. Lower lr"
+    with pytest.raises(TrainingError, match=said):
+        trainer.run()
 
 
 def test_weights_that_overflow_are_not_saved(

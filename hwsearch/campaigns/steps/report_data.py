@@ -18,6 +18,7 @@ from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
 from hwsearch.reporting import ReportData
+from hwsearch.reporting.assessed import read_assessment
 from hwsearch.reporting.data import MOST_COMPARED
 from hwsearch.reporting.paths import without_host_paths
 from hwsearch.store import utc_now
@@ -122,4 +123,5 @@ def report_data(
         timings=campaign.seconds(),
         serving=serving(campaign, known),
         serving_words=serving_words(campaign),
+        assessment=shortened(read_assessment(campaign.folder, campaign.loaded.digest)),
     )

@@ -28,6 +28,8 @@ from hwsearch.reporting.words import Z95, ScoreName, axis_label, percent, scaled
 
 #: zeros at the end of a decimal fraction
 _ZEROS = re.compile(r"\.0+(?= |$)|(?<=\.[1-9])0+(?= |$)")
+#: what `bands_figure` says to those who cannot see it
+BANDS_WORDS = "Score of each measured subnet over its MACs, and the mean of each band; the tables list them."
 #: most parts of the network that have a line of their own; the others, of the fewest common weights, are left out
 MOST_PARTS = 24
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -140,15 +140,14 @@ def choose(name: str = "auto", device: str = "cpu") -> Choice:
                 hint="Use --kernels eager or masked, or --device cpu.",
             )
         return Choice(EAGER, f"on {device}")
-    library, reasons = _native()
+    library, said = _native()
     if library is not None:
         from hwsearch.supernets.kernels.native import NativeKernels  # late: it registers operators with torch
 
-        threads = "" if library.openmp else ", one thread: the compiler has no OpenMP"
-        return Choice(NativeKernels(library), f"{library.level}{threads}")
+        return Choice(NativeKernels(library), said)
     if name == "native":
-        raise SupernetError(f"native kernels cannot be had: {reasons}.", hint="Use --kernels auto, or eager.")
-    return Choice(EAGER, f"no native ones: {reasons}")
+        raise SupernetError(f"native kernels cannot be had: {said}.", hint="Use --kernels auto, or eager.")
+    return Choice(EAGER, f"no native ones: {said}")
 
 
 def _triton(device: str) -> Choice:
@@ -172,23 +171,43 @@ def _triton(device: str) -> Choice:
 
 @cache
 def _native() -> tuple[Library | None, str]:
-    """Find the library of the best instruction set that builds, loads and computes; or say why there is none."""
+    """Find the library of the best instruction set that is there or builds, loads and computes.
+
+    The package's own comes first, so that a wheel computes alike with a compiler and without one.
+
+    Returns
+    -------
+    Library or None
+        The library.
+    str
+        Instruction set, origin, and what kept better ones away; or why there is none.
+    """
     levels = instruction_sets()
     if not levels:
         return None, f"none are written for this {machine()} processor"
-    reasons = []
+    reasons: dict[str, list[str]] = {}
     for level in levels:
-        try:
-            return checked(load_library(_found(level), level)), ""
-        except SupernetError as error:
-            reason = str(error).splitlines()[0].rstrip(".")
-            log.info("kernels for %s: %s", level, reason)
-            reasons.append(reason)
-    return None, reasons[0]
+        for origin, find in _PLACES.items():
+            try:
+                if (path := find(level)) is None:
+                    continue
+                library = checked(load_library(path, level))
+            except SupernetError as error:
+                reason = str(error).splitlines()[0].rstrip(".")
+                log.info("kernels for %s: %s", level, reason)
+                reasons.setdefault(level, []).append(reason)
+                continue
+            threads = [] if library.openmp else ["one thread: the compiler has no OpenMP"]
+            kept_away = dict.fromkeys(reason for found in reasons.values() for reason in found)
+            return library, "; ".join([f"{level}, {origin}", *threads, *kept_away])
+    return None, "; ".join(reasons[levels[0]])
 
 
-def _found(level: str) -> Path:
-    return packaged_library(level) or built_library(level)
+#: origin of a library → what finds it for an instruction set; tried in this order
+_PLACES: dict[str, Callable[[str], Path | None]] = {
+    "of the package": packaged_library,
+    "compiled here": built_library,
+}
 
 
 def checked(library: Library) -> Library:

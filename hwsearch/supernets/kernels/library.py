@@ -12,6 +12,8 @@ from hwsearch.errors import SupernetError
 
 #: what `hwsearch_interface` of a library must return
 INTERFACE = 2
+#: floats in a vector of each instruction set, which `hwsearch_lanes` must return
+LANES = {"x86-64-v2": 4, "x86-64-v3": 8, "x86-64-v4": 16, "neon": 4}
 
 _P, _I, _F = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 _GEOMETRY = [_I] * 6
@@ -76,7 +78,7 @@ def load_library(path: Path, level: str) -> Library:
     Raises
     ------
     SupernetError
-        If the file cannot be loaded, or is of another interface.
+        If the file cannot be loaded, or is of another interface or instruction set.
     """
     try:
         functions = ctypes.CDLL(str(path))
@@ -85,9 +87,13 @@ def load_library(path: Path, level: str) -> Library:
         for name, arguments in _SIGNATURES.items():
             function = getattr(functions, f"hwsearch_{name}")
             function.argtypes, function.restype = arguments, None
-        interface = int(functions.hwsearch_interface())
+        interface, lanes = int(functions.hwsearch_interface()), int(functions.hwsearch_lanes())
     except (OSError, AttributeError) as error:
         raise SupernetError(f"the library of kernels {str(path)!r} cannot be loaded: {error}.") from error
     if interface != INTERFACE:
         raise SupernetError(f"the library of kernels {str(path)!r} has interface {interface}, expected {INTERFACE}.")
+    if lanes != LANES.get(level, lanes):
+        raise SupernetError(
+            f"the library of kernels {str(path)!r} computes {lanes} floats at once, {level} has {LANES[level]}."
+        )
     return Library(functions, path, level, bool(functions.hwsearch_openmp()))

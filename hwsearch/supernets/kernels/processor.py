@@ -5,8 +5,6 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
-import torch
-
 #: level → flags that this level asks of /proc/cpuinfo, beyond the level before it
 X86_LEVELS: dict[str, frozenset[str]] = {
     "x86-64-v2": frozenset({"cx16", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"}),
@@ -19,6 +17,8 @@ _V4 = (*_V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl"
 #: instruction set → the compiler's flags; NEON is part of every 64-bit ARM
 FLAGS: dict[str, tuple[str, ...]] = {"x86-64-v2": _V2, "x86-64-v3": _V3, "x86-64-v4": _V4, "neon": ()}
 _CPUINFO = Path("/proc/cpuinfo")
+#: what torch finds by asking the processor itself → how many of `X86_LEVELS` that allows; fewer for other names
+_TORCH_LEVELS = {"AVX512": 3, "AVX2": 2}
 
 
 def machine() -> str:
@@ -39,7 +39,8 @@ def instruction_sets(cpuinfo: Path = _CPUINFO) -> tuple[str, ...]:
     Parameters
     ----------
     cpuinfo : Path
-        The file in which Linux lists a processor's flags; elsewhere torch is asked.
+        The file in which Linux lists a processor's flags. Torch's finding, which asks the processor itself, must allow a level
+        as well: an emulator may have less than the file of its host says. ``ATEN_CPU_CAPABILITY`` lowers it.
 
     Returns
     -------
@@ -51,13 +52,13 @@ def instruction_sets(cpuinfo: Path = _CPUINFO) -> tuple[str, ...]:
         return ("neon",)
     if kind != "x86_64":
         return ()
+    import torch  # late: wheels are built without it
+
     flags = processor_flags(cpuinfo)
-    if not flags:  # no Linux: what torch found is enough for its own kernels
-        known = {"AVX512": 3, "AVX2": 2}.get(torch.backends.cpu.get_cpu_capability(), 0)
-        return tuple(list(X86_LEVELS)[:known][::-1])
+    allowed = _TORCH_LEVELS.get(torch.backends.cpu.get_cpu_capability(), 1 if flags else 0)
     found: list[str] = []
-    for level, needed in X86_LEVELS.items():
-        if not needed <= flags:
+    for level, needed in list(X86_LEVELS.items())[:allowed]:
+        if flags and not needed <= flags:
             break
         found.insert(0, level)
     return tuple(found)

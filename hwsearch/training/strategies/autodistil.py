@@ -136,7 +136,10 @@ class AutoDistil(Strategy):
         else:
             found = self.partition(run)
             if self.cell >= len(found):
-                raise TrainingError(f"cell={self.cell} is none of the {len(found)} cells, which count from 0.")
+                raise TrainingError(
+                    f"strategy autodistil: cell={self.cell} is none of the {len(found)} cells, which count from 0.",
+                    hint=f"Give 0 to {len(found) - 1}.",
+                )
             cell = found[self.cell]
         sampler = CellSandwichSampler(name=cell.name, random=self.random).use(cell)
         loss = Roles(labels=Labels(smoothing=self.label_smoothing), students=Relations(weight=self.relations))

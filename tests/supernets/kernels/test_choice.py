@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ def fresh() -> Iterator[None]:
 
 def found(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(choice, "instruction_sets", lambda: ("x86-64-v3",))
-    monkeypatch.setattr(choice, "_found", lambda level: path)
+    monkeypatch.setattr(choice, "_PLACES", {"compiled here": lambda level: path})
 
 
 def test_names() -> None:
@@ -105,8 +105,49 @@ def test_a_worse_instruction_set_is_taken_where_the_best_fails(
         return native.library.path
 
     monkeypatch.setattr(choice, "instruction_sets", lambda: ("better", level))
-    monkeypatch.setattr(choice, "_found", only_second)
-    assert choose("auto").reason.startswith(level)
+    monkeypatch.setattr(choice, "_PLACES", {"compiled here": only_second})
+    assert choose("auto").reason == f"{level}, compiled here; the compiler knows no better"
+
+
+def test_the_library_of_the_package_comes_first_and_what_is_wrong_with_it_is_said(
+    native: NativeKernels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level = native.library.level
+    monkeypatch.setattr(choice, "instruction_sets", lambda: (level,))
+    copy = Path(shutil.copy(native.library.path, tmp_path / "copy.so"))
+    places: dict[str, Path | str | None] = {"of the package": copy, "compiled here": native.library.path}
+
+    def find(origin: str) -> Callable[[str], Path | None]:
+        def finder(name: str) -> Path | None:
+            found = places[origin]
+            if isinstance(found, str):
+                raise SupernetError(found)
+            return found
+
+        return finder
+
+    monkeypatch.setattr(choice, "_PLACES", {origin: find(origin) for origin in places})
+
+    def reason() -> str:
+        choice._native.cache_clear()
+        return choose("auto").reason
+
+    assert reason() == f"{level}, of the package"
+    places["of the package"] = None  # a source checkout
+    assert reason() == f"{level}, compiled here"
+    places["of the package"] = "it is damaged."
+    assert reason() == f"{level}, compiled here; it is damaged"
+    places["compiled here"] = "no compiler."
+    assert reason() == "no native ones: it is damaged; no compiler"
+    (tmp_path / "cut.so").write_bytes(b"\x7fELF\x02\x01\x01")  # not the copy, which is mapped into memory
+    places["of the package"] = tmp_path / "cut.so"
+    assert "cannot be loaded" in reason() and reason().endswith("; no compiler")
+
+
+def test_a_library_of_another_instruction_set_is_not_taken(native: NativeKernels) -> None:
+    other = "x86-64-v2" if native.library.level in ("x86-64-v3", "x86-64-v4") else "x86-64-v4"
+    with pytest.raises(SupernetError, match=f"floats at once, {other} has"):
+        load_library(native.library.path, other)
 
 
 def test_a_copied_library_loads_where_it_lies(native: NativeKernels, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def cpuinfo(folder: Path, *cores: str) -> Path:
 )
 def test_levels_of_x86(flags: str, expected: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processor, "machine", lambda: "x86_64")
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX512")
     assert instruction_sets(cpuinfo(tmp_path, flags)) == expected
 
 
@@ -49,6 +50,16 @@ def test_other_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         assert instruction_sets(missing)[0] == expected
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
     assert instruction_sets(missing) == ()
+
+
+@pytest.mark.parametrize(("capability", "best"), [("AVX512", "v4"), ("AVX2", "v3"), ("DEFAULT", "v2"), ("NEW", "v2")])
+def test_the_processor_itself_must_allow_what_the_file_says(
+    capability: str, best: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An emulator shows the file of its host."""
+    monkeypatch.setattr(processor, "machine", lambda: "x86_64")
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert instruction_sets(cpuinfo(tmp_path, f"{V2} {V3} {V4}"))[0] == f"x86-64-{best}"
 
 
 def test_every_level_has_flags() -> None:
