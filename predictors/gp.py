@@ -24,6 +24,7 @@ from predictors.posterior import (
     equal_shares,
     predict_folds,
 )
+from predictors.quick import QuickMean
 from predictors.rows import evenly, is_constant, known_noise, notes_of
 from predictors.schema import GENE, Blocks, Schema
 from predictors.warp import Warp, two_sided_warps
@@ -34,6 +35,10 @@ MOST_ROWS = 2000
 MOST_COLUMNS = 4096
 #: rows that weights and warp are found from, at most
 LEARNT = 200
+#: the same in each fold, where there are more rows than those
+LEARNT_IN_FOLDS = 120
+#: noise from which on means of many rows are computed in single precision, in variances of the data
+QUIET = 1e-5
 #: rows that warps are judged by, at most
 JUDGED = 100
 #: parts with a smaller share of the variance are left out, as far as all of them together have less than this share of the noise's
@@ -268,7 +273,7 @@ class GaussianProcessPredictor(BasePredictor):
             self._t,
             self._known,
             group,
-            evenly(self.target_, LEARNT),
+            evenly(self.target_, LEARNT if len(self.target_) <= LEARNT else LEARNT_IN_FOLDS),
             self._centre(kernel.names),
             np.log(np.maximum(np.append(weights, self.noise_), 1e-6)),
             self.noise == "learned",
@@ -431,22 +436,21 @@ class GaussianProcessPredictor(BasePredictor):
         new = genes & (features != 0).any(axis=0) & ~(self.rows_ != 0).any(axis=0)
         return ShiftReport(float(beyond.mean()), [columns[i].name for i in np.flatnonzero(new)])
 
-    def _encoded(
-        self, X: FloatArray, measured: Features, precision: type[np.floating] = np.float64
-    ) -> Iterator[tuple[Features, FloatArray]]:
+    def _encoded(self, X: FloatArray, measured: Features) -> Iterator[tuple[Features, FloatArray]]:
         """Features and curved kernels of rows, a block of them at a time."""
         kernel = self._process.kernel
         for start in range(0, len(X), BLOCK):
-            features = kernel.features(self._blocks(X[start : start + BLOCK]), precision)
+            features = kernel.features(self._blocks(X[start : start + BLOCK]))
             yield features, kernel.curves(features, measured)
 
     def _means(self, X: FloatArray) -> FloatArray:
         """Standardised means (m,); of many rows in single precision, to some 1e-4 deviations."""
-        if len(X) <= BLOCK:
+        if len(X) <= BLOCK or self._new < QUIET:  # without noise single precision would be seen
             return np.concatenate([self._process.mean(f, c) for f, c in self._encoded(X, self._measured)])
-        quick = self._process.single_precision()
-        measured = quick.kernel.features(self._blocks(self.rows_), np.float32)
-        return np.concatenate([quick.mean(f, c) for f, c in self._encoded(X, measured, np.float32)]).astype(np.float64)
+        kernel = self._process.kernel
+        quick = QuickMean(self._process, kernel.features(self._blocks(self.rows_), np.float32))
+        starts = range(0, len(X), BLOCK)
+        return np.concatenate([quick(kernel.features(self._blocks(X[k : k + BLOCK]), np.float32)) for k in starts])
 
     def _variances(self, X: FloatArray) -> FloatArray:
         """Variances (m,) of the noiseless function, standardised."""
