@@ -37,7 +37,7 @@ class QuickMean:
                 self._forms.append((part.block, np.asarray((y * alpha[:, None]).T @ y, dtype=np.float32)))
                 continue
             norm = (y**2).sum(axis=1)[:, None]
-            right = np.concatenate([-2.0 * y, np.ones_like(norm), norm], axis=1).T.astype(np.float32)
+            right: FloatArray = np.concatenate([-2.0 * y, np.ones_like(norm), norm], axis=1).T
             self._blocks.setdefault(part.block, (right, []))[1].append((part.kind, part.scale, alpha))
         for _, parts in self._blocks.values():
             parts.sort(key=lambda part: (part[0], -part[1]))
