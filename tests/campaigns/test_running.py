@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,10 +32,20 @@ def campaign(tmp_path):
 
 
 @pytest.fixture
-def measured(finished, tmp_path) -> Campaign:
+def measured(with_processes: Campaign) -> Campaign:
     """A finished campaign whose predictors may be changed."""
-    shutil.copytree(finished[0], tmp_path / "run")
-    return Campaign.open(tmp_path / "run")
+    return with_processes
+
+
+def test_the_search_and_the_validation_tell_the_cards(finished) -> None:
+    campaign = Campaign.open(finished[0])
+    known = Known.read(campaign)
+    for metric, device in [("accuracy", None), *(("latency_ms", name) for name in campaign.targets)]:
+        card, found = (
+            predictors.read_card(predictor_path(campaign, metric, device)),
+            running(campaign, known, metric, device),
+        )
+        assert card["coverage"] == (None if found is None else found.to_dict())
 
 
 def test_only_what_the_fit_had_not_seen_counts_and_once(measured: Campaign) -> None:
