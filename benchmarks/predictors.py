@@ -8,6 +8,7 @@ points), and Spearman's and Kendall's rank correlations.
 
 ``cells_held`` counts the cells of error and Spearman's correlation by space and n in which our process is no worse, by more
 than two standard errors over seeds, than the process of the prototype that the design was chosen by (`REFERENCE`).
+``fidelity_tau`` is Kendall's tau on NAS-Bench-201 with cheaper accuracies as columns.
 With ``--quick`` there is one device a space, and no such cell. ``rivals_ahead`` counts cells in which a rival is better by more than two standard errors of paired differences.
 """
 
@@ -26,6 +27,7 @@ import pandas as pd
 
 from benchmarks.frame import Benchmark, Result, Run, curves
 from benchmarks.predictors_data import DEVICES, Case, cases, latency_case, nb201_accuracy_case, ofa_accuracy_case
+from benchmarks.predictors_fidelity import fidelity_rows, fidelity_tau
 from benchmarks.predictors_rivals import BEFORE, COVERAGE, FIT, PROCESS, Prediction, models
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective
@@ -39,6 +41,8 @@ REFERENCE = {
     "nb201": {20: (6.6, 0.934), 50: (5.2, 0.952), 100: (4.8, 0.956), 300: (4.6, 0.960)},
     "fbnet": {20: (6.1, 0.900), 50: (4.1, 0.929), 100: (3.7, 0.935), 300: (2.9, 0.952)},
 }
+#: what is told of accuracies from cheaper ones
+FIDELITY_COLUMNS = ["kendall", "error", "coverage", "share", "seconds"]
 #: rows of the timed fit, and architectures predicted
 TIMED = (500, 100_000)
 
@@ -176,6 +180,7 @@ def _compare(run: Run) -> Result:
     with one_blas_thread():
         raw = pd.DataFrame(_random_rows(run, seeds))
         shifted = pd.DataFrame(_shifted_rows(2 if run.quick else seeds))
+        fidelities = pd.DataFrame(fidelity_rows(run.quick, seeds))
     timed = _timed(run)
     kind = np.where(raw["case"].str.startswith("accuracy"), "accuracy", "latency")
     table = raw.assign(kind=kind).groupby(["space", "kind", "n", "model"], sort=False)
@@ -183,6 +188,7 @@ def _compare(run: Run) -> Result:
     shown = table[columns].mean().round(4).reset_index()
     raw.to_csv(run.folder / "raw.csv", index=False)
     summary = _summarised(raw, shifted) | {
+        "fidelity_tau": fidelity_tau(fidelities),
         "fit_predict_s": round(timed["fit_s"] + timed["predict_s"], 3),
         **{name: round(value, 3) for name, value in timed.items()},
     }
@@ -199,6 +205,11 @@ def _compare(run: Run) -> Result:
         "seeds": seeds,
         "cells_of": shown.to_dict("records"),
         "shift": under_shift.reset_index().to_dict("records"),
+        "fidelities": fidelities.groupby(["data", "n", "arm"])[FIDELITY_COLUMNS]
+        .mean()
+        .round(4)
+        .reset_index()
+        .to_dict("records"),
     }
     return Result(summary, shown, details, plot)
 

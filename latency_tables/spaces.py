@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +33,18 @@ class Gene:
         What the values mean.
     when : (str, tuple) or None
         An earlier gene and its values that switch this one on; None for always.
+    facts : mapping of str to tuple of float
+        What is known of each value without measuring: ``macs``, ``params`` and ``activations`` of the block that it stands for.
+    stage : str
+        Of the network, to which the gene belongs; facts are summed by stage, too.
     """
 
     name: str
     values: tuple[Value, ...] = ()
     labels: tuple[str, ...] = ()
     when: tuple[str, tuple[Value, ...]] | None = None
+    facts: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
+    stage: str = ""
 
     @property
     def dtype(self) -> str:
@@ -87,7 +93,9 @@ class TableSpace:
         genes = []
         for g in self.genes:
             when = {"gene": g.when[0], "values": list(g.when[1])} if g.when else None
-            genes.append({"name": g.name, "values": list(g.values), "labels": list(g.labels) or None, "when": when})
+            row = {"name": g.name, "values": list(g.values), "labels": list(g.labels) or None, "when": when}
+            facts = {name: list(values) for name, values in g.facts.items()}
+            genes.append(row | ({"stage": g.stage} if g.stage else {}) | ({"facts": facts} if facts else {}))
         return {**head, "gene": genes}
 
     # ------------------------------------------------------------------ frames
@@ -166,6 +174,48 @@ class TableSpace:
         for gene, mask in self.active(frame):
             frame[gene.name] = frame[gene.name].mask(~mask)
         return frame
+
+    def describe(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Compute what is known of architectures without measuring, for predictors.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            With a column a gene, whose values the genes have.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row an architecture: each fact summed over all genes (``macs``) and over those of each stage (``macs[1]``), and
+            how often each label stands (``count[skip]``). No columns where no gene has facts.
+
+        Raises
+        ------
+        TableError
+            For a value that a gene does not have.
+        """
+        out: dict[str, NDArray[np.float64]] = {}
+        names = list(dict.fromkeys(name for g in self.genes for name in g.facts))
+        told = [g for g in self.genes if g.facts]
+        stages = list(dict.fromkeys(g.stage for g in told if g.stage))
+        labels = list(dict.fromkeys(label for g in told for label in g.labels))
+        for key in [*names, *(f"{n}[{s}]" for n in names for s in stages), *(f"count[{label}]" for label in labels)]:
+            out[key] = np.zeros(len(frame))
+        for gene in told:
+            place = {value: k for k, value in enumerate(gene.values)}
+            at = frame[gene.name].map(place)
+            here = at.notna().to_numpy(dtype=bool)
+            if (~here & frame[gene.name].notna().to_numpy(dtype=bool)).any():
+                raise TableError(f"column {gene.name!r} of space {self.name!r} has values that its gene does not have.")
+            chosen = at.to_numpy(dtype=np.float64, na_value=0.0).astype(np.int64)
+            for name, values in gene.facts.items():
+                amount = np.where(here, np.array(values, dtype=np.float64)[chosen], 0.0)
+                out[name] += amount
+                if gene.stage:
+                    out[f"{name}[{gene.stage}]"] += amount
+            for k, label in enumerate(gene.labels):
+                out[f"count[{label}]"] += here & (chosen == k)
+        return pd.DataFrame(out, index=frame.index)
 
     def faults(self, frame: pd.DataFrame) -> list[Fault]:
         """Find what is wrong with a typed frame.
@@ -299,6 +349,8 @@ def parse_space(data: Document, source: str) -> TableSpace:
                 tuple(g.get("values", ())),
                 tuple(g.get("labels", ())),
                 (g["when"]["gene"], tuple(g["when"]["values"])) if "when" in g else None,
+                {name: tuple(values) for name, values in g.get("facts", {}).items()},
+                g.get("stage", ""),
             )
             for g in data["gene"]
         )
@@ -306,10 +358,14 @@ def parse_space(data: Document, source: str) -> TableSpace:
             data["name"], genes, data.get("about", ""), data.get("source", ""), data.get("identifies", True)
         )
         _check_types(space)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise TableError(f"{source}: a space needs 'name' and genes with 'name' and 'values' ({error}).") from None
     seen: set[str] = set()
     for gene in genes:
+        for name, facts in gene.facts.items():
+            right = len(facts) == len(gene.values) and all(type(v) in (int, float) and math.isfinite(v) for v in facts)
+            if not right:
+                raise TableError(f"{source}: {name!r} of gene {gene.name!r} must be one finite number a value.")
         if gene.name in seen or (gene.when is not None and gene.when[0] not in seen):
             raise TableError(f"{source}: gene {gene.name!r} is named twice, or waits for a gene that is not before it.")
         seen.add(gene.name)
@@ -321,7 +377,7 @@ def _check_types(space: TableSpace) -> None:
     texts = [space.name, space.about, space.source]
     values: list[object] = []
     for gene in space.genes:
-        texts += [gene.name, *gene.labels, *([gene.when[0]] if gene.when else [])]
+        texts += [gene.name, gene.stage, *gene.facts, *gene.labels, *([gene.when[0]] if gene.when else [])]
         values += [*gene.values, *(gene.when[1] if gene.when else ())]
     wrong = [t for t in texts if not isinstance(t, str)] + [v for v in values if not isinstance(v, int | float | str)]
     if wrong or not isinstance(space.identifies, bool):

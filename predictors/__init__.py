@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from predictors.card import card_of
     from predictors.conformal import BestReport, CoverageReport, ShiftReport, coverage_report
     from predictors.errors import PredictorError, PredictorFileError, TooFewRowsError
+    from predictors.fidelity import FidelityPredictor
     from predictors.gp import GaussianProcessPredictor
     from predictors.metrics import scores
-    from predictors.persist import load, read_card, save
+    from predictors.persist import load, read_card, replace_card, save
     from predictors.ridge import RidgePredictor
     from predictors.schema import Column, Schema
     from predictors.select import CrossValidatedPredictor, default_candidates
@@ -26,6 +27,7 @@ _HOMES = {
     "Column": "schema",
     "CoverageReport": "conformal",
     "CrossValidatedPredictor": "select",
+    "FidelityPredictor": "fidelity",
     "GaussianProcessPredictor": "gp",
     "PredictorError": "errors",
     "PredictorFileError": "errors",
@@ -41,6 +43,7 @@ _HOMES = {
     "load": "persist",
     "read_card": "persist",
     "register": "base",
+    "replace_card": "persist",
     "save": "persist",
     "scores": "metrics",
 }
@@ -51,6 +54,7 @@ __all__ = [
     "Column",
     "CoverageReport",
     "CrossValidatedPredictor",
+    "FidelityPredictor",
     "GaussianProcessPredictor",
     "PredictorError",
     "PredictorFileError",
@@ -66,6 +70,7 @@ __all__ = [
     "load",
     "read_card",
     "register",
+    "replace_card",
     "save",
     "scores",
 ]

@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterable, Sequence
 
 from predictors.base import BasePredictor
-from predictors.gp import GaussianProcessPredictor
+from predictors.fidelity import FidelityPredictor
 from predictors.schema import FACT, Schema
-from predictors.select import CrossValidatedPredictor
+from predictors.select import CrossValidatedPredictor, process_of
 
 #: packages whose versions can change a prediction; of two names, the one that is installed
 PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost", "xgboost-cpu")
+#: rows whose ids a card holds, at most
+MOST_IDS = 100_000
 
 
 def card_of(
@@ -51,12 +53,11 @@ def card_of(
     -------
     dict
         Values that JSON knows: ``metric``, ``unit``, ``device``, ``space``, ``schema_sha256``, ``rows_sha256`` of the sorted
-        rows, ``n``, ``model``, ``scores`` of the procedure with the standard error of ``mae``, ``candidates`` with theirs,
-        ``parts`` and ``noise_sd`` of a Gaussian process, ``coverage`` (None until something has been measured after the fit),
+        rows, their ``ids``, ``n``, ``model``, ``scores`` of the procedure with the standard error of ``mae``, ``candidates`` with theirs,
+        ``parts`` and ``noise_sd`` of a Gaussian process, the shares of its ``fidelities``, ``coverage`` (None until something has been measured after the fit),
         ``warnings``, and ``versions``.
     """
-    chosen = predictor.best_estimator_ if isinstance(predictor, CrossValidatedPredictor) else predictor
-    process = chosen if isinstance(chosen, GaussianProcessPredictor) else None
+    process = process_of(predictor)
     said = [*warnings, *(process.notes_ if process else ())]
     if schema is not None and not any(column.block == FACT for column in schema.columns):
         said.append("No cost features: expect to need several times as many measurements.")
@@ -67,12 +68,14 @@ def card_of(
         "space": space,
         "schema_sha256": schema.digest if schema is not None else None,
         "rows_sha256": rows_digest(rows),
+        "ids": sorted(i for i, _, _ in rows) if len(rows) <= MOST_IDS else None,
         "n": len(predictor.residuals_),
         "model": predictor.best_ if isinstance(predictor, CrossValidatedPredictor) else type(predictor).__name__,
         "scores": None,
         "candidates": None,
         "parts": None,
         "noise_sd": None,
+        "fidelities": process.fidelities_ if isinstance(process, FidelityPredictor) else None,
         "coverage": None,
         "warnings": said,
         "versions": _versions(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -249,6 +250,30 @@ class ShiftReport:
             more = len(self.never_measured) - 8
             said.append(f"never measured: {some}{f' and {more} more' if more > 0 else ''}")
         return f"Predictions are extrapolations: {'; '.join(said)}." if said else None
+
+
+def joined_shift(reports: Sequence[ShiftReport], rows: Sequence[int]) -> ShiftReport:
+    """Join the reports of parts of some architectures.
+
+    Parameters
+    ----------
+    reports : sequence of ShiftReport
+        One a part.
+    rows : sequence of int
+        How many architectures each part has.
+
+    Returns
+    -------
+    ShiftReport
+        Of all of them.
+
+    Examples
+    --------
+    >>> joined_shift([ShiftReport(0.0, ["a=1"]), ShiftReport(1.0, ["b=2", "a=1"])], [3, 1])
+    ShiftReport(share=0.25, never_measured=['a=1', 'b=2'])
+    """
+    share = sum(r.share * n for r, n in zip(reports, rows, strict=True)) / sum(rows)
+    return ShiftReport(share, list(dict.fromkeys(name for r in reports for name in r.never_measured)))
 
 
 @dataclass(frozen=True)

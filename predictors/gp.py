@@ -15,6 +15,7 @@ from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.kernel import Features, Kernel
+from predictors.parameters import check_parameters
 from predictors.posterior import (
     CONSTANT,
     JITTER,
@@ -23,8 +24,9 @@ from predictors.posterior import (
     equal_shares,
     predict_folds,
 )
-from predictors.rows import check_names, evenly, is_constant, known_noise, notes_of
-from predictors.schema import GENE, Schema
+from predictors.quick import QuickMean
+from predictors.rows import evenly, is_constant, known_noise, notes_of
+from predictors.schema import GENE, Blocks, Schema
 from predictors.warp import Warp, two_sided_warps
 
 #: rows that a fit may have: it takes time cubic in them
@@ -33,6 +35,10 @@ MOST_ROWS = 2000
 MOST_COLUMNS = 4096
 #: rows that weights and warp are found from, at most
 LEARNT = 200
+#: the same in each fold, where there are more rows than those
+LEARNT_IN_FOLDS = 120
+#: noise from which on means of many rows are computed in single precision, in variances of the data
+QUIET = 1e-5
 #: rows that warps are judged by, at most
 JUDGED = 100
 #: parts with a smaller share of the variance are left out, as far as all of them together have less than this share of the noise's
@@ -161,13 +167,13 @@ class GaussianProcessPredictor(BasePredictor):
                 f"a Gaussian process is fitted on at most {MOST_ROWS} rows of {MOST_COLUMNS} columns, got {features.shape}.",
                 hint="Use CrossValidatedPredictor, which takes ridge or XGBoost for as many, or choose rows.",
             )
-        self._check_parameters(target)
+        check_parameters(self, target)
         self._learn(features, target, known_noise(noise, len(target)))
         return self
 
     def _learn(self, X: FloatArray, y: FloatArray, given: FloatArray) -> None:
         self.rows_, self.target_, self.given_noise_, self.notes_ = X.copy(), y.copy(), given, notes_of(X, y)
-        blocks = self._schema().split(X)
+        blocks = self._blocks(X)
         kernel = Kernel(self._schema(), blocks)
         process = StructuredGaussianProcess(kernel)
         candidates = [Warp("plain")] if is_constant(y) and self.warp != "log" else self._warps(y)
@@ -218,7 +224,7 @@ class GaussianProcessPredictor(BasePredictor):
             or self.given_noise_.shape != (n,)
         ):
             raise PredictorFileError("the rows of a Gaussian process do not fit together.", hint="Fit it again.")
-        blocks = self._schema().split(self.rows_)
+        blocks = self._blocks(self.rows_)
         whole = Kernel(self._schema(), blocks)
         if self.weights_.shape != (len(whole.names),):
             raise PredictorFileError(
@@ -257,7 +263,7 @@ class GaussianProcessPredictor(BasePredictor):
         variance : ndarray (n,)
             Of a measurement, noise included.
         """
-        blocks = self._schema().split(self.rows_)
+        blocks = self._blocks(self.rows_)
         kernel, weights = Kernel(self._schema(), blocks), self.weights_
         if len(self.target_) > LEARNT:  # the parts that count, for time
             kernel, weights = self._process.kernel, self._process.weights
@@ -267,7 +273,7 @@ class GaussianProcessPredictor(BasePredictor):
             self._t,
             self._known,
             group,
-            evenly(self.target_, LEARNT),
+            evenly(self.target_, LEARNT if len(self.target_) <= LEARNT else LEARNT_IN_FOLDS),
             self._centre(kernel.names),
             np.log(np.maximum(np.append(weights, self.noise_), 1e-6)),
             self.noise == "learned",
@@ -278,7 +284,7 @@ class GaussianProcessPredictor(BasePredictor):
 
     def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         mean = self._means(X)
-        spread = self.scale_ * np.sqrt(self._variances(X) + self._new)
+        spread = self.scale_ * self._spread(X)
         return self._natural(mean), self._process.warp.deviation(self.center_ + self.scale_ * mean, spread)
 
     def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
@@ -316,7 +322,7 @@ class GaussianProcessPredictor(BasePredictor):
         """
         features = self._validate(X)
         mean = self._means(features)
-        half = self.interval_factor(coverage) * np.sqrt(self._variances(features) + self._new)
+        half = self.interval_factor(coverage) * self._spread(features)
         return self._natural(mean - half), self._natural(mean + half)
 
     def interval_factor(self, coverage: float) -> float:
@@ -425,26 +431,26 @@ class GaussianProcessPredictor(BasePredictor):
         inverse = cho_solve((self._process._root, True), np.eye(len(self.target_)))
         own = 1.0 / np.diag(inverse) - self.noise_ - self._known - JITTER
         beyond = self._variances(features) > np.quantile(own, 0.99)
-        genes = np.array([column.block == GENE for column in self._schema().columns])
+        columns = self._schema().columns[: features.shape[1]]
+        genes = np.array([column.block == GENE for column in columns])
         new = genes & (features != 0).any(axis=0) & ~(self.rows_ != 0).any(axis=0)
-        return ShiftReport(float(beyond.mean()), [self._schema().names[i] for i in np.flatnonzero(new)])
+        return ShiftReport(float(beyond.mean()), [columns[i].name for i in np.flatnonzero(new)])
 
-    def _encoded(
-        self, X: FloatArray, measured: Features, precision: type[np.floating] = np.float64
-    ) -> Iterator[tuple[Features, FloatArray]]:
+    def _encoded(self, X: FloatArray, measured: Features) -> Iterator[tuple[Features, FloatArray]]:
         """Features and curved kernels of rows, a block of them at a time."""
-        kernel, schema = self._process.kernel, self._schema()
+        kernel = self._process.kernel
         for start in range(0, len(X), BLOCK):
-            features = kernel.features(schema.split(X[start : start + BLOCK]), precision)
+            features = kernel.features(self._blocks(X[start : start + BLOCK]))
             yield features, kernel.curves(features, measured)
 
     def _means(self, X: FloatArray) -> FloatArray:
         """Standardised means (m,); of many rows in single precision, to some 1e-4 deviations."""
-        if len(X) <= BLOCK:
+        if len(X) <= BLOCK or self._new < QUIET:  # without noise single precision would be seen
             return np.concatenate([self._process.mean(f, c) for f, c in self._encoded(X, self._measured)])
-        quick = self._process.single_precision()
-        measured = quick.kernel.features(self._schema().split(self.rows_), np.float32)
-        return np.concatenate([quick.mean(f, c) for f, c in self._encoded(X, measured, np.float32)]).astype(np.float64)
+        kernel = self._process.kernel
+        quick = QuickMean(self._process, kernel.features(self._blocks(self.rows_), np.float32))
+        starts = range(0, len(X), BLOCK)
+        return np.concatenate([quick(kernel.features(self._blocks(X[k : k + BLOCK]), np.float32)) for k in starts])
 
     def _variances(self, X: FloatArray) -> FloatArray:
         """Variances (m,) of the noiseless function, standardised."""
@@ -457,12 +463,20 @@ class GaussianProcessPredictor(BasePredictor):
                 f"the joint posterior of {len(X)} rows is too large.", hint=f"Choose at most {MOST_SAMPLED} of them."
             )
         kernel = self._process.kernel
-        features = kernel.features(self._schema().split(X))
+        features = kernel.features(self._blocks(X))
         mean, covariance = self._process.joint(features, kernel.curves(features, self._measured))
         return mean, covariance_root(covariance)
 
     def _natural(self, t: FloatArray) -> FloatArray:
         return np.asarray(self._process.natural(t))
+
+    def _blocks(self, X: FloatArray) -> Blocks:
+        """Cut rows into the blocks that the kernel knows."""
+        return self._schema().split(X)
+
+    def _spread(self, X: FloatArray) -> FloatArray:
+        """Standardised deviations (m,) of new measurements."""
+        return np.sqrt(self._variances(X) + self._new)
 
     def _schema(self) -> Schema:
         return Schema.of_facts(self.n_features_in_) if self.schema is None else self.schema
@@ -476,21 +490,3 @@ class GaussianProcessPredictor(BasePredictor):
             if self.prior is not None and name in self.prior:
                 centre[k] = np.log(self.prior[name])
         return centre
-
-    def _check_parameters(self, y: FloatArray) -> None:
-        for name, values in (("warp", ("auto", "plain", "log")), ("noise", ("learned", "given"))):
-            if getattr(self, name) not in values:
-                raise PredictorError(f"{name} is {getattr(self, name)!r}.", hint=f"Use one of {', '.join(values)}.")
-        if self.interval_folds != 0 and self.interval_folds < 2:
-            raise PredictorError(f"interval_folds {self.interval_folds!r} is not 0 or at least 2.", hint="Use 5.")
-        if self.warp == "log" and y.min() <= 0:
-            raise PredictorError(
-                f"warp 'log' needs positive targets, but the smallest is {y.min():g}.",
-                hint="Use warp='auto' or drop failed measurements.",
-            )
-        for part, share in (self.prior or {}).items():
-            if not 0 < share < np.inf:
-                raise PredictorError(f"prior has {part!r}: {share!r}.", hint="Shares are positive numbers.")
-        names = getattr(self, "feature_names_in_", None)
-        if self.schema is not None and names is not None:
-            check_names(names.tolist(), self.schema.names)

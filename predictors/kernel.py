@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from predictors._typing import BoolArray, FloatArray
-from predictors.schema import BLOCKS, GENE, Blocks, Schema
+from predictors.schema import BLOCKS, FIDELITY, GENE, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
 Features = dict[str, FloatArray]
@@ -68,7 +68,7 @@ class Kernel:
     """The features of a schema's blocks and the parts of a kernel on them.
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
-    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one.
+    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so has each column of fidelities.
 
     Parameters
     ----------
@@ -98,7 +98,14 @@ class Kernel:
 
     def __init__(self, schema: Schema, sample: Blocks) -> None:
         self.schema = schema
-        self._facts = [block for block in BLOCKS if block != GENE and block in sample]
+        self._facts: dict[str, tuple[str, slice]] = {}
+        for block in BLOCKS:
+            if block == FIDELITY and block in sample:  # each has a weight of its own, since one may be worthless
+                names = [column.name for column in schema.columns if column.block == block]
+                titles = [name if name.startswith(f"{block} ") else f"{block} {name}" for name in names]
+                self._facts |= {title: (block, slice(k, k + 1)) for k, title in enumerate(titles)}
+            elif block != GENE and block in sample:
+                self._facts[block] = (block, slice(None))
         self._genes = len(schema.genes)
         self.linear: list[Linear] = []
         self.curved: list[Curved] = []
@@ -217,8 +224,8 @@ class Kernel:
             if self._slots.size:
                 one, two = self._slots
                 out["slots"] = (onehot[:, one] & onehot[:, two]).astype(precision)
-        for name in self._facts:
-            out[name] = np.asarray(blocks[name], dtype=np.float64)
+        for name, (block, columns) in self._facts.items():
+            out[name] = np.asarray(blocks[block][:, columns], dtype=np.float64)
         return out
 
     def features(self, blocks: Blocks, precision: type[np.floating] = np.float64) -> Features:

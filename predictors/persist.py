@@ -20,6 +20,7 @@ import numpy as np
 import xgboost as xgb
 
 import predictors.boosting
+import predictors.fidelity
 import predictors.gp
 import predictors.ridge
 import predictors.select  # noqa: F401 - so that the classes are registered
@@ -57,13 +58,39 @@ def save(predictor: BasePredictor, path: str | os.PathLike[str], card: Mapping[s
     members = {INDEX: json.dumps(content, allow_nan=False).encode(), **members}
     if card is not None:
         members[CARD] = json.dumps(_encode(dict(card), {}), allow_nan=False).encode()
+    _write(members, Path(path))
+
+
+def replace_card(path: str | os.PathLike[str], card: Mapping[str, object]) -> None:
+    """Give a predictor file another card; the predictor in it stays the same to the byte.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    card : mapping
+        The new card.
+
+    Raises
+    ------
+    PredictorFileError
+        If the file is missing, damaged or no predictor file, or cannot be written.
+    """
+    read_card(path)
+    with zipfile.ZipFile(path) as archive:
+        inside = Members(archive)
+        members = {name: inside.read(name) for name in archive.namelist()}
+    _write(members | {CARD: json.dumps(_encode(dict(card), {}), allow_nan=False).encode()}, Path(path))
+
+
+def _write(members: Mapping[str, bytes], target: Path) -> None:
+    """Write a file of some members, always the same for the same ones, in one step."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, data)
-    target = Path(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(buffer.getvalue())

@@ -20,6 +20,8 @@ CONSTANT = 4.0
 #: the log weights have a normal prior of this deviation about an equal share of the variance, the noise about 2 %
 PRIOR, NOISE = 3.0, 0.02
 JITTER = 1e-8
+#: rows of which the kernels of all parts are held, so that they are computed once for all folds
+STACKED = 700
 
 
 class StructuredGaussianProcess:
@@ -393,8 +395,12 @@ def predict_folds(
     variance : ndarray (n,)
         Of a measurement, noise included.
     """
-    chosen = {name: block[some] for name, block in features.items()}
-    stack = kernel.stack(chosen, chosen)
+    every = kernel.stack(features, features) if len(t) <= STACKED else None
+    if every is None:
+        chosen = {name: block[some] for name, block in features.items()}
+        stack = kernel.stack(chosen, chosen)
+    else:
+        stack = every[:, some[:, None], some]
     mean, variance = np.zeros(len(t)), np.ones(len(t))
     for fold in np.unique(group):
         inside, outside = np.flatnonzero(group != fold), np.flatnonzero(group == fold)
@@ -404,9 +410,8 @@ def predict_folds(
         learnt = stack[:, at[:, None], at]
         theta = StructuredGaussianProcess._likeliest(learnt, t[some[at]], known[some[at]], centre, start, nugget)
         weights, noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
-        if len(some) == len(t):
-            place = np.argsort(some)  # of each row in the stack
-            whole = np.tensordot(weights, stack, 1)[np.ix_(place, place)] + CONSTANT
+        if every is not None:
+            whole = np.tensordot(weights, every, 1) + CONSTANT
         else:
             whole = kernel.weighted(weights, features, features) + CONSTANT
         matrix = whole[np.ix_(inside, inside)]

@@ -298,6 +298,23 @@ class CrossValidatedPredictor(BasePredictor):
         return super().predict_interval(X, coverage)
 
 
+def process_of(predictor: BasePredictor) -> GaussianProcessPredictor | None:
+    """Return the Gaussian process that a predictor predicts by.
+
+    Parameters
+    ----------
+    predictor : BasePredictor
+        Fitted.
+
+    Returns
+    -------
+    GaussianProcessPredictor or None
+        Itself, or its choice; None where that is another predictor.
+    """
+    chosen = predictor.best_estimator_ if isinstance(predictor, CrossValidatedPredictor) else predictor
+    return chosen if isinstance(chosen, GaussianProcessPredictor) else None
+
+
 def replaces(default: FloatArray, other: FloatArray) -> bool:
     """Tell whether a candidate predicts better than the default, by more than chance.
 

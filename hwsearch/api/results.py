@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign, read_campaign
 from hwsearch.campaigns.steps.new_device import DevicePlan, plan_device
-from hwsearch.campaigns.steps.predict import asked_subnets, predict_subnets
+from hwsearch.campaigns.steps.predict import Predictions, asked_subnets, predict_subnets
 from hwsearch.objectives.front import Front
 from hwsearch.training.finetune import finetune_config
+
+log = logging.getLogger("hwsearch")
 
 
 def front(source: Source, device: str | None = None, *, deployment: str | None = None, trust: bool = False) -> Front:
@@ -90,6 +93,39 @@ def predict(
         If the file's architectures are not of the campaign's space.
     DeviceError
         If there is no such device.
+    """
+    found = predictions(source, arch, device, archs=archs, random=random, coverage=coverage, trust=trust)
+    for said in found.warnings:
+        log.warning(said)
+    return found.frame
+
+
+def predictions(
+    source: Source,
+    arch: str | Sequence[str] = (),
+    device: str | None = None,
+    *,
+    archs: Path | str | None = None,
+    random: int | None = None,
+    coverage: float = 0.95,
+    trust: bool = False,
+) -> Predictions:
+    """Predict as `predict` does, and tell how far that can be trusted.
+
+    Parameters
+    ----------
+    source, arch, device, archs, random, coverage, trust
+        As of `predict`.
+
+    Returns
+    -------
+    Predictions
+        The frame of `predict`; the running coverage, the predicted fronts, and the warnings that `predict` logs.
+
+    Raises
+    ------
+    CampaignError, StoreError, SpaceError, DeviceError
+        As of `predict`.
     """
     campaign = open_campaign(source, trust=trust)
     named = [arch] if isinstance(arch, str) else list(arch)

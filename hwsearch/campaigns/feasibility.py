@@ -9,7 +9,7 @@ import numpy as np
 from hwsearch._typing import BoolArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.measured import WORST, MeasuredSet
-from hwsearch.campaigns.predictions import predicted_interval
+from hwsearch.campaigns.running import predicted_interval
 from hwsearch.campaigns.view import View
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.objectives.limit import Limit

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy import special
 
 import predictors
 from hwsearch._typing import FloatArray, IntArray
@@ -16,13 +14,17 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError, PluginError, PredictorError, describe, foreign_code
 from hwsearch.registry import Registry
 from hwsearch.spaces import Architecture
-from predictors import BasePredictor, Schema
+from predictors import BasePredictor, Schema, ShiftReport
+from predictors.conformal import joined_shift
+from predictors.select import process_of
 
 #: functions of (positive, seed) that make a candidate of a plug-in
 PREDICTORS: Registry[Callable[[bool, int], BasePredictor]] = Registry(
     "hwsearch.predictors", "predictor", PredictorError, callable, "a function that makes a predictor"
 )
 
+#: what to do about a predictor that cannot be used
+AGAIN = "Run 'hwsearch fit' to fit it anew."
 #: subnets whose features are made together
 TOGETHER = 20_000
 
@@ -201,13 +203,8 @@ def predict_rows(
     PredictorError
         If its file is damaged, or does not fit the features.
     """
-    path = predictor_path(campaign, metric, device)
-    if not path.exists():
-        raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
-    for name in PREDICTORS.names():
-        PREDICTORS.load(name)  # registers the classes that the file may name
-    with predictor_errors(f"the predictor of {metric} cannot be used", hint="Run 'hwsearch fit' to fit it anew."):
-        predictor = predictors.load(path)
+    predictor = load_predictor(campaign, metric, device)
+    with predictor_errors(f"the predictor of {metric} cannot be used", hint=AGAIN):
         parts = []
         for start in range(0, max(1, len(rows)), TOGETHER):
             X = feature_matrix(campaign, rows[start : start + TOGETHER])
@@ -216,40 +213,60 @@ def predict_rows(
         return pd.concat(parts, ignore_index=True)
 
 
-def predicted_interval(
-    campaign: Campaign, metric: str, device: str | None, archs: Sequence[Architecture], coverage: float
-) -> tuple[FloatArray, FloatArray] | None:
-    """Predict a metric with an interval of any coverage.
-
-    Where the fit had too few rows for an interval of that coverage, a narrower one is scaled as the interval of a normal
-    distribution is.
+def load_predictor(campaign: Campaign, metric: str, device: str | None) -> BasePredictor:
+    """Load the campaign's fitted predictor of a metric.
 
     Parameters
     ----------
-    campaign : Campaign
-        Whose predictor.
-    metric : str
-        What is predicted.
-    device : str or None
-        Where it is measured.
-    archs : sequence of Architecture
-        The subnets.
-    coverage : float
-        Share of true values that the intervals are to contain.
+    campaign, metric, device
+        As in `predict`.
 
     Returns
     -------
-    tuple of FloatArray, or None
-        (n,) predictions and (n,) half widths of their intervals; None where no predictor has been fitted.
+    BasePredictor
+        Fitted.
+
+    Raises
+    ------
+    CampaignError
+        If no predictor has been fitted.
+    PredictorError
+        If its file is damaged.
     """
-    if not predictor_path(campaign, metric, device).exists():
+    path = predictor_path(campaign, metric, device)
+    if not path.exists():
+        raise CampaignError(f"there is no fitted predictor of {metric}.", hint="Run 'hwsearch fit' first.")
+    for name in PREDICTORS.names():
+        PREDICTORS.load(name)  # registers the classes that the file may name
+    with predictor_errors(f"the predictor of {metric} cannot be used", hint=AGAIN):
+        return predictors.load(path)
+
+
+def shift_of(campaign: Campaign, metric: str, device: str | None, rows: IntArray) -> ShiftReport | None:
+    """Tell how far encoded subnets lie from those that a predictor was fitted on.
+
+    Parameters
+    ----------
+    campaign, metric, device
+        As in `predict`.
+    rows : numpy.ndarray
+        Shape (n, genes).
+
+    Returns
+    -------
+    ShiftReport or None
+        None for a predictor that is no Gaussian process, and for no rows.
+
+    Raises
+    ------
+    CampaignError
+        If no predictor has been fitted.
+    PredictorError
+        If its file is damaged.
+    """
+    process = process_of(load_predictor(campaign, metric, device))
+    if process is None or not len(rows):
         return None
-    for asked in (coverage, 0.9, 0.68):
-        if asked > coverage:
-            continue
-        found = predict(campaign, metric, device, archs, asked)
-        half = ((found["high"] - found["low"]) / 2).to_numpy(dtype=np.float64)
-        if np.isfinite(half).all():
-            scale = special.ndtri((1 + coverage) / 2) / special.ndtri((1 + asked) / 2)
-            return found["value"].to_numpy(dtype=np.float64), half * float(scale)
-    return None
+    parts = [rows[k : k + TOGETHER] for k in range(0, len(rows), TOGETHER)]
+    with predictor_errors(f"the predictor of {metric} cannot be used", hint=AGAIN):
+        return joined_shift([process.shift(feature_matrix(campaign, part)) for part in parts], [len(p) for p in parts])

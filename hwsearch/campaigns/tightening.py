@@ -12,7 +12,7 @@ from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.chance import confidence_level
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.measured import WORST, MeasuredSet
-from hwsearch.campaigns.predictions import predicted_interval
+from hwsearch.campaigns.running import predicted_interval
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.view import View, latency_limit
 from hwsearch.devices.timing.statistics import student

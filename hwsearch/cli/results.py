@@ -87,11 +87,18 @@ def predict(
     as_json : bool
         Print one JSON object instead of text.
     """
-    frame = hwsearch.predict(
+    from hwsearch.api.results import predictions  # here, since it takes time and --help needs none of it
+
+    found = predictions(
         open_campaign(campaign, folder, trust), arch or [], device, archs=archs, random=random, coverage=coverage
     )
-    if not emit_json({"coverage": coverage, "predictions": frame}, as_json):
-        print_frame(frame.drop(columns="genes"), f"predictions, intervals of {100 * coverage:g} %")
+    told = {"predictions": found.frame, "running_coverage": found.running, "front": found.front}
+    if not emit_json({"coverage": coverage, **told, "warnings": found.warnings}, as_json):
+        print_frame(found.frame.drop(columns="genes"), f"predictions, intervals of {100 * coverage:g} %")
+        if len(found.frame) > found.frame["device"].nunique() and len(found.front):
+            print_frame(found.front.drop(columns="genes"), "predicted front; expected: without the winner's curse")
+        for said in found.warnings:
+            out.print(visible(said), highlight=False)
 
 
 @command(RESULTS)

@@ -289,6 +289,8 @@ def predictor_row(p: Mapping[str, object], report: ReportData) -> dict[str, str]
     name = report.metric if metric == "accuracy" else words.label(metric)
     ends = [words.percent_of(p.get(f"coverage_{end}")) for end in ("low", "high")]
     span = f", {ends[0].removesuffix(' %')} to {ends[1]}" if words.MISSING not in ends else ""
+    factor = p.get("widened")
+    widened = f"; widened {words.number(factor, 2)} times" if isinstance(factor, float) and factor > 1 else ""
     return {
         "metric": name.replace(" (ms)", ""),
         "device": str(p.get("device") or words.MISSING),
@@ -298,7 +300,7 @@ def predictor_row(p: Mapping[str, object], report: ReportData) -> dict[str, str]
         "mape": f"{words.number(p.get('mape'), 2)} %" if words.finite(p.get("mape")) else words.MISSING,
         "spearman": words.plus_minus(p.get("spearman"), None, 2),
         "kendall": words.plus_minus(p.get("kendall"), None, 2),
-        "coverage": words.percent_of(p.get("coverage")) + span,
+        "coverage": words.percent_of(p.get("coverage")) + span + widened,
         "nominal": words.percent_of(p.get("nominal_coverage")),
     }
 

@@ -14,10 +14,16 @@ import pytest
 from filelock import FileLock
 
 import hwsearch
+import predictors
 from hwsearch.accuracy import Accuracy
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.jobs import accuracy
+from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.loading import parse_config
+from hwsearch.campaigns.predictions import feature_matrix, predictor_path
+from hwsearch.campaigns.running import record_coverage
+from hwsearch.campaigns.score_table import encoded, numbers
+from hwsearch.campaigns.split import Split
 from hwsearch.devices.fleet.responses import validate_response
 from hwsearch.spaces import Architecture
 from hwsearch.tasks.images import ImageTask
@@ -105,6 +111,23 @@ def finished(small_config, tmp_path_factory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("finished") / "run"
     shutil.copytree(shared / "run", folder)
     return folder, json.loads((shared / "result.json").read_text())
+
+
+@pytest.fixture
+def with_processes(finished, tmp_path) -> Campaign:
+    """A copy of the finished campaign in which each predictor is a Gaussian process, whichever `fit` had chosen."""
+    shutil.copytree(finished[0], tmp_path / "processes")
+    campaign = Campaign.open(tmp_path / "processes")
+    known, schema = Known.read(campaign), campaign.loaded.net.schema()
+    for metric, device in [("accuracy", None), *(("latency_ms", name) for name in campaign.targets)]:
+        path = predictor_path(campaign, metric, device)
+        card = predictors.read_card(path)
+        ids = card["ids"]
+        y = numbers(known.accuracy(Split.VALIDATION) if device is None else known.latency(device), "value", ids)
+        X = feature_matrix(campaign, encoded(known.architectures, campaign.space, ids))
+        predictors.save(predictors.GaussianProcessPredictor(schema).fit(X, y), path, card)
+    record_coverage(campaign)
+    return campaign
 
 
 # ---------------------------------------------------------------------- campaigns with a known truth

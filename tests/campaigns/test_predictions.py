@@ -5,12 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import predictors
-from hwsearch.campaigns import predictions
-from hwsearch.campaigns.predictions import predict, predicted_interval, predictor_errors, predictor_path
+from hwsearch.campaigns.predictions import predict, predictor_errors, predictor_path
 from hwsearch.errors import CampaignError, PredictorError
 from hwsearch.spaces import Choice, SearchSpace
 from predictors import RidgePredictor
@@ -54,43 +52,3 @@ def test_errors_of_predictors_become_ours_and_keep_their_hint_where_there_is_no_
     with pytest.raises(PredictorError) as caught, predictor_errors("the fit", hint="Fit anew."):
         raise predictors.PredictorError("too few rows.", hint="Measure more.")
     assert caught.value.hint == "Fit anew."
-
-
-def intervals(monkeypatch, finite_below: float):
-    """A predictor of value 5 ± 1 whose intervals are infinite from `finite_below` of coverage on."""
-    asked = []
-
-    def predict(campaign, metric, device, archs, coverage):
-        asked.append(coverage)
-        half = 1.0 if coverage < finite_below else np.inf
-        return pd.DataFrame({"value": [5.0], "low": [5.0 - half], "high": [5.0 + half]})
-
-    monkeypatch.setattr(predictions, "predict", predict)
-    return asked
-
-
-@pytest.mark.parametrize(
-    "finite_below, coverage, asked, half",
-    [
-        (1.0, 0.95, [0.95], 1.0),
-        (0.92, 0.95, [0.95, 0.9], 1.959964 / 1.644854),  # quantiles of the normal distribution
-        (0.7, 0.95, [0.95, 0.9, 0.68], 1.959964 / 0.994458),
-        (1.0, 0.8, [0.8], 1.0),
-        (0.7, 0.8, [0.8, 0.68], 1.281552 / 0.994458),  # 0.9 is wider than what is wanted and not asked
-    ],
-)
-def test_a_coverage_that_the_fit_is_too_small_for_is_scaled_from_a_narrower_one(
-    campaign, monkeypatch, finite_below, coverage, asked, half
-) -> None:
-    predictor_path(campaign, "latency_ms", "board").touch()
-    seen = intervals(monkeypatch, finite_below)
-    value, wide = predicted_interval(campaign, "latency_ms", "board", ARCHS[:1], coverage)
-    assert seen == asked and value == [5.0]
-    assert wide == pytest.approx([half], rel=1e-5)
-
-
-def test_no_interval_without_a_fit_or_with_one_of_too_few_rows(campaign, monkeypatch) -> None:
-    intervals(monkeypatch, 0.0)
-    assert predicted_interval(campaign, "latency_ms", "board", ARCHS, 0.9) is None
-    predictor_path(campaign, "latency_ms", "board").touch()
-    assert predicted_interval(campaign, "latency_ms", "board", ARCHS, 0.9) is None

@@ -11,6 +11,7 @@ import pandas as pd
 from hwsearch._files import anything, check_place, own_folder
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.fidelities import screened_candidate
 from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.noise import device_noise
 from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
@@ -86,6 +87,8 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             y, noise = np.array([job.values[k] for k in ids]), job.noise(ids)
             with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
                 made = candidates(bool(y.min() > 0), seed, schema)
+                if job.device is None:
+                    made |= screened_candidate(campaign, known, seed, schema)
                 predictor = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
                 path = predictor_path(campaign, job.metric, job.device)
                 own_folder(path.parent)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import predict_rows, predictor_path
+from hwsearch.campaigns.predictions import feature_matrix, load_predictor, predictor_errors, predictor_path, shift_of
+from hwsearch.campaigns.running import predict_widened
 from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.fronts import find_arch
@@ -21,14 +24,45 @@ from latency_tables import TableError
 from latency_tables.delimited import read_delimited
 from latency_tables.parquet import read_parquet
 from latency_tables.reading import ReadingError, parse_json, read_text
+from predictors.coverage import FIELDS as COMPARED
+from predictors.front import expected_front, front_of
+from predictors.select import process_of
 
 #: most subnets that are predicted at once
 MOST = 1_000_000
+#: subnets nearest to the predicted front of which joint errors are drawn
+DRAWN = 1000
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What fitted predictors say of some subnets, and how far it can be trusted.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        A row a device and subnet: ``device``, ``arch_id``, ``genes``; of each metric (``accuracy``, ``latency_ms``, …) the
+        prediction, ``METRIC_low``, ``METRIC_high``, and ``METRIC_measured``, what the search measured (NaN where it did not).
+    running : pandas.DataFrame
+        A row a predictor with which something measured after its fit was compared: ``metric``, ``device``, ``n``, ``inside``,
+        ``below``, ``above``, ``coverage`` with ``low`` and ``high``, ``asked``, and the ``factor`` that intervals are widened by.
+    front : pandas.DataFrame
+        By device the subnets of which none of those asked for is predicted to be better in accuracy and latency:
+        ``accuracy`` and ``latency_ms`` as predicted, and ``accuracy_expected`` and ``latency_ms_expected``, corrected for having
+        been chosen. Empty where another predictor than a Gaussian process was fitted.
+    warnings : list of str
+        Sentences: intervals that had to be widened, and predictions that are extrapolations.
+    """
+
+    frame: pd.DataFrame
+    running: pd.DataFrame
+    front: pd.DataFrame
+    warnings: list[str]
 
 
 def predict_subnets(
     campaign: Campaign, archs: Sequence[Architecture], devices: Iterable[Target], coverage: float = 0.95
-) -> pd.DataFrame:
+) -> Predictions:
     """Predict every fitted metric of some subnets.
 
     Parameters
@@ -44,9 +78,8 @@ def predict_subnets(
 
     Returns
     -------
-    pandas.DataFrame
-        A row a device and subnet: ``device``, ``arch_id``, ``genes``; of each metric (``accuracy``, ``latency_ms``, …) the
-        prediction, ``METRIC_low``, ``METRIC_high``, and ``METRIC_measured``, what the search measured (NaN where it did not).
+    Predictions
+        Predictions with their intervals, what was measured, the predicted fronts, and warnings.
 
     Raises
     ------
@@ -59,19 +92,63 @@ def predict_subnets(
         raise CampaignError(f"coverage {coverage!r} is not between 0 and 1.", hint="Give a share such as 0.95.")
     known, ids = Known.read(campaign), [a.id for a in archs]
     rows = campaign.space.to_array(archs)
-    scored = numbers(known.accuracy(Split.VALIDATION), "value", ids)
-    accuracy = _columns("accuracy", predict_rows(campaign, "accuracy", None, rows, coverage), scored)
-    frames = []
+    compared: list[dict[str, object]] = []
+    warnings: list[str] = []
+
+    def told(metric: str, device: str | None) -> dict[str, np.ndarray]:
+        frame, found = predict_widened(campaign, known, metric, device, rows, coverage)
+        where = f"{metric}{f' on {device}' if device else ''}"
+        if found is not None:
+            compared.append({"metric": metric, "device": device, **found.to_dict()})
+        shift = shift_of(campaign, metric, device, rows)
+        for said in (found and found.warning, shift and shift.warning):
+            warnings.extend([f"{where}: {said}"] if said else [])
+        scores = known.accuracy(Split.VALIDATION) if device is None else known.metric(device, metric)
+        return _columns(metric, frame, numbers(scores, "value", ids))
+
+    accuracy = told("accuracy", None)
+    frames, fronts = [], []
     for target in devices:
-        head = {"device": target.name, "arch_id": ids, "genes": [a.to_dict() for a in archs]}
-        found = head | accuracy
+        found = {"device": target.name, "arch_id": ids, "genes": [a.to_dict() for a in archs]} | accuracy
         for metric in campaign.device_metrics(target.name):
             if not predictor_path(campaign, metric, target.name).exists() and metric != "latency_ms":
                 continue
-            told = predict_rows(campaign, metric, target.name, rows, coverage)
-            found |= _columns(metric, told, numbers(known.metric(target.name, metric), "value", ids))
+            found |= told(metric, target.name)
         frames.append(pd.DataFrame(found))
-    return pd.concat(frames, ignore_index=True)
+        fronts.append(_front(campaign, target.name, archs, frames[-1]))
+    return Predictions(
+        pd.concat(frames, ignore_index=True),
+        pd.DataFrame(compared, columns=["metric", "device", *COMPARED]),
+        pd.concat(fronts, ignore_index=True),
+        list(dict.fromkeys(warnings)),
+    )
+
+
+def _front(campaign: Campaign, device: str, archs: Sequence[Architecture], frame: pd.DataFrame) -> pd.DataFrame:
+    """Predict which of the subnets are on a device's front, and of what value that is to be expected to be."""
+    columns = ["device", "arch_id", "genes", "accuracy", "accuracy_expected", "latency_ms", "latency_ms_expected"]
+    models = [process_of(load_predictor(campaign, m, d)) for m, d in (("accuracy", None), ("latency_ms", device))]
+    accuracy, latency = models
+    if accuracy is None or latency is None:
+        return pd.DataFrame(columns=columns)
+    both = frame[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
+    near = _near_front(both * [-1.0, 1.0])
+    X = feature_matrix(campaign, campaign.space.to_array([archs[i] for i in near]))
+    with predictor_errors("the predicted front cannot be corrected"):
+        found = expected_front([accuracy, latency], X, largest=(True, False))
+    some = [archs[near[i]] for i in found.at]
+    values = [found.predicted[:, 0], found.corrected[:, 0], found.predicted[:, 1], found.corrected[:, 1]]
+    head = [device] * len(some), [a.id for a in some], [a.to_dict() for a in some]
+    return pd.DataFrame(dict(zip(columns, [*head, *values], strict=True)))
+
+
+def _near_front(costs: FloatArray) -> IntArray:
+    """Choose the rows that may be on the front, front by front, since drawing errors takes time cubic in them."""
+    left, found = np.arange(len(costs)), np.empty(0, dtype=np.int64)
+    while len(left) and len(found) < DRAWN:
+        at = front_of(costs[left])
+        found, left = np.append(found, left[at]), np.delete(left, at)
+    return np.sort(found[:DRAWN])
 
 
 def _columns(metric: str, told: pd.DataFrame, measured: np.ndarray) -> dict[str, np.ndarray]:

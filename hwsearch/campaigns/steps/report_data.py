@@ -12,7 +12,7 @@ from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import accuracy_protocol
 from hwsearch.campaigns.steps.fronts import device_final_set
 from hwsearch.campaigns.steps.report_devices import device_report, kept_elsewhere
-from hwsearch.campaigns.steps.report_predictors import predictor_scores
+from hwsearch.campaigns.steps.report_predictors import predictor_scores, predictor_warnings
 from hwsearch.campaigns.steps.report_serving import serving, serving_words
 from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
@@ -118,8 +118,8 @@ def report_data(
                 "commands": [f"hwsearch run {name}/campaign.toml --folder {name}"],
             }
         ),
-        warnings=shortened(report_warnings(campaign, known)),
-        predictors=predictor_scores(campaign, known, profiled),
+        warnings=shortened([*report_warnings(campaign, known), *predictor_warnings(campaign, known)]),
+        predictors=predictor_scores(campaign, known),
         timings=campaign.seconds(),
         serving=serving(campaign, known),
         serving_words=serving_words(campaign),

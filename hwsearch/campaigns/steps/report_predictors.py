@@ -5,24 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import TOGETHER, predict_rows
-from hwsearch.campaigns.profile_set import ProfileSet
-from hwsearch.campaigns.score_table import encoded, numbers
-from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.predictions import TOGETHER, predict_rows, shift_of
+from hwsearch.campaigns.running import COVERAGE, later_measurements, running
+from hwsearch.campaigns.score_table import encoded
 from hwsearch.campaigns.states import FIT
-from predictors import coverage_report, scores
+from predictors import scores
 
-#: share of later measurements that the predictors' intervals are to contain
-COVERAGE = 0.95
 #: columns of the coverage, which later measurements tell, and their names in its report
 ENDS = {"": "coverage", "_low": "low", "_high": "high"}
 
 
-def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> list[dict[str, Any]]:
+def predictor_scores(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
     """Score the profile's predictors on subnets measured later, which they never saw.
 
     Parameters
@@ -31,8 +27,6 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
         Whose predictors.
     known : Known
         What the store holds.
-    profiled : ProfileSet
-        What the predictors were fitted on.
 
     Returns
     -------
@@ -40,14 +34,10 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
         One a fitted predictor: errors, rank correlations, and the coverage with its exact interval; those of
         cross-validation where fewer than three subnets were measured later.
     """
-    fitted = (campaign.store.get_state(FIT) or {}).get("scores", [])
-    seen = {a.id for a in profiled.timed}
-    archs = known.architectures
     out = []
-    for row in fitted:
+    for row in fitted_scores(campaign):
         metric, device = row["metric"], row["device"]
-        found = known.accuracy(Split.VALIDATION) if metric == "accuracy" else known.latency(device)
-        ids = [i for i in found if i not in seen and i in archs]
+        ids, y = later_measurements(campaign, known, metric, device)
         entry = {
             "metric": metric,
             "device": device,
@@ -56,14 +46,62 @@ def predictor_scores(campaign: Campaign, known: Known, profiled: ProfileSet) -> 
             "nominal_coverage": COVERAGE,
         }
         if len(ids) >= 3:
-            y = numbers(found, "value", ids)
-            parts = (encoded(archs, campaign.space, ids[k : k + TOGETHER]) for k in range(0, len(ids), TOGETHER))
-            p = pd.concat([predict_rows(campaign, metric, device, rows, COVERAGE) for rows in parts])
-            entry |= {"n_test": len(ids), "coverage": None, **scores(y, p["value"].to_numpy())}
-            if np.isfinite(p["high"] - p["low"]).all():  # a small fit has no interval of this coverage
-                found_inside = coverage_report(y, p["low"], p["high"], asked=COVERAGE)
-                entry |= {f"coverage{end}": getattr(found_inside, of) for end, of in ENDS.items()}
+            parts = (
+                encoded(known.architectures, campaign.space, ids[k : k + TOGETHER])
+                for k in range(0, len(ids), TOGETHER)
+            )
+            value = np.concatenate([predict_rows(campaign, metric, device, rows, COVERAGE)["value"] for rows in parts])
+            entry |= {"n_test": len(ids), "coverage": None, **scores(y, value)}
+            found = running(campaign, known, metric, device, COVERAGE)
+            if found is not None:  # a small fit has no interval of this coverage
+                entry |= {f"coverage{end}": getattr(found.report, of) for end, of in ENDS.items()}
+                entry["widened"] = found.factor
         else:
             entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
         out.append(entry)
     return out
+
+
+def predictor_warnings(campaign: Campaign, known: Known) -> list[str]:
+    """Return what is to be known of predictions: intervals that held too little, and subnets unlike those of the fit.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictors.
+    known : Known
+        What the store holds.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    said = []
+    for row in fitted_scores(campaign):
+        metric, device = row["metric"], row["device"]
+        where = f"Predictor of {metric}{f' on {device}' if device else ''}"
+        found = running(campaign, known, metric, device, COVERAGE)
+        said += [f"{where}: {found.warning}"] if found is not None and found.warning else []
+        ids = later_measurements(campaign, known, metric, device)[0]
+        shift = shift_of(campaign, metric, device, encoded(known.architectures, campaign.space, ids)) if ids else None
+        if shift is not None and shift.warning:
+            said.append(f"{where}, of {len(ids)} subnets measured after the fit: {shift.warning}")
+    return said
+
+
+def fitted_scores(campaign: Campaign) -> list[dict[str, Any]]:
+    """Return the kept rows of `fit`, of predictors that can be asked here.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictors.
+
+    Returns
+    -------
+    list of dict
+        As `fit` returned them.
+    """
+    rows = (campaign.store.get_state(FIT) or {}).get("scores", [])
+    return [row for row in rows if row["device"] is None or row["device"] in campaign.targets]

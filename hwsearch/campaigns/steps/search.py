@@ -13,6 +13,7 @@ from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.lookup import any_accuracy
 from hwsearch.campaigns.purpose import SEARCH
+from hwsearch.campaigns.running import record_coverage
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SEARCH_END, search_state
 from hwsearch.campaigns.steps.kept_rounds import KeptRounds
@@ -77,6 +78,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
         measure_accuracy(campaign, unique, stage=f"search {r + 1} accuracy")
         measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
         done = r + 1
+        record_coverage(campaign)
     ended = {"name": name, "rounds": done, "of": c.rounds, "stop_gain": c.stop_gain, "expected_gain": stopped}
     if campaign.store.get_state(SEARCH_END) != ended:
         campaign.store.put_state(SEARCH_END, ended)

@@ -15,6 +15,7 @@ from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.membership import membership
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
+from hwsearch.campaigns.running import record_coverage
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import CANDIDATES, MEMBERSHIP, spread_state
 from hwsearch.campaigns.steps.candidates import candidates
@@ -63,6 +64,7 @@ def validate(campaign: Campaign) -> pd.DataFrame:
     _measure_spread(campaign, archs)
     measure_further(campaign, archs)
     known = Known.read(campaign)
+    record_coverage(campaign)
     memberships = _keep_memberships(campaign, known)
     frames = []
     for name in campaign.targets:

@@ -10,12 +10,16 @@ import pandas as pd
 import pytest
 
 import hwsearch
+from hwsearch.api.results import predictions
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import predict
+from hwsearch.campaigns.predictions import feature_matrix, predict, predictor_path
 from hwsearch.campaigns.split import Split
-from hwsearch.campaigns.steps.predict import asked_subnets, read_archs
+from hwsearch.campaigns.steps.predict import asked_subnets, predict_subnets, read_archs
 from hwsearch.errors import CampaignError, DeviceError, SpaceError, StoreError, UnknownArchitectureGene
+from hwsearch.objectives.objective import Objective
+from hwsearch.objectives.pareto import non_dominated
+from predictors import GaussianProcessPredictor, read_card, save
 
 
 @pytest.fixture
@@ -39,6 +43,37 @@ def test_each_device_has_a_row_a_subnet(campaign: Campaign) -> None:
     wider = hwsearch.predict(campaign, "largest", names[0], coverage=0.99)
     assert (wider["accuracy_high"] - wider["accuracy_low"])[0] >= (first["accuracy_high"] - first["accuracy_low"])[1]
     assert set(frame["arch_id"]) == set(hwsearch.predict(campaign, ["smallest", "largest"], random=5)["arch_id"])
+
+
+def test_the_predicted_front_is_corrected_for_having_been_chosen(with_processes: Campaign) -> None:
+    campaign = with_processes
+    found = predictions(campaign, random=200)
+    assert set(found.front["device"]) == set(campaign.targets)
+    for device, members in found.front.groupby("device"):
+        rows = found.frame[found.frame["device"] == device]
+        values = rows[["accuracy", "latency_ms"]].to_numpy()
+        keep = non_dominated(values, [Objective("accuracy"), Objective("latency_ms")])
+        assert len(members) and set(members["arch_id"]) == set(rows["arch_id"][keep])
+        assert (members["accuracy_expected"] - members["accuracy"]).mean() < 0
+        assert (members["latency_ms_expected"] - members["latency_ms"]).mean() > 0
+    assert set(found.running["metric"]) == {"accuracy", "latency_ms"} and (found.running["n"] > 0).all()
+
+
+def test_subnets_unlike_those_of_the_fit_are_named(with_processes: Campaign) -> None:
+    campaign = with_processes
+    space = campaign.space
+    path = predictor_path(campaign, "accuracy", None)
+    schema, card = campaign.loaded.net.schema(), read_card(path)
+    gene = space.choices[0]
+    rows = space.sample_array(400, np.random.default_rng(0))
+    same = rows[rows[:, 0] == 0][:30]  # one value of the first gene alone
+    y = 80 + np.random.default_rng(0).normal(size=len(same)) + same[:, 1]
+    save(GaussianProcessPredictor(schema).fit(feature_matrix(campaign, same), y), path, card)
+    other = space.from_array(rows[rows[:, 0] == 1][:5])
+    frame = predict_subnets(campaign, other, campaign.targets.values())
+    assert any(f"never measured: {gene.name}={gene.values[1]}" in said for said in frame.warnings)
+    alike = predict_subnets(campaign, space.from_array(same[:3]), campaign.targets.values())
+    assert not any("accuracy" in said and "never" in said for said in alike.warnings)
 
 
 def test_files_of_architectures(campaign: Campaign, tmp_path: Path) -> None:
