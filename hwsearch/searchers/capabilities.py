@@ -19,6 +19,8 @@ class Capabilities:
     screening : bool
         The tactic has `Searcher.hint` and `Searcher.choose`, by which candidates measured on cheap objectives are
         screened.
+    predicted_front : bool
+        The tactic has `Searcher.predicted_front`: the front over the whole space, by predictions.
     features : bool
         Takes ``features``: rows to the features that predictors see.
     known : bool
@@ -44,6 +46,7 @@ class Capabilities:
 
     incomplete_rows: bool = False
     screening: bool = False
+    predicted_front: bool = False
 
     features: bool = False
     known: bool = False
@@ -62,5 +65,9 @@ class Capabilities:
         list of str
             Names of the options, in the order of the attributes.
         """
-        names = [field.name for field in fields(self) if field.name not in ("incomplete_rows", "screening")]
+        names = [
+            field.name
+            for field in fields(self)
+            if field.name not in ("incomplete_rows", "screening", "predicted_front")
+        ]
         return [name for name in names if getattr(self, name)]
