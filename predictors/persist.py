@@ -22,7 +22,8 @@ import xgboost as xgb
 import predictors.boosting
 import predictors.gp
 import predictors.ridge
-import predictors.select  # noqa: F401 - so that the classes are registered
+import predictors.select
+import predictors.sourced  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor
 from predictors.errors import PredictorError, PredictorFileError
