@@ -17,7 +17,7 @@ help:
 	@echo "make lint    ruff, mypy and the contracts of imports"
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: accuracy_budget, claims, demo, distributed, export, fleet, gpu, hostile, kernels, kills, latency, latency_operators,"
-	@echo "                   latency_simulated, predictors, predictors_transfer, search, search_memory, search_real, search_replicas, search_resume,"
+	@echo "                   latency_simulated, predictors, predictors_transfer, search, search_memory, search_new_device, search_real, search_replicas, search_resume,"
 	@echo "                   search_screening, store, supernets, training, training_images"
 	@echo "make fuzz    the properties of all tests on new random examples, then 20,000 damaged files read by child processes:"
 	@echo "             no traceback, crash, silent error, gigabyte (an hour)"
