@@ -448,7 +448,10 @@ class PlumbSearcher(Searcher):
                 self._fit()
                 judged = self._judged()
                 rows, costs = self._search.front(judged)
-                picks = greedy_batch(costs, np.empty((0, costs.shape[1])), search_reference(self, judged), n)[0]
+                known = np.concatenate(
+                    [judged, costs * signs(self.objectives)]
+                )  # a front may lie beyond all that is known
+                picks = greedy_batch(costs, np.empty((0, costs.shape[1])), search_reference(self, known), n)[0]
         finally:
             self.rng.bit_generator.state, self._search.elite = state, elite
         return self.space.from_array(rows[sorted(picks, key=lambda k: float(costs[k, 0]))])

@@ -11,7 +11,6 @@ import pytest
 
 import hwsearch
 from hwsearch.campaigns import Campaign
-from hwsearch.errors import CampaignError, DeviceError
 from hwsearch.objectives import Objective
 from hwsearch.objectives.pareto import non_dominated
 
@@ -110,41 +109,3 @@ def test_an_interrupted_run_is_taken_up(old: Path, config: Path, tmp_path: Path,
     found = hwsearch.run(config, folder=tmp_path / "new", reuse=old, latencies=20, evaluations=4)
     assert campaign.store.count(metric="accuracy") == scores and found["evaluated"] == 4
     assert found["latencies"] == 24
-
-
-def test_bad_input(old: Path, config: Path, tmp_path: Path) -> None:
-    new = tmp_path / "new"
-    with pytest.raises(CampaignError, match="latencies 5 is not from 20"):
-        hwsearch.run(config, folder=new, reuse=old, latencies=5)
-    with pytest.raises(CampaignError, match="evaluations -1"):
-        hwsearch.run(config, folder=new, reuse=old, evaluations=-1)
-    with pytest.raises(CampaignError, match="evaluations is of a new device"):
-        hwsearch.run(config, folder=new, evaluations=3)
-    with pytest.raises(CampaignError, match="not a campaign to reuse"):
-        hwsearch.run(config, folder=new, reuse=tmp_path / "nowhere")
-    with pytest.raises(CampaignError, match="by itself"):
-        hwsearch.run(config, folder=old, reuse=old)
-    with pytest.raises(DeviceError, match="toaster"):
-        hwsearch.run(config, folder=new, reuse=old, device="toaster")
-    config.write_text(NEW.replace('"new"', '"four"'))
-    with pytest.raises(CampaignError, match="'four' is one of"):
-        hwsearch.run(config, folder=tmp_path / "named", reuse=old)
-    config.write_text('[[device]]\nname = "same"\n[fleet]\nisolation = false\n')  # measured as 'one' there
-    with pytest.raises(CampaignError, match="as 'one'"):
-        hwsearch.run(config, folder=tmp_path / "same", reuse=old)
-    config.write_text(NEW + NEW.replace('"new"', '"newer"').replace("[fleet]\nisolation = false\n", ""))
-    with pytest.raises(CampaignError, match="2 devices"):
-        hwsearch.run(config, folder=tmp_path / "two", reuse=old)
-    config.write_text("[data]\nvalidation_images = 70\ntest_images = 90\ncalibration_images = 60\nbatch = 60\n" + NEW)
-    with pytest.raises(CampaignError, match="other data"):
-        hwsearch.run(config, folder=tmp_path / "data", reuse=old)
-    config.write_text('[search]\ntactic = "random"\n' + NEW)
-    with pytest.raises(CampaignError, match="'random' cannot name"):
-        hwsearch.run(config, folder=tmp_path / "tactic", reuse=old)
-
-
-def test_a_former_campaign_without_accuracies(old: Path, config: Path, tmp_path: Path) -> None:
-    (old / "store.sqlite").unlink()
-    Campaign.open(old).store.close()
-    with pytest.raises(CampaignError, match="no accuracy"):
-        hwsearch.run(config, folder=tmp_path / "new", reuse=old)
