@@ -288,26 +288,6 @@ class Searcher(ABC):
         """
         raise SearchError(f"tactic {self.name!r} cannot choose among given candidates.", hint="Use 'default'.")
 
-    def predicted_front(self, n: int) -> list[Architecture]:
-        """Name a front by predictions, for tactics whose `capabilities` include it.
-
-        Parameters
-        ----------
-        n : int
-            How many architectures at most.
-
-        Returns
-        -------
-        list of Architecture
-            Told or not.
-
-        Raises
-        ------
-        SearchError
-            If the tactic cannot name one.
-        """
-        raise SearchError(f"tactic {self.name!r} cannot name a front by predictions.", hint="Use 'default'.")
-
     # ------------------------------------------------------------------ what is known
     def is_known(self, arch: Architecture) -> bool:
         """Tell whether an architecture has been asked for or told.

@@ -25,10 +25,11 @@ from hwsearch.campaigns.steps.screen import estimates
 from hwsearch.campaigns.tactic import capabilities
 from hwsearch.campaigns.target import Target
 from hwsearch.campaigns.views import device_view
-from hwsearch.errors import CampaignError
+from hwsearch.errors import CampaignError, PluginError
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.names import DEVICE_METRICS
 from hwsearch.searchers import Searcher
+from hwsearch.searchers.capabilities import PredictsFronts
 from predictors.transfer import DeviceTransferPredictor
 
 #: fewest latencies that a front is named from: those that the tactic's first sample would have
@@ -247,6 +248,11 @@ def _measured_front(campaign: Campaign, target: Target, known: Known) -> pd.Data
 
 def _named(campaign: Campaign, target: Target, searcher: Searcher, known: Known) -> pd.DataFrame:
     """Name the front by predictions, over the whole space; what was measured of its members stands in place of predictions."""
+    if not isinstance(searcher, PredictsFronts):
+        raise PluginError(
+            f"tactic {campaign.config.search.tactic!r} says that it names fronts by predictions, but has no method for it.",
+            hint="It needs those of hwsearch.searchers.capabilities.PredictsFronts.",
+        )
     members = searcher.predicted_front(campaign.config.validate_.candidates)
     campaign.enter(members)
     predicted = searcher.predict(members, COVERAGE)

@@ -416,7 +416,6 @@ class PlumbSearcher(Searcher):
             columns[f"{objective.name}_high"] = np.maximum(low, high)[:, j]
         return pd.DataFrame(columns)
 
-    @override
     def predicted_front(self, n: int) -> list[Architecture]:
         """Name the front that the posterior mean has over the whole space, told architectures included.
 
