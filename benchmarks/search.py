@@ -3,7 +3,8 @@
     python -m benchmarks.search [--quick] [--json] [--folder DIR] [--tactic NAME …] [--task NAME …]
 
 Tasks (see `benchmarks.search_tasks`): ``ofa/DEVICE`` and ``nb201/DEVICE`` with two objectives, ``nb201-exact/DATASET`` and
-``nb201-noisy/DATASET`` with one, and ``real`` (only with --real), the embedded supernet measured on this computer.
+``nb201-noisy/DATASET`` with one, and ``real`` (only with --real), the embedded supernet measured on this computer. With
+--new-device, the front of a device from 30 latencies and another's accuracies (`benchmarks.search_new_device`).
 A measurement of an architecture is the same for all tactics of a seed. A tactic's name may end in ``+start``: it is told a
 balanced start, as the default tactic has it, in place of its own first sample; these measurements count.
 
@@ -24,7 +25,7 @@ from typing import Any
 import pandas as pd
 
 import latency_tables
-from benchmarks import search_real, search_replicas
+from benchmarks import search_new_device, search_real, search_replicas
 from benchmarks.frame import Benchmark, Result, Run
 from benchmarks.search_figures import new_devices, one_objective, summary, two_objectives
 from benchmarks.search_plots import plot, plot_attainment
@@ -84,6 +85,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--on-record", action="store_true", help="run nothing: show what the folder holds")
     parser.add_argument("--real", action="store_true", help="also the embedded supernet, measured on this computer")
+    parser.add_argument("--new-device", action="store_true", help="also the front of a new device from 30 latencies")
     parser.add_argument(
         "--replicas", action="store_true", help="check the rivals against published figures, nothing else"
     )
@@ -182,13 +184,21 @@ def run(given: Run) -> Result:
         details["tasks"]["real"] = search_real.real(given.folder / "real", quick=given.quick)
         text.append(f"\nreal: {json.dumps(details['tasks']['real'])}")
 
+    further: dict[str, float] = {}
+    if args.new_device:
+        args.pairs, args.new_seeds = None, None if given.quick else seeds
+        shares = search_new_device.figures(given)
+        further = search_new_device.summary(shares)
+        details["new_device_front"] = shares
+        text.append(f"\nnew device:\n{search_new_device.rows(shares).to_string(index=False)}")
+
     def plots(folder: Path) -> list[Path]:
         for name, found in entries.items():
             plot(name, found, best[name], folder)
             plot_attainment(name, found, best[name], folder)
         return sorted(folder.glob("*.png"))
 
-    return Result(summary(tasks, new), rows(tasks), details, plots, "\n".join([*text, CAVEATS]))
+    return Result(summary(tasks, new) | further, rows(tasks), details, plots, "\n".join([*text, CAVEATS]))
 
 
 def _is_single(name: str) -> bool:

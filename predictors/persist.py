@@ -23,7 +23,8 @@ import predictors.boosting
 import predictors.fidelity
 import predictors.gp
 import predictors.ridge
-import predictors.select  # noqa: F401 - so that the classes are registered
+import predictors.select
+import predictors.sourced  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor
 from predictors.errors import PredictorError, PredictorFileError

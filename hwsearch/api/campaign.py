@@ -14,8 +14,11 @@ from hwsearch._json import JsonObject
 from hwsearch.api.host_speed import host_speed
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign
 from hwsearch.campaigns import Campaign, Progress
+from hwsearch.campaigns.reuse import open_for_device, reuse_measurements
+from hwsearch.campaigns.steps.device_run import check_numbers, run_device
 from hwsearch.campaigns.steps.plan import budgeted
 from hwsearch.campaigns.steps.work import work as help_out
+from hwsearch.errors import CampaignError
 
 #: the steps of a whole run before the models are exported, in order
 STEPS: dict[str, Callable[[Campaign], object]] = {
@@ -226,10 +229,17 @@ def run(
     progress: Progress | None = None,
     trust: bool = False,
     force: bool = False,
+    device: str | None = None,
+    reuse: Path | str | None = None,
+    latencies: int | None = None,
+    evaluations: int | None = None,
 ) -> JsonObject:
-    """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
+    """Run all steps: check, profile, evaluate, fit, search, validate, export, report; or name the front of a new device.
 
     A run that was interrupted, or whose configuration has changed, measures only what is missing.
+
+    With `reuse` it is the campaign of a new device: accuracies are those of a former campaign on the same supernet, some
+    subnets are timed, and the front over the whole space is predicted from both. The former campaign is only read.
 
     Parameters
     ----------
@@ -243,19 +253,57 @@ def run(
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
+    device : str, optional
+        With `reuse`: the new device, which is the only one of `source`; tables that `source` lacks are as in the former
+        campaign.
+    reuse : path or str, optional
+        Folder of the former campaign.
+    latencies : int, optional
+        With `reuse`: subnets to be timed on the new device, 20 at least; default 30.
+    evaluations : int, optional
+        With `reuse`: members of the predicted front that are then measured in full; default 0: no accuracy is measured.
 
     Returns
     -------
     dict
-        As `report`, with the ``folder``, how many values were ``measured``, and the ``seconds`` it took.
+        As `report`, with the ``folder``, how many values were ``measured``, and the ``seconds`` it took. With `reuse`, in place
+        of the report, the ``front`` that was measured and the ``named`` one, which is predicted; see
+        `hwsearch.campaigns.steps.device_run.DeviceRun`.
 
     Raises
     ------
     HwsearchError
         Of any step; what was measured is kept, and the same call goes on from there.
     """
+    if reuse is None:
+        given = {"device": device, "latencies": latencies, "evaluations": evaluations}
+        alone = [name for name, value in given.items() if value is not None]
+        if alone:
+            raise CampaignError(
+                f"{alone[0]} is of a new device's campaign, which needs the folder of a former one.",
+                hint="Give reuse, such as --reuse runs/old, or leave it out.",
+            )
+        with overwriting(force):
+            return _run(open_campaign(source, folder=folder, progress=progress, trust=trust))
+    latencies, evaluations = 30 if latencies is None else latencies, 0 if evaluations is None else evaluations
+    check_numbers(latencies, evaluations)
     with overwriting(force):
-        return _run(open_campaign(source, folder=folder, progress=progress, trust=trust))
+        campaign = open_for_device(source, reuse, device, folder=folder, progress=progress, trust=trust)
+        return _run_device(campaign, reuse, latencies, evaluations)
+
+
+def _run_device(campaign: Campaign, reuse: Path | str, latencies: int, evaluations: int) -> JsonObject:
+    started = time.monotonic()
+    target = campaign.target(None)
+    reused = do_step(campaign, "reuse", lambda c: reuse_measurements(c, target, reuse))
+    before = campaign.measured()
+    do_step(campaign, "check", campaigns.check)
+    found = do_step(campaign, "new device", lambda c: run_device(c, target, reused, latencies, evaluations))
+    return {
+        **found.to_dict(),
+        "seconds": round(time.monotonic() - started, 1),
+        "measured": campaign.measured() - before,
+    }
 
 
 def _run(campaign: Campaign) -> JsonObject:

@@ -114,3 +114,44 @@ class LoggedProgress(Progress):
             log.info("waiting for %s", text)
         elif before and not text:
             log.info("going on")
+
+
+class _Part:
+    def __init__(self, whole: Task, before: float) -> None:
+        self._whole, self._before = whole, before
+
+    def update(self, done: float) -> None:
+        self._whole.update(self._before + done)
+
+    def note(self, text: str) -> None:
+        log.debug("%s", text)
+
+
+class PartProgress(Progress):
+    """The progress of steps that are parts of one that is shown: what they have done is added to what was done before.
+
+    Parameters
+    ----------
+    outer : Progress
+        Receives warnings and what is waited for.
+    whole : Task
+        The step that is shown, in the unit of its parts.
+    before : float
+        Work done before these parts.
+    """
+
+    def __init__(self, outer: Progress, whole: Task, before: float) -> None:
+        self._outer, self._whole, self._before = outer, whole, before
+
+    @override
+    @contextmanager
+    def task(self, name: str, total: float, unit: str) -> Iterator[Task]:
+        yield _Part(self._whole, self._before)
+
+    @override
+    def warn(self, text: str) -> None:
+        self._outer.warn(text)
+
+    @override
+    def wait(self, text: str) -> None:
+        self._outer.wait(text)

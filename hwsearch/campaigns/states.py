@@ -19,6 +19,28 @@ SEARCH_END = "search"
 CANDIDATES = "validate"
 #: how sure it is which subnet is on which front
 MEMBERSHIP = "membership"
+#: what was taken over from a campaign for other devices
+REUSED = "reused"
+
+
+def new_device_state(tactic: str, seed: int, fingerprint: str) -> str:
+    """Name the rounds in which subnets are chosen and evaluated for a new device.
+
+    Parameters
+    ----------
+    tactic : str
+        Of the search.
+    seed : int
+        Of the search.
+    fingerprint : str
+        Of the device.
+
+    Returns
+    -------
+    str
+        The document's name.
+    """
+    return f"new-device:{tactic}:{seed}:{fingerprint}"
 
 
 def operators_state(fingerprint: str, weights: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: by command; the lines are parsed by a test
 EXAMPLES: dict[str, tuple[str, str]] = {
-    "run": ("hwsearch run my.toml", "hwsearch run my.toml --folder runs/second --json"),
+    "run": ("hwsearch run my.toml", "hwsearch run phone.toml --reuse runs/my --latencies 30 --evaluations 24 --json"),
     "demo": ("hwsearch demo", "hwsearch demo --folder runs/first-look"),
     "init": ("hwsearch init my.toml", "hwsearch init my.toml --device edge-box --threads 4 --limit '<= 12 ms'"),
     "check": ("hwsearch check my.toml", "hwsearch check my.toml --seconds 120"),

@@ -12,16 +12,35 @@ import typer
 import hwsearch
 from hwsearch._files import anything, check_place, write_file
 from hwsearch.cli.app import RUN, command
-from hwsearch.cli.options import Folder, Force, Json, Source, Trust, open_campaign, shown_progress
+from hwsearch.cli.new_device import print_new_device
+from hwsearch.cli.options import Folder, Force, Json, Source, Trust, shown_progress
 from hwsearch.cli.render import emit_json, out, print_summary
 from hwsearch.errors import ConfigError
 
 
 @command(RUN)
 def run(
-    campaign: Source, folder: Folder = None, trust: Trust = False, force: Force = False, as_json: Json = False
+    campaign: Source,
+    folder: Folder = None,
+    trust: Trust = False,
+    force: Force = False,
+    device: Annotated[
+        str | None, typer.Option("--device", help="With --reuse: the new device, the only one of CAMPAIGN.")
+    ] = None,
+    reuse: Annotated[
+        Path | None,
+        typer.Option("--reuse", help="For a new device: take accuracies from the campaign in this folder."),
+    ] = None,
+    latencies: Annotated[
+        int | None, typer.Option("--latencies", help="With --reuse: subnets to time on the new device (default 30).")
+    ] = None,
+    evaluations: Annotated[
+        int | None,
+        typer.Option("--evaluations", help="With --reuse: subnets to measure in full after that (default 0)."),
+    ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Run all steps: check, profile, evaluate, fit, search, validate, export, report.
+    """Run all steps: check, profile, evaluate, fit, search, validate, export, report; or name the front of a new device.
 
     Parameters
     ----------
@@ -33,10 +52,30 @@ def run(
         Execute what the campaign names even if another user wrote it.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
+    device : str, optional
+        With `reuse`: the new device.
+    reuse : pathlib.Path, optional
+        Folder of the campaign whose accuracies are taken over.
+    latencies, evaluations : int, optional
+        With `reuse`: subnets to be timed, and to be measured in full.
     as_json : bool
         Print one JSON object instead of text.
     """
-    print_summary(hwsearch.run(open_campaign(campaign, folder, trust), force=force), as_json)
+    found = hwsearch.run(
+        campaign,
+        folder=folder,
+        progress=shown_progress(),
+        trust=trust,
+        force=force,
+        device=device,
+        reuse=reuse,
+        latencies=latencies,
+        evaluations=evaluations,
+    )
+    if reuse is None:
+        print_summary(found, as_json)
+    elif not emit_json(found, as_json):
+        print_new_device(found)
 
 
 @command(RUN)

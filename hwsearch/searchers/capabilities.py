@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+
+from hwsearch.spaces import Architecture
 
 
 @dataclass(frozen=True)
@@ -19,6 +25,8 @@ class Capabilities:
     screening : bool
         The tactic has `Searcher.hint` and `Searcher.choose`, by which candidates measured on cheap objectives are
         screened.
+    predicted_front : bool
+        The tactic has the methods of `PredictsFronts`, by which it names a front over the whole space.
     features : bool
         Takes ``features``: rows to the features that predictors see.
     known : bool
@@ -44,6 +52,7 @@ class Capabilities:
 
     incomplete_rows: bool = False
     screening: bool = False
+    predicted_front: bool = False
 
     features: bool = False
     known: bool = False
@@ -62,5 +71,46 @@ class Capabilities:
         list of str
             Names of the options, in the order of the attributes.
         """
-        names = [field.name for field in fields(self) if field.name not in ("incomplete_rows", "screening")]
+        names = [
+            field.name
+            for field in fields(self)
+            if field.name not in ("incomplete_rows", "screening", "predicted_front")
+        ]
         return [name for name in names if getattr(self, name)]
+
+
+@runtime_checkable
+class PredictsFronts(Protocol):
+    """A searcher that names a front by predictions; its `Capabilities` say so by ``predicted_front``."""
+
+    def predicted_front(self, n: int) -> list[Architecture]:
+        """Name a front over the whole space.
+
+        Parameters
+        ----------
+        n : int
+            How many architectures at most.
+
+        Returns
+        -------
+        list of Architecture
+            Told or not.
+        """
+        ...
+
+    def predict(self, archs: Sequence[Architecture], coverage: float = 0.9) -> pd.DataFrame:
+        """Predict the objectives of architectures, with intervals.
+
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            Measured or not.
+        coverage : float
+            Posterior probability of an interval, in (0, 1).
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``arch_id``, and for each objective NAME, NAME_low, NAME_high.
+        """
+        ...

@@ -12,13 +12,15 @@ from hwsearch.objectives.pareto import cost_hypervolume, reference_point
 from hwsearch.searchers.base import Searcher
 
 
-def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:
+def search_reference(searcher: Searcher, values: FloatArray | None = None, margin: float = 0.05) -> FloatArray:
     """Compute the reference point of a search: a little worse than the worst measured, and than each limit.
 
     Parameters
     ----------
     searcher : Searcher
         What was told.
+    values : ndarray (n, m), optional
+        Natural units, in place of the told ones.
     margin : float
         How much worse, as a share of the range.
 
@@ -27,7 +29,7 @@ def search_reference(searcher: Searcher, margin: float = 0.05) -> FloatArray:
     ndarray (m,)
         In costs (smaller is better).
     """
-    values = searcher.values
+    values = searcher.values if values is None else values
     point: FloatArray = searcher.costs(reference_point(values, searcher.objectives, margin)[None, :])[0]
     costs = searcher.costs(values)
     for j, objective in enumerate(searcher.objectives):

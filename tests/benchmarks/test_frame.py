@@ -69,6 +69,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "predictors_transfer",
         "search",
         "search_memory",
+        "search_new_device",
         "search_real",
         "search_replicas",
         "search_resume",

@@ -11,6 +11,7 @@ import pandas as pd
 from hwsearch._files import anything, check_place, own_folder
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.device_sources import OWN, fit_with_sources
 from hwsearch.campaigns.fidelities import screened_candidate
 from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.noise import device_noise
@@ -22,6 +23,10 @@ from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
 from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
+from predictors.sourced import SourcedPredictor
+
+#: the model of a device whose latencies are predicted from those of others as well
+SOURCED = "other devices"
 
 
 class _Fit(NamedTuple):
@@ -40,6 +45,9 @@ class _Fit(NamedTuple):
 def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy and one a device on the profile's measurements.
 
+    Below 50 latencies of a device, latencies of other devices are learnt from as well, where the error of rows left out is no
+    larger; what was trusted is said in a sentence.
+
     Parameters
     ----------
     campaign : Campaign
@@ -49,7 +57,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a metric with ``mae``, ``mape``, ``spearman`` and ``kendall`` on measurements that were not used for fitting
-        (cross-validation).
+        (cross-validation), and ``sources``, what was trusted of other devices.
 
     Raises
     ------
@@ -89,7 +97,13 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                 made = candidates(bool(y.min() > 0), seed, schema)
                 if job.device is None:
                     made |= screened_candidate(campaign, known, seed, schema)
+                predictor: CrossValidatedPredictor | SourcedPredictor
                 predictor = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
+                best, said = predictor.best_, ""
+                if job.metric == "latency_ms" and job.device and len(y) < OWN and y.min() > 0:
+                    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], (X, y, noise), predictor)
+                    if sourced is not None:
+                        predictor, best = sourced, SOURCED
                 path = predictor_path(campaign, job.metric, job.device)
                 own_folder(path.parent)
                 check_place(path, anything)  # the folder is the campaign's own; a damaged file is replaced
@@ -102,20 +116,26 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                     schema=schema,
                     rows=list(zip(ids, y.tolist(), noise.tolist(), strict=True)),
                 )
+                if said:
+                    card["sources"] = {"trusted": said, "hypotheses": getattr(predictor, "shares_", {})}
+                if best == SOURCED:
+                    card |= {"model": SOURCED, "scores": predictor.procedure_scores_}
                 save_predictor(predictor, path, card)
             row = {
                 "metric": job.metric,
                 "device": job.device,
                 "n": len(y),
-                "model": predictor.best_,
+                "model": best,
                 **predictor.procedure_scores_,
-            }
+            } | ({"sources": said} if said else {})
             out.append(row)
             notes.append(
                 f"{judge.score_name} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
                 if job.metric == "accuracy"
                 else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
             )
+            if said:
+                notes.append(said)
             task.update(i + 1)
         task.note(" · ".join(notes))
     campaign.store.put_state(FIT, {"scores": out})

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-import latency_tables
 from hwsearch._json import JsonObject
-from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.device_sources import device_sources, features, timed
 from hwsearch.campaigns.jobs.latency import measure_latency
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import feature_matrix, predictor_errors
+from hwsearch.campaigns.predictions import predictor_errors
+from hwsearch.campaigns.progress import PartProgress, Task
 from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
-from hwsearch.errors import CampaignError, HwsearchError
+from hwsearch.errors import CampaignError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.spaces import Architecture
-from predictors.sources import LEAST, Source
 from predictors.transfer import WEIGHED, DeviceTransferPredictor
 
-#: architectures among which it is chosen what to time; rows of a source that are learnt from
-POOL, ROWS = 300, 512
+#: architectures among which it is chosen what to time
+POOL = 300
+#: subnets that are timed one after the other, each chosen by what the former told; those after them so many together
+ONE_BY_ONE, TOGETHER = 10, 5
 #: most subnets that one plan names
 MOST = 200
 
@@ -107,14 +110,9 @@ def plan_device(
     if not 0.0 < coverage < 1.0:
         raise CampaignError(f"coverage {coverage!r} is not between 0 and 1.", hint="Give a share such as 0.95.")
     with predictor_errors(f"latencies on {target.name!r} cannot be predicted"):
-        with campaign.progress.task("learn from others", 2, "parts") as task:
-            sources = _sources(campaign, target)
-            task.update(1)
-            model = DeviceTransferPredictor(campaign.loaded.net.schema(), sources)
-            task.update(2)
-            task.note(f"{len(sources)} devices, {sum(len(s.y) for s in sources.values())} latencies")
-        wanted = _choose(campaign, target, model, samples, measure)
-        found = _timed(campaign, target)
+        model, sources = learn_from_others(campaign, target)
+        wanted = choose_subnets(campaign, target, model, samples, measure=measure)
+        found = timed(campaign, target)
         subnets = pd.DataFrame(
             {
                 "arch_id": [a.id for a in wanted],
@@ -127,84 +125,119 @@ def plan_device(
             ids = list(found)
             archs = campaign.store.architectures(campaign.space, ids)
             y = np.array([found[a.id] for a in archs])
-            model.fit(_features(campaign, archs), y)
+            model.fit(features(campaign, archs), y)
             trusted = f"{len(y)} latencies; {model.explain()}"
             front = _front(campaign, model, coverage)
-    return DevicePlan(target.name, {k: len(s.y) for k, s in sources.items()}, len(found), subnets, trusted, front)
+    return DevicePlan(target.name, sources, len(found), subnets, trusted, front)
 
 
-def _choose(
-    campaign: Campaign, target: Target, model: DeviceTransferPredictor, samples: int, measure: bool
+def learn_from_others(campaign: Campaign, target: Target) -> tuple[DeviceTransferPredictor, dict[str, int]]:
+    """Make the predictor of a device from what is known of others.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose other devices and search space.
+    target : Target
+        The device.
+
+    Returns
+    -------
+    model : DeviceTransferPredictor
+        Not fitted.
+    sources : dict of str to int
+        Other devices, and latencies of each.
+    """
+    with campaign.progress.task("learn from others", 2, "parts") as task:
+        sources = device_sources(campaign, target)
+        task.update(1)
+        model = DeviceTransferPredictor(campaign.loaded.net.schema(), sources)
+        task.update(2)
+        task.note(f"{len(sources)} devices, {sum(len(s.y) for s in sources.values())} latencies")
+    return model, {name: len(source.y) for name, source in sources.items()}
+
+
+def choose_subnets(
+    campaign: Campaign,
+    target: Target,
+    model: DeviceTransferPredictor,
+    samples: int,
+    *,
+    measure: bool,
+    balanced: bool = False,
 ) -> list[Architecture]:
-    """Choose what to time, given what has been; time it if asked."""
-    known = _timed(campaign, target)
+    """Choose what to time on a device, given what has been; time it if asked.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose space and store.
+    target : Target
+        The device.
+    model : DeviceTransferPredictor
+        Of `learn_from_others`.
+    samples : int
+        How many subnets.
+    measure : bool
+        Whether to time them: what takes three to learn from together, then one after the other up to `ONE_BY_ONE`, then
+        `TOGETHER` at a time.
+    balanced : bool
+        Whether to choose among subnets spread over cost, in place of uniform ones.
+
+    Returns
+    -------
+    list of Architecture
+        The most telling first.
+
+    Raises
+    ------
+    DeviceError
+        If the device is lost; what has been timed is kept.
+    """
+    known = timed(campaign, target)
     before = campaign.store.architectures(campaign.space, list(known))
     size = min(max(POOL, 2 * samples), campaign.space.cardinality - len(before))
-    pool = [*before, *campaign.space.sample(size, campaign.rng("plan"), exclude=before)]
-    samples = min(samples, size)
-    whole = model.with_sources(_features(campaign, pool))
+    pool = [*before, *_pool(campaign, size, before, balanced)]
+    samples = min(samples, len(pool) - len(before))
+    whole = model.with_sources(features(campaign, pool))
     measured = {i: known[a.id] for i, a in enumerate(before)}
     if not measure:
         return [pool[i] for i in model.plan_with_sources(whole, samples, measured)]
     chosen: list[int] = []
-    while len(chosen) < samples:  # from less than three nothing is learnt: these are timed together
-        number = min(samples - len(chosen), max(1, WEIGHED - len(measured)))
-        free = np.ones(len(pool), dtype=bool)
-        free[chosen] = False
-        new = [int(i) for i in model.plan_with_sources(whole, number, measured, free)]
-        chosen += new
-        found = measure_latency(campaign, target, [pool[i] for i in new], stage="plan")
-        told = {i: found[pool[i].id].value for i in new if pool[i].id in found}
-        measured |= {i: float(v) for i, v in told.items() if v is not None}
+    with campaign.progress.task(f"choose and time for {target.name}", samples, "subnets") as task:
+        while len(chosen) < samples:
+            have = len(before) + len(chosen)
+            step = max(1, WEIGHED - have) if have < ONE_BY_ONE else TOGETHER
+            number = min(samples - len(chosen), step)
+            free = np.ones(len(pool), dtype=bool)
+            free[chosen] = False
+            new = [int(i) for i in model.plan_with_sources(whole, number, measured, free)]
+            chosen += new
+            with _as_part(campaign, task, len(chosen) - len(new)):
+                found = measure_latency(campaign, target, [pool[i] for i in new], stage="plan")
+            told = {i: found[pool[i].id].value for i in new if pool[i].id in found}
+            measured |= {i: float(v) for i, v in told.items() if v is not None}
+            task.update(len(chosen))
     return [pool[i] for i in chosen]
 
 
-def _timed(campaign: Campaign, target: Target) -> dict[str, float]:
-    """Return latencies of a device by architecture id, as they are estimated from all of them."""
-    found = Known.read(campaign).latency(target.name)
-    ids = list(found)
-    return {i: float(v) for i, v in zip(ids, numbers(found, "value", ids), strict=True) if np.isfinite(v)}
+@contextmanager
+def _as_part(campaign: Campaign, task: Task, before: float) -> Iterator[None]:
+    """Show what is measured as a part of a step under way."""
+    shown = campaign.progress
+    campaign.progress = PartProgress(shown, task, before)
+    try:
+        yield
+    finally:
+        campaign.progress = shown
 
 
-def _features(campaign: Campaign, archs: list[Architecture]) -> FloatArray:
-    return feature_matrix(campaign, campaign.space.to_array(archs))
-
-
-def _sources(campaign: Campaign, target: Target) -> dict[str, Source]:
-    """Collect latencies of other devices: those of the campaign, and shipped tables of its space."""
-    found: dict[str, Source] = {}
-    rng = campaign.rng("sources")
-    for other in campaign.targets.values():
-        latencies = _timed(campaign, other) if other.fingerprint != target.fingerprint else {}
-        if len(latencies) >= LEAST:
-            ids = sorted(latencies)
-            chosen = [ids[i] for i in sorted(rng.permutation(len(ids))[:ROWS])]
-            archs = campaign.store.architectures(campaign.space, chosen)
-            found[other.name] = Source(_features(campaign, archs), np.array([latencies[a.id] for a in archs]))
-    replayed = str(target.facts.get("table", ""))
-    for name in latency_tables.devices():
-        if campaign.space.name not in latency_tables.show(name)["tables"] or replayed.startswith(f"{name}/"):
-            continue
-        archs, y = _table(campaign, name, rng)
-        if len(y) >= LEAST:
-            found[f"table:{name}"] = Source(_features(campaign, archs), y)
-    return found
-
-
-def _table(campaign: Campaign, name: str, rng: np.random.Generator) -> tuple[list[Architecture], FloatArray]:
-    """Read some rows of a table; those that are not of the campaign's space are left out."""
-    table = latency_tables.load(name, campaign.space.name)
-    genes = [n for n in campaign.space.names if n in table.columns]
-    archs, y = [], []
-    for place in sorted(rng.permutation(len(table))[:ROWS]):
-        row = table.iloc[place]
-        plain = {n: row[n].item() if hasattr(row[n], "item") else row[n] for n in genes if not pd.isna(row[n])}
-        try:
-            archs.append(campaign.space.architecture(plain))
-        except HwsearchError:
-            continue
-        y.append(float(row["latency_ms"]))
-    return archs, np.array(y)
+def _pool(campaign: Campaign, size: int, before: list[Architecture], balanced: bool) -> list[Architecture]:
+    """Draw architectures that have not been timed, the same at every call."""
+    space, rng = campaign.space, campaign.rng("plan")
+    if balanced:
+        return space.sample_balanced(size, rng, campaign.loaded.balanced_cost, exclude=before)
+    return space.sample(size, rng, exclude=before)
 
 
 def _front(campaign: Campaign, model: DeviceTransferPredictor, coverage: float) -> pd.DataFrame:
@@ -213,7 +246,7 @@ def _front(campaign: Campaign, model: DeviceTransferPredictor, coverage: float) 
     archs = campaign.store.architectures(campaign.space, list(scored))
     if not archs:
         return pd.DataFrame()
-    X = _features(campaign, archs)
+    X = features(campaign, archs)
     latency, (low, high) = model.predict(X), model.predict_interval(X, coverage)
     accuracy = numbers(scored, "value", [a.id for a in archs])
     keep = non_dominated(np.column_stack([accuracy, latency]), [Objective("accuracy"), Objective("latency_ms")])

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
+from hwsearch.objectives.objective import signs
+from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
@@ -85,13 +87,15 @@ class CandidateSearch:
             self._everything = rows, self._posterior.kernel.row_features(rows, np.float32)
         return self._everything
 
-    def find(self, busy: IntArray) -> tuple[IntArray, int]:
+    def find(self, busy: IntArray, values: FloatArray | None = None) -> tuple[IntArray, int]:
         """Find promising rows that are neither told nor busy.
 
         Parameters
         ----------
         busy : ndarray (k, genes)
             Rows that are part of the batch already, or pending.
+        values : ndarray (told, m), optional
+            Of the told rows, by which those to start from are chosen; default: as they were told.
 
         Returns
         -------
@@ -110,7 +114,7 @@ class CandidateSearch:
             some = EncodedRows(posterior, rows)
             found = [rows[: SHORTLIST // 2], self._fresh(rows, *lower_bound(some), busy, SHORTLIST // 2)]
             return distinct(np.concatenate(found)), len(every.rows)
-        values = searcher.values
+        values = searcher.values if values is None else values
         best = searcher.rows_at(leading(searcher.costs(values), searcher.violation(values), self._population // 4))
         start = np.concatenate([best, self.elite])
         fresh = space.sample_balanced_array(max(2, self._population - len(start)), searcher.rng, self._cost)
@@ -133,6 +137,46 @@ class CandidateSearch:
         near = distinct(np.concatenate([space.neighbours_array(row) for row in best[:NEIGHBOURHOODS]]))
         found.append(self._fresh(near, *mean(EncodedRows(posterior, near)), busy, SHORTLIST // 4))
         return distinct(np.concatenate(found)), used + len(near)
+
+    def front(self, values: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Find the front of the posterior mean over the whole space.
+
+        Parameters
+        ----------
+        values : ndarray (told, m)
+            Of the told rows, without gaps: those to start from.
+
+        Returns
+        -------
+        rows : ndarray (n, genes)
+            Told or not.
+        costs : ndarray (n, m)
+            Their posterior means; where none meets the limits, those of the least violation.
+        """
+        searcher, space = self._searcher, self._searcher.space
+        posterior = self._posterior.single_precision()
+        mean, _ = self._mean_and_lower_bound(posterior)
+        whole = self.everything()
+        if whole is not None:
+            every = EncodedRows(posterior, *whole)
+            rows, (costs, violation) = every.rows, mean(every)
+        else:
+            best = searcher.rows_at(leading(searcher.costs(values), searcher.violation(values), self._population // 4))
+            start = np.concatenate([best, self.elite])
+            fresh = space.sample_balanced_array(max(2, self._population - len(start)), searcher.rng, self._cost)
+            rows, costs, violation = evolve(
+                space,
+                lambda rows: mean(EncodedRows(posterior, rows)),
+                np.concatenate([start, fresh]),
+                population=self._population,
+                evaluations=max(self._population, self._evaluations),
+                mating=Mating(),
+                rng=searcher.rng,
+                offspring=OFFSPRING,
+            )
+        good = np.flatnonzero(violation <= violation.min())
+        good = good[non_dominated(costs[good] * signs(searcher.objectives), searcher.objectives)]
+        return rows[good], costs[good]
 
     def promising(self, rows: IntArray, n: int) -> IntArray:
         """Choose among given rows those that promise most.

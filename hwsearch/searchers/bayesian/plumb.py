@@ -22,14 +22,16 @@ from hwsearch.searchers.arguments import Measured, by_id, natural, values_and_no
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
+from hwsearch.searchers.bayesian.partial import filled_by_mean, least_known
 from hwsearch.searchers.bayesian.planning import plan_first_sample
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import leading, rank_and_crowding, row_keys
-from hwsearch.searchers.gain import expected_batch, search_reference
+from hwsearch.searchers.gain import expected_batch, greedy_batch, search_reference
 from hwsearch.searchers.info import AskInfo
 from hwsearch.searchers.options import InnerEvolutionOptions, RowFeatures, RowFunction, SearcherOptions, function_option
+from hwsearch.searchers.threads import one_blas_thread
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.spaces.rows import distinct
 
@@ -127,6 +129,7 @@ class PlumbSearcher(Searcher):
     Options: ClassVar[type[SearcherOptions]] = PlumbOptions
     capabilities: ClassVar[Capabilities] = Capabilities(
         incomplete_rows=True,
+        predicted_front=True,
         screening=True,
         known=True,
         cost=True,
@@ -163,7 +166,7 @@ class PlumbSearcher(Searcher):
     # ------------------------------------------------------------------ ask
     def _propose(self, n: int) -> IntArray:
         if self._plan is None:
-            missing = max(0, self._start - int(self._complete().sum()))
+            missing = max(0, self._start - self._informed())
             self._plan = self._first_sample()[:missing].tolist() if missing else []
         plan = np.array(self._plan, dtype=np.int64).reshape(-1, len(self.space.choices))
         plan = plan[~self.is_known_array(plan)]
@@ -171,7 +174,7 @@ class PlumbSearcher(Searcher):
         if len(first) == n:
             self.info = AskInfo(told=len(self.values))
             return first
-        if int(self._complete().sum()) < self._fewest():
+        if self._informed() < self._fewest():
             self.info = AskInfo(told=len(self.values))
             more = self.space.sample_balanced_array(n - len(first), self.rng, self._cost)
             return np.concatenate([first, more])
@@ -186,8 +189,23 @@ class PlumbSearcher(Searcher):
     def _complete(self) -> BoolArray:
         return np.asarray(~np.isnan(self.values).any(axis=1))
 
+    def _informed(self) -> int:
+        """Count the measurements of the objective that is known least; rows that lack others count, too."""
+        return least_known(self.values, [o.name not in self._exact for o in self.objectives])
+
+    def _partly(self) -> bool:
+        """Tell whether most of what is known are parts, as on a new device: values to judge by are then predicted."""
+        complete = int(self._complete().sum())
+        return complete < self._fewest() <= self._informed()
+
+    def _judged(self) -> FloatArray:
+        """Return the values (n, m) that the reference point and the inner search go by."""
+        if not self._partly():
+            return self.values
+        return filled_by_mean(self._posterior, self.rows, self.values, signs(self.objectives))
+
     def _fewest(self) -> int:
-        """Complete measurements that it takes to predict."""
+        """Measurements of each objective that it takes to predict."""
         return max(4, min(self._start // 2, self.space.cardinality // 2))
 
     def _fit(self) -> None:
@@ -208,15 +226,18 @@ class PlumbSearcher(Searcher):
         self._fit()
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
-        candidates, used = self._search.find(busy)
+        candidates, used = self._search.find(busy, self._judged())
         self.inner_cpu_seconds = time.process_time() - clock
         return self._best_of(candidates, busy, n, used)
 
     def _best_of(self, candidates: IntArray, busy: IntArray, n: int, used: int) -> IntArray:
         """Choose up to n of the candidates; used : how many architectures were predicted to find these."""
         self._round += 1
-        reference = search_reference(self)
-        picks, gains = self._batch(candidates, busy, n, reference)
+        reference = search_reference(self, self._judged())
+        if self._partly():
+            picks, gains = self._mean_batch(candidates, busy, n, reference)
+        else:
+            picks, gains = self._batch(candidates, busy, n, reference)
         complete = self._complete() & (self.violation(self.values) == 0)
         volume = cost_hypervolume(self.costs(self.values[complete]), reference)
         self.info = AskInfo(
@@ -253,6 +274,19 @@ class PlumbSearcher(Searcher):
         spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
         taken = set(picks)
         picks += [int(k) for k in spare if k not in taken][: n - len(picks)]
+        return picks, gains
+
+    def _mean_batch(
+        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
+    ) -> tuple[list[int], list[float]]:
+        """Choose as `_batch` does, by the posterior mean: a spread over its front, where nearly nothing is complete."""
+        there = np.concatenate([busy, self.rows_at(np.flatnonzero(self._complete()))])
+        costs, front = (self._posterior.mean(EncodedRows(self._posterior, rows)) for rows in (candidates, there))
+        violation = self.violation(costs * signs(self.objectives))
+        allowed = (violation == 0) & self._met(candidates)
+        picks, gains = greedy_batch(costs, front, reference, n, allowed)
+        taken = set(picks)
+        picks += [k for k in leading(costs, violation, len(costs)).tolist() if k not in taken][: n - len(picks)]
         return picks, gains
 
     def _met(self, rows: IntArray) -> BoolArray:
@@ -365,10 +399,10 @@ class PlumbSearcher(Searcher):
         Raises
         ------
         SearchError
-            While fewer than four measurements are complete, and for a coverage that is not in (0, 1).
+            While fewer than four values of an objective are known, and for a coverage that is not in (0, 1).
         """
-        if int(self._complete().sum()) < 4:
-            raise SearchError("predict() needs four complete measurements.", hint="Tell more of them first.")
+        if self._informed() < 4:
+            raise SearchError("predict() needs four measurements of each objective.", hint="Tell more of them first.")
         if not 0.0 < coverage < 1.0:
             raise SearchError(f"coverage must be in (0, 1), got {coverage!r}.")
         self._fit()
@@ -381,6 +415,45 @@ class PlumbSearcher(Searcher):
             columns[f"{objective.name}_low"] = np.minimum(low, high)[:, j]
             columns[f"{objective.name}_high"] = np.maximum(low, high)[:, j]
         return pd.DataFrame(columns)
+
+    def predicted_front(self, n: int) -> list[Architecture]:
+        """Name the front that the posterior mean has over the whole space, told architectures included.
+
+        Nothing is noted by it: a further ask is the same as without.
+
+        Parameters
+        ----------
+        n : int
+            How many at most: those that enlarge its hypervolume most, one by one.
+
+        Returns
+        -------
+        list of Architecture
+            Mutually non-dominated by their predictions, in the order of the first objective's, best first.
+
+        Raises
+        ------
+        SearchError
+            While fewer than four values of an objective are known, and if n is not a whole number, 0 or more.
+        """
+        n = natural(n, "the number of architectures to name")
+        if self._informed() < 4:
+            raise SearchError(
+                "predicted_front() needs four measurements of each objective.", hint="Tell more of them first."
+            )
+        state, elite = self.rng.bit_generator.state, self._search.elite
+        try:
+            with one_blas_thread():
+                self._fit()
+                judged = self._judged()
+                rows, costs = self._search.front(judged)
+                known = np.concatenate(
+                    [judged, costs * signs(self.objectives)]
+                )  # a front may lie beyond all that is known
+                picks = greedy_batch(costs, np.empty((0, costs.shape[1])), search_reference(self, known), n)[0]
+        finally:
+            self.rng.bit_generator.state, self._search.elite = state, elite
+        return self.space.from_array(rows[sorted(picks, key=lambda k: float(costs[k, 0]))])
 
     def _feasible(self) -> BoolArray:
         """Judge feasibility by the values; with `confidence`, the posterior must agree, too, where it does for any."""
