@@ -408,7 +408,7 @@ class PlumbSearcher(Searcher):
     # ------------------------------------------------------------------ state
     def _extra_state(self) -> JsonObject:
         hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
-        extra = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
+        extra: JsonObject = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
         if self._weights is not None:
             extra["weights"] = [{key: packed(theta) for key, theta in found.items()} for found in self._weights]
         return {**extra, "hints": hints} if len(self._hinted) else extra
