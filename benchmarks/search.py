@@ -27,8 +27,10 @@ import pandas as pd
 import latency_tables
 from benchmarks import search_new_device, search_real, search_replicas
 from benchmarks.frame import Benchmark, Result, Run
-from benchmarks.search_figures import new_devices, one_objective, summary, two_objectives
+from benchmarks.search_busy import own_cpu_busy
+from benchmarks.search_figures import bounds, new_devices, one_objective, summary, two_objectives
 from benchmarks.search_plots import plot, plot_attainment
+from benchmarks.search_rivals import VARIANTS, tactic_of
 from benchmarks.search_runs import OURS, Cell, Record, bests, run_all
 from benchmarks.search_task import DATASETS, NB201_DEVICES, OFA_DEVICES
 from benchmarks.search_tasks import load
@@ -39,17 +41,22 @@ from hwsearch.searchers import find, tactics
 MULTI = (
     "default",
     "weaknas",
+    "weaknas-balanced",
     "weaknas+start",
     "linas",
     "linas+start",
+    "nsga2-20",
     "nsga2",
     "nsga2+start",
+    "optuna-tpe",
+    "optuna-gp",
     "balanced-random",
     "random",
 )
 SINGLE = (
     "default",
     "weaknas",
+    "weaknas-mlp",
     "linas",
     "bananas",
     "brp-nas",
@@ -59,13 +66,15 @@ SINGLE = (
     "random",
 )
 #: evaluations a run, where it is not 300
-BUDGET = {"weaknas": 1000, "nsga2": 1000, "balanced-random": 1000, "random": 1000}
+BUDGET = {"optuna-gp": 150, "weaknas": 1000, "nsga2": 1000, "balanced-random": 1000, "random": 1000}
 #: what is run on the first device of each family only
-FIRST_ONLY = ("weaknas+start", "linas+start", "nsga2+start", "balanced-random")
+FIRST_ONLY = ("optuna-gp", "weaknas+start", "linas+start", "nsga2+start", "balanced-random")
 #: queries after which a search for NAS-Bench-201's optimum ends without it
 QUERIES = 500
 #: seeds of the other tactics there, and of all where labels are noisy
 FEW = 20
+#: seeds of WeakNAS with its published network, whose every round takes a minute
+FEWEST = 5
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +93,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--any-version", action="store_true", help="take finished runs of other versions of the code, too"
     )
     parser.add_argument("--on-record", action="store_true", help="run nothing: show what the folder holds")
+    parser.add_argument("--busy", action="store_true", help="also measure processor time beside eight busy processes")
     parser.add_argument("--real", action="store_true", help="also the embedded supernet, measured on this computer")
     parser.add_argument("--new-device", action="store_true", help="also the front of a new device from 30 latencies")
     parser.add_argument(
@@ -95,9 +105,9 @@ def check_names(given: Run) -> None:
     """End the program where a tactic or a task does not exist."""
     for tactic in given.args.tactic or ():
         try:
-            find(tactic.partition("+")[0])
+            find(tactic_of(tactic))
         except HwsearchError as error:
-            given.refuse(f"--tactic {tactic}: {error} There are {', '.join(tactics())}.")
+            given.refuse(f"--tactic {tactic}: {error} There are {', '.join([*tactics(), *VARIANTS])}.")
     for name in given.args.task or ():
         try:
             load(name)
@@ -170,6 +180,7 @@ def run(given: Run) -> Result:
             if _is_single(name)
             else two_objectives(found, best[name])
         )
+    bound = {name: bounds(name, best[name], seeds) for name in cells if load(name).reference is not None}
     facts = {name: {} if given.quick else load(name).facts() for name in cells}
     new: dict[str, Any] = {}
     for family in ("ofa", "nb201"):
@@ -177,9 +188,9 @@ def run(given: Run) -> Result:
         if len(devices) > 1:
             found_new = new_devices(family, devices, record, seeds, min(cap, BUDGET.get(OURS, 300)), best)
             new |= {f"{family}/{device}": figures for device, figures in found_new.items()}
-    text = [table(name, tasks[name], facts[name], best[name]) for name in names]
+    text = [table(name, tasks[name], facts[name], best[name], bound.get(name)) for name in names]
     text += [new_device_table(new)] if new else []
-    details: dict[str, Any] = {"tasks": dict(tasks), "new_device": new, "facts": facts, "seeds": seeds}
+    details: dict[str, Any] = {"tasks": dict(tasks), "bounds": bound, "new_device": new, "facts": facts, "seeds": seeds}
     if args.real:
         details["tasks"]["real"] = search_real.real(given.folder / "real", quick=given.quick)
         text.append(f"\nreal: {json.dumps(details['tasks']['real'])}")
@@ -198,7 +209,9 @@ def run(given: Run) -> Result:
             plot_attainment(name, found, best[name], folder)
         return sorted(folder.glob("*.png"))
 
-    return Result(summary(tasks, new) | further, rows(tasks), details, plots, "\n".join([*text, CAVEATS]))
+    busy = own_cpu_busy() if args.busy else None
+    figures = summary(tasks, new, bound, busy) | further
+    return Result(figures, rows(tasks), details, plots, "\n".join([*text, CAVEATS]))
 
 
 def _is_single(name: str) -> bool:
@@ -207,11 +220,14 @@ def _is_single(name: str) -> bool:
 
 def _single_seeds(name: str, tactic: str, seeds: int) -> int:
     """Return all seeds where our queries are compared with WeakNAS's; otherwise `FEW`, which say enough."""
+    if tactic == "weaknas-mlp":
+        return min(seeds, FEWEST)
     return seeds if name.startswith("nb201-exact/") and tactic in (OURS, "weaknas") else min(seeds, FEW)
 
 
 def _default_tasks(quick: bool) -> list[str]:
     devices = [f"ofa/{d}" for d in OFA_DEVICES[: 1 if quick else None]]
+    devices += [] if quick else [f"ofa-exact/{d}" for d in OFA_DEVICES]
     devices += [f"nb201/{d}" for d in NB201_DEVICES[: 1 if quick else None]]
     labels = ("exact",) if quick else ("exact", "noisy")
     return devices + [f"nb201-{label}/{d}" for label in labels for d in [*DATASETS][: 1 if quick else None]]
@@ -225,8 +241,12 @@ def _chosen(name: str, wanted: list[str] | None, quick: bool) -> list[str]:
         return [OURS, "weaknas", "linas", "random"]
     if _is_single(name):
         return list(SINGLE)
+    if name.startswith("ofa-exact/"):
+        return [OURS]
+    listed = name.startswith("nb201/")  # its pool is the whole table however it is drawn
     first = name in (f"ofa/{OFA_DEVICES[0]}", f"nb201/{NB201_DEVICES[0]}")
-    return [tactic for tactic in MULTI if first or tactic not in FIRST_ONLY]
+    chosen = [tactic for tactic in MULTI if first or tactic not in FIRST_ONLY]
+    return [tactic for tactic in chosen if tactic != "weaknas-balanced" or not listed]
 
 
 BENCHMARK = Benchmark(

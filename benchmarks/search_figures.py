@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search_plots import AT, curves
+from benchmarks.search_rivals import all_once, oracle
 from benchmarks.search_runs import OURS, Cell, Record
 from benchmarks.search_task import Best, Task
 from benchmarks.search_tasks import load
@@ -17,6 +18,10 @@ from hwsearch.objectives.pareto import non_dominated
 
 #: after how many latencies of a new device its front is judged
 NEW_AT = (5, 10, 20)
+#: after how many evaluations bounds are given, and tactics compared with the best rival
+BOUNDED, COMPARED = (100, 150, 300), (50, 100, 150, 300)
+#: spaces of up to so many architectures are measured whole for their bound
+TABLE = 20_000
 
 
 def quartiles(values: NDArray[Any]) -> list[float | None]:
@@ -52,12 +57,28 @@ def two_objectives(cells: dict[str, list[dict[str, Any]]], best: Best) -> dict[s
             "accuracy_at_limit": {str(k): quartiles(within[:, k - 1]) for k in AT if k <= n},
             **_times(entries),
         }
+        pools = [entry["pool_volume"] / best.volume for entry in entries if "pool_volume" in entry]
+        if pools:
+            out[tactic]["pool_ceiling"] = quartiles(np.array(pools))
     return out
 
 
+def bounds(name: str, best: Best, seeds: int) -> dict[str, Any]:
+    """Return what no tactic can be expected to exceed on a task, quartiles over seeds.
+
+    oracle : of ``ofa``, by measurements: the share of one that knows the best known front and measures its members once
+    all_once : of ``nb201``: the share when the whole table is measured once
+    """
+    task = load(name)
+    if task.space.cardinality <= TABLE:
+        return {"all_once": quartiles(np.array([all_once(name, seed) / best.volume for seed in range(seeds)]))}
+    found = [oracle(task, best, BOUNDED, seed) for seed in range(seeds)]
+    return {"oracle": {str(n): quartiles(np.array([one[n] for one in found])) for n in BOUNDED}}
+
+
 def _targets(evaluations: dict[str, int]) -> list[tuple[str, int]]:
-    """Return WeakNAS after 1,000 evaluations and LINAS after 250, or after as many as there are in a shorter run."""
-    wanted = {"weaknas": 1000, "linas": 250}
+    """Return WeakNAS after 1,000 evaluations (150 with a balanced pool) and LINAS after 250, or after as many as there are in a shorter run."""
+    wanted = {"weaknas": 1000, "linas": 250, "weaknas-balanced": 150}
     return [(rival, min(n, evaluations[rival])) for rival, n in wanted.items() if rival in evaluations]
 
 
@@ -91,10 +112,12 @@ def one_objective(cells: dict[str, list[dict[str, Any]]], best: Best, cap: int) 
 
 def _times(entries: list[dict[str, Any]]) -> dict[str, Any]:
     inner = sum(entry["inner_evaluations"] for entry in entries)
+    late = sum(entry.get("late_evaluations", 0) for entry in entries)
     return {
         "seconds": quartiles(np.array([entry["seconds"] for entry in entries])),
         "cpu_seconds": quartiles(np.array([entry["cpu_seconds"] for entry in entries])),
         "inner_evals_per_s": round(inner / sum(entry["inner_cpu_seconds"] for entry in entries)) if inner else None,
+        "late_evals_per_s": round(late / sum(entry["late_cpu_seconds"] for entry in entries)) if late else None,
     }
 
 
@@ -160,19 +183,51 @@ def new_devices(
     return out
 
 
-def summary(tasks: dict[str, dict[str, dict[str, Any]]], new: dict[str, Any]) -> dict[str, Any]:
+def worst_gap(tasks: dict[str, dict[str, dict[str, Any]]], at: Sequence[int]) -> float | None:
+    """Return by how much our median share is at worst below the best rival's, over tasks and numbers of evaluations; negative: never."""
+    gaps = [
+        max(f["share"][str(n)][1] for tactic, f in task.items() if tactic != OURS and str(n) in f["share"])
+        - task[OURS]["share"][str(n)][1]
+        for task in tasks.values()
+        if OURS in task and len(task) > 1 and "share" in task[OURS]
+        for n in at
+        if str(n) in task[OURS]["share"]
+        and any(tactic != OURS and str(n) in figures["share"] for tactic, figures in task.items())
+    ]
+    return round(max(gaps), 4) if gaps else None
+
+
+def summary(
+    tasks: dict[str, dict[str, dict[str, Any]]],
+    new: dict[str, Any],
+    bound: dict[str, dict[str, Any]] | None = None,
+    own_cpu_busy: float | None = None,
+) -> dict[str, Any]:
     """Return the figures of the default tactic over all tasks; None where a run was too short to say.
 
     weaknas1000_ratio : 1,000 over the mean number of evaluations until WeakNAS's median after 1,000 is reached
     linas250_evals : the mean number of evaluations until LINAS's median after 250 is reached
+    weaknas_balanced_ratio : the mean number of evaluations on ``ofa`` until WeakNAS's median after 150 with a pool balanced
+        over cost is reached, over 150
     hv100, hv150, hv300 : mean over the devices of ``ofa`` of the median share of the best known hypervolume
-    nb201_query_ratio : WeakNAS's mean queries to the optimum over ours, the least of the data sets
+    hv100_exact, … : the same without noise; hv100_oracle, … : of one that knows the front, under noise
+    nb201_ceiling_150, nb201_ceiling_300 : mean over the devices of ``nb201`` of the median share, over the share when the
+        whole table is measured once
+    nb201_query_ratio : the best rival's mean queries to the optimum over ours, the least of the data sets
+    worst_gap : by how much our median share is at worst below the best rival's after 50, 100, 150 and 300; negative: never.
+        worst_gap_25 : the same after 25
+    inner_evals_per_s : inner evaluations a second a core with 130 to 150 measured, median of the tasks
+    own_cpu_busy : processor time (s) of 150 evaluations on ``ofa`` beside eight busy processes, where it was measured
     new_device_share : the least median share after 10 latencies on a new device, over devices
     new_device_share_of_all : the same as a share of what all latencies give
     """
     multi = [t for t in tasks.values() if OURS in t and "share" in t[OURS]]
     ofa = [t[OURS] for name, t in tasks.items() if name.startswith("ofa/") and OURS in t]
-    single = [t for t in tasks.values() if OURS in t and "queries_mean" in t[OURS] and "weaknas" in t]
+    exact = [t[OURS] for name, t in tasks.items() if name.startswith("ofa-exact/") and OURS in t]
+    bound = bound or {}
+    oracles = [b["oracle"] for b in bound.values() if "oracle" in b]
+    tables = [(t[OURS], bound[name]["all_once"][1]) for name, t in tasks.items() if "all_once" in bound.get(name, {})]
+    single = [t for t in tasks.values() if OURS in t and "queries_mean" in t[OURS] and len(t) > 1]
 
     def mean(values: list[float | None]) -> float | None:
         return round(float(np.mean(values)), 4) if values and None not in values else None  # type: ignore[arg-type]
@@ -181,16 +236,38 @@ def summary(tasks: dict[str, dict[str, dict[str, Any]]], new: dict[str, Any]) ->
         return mean([t[OURS]["reaches"].get(target) for t in multi])
 
     weaknas = until("weaknas@1000")
-    speeds = [t[OURS]["inner_evals_per_s"] for t in tasks.values() if OURS in t and t[OURS]["inner_evals_per_s"]]
+    balanced = mean([t[OURS]["reaches"].get("weaknas-balanced@150") for t in multi if "weaknas-balanced" in t])
+
+    def share_at(found: list[dict[str, Any]], n: int) -> float | None:
+        return mean([t["share"].get(str(n), [None] * 3)[1] for t in found])
+
+    def of_all(n: int) -> float | None:
+        there = [(t["share"].get(str(n), [None] * 3)[1], top) for t, top in tables]
+        return mean([None if share is None else share / top for share, top in there])
+
+    speeds = [t[OURS]["late_evals_per_s"] for t in multi if t[OURS].get("late_evals_per_s")]
     tens = [device["10"][1] for device in new.values()]
     return {
         "weaknas1000_ratio": round(1000 / weaknas, 2) if weaknas else None,
         "linas250_evals": until("linas@250"),
-        **{f"hv{n}": mean([t["share"].get(str(n), [None] * 3)[1] for t in ofa]) for n in (100, 150, 300)},
-        "nb201_query_ratio": round(min(t["weaknas"]["queries_mean"] / t[OURS]["queries_mean"] for t in single), 3)
+        "weaknas_balanced_ratio": round(balanced / 150, 4) if balanced else None,
+        **{f"hv{n}": share_at(ofa, n) for n in BOUNDED},
+        **{f"hv{n}_exact": share_at(exact, n) for n in BOUNDED},
+        **{f"hv{n}_oracle": mean([o[str(n)][1] for o in oracles]) for n in BOUNDED},
+        **{f"nb201_ceiling_{n}": of_all(n) for n in (150, 300)},
+        "nb201_query_ratio": round(
+            min(
+                min(f["queries_mean"] for tactic, f in t.items() if tactic != OURS) / t[OURS]["queries_mean"]
+                for t in single
+            ),
+            3,
+        )
         if single
         else None,
+        "worst_gap": worst_gap(tasks, COMPARED),
+        "worst_gap_25": worst_gap(tasks, (25,)),
         "inner_evals_per_s": round(float(np.median(speeds))) if speeds else None,
+        "own_cpu_busy": own_cpu_busy,
         "new_device_share": min(tens) if tens else None,
         "new_device_share_of_all": round(min(d["10"][1] / d["all"][1] for d in new.values()), 4) if new else None,
     }

@@ -19,18 +19,31 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.search_rivals import options_of, pool_volume, tactic_of
 from benchmarks.search_task import Best, Task, best_known, ordinal_sum
 from benchmarks.search_tasks import load
 from hwsearch._typing import FloatArray
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers import create, find
+from hwsearch.searchers.predicted.weaknas import WeakNasSearcher
 
 OURS = "default"
 #: the default tactic's own sizes of its first sample and of a batch; the rivals' own are theirs whatever the ask
 START, BATCH = 20, 8
 RIVAL_BATCH = 10
 #: the first samples of tactics that have one; `+start` replaces it
-FIRST = {"weaknas": 10, "linas": 50, "nsga2": 50, "nsga3": 50, "unsga3": 50, "age-moea": 50, "ctaea": 50, "moead": 50}
+FIRST = {
+    "weaknas": 10,
+    "weaknas-balanced": 10,
+    "nsga2-20": 20,
+    "linas": 50,
+    "nsga2": 50,
+    "nsga3": 50,
+    "unsga3": 50,
+    "age-moea": 50,
+    "ctaea": 50,
+    "moead": 50,
+}
 #: what a run's code can be in, and packages whose own files only pass names on
 PROJECT = ("hwsearch", "predictors", "benchmarks", "latency_tables")
 PACKAGES = ("hwsearch", "hwsearch.searchers", "benchmarks")
@@ -38,6 +51,8 @@ PACKAGES = ("hwsearch", "hwsearch.searchers", "benchmarks")
 KNOWN = 300
 #: after how many evaluations the front is kept
 ATTAINED = 100
+#: asks with so many told are those whose inner evaluations a second are quoted
+LATE = (130, 150)
 
 
 # ---------------------------------------------------------------------- one run
@@ -60,18 +75,19 @@ def run(cell: Cell) -> dict[str, Any]:
     evaluations. With one: `accuracy`, the true value of the best measured, and `query`, when the
     optimum was first evaluated (None: never); the run ends there. `seconds` and `cpu_seconds` are the tactic's own.
     `inner_cpu_seconds` belong to its `inner_evaluations` on predictions: as it tells them, or else of whole asks,
-    fits included.
+    fits included; `late_evaluations` and `late_cpu_seconds` are those of asks with about 150 told. `pool_volume`: the
+    hypervolume of WeakNAS's pool, were all of it measured without noise.
     """
     task = load(cell.task)
     name, _, start = cell.tactic.partition("+")
-    options = {"known": task.known} if name == OURS and task.known else {}
-    searcher = create(name, task.space, task.objectives, seed=cell.seed, **options)
+    options = options_of(name, task) | ({"known": task.known} if name == OURS and task.known else {})
+    searcher = create(tactic_of(name), task.space, task.objectives, seed=cell.seed, **options)
     single = len(task.objectives) == 1
     optimum = best_known(task).volume if single else np.inf
     rows = np.empty((0, len(task.space.choices)), dtype=np.int64)
     measured = np.empty((0, len(task.objectives)))
-    seconds = cpu = inner_cpu = 0.0
-    inner = 0
+    seconds = cpu = inner_cpu = late_cpu = 0.0
+    inner = late = 0
     if start:
         rng = np.random.default_rng([cell.seed, 0x57A7])
         first = task.space.sample_balanced_array(
@@ -91,7 +107,10 @@ def run(cell: Cell) -> dict[str, Any]:
         cpu += asked
         if searcher.info.inner_evaluations:
             inner += searcher.info.inner_evaluations
-            inner_cpu += getattr(searcher, "inner_cpu_seconds", asked)
+            spent = getattr(searcher, "inner_cpu_seconds", asked)
+            inner_cpu += spent
+            if LATE[0] <= len(rows) <= LATE[1]:
+                late, late_cpu = late + searcher.info.inner_evaluations, late_cpu + spent
         values = task.measure(new, cell.seed)
         rows, measured = np.concatenate([rows, new]), np.concatenate([measured, values])
         clock, processor = time.perf_counter(), time.process_time()
@@ -105,7 +124,11 @@ def run(cell: Cell) -> dict[str, Any]:
         "cpu_seconds": round(cpu, 3),
         "inner_evaluations": inner,
         "inner_cpu_seconds": round(inner_cpu, 3),
+        "late_evaluations": late,
+        "late_cpu_seconds": round(late_cpu, 3),
     }
+    if not single and isinstance(searcher, WeakNasSearcher):
+        out["pool_volume"] = float(f"{pool_volume(task, searcher.pool):.8g}")
     true = task.true(rows)
     if single:
         hit = np.flatnonzero(true[:, 0] >= optimum)
@@ -188,7 +211,7 @@ def digest(module: str) -> str:
 @cache
 def _version(tactic: str) -> str:
     """Name what the runs of a tactic depend on: its code, the tasks, and how they are judged."""
-    code = digest(find(tactic.partition("+")[0]).__module__)
+    code = digest(find(tactic_of(tactic)).__module__)
     return f"{code}-{digest('benchmarks.search_runs')}"
 
 

@@ -5,6 +5,7 @@
 - ``ofa/macs``: the same accuracy against millions of multiply-accumulates, which the rows determine; the reference, 70 %
   and 600 million, is that of the hypervolumes in `benchmarks.search_replicas`. ``ofa-unmasked/macs``: genes of layers that are
   switched off stay in the genotype, as DyNAS-T has it.
+- ``ofa-exact/DEVICE``: the same without noise.
 - ``nb201/DEVICE``: NAS-Bench-201 (Dong and Yang 2020, arXiv 2001.00326), CIFAR-100 after 200 epochs, measured latencies.
 - ``nb201-exact/DATASET``, ``nb201-noisy/DATASET``: the accuracy alone, as tabled or with the noise of a training.
 
@@ -16,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+
+import numpy as np
 
 from benchmarks.search_nb201 import nb201_single_task, nb201_task
 from benchmarks.search_ofa import ofa_task
@@ -37,11 +40,17 @@ def _load(name: str) -> Task:
     make: dict[str, Callable[[str, str], Task]] = {
         "ofa": ofa_task,
         "ofa-unmasked": _unmasked,
+        "ofa-exact": _exact,
         "nb201": nb201_task,
         "nb201-exact": partial(nb201_single_task, noisy=False),
         "nb201-noisy": partial(nb201_single_task, noisy=True),
     }
     return make[family](whole, what)
+
+
+def _exact(name: str, what: str) -> Task:
+    task = load(f"ofa/{what}")
+    return replace(task, name=name, spread=lambda rows: np.zeros((len(rows), len(task.objectives))))
 
 
 def _unmasked(name: str, what: str) -> Task:

@@ -10,7 +10,13 @@ from benchmarks.search_runs import KNOWN
 from benchmarks.search_task import Best
 
 
-def table(name: str, task: dict[str, dict[str, Any]], facts: dict[str, float], best: Best) -> str:
+def table(
+    name: str,
+    task: dict[str, dict[str, Any]],
+    facts: dict[str, float],
+    best: Best,
+    bound: dict[str, Any] | None = None,
+) -> str:
     """Write one task as text: a line a tactic, the best first."""
     head = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
     lines = [f"\n{name}   ({head})" if head else f"\n{name}"]
@@ -35,6 +41,15 @@ def table(name: str, task: dict[str, dict[str, Any]], facts: dict[str, float], b
             limit = list(figures["accuracy_at_limit"].values())[-1][1]
             shown = f"{limit:.2f}" if limit is not None else "-"
             lines.append(f"{tactic:<24}{shares}{reach}{shown:>11}{figures['seconds'][1]:>9.1f}")
+        lines += [
+            f"ceiling of the pool of {tactic}: {figures['pool_ceiling'][1]:.3f}"
+            for tactic, figures in task.items()
+            if "pool_ceiling" in figures
+        ]
+        for n, shares in (bound or {}).get("oracle", {}).items():
+            lines.append(f"best members known and each measured once, {n}: {shares[1]:.3f}")
+        if bound and "all_once" in bound:
+            lines.append(f"the whole table measured once: {bound['all_once'][1]:.3f}")
         return "\n".join(lines)
     lines.append(
         f"optimum {best.volume:.2f}; queries until it was evaluated, a run without it counting with {first['cap']}"

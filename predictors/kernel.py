@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 
@@ -348,7 +349,7 @@ class Kernel:
             total += weight * kernel
         return total
 
-    def select(self, kept: BoolArray) -> Kernel:
+    def select(self, kept: BoolArray) -> Self:
         """Leave out parts.
 
         Parameters

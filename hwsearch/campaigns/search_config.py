@@ -160,6 +160,9 @@ class ValidateConfig(ConfigPart):
         Seconds that one measuring process may take for a group.
     rounds : int
         At most so many further rounds, in which what may or may not be on a front is measured again.
+    per_round : int, optional
+        At most so many subnets a front in a further round: those whose repetition is expected to change the front most. None:
+        all that are in doubt.
     membership : float
         Probability with which it must be known of each candidate whether it is on the front, given the scores on the test
         data; 0.5 asks for nothing.
@@ -174,6 +177,7 @@ class ValidateConfig(ConfigPart):
     half_width: float = Field(0.0075, gt=0, lt=1)
     budget_s: float = Field(120.0, gt=0, le=86_400)
     rounds: int = Field(2, ge=0, le=1000)
+    per_round: int | None = Field(None, ge=1, le=10_000)
     membership: float = Field(0.95, ge=0.5, lt=1)
     rounds_s: float = Field(600.0, ge=0, le=10_000_000)
 

@@ -123,7 +123,8 @@ def rounds_state(
     """
     devices = [(t.name, t.fingerprint) for t in targets]
     membership, deployment = config.validate_.membership, config.search.deployment
-    return f"settle:{_digest([weights, subject, protocol, devices, sorted(arch_ids), membership, deployment])}"
+    most = [] if config.validate_.per_round is None else [config.validate_.per_round]
+    return f"settle:{_digest([weights, subject, protocol, devices, sorted(arch_ids), membership, deployment, *most])}"
 
 
 def spread_state(

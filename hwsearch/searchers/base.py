@@ -220,7 +220,8 @@ class Searcher(ABC):
         rows = self._checked(rows)
         told, spread = values_and_noise(self.objectives, values, noise, len(rows))
         self._pending.discard(rows)
-        self._after_tell(self._told.put(rows, told, spread).tolist())
+        with one_blas_thread():
+            self._after_tell(self._told.put(rows, told, spread).tolist())
 
     def _after_tell(self, indices: list[int]) -> None:  # noqa: B027 - a hook, empty for most tactics
         """Record what was told: a hook for tactics, given the told architectures' positions in `evaluated`."""
@@ -399,6 +400,7 @@ class Searcher(ABC):
         """Tell which of the told architectures count as meeting the limits (n,)."""
         return np.asarray(self.violation(self.values) == 0)
 
+    @one_blas_thread()
     def front(self) -> Front:
         """Find the Pareto front of what was told.
 

@@ -17,7 +17,7 @@ def _controller() -> ThreadpoolController:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let numpy's and scipy's BLAS work with one thread inside.
+    """Let numpy's and scipy's BLAS work with one thread inside; also a decorator, ``@one_blas_thread()``.
 
     With several, the sums of a model's fit have another order and so another last bit, and other architectures are asked;
     and threads that wait for each other on a busy machine make a fit several times slower.

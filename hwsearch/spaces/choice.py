@@ -12,6 +12,8 @@ from hwsearch._json import is_number
 from hwsearch.errors import SpaceError
 
 Value = int | float | str
+#: values of a range, at most
+MOST_STEPS = 1000
 
 
 def _plain(name: str, value: Any) -> Value:
@@ -99,6 +101,53 @@ class Choice:
                 f"choice {self.name!r}: the values {self.values} are not in ascending order.",
                 hint="Sort them, or say ordinal=False.",
             )
+
+    @classmethod
+    def between(
+        cls, name: str, low: float, high: float, steps: int = 32, *, log: bool = False, when: When | None = None
+    ) -> Choice:
+        """Make a gene of a range of numbers, as a grid: what Optuna's ``suggest_float`` draws from.
+
+        Parameters
+        ----------
+        name : str
+            Of the gene.
+        low, high : float
+            Ends of the range, both values of the gene; positive where `log` is set.
+        steps : int
+            How many values, rounded to six digits, 2 to 1,000.
+        log : bool
+            Space them evenly in the logarithm.
+        when : When, optional
+            The condition under which the gene is active.
+
+        Returns
+        -------
+        Choice
+            Ordinal, with values of type float.
+
+        Raises
+        ------
+        SpaceError
+            If the range is empty or not finite, is not positive with `log`, or is too narrow for so many values.
+
+        Examples
+        --------
+        >>> Choice.between("lr", 1e-4, 1e-1, 4, log=True).values
+        (0.0001, 0.001, 0.01, 0.1)
+        """
+        where = f"choice {name!r}: the range from {low!r} to {high!r}"
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 2 <= steps <= MOST_STEPS:
+            raise SpaceError(f"choice {name!r} has {steps!r} steps.", hint=f"Give 2 to {MOST_STEPS}.")
+        if not (is_number(low) and is_number(high) and math.isfinite(low) and math.isfinite(high) and low < high):
+            raise SpaceError(f"{where} is empty or not finite.", hint="Give two finite numbers, the smaller first.")
+        if log and low <= 0:
+            raise SpaceError(f"{where} has no logarithm.", hint="Give positive numbers, or log=False.")
+        grid = np.geomspace(low, high, steps) if log else np.linspace(low, high, steps)
+        values = (float(low), *(float(f"{value:.6g}") for value in grid[1:-1]), float(high))
+        if len(set(values)) < steps or list(values) != sorted(values):
+            raise SpaceError(f"{where} is too narrow for {steps} values of six digits.", hint="Give fewer steps.")
+        return cls(name, values, when)
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the choice by values that JSON knows.

@@ -112,9 +112,9 @@ class Conditions:
         Returns
         -------
         ndarray of int, shape (n, genes)
-            The canonical rows. Applying the function again changes nothing.
+            The canonical rows, in the signed integers of `rows`. Applying the function again changes nothing.
         """
-        rows = np.array(rows, dtype=np.int64, copy=True)
+        rows = rows.copy()
         for genes, parents, offsets, switches in self.levels:
             on = _switched(switches, rows[:, parents] + offsets)
             rows[:, genes] = np.where(on, rows[:, genes], -1)

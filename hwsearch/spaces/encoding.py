@@ -13,6 +13,8 @@ from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.indexed import IndexedSpace
 
 ENCODINGS = ("onehot", "ordinal")
+#: an ordinal gene with at least so many values, all floats, is a range
+RANGE = 8
 
 
 class EncodingMixin(IndexedSpace):
@@ -25,6 +27,41 @@ class EncodingMixin(IndexedSpace):
             np.repeat(np.arange(len(self.sizes)), self.sizes),
             np.concatenate([np.arange(size) for size in self.sizes]),
         )
+
+    @cached_property
+    def ranges(self) -> IntArray:
+        """Columns of the genes that are ranges of numbers: ordinal, of at least `RANGE` values, all of type float."""
+        return np.array(
+            [
+                i
+                for i, c in enumerate(self.choices)
+                if c.ordinal and len(c.values) >= RANGE and all(isinstance(v, float) for v in c.values)
+            ],
+            dtype=np.int64,
+        )
+
+    def range_places(self, rows: IntArray) -> FloatArray:
+        """Compute where the values of `ranges` lie in them, for models that are to be smooth in these.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray of float, shape (n, ranges)
+            0 at the first value, 1 at the last; a half where the gene is inactive.
+
+        Examples
+        --------
+        >>> from hwsearch.spaces import Choice, SearchSpace
+        >>> space = SearchSpace("toy", [Choice("layers", (1, 2)), Choice.between("lr", 1e-4, 1.0, 9, log=True)])
+        >>> space.range_places(space.to_array([space.smallest()])).tolist()
+        [[0.0]]
+        """
+        some = rows[:, self.ranges]
+        return np.where(some >= 0, some / (self.sizes[self.ranges] - 1), 0.5)
 
     def feature_names(self, encoding: str = "onehot") -> list[str]:
         """Name the columns of `encode`.

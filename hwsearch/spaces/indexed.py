@@ -126,7 +126,7 @@ class IndexedSpace:
         ndarray of int, shape (n, genes)
             The canonical rows. Applying the function again changes nothing.
         """
-        return self.conditions.canonical(rows)
+        return self.conditions.canonical(np.asarray(rows, dtype=np.int64))
 
     def check_space(self, arch: Architecture) -> None:
         """Check that an architecture was made for this space, by the space's name; its genes are not looked at.

@@ -267,6 +267,15 @@ class TableSpace(SearchSpace):
     def crossover_array(self, a: IntArray, b: IntArray, rng: np.random.Generator) -> IntArray:
         return self.project(super().crossover_array(a, b, rng), rng)
 
+    @override
+    def breed_array(
+        self, a: IntArray, b: IntArray, rng: np.random.Generator, crossover: float = 1.0, rate: float | None = None
+    ) -> IntArray:
+        crossed = self.crossover_array(a, b, rng)
+        single = rng.random(len(a)) >= crossover
+        crossed[single] = a[single]
+        return self.mutate_array(crossed, rng, rate)
+
     def neighbours_array(self, row: IntArray) -> IntArray:
         """List the rows that differ from one row in as few genes as any other listed row does.
 

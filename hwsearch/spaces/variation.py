@@ -7,7 +7,7 @@ import numpy as np
 from hwsearch._typing import IntArray
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.encoding import EncodingMixin
-from hwsearch.spaces.rows import distinct
+from hwsearch.spaces.rows import distinct, smallest_integer
 
 
 class VariationMixin(EncodingMixin):
@@ -30,18 +30,20 @@ class VariationMixin(EncodingMixin):
         ndarray of int, shape (n, genes)
             Canonical rows. Genes that a mutation switches on get a uniform value.
         """
-        rows = self.canonical(rows)
-        active = rows >= 0
+        return self._mutated(self.canonical(rows), rng, rate)
+
+    def _mutated(self, rows: IntArray, rng: np.random.Generator, rate: float | None) -> IntArray:
+        active, sizes = rows >= 0, self.sizes.astype(rows.dtype)
         changeable = active & (self.sizes > 1)
         chance = np.where(changeable, rng.random(rows.shape, dtype=np.float32), 2.0)
         flips = chance < (1.0 / rows.shape[1] if rate is None else rate)
         idle = np.flatnonzero(~flips.any(axis=1) & changeable.any(axis=1))
         flips[idle, np.argmin(chance[idle], axis=1)] = True
         # a new value of a gene that was off, or how far one that flips moves on
-        drawn = _below(self.sizes - active, rng)
+        drawn = _below(self.sizes - active, rng, rows.dtype)
         moved = rows + 1 + drawn
-        moved = np.where(moved >= self.sizes, moved - self.sizes, moved)
-        return self.canonical(np.where(active, np.where(flips, moved, rows), drawn))
+        moved = np.where(moved >= sizes, moved - sizes, moved)
+        return self.conditions.canonical(np.where(active, np.where(flips, moved, rows), drawn))
 
     def mutate(self, arch: Architecture, rng: np.random.Generator, rate: float | None = None) -> Architecture:
         """Make an architecture that differs from another in at least one active gene.
@@ -79,11 +81,41 @@ class VariationMixin(EncodingMixin):
         ndarray of int, shape (n, genes)
             Canonical children. Genes inactive in both parents but active in the child get a uniform value.
         """
-        a, b = self.canonical(a), self.canonical(b)
+        return self._crossed(self.canonical(a), self.canonical(b), rng)
+
+    def _crossed(self, a: IntArray, b: IntArray, rng: np.random.Generator) -> IntArray:
         child = np.where(rng.random(a.shape, dtype=np.float32) < 0.5, a, b)
         child = np.where(child < 0, np.maximum(a, b), child)
-        drawn = _below(np.broadcast_to(self.sizes, a.shape), rng)
-        return self.canonical(np.where(child < 0, drawn, child))
+        drawn = _below(np.broadcast_to(self.sizes, a.shape), rng, child.dtype)
+        return self.conditions.canonical(np.where(child < 0, drawn, child))
+
+    def breed_array(
+        self, a: IntArray, b: IntArray, rng: np.random.Generator, crossover: float = 1.0, rate: float | None = None
+    ) -> IntArray:
+        """Make a child of each pair of canonical rows: `crossover_array`, then `mutate_array`, in half of their time.
+
+        Parameters
+        ----------
+        a, b : ndarray of int, shape (n, genes)
+            The parents, canonical; the arrays are not changed.
+        rng : numpy.random.Generator
+            Source of randomness.
+        crossover : float
+            Probability that a child has two parents; otherwise it is a mutant of `a`.
+        rate : float, optional
+            The probability with which each gene is redrawn; one over the number of genes by default.
+
+        Returns
+        -------
+        ndarray of int, shape (n, genes)
+            Canonical children.
+        """
+        small = smallest_integer(2 * int(self.sizes.max()))  # holds a sum of two indices
+        a, b = a.astype(small), b.astype(small)
+        crossed = self._crossed(a, b, rng)
+        single = rng.random(len(a)) >= crossover
+        crossed[single] = a[single]
+        return self._mutated(crossed, rng, rate).astype(np.int64)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Cross two architectures uniformly; see `crossover_array`.
@@ -183,6 +215,6 @@ class VariationMixin(EncodingMixin):
         return int(((x >= 0) & (y >= 0) & (x != y)).sum())
 
 
-def _below(ends: IntArray, rng: np.random.Generator) -> IntArray:
+def _below(ends: IntArray, rng: np.random.Generator, dtype: np.dtype) -> IntArray:
     """Draw integers from 0 to ends - 1; 0 where an end is 0. Ends are below 2^22, so that none rounds up to its end."""
-    return np.asarray((rng.random(ends.shape, dtype=np.float32) * ends.astype(np.float32)).astype(np.int64))
+    return np.asarray((rng.random(ends.shape, dtype=np.float32) * ends.astype(np.float32)).astype(dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy.stats import kstest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import search, search_figures, search_plots, search_runs
+from benchmarks import search, search_figures, search_plots, search_rivals, search_runs
 from benchmarks.search_nb201 import nb201, nb201_devices
 from benchmarks.search_ofa import _Macs, ofa_accuracy_rows, ofa_space
 from benchmarks.search_runs import Cell, Record, accuracy_at_limit, sources, volumes
@@ -201,6 +202,7 @@ def test_figures_of_one_objective() -> None:
 
 def test_figures_and_summary_of_two_objectives() -> None:
     times = {"seconds": 1.0, "cpu_seconds": 1.0, "inner_evaluations": 100, "inner_cpu_seconds": 0.5}
+    times |= {"late_evaluations": 40, "late_cpu_seconds": 0.2}
 
     def entries(slope: float, n: int) -> list[dict]:
         curve = [min(1.0, slope * k) for k in range(1, n + 1)]
@@ -219,8 +221,73 @@ def test_figures_and_summary_of_two_objectives() -> None:
     assert (told["hv100"], told["hv150"], told["hv300"]) == (1.0, 1.0, 1.0)
     assert told["inner_evals_per_s"] == 200
     assert told["nb201_query_ratio"] is None
+    assert (told["worst_gap"], told["worst_gap_25"]) == (-0.4, -0.2)  # LINAS is behind us by 40 of 50, and by 20 of 25
     short = search_figures.two_objectives({"default": entries(1 / 100, 90), "weaknas": entries(1 / 2000, 90)}, best)
     assert search_figures.summary({"ofa/a": short}, {})["weaknas1000_ratio"] is None
+
+
+def test_the_summary_compares_with_the_best_rival_and_with_bounds() -> None:
+    """By hand: WeakNAS with a balanced pool has .75 after 150, which we have after 75; on the table we have .9 of .95."""
+    times = {"seconds": 1.0, "cpu_seconds": 1.0, "inner_evaluations": 0, "inner_cpu_seconds": 0.0}
+
+    def entries(slope: float, most: float, n: int = 300) -> list[dict]:
+        curve = [min(most, slope * k) for k in range(1, n + 1)]
+        return [{"volume": curve, "accuracy_at_limit": [None] * n, "pool_volume": 0.8, **times}]
+
+    best = Best(np.zeros((1, 6), dtype=np.int64), np.zeros((1, 2)), 1.0)
+    ours = entries(1 / 100, 0.9)
+    one = search_figures.two_objectives({"default": ours, "weaknas-balanced": entries(1 / 200, 0.8)}, best)
+    two = search_figures.two_objectives({"default": ours, "optuna-tpe": entries(1 / 80, 0.95)}, best)
+    assert one["weaknas-balanced"]["pool_ceiling"] == [0.8] * 3
+    bound = {
+        "ofa/a": {"oracle": {str(n): [0.97, 0.98, 0.99] for n in (100, 150, 300)}},
+        "nb201/b": {"all_once": [0.95] * 3},
+    }
+    queries = {
+        "default": {"queries_mean": 50.0},
+        "weaknas": {"queries_mean": 200.0},
+        "bananas": {"queries_mean": 100.0},
+    }
+    single = {"nb201-exact/c": queries}
+    told = search_figures.summary({"ofa/a": one, "ofa-exact/a": two, "nb201/b": two, **single}, {}, bound, 9.5)
+    assert told["weaknas_balanced_ratio"] == pytest.approx(0.5)
+    assert (told["hv100"], told["hv100_exact"], told["hv100_oracle"]) == (0.9, 0.9, 0.98)
+    assert told["nb201_ceiling_150"] == told["nb201_ceiling_300"] == pytest.approx(0.9 / 0.95, abs=1e-4)
+    assert told["nb201_query_ratio"] == 2.0  # bananas is the best rival, not WeakNAS
+    assert told["worst_gap"] == pytest.approx(0.125)  # 50 / 80 against 50 / 100
+    assert told["worst_gap_25"] == pytest.approx(25 / 80 - 0.25, abs=1e-4)
+    assert told["own_cpu_busy"] == 9.5
+
+
+def test_an_oracle_loses_only_to_the_noise() -> None:
+    task = load("nb201/gold-6226#300")
+    best = best_known(task)
+    quiet = replace(task, spread=lambda rows: np.zeros((len(rows), 2)))
+    found = search_rivals.oracle(quiet, best, (1, 3, 400), seed=0)
+    assert found[1] < found[3] < found[400] == pytest.approx(1.0)
+    first = max(task.volume(value[None]) for value in best.values)
+    assert found[1] == pytest.approx(first / best.volume)
+    assert search_rivals.oracle(task, best, (400,), seed=0)[400] < 1.0
+    assert 0.8 < search_rivals.all_once(task.name, 0) / best.volume < 1.0
+
+
+def test_the_benchmarks_own_names_stand_for_tactics_with_options() -> None:
+    task = load("ofa/v100-b64")
+    assert search_rivals.tactic_of("nsga2-20+start") == "nsga2" and search_rivals.tactic_of("linas+start") == "linas"
+    assert search_rivals.options_of("nsga2-20", task) == {"population": 20, "mutation": 1.5 / 45}
+    assert search_rivals.options_of("weaknas-mlp+start", task) == {"predictor": "mlp"}
+    cost = search_rivals.cost_of(task)
+    ends = task.space.to_array([task.space.smallest(), task.space.largest()])
+    assert cost(ends) == pytest.approx(np.array([130e6, 600e6]), rel=0.3)  # MACs
+    assert (task.measure(ends, 0) != load("ofa-exact/v100-b64").measure(ends, 0)).all()
+    assert (load("ofa-exact/v100-b64").measure(ends, 0) == task.true(ends)).all()
+
+
+def test_the_pool_bounds_weaknas_and_its_ceiling_is_kept() -> None:
+    entry = search_runs.run(Cell("nb201/gold-6226#300", "weaknas", 0, 30))
+    best = best_known(load("nb201/gold-6226#300"))
+    assert entry["pool_volume"] == pytest.approx(best.volume)  # the pool is the whole table
+    assert "pool_volume" not in search_runs.run(Cell("nb201/gold-6226#300", "random", 0, 10))
 
 
 def test_a_new_device_that_is_a_multiple_of_another_needs_five_latencies() -> None:
@@ -281,8 +348,15 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
         "hv100",
         "hv150",
         "hv300",
+        *(f"hv{n}_{kind}" for n in (100, 150, 300) for kind in ("exact", "oracle")),
+        "weaknas_balanced_ratio",
+        "nb201_ceiling_150",
+        "nb201_ceiling_300",
         "nb201_query_ratio",
+        "worst_gap",
+        "worst_gap_25",
         "inner_evals_per_s",
+        "own_cpu_busy",
         "new_device_share",
         "new_device_share_of_all",
     }
@@ -305,8 +379,8 @@ def test_a_small_benchmark_goes_on_where_it_was_interrupted(
     for out in (first, again):
         for task in out["tasks"].values():
             for figures in task.values():
-                for clock in ("seconds", "cpu_seconds", "inner_evals_per_s"):
-                    del figures[clock]
+                for clock in ("seconds", "cpu_seconds", "inner_evals_per_s", "late_evals_per_s"):
+                    figures.pop(clock, None)
     assert again["tasks"] == first["tasks"]
 
     search.BENCHMARK.main([a for a in arguments if a != "--json"])

@@ -175,3 +175,17 @@ def test_a_budget_ends_the_rounds(boards) -> None:
     assert table["measurements"].max() <= 4
     pooled = find_latency(campaign, campaign.target("one"), VALIDATE)
     assert {m.details.get("rounds", 1) for m in pooled.values()} <= {3, 4}
+
+
+def test_with_room_for_few_a_round_repeats_what_changes_the_front_most(boards) -> None:
+    campaign = prepared(boards, validate={"rounds": 1, "per_round": 2})
+    validate(campaign)
+    latencies = campaign.store.frame(metric="latency_ms")
+    again = latencies[latencies["purpose"] == str(Purpose.final(4))]  # each was measured three times
+    assert len(again) > 0 and (again.groupby("subject").size() <= 2).all()
+    view = views(campaign)[0]
+    measured = final_set(view, Known.read(campaign))
+    doubtful = sure_of(campaign, view).to_measure(0.95)
+    chosen = rounds_step.most_telling(campaign, view, measured, doubtful, 2)
+    assert chosen == rounds_step.most_telling(campaign, view, measured, doubtful, len(doubtful))[:2]
+    assert set(chosen) <= set(doubtful)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwsearch.spaces import Choice, SearchSpace, When
+from hwsearch.spaces import Choice, SearchSpace, TableSpace, When
 from tests.spaces.strategies import differing, space_and_rows, spaces
 
 
@@ -142,3 +143,20 @@ def test_crossover_by_hand() -> None:
     assert hidden.crossover_array(
         np.array([[0, 0, -1]]), np.array([[1, 1, -1]]), Drawn([[0.2, 0.7, 0.2]], [[0.9] * 3])
     ).tolist() == [[0, 1, -1]]
+
+
+@pytest.mark.parametrize("crossover", [0.0, 0.6, 1.0])
+def test_breeding_is_crossover_then_mutation(crossover: float) -> None:
+    """The same children from the same randomness, also of genes with more values than a byte holds twice."""
+    many = Choice("many", tuple(range(100)))
+    choices = [Choice("depth", (1, 2, 3)), Choice("k[1]", (3, 5, 7), When("depth", (2, 3))), many]
+    space = SearchSpace("bred", [*choices, Choice("k[2]", (3, 5), When("depth", (3,)))])
+    for other in (space, TableSpace("listed", space.choices, space.sample_array(60, np.random.default_rng(1)))):
+        rows = other.sample_array(80, np.random.default_rng(0))
+        a, b = rows[:40], rows[40:]
+        found = other.breed_array(a, b, np.random.default_rng(2), crossover, 0.3)
+        rng = np.random.default_rng(2)
+        crossed = other.crossover_array(a, b, rng)
+        single = rng.random(len(a)) >= crossover
+        crossed[single] = a[single]
+        assert np.array_equal(found, other.mutate_array(crossed, rng, 0.3)) and found.dtype == np.int64

@@ -21,6 +21,7 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.errors import CampaignError
 from hwsearch.reporting.words import number
+from hwsearch.searchers.threads import one_blas_thread
 from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
 from predictors.sourced import SourcedPredictor
@@ -42,6 +43,7 @@ class _Fit(NamedTuple):
         return f"{self.metric}{f' on {self.device}' if self.device else ''}"
 
 
+@one_blas_thread()
 def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy and one a device on the profile's measurements.
 

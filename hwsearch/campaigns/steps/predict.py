@@ -19,6 +19,7 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.steps.fronts import find_arch
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import CampaignError, SpaceError
+from hwsearch.searchers.threads import one_blas_thread
 from hwsearch.spaces import Architecture
 from latency_tables import TableError
 from latency_tables.delimited import read_delimited
@@ -60,6 +61,7 @@ class Predictions:
     warnings: list[str]
 
 
+@one_blas_thread()
 def predict_subnets(
     campaign: Campaign, archs: Sequence[Architecture], devices: Iterable[Target], coverage: float = 0.95
 ) -> Predictions:

@@ -17,6 +17,7 @@ from hwsearch.campaigns.steps.tables import write_front
 from hwsearch.campaigns.views import views
 from hwsearch.reporting import DeviceReport, make_all, save_all, write_page
 from hwsearch.reporting.deploy import RUNNER, runner_source, runs_on_photos
+from hwsearch.searchers.threads import one_blas_thread
 
 #: what the summary tells of a pick
 PICK_KEYS = (
@@ -33,6 +34,7 @@ PICK_KEYS = (
 )
 
 
+@one_blas_thread()
 def build_report(campaign: Campaign, cards: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """Write ``front.csv``, ``front.json``, ``measurements.csv``, ``plots/``, ``report.json`` and ``report.html``.
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from hwsearch._json import JsonObject
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.front_change import DRAWS, expected_changes
 from hwsearch.campaigns.jobs.latency import measure_latencies
 from hwsearch.campaigns.known import Known
+from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.membership import membership
+from hwsearch.campaigns.noise import draws
 from hwsearch.campaigns.purpose import Purpose
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import rounds_state
 from hwsearch.campaigns.steps.fronts import complete_final_set
 from hwsearch.campaigns.steps.kept_rounds import KeptRounds
+from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import views
 from hwsearch.spaces import Architecture
 from hwsearch.store.measurement_table import Filters
@@ -27,7 +33,8 @@ def measure_further(campaign: Campaign, archs: Sequence[Architecture]) -> None:
     """Measure once more what may or may not be on a front, in rounds.
 
     A round measures, on the devices of a front, each subnet whose membership is not settled with the probability
-    ``[validate] membership``, and those that it depends on; all measurements of a subnet are pooled. At most ``rounds`` are
+    ``[validate] membership``, and those that it depends on; with ``per_round`` at most so many, by the expected change of the
+    front (`hwsearch.campaigns.front_change`). All measurements of a subnet are pooled. At most ``rounds`` are
     made, and none begins after ``rounds_s``. What a round measures is kept before it is, so that one that was stopped is
     taken up where it was. A score is not repeated: on the same data it would be the same.
 
@@ -108,18 +115,50 @@ def round_plan(campaign: Campaign, known: Known) -> Plan:
     dict of str to dict
         By device and text of the purpose, architecture ids; empty when all is settled.
     """
-    confidence = campaign.config.validate_.membership
+    confidence, most = campaign.config.validate_.membership, campaign.config.validate_.per_round
     wanted: dict[str, dict[str, None]] = {}
     for view in views(campaign):
         measured = complete_final_set(view, known)
         if measured is None:
             continue
-        sure = membership(campaign, view, measured, known)
+        doubtful = membership(campaign, view, measured, known).to_measure(confidence)
+        if most is not None and len(doubtful) > most:
+            doubtful = most_telling(campaign, view, measured, doubtful, most)
         for target in view.targets:
-            wanted.setdefault(target.name, {}).update(dict.fromkeys(sure.to_measure(confidence)))
+            wanted.setdefault(target.name, {}).update(dict.fromkeys(doubtful))
     plan: Plan = {}
     for name, ids in wanted.items():
         last = _last_rounds(campaign, name)
         for i in ids:
             plan.setdefault(name, {}).setdefault(str(Purpose.final(last.get(i, 0) + 1)), []).append(i)
     return plan
+
+
+def most_telling(
+    campaign: Campaign, view: View, measured: MeasuredSet, doubtful: Sequence[str], most: int
+) -> list[str]:
+    """Choose those in doubt whose repetition is expected to change the front most.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose seed; the result is the same at every call.
+    view : View
+        The front.
+    measured : MeasuredSet
+        Final measurements, complete in all objectives.
+    doubtful : sequence of str
+        Ids of what may be measured.
+    most : int
+        How many.
+
+    Returns
+    -------
+    list of str
+        Ids, the most telling first; those that would change nothing last, in the order of `doubtful`.
+    """
+    signs = np.array([o.sign for o in view.front_objectives])
+    values = np.stack([measured.values(o.name) for o in view.front_objectives], axis=1) * signs
+    drawn = draws(view, measured, DRAWS, campaign.rng(f"repeat:{view.name}"))
+    gain = dict(zip(measured.ids, expected_changes(drawn, values).tolist(), strict=True))
+    return sorted(doubtful, key=lambda i: -gain[i])[:most]

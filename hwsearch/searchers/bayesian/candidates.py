@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import moocore
 import numpy as np
 
-from hwsearch._typing import FloatArray, IntArray
+from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.objectives.objective import signs
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.searchers.base import Searcher
@@ -27,6 +28,8 @@ OFFSPRING = 1000
 SHORTLIST = 600
 #: posterior deviations by which the optimistic bound lies below the mean cost (lower confidence bound)
 LCB_BETA = 2.0
+#: members of a front with which rows are compared at a time
+FRONT_BLOCK = 64
 
 #: k architectures to their costs (k, m) and violations of the limits (k,)
 Scorer = Callable[[EncodedRows], tuple[FloatArray, FloatArray]]
@@ -119,7 +122,7 @@ class CandidateSearch:
         start = np.concatenate([best, self.elite])
         fresh = space.sample_balanced_array(max(2, self._population - len(start)), searcher.rng, self._cost)
         found, used = [], 0
-        for k, scorer in enumerate((mean, lower_bound)):
+        for k, scorer in enumerate((mean, self._lower_bound_of_the_promising(posterior))):
             rows, costs, violation = evolve(
                 space,
                 lambda rows, scorer=scorer: scorer(EncodedRows(posterior, rows)),  # type: ignore[misc]
@@ -211,8 +214,61 @@ class CandidateSearch:
 
         return by(posterior.mean), by(lambda rows: posterior.bound(rows, -LCB_BETA))
 
+    def _lower_bound_of_the_promising(self, posterior: MultiObjectivePosterior) -> Scorer:
+        """Evaluate by the lower bound, but by the mean what would be dominated whatever its deviation: see `bound_where`.
+
+        The scorer remembers the front of what it has scored, so it serves one evolution.
+        """
+        if self._limits.deviations is not None:
+            return self._mean_and_lower_bound(posterior)[1]
+        front = np.empty((0, len(self._searcher.objectives)))
+
+        def score(rows: EncodedRows) -> tuple[FloatArray, FloatArray]:
+            nonlocal front
+            costs = posterior.bound_where(rows, -LCB_BETA, lambda best: ~dominated(best, front))
+            violation = self._limits.violation(posterior, rows, costs)
+            front = np.concatenate([front, costs[violation <= 0]])
+            front = front[np.asarray(moocore.is_nondominated(front), dtype=bool)]
+            return costs, violation
+
+        return score
+
     def _fresh(self, rows: IntArray, costs: FloatArray, violation: FloatArray, busy: IntArray, n: int) -> IntArray:
         """Choose the best n of rows that are neither told nor busy, best first."""
         new = ~self._searcher.is_known_array(rows) & ~np.isin(row_keys(rows), row_keys(busy))
         rows, costs, violation = rows[new], costs[new], violation[new]
         return rows[leading(costs, violation, n)]
+
+
+def dominated(costs: FloatArray, front: FloatArray) -> BoolArray:
+    """Tell which rows a front dominates, equal ones not among them.
+
+    Parameters
+    ----------
+    costs : ndarray (k, m)
+        Smaller is better.
+    front : ndarray (f, m)
+        Mutually non-dominated costs.
+
+    Returns
+    -------
+    ndarray of bool (k,)
+
+    Examples
+    --------
+    >>> dominated(np.array([[0.5, 0.5], [0.5, 0.6], [0.1, 0.9]]), np.array([[0.5, 0.5]])).tolist()
+    [False, True, False]
+    """
+    if costs.shape[1] == 2:  # by a binary search: the front's second column falls
+        front = front[np.lexsort((front[:, 1], front[:, 0]))]
+        last = np.searchsorted(front[:, 0], costs[:, 0], side="right") - 1
+        there = last >= 0
+        out = np.zeros(len(costs), dtype=bool)
+        nearest = front[last[there]]
+        out[there] = (nearest[:, 1] <= costs[there, 1]) & (nearest < costs[there]).any(axis=1)
+        return out
+    out = np.zeros(len(costs), dtype=bool)
+    for start in range(0, len(front), FRONT_BLOCK):
+        some = front[start : start + FRONT_BLOCK, None]
+        out |= ((some <= costs).all(axis=2) & (some < costs).any(axis=2)).any(axis=0)
+    return out

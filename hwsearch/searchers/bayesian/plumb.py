@@ -43,6 +43,8 @@ SAMPLES = 64
 MANY_OBJECTIVES_SAMPLES = 8
 #: measured architectures with which candidates are compared
 COMPARED = 150
+#: every so many asks the kernels' weights are sought from the prior on, lest they stay where they were found first
+AFRESH = 8
 
 
 class PlumbOptions(InnerEvolutionOptions):
@@ -50,7 +52,7 @@ class PlumbOptions(InnerEvolutionOptions):
 
     known: RowFeatures | None = function_option(
         "Rows to what is known of architectures without measuring (n, columns): costs, predictions of other devices; "
-        "default: what the space says of them."
+        "default: what the space says of them, or where the values of ranges of numbers lie (`Choice.between`)."
     )
     warm_start: RowFeatures | None = function_option(
         "Rows to predictions of what earlier campaigns measured (n, columns), whose weight is found from the data."
@@ -152,7 +154,8 @@ class PlumbSearcher(Searcher):
         self._cost = own.cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
         rng = np.random.default_rng(0)
         sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
-        kernel = SpaceKernel(space, sample, own.known or space.describe_array, own.warm_start)
+        known = own.known or space.describe_array or (space.range_places if len(space.ranges) else None)
+        kernel = SpaceKernel(space, sample, known, own.warm_start)
         self._posterior = MultiObjectivePosterior(kernel, self.objectives, own.exact or {}, MAX_OBSERVATIONS)
         self._exact = frozenset(own.exact or {})
         self._search = CandidateSearch(
@@ -160,6 +163,7 @@ class PlumbSearcher(Searcher):
         )
         self._plan: list[list[int]] | None = None  # what is left of the first sample
         self._round = 0
+        self._weights: list[dict[str, FloatArray]] | None = None  # of the kernels, by the last ask
         self.inner_cpu_seconds = 0.0
         self._hinted = Archive(space.sizes, len(self.objectives))
 
@@ -219,11 +223,18 @@ class PlumbSearcher(Searcher):
             rows = np.concatenate([rows, self._hinted.rows_at(new)])
             values = np.concatenate([values, self._hinted.values[new]])
             noise = np.concatenate([noise, self._hinted.noise[new]])
-        self._posterior.fit(rows, values, noise, self.violation(values))
+        self._posterior.fit(rows, values, noise, self.violation(values), self._weights)
+
+    def _learn(self) -> None:
+        """Fit for an ask: weights are sought from those of the last ask, and now and then from the prior."""
+        if self._round % AFRESH == 0:
+            self._weights = None
+        self._fit()
+        self._weights = self._posterior.found
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
         """Choose up to n new rows; `also` (k, genes) are part of the same batch already."""
-        self._fit()
+        self._learn()
         busy = np.concatenate([self.pending_rows, also])
         clock = time.process_time()
         candidates, used = self._search.find(busy, self._judged())
@@ -335,6 +346,7 @@ class PlumbSearcher(Searcher):
         self._hinted.put(rows, told, spread)
 
     @override
+    @one_blas_thread()
     def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
         """Choose which architectures to measure, or to complete, next: by joint expected improvement.
 
@@ -373,13 +385,14 @@ class PlumbSearcher(Searcher):
         if int(self._complete().sum()) < self._fewest():
             self.info = AskInfo(told=len(self.values))
             return self.space.from_array(rows[:n])
-        self._fit()
+        self._learn()
         busy = self.pending_rows
         busy = busy[~np.isin(row_keys(busy), row_keys(rows))]
         promising = self._search.promising(rows, max(n, SHORTLIST // 2))
         return self.space.from_array(self._best_of(promising, busy, n, len(rows)))
 
     # ------------------------------------------------------------------ what is predicted
+    @one_blas_thread()
     def predict(self, archs: Sequence[Architecture], coverage: float = 0.9) -> pd.DataFrame:
         """Predict the objectives of architectures, measured or not, with intervals.
 
@@ -467,12 +480,16 @@ class PlumbSearcher(Searcher):
     # ------------------------------------------------------------------ state
     def _extra_state(self) -> JsonObject:
         hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
-        extra = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
+        extra: JsonObject = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
+        if self._weights is not None:
+            extra["weights"] = [{key: packed(theta) for key, theta in found.items()} for found in self._weights]
         return {**extra, "hints": hints} if len(self._hinted) else extra
 
     def _load_extra_state(self, extra: JsonObject) -> None:
         self._plan, self._round = extra["plan"], int(extra["round"])
         self._search.elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
+        found = extra.get("weights")
+        self._weights = found and [{key: unpacked(theta) for key, theta in by.items()} for by in found]
         self._hinted = Archive(self.space.sizes, len(self.objectives))
         if "hints" in extra:
             rows, values, noise = map(unpacked, extra["hints"])

@@ -16,6 +16,11 @@ from hwsearch.searchers.options import RowFunction
 from predictors.kernel import Features
 from predictors.posterior import StructuredGaussianProcess, covariance_root
 
+#: curved parts with a smaller share of the variance are left out where many are predicted
+SHARE = 1e-3
+#: the quantile of the deviations of rows that counts as the largest one
+WIDE = 0.9
+
 
 class EncodedRows:
     """Architectures with their features and their curved kernels with what was measured, computed once.
@@ -43,6 +48,23 @@ class EncodedRows:
         self.rows = rows
         self.features = posterior.kernel.row_features(rows, posterior.precision) if features is None else features
         self.curves = posterior.kernel.curves(self.features, posterior.measured)
+
+    def some(self, at: IntArray) -> EncodedRows:
+        """Select some of the rows, without computing anything anew.
+
+        Parameters
+        ----------
+        at : ndarray of int (n,)
+            Their positions.
+
+        Returns
+        -------
+        EncodedRows
+        """
+        out = copy(self)
+        out.rows, out.curves = self.rows[at], self.curves[:, at]
+        out.features = {name: block[at] for name, block in self.features.items()}
+        return out
 
     def with_measured(self, there: IntArray) -> FloatArray:
         """Select the curved kernels with some of the measured rows.
@@ -104,8 +126,16 @@ class MultiObjectivePosterior:
         self._exact = [exact.get(o.name) for o in objectives]
         self._most = most
         self._models: list[tuple[StructuredGaussianProcess, IntArray] | None] = []
+        self._widest: list[float] = []
 
-    def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
+    def fit(
+        self,
+        rows: IntArray,
+        values: FloatArray,
+        noise: FloatArray,
+        violation: FloatArray,
+        starts: Sequence[Mapping[str, FloatArray]] | None = None,
+    ) -> None:
         """Fit a process to each objective that is not exact.
 
         Parameters
@@ -118,6 +148,8 @@ class MultiObjectivePosterior:
             Standard deviations of the values; NaN where unknown.
         violation : ndarray (n,)
             Violations of the limits, for choosing the best of many.
+        starts : sequence of mapping, optional
+            `found` of an earlier fit, from which the kernels' weights are sought.
         """
         costs = values * self._sign
         lacking = np.asarray(np.isnan(costs).any(axis=1))
@@ -142,8 +174,14 @@ class MultiObjectivePosterior:
                 costs[kept[there], j],
                 known,
                 self._learnt(lacking[kept[there]]),
+                starts[j] if starts else None,
             )
             self._models.append((process, there))
+
+    @property
+    def found(self) -> list[dict[str, FloatArray]]:
+        """Log weights that the last fit found, a mapping an objective; empty ones of exact objectives."""
+        return [{} if model is None else model[0].found for model in self._models]
 
     def _learnt(self, lacking: BoolArray) -> IntArray | None:
         """Choose the positions of at most `most` rows to find weights from: the complete ones, and of the others evenly; None: all."""
@@ -154,17 +192,27 @@ class MultiObjectivePosterior:
         return np.sort(np.concatenate([whole, parts[np.linspace(0, len(parts) - 1, room).astype(np.int64)]]))
 
     def single_precision(self) -> MultiObjectivePosterior:
-        """Convert to single precision, for predictions of many; see `StructuredGaussianProcess.single_precision`.
+        """Make a view for predictions of many: single precision, and without curved parts of no account.
 
         Returns
         -------
         MultiObjectivePosterior
-            The same posterior, to some 1e-4 deviations; it cannot be fitted.
+            Nearly the same posterior; it cannot be fitted. Curved parts that have less than `SHARE` of the variance of
+            every objective are left out, and the measurements conditioned on anew.
         """
+        kept = np.zeros(len(self.kernel.names), dtype=bool)
+        kept[: len(self.kernel.linear)] = True
+        for process, _ in filter(None, self._models):
+            kept |= process.weights >= SHARE * (process.weights.sum() + process.noise)
         out = copy(self)
         out.precision = np.float32
+        out.kernel = self.kernel.select(kept)
+        out._models = [
+            None if model is None else (model[0].without(out.kernel, kept, self.measured, model[1]), model[1])
+            for model in self._models
+        ]
         out.measured = {name: block.astype(np.float32) for name, block in self.measured.items()}
-        out._models = [None if model is None else (model[0].single_precision(), model[1]) for model in self._models]
+        out._widest = [0.0] * len(self._models)
         return out
 
     def _columns(
@@ -215,6 +263,51 @@ class MultiObjectivePosterior:
         return self._columns(
             rows.rows, lambda j, p, there: p.natural(p.bound(rows.features, rows.with_measured(there), steps[j]))
         )
+
+    def bound_where(
+        self, rows: EncodedRows, deviations: float, promising: Callable[[FloatArray], BoolArray]
+    ) -> FloatArray:
+        """Predict costs as `bound` does, but only of rows that might come to something.
+
+        A deviation costs several times as much as a mean. That of a row is computed only where its mean, moved by a
+        large deviation, is promising; the others have their mean. Large is what 90 % of the rows of any call had at most.
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            The k architectures.
+        deviations : float
+            How many; negative ones give optimistic (lower) bounds.
+        promising : callable
+            Costs (k, m) that rows have at best to which of them (k,) are worth a look.
+
+        Returns
+        -------
+        ndarray (k, m)
+            Costs, smaller is better.
+        """
+        means: list[FloatArray] = []
+
+        def at_best(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
+            means.append(p.mean(rows.features, rows.with_measured(there)))
+            return p.natural(means[-1] + deviations * self._widest[j])
+
+        known = all(w > 0.0 for w, model in zip(self._widest, self._models, strict=True) if model is not None)
+        at = np.flatnonzero(promising(self._columns(rows.rows, at_best))) if known else np.arange(len(rows.rows))
+        some = rows if len(at) == len(rows.rows) else rows.some(at)
+        left = iter(means)
+
+        def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
+            mean = next(left, None)
+            if mean is None:
+                mean = p.mean(rows.features, rows.with_measured(there))
+            if len(at):
+                deviation = np.sqrt(p.variance(some.features, some.with_measured(there)))
+                self._widest[j] = max(self._widest[j], float(np.quantile(deviation, WIDE)))
+                mean[at] += deviations * deviation
+            return p.natural(mean)
+
+        return self._columns(rows.rows, fill)
 
     def samples(self, rows: IntArray, count: int, rng: np.random.Generator) -> FloatArray:
         """Draw joint posterior samples.

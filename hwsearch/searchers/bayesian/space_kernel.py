@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import SearchSpace
+from hwsearch.spaces.rows import smallest_integer
 from predictors.kernel import Features, Kernel
 from predictors.schema import FACT, GENE, SOURCE, Blocks, Column
 
@@ -67,7 +68,8 @@ class SpaceKernel(Kernel):
             Block name to columns (n, k), as `predictors.schema.Schema.split` returns them.
         """
         gene, value = self.space.columns
-        blocks: Blocks = {GENE: rows[:, gene] == value}
+        small = smallest_integer(int(self.space.sizes.max()))  # a wide matrix is gathered
+        blocks: Blocks = {GENE: rows.astype(small)[:, gene] == value.astype(small)}
         for block, describe in self._describe.items():
             blocks[block] = np.asarray(describe(rows), dtype=np.float64).reshape(len(rows), -1)
         return blocks

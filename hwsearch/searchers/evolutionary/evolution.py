@@ -191,7 +191,7 @@ class Mating:
         space : SearchSpace
             Whose rows they are.
         a, b : ndarray (n, genes)
-            The parents.
+            The parents, canonical.
         rng : numpy.random.Generator
             Source of randomness.
 
@@ -200,10 +200,7 @@ class Mating:
         ndarray (n, genes)
             Canonical rows.
         """
-        crossed = space.crossover_array(a, b, rng)
-        single = rng.random(len(a)) >= self.crossover
-        crossed[single] = a[single]
-        return space.mutate_array(crossed, rng, self.mutation)
+        return space.breed_array(a, b, rng, self.crossover, self.mutation)
 
     @staticmethod
     def _tournament(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:

@@ -13,8 +13,11 @@ from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.searchers.options import RowFunction, SearcherOptions, function_option
 from hwsearch.searchers.predicted.models import PredictorKind
-from hwsearch.searchers.predicted.rounds import Models, RoundSearcher
+from hwsearch.searchers.predicted.rounds import WHOLE, Models, RoundSearcher
 from hwsearch.spaces import SearchSpace
+
+#: candidates for each member of a balanced pool
+OVERSAMPLE = 4
 
 
 class WeakNasOptions(SearcherOptions):
@@ -29,6 +32,9 @@ class WeakNasOptions(SearcherOptions):
         10_000, ge=2, description="Uniform architectures that are the pool; a space of up to 50,000 is its own pool."
     )
     predictor: PredictorKind = Field("xgboost", description="Kind of predictor, see `make_model`.")
+    balance: RowFunction | None = function_option(
+        "Rows to a positive cost (n,) over whose logarithm the pool is spread evenly; default: uniform genes, as published."
+    )
     cost: RowFunction | None = function_option("Rows to a cost (n,), for `band`.")
     band: tuple[float, float] | None = Field(
         None, description="(low, high): only architectures whose cost lies between them are in the pool."
@@ -40,6 +46,8 @@ class WeakNasOptions(SearcherOptions):
             raise SearchError(f"the band {self.band} is empty.", hint="Give (low, high).")
         if (self.cost is None) != (self.band is None):
             raise SearchError("a band needs a cost, and a cost a band.", hint="Give both: cost=..., band=(low, high).")
+        if self.band is not None and self.balance is not None:
+            raise SearchError("a pool within a band is uniform, and 'balance' is given, too.", hint="Leave one out.")
         return self
 
 
@@ -77,6 +85,11 @@ class WeakNasSearcher(RoundSearcher):
         super().__init__(space, objectives, seed, **options)
         self._pool: tuple[int, IntArray] | None = None  # the seed that it was drawn with, and the pool
 
+    @property
+    def pool(self) -> IntArray:
+        """The rows (n, genes) that are ranked; nothing else is ever measured, so their front is the tactic's ceiling."""
+        return self._candidates()
+
     def _sizes(self) -> tuple[int, int]:
         return self.options.start, self.options.batch
 
@@ -91,7 +104,11 @@ class WeakNasSearcher(RoundSearcher):
         """Draw the pool; it follows from the seed alone, so that a resume has the same."""
         if self._pool is None or self._pool[0] != self.seed:
             rng = np.random.default_rng([abs(self.seed), 0xB001])
-            self._pool = self.seed, self._drawn(self.options.pool, self._within, rng)
+            size, balance = self.options.pool, self.options.balance
+            if balance is None or self.space.cardinality <= max(size, WHOLE):
+                self._pool = self.seed, self._drawn(size, self._within, rng)
+            else:
+                self._pool = self.seed, self.space.sample_balanced_array(size, rng, balance, oversample=OVERSAMPLE)
         return self._pool[1]
 
     def _first_sample(self, n: int) -> IntArray:

@@ -24,9 +24,11 @@ class KnownPosterior(MultiObjectivePosterior):
         self.kernel = kernel
         self.precision, self.measured = np.float64, kernel.row_features(kernel.space.enumerate_array()[:1])
         self._means, self._deviations = costs, deviations
-        self._m = len(next(iter(costs.values())))
+        self._m, self._models = len(next(iter(costs.values()))), []
 
-    def fit(self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray) -> None:
+    def fit(
+        self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray, starts: object = None
+    ) -> None:
         """Nothing to fit."""
 
     def single_precision(self) -> KnownPosterior:
@@ -40,6 +42,9 @@ class KnownPosterior(MultiObjectivePosterior):
 
     def bound(self, rows: EncodedRows, deviations: float | FloatArray) -> FloatArray:
         return self.mean(rows) + np.asarray(deviations) * self._of(self._deviations, rows.rows, 0.0)
+
+    def bound_where(self, rows: EncodedRows, deviations: float, promising: object) -> FloatArray:
+        return self.bound(rows, deviations)
 
     def samples(self, rows: IntArray, count: int, rng: np.random.Generator) -> FloatArray:
         mean, deviation = self._of(self._means, rows, 1000.0), self._of(self._deviations, rows, 0.0)

@@ -156,3 +156,32 @@ def test_an_inner_evolution_starts_from_the_best_told_the_last_elite_and_a_sprea
     assert inner.asked[-1]["start"][-2:] == [[0, 0], [11, 11]] and len(inner.asked[-1]["start"]) == 3 + 20 + 2
     large(known_posterior, inner_evaluations=20)._search.find(NONE)
     assert inner.asked[-1]["evaluations"] == 12  # no less than a population
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3])
+def test_what_a_front_dominates_is_told_as_by_comparing_all(objectives: int) -> None:
+    rng = np.random.default_rng(objectives)
+    costs = rng.integers(0, 7, size=(200, objectives)).astype(float)
+    some = rng.integers(0, 9, size=(150, objectives)).astype(float)
+    front = some[[not any((b <= a).all() and (b < a).any() for b in some) for a in some]]
+    expected = [any((b <= a).all() and (b < a).any() for b in front) for a in costs]
+    assert module.dominated(costs, front).tolist() == expected and any(expected) and not all(expected)
+    assert not module.dominated(costs, np.empty((0, objectives))).any()
+
+
+def test_the_bound_is_not_computed_of_what_is_dominated_anyway(known_posterior: type) -> None:
+    """The second call shows rows at their best to the front of the first: only what that does not dominate is worth a bound."""
+    searcher = searcher_with(known_posterior, {BEST: [-80.0], UNCERTAIN: [-78.0]}, {BEST: [0.0], UNCERTAIN: [2.0]})
+    worth: list[list[bool]] = []
+
+    class Watching(known_posterior):  # type: ignore[misc]
+        def bound_where(self, rows, deviations, promising):
+            worth.append(promising(self.bound(rows, deviations)).tolist())
+            return self.bound(rows, deviations)
+
+    posterior = searcher._search._posterior
+    watching = Watching(posterior.kernel, posterior._means, posterior._deviations)
+    score = searcher._search._lower_bound_of_the_promising(watching)
+    for rows in ([BEST, CERTAIN], [UNCERTAIN, CERTAIN, BEST]):
+        score(module.EncodedRows(watching, np.array(rows)))
+    assert worth == [[True, True], [True, False, True]]

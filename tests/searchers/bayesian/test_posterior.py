@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import pytest
 
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
+from hwsearch.searchers.bayesian import posterior as module
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
@@ -147,7 +150,10 @@ def partly_measured(kernel: SpaceKernel) -> MultiObjectivePosterior:
     return posterior
 
 
-def test_single_precision_predicts_the_same(partly_measured: MultiObjectivePosterior) -> None:
+def test_single_precision_predicts_the_same(
+    partly_measured: MultiObjectivePosterior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHARE", 0.0)  # all parts are kept
     rows = space().sample_array(50, np.random.default_rng(6))
     quick = partly_measured.single_precision()
     seen, exact = EncodedRows(quick, rows), EncodedRows(partly_measured, rows)
@@ -183,3 +189,71 @@ def test_samples_vary_together_as_the_joint_posterior_says(partly_measured: Mult
         assert np.abs((covariance / scale)[np.triu_indices(4, 1)]).max() > 0.1  # not for nothing
         drawn.append((t - mean) / deviation)
     assert (drawn[0] * drawn[1]).mean(axis=0) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
+
+
+def test_a_bound_is_computed_where_rows_are_promising_at_best(partly_measured: MultiObjectivePosterior) -> None:
+    """First all rows are bounded. Then they are shown with the large deviations of the first, and half have their means."""
+    rng = np.random.default_rng(6)
+    quick = partly_measured.single_precision()
+    seen = EncodedRows(quick, space().sample_array(50, rng))
+    first = quick.bound_where(seen, -2.0, lambda best: np.zeros(len(best), dtype=bool))
+    assert first == pytest.approx(quick.bound(seen, -2.0), rel=1e-4)
+
+    shown: list[np.ndarray] = []
+
+    def half(best: np.ndarray) -> np.ndarray:
+        shown.append(best)
+        return np.arange(len(best)) % 2 == 0
+
+    found = quick.bound_where(seen, -2.0, half)
+    assert found[::2] == pytest.approx(quick.bound(seen, -2.0)[::2], rel=1e-4)
+    assert found[1::2] == pytest.approx(quick.mean(seen)[1::2], rel=1e-4)
+    better = (shown[0] <= quick.bound(seen, -2.0) + 1e-4)[:, :2]
+    assert better.mean(axis=0) == pytest.approx([0.9, 0.9], abs=0.03)  # of nine in ten, by the quantile
+    assert (shown[0][:, :2] < quick.mean(seen)[:, :2]).all()
+    none = quick.bound_where(seen, -2.0, lambda best: np.zeros(len(best), dtype=bool))
+    assert none == pytest.approx(quick.mean(seen), rel=1e-4)
+
+
+def test_parts_of_no_account_are_left_out_of_the_view(partly_measured: MultiObjectivePosterior) -> None:
+    """A curved part with less than a thousandth of the variance of both is gone, and each process is conditioned anew."""
+    posterior = copy(partly_measured)
+    posterior._models = [None if model is None else (copy(model[0]), model[1]) for model in partly_measured._models]
+    names = posterior.kernel.names
+    small = names.index("genes rough")
+    for model in posterior._models[:2]:
+        assert model is not None
+        process, there = model
+        process.weights = process.weights.copy()
+        process.weights[small] = 1e-5
+        features = {name: block[there] for name, block in posterior.measured.items()}
+        stack = posterior.kernel.stack(features, features)
+        process.condition(features, process._matrix(stack, np.log([*process.weights, process.noise]), process._known))
+    quick = posterior.single_precision()
+    assert "genes rough" not in quick.kernel.names and "values" in quick.kernel.names
+    rows = space().sample_array(50, np.random.default_rng(6))
+    seen, exact = EncodedRows(quick, rows), EncodedRows(posterior, rows)
+    assert len(seen.curves) < len(exact.curves)
+    spread = posterior.mean(exact)[:, :2].std(axis=0)
+    for predict in (lambda p, r: p.mean(r), lambda p, r: p.bound(r, -2.0)):
+        away = np.abs(predict(quick, seen) - predict(posterior, exact))[:, :2] / spread
+        assert away.max() < 0.15 and away.mean() < 0.05
+
+
+def test_a_fit_from_the_weights_of_another_is_as_good(kernel: SpaceKernel) -> None:
+    """Weights sought from those of an earlier fit reach the same posterior, and are handed on by warp."""
+    rows = space().sample_array(30, np.random.default_rng(5))
+    values = np.stack([80.0 - truth(rows), truth(rows)], axis=1)
+    blank, met = np.full_like(values, np.nan), np.zeros(30)
+    objectives = [Objective("accuracy"), Objective("latency_ms")]
+    cold, warm = (MultiObjectivePosterior(kernel, objectives, {}, 400) for _ in range(2))
+    warm.fit(rows[:24], values[:24], blank[:24], met[:24])
+    starts = warm.found
+    gaps = ["gap 0", "gap 1", "gap 2"]
+    assert [sorted(found) for found in starts] == [[*gaps, "plain 0"], [*gaps, "log 0", "plain 0"]]  # some are negative
+    cold.fit(rows, values, blank, met)
+    warm.fit(rows, values, blank, met, starts)
+    other = space().sample_array(20, np.random.default_rng(6))
+    spread = values.std(axis=0)
+    difference = warm.mean(EncodedRows(warm, other)) - cold.mean(EncodedRows(cold, other))
+    assert (np.abs(difference) / spread).max() < 0.05
