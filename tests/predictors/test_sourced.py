@@ -11,12 +11,16 @@ from predictors.sourced import SourcedPredictor, no_worse
 
 
 def devices(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features (80, 6), latencies of a device, and of one that is three times as fast with another weight of one feature."""
+    """Features (80, 6), latencies of a device, and of one that is three times as fast with another weight of one feature.
+
+    Both share a bend that no straight line tells.
+    """
     rng = np.random.default_rng(seed)
     X = rng.uniform(0.0, 1.0, (80, 6))
     weights = np.array([1.0, 2.0, 0.5, 3.0, 1.5, 0.2])
-    old = np.exp(X @ weights / 3.0)
-    return X, old, np.exp(X @ (weights + [0, 0, 0, 0, 0, 0.4]) / 3.0) / 3.0
+    bend = 0.3 * np.sin(5.0 * X[:, 3]) * X[:, 1]
+    old = np.exp(X @ weights / 3.0 + bend)
+    return X, old, np.exp(X @ (weights + [0, 0, 0, 0, 0, 0.4]) / 3.0 + bend) / 3.0
 
 
 def test_a_like_device_helps_and_an_unlike_one_is_found_out() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwsearch._typing import FloatArray, IntArray
+from hwsearch.searchers.archive import Archive
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 
 
@@ -62,3 +63,26 @@ def filled_by_mean(
         mean = posterior.mean(EncodedRows(posterior, rows[partly])) * sign
         out[partly] = np.where(blank[partly], mean, values[partly])
     return out
+
+
+def filled_by_hints(
+    values: FloatArray, noise: FloatArray, hints: Archive, places: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Fill what is not known of rows by what was hinted of them.
+
+    Parameters
+    ----------
+    values, noise : ndarray (n, m)
+        Told values, NaN where there is none, and their noise.
+    hints : Archive
+        Hinted values with their noise.
+    places : ndarray (n,)
+        The hint of each row.
+
+    Returns
+    -------
+    tuple of ndarray (n, m)
+        Values and noise.
+    """
+    blank = np.isnan(values)
+    return np.where(blank, hints.values[places], values), np.where(blank, hints.noise[places], noise)

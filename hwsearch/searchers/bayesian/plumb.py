@@ -22,7 +22,7 @@ from hwsearch.searchers.arguments import Measured, by_id, natural, values_and_no
 from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
 from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
-from hwsearch.searchers.bayesian.partial import filled_by_mean, least_known
+from hwsearch.searchers.bayesian.partial import filled_by_hints, filled_by_mean, least_known
 from hwsearch.searchers.bayesian.planning import plan_first_sample
 from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
@@ -219,7 +219,7 @@ class PlumbSearcher(Searcher):
             told, new = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
             at = places[told]
             values, noise = values.copy(), noise.copy()
-            values[at], noise[at] = _filled(values[at], noise[at], self._hinted, told)
+            values[at], noise[at] = filled_by_hints(values[at], noise[at], self._hinted, told)
             rows = np.concatenate([rows, self._hinted.rows_at(new)])
             values = np.concatenate([values, self._hinted.values[new]])
             noise = np.concatenate([noise, self._hinted.noise[new]])
@@ -342,7 +342,7 @@ class PlumbSearcher(Searcher):
             )
         places = self._hinted.find(rows)
         there = np.flatnonzero(places >= 0)
-        told[there], spread[there] = _filled(told[there], spread[there], self._hinted, places[there])
+        told[there], spread[there] = filled_by_hints(told[there], spread[there], self._hinted, places[there])
         self._hinted.put(rows, told, spread)
 
     @override
@@ -460,9 +460,8 @@ class PlumbSearcher(Searcher):
                 self._fit()
                 judged = self._judged()
                 rows, costs = self._search.front(judged)
-                known = np.concatenate(
-                    [judged, costs * signs(self.objectives)]
-                )  # a front may lie beyond all that is known
+                # a front may lie beyond all that is known
+                known = np.concatenate([judged, costs * signs(self.objectives)])
                 picks = greedy_batch(costs, np.empty((0, costs.shape[1])), search_reference(self, known), n)[0]
         finally:
             self.rng.bit_generator.state, self._search.elite = state, elite
@@ -494,9 +493,3 @@ class PlumbSearcher(Searcher):
         if "hints" in extra:
             rows, values, noise = map(unpacked, extra["hints"])
             self._hinted.put(self._checked(rows), *values_and_noise(self.objectives, values, noise, len(rows)))
-
-
-def _filled(values: FloatArray, noise: FloatArray, hints: Archive, places: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return values and noise (n, m), with those of the hints at `places` (n,) where there is no value."""
-    blank = np.isnan(values)
-    return np.where(blank, hints.values[places], values), np.where(blank, hints.noise[places], noise)
