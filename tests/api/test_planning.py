@@ -29,7 +29,7 @@ def cluster(tmp_path: Path) -> Path:
 
 def test_the_shipped_recipe_is_planned(cluster: Path) -> None:
     plan = hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, draws=20)
-    assert plan["ranks"] == 4 and [s["steps"] for s in plan["stages"]] == [24 * 390, 30 * 390]
+    assert plan["ranks"] == 4 and [s["steps"] for s in plan["stages"]] == [24 * 390, 30 * 390, 20 * 390]
     state = catalogue.load_supernet("cifar10-mbv3").net.state_dict()
     floats = sum(4 * v.numel() for v in state.values() if v.dtype == torch.float32)
     assert plan["stages"][0]["sum_bytes"] == floats
@@ -64,7 +64,7 @@ def test_training_data_are_counted(cluster: Path, tmp_path: Path) -> None:
             pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / "train" / name / f"{k}.png")
     plan = hwsearch.plan_training("cifar10-mbv3", cluster, data=tmp_path / "images", draws=2)
-    assert [s["steps"] for s in plan["stages"]] == [24, 30]  # 130 images fill one batch of 128
+    assert [s["steps"] for s in plan["stages"]] == [24, 30, 20]  # 130 images fill one batch of 128
 
 
 @pytest.mark.parametrize(

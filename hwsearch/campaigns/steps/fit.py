@@ -100,10 +100,10 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                 if job.device is None:
                     made |= screened_candidate(campaign, known, seed, schema)
                 predictor: CrossValidatedPredictor | SourcedPredictor
-                predictor = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
-                best, said = predictor.best_, ""
+                chosen = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
+                predictor, best, said = chosen, chosen.best_, ""
                 if job.metric == "latency_ms" and job.device and len(y) < OWN and y.min() > 0:
-                    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], (X, y, noise), predictor)
+                    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], (X, y, noise), chosen)
                     if sourced is not None:
                         predictor, best = sourced, SOURCED
                 path = predictor_path(campaign, job.metric, job.device)
@@ -121,7 +121,8 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                 if said:
                     card["sources"] = {"trusted": said, "hypotheses": getattr(predictor, "shares_", {})}
                 if best == SOURCED:
-                    card |= {"model": SOURCED, "scores": predictor.procedure_scores_}
+                    scores = predictor.procedure_scores_
+                    card |= {"model": SOURCED, "scores": scores, "candidates": chosen.scores_ | {SOURCED: scores}}
                 save_predictor(predictor, path, card)
             row = {
                 "metric": job.metric,

@@ -162,7 +162,12 @@ def created(monkeypatch):
             propose, "tightened", lambda campaign, view, measured, known, o: o.at_least(9.0) if o.probability else o
         )
         search = SimpleNamespace(
-            tactic="mine", seed=5, prefer=prefer, inner_evaluations=300, warm_start=["earlier"] if earlier else []
+            tactic="mine",
+            seed=5,
+            prefer=prefer,
+            inner_evaluations=300,
+            warm_start=["earlier"] if earlier else [],
+            earlier_campaigns=["earlier"] if earlier else [],
         )
         net = SimpleNamespace(
             features_array=lambda rows: (rows + 1.0, None),
