@@ -1,6 +1,6 @@
 """Which weights of the embedded supernet give the better fronts: files of weights against each other on the shipped latency tables.
 
-    python -m benchmarks.weights --weights before=old.safetensors --weights after=new.safetensors [--quick] [--json] [--folder DIR]
+    python -m benchmarks.weights [--quick] [--json] [--folder DIR] [--weights before=OLD --weights after=NEW]
 
 Every subnet of the shipped tables of two devices is scored with every file on the same images, none of which were trained on.
 A front is chosen by the 2,000 validation images; what it is worth is its hypervolume with the scores on the 3,000 test

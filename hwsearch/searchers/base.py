@@ -227,8 +227,7 @@ class Searcher(ABC):
         """Record what was told: a hook for tactics, given the told architectures' positions in `evaluated`."""
 
     def _label(self) -> str:
-        """Name of the tactic for messages, also of one that forgot to say it."""
-        return getattr(self, "name", type(self).__name__)
+        return getattr(self, "name", type(self).__name__)  # for messages, also of one that forgot to say it
 
     def _checked(self, rows: NDArray) -> NDArray[np.signedinteger]:
         """Check rows (n, genes), and bring them to canonical form in small integers; raise SearchError or SpaceError for anything else."""

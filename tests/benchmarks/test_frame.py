@@ -21,6 +21,7 @@ from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 PARTS = {
     "frame",
     "gpu_parts",
+    "gpu_training",
     "hostile_arrays",
     "hostile_data",
     "hostile_kinds",
@@ -31,6 +32,7 @@ PARTS = {
     "kills_seen",
     "kills_works",
     "predictors_data",
+    "predictors_fidelity",
     "predictors_rivals",
     "prune_arms",
     "search_busy",

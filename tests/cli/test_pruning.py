@@ -22,7 +22,7 @@ def test_a_pruned_network_is_told(command) -> None:
 
     def verb(supernet, data, folder, limit, **options):
         seen.append((supernet, str(data), str(folder), limit, options))
-        options["progress"]({"step": 1, "steps": 2, "examples_per_s": 1, "examples": "images", "kernels": "eager",
+        options["progress"]({"step": 1, "steps": 2, "examples_per_s": 1, "examples": "images", "kernels": "eager", "device": "cpu",
                              "losses": {}, "history": []})  # fmt: skip
         return card
 

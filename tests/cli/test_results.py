@@ -8,6 +8,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from hwsearch.api import results
+from hwsearch.campaigns.steps.predict import Predictions
+
 CAMPAIGN = "runs/x in None"
 
 
@@ -115,15 +118,21 @@ def test_a_report_tells_its_files_and_the_trials_of_each_study(command, optuna) 
     assert ("sqlite:///o.db: 7 trials added to study 'x/one'" in flat(out)) == bool(optuna)
 
 
-def test_predictions_are_a_table_without_genes(command) -> None:
+def test_predictions_are_a_table_without_genes(command, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    frame = pd.DataFrame({"device": ["one"], "arch_id": ["abc"], "genes": [{"depth": 2}], "accuracy": [70.25]})
-    verb = lambda *given, **more: seen.append((given, more)) or frame  # noqa: E731
-    code, out, _ = command("predict", "runs/x", "--arch", "abc", "--random", "3", "--coverage", "0.9", predict=verb)
+    rows = [{"device": "one", "arch_id": k, "genes": {"depth": 2}, "accuracy": 70.25} for k in ("abc", "def")]
+    frame = pd.DataFrame(rows)
+    running = pd.DataFrame([{"metric": "accuracy", "n": 9, "coverage": 0.5}])
+    front = frame.assign(accuracy_expected=69.75)[:1]
+    found = Predictions(frame, running, front, ["Intervals had to be widened."])
+    monkeypatch.setattr(results, "predictions", lambda *given, **more: seen.append((given, more)) or found)
+    code, out, _ = command("predict", "runs/x", "--arch", "abc", "--random", "3", "--coverage", "0.9")
     assert code == 0 and "70.2" in out and "depth" not in out and "90 %" in out
+    assert "69.75" in out and "Intervals had to be widened." in out
     assert seen == [((CAMPAIGN, ["abc"], None), {"archs": None, "random": 3, "coverage": 0.9})]
-    _, out, _ = command("predict", "runs/x", "--arch", "abc", "--json", predict=verb)
-    assert json.loads(out) == {"coverage": 0.95, "predictions": frame.to_dict("records")}
+    _, out, _ = command("predict", "runs/x", "--arch", "abc", "--json")
+    told = {"predictions": rows, "running_coverage": running.to_dict("records"), "front": front.to_dict("records")}
+    assert json.loads(out) == {"coverage": 0.95, **told, "warnings": found.warnings}
 
 
 def test_an_ensemble_is_a_table_and_its_gain(command) -> None:

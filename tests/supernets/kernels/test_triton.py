@@ -3,80 +3,18 @@
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from torch import Tensor
 
 from hwsearch.errors import SupernetError
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.supernets.kernels import ACTIVATIONS, EAGER, Kernels, Norm, choose, using
-from tests.supernets.kernels.cases import Case, cast, check
+from hwsearch.supernets.kernels import EAGER, Norm, choose, using
+from tests.supernets.kernels.cases import cast, check
 
 if TYPE_CHECKING:
     from hwsearch.supernets.kernels.triton import TritonKernels
-
-
-@pytest.fixture(scope="module")
-def programs() -> Iterator[TritonKernels]:
-    """The kernels on the processor; the interpreter is chosen when a program is first read."""
-    if find_spec("triton") is None:
-        pytest.skip("the package triton is not installed")
-    before = os.environ.get("TRITON_INTERPRET")
-    os.environ["TRITON_INTERPRET"] = "1"
-    try:
-        from hwsearch.supernets.kernels.triton import TritonKernels
-
-        found = choose("triton", "cpu").kernels
-        assert isinstance(found, TritonKernels)
-        yield found
-    finally:
-        if before is None:
-            del os.environ["TRITON_INTERPRET"]
-        else:
-            os.environ["TRITON_INTERPRET"] = before
-
-
-def case(seed: int, layout: str = "channels last") -> Case:
-    return Case(2, 33, 7, 6, 8, 3, 1, "relu", layout, True, 1, seed)
-
-
-@pytest.mark.parametrize(
-    ("side", "stride", "channels", "height", "width", "layout"),
-    [
-        (3, 1, 33, 5, 7, "channels last"),
-        (3, 2, 7, 8, 5, "every other channel"),
-        (5, 1, 1, 4, 9, "channels first"),
-        (5, 2, 40, 7, 6, "part of an image"),
-        (7, 1, 9, 3, 3, "channels last"),
-        (7, 2, 17, 6, 9, "channels first"),
-    ],
-)
-def test_depth_wise_convolution(
-    programs: TritonKernels, side: int, stride: int, channels: int, height: int, width: int, layout: str
-) -> None:
-    """Odd channels, both strides, all kernels, sides that no block divides."""
-    made = case(side + stride, layout)
-    inputs = [made.image(channels, height, width), made.draw(channels, 1, side, side)]
-    check(programs, lambda k, t: k.depthwise(t[0], t[1], stride), inputs, 1)
-
-
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("act", sorted(ACTIVATIONS))
-def test_norm_activation_and_residual(programs: TritonKernels, act: str, residual: bool) -> None:
-    made = case(3, "every other channel" if residual else "channels last")
-    given = made.norm(33)
-    inputs = [made.image(33, 7, 6), given.weight, given.bias, *([made.image(33, 7, 6)] if residual else [])]
-
-    def operator(k: Kernels, t: list[Tensor]) -> Tensor:
-        own = cast(given, t[0])._replace(weight=t[1], bias=t[2])
-        return k.norm_act(t[0], own, act, t[3] if residual else None)  # type: ignore[arg-type]
-
-    check(programs, operator, inputs, 1)  # type: ignore[arg-type]
 
 
 def test_sums_of_many_pixels_are_split(programs: TritonKernels) -> None:
@@ -89,24 +27,6 @@ def test_sums_of_many_pixels_are_split(programs: TritonKernels) -> None:
     )
     found = programs.norm_act(x, norm)
     assert float((found.double() - exact).abs().max()) < 1e-3
-
-
-def test_running_statistics_move_as_torchs(programs: TritonKernels) -> None:
-    x = torch.randn(3, 7, 4, 5) * 2 + 1
-    norms = [Norm(torch.ones(7), torch.zeros(7), torch.zeros(7), torch.ones(7), 0.1, 1e-5) for _ in range(2)]
-    for kernels, norm in zip((programs, EAGER), norms, strict=True):
-        kernels.norm_act(x, norm)
-    torch.testing.assert_close(norms[0].running_mean, norms[1].running_mean)
-    torch.testing.assert_close(norms[0].running_var, norms[1].running_var)
-
-
-@pytest.mark.parametrize("act", sorted(ACTIVATIONS))
-def test_not_a_number_stays_one(programs: TritonKernels, act: str) -> None:
-    x = torch.randn(2, 9, 4, 4)
-    x[1, 3, 2, 1] = torch.nan
-    norm = Norm(torch.ones(9), torch.zeros(9), torch.zeros(9), torch.ones(9), 0.1, 1e-5)
-    y = programs.norm_act(x, norm, act)  # type: ignore[arg-type]
-    assert y[:, 3].isnan().all() and not y[:, :3].isnan().any() and not y[:, 4:].isnan().any()
 
 
 def test_half_precision_is_read_and_written_and_added_up_in_float32(programs: TritonKernels) -> None:
