@@ -36,6 +36,7 @@ WRITING = {
     "tables",
     "train",
     "assess_supernet",
+    "grow",
 }
 
 
