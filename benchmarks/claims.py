@@ -18,7 +18,8 @@ with `claim`, which names its figures; it returns them by name, as `Figure`. In 
 - ``assemble.tuned_over_end_to_end``: points over training all together, both fine-tuned alike (no aim: said either way)
 - ``grow.over_random``: points of a network grown by orthogonal blocks over one with random new blocks right after growth, largest subnet, mean over
   five seeds on the testbench (asked: above 0); ``grow.over_scratch``: its points after 10 % more training over training from scratch for
-  as many MACs (asked: 0 or more)
+  as many MACs (asked: 0 or more); ``grow.default_over_random`` and ``grow.default_over_scratch``: the same of the default, repeated channels;
+  ``grow.members_over_scratch``: of two members that do not see each other (no aims)
 """
 
 from __future__ import annotations
@@ -241,7 +242,13 @@ def assembling(given: Run) -> dict[str, Figure]:
 
 
 # ---------------------------------------------------------------------- growth
-@claim("grow.over_random", "grow.over_scratch")
+@claim(
+    "grow.over_random",
+    "grow.over_scratch",
+    "grow.default_over_random",
+    "grow.default_over_scratch",
+    "grow.members_over_scratch",
+)
 def growing(given: Run) -> dict[str, Figure]:
     """A network grown to twice its widths, against random new blocks and against training from scratch at equal MACs."""
     seeds = 3 if given.quick else 5
@@ -250,11 +257,17 @@ def growing(given: Run) -> dict[str, Figure]:
     note = ", ".join(f"{name} {value:.1f}" for name, value in mean.items())
     arms = [name.removesuffix(", trained on") for name in mean if name.endswith(", trained on")]
     shown = pd.DataFrame({"arm": arms, "accuracy after 10 % more, %": [mean[f"{name}, trained on"] for name in arms]})
-    gains = [row["orthogonal"] - row["random"] for row in rows]
-    over = [row["orthogonal, trained on"] - row["scratch, trained on"] for row in rows]
+
+    def over(first: str, second: str) -> tuple[float, float]:
+        return spread([row[first] - row[second] for row in rows])
+
+    on = ", trained on"
     return {
-        "grow.over_random": Figure(*spread(gains), seeds, "> 0", note),
-        "grow.over_scratch": Figure(*spread(over), seeds, ">= 0", rows=shown),
+        "grow.over_random": Figure(*over("orthogonal", "random"), seeds, "> 0", note),
+        "grow.over_scratch": Figure(*over("orthogonal" + on, "scratch" + on), seeds, ">= 0", rows=shown),
+        "grow.default_over_random": Figure(*over("wider", "random"), seeds),
+        "grow.default_over_scratch": Figure(*over("wider" + on, "scratch" + on), seeds),
+        "grow.members_over_scratch": Figure(*over("zero" + on, "scratch" + on), seeds),
     }
 
 

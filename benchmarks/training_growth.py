@@ -41,20 +41,21 @@ def arms(steps: int, seed: int) -> dict[str, float]:
     sandwich = STRATEGIES.load("sandwich-labels")()
     first, second = (trained(sandwich, steps, 10 * seed + k, tiny_elastic(10 * seed + k, HALF)) for k in range(2))
     longer = trained(sandwich, 2 * steps, 10 * seed, tiny_elastic(10 * seed, HALF))
-    spent = 2 * steps * pass_macs(first.supernet)  # in passes of one kind of step: SANDWICH is left out everywhere
+    small, other, repeated = first.supernet, second.supernet, longer.supernet
+    spent = 2 * steps * pass_macs(small)  # in passes of one kind of step: SANDWICH is left out everywhere
     large = tiny_elastic(10 * seed + 5)
     more = max(1, round(0.1 * spent / pass_macs(large)))
-    check_same_channels(first.supernet, tiny_elastic(0))
+    check_same_channels(small, tiny_elastic(0))
     found = {
-        "half, one of two": scores(first, first.supernet)[0],
-        "half, twice as long": scores(longer, longer.supernet)[0],
+        "half, one of two": scores(first, small)[0],
+        "half, twice as long": scores(longer, repeated)[0],
     }
     for method in METHODS:
         net = tiny_elastic(10 * seed + 5)
         if method == "wider":
-            grow_weights(longer.supernet, net, method)
+            grow_weights(repeated, net, method)
         else:
-            grow_weights(first.supernet, net, method, second=second.supernet, seed=seed)
+            grow_weights(small, net, method, second=other, seed=seed)
         found[method], found[f"{method}, mean"] = scores(first, net)
         tuned = trained(sandwich, more, 500 + seed, net)
         found[f"{method}, trained on"], found[f"{method}, trained on, mean"] = scores(tuned, tuned.supernet)

@@ -21,7 +21,7 @@ def grow(
     *,
     checkpoint: Path | str | None = None,
     second: Path | str | None = None,
-    method: Method = "orthogonal",
+    method: Method = "wider",
     seed: int = 0,
     force: bool = False,
 ) -> JsonObject:
@@ -39,9 +39,9 @@ def grow(
         The trained weights; the shipped ones by default.
     second : Path or str, optional
         Weights of a second training of the same supernet, which become the other half of the channels.
-    method : {"orthogonal", "wider", "zero", "random"}
-        Where new blocks come from: orthogonal combinations of learned templates (MixtureGrowth), repeated channels that keep
-        the function (Net2Net), nothing, or noise.
+    method : {"wider", "zero", "orthogonal", "random"}
+        Where new blocks come from: repeated channels that keep the function (Net2Net), nothing, orthogonal combinations of
+        learned templates (MixtureGrowth), or noise. `second` needs one of the last three.
     seed : int
         Seed of the noise.
     force : bool

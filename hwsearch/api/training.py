@@ -190,8 +190,8 @@ def train_rank(
         )
 
     if module is not None:
-        ((number, pieces),) = _pieces(stages, place, maker).items()
-        return pieces.only(module, origin if number == 1 else digest(net))
+        ((number, only),) = _pieces(stages, place, maker).items()
+        return only.only(module, origin if number == 1 else digest(net))
     with overwriting(force):
         check_place(place / f"{entry.name}.json", CARD)
         check_place(place / f"{entry.name}.safetensors", WEIGHTS)

@@ -54,7 +54,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "grow": (
         "hwsearch grow --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --into my_net.py:WIDE --output grown.safetensors",
-        "hwsearch grow --supernet cifar10-mbv3 --into wide.py:ENTRY --output grown.safetensors --method wider",
+        "hwsearch grow --supernet cifar10-mbv3 --into wide.py:ENTRY --output grown.safetensors --second again.safetensors --method zero",
     ),
     "plan_training": (
         "hwsearch plan-training cifar10-mbv3 --cluster cluster.toml --examples 50000",

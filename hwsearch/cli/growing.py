@@ -26,17 +26,18 @@ def grow(
     second: Annotated[
         Path | None,
         typer.Option(
-            "--second", help="Weights of a second training of the same supernet: the other half of the channels."
+            "--second",
+            help="Weights of a second training of the same supernet: the other half of the channels; not for the method 'wider'.",
         ),
     ] = None,
     method: Annotated[
-        Literal["orthogonal", "wider", "zero", "random"],
+        Literal["wider", "zero", "orthogonal", "random"],
         typer.Option(
             "--method",
-            help="Where new blocks come from: orthogonal combinations of learned templates, repeated channels that keep "
-            "the function, nothing, or noise.",
+            help="Where new blocks come from: repeated channels that keep the function, nothing, orthogonal combinations of "
+            "learned templates, or noise.",
         ),
-    ] = "orthogonal",
+    ] = "wider",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
     force: Force = False,
     as_json: Json = False,

@@ -20,8 +20,8 @@ from hwsearch.errors import SupernetError
 from hwsearch.supernets.base import Supernet, tensors_of
 
 #: where the new blocks of a layer come from
-Method = Literal["orthogonal", "wider", "zero", "random"]
-METHODS: tuple[Method, ...] = ("orthogonal", "wider", "zero", "random")
+Method = Literal["wider", "zero", "orthogonal", "random"]
+METHODS: tuple[Method, ...] = ("wider", "zero", "orthogonal", "random")
 #: templates of a layer; as many as blocks, so that every block has coefficients orthogonal to all others
 TEMPLATES = 4
 #: largest difference of outputs of two networks that compute the same, relative to the largest output
@@ -209,7 +209,7 @@ def check_growth(small: Mapping[str, Tensor], large: Mapping[str, Tensor], metho
 def grow_weights(
     small: Supernet,
     large: Supernet,
-    method: Method = "orthogonal",
+    method: Method = "wider",
     *,
     second: Supernet | None = None,
     seed: int = 0,
@@ -222,9 +222,9 @@ def grow_weights(
         The trained supernet.
     large : Supernet
         The wider one, with the same layers.
-    method : {"orthogonal", "wider", "zero", "random"}
-        Where the new blocks come from: orthogonal combinations of learned templates; channels repeated so that the function
-        stays; nothing, for two members that do not see each other; or noise of the spread of the learned weights.
+    method : {"wider", "zero", "orthogonal", "random"}
+        Where the new blocks come from: channels repeated so that the function stays; nothing, for two members that do not see
+        each other; orthogonal combinations of learned templates; or noise of the spread of the learned weights.
     second : Supernet, optional
         A second trained supernet of the shape of `small`: the other member. Not for the method ``wider``.
     seed : int
@@ -243,7 +243,10 @@ def grow_weights(
     if method not in METHODS:
         raise GrowthError(f"method={method!r} is not valid.", hint=f"Use one of {', '.join(METHODS)}.")
     if method == "wider" and second is not None:
-        raise GrowthError("the method 'wider' repeats one network's channels.", hint="Leave the second network out.")
+        raise GrowthError(
+            "the method 'wider' repeats one network's channels.",
+            hint="Leave the second network out, or use the method 'zero'.",
+        )
     old, new = tensors_of(small), tensors_of(large)
     grown = check_growth(old, new, method)
     other = None if second is None else tensors_of(second)

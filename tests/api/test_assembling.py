@@ -51,7 +51,7 @@ epochs = 4
 batch = 16
 lr = 0.05
 padding = 1
-checkpoint_steps = 1
+checkpoint_steps = 2
 [[stage]]
 strategy = "sandwich-labels"
 [stage.training]
@@ -142,12 +142,17 @@ def test_ctrl_c_ends_the_processes_after_a_step(place: Path, monkeypatch: pytest
         if status["history"] and "module" in status["history"][0]:
             raise KeyboardInterrupt
 
-    (place / "long.toml").write_text(RECIPE.replace("epochs = 4", "epochs = 400"))
+    long = (
+        RECIPE.replace("epochs = 4", "epochs = 4000")
+        .replace("meta = 0.5", "meta = 0.0001")
+        .replace("= 2\n[[", "= 200\n[[")
+    )
+    (place / "long.toml").write_text(long)
     with pytest.raises(KeyboardInterrupt):
         trained(place, "run", "long.toml", progress=interrupt)
     assert not psutil.Process().children()
     state = torch.load(place / "run" / "stage-1" / "module-1" / "training.pt", weights_only=True)
-    assert 0 < state["step"] < 1600
+    assert 0 < state["step"] < 16000
 
 
 def test_a_process_that_fails_is_named_with_its_message(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_grown_file_is_loaded_exported_and_trained_on(place: Path) -> None:
     with pytest.raises(CheckpointError):
         hwsearch.grow(f"{own}ENTRY", f"{own}WIDE", place / "x.safetensors")  # no weights
     found = hwsearch.grow(
-        f"{own}ENTRY", f"{own}WIDE", place / "grown.safetensors", checkpoint=place / "a.safetensors", second=place / "b.safetensors"
+        f"{own}ENTRY", f"{own}WIDE", place / "grown.safetensors", checkpoint=place / "a.safetensors", second=place / "b.safetensors", method="orthogonal"
     )  # fmt: skip
     assert found["params_after"] > 2 * found["params_before"] and found["function"] < 1e-5 and json.dumps(found)
     with safe_open(place / "grown.safetensors", "pt") as file:
@@ -93,9 +93,9 @@ def test_a_grown_file_is_loaded_exported_and_trained_on(place: Path) -> None:
 def test_repeated_channels_grow_to_any_width(place: Path) -> None:
     own, given = f"{place / 'net.py'}:", {"checkpoint": place / "a.safetensors"}
     with pytest.raises(GrowthError, match=r"doubles axes, or leaves them.*Use the method 'wider'"):
-        hwsearch.grow(f"{own}ENTRY", f"{own}WIDER", place / "g.safetensors", **given)
+        hwsearch.grow(f"{own}ENTRY", f"{own}WIDER", place / "g.safetensors", method="orthogonal", **given)
     for _ in range(2):  # its own file is replaced
-        hwsearch.grow(f"{own}ENTRY", f"{own}WIDER", place / "g.safetensors", method="wider", **given)
+        hwsearch.grow(f"{own}ENTRY", f"{own}WIDER", place / "g.safetensors", **given)
     np.testing.assert_allclose(
         logits(place, "WIDER", "g.safetensors")[0], logits(place, "ENTRY", "a.safetensors")[0], atol=1e-5
     )

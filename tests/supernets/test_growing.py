@@ -211,7 +211,7 @@ def test_what_is_no_wider_version_is_refused(small, large, method: str, said: st
 
 def test_methods_and_second_networks_are_checked() -> None:
     small, large = supernet(8, 0), supernet(16, 1, 24)
-    with pytest.raises(GrowthError, match=r"method='thicker' is not valid.*orthogonal, wider"):
+    with pytest.raises(GrowthError, match=r"method='thicker' is not valid.*wider, zero"):
         grow_weights(small, large, "thicker")  # type: ignore[arg-type]
     with pytest.raises(GrowthError, match="Leave the second network out"):
         grow_weights(small, large, "wider", second=supernet(8, 2))
