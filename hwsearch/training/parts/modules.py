@@ -257,11 +257,18 @@ class OneModule(Slices):
         self._names = frozenset(order[order.index(self.first) : order.index(self.last) + 1])
         self._frozen = [p for name, p in run.supernet.named_parameters() if name not in self._names]
         state = set(self.module_names(run.supernet))
-        self._norms = [
+        norms = {
             m
             for prefix, m in run.supernet.named_modules()
             if hasattr(m, "running_mean") and f"{prefix}.running_mean".lstrip(".") not in state
-        ]
+        }
+        owner = {id(p): norm for norm in norms for p in norm.parameters()}
+
+        def only_a_norm(m: nn.Module) -> bool:  # kernels ask such a container for its mode
+            found = {owner.get(id(p)) for p in m.parameters()}
+            return len(found) == 1 and None not in found
+
+        self._norms = [m for m in run.supernet.modules() if m in norms or only_a_norm(m)]
 
     def module_names(self, net: Supernet) -> list[str]:
         """List what of a supernet's state belongs to the module: its parameters, and the buffers of their layers.

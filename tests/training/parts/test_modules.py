@@ -13,6 +13,7 @@ from torch import nn
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet, tensors_of
 from hwsearch.supernets.declared import Depth, Width, elastic
+from hwsearch.supernets.kernels import EAGER, choose, using
 from hwsearch.tasks.images import ImageData, ImageTask
 from hwsearch.training import Run, Trainer, TrainingConfig
 from hwsearch.training.parts import modules
@@ -176,3 +177,23 @@ def test_depths_belong_to_their_stage(toy: ImageData) -> None:
         )
     cut = cut_into_modules(run_of(net, toy), 2)
     assert cut.genes == (("depth[1]",), ("depth[2]",)) and cut.parameters[1][0] == "model.2.1.0.weight"
+
+
+@pytest.mark.parametrize("module", [1, 2])
+def test_compiled_kernels_let_norms_stand_still_as_well(start, module: int) -> None:
+    chosen = choose("auto").kernels
+    if not chosen.fused:
+        pytest.skip("no compiler")
+    found = []
+    for kernels in (EAGER, chosen):
+        case = start(Assemble(modules=2, module=module))
+        x, y = next(case.run.data.batches(16, 32))
+        draw = case.recipe.sampler.sample(case.recipe.schedule.at(0), np.random.default_rng(0))[0]
+        with using(kernels):
+            case.recipe.view.bind(draw.arch)
+            case.run.task.loss(case.recipe.view.forward(x), y).backward()
+        gradients = {f"d{n}": p.grad for n, p in case.recipe.view.named_parameters() if p.grad is not None}
+        found.append(gradients | dict(case.net.named_buffers()))
+    assert found[0].keys() == found[1].keys()
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4, msg=name)
