@@ -11,13 +11,22 @@ with `claim`, which names its figures; it returns them by name, as `Figure`. In 
 - ``planning.mape_pct``: mean absolute error of predicted times of exchanges between 2, 3 and 4 local processes, at sizes over a decade that
   the fit has not seen, in % (asked: 15 or less)
 - ``ensemble.gain``: points of the chosen ensemble over the best single member in the same measured time, on test images, mean over limits of
-  60, 80, 100 and 150 % of the largest subnet's latency; ``ensemble.gains_shown``: at how many of them its interval is above 0 (no aim: said either way)- ``prune.disagreement``: mean of share × (1 - share) over the gates, right before they are frozen (asked: .01 or less)
+  60, 80, 100 and 150 % of the largest subnet's latency; ``ensemble.gains_shown``: at how many of them its interval is above 0 (no aim: said either way)
+- ``prune.disagreement``: mean of share × (1 - share) over the gates, right before they are frozen (asked: .01 or less)
 - ``prune.freeze_drop``: points lost when gates are frozen, on test images with one set of statistics (asked: .3 or less);
   ``prune.freeze_drop_plain`` is the same without polarization (no aim)
 - ``prune.over_magnitude``: points over L1 pruning with fine-tuning at half the MACs and equal passes (asked: 0 or more);
   ``prune.over_random`` over random architectures from scratch, ``prune.over_plain`` over gates without polarization, and
   ``prune.over_torch_pruning`` over PyPI's ``torch-pruning``, where it is installed (no aims)
 - ``prune.limit_error_pct``: measured milliseconds on ONNX Runtime against the limit asked for, mean absolute difference in % (asked: 3 or less)
+- ``assemble.at_assembly``: points of modules that were incubated in a meta network over the better of two ways to train them apart without
+  one, right after assembly, mean over three seeds on the testbench of strategies, equal passes (asked: 5 or more)
+- ``assemble.gradient_bytes``: bytes of gradients that the modules' processes sent to each other (asked: 0)
+- ``assemble.tuned_over_end_to_end``: points over training all together, both fine-tuned alike (no aim: said either way)
+- ``grow.over_random``: points of a network grown by orthogonal blocks over one with random new blocks right after growth, largest subnet, mean over
+  five seeds on the testbench (asked: above 0); ``grow.over_scratch``: its points after 10 % more training over training from scratch for
+  as many MACs (asked: 0 or more); ``grow.default_over_random`` and ``grow.default_over_scratch``: the same of the default, repeated channels;
+  ``grow.members_over_scratch``: of two members that do not see each other (no aims)
 """
 
 from __future__ import annotations
@@ -37,6 +46,8 @@ import pandas as pd
 import hwsearch
 from benchmarks import prune_arms
 from benchmarks.frame import Benchmark, Result, Run, bars, host
+from benchmarks.training_growth import table as growth
+from benchmarks.training_pieces import exchanged, table
 from hwsearch.api.processes import INTERFACE, loopback_interface
 from hwsearch.campaigns import Campaign
 from hwsearch.training.planning import calibrate, ecmp_busiest, split_flows
@@ -281,6 +292,63 @@ def limits(given: Run) -> dict[str, Figure]:
     )
     given.say(told)
     return {"prune.limit_error_pct": Figure(float(np.mean(errors)), float(np.std(errors, ddof=1)), 3, "<= 3", told)}
+
+
+# ---------------------------------------------------------------------- modules trained apart
+@claim("assemble.at_assembly", "assemble.gradient_bytes", "assemble.tuned_over_end_to_end")
+def assembling(given: Run) -> dict[str, Figure]:
+    """Modules incubated in a meta network against modules trained apart without one, and against training all together."""
+    rows = table(1200 if given.quick else 4800, 0.2, 3, given.say)
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    rivals = ("no meta network", "parts of networks")
+    gains = [row["assembled"] - max(row[name] for name in rivals) for row in rows]
+    tuned = [row["assembled, tuned"] - row["end to end, tuned"] for row in rows]
+    sent, sockets, looks = exchanged(20 if given.quick else 200, given.folder)
+    bars_of = [name for name in mean if "," not in name]
+    shown = pd.DataFrame({"arm": bars_of, "accuracy at assembly, %": [mean[name] for name in bars_of]})
+    note = ", ".join(f"{name} {value:.1f}" for name, value in mean.items())
+    return {
+        "assemble.at_assembly": Figure(*spread(gains), 3, ">= 5", note, shown),
+        "assemble.gradient_bytes": Figure(
+            float(sent + sockets), n=looks, aim="= 0", note=f"{sockets} sockets seen in {looks} looks at the processes"
+        ),
+        "assemble.tuned_over_end_to_end": Figure(*spread(tuned), 3),
+    }
+
+
+# ---------------------------------------------------------------------- growth
+@claim(
+    "grow.over_random",
+    "grow.over_scratch",
+    "grow.default_over_random",
+    "grow.default_over_scratch",
+    "grow.members_over_scratch",
+)
+def growing(given: Run) -> dict[str, Figure]:
+    """A network grown to twice its widths, against random new blocks and against training from scratch at equal MACs."""
+    seeds = 3 if given.quick else 5
+    rows = growth(150 if given.quick else 600, seeds, given.say)
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    note = ", ".join(f"{name} {value:.1f}" for name, value in mean.items())
+    arms = [name.removesuffix(", trained on") for name in mean if name.endswith(", trained on")]
+    shown = pd.DataFrame({"arm": arms, "accuracy after 10 % more, %": [mean[f"{name}, trained on"] for name in arms]})
+
+    def over(first: str, second: str) -> tuple[float, float]:
+        return spread([row[first] - row[second] for row in rows])
+
+    on = ", trained on"
+    return {
+        "grow.over_random": Figure(*over("orthogonal", "random"), seeds, "> 0", note),
+        "grow.over_scratch": Figure(*over("orthogonal" + on, "scratch" + on), seeds, ">= 0", rows=shown),
+        "grow.default_over_random": Figure(*over("wider", "random"), seeds),
+        "grow.default_over_scratch": Figure(*over("wider" + on, "scratch" + on), seeds),
+        "grow.members_over_scratch": Figure(*over("zero" + on, "scratch" + on), seeds),
+    }
+
+
+def spread(values: list[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 # ---------------------------------------------------------------------- the table

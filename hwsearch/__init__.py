@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `ensemble`, `evaluate`, `export`, `finetune`, `fit`, `front`, `operators`, `pick`, `plan`, `plan_training`, `predict`, `profile`, `prune`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `ensemble`, `evaluate`, `export`, `finetune`, `fit`, `front`, `grow`, `operators`, `pick`, `plan`, `plan_training`, `predict`, `profile`, `prune`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
 `devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         finetune,
         fit,
         front,
+        grow,
         operators,
         pick,
         plan,
@@ -70,6 +71,7 @@ __all__ = [
     "finetune",
     "fit",
     "front",
+    "grow",
     "operators",
     "pick",
     "plan",

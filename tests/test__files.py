@@ -37,6 +37,7 @@ WRITING = {
     "train",
     "prune",
     "assess_supernet",
+    "grow",
 }
 
 

@@ -24,6 +24,7 @@ PLACES = {
     "finetune": "hwsearch.api.results",
     "fit": "hwsearch.api.campaign",
     "front": "hwsearch.api.results",
+    "grow": "hwsearch.api.growing",
     "operators": "hwsearch.api.campaign",
     "pick": "hwsearch.api.results",
     "plan": "hwsearch.api.results",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from hwsearch.api.catalogue import supernets
     from hwsearch.api.demonstration import demo
     from hwsearch.api.device_tables import tables
+    from hwsearch.api.growing import grow
     from hwsearch.api.inspection import devices, doctor
     from hwsearch.api.planning import plan_training
     from hwsearch.api.pruning import prune
@@ -77,6 +79,7 @@ __all__ = [
     "finetune",
     "fit",
     "front",
+    "grow",
     "operators",
     "pick",
     "plan",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,7 @@ import psutil
 import torch
 import torch.distributed as dist
 
+from hwsearch._json import JsonObject
 from hwsearch.devices.processes import kill_family, python_command
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import TrainingError
@@ -92,11 +94,12 @@ def _started(world: int, given: Mapping[str, object], device: torch.device) -> I
         environment = os.environ | {"OMP_NUM_THREADS": str(compute_threads(world))}
         if interface := loopback_interface():
             environment.setdefault(INTERFACE, interface)
-        others: list[_Process] = []
+        others: list[Helper] = []
         ended = False
         try:
             for rank in range(1, world):
-                others.append(_Process(rank, world, folder, given, environment))
+                task = {"rank": rank, "world": world, "store": str(folder / "store"), "given": dict(given)}
+                others.append(Helper(f"rank {rank}", MODULE, task, folder / f"rank-{rank}.txt", environment))
             store = dist.FileStore(str(folder / "store"), world)  # type: ignore[attr-defined]
             _wait_for(store, others)
             with _set(INTERFACE, environment.get(INTERFACE)):
@@ -111,22 +114,40 @@ def _started(world: int, given: Mapping[str, object], device: torch.device) -> I
                 other.end(END_S if ended else 0.0)
 
 
-class _Process:
-    """A process that trains beside this one; it ends when this one does, since it then cannot read any more."""
+class Helper:
+    """A process that works beside this one; it ends when this one does, since it then cannot read any more.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in messages.
+    module : str
+        Its program, as for ``python -m``.
+    task : dict
+        One line of JSON on its standard input.
+    said : Path
+        Gets its standard error, the last line of which is why it failed.
+    environment : mapping of str to str
+        Its environment variables.
+    """
 
     def __init__(
-        self, rank: int, world: int, folder: Path, given: Mapping[str, object], environment: Mapping[str, str]
+        self,
+        name: str,
+        module: str,
+        task: JsonObject,
+        said: Path,
+        environment: Mapping[str, str],
     ) -> None:
-        self.rank = rank
-        self.said = folder / f"rank-{rank}.txt"
-        task = {"rank": rank, "world": world, "store": str(folder / "store"), "given": dict(given)}
-        with self.said.open("wb") as file:
+        self.name = name
+        self.said = said
+        with said.open("wb") as file:
             self.process = subprocess.Popen(
-                python_command(MODULE),
+                python_command(module),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
-                start_new_session=True,  # Ctrl-C comes by rank 0, after a whole step
+                start_new_session=True,  # Ctrl-C comes by the starter, after a whole step
                 env=dict(environment),
             )
         stdin = self.process.stdin
@@ -137,16 +158,33 @@ class _Process:
             stdin.flush()
 
     def fate(self) -> str | None:
-        """Why it ended; None while it runs, or if it ended well."""
+        """Tell why it ended.
+
+        Returns
+        -------
+        str or None
+            None while it runs, or if it ended well.
+        """
         code = self.process.poll()
         if not code:
             return None
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         lines = self.said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return f"rank {self.rank} {how}{': ' + lines[-1][:1000] if lines else ''}"
+        return f"{self.name} {how}{': ' + lines[-1][:1000] if lines else ''}"
+
+    def interrupt(self) -> None:
+        """Send it Ctrl-C, if it runs."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
 
     def end(self, grace_s: float) -> None:
-        """Wait for its end, then kill it with all that it started."""
+        """Wait for its end, then kill it with all that it started.
+
+        Parameters
+        ----------
+        grace_s : float
+            Seconds to wait.
+        """
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=grace_s)
         kill_family(self.process)
@@ -154,10 +192,10 @@ class _Process:
             self._stdin.close()
 
 
-def _wait_for(store: Store, others: list[_Process]) -> None:
+def _wait_for(store: Store, others: list[Helper]) -> None:
     """Wait until all processes have started, or one has ended."""
     until = time.monotonic() + START_S
-    while not store.check([f"started-{other.rank}" for other in others]):
+    while not store.check([f"started-{rank}" for rank in range(1, len(others) + 1)]):
         if fates := [fate for other in others if (fate := other.fate())]:
             raise RankError(f"before the training began {fates[0]}.")
         if time.monotonic() > until:
@@ -165,7 +203,7 @@ def _wait_for(store: Store, others: list[_Process]) -> None:
         time.sleep(0.02)
 
 
-def _explained(error: RankLost, others: list[_Process]) -> RankLost:
+def _explained(error: RankLost, others: list[Helper]) -> RankLost:
     """Say which process ended and why, where that can be told."""
     until = time.monotonic() + ERROR_S
     while time.monotonic() < until:

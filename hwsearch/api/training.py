@@ -14,6 +14,7 @@ import hwsearch
 from hwsearch._files import check_place, json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
+from hwsearch.api.assembling import Maker, Pieces, check_assembling
 from hwsearch.api.processes import training_ranks
 from hwsearch.devices import host_facts, versions
 from hwsearch.devices.threads import compute_threads
@@ -27,11 +28,12 @@ from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.supernets.kernels import choose
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
-from hwsearch.training import Run, Strategy, Trainer
+from hwsearch.training import Run, Strategy, Trainer, TrainingConfig
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.compute_device import compute_device, describe
 from hwsearch.training.ranks import Ranks
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
+from hwsearch.training.strategies.assemble import Assemble
 from hwsearch.training.trainer import assemble
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,7 @@ def train(
     kernels: str = "auto",
     device: str = "auto",
     processes: int = 1,
+    module: int | None = None,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -82,6 +85,10 @@ def train(
     processes : int, default 1
         Processes of this host that share each batch out; this one is the first, and starts the others. Under ``torchrun``
         leave it out: its environment variables say how many there are.
+    module : int, optional
+        Train this module of the strategy ``assemble`` only, from 1, or its meta network, 0, which must be finished before; so
+        that other machines train the others, and the folders are copied together. By default all of them, as many at once as
+        cores, and the rest of the recipe.
     progress : callable, optional
         Called with the state of the run every ten steps and after each epoch.
     force : bool
@@ -90,7 +97,8 @@ def train(
     Returns
     -------
     dict of str to object
-        The card; empty in all processes but the first, which alone measures and writes.
+        The card; empty in all processes but the first, which alone measures and writes. With `module` what was trained, and
+        the file that holds it.
 
     Raises
     ------
@@ -101,12 +109,13 @@ def train(
     SupernetError
         If `kernels` is none of these, or those asked for cannot be had.
     TrainingError
-        If there is no such device, the folder holds another run, the training diverges, a strategy cannot serve the supernet or the task, or a
-        process ends or has something else than the others (`hwsearch.training.ranks.RankError`).
+        If there is no such device, the folder holds another run, the training diverges, a strategy cannot serve the supernet or the
+        task, a process ends or has something else than the others (`hwsearch.training.ranks.RankError`), or a module's process
+        dies or its folder is of another run (`hwsearch.training.assembling.ModuleError`).
     """
     places = {"recipe": str(recipe), "data": str(data), "folder": str(folder)}
     weights = None if checkpoint is None else str(checkpoint)
-    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels, "device": device}
+    options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels, "device": device, "module": module}
     with training_ranks(processes, {**places, **options}) as ranks:
         return train_rank(
             ranks,
@@ -115,6 +124,7 @@ def train(
             checkpoint=weights,
             kernels=kernels,
             device=device,
+            module=module,
             progress=progress,
             force=force,
         )
@@ -130,6 +140,7 @@ def train_rank(
     checkpoint: str | None,
     kernels: str,
     device: str,
+    module: int | None = None,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -139,13 +150,13 @@ def train_rank(
     ----------
     ranks : Ranks
         This process among those that train together.
-    recipe, data, folder, supernet, checkpoint, kernels, device, progress, force
+    recipe, data, folder, supernet, checkpoint, kernels, device, module, progress, force
         As of `train`.
 
     Returns
     -------
     dict of str to object
-        The card; empty in all processes but the first.
+        The card; empty in all processes but the first; with `module` what was trained.
     """
     plan = load_recipe(recipe, supernet)
     entry = catalogue.entry(plan["supernet"])
@@ -156,6 +167,7 @@ def train_rank(
     chosen = choose(kernels, where.type)
     log.info("device: %s, kernels: %s, %d threads", describe(where), chosen, torch.get_num_threads())
     stages = recipe_stages(plan, recipe)
+    check_assembling(stages, module, ranks, chosen, recipe)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
     examples = task.read(task.split(data, "train"), limit=NO_LIMIT, classes=classes)
@@ -170,18 +182,15 @@ def train_rank(
     net.to(where)
     for strategy, config in stages:
         _check(strategy, Run(net, task, examples, config, ranks=ranks))
-    with overwriting(force):
-        check_place(place / f"{entry.name}.json", CARD)
-        check_place(place / f"{entry.name}.safetensors", WEIGHTS)
-    trainers = []
-    for number, (strategy, config) in enumerate(stages, 1):
-        trainer = Trainer(
+
+    def maker(strategy: Strategy, config: TrainingConfig, where: Path, origin: str) -> Trainer:
+        return Trainer(
             net,
             strategy,
             task,
             examples,
             config,
-            place / f"stage-{number}",
+            where,
             calibration=calibration if entry.calibrated else None,
             validation=held_out,
             progress=progress,
@@ -189,6 +198,23 @@ def train_rank(
             origin=origin,
             ranks=ranks,
         )
+
+    if module is not None:
+        ((number, only),) = _pieces(stages, place, maker).items()
+        return only.only(module, origin if number == 1 else digest(net))
+    with overwriting(force):
+        check_place(place / f"{entry.name}.json", CARD)
+        check_place(place / f"{entry.name}.safetensors", WEIGHTS)
+    trainers: list[Trainer] = []
+    for number, (strategy, config) in enumerate(stages, 1):
+        if pieces := _pieces(stages, place, maker).get(number):
+            given = {"recipe": recipe, "data": data, "folder": folder, "supernet": supernet, "checkpoint": checkpoint}
+            trainers += pieces.all(
+                origin if number == 1 else digest(net), {**given, "kernels": kernels, "device": device}, progress
+            )
+            origin = digest(net)
+            continue
+        trainer = maker(strategy, config, place / f"stage-{number}", origin)
         trainer.run()
         trainers.append(trainer)
     if not ranks.writes:
@@ -197,6 +223,15 @@ def train_rank(
         few = calibration if entry.calibrated else None
         net.cpu()
         return write_card(net, entry, trainers, plan, few, test, place, processes=ranks.world)
+
+
+def _pieces(stages: list[tuple[Strategy, TrainingConfig]], place: Path, maker: Maker) -> dict[int, Pieces]:
+    """Find the stages that are trained in pieces, by number."""
+    return {
+        number: Pieces(strategy, config, place / f"stage-{number}", maker)
+        for number, (strategy, config) in enumerate(stages, 1)
+        if isinstance(strategy, Assemble)
+    }
 
 
 def _check(strategy: Strategy, run: Run) -> None:

@@ -15,7 +15,7 @@ from hwsearch.training.compute_device import compute_device
 from hwsearch.training.ranks import joined
 
 
-def _end_with_starter() -> None:
+def end_with_starter() -> None:
     """End when standard input does: whoever started this process holds it open for as long as it lives."""
     while os.read(0, 4096):  # not sys.stdin, whose lock would be held when the interpreter ends
         pass
@@ -31,7 +31,7 @@ def main() -> int:
         Exit code: 0, 1 after a typed error, which is the last line of standard error, or 130 after Ctrl-C.
     """
     task = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_end_with_starter, daemon=True).start()
+    threading.Thread(target=end_with_starter, daemon=True).start()
     store = dist.FileStore(task["store"], task["world"])  # type: ignore[attr-defined]
     store.set(f"started-{task['rank']}", "1")
     try:

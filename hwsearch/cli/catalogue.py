@@ -248,6 +248,14 @@ def train(
     processes: Annotated[
         int, typer.Option("--processes", min=1, help="Processes of this host that share the batches out.")
     ] = 1,
+    module: Annotated[
+        int | None,
+        typer.Option(
+            "--module",
+            min=0,
+            help="Train this module of the strategy 'assemble' only (0: its meta network), for folders that are copied together.",
+        ),
+    ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -271,6 +279,8 @@ def train(
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     processes : int
         Processes of this host that share the batches out; under ``torchrun`` it is left out.
+    module : int, optional
+        The only module of the strategy ``assemble`` that is trained; 0 is its meta network.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
     as_json : bool
@@ -286,10 +296,15 @@ def train(
             kernels=kernels,
             device=device,
             processes=processes,
+            module=module,
             progress=bar.update,
             force=force,
         )
-    if card and not emit_json(card, as_json):  # only the first process of several has one
+    if module is not None:
+        if not emit_json(card, as_json):
+            what = f"module {module} of {card['modules']}" if module else "meta network"
+            out.print(escape(f"{what}: {card['steps']} steps, {card['file']}"), highlight=False)
+    elif card and not emit_json(card, as_json):  # only the first process of several has one
         score = card["score"]
         for name in ("smallest", "largest"):
             half = Z95 * card[name]["standard_error"]

@@ -56,6 +56,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch assess-supernet --campaign runs/demo",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",
     ),
+    "grow": (
+        "hwsearch grow --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --into my_net.py:WIDE --output grown.safetensors",
+        "hwsearch grow --supernet cifar10-mbv3 --into wide.py:ENTRY --output grown.safetensors --second again.safetensors --method zero",
+    ),
     "plan_training": (
         "hwsearch plan-training cifar10-mbv3 --cluster cluster.toml --examples 50000",
         "hwsearch plan-training my.toml --cluster cluster.toml --data images --calibrate 2 --json",

@@ -29,9 +29,19 @@ def compute_threads(processes: int = 1) -> int:
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     if wanted.isdigit() and int(wanted) > 0:
         return int(wanted)
+    return max(1, allowed_cores() // processes)
+
+
+def allowed_cores() -> int:
+    """Return how many cores this process may use: those of its affinity, or fewer where a control group has a quota.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
     quota = cpu_quota()
-    cores = usable_cores() if quota is None else min(usable_cores(), math.ceil(quota))
-    return max(1, cores // processes)
+    return max(1, usable_cores() if quota is None else min(usable_cores(), math.ceil(quota)))
 
 
 def cpu_quota(root: Path = CGROUPS, membership: Path = Path("/proc/self/cgroup")) -> float | None:

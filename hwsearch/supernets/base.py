@@ -375,3 +375,19 @@ class Supernet(nn.Module, ABC):
             Names of the columns.
         """
         return self.features_array(self.space.to_array(archs))
+
+
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
+    """Name the parameters and buffers of a network, under the names by which its layers know them.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Name → the tensor itself.
+    """
+    return {**dict(net.named_parameters()), **dict(net.named_buffers())}

@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ class Ranks:
         How many of them run on this host, and share its cores out.
     local_rank : int
         Its number among those of this host, which is that of its GPU.
+    sent : list of int
+        One number: bytes of gradients that this rank has sent to others.
 
     Examples
     --------
@@ -68,6 +70,7 @@ class Ranks:
     world: int = 1
     local: int = 1
     local_rank: int = 0
+    sent: list[int] = field(default_factory=lambda: [0], compare=False, repr=False)
 
     @property
     def writes(self) -> bool:
@@ -137,6 +140,7 @@ class Ranks:
             mine = _sum_of_rows(got.view(self.world * count, share))
             whole = torch.empty(self.world, share, dtype=rows.dtype, device=rows.device)
             dist.all_gather(list(whole.unbind()), mine)
+        self.sent[0] += (count + 1) * share * (self.world - 1) * rows.element_size()
         return whole.view(-1)[:n]
 
     def agree(self, what: str, digest: str, step: int) -> None:

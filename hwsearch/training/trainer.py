@@ -223,7 +223,7 @@ class Trainer:
     def _run(self, stop_at: int | None) -> Supernet:
         together = self.ranks.world > 1
         if together:
-            self.ranks.agree("settings, data or versions", _digest_of(self._identity()), self.step)
+            self.ranks.agree("settings, data or versions", _digest_of(self.identity()), self.step)
         if self.checkpoint.exists():
             self._load()
         if together:
@@ -410,8 +410,14 @@ class Trainer:
     def _data_digest(self) -> str:
         return self.train_data.digest
 
-    def _identity(self) -> JsonObject:
-        """Describe everything that decides the weights at the end."""
+    def identity(self) -> JsonObject:
+        """Describe everything that decides the weights at the end.
+
+        Returns
+        -------
+        dict of str to object
+            As `hwsearch.training.checkpoint.read_training` compares it.
+        """
         return {
             "config": self.config.identity() | {"ghost_batches": self.plan.ghosts},
             "strategy": self.strategy.identity(),
@@ -443,7 +449,7 @@ class Trainer:
             )
         extra = self.recipe.view.extra
         state: dict[str, Any] = {
-            "identity": self._identity(),
+            "identity": self.identity(),
             "step": self.step,
             "passes": self.passes,
             "seconds": self.seconds,
@@ -460,7 +466,7 @@ class Trainer:
         write_training(self.checkpoint, on_processor(state))
 
     def _load(self) -> None:
-        state = read_training(self.checkpoint, self._identity())
+        state = read_training(self.checkpoint, self.identity())
         try:
             self.supernet.load_state_dict(state["model"])
             if self.recipe.view.extra is not None:

@@ -49,6 +49,8 @@ PARTS = {
     "training_arms",
     "training_claims",
     "training_ground",
+    "training_growth",
+    "training_pieces",
 }
 NAMES = sorted(p.stem for p in Path(benchmarks.__path__[0]).glob("*.py") if not p.stem.startswith("_"))
 

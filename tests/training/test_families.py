@@ -121,6 +121,7 @@ REFUSED = {
     ("translations", "pada"): "not the mean of the losses",
     ("translations", "autodistil"): "neither feature maps nor sequences",
     ("pictures", "tangle"): "no slices of the shared ones",
+    ("declared", "assemble"): "can be cut into 1 module",
     ("declared", "autodistil"): "neither feature maps nor sequences",
 }
 

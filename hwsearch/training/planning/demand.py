@@ -17,6 +17,7 @@ from hwsearch.tasks.data import Data, Inputs
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.parts.run import Run
 from hwsearch.training.ranks import Ranks
+from hwsearch.training.strategies.assemble import Assemble
 from hwsearch.training.strategies.base import Strategy
 from hwsearch.training.trainer import assemble
 
@@ -140,8 +141,14 @@ def stage_demand(
     Raises
     ------
     TrainingError
-        If a batch cannot be shared out over the processes, or the strategy cannot serve the supernet or the task.
+        If a batch cannot be shared out over the processes, or the strategy cannot serve the supernet or the task, or
+        exchanges nothing.
     """
+    if isinstance(strategy, Assemble):
+        raise TrainingError(
+            f"the processes of strategy {name!r} exchange nothing: there is nothing to plan.",
+            hint="Leave this stage out of the recipe that is planned.",
+        )
     run = Run(net, task, data, config, ranks=Ranks(0, world, 1))
     recipe = assemble(strategy, run)
     trained = sum(p.numel() * p.element_size() for _, p in recipe.view.named_parameters() if p.requires_grad)

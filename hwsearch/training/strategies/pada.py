@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, PrivateAttr
 from typing_extensions import override
 
-from hwsearch._typing import FloatArray, IntArray
+from hwsearch._typing import FloatArray
 from hwsearch.errors import TrainingError
 from hwsearch.tasks.data import forward
 from hwsearch.training.parts.data import DataSampler, Picked, Shuffled
@@ -21,14 +21,13 @@ from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.sampler import SubnetSampler, UniformSampler
+from hwsearch.training.parts.usage import LESS, entries_used
 from hwsearch.training.strategies.base import Strategy
 
 #: purpose of the generator that draws examples
 EXAMPLE_RNG = 3
 #: weight of what is known of a gene's value against a new norm
 KEPT = 0.9
-#: a gene cuts a weight if so much fewer of its entries are used; dead units make small differences
-LESS = 0.2
 
 
 def mixed(norms: FloatArray, tau: float) -> FloatArray:
@@ -269,25 +268,16 @@ def governed(run: Run) -> list[frozenset[str]]:
     list of frozenset of str
         Names of parameters, one set a gene; empty where nothing is cut, such as for a resolution.
     """
-    net, space, n = run.supernet, run.space, min(32, len(run.data))
+    net, space = run.supernet, run.space
     training, top = net.training, space.sizes - 1
     kept = {name: value.clone() for name, value in net.named_buffers()}
-    net.train()  # with the statistics of the batch few units are dead
-
-    def used(row: IntArray) -> dict[str, int]:
-        net.zero_grad(set_to_none=True)
-        (arch,) = space.from_array(row[None])
-        net.activate(arch)
-        inputs, targets = run.examples(np.arange(n), net.input_size(arch))
-        run.task.loss(forward(net, inputs), targets).backward()  # type: ignore[no-untyped-call]
-        return {name: int(p.grad.count_nonzero()) for name, p in net.named_parameters() if p.grad is not None}
-
-    whole = used(top)
+    net.train()
+    whole = entries_used(run, top)
     found = []
     for gene, size in enumerate(space.sizes):
         row = top.copy()
         row[gene] = 0
-        cut = used(row) if size > 1 else whole
+        cut = entries_used(run, row) if size > 1 else whole
         found.append(frozenset(name for name, count in whole.items() if cut.get(name, 0) < (1 - LESS) * count))
     net.zero_grad(set_to_none=True)
     net.train(training)

@@ -55,3 +55,9 @@ def test_a_number_stands_for_examples(make_net: Callable[..., Any], toy: ImageDa
     assert found.steps == 3 * (1000 // 32)
     with pytest.raises(TrainingError, match="looks at examples"):
         stage_demand("pada", make_net(), make_strategy("pada", {}), task, Counted(1000, None), config, 2)
+
+
+def test_modules_that_exchange_nothing_need_no_plan(make_net: Callable[..., Any], toy: ImageData) -> None:
+    task, config = ImageTask(toy.preprocess), TrainingConfig(steps=5, batch=32)
+    with pytest.raises(TrainingError, match=r"'assemble' exchange nothing.*Leave this stage out"):
+        stage_demand("assemble", make_net(), make_strategy("assemble", {}), task, toy, config, 2)

@@ -1,0 +1,70 @@
+"""The program that trains one module of a supernet: it gets its task on standard input, and exchanges nothing with others."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+from hwsearch._json import JsonObject
+from hwsearch.api.training import train
+from hwsearch.api.training_rank import end_with_starter
+from hwsearch.errors import HwsearchError
+
+#: seconds between two writings of the state
+EVERY_S = 1.0
+
+
+class Status:
+    """Write the state of a training to a file that the starter reads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written = float("-inf")
+
+    def write(self, status: JsonObject) -> None:
+        """Write the state, at most once a second and at the end.
+
+        Parameters
+        ----------
+        status : dict
+            As `hwsearch.train` tells it.
+        """
+        now = time.monotonic()
+        if now - self._written >= EVERY_S or status["step"] == status["steps"]:
+            self._written = now
+            partial = self.path.with_suffix(".partial")
+            partial.write_text(json.dumps(status), encoding="utf-8")
+            partial.replace(self.path)
+
+
+def main() -> int:
+    """Train one module.
+
+    Returns
+    -------
+    int
+        Exit code: 0, 1 after a typed error, which is the last line of standard error, or 130 after Ctrl-C.
+    """
+    task = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=end_with_starter, daemon=True).start()
+    try:
+        train(**task["given"], progress=Status(Path(task["status"])).write)
+    except HwsearchError as error:
+        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
