@@ -11,6 +11,7 @@ from hwsearch.campaigns.lookup import failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.reading import StoreReading
 from hwsearch.campaigns.split import Split
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.campaigns.states import MEMBERSHIP
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
@@ -31,6 +32,8 @@ class Known:
         All architectures of the campaign's space, by id.
     scores : mapping
         Accuracies by (`Split`, `Purpose`), then by architecture id, oldest first.
+    verified : mapping
+        The same of verified accuracies.
     on_devices : mapping
         What is measured on devices by (device name, metric, `Purpose`), then by architecture id.
         `VALIDATE` stands for all final measurements of a subnet, pooled.
@@ -46,6 +49,7 @@ class Known:
 
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
     scores: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
+    verified: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
     on_devices: Mapping[tuple[str, str, Purpose], Scores] = field(default_factory=dict)
     failures: Mapping[tuple[str, str], list[Measurement]] = field(default_factory=dict)
     memberships: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
@@ -77,7 +81,8 @@ class Known:
         state = campaign.store.get_state(MEMBERSHIP) or {}
         return cls(
             architectures=reading.architectures,
-            scores=reading.scores,
+            scores=reading.scores["accuracy"],
+            verified=reading.scores["verified_accuracy"],
             on_devices=reading.on_devices[final],
             failures=reading.failures,
             memberships={
@@ -103,6 +108,25 @@ class Known:
             By architecture id, oldest first; empty where there are none.
         """
         return self.scores.get((split, purpose), {})
+
+    def score(self, metric: str, split: Split, purpose: Purpose = SEARCH) -> Scores:
+        """Return the accuracies or verified accuracies of subnets on a data split.
+
+        Parameters
+        ----------
+        metric : str
+            ``accuracy`` or ``verified_accuracy``.
+        split : Split
+            The data.
+        purpose : Purpose
+            What they were scored for.
+
+        Returns
+        -------
+        mapping of str to Measurement
+            By architecture id, oldest first; empty where there are none.
+        """
+        return (self.scores if metric == "accuracy" else self.verified).get((split, purpose), {})
 
     def metric(self, device: str, metric: str, purpose: Purpose = SEARCH) -> Scores:
         """Return the values of a metric on a device.
@@ -170,4 +194,6 @@ class Known:
         int
             Failures, those included that got a value later.
         """
-        return sum(len(rows) for (m, place), rows in self.failures.items() if place == device and m != "accuracy")
+        return sum(
+            len(rows) for (m, place), rows in self.failures.items() if place == device and m not in SCORE_METRICS
+        )

@@ -123,11 +123,12 @@ def measured_set(campaign: Campaign, known: Known, target: Target, purpose: Purp
     MeasuredSet
         A row a subnet that has any measurement, by id.
     """
-    accuracy = known.accuracy(Split.TEST if purpose.is_final else Split.VALIDATION, purpose)
+    split = Split.TEST if purpose.is_final else Split.VALIDATION
+    scores = {m: known.score(m, split, purpose) for m in campaign.score_metrics}
     on_device = {m: known.metric(target.name, m, purpose) for m in campaign.device_metrics(target.name)}
-    ids = sorted(i for i in set(accuracy).union(*on_device.values()) if i in known.architectures)
+    ids = sorted(i for i in set().union(*scores.values(), *on_device.values()) if i in known.architectures)
     frame = pd.DataFrame({"arch_id": ids})
-    for name, found in {"accuracy": accuracy, **on_device}.items():
+    for name, found in {**scores, **on_device}.items():
         frame[name] = numbers(found, "value", ids)
     parts = [ids[k : k + TOGETHER] for k in range(0, len(ids), TOGETHER)]
     asked = {objective.metric for objective in campaign.objectives(target.name)}
