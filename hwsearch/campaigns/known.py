@@ -11,8 +11,8 @@ from hwsearch.campaigns.lookup import failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.reading import StoreReading
 from hwsearch.campaigns.split import Split
-from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.campaigns.states import MEMBERSHIP
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from pydantic import Field, PrivateAttr
+from typing_extensions import override
 
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet
@@ -10,8 +13,8 @@ from hwsearch.training.part import Part
 from hwsearch.training.parts.run import Run
 
 
-class SortChannels(Part):
-    """Put what subnets cut in order of importance; the optimizer's momenta, which are in the old order, start anew.
+class Event(Part):
+    """A change of the weights at one step; the optimizer's momenta, which are of the weights before, start anew.
 
     Attributes
     ----------
@@ -33,13 +36,8 @@ class SortChannels(Part):
         Raises
         ------
         TrainingError
-            If the family cannot sort its channels.
+            If the supernet cannot be served.
         """
-        if not can_sort(run.supernet):
-            raise TrainingError(
-                f"the strategy sorts channels by importance, which {type(run.supernet).__name__} cannot do.",
-                hint="Turn the option 'sort' off, or choose another strategy.",
-            )
         self._run = run
 
     @property
@@ -47,8 +45,31 @@ class SortChannels(Part):
         """The step at whose beginning it happens."""
         return round(self.at * self._run.steps)
 
+    @abstractmethod
     def act(self) -> None:
         """Do it."""
+
+
+class SortChannels(Event):
+    """Put what subnets cut in order of importance.
+
+    Attributes
+    ----------
+    at : float
+        Share of the run at which it happens.
+    """
+
+    @override
+    def prepare(self, run: Run) -> None:
+        if not can_sort(run.supernet):
+            raise TrainingError(
+                f"the strategy sorts channels by importance, which {type(run.supernet).__name__} cannot do.",
+                hint="Turn the option 'sort' off, or choose another strategy.",
+            )
+        super().prepare(run)
+
+    @override
+    def act(self) -> None:
         self._run.supernet.sort_channels()
 
 

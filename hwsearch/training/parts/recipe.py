@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hwsearch._json import JsonObject
 from hwsearch.training.part import Part
 from hwsearch.training.parts.data import DataSampler, Shuffled
-from hwsearch.training.parts.event import SortChannels
+from hwsearch.training.parts.event import Event
 from hwsearch.training.parts.loss import Labels, StepLoss
 from hwsearch.training.parts.reducer import Sum
 from hwsearch.training.parts.run import Run
@@ -39,7 +39,7 @@ class Recipe:
         How a subnet's weights follow from the shared ones.
     teacher : FrozenLargest, optional
         A teacher that is not one of the step's subnets.
-    events : tuple of SortChannels
+    events : tuple of Event
         What happens once.
     search : ArchitectureSearch, optional
         A search by gradients beside the training of the weights; its view is a `Superposition`.
@@ -52,7 +52,7 @@ class Recipe:
     reducer: Sum = field(default_factory=Sum)
     view: Slices = field(default_factory=Slices)
     teacher: FrozenLargest | None = None
-    events: tuple[SortChannels, ...] = ()
+    events: tuple[Event, ...] = ()
     search: ArchitectureSearch | None = None
 
     def parts(self) -> Iterator[tuple[str, Part]]:

@@ -19,7 +19,7 @@ def test_the_radius_is_that_of_absolute_weights() -> None:
 
 def test_affine_layers_are_exact_at_the_corners() -> None:
     rng = torch.Generator().manual_seed(0)
-    for k in range(6):
+    for _ in range(6):
         centre, radius = torch.randn(1, 2, 2, 2, generator=rng), torch.rand(1, 2, 2, 2, generator=rng)
         weight, bias = torch.randn(3, 2, 2, 2, generator=rng), torch.randn(3, generator=rng)
         scale, shift = torch.randn(3, generator=rng), torch.randn(3, generator=rng)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))
-from networks import EPSILON, gated_supernet, images, random_subnets  # noqa: E402
-
-from hwsearch.accuracy.certified import Interval, Watch, interval_outputs, margin_bounds  # noqa: E402
-from hwsearch.errors import BoundError  # noqa: E402
-from hwsearch.testing.strategies import small_supernet  # noqa: E402
+from hwsearch.accuracy.certified import Interval, Watch, interval_outputs, margin_bounds
+from hwsearch.errors import BoundError
+from hwsearch.testing.strategies import small_supernet
+from tests.accuracy.certified.networks import EPSILON, gated_supernet, images, random_subnets
 
 
 def box(x: torch.Tensor, epsilon: float = EPSILON, **more) -> Interval:
@@ -136,4 +133,6 @@ def test_batch_norms_in_training_mode_need_a_nominal_point_and_use_its_statistic
     torch.testing.assert_close(found.nominal, reference(x))
     torch.testing.assert_close(found.centre, reference(x), rtol=1e-4, atol=1e-5)
     assert not torch.equal(before, norm.running_mean) and torch.equal(norm.running_mean, reference.running_mean)
-    torch.testing.assert_close(found.radius[0, :, 0, 0], 0.1 / x.var((0, 2, 3), unbiased=False).add(1e-5).sqrt(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        found.radius[0, :, 0, 0], 0.1 / x.var((0, 2, 3), unbiased=False).add(1e-5).sqrt(), rtol=1e-4, atol=1e-6
+    )

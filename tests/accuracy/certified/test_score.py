@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parent))
-from networks import random_weights  # noqa: E402
-
-from hwsearch.accuracy.certified import check_bounds, parse_epsilon, verified_score  # noqa: E402
-from hwsearch.errors import BoundError  # noqa: E402
-from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays  # noqa: E402
-from hwsearch.tasks.text import TextTask  # noqa: E402
-from hwsearch.testing.strategies import small_supernet  # noqa: E402
+from hwsearch.accuracy.certified import check_bounds, parse_epsilon, verified_score
+from hwsearch.errors import BoundError
+from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
+from hwsearch.tasks.text import TextTask
+from hwsearch.testing.strategies import small_supernet
+from tests.accuracy.certified.networks import random_weights
 
 CLASSES, SIDE = 3, 16
 
@@ -34,7 +29,9 @@ def data(task: ImageTask):
     return from_arrays(pixels, np.arange(60) % CLASSES, tuple("abc"), task.preprocess)
 
 
-def attack(net: nn.Module, x: Tensor, y: Tensor, lower: Tensor, upper: Tensor, restarts: int, steps: int = 12) -> Tensor:
+def attack(
+    net: nn.Module, x: Tensor, y: Tensor, lower: Tensor, upper: Tensor, restarts: int, steps: int = 12
+) -> Tensor:
     """Projected gradient descent on the margin (Madry et al. 2018, arXiv 1706.06083); the least margin found (b,)."""
     rng = torch.Generator().manual_seed(0)
     worst = torch.full((len(x),), torch.inf)
