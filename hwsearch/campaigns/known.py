@@ -32,8 +32,6 @@ class Known:
         All architectures of the campaign's space, by id.
     scores : mapping
         Accuracies by (`Split`, `Purpose`), then by architecture id, oldest first.
-    verified : mapping
-        The same of verified accuracies.
     on_devices : mapping
         What is measured on devices by (device name, metric, `Purpose`), then by architecture id.
         `VALIDATE` stands for all final measurements of a subnet, pooled.
@@ -45,16 +43,18 @@ class Known:
         With which it was asked to be known who is on a front; None before `validate` has told.
     hosts : mapping of str to LatencyRows
         What the latencies of each device tell of its host.
+    verified : mapping
+        Verified accuracies by (`Split`, `Purpose`), then by architecture id, oldest first.
     """
 
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
     scores: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
-    verified: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
     on_devices: Mapping[tuple[str, str, Purpose], Scores] = field(default_factory=dict)
     failures: Mapping[tuple[str, str], list[Measurement]] = field(default_factory=dict)
     memberships: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     confidence: float | None = None
     hosts: Mapping[str, LatencyRows] = field(default_factory=dict)
+    verified: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
 
     @classmethod
     def read(cls, campaign: Campaign, *, final: bool = True) -> Known:

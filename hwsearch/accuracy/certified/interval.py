@@ -305,18 +305,18 @@ def propagate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
         If no rule is known for it, or not for these arguments; the message names it.
     """
     named = dict(kwargs or {})
-    changes = function in IN_PLACE or bool(named.get("inplace"))
+    called, changes = function, function in IN_PLACE or bool(named.get("inplace"))
     function = IN_PLACE.get(function, function)
     if named.pop("inplace", None):
         named["inplace"] = False
     rule = RULES.get(function)
     if rule is None:
-        raise refused(function)
+        raise refused(called)
     inputs = [*intervals((args, named))]
     if changes and not isinstance(args[0], Interval):
-        raise refused(function, "changes a tensor in place into an interval")
+        raise refused(called, "changes a tensor in place into an interval")
     if named.get("out") is not None:
-        raise refused(function, "writes into a tensor")
+        raise refused(called, "writes into a tensor")
     first = inputs[0]
     if first.watch is not None and function in ACTIVATIONS:
         first.watch.activations.append((first.lower, first.upper))

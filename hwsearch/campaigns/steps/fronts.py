@@ -19,6 +19,7 @@ from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import device_view, joint_view
 from hwsearch.errors import CampaignError, nearest
 from hwsearch.objectives.front import Front
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 
@@ -179,7 +180,7 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
         )
     frame = found.frame
     on_device = {m: known.metric(target.name, m, VALIDATE) for m in campaign.device_metrics(target.name)}
-    scored = {m: known.score(m, Split.TEST, VALIDATE) for m in campaign.score_metrics}
+    scored = {m: known.score(m, Split.TEST, VALIDATE) for m in SCORE_METRICS if m in frame}
     for name, values in {**scored, **on_device}.items():
         rows: list[Measurement | None] = [values.get(i) for i in found.ids]
         for field in ("low", "high", "repeats", "ended_at"):

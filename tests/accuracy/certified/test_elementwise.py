@@ -31,11 +31,11 @@ def test_activations_are_bounded_tightly(name: str) -> None:
     """Least and largest value over 4,001 points of 400 intervals: never outside, and no wider than the grid is coarse."""
     f = ACTIVATIONS[name]
     rng = torch.Generator().manual_seed(0)
-    a, b = 12 * torch.rand(2, 400, generator=rng) - 6
+    a, b = 12 * torch.rand(2, 400, generator=rng, dtype=torch.float64) - 6
     lower, upper = torch.minimum(a, b), torch.maximum(a, b)
-    lower[:3], upper[:3] = -7.0, torch.tensor([-6.0, 0.0, 7.0])
+    lower[:3], upper[:3] = -7.0, torch.tensor([-6.0, 0.0, 7.0], dtype=torch.float64)
     found = f(Interval(lower, upper))
-    grid = lower[:, None] + (upper - lower)[:, None] * torch.linspace(0, 1, 4001)
+    grid = lower[:, None] + (upper - lower)[:, None] * torch.linspace(0, 1, 4001, dtype=torch.float64)
     values = f(grid)
     least, most = values.min(1).values, values.max(1).values
     assert bool((found.lower <= least + 1e-6).all() and (found.upper >= most - 1e-6).all())

@@ -29,9 +29,7 @@ def data(task: ImageTask):
     return from_arrays(pixels, np.arange(60) % CLASSES, tuple("abc"), task.preprocess)
 
 
-def attack(
-    net: nn.Module, x: Tensor, y: Tensor, lower: Tensor, upper: Tensor, restarts: int, steps: int = 12
-) -> Tensor:
+def attack(net: nn.Module, x: Tensor, y: Tensor, lower: Tensor, upper: Tensor, restarts: int, steps: int = 8) -> Tensor:
     """Projected gradient descent on the margin (Madry et al. 2018, arXiv 1706.06083); the least margin found (b,)."""
     rng = torch.Generator().manual_seed(0)
     worst = torch.full((len(x),), torch.inf)
@@ -51,18 +49,18 @@ def attack(
 
 
 def test_no_attack_beats_a_verified_image(task: ImageTask, data) -> None:
-    """PGD with four restarts and random corners on every image that is verified, for 12 subnets at four radii."""
+    """PGD with three restarts and random corners on every image that is verified, for 5 subnets at three radii."""
     net = small_supernet().eval()
     rng = torch.Generator().manual_seed(0)
     verified = 0
-    for arch in net.space.sample(12, np.random.default_rng(1)):
+    for arch in net.space.sample(5, np.random.default_rng(1)):
         plain, size = net.subnet(arch).eval(), net.input_size(arch)
         right = task.evaluate(plain, data, size).correct
         x, _ = next(data.batches(size, len(data)))
         labels = plain(x).argmax(1).detach()  # judged by what it answers, so that there is much to verify
         own = from_arrays(data.pixels(SIDE), labels.numpy(), tuple("abc"), task.preprocess)
         before = None
-        for epsilon in (1e-7, 1e-6, 1e-5, 1e-4):
+        for epsilon in (1e-7, 1e-6, 1e-5):
             found = verified_score(task, plain, own, size, epsilon).correct
             truth = verified_score(task, plain, data, size, epsilon).correct
             assert not (truth & ~right).any(), "verified but wrong"
@@ -70,14 +68,14 @@ def test_no_attack_beats_a_verified_image(task: ImageTask, data) -> None:
             before = found
             x, y = next(own.batches(size, len(own)))
             lower, upper = task.pixel_scale().box(x, epsilon)
-            margin = attack(plain, x, y, lower, upper, restarts=4)
+            margin = attack(plain, x, y, lower, upper, restarts=3)
             assert bool((margin[torch.from_numpy(found)] > 0).all()), "an attack beat a verified image"
             for _ in range(5):
                 points = lower + (upper - lower) * torch.rand(x.shape, generator=rng).round()
                 answers = plain(points).argmax(1)
                 assert bool((answers == y)[torch.from_numpy(found)].all())
             verified += int(found.sum())
-    assert verified >= 300, verified
+    assert verified >= 200, verified
 
 
 def test_an_attack_beats_images_that_are_not_verified(task: ImageTask, data) -> None:

@@ -125,7 +125,7 @@ def test_what_is_known_is_not_measured_again_and_another_epsilon_is_another_meas
     first = measure_verified(campaign, archs)
     assert set(first) == {a.id for a in archs} and not calls
     certified = campaign.config.certified.model_copy(update={"epsilon": 1e-9})
-    campaign.config = campaign.config.model_copy(update={"certified": certified})
+    campaign.asked = campaign.asked.model_copy(update={"certified": certified})
     assert score_protocol(campaign, VERIFIED) != next(iter(first.values())).protocol
     smaller = measure_verified(campaign, archs)
     assert calls == [1e-9, 1e-9]
