@@ -23,7 +23,7 @@ from hwsearch.training import Trainer, TrainingConfig
 from hwsearch.training.strategies.certified import Certified
 
 #: largest change of a pixel, of 1; the digits have 17 grey levels
-EPSILON = 0.06
+EPSILON = 0.03
 BATCH, RATE = 32, 0.03
 WIDTHS = (8, 16, 32)
 #: mean and standard deviation of the digits' pixels

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -234,11 +235,12 @@ def fusion(given: Run) -> dict[str, Figure]:
 def certified(given: Run) -> dict[str, Figure]:
     """Bounds at initialisation, verified accuracy of four arms of equal passes, and an attack on what is verified."""
     seeds, steps = (range(1), 120) if given.quick else (range(3), 600)
+    same: dict[str, Any] = {"epsilon": EPSILON, "ramp": 0.3, "random": 0}
     arms = {
-        "vanilla": (False, Certified(epsilon=EPSILON, initialisation="keep", regularisation=0.0)),
-        "vanilla, norms": (True, Certified(epsilon=EPSILON, initialisation="keep", regularisation=0.0)),
-        "initialisation": (False, Certified(epsilon=EPSILON, initialisation="intervals", regularisation=0.0)),
-        "all": (True, Certified(epsilon=EPSILON, initialisation="intervals")),
+        "vanilla": (False, Certified(**same, initialisation="keep", regularisation=0.0)),
+        "vanilla, norms": (True, Certified(**same, initialisation="keep", regularisation=0.0)),
+        "initialisation": (False, Certified(**same, initialisation="intervals", regularisation=0.0)),
+        "all": (True, Certified(**same, initialisation="intervals")),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
     ratios: dict[str, list[float]] = {"plain": [], "drawn": []}
