@@ -20,7 +20,7 @@ class CertifiedConfig(ConfigPart):
         Certify at most that many of the validation and of the test images, the first ones; by default all.
     """
 
-    epsilon: float = 2 / 255
+    epsilon: float = Field(2 / 255, gt=0, le=1)
     images: int | None = Field(None, ge=10, le=MOST_IMAGES)
 
     @field_validator("epsilon", mode="before")

@@ -43,7 +43,7 @@ class PixelScale:
         lower, upper : Tensor
             Of the shape of the inputs.
         """
-        mean, std = (torch.tensor(v, dtype=inputs_NCHW.dtype).view(1, -1, 1, 1) for v in (self.mean, self.std))
+        mean, std = (inputs_NCHW.new_tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
         black, white, most = -mean / std, (1 - mean) / std, epsilon / std
         lower = torch.minimum(torch.maximum(inputs_NCHW - most, black), inputs_NCHW)
         return lower, torch.maximum(torch.minimum(inputs_NCHW + most, white), inputs_NCHW)

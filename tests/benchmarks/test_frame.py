@@ -19,6 +19,7 @@ from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
 #: modules that are parts of the benchmarks `gpu`, `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
 PARTS = {
+    "certified_ground",
     "frame",
     "gpu_parts",
     "hostile_arrays",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hwsearch.accuracy.certified.interval import (
     LAYERS,
+    Arguments,
+    Function,
     Interval,
+    Named,
     Pair,
     argument,
     bounded_by,
@@ -23,7 +23,7 @@ LAYERS.update(functions("conv1d", "conv2d", "conv3d", "linear"))
 
 
 @bounded_by("conv1d", "conv2d", "conv3d", "linear")
-def layer(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def layer(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound a convolution or a linear layer whose weights are numbers.
 
     Parameters
@@ -51,7 +51,7 @@ def layer(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, 
 
 
 @bounded_by("batch_norm")
-def batch_norm(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def batch_norm(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound a batch norm: in evaluation mode a factor and a shift a channel; in training mode with the nominal point's statistics.
 
     Parameters
@@ -86,7 +86,7 @@ def batch_norm(function: Callable[..., Any], args: tuple[Any, ...], named: dict[
 
 
 @bounded_by("matmul", "mm", "bmm", "__matmul__")
-def matmul(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def matmul(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound the product of an interval with a matrix of numbers.
 
     Parameters
@@ -111,7 +111,7 @@ def matmul(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str,
 
 
 @bounded_by("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout")
-def dropout(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def dropout(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound dropout: nothing in evaluation mode; in training mode the same entries are dropped at both ends.
 
     Parameters

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from hwsearch.accuracy.certified.interval import (
     ACTIVATIONS,
     SUMS,
+    Arguments,
+    Function,
     Interval,
+    Named,
     Pair,
     argument,
     bounded_by,
@@ -44,7 +44,7 @@ VALLEYS = {
     "expand", "expand_as", "chunk", "split", "unbind", "flip", "roll", "narrow", "select", "unfold", "pixel_shuffle",
     "pixel_unshuffle", "channel_shuffle", "__getitem__", "movedim", "swapaxes", "float", "double", "to",
 )  # fmt: skip
-def monotone(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair | list[Pair]:
+def monotone(function: Function, args: Arguments, named: Named) -> Pair | list[Pair]:
     """Bound a function that never falls in any of its inputs: the outputs of both ends.
 
     Parameters
@@ -70,9 +70,7 @@ def monotone(function: Callable[..., Any], args: tuple[Any, ...], named: dict[st
 
 
 @bounded_by("leaky_relu", "elu", "celu", "pad", "interpolate", "prelu")
-def monotone_with_options(
-    function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
-) -> Pair | list[Pair]:
+def monotone_with_options(function: Function, args: Arguments, named: Named) -> Pair | list[Pair]:
     """Bound a function that never falls unless an option makes it.
 
     Parameters
@@ -105,7 +103,7 @@ def monotone_with_options(
 
 
 @bounded_by(*VALLEYS)
-def valley(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def valley(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound an activation with one minimum: its least value where the interval contains that, else at the lower of both ends.
 
     Parameters
@@ -133,7 +131,7 @@ def valley(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str,
 
 
 @bounded_by("add", "__add__", "__radd__")
-def add(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair | list[Pair]:
+def add(function: Function, args: Arguments, named: Named) -> Pair | list[Pair]:
     """Bound a sum.
 
     Parameters
@@ -156,7 +154,7 @@ def add(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, An
 
 
 @bounded_by("sub", "subtract", "__sub__")
-def sub(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def sub(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound a difference: lower minus upper, upper minus lower.
 
     Parameters
@@ -181,7 +179,7 @@ def sub(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, An
 
 
 @bounded_by("neg", "negative", "__neg__")
-def neg(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def neg(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound the opposite: the ends change places.
 
     Parameters
@@ -202,7 +200,7 @@ def neg(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, An
 
 
 @bounded_by("mul", "multiply", "__mul__", "__rmul__")
-def mul(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def mul(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound a product entry by entry: the least and the largest product of ends.
 
     Parameters
@@ -228,7 +226,7 @@ def mul(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, An
 
 
 @bounded_by("div", "divide", "true_divide", "__truediv__")
-def div(function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]) -> Pair:
+def div(function: Function, args: Arguments, named: Named) -> Pair:
     """Bound a quotient whose divisor is a number.
 
     Parameters

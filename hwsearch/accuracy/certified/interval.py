@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,27 +12,31 @@ from torch import Tensor
 
 from hwsearch.errors import BoundError
 
+#: a function of torch, and what it is called with: tensors, intervals, numbers, lists of them
+Function = Callable[..., Any]
+Arguments = tuple[Any, ...]
+Named = dict[str, Any]
 #: lower and upper end of one output
 Pair = tuple[Tensor, Tensor]
 #: computes the ends of the outputs of a function; a list for a function that has several
-Rule = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], "Pair | list[Pair]"]
+Rule = Callable[[Function, Arguments, Named], "Pair | list[Pair]"]
 
 #: where torch keeps its functions: one operator has a name in several of them
-HOMES: tuple[Any, ...] = (torch, F, torch.Tensor, torch._C._nn)
+HOMES: tuple[object, ...] = (torch, F, torch.Tensor, torch._C._nn)
 
 #: functions whose bounds are known
-RULES: dict[Any, Rule] = {}
+RULES: dict[object, Rule] = {}
 #: functions that change their first argument → the same that do not
-IN_PLACE: dict[Any, Callable[..., Any]] = {}
+IN_PLACE: dict[object, Function] = {}
 #: functions that are activations, which a `Watch` looks at
-ACTIVATIONS: set[Any] = set()
+ACTIVATIONS: set[object] = set()
 #: layers with a weight
-LAYERS: set[Any] = set()
+LAYERS: set[object] = set()
 #: functions that add
-SUMS: set[Any] = set()
+SUMS: set[object] = set()
 
 
-def functions(*names: str) -> list[Any]:
+def functions(*names: str) -> list[Function]:
     """Find torch's functions of some names.
 
     Parameters
@@ -226,7 +230,7 @@ class Interval:
         """
         return self.lower.shape if dim is None else self.lower.shape[dim]
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Function:
         if name.startswith("__") or not callable(function := getattr(torch.Tensor, name, None)):
             raise AttributeError(f"an interval has no attribute {name!r}")
         return lambda *args, **kwargs: propagate(function, (self, *args), kwargs)
@@ -237,52 +241,52 @@ class Interval:
             hint="Certified accuracy needs a network whose operators do not depend on the image.",
         )
 
-    def __add__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.add, (self, other))
+    def __add__(self, other: object) -> Interval:
+        return one(torch.Tensor.add, self, other)
 
     __radd__ = __add__
 
-    def __iadd__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.add_, (self, other))
+    def __iadd__(self, other: object) -> Interval:
+        return one(torch.Tensor.add_, self, other)
 
-    def __sub__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.sub, (self, other))
+    def __sub__(self, other: object) -> Interval:
+        return one(torch.Tensor.sub, self, other)
 
-    def __rsub__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.add, (propagate(torch.Tensor.neg, (self,)), other))
+    def __rsub__(self, other: object) -> Interval:
+        return one(torch.Tensor.add, -self, other)
 
-    def __mul__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.mul, (self, other))
+    def __mul__(self, other: object) -> Interval:
+        return one(torch.Tensor.mul, self, other)
 
     __rmul__ = __mul__
 
-    def __imul__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.mul_, (self, other))
+    def __imul__(self, other: object) -> Interval:
+        return one(torch.Tensor.mul_, self, other)
 
-    def __truediv__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.div, (self, other))
+    def __truediv__(self, other: object) -> Interval:
+        return one(torch.Tensor.div, self, other)
 
-    def __neg__(self) -> Any:
-        return propagate(torch.Tensor.neg, (self,))
+    def __neg__(self) -> Interval:
+        return one(torch.Tensor.neg, self)
 
-    def __matmul__(self, other: Any) -> Any:
-        return propagate(torch.Tensor.matmul, (self, other))
+    def __matmul__(self, other: object) -> Interval:
+        return one(torch.Tensor.matmul, self, other)
 
-    def __getitem__(self, index: Any) -> Any:
-        return propagate(torch.Tensor.__getitem__, (self, index))
+    def __getitem__(self, index: object) -> Interval:
+        return one(torch.Tensor.__getitem__, self, index)
 
     @classmethod
     def __torch_function__(
         cls,
-        func: Callable[..., Any],
+        func: Function,
         types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: Arguments = (),
+        kwargs: Named | None = None,
+    ) -> Interval | list[Interval]:
         return propagate(func, args, kwargs)
 
 
-def propagate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> Any:
+def propagate(function: Function, args: Arguments, kwargs: Named | None = None) -> Interval | list[Interval]:
     """Bound one function of torch.
 
     Parameters
@@ -321,11 +325,11 @@ def propagate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
     if first.watch is not None and function in ACTIVATIONS:
         first.watch.activations.append((first.lower, first.upper))
     found = rule(function, args, named)
-    nominal: Any = None
-    if all(one.nominal is not None for one in inputs):
+    nominal = None
+    if all(x.nominal is not None for x in inputs):
         nominal = function(*picked(args, "nominal"), **picked(named, "nominal"))
     layer = function in LAYERS
-    summed = not layer and (any(one.summed for one in inputs) or (function in SUMS and len(inputs) > 1))
+    summed = not layer and (any(x.summed for x in inputs) or (function in SUMS and len(inputs) > 1))
 
     def made(pair: Pair, point: Tensor | None) -> Interval:
         return Interval(*pair, point, watch=first.watch, summed=summed)
@@ -339,7 +343,27 @@ def propagate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
     return _written(args[0], out) if changes else out
 
 
-def _note_layer(x: Interval, out: Interval, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+def one(function: Function, *args: object) -> Interval:
+    """Bound a function that has one output.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    *args : object
+        Its arguments.
+
+    Returns
+    -------
+    Interval
+        As of `propagate`.
+    """
+    found = propagate(function, args)
+    assert isinstance(found, Interval)
+    return found
+
+
+def _note_layer(x: Interval, out: Interval, args: Arguments, named: Named) -> None:
     """Remember the layer that an interval comes from."""
     weight, bias = argument(args, named, 1, "weight"), argument(args, named, 2, "bias")
     if x.watch is not None:
@@ -362,7 +386,7 @@ def _written(target: Interval, out: Interval) -> Interval:
 
 
 # ---------------------------------------------------------------------- arguments
-def argument(args: tuple[Any, ...], named: Mapping[str, Any], place: int, name: str, default: Any = None) -> Any:
+def argument(args: Arguments, named: Named, place: int, name: str, default: object = None) -> Any:
     """Get an argument that may be given by place or by name.
 
     Parameters
@@ -384,7 +408,7 @@ def argument(args: tuple[Any, ...], named: Mapping[str, Any], place: int, name: 
     return args[place] if len(args) > place else named.get(name, default)
 
 
-def intervals(value: Any) -> Iterable[Interval]:
+def intervals(value: object) -> Iterable[Interval]:
     """List the intervals in arguments.
 
     Parameters
@@ -400,13 +424,13 @@ def intervals(value: Any) -> Iterable[Interval]:
     if isinstance(value, Interval):
         yield value
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from intervals(one)
+        for item in value:
+            yield from intervals(item)
     elif isinstance(value, dict):
         yield from intervals([*value.values()])
 
 
-def picked(value: Any, end: str) -> Any:
+def picked(value: object, end: str) -> Any:
     """Replace the intervals in arguments by one of their ends.
 
     Parameters
@@ -424,13 +448,13 @@ def picked(value: Any, end: str) -> Any:
     if isinstance(value, Interval):
         return getattr(value, end)
     if isinstance(value, (list, tuple)) and not isinstance(value, torch.Size):
-        return type(value)(picked(one, end) for one in value)
+        return type(value)(picked(item, end) for item in value)
     if isinstance(value, dict):
-        return {k: picked(one, end) for k, one in value.items()}
+        return {k: picked(item, end) for k, item in value.items()}
     return value
 
 
-def refused(function: Any, why: str = "") -> BoundError:
+def refused(function: object, why: str = "") -> BoundError:
     """Make the error of an operator that cannot be bounded.
 
     Parameters

@@ -49,7 +49,7 @@ class Certified(Strategy):
     arXiv 1810.12715.
     """
 
-    epsilon: float = 2 / 255
+    epsilon: float = Field(2 / 255, gt=0, le=1)
     initialisation: Literal["auto", "intervals", "keep"] = "auto"
     regularisation: float = Field(0.5, ge=0)
     tolerance: float = Field(0.5, gt=0, le=1)

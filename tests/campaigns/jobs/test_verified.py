@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -106,11 +108,25 @@ def test_a_campaign_searches_and_validates_by_it(run: tuple[Path, dict]) -> None
     assert VERIFIED in set(frame["metric"])
 
 
+def test_a_subnet_is_picked_by_what_is_proved_of_it_and_its_card_says_so(
+    run: tuple[Path, dict], tmp_path: Path
+) -> None:
+    campaign = Campaign.open(run[0])
+    table = hwsearch.front(campaign).to_frame()
+    least = float(table[VERIFIED].median())
+    assert least > 1
+    found = hwsearch.pick(campaign, f"verified_accuracy >= {least} %", export=tmp_path / "best.onnx")
+    assert found[VERIFIED] >= least
+    card = json.loads((tmp_path / "best.json").read_text())
+    told = card["verified_accuracy"]
+    assert told["percent"] == pytest.approx(found[VERIFIED], abs=1e-3) and told["epsilon"] == TINY
+    assert told["images"] == 30 and told["standard_error"] > 0
+    assert card["difference_from_torch"] <= 1e-5
+
+
 def test_what_is_known_is_not_measured_again_and_another_epsilon_is_another_measurement(
     run: tuple[Path, dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
     shutil.copytree(run[0], tmp_path / "run")
     campaign = Campaign.open(tmp_path / "run")
     archs = list(campaign.profile_set.evaluated)[:2]
