@@ -90,6 +90,10 @@ class MeasurementError(HwsearchError):
     """One measurement failed; the campaign goes on and the failure is recorded as such."""
 
 
+class BoundError(HwsearchError):
+    """A network's outputs cannot be bounded: an operator is not covered, or pixels are to leave their range."""
+
+
 class ExportError(HwsearchError):
     """A model cannot be lowered to ONNX, or the ONNX file disagrees with torch."""
 

@@ -353,6 +353,16 @@ class Campaign:
             self.progress.warn(warning)
         return found, warnings
 
+    @property
+    def certified(self) -> bool:
+        """Whether verified accuracy is an objective."""
+        return any(o.metric == "verified_accuracy" for o in self.config.objective)
+
+    @property
+    def score_metrics(self) -> list[str]:
+        """What is measured on examples: ``accuracy``, and ``verified_accuracy`` where it is an objective."""
+        return ["accuracy", *["verified_accuracy"] * self.certified]
+
     def example_subject(self, split: str) -> str:
         """Return what an accuracy depends on besides subnet and weights: data, order of classes, preprocessing.
 

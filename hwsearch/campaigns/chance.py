@@ -15,6 +15,7 @@ from hwsearch.campaigns.measured import WEIGHTED, WORST, MeasuredSet
 from hwsearch.campaigns.view import View
 from hwsearch.devices.timing.statistics import student
 from hwsearch.objectives.limit import Limit
+from hwsearch.objectives.names import SCORE_METRICS
 
 
 def confidence_level(campaign: Campaign, metric: str) -> float:
@@ -25,14 +26,14 @@ def confidence_level(campaign: Campaign, metric: str) -> float:
     campaign : Campaign
         Whose protocol.
     metric : str
-        ``accuracy``, or what is measured on a device.
+        ``accuracy``, ``verified_accuracy``, or what is measured on a device.
 
     Returns
     -------
     float
         0.95 for a score, the final protocol's confidence for what is measured on a device.
     """
-    return 2 * float(special.ndtr(Z95)) - 1 if metric == "accuracy" else campaign.final_protocol.confidence
+    return 2 * float(special.ndtr(Z95)) - 1 if metric in SCORE_METRICS else campaign.final_protocol.confidence
 
 
 def standard_errors(view: View, measured: MeasuredSet, column: str, limit: Limit) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hwsearch.campaigns.certified_config import CertifiedConfig
 from hwsearch.campaigns.search_config import (
     MOST_IMAGES,
     SHARES,
@@ -121,7 +122,7 @@ class ObjectiveConfig(ConfigPart):
     Attributes
     ----------
     metric : str
-        Such as ``accuracy``, ``latency_ms``, ``energy_mj``, ``macs`` or ``params``.
+        Such as ``accuracy``, ``verified_accuracy``, ``latency_ms``, ``energy_mj``, ``macs`` or ``params``.
     direction : {"min", "max"}, optional
         By default the metric's own.
     device : str, optional
@@ -233,6 +234,8 @@ class CampaignConfig(ConfigPart):
         How to search.
     validate_ : ValidateConfig
         How candidates are measured at the end (``[validate]``).
+    certified : CertifiedConfig
+        What the objective ``verified_accuracy`` proves.
     fleet : FleetConfig
         Who measures.
     budget : BudgetConfig
@@ -260,6 +263,7 @@ class CampaignConfig(ConfigPart):
     profile: ProfileConfig = ProfileConfig()
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
+    certified: CertifiedConfig = CertifiedConfig()
     fleet: FleetConfig = FleetConfig()
     budget: BudgetConfig = BudgetConfig()
     store: str | None = None
@@ -284,6 +288,11 @@ class CampaignConfig(ConfigPart):
             self._once_each(name)
             self._served(name)
         self._reference_known(names)
+        if self.validate_.race_error is not None and any(o.metric == "verified_accuracy" for o in self.objective):
+            raise ValueError(
+                "validate.race_error drops candidates by accuracy alone and cannot serve objective 'verified_accuracy': "
+                "leave one of them out"
+            )
         return self
 
     def _once_each(self, device: str) -> None:

@@ -13,7 +13,7 @@ from hwsearch.campaigns.running import predicted_interval
 from hwsearch.campaigns.view import View
 from hwsearch.objectives.computed import computed_metric
 from hwsearch.objectives.limit import Limit
-from hwsearch.objectives.names import DEVICE_METRICS
+from hwsearch.objectives.names import DEVICE_METRICS, SCORE_METRICS
 from hwsearch.objectives.objective import Objective
 
 #: subnets for which limits are predicted before a search
@@ -63,7 +63,7 @@ def _predicted_feasible(campaign: Campaign, view: View, limited: Sequence[tuple[
         device = view.name if o.metric in DEVICE_METRICS else None
         if o.name == WORST:
             return None
-        if o.metric in DEVICE_METRICS or o.metric == "accuracy":
+        if o.metric in DEVICE_METRICS or o.metric in SCORE_METRICS:
             found = predicted_interval(campaign, o.metric, device, archs, 0.99)
             if found is None:
                 return None

@@ -12,6 +12,7 @@ from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.reading import StoreReading
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import MEMBERSHIP
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 
@@ -42,6 +43,8 @@ class Known:
         With which it was asked to be known who is on a front; None before `validate` has told.
     hosts : mapping of str to LatencyRows
         What the latencies of each device tell of its host.
+    verified : mapping
+        Verified accuracies by (`Split`, `Purpose`), then by architecture id, oldest first.
     """
 
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
@@ -51,6 +54,7 @@ class Known:
     memberships: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     confidence: float | None = None
     hosts: Mapping[str, LatencyRows] = field(default_factory=dict)
+    verified: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
 
     @classmethod
     def read(cls, campaign: Campaign, *, final: bool = True) -> Known:
@@ -77,7 +81,8 @@ class Known:
         state = campaign.store.get_state(MEMBERSHIP) or {}
         return cls(
             architectures=reading.architectures,
-            scores=reading.scores,
+            scores=reading.scores["accuracy"],
+            verified=reading.scores["verified_accuracy"],
             on_devices=reading.on_devices[final],
             failures=reading.failures,
             memberships={
@@ -103,6 +108,25 @@ class Known:
             By architecture id, oldest first; empty where there are none.
         """
         return self.scores.get((split, purpose), {})
+
+    def score(self, metric: str, split: Split, purpose: Purpose = SEARCH) -> Scores:
+        """Return the accuracies or verified accuracies of subnets on a data split.
+
+        Parameters
+        ----------
+        metric : str
+            ``accuracy`` or ``verified_accuracy``.
+        split : Split
+            The data.
+        purpose : Purpose
+            What they were scored for.
+
+        Returns
+        -------
+        mapping of str to Measurement
+            By architecture id, oldest first; empty where there are none.
+        """
+        return (self.scores if metric == "accuracy" else self.verified).get((split, purpose), {})
 
     def metric(self, device: str, metric: str, purpose: Purpose = SEARCH) -> Scores:
         """Return the values of a metric on a device.
@@ -170,4 +194,6 @@ class Known:
         int
             Failures, those included that got a value later.
         """
-        return sum(len(rows) for (m, place), rows in self.failures.items() if place == device and m != "accuracy")
+        return sum(
+            len(rows) for (m, place), rows in self.failures.items() if place == device and m not in SCORE_METRICS
+        )

@@ -41,6 +41,28 @@ def accuracy_protocol(campaign: Campaign) -> str:
     return f"bn-recalibration batch {batch}" if recalibrated else f"inherited weights batch {batch}"
 
 
+def score_protocol(campaign: Campaign, metric: str) -> str:
+    """Return the key under which a score is stored: that of accuracies, and what a verified accuracy proves of how many images.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose scores.
+    metric : str
+        ``accuracy`` or ``verified_accuracy``.
+
+    Returns
+    -------
+    str
+        Of an accuracy `accuracy_protocol`.
+    """
+    protocol = accuracy_protocol(campaign)
+    if metric == "accuracy":
+        return protocol
+    c = campaign.config.certified
+    return f"interval bounds epsilon {c.epsilon:.9g} of {c.images or 'all'} images, {protocol}"
+
+
 def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: float) -> dict[str, Measurement]:
     """Index measurements of one metric, other than latency, by architecture.
 
@@ -69,7 +91,11 @@ def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: f
 
 
 def find_accuracy(
-    campaign: Campaign, split: Split, purpose: Purpose, ids: Iterable[str] | None = None
+    campaign: Campaign,
+    split: Split,
+    purpose: Purpose,
+    ids: Iterable[str] | None = None,
+    metric: str = "accuracy",
 ) -> dict[str, Measurement]:
     """Find the scores of subnets on one data split.
 
@@ -83,13 +109,15 @@ def find_accuracy(
         What they were scored for.
     ids : iterable of str, optional
         Of which subnets; by default of all.
+    metric : str
+        ``accuracy`` or ``verified_accuracy``.
 
     Returns
     -------
     dict of str to Measurement
         By architecture id; failed measurements are left out.
     """
-    where = _accuracies(campaign, split, purpose)
+    where = _accuracies(campaign, split, purpose, metric)
     rows = campaign.store.find(**(where | _only(ids, where)))
     return {m.arch_id: m for m in rows if m.value is not None}
 
@@ -114,11 +142,11 @@ def any_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> bool:
     return campaign.store.count(**_accuracies(campaign, split, purpose)) > 0
 
 
-def _accuracies(campaign: Campaign, split: Split, purpose: Purpose) -> Filters:
+def _accuracies(campaign: Campaign, split: Split, purpose: Purpose, metric: str = "accuracy") -> Filters:
     return {
-        "metric": "accuracy",
+        "metric": metric,
         "subject": campaign.example_subject(split),
-        "protocol": accuracy_protocol(campaign),
+        "protocol": score_protocol(campaign, metric),
         "purpose": str(purpose),
         "supernet": campaign.loaded.digest,
     }

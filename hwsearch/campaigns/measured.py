@@ -17,7 +17,7 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import HwsearchError
 from hwsearch.objectives.computed import METRICS, computed_metric
-from hwsearch.objectives.names import DIRECTIONS
+from hwsearch.objectives.names import DIRECTIONS, SCORE_METRICS
 from hwsearch.spaces import Architecture
 
 #: columns of one subnet for all devices: latency as a share of each device's scale, of the worst device and weighted
@@ -123,14 +123,15 @@ def measured_set(campaign: Campaign, known: Known, target: Target, purpose: Purp
     MeasuredSet
         A row a subnet that has any measurement, by id.
     """
-    accuracy = known.accuracy(Split.TEST if purpose.is_final else Split.VALIDATION, purpose)
+    split = Split.TEST if purpose.is_final else Split.VALIDATION
+    asked = {objective.metric for objective in campaign.objectives(target.name)}
+    scores = {m: known.score(m, split, purpose) for m in SCORE_METRICS if m == "accuracy" or m in asked}
     on_device = {m: known.metric(target.name, m, purpose) for m in campaign.device_metrics(target.name)}
-    ids = sorted(i for i in set(accuracy).union(*on_device.values()) if i in known.architectures)
+    ids = sorted(i for i in set().union(*scores.values(), *on_device.values()) if i in known.architectures)
     frame = pd.DataFrame({"arch_id": ids})
-    for name, found in {"accuracy": accuracy, **on_device}.items():
+    for name, found in {**scores, **on_device}.items():
         frame[name] = numbers(found, "value", ids)
     parts = [ids[k : k + TOGETHER] for k in range(0, len(ids), TOGETHER)]
-    asked = {objective.metric for objective in campaign.objectives(target.name)}
     for name in METRICS.names():
         try:
             metric = computed_metric(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from hwsearch.campaigns.noise import draws
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.view import View
+from hwsearch.objectives.names import SCORE_METRICS
 
 #: drawn truths
 DRAWS = 2000
@@ -144,15 +146,23 @@ def membership(campaign: Campaign, view: View, measured: MeasuredSet, known: Kno
     probability, beaten = dominance(costs)
     other = costs.copy()
     ids = tuple(measured.ids)
-    scores = resampled_scores(campaign, known, ids, DRAWS, rng)
+    seen = {o.metric for o in view.front_objectives}
+    # the same draws for each score: an image that is hard is hard for both
+    kept = [(m, copy.deepcopy(rng)) for m in SCORE_METRICS if m in seen]
+    scores = {m: resampled_scores(campaign, known, ids, DRAWS, own, m) for m, own in kept}
     for j, o in enumerate(view.front_objectives):
-        if o.metric == "accuracy":
-            other[:, :, j] = scores * o.sign
+        if o.metric in scores:
+            other[:, :, j] = scores[o.metric] * o.sign
     return Membership(ids, probability, dominance(other)[0], beaten)
 
 
 def resampled_scores(
-    campaign: Campaign, known: Known, ids: Sequence[str], size: int, rng: np.random.Generator
+    campaign: Campaign,
+    known: Known,
+    ids: Sequence[str],
+    size: int,
+    rng: np.random.Generator,
+    metric: str = "accuracy",
 ) -> FloatArray:
     """Draw scores as on other test data.
 
@@ -171,6 +181,8 @@ def resampled_scores(
         Number of draws.
     rng : numpy.random.Generator
         Source of randomness.
+    metric : str
+        ``accuracy`` or ``verified_accuracy``.
 
     Returns
     -------
@@ -181,7 +193,7 @@ def resampled_scores(
     ----------
     D. B. Rubin (1981). "The Bayesian bootstrap." Annals of Statistics 9, 130-134.
     """
-    scores = known.accuracy(Split.TEST, VALIDATE)
+    scores = known.score(metric, Split.TEST, VALIDATE)
     rows, task = [scores[i] for i in ids], campaign.loaded.task
     if not task.counts_correct or any(m.record is None for m in rows):
         centre = np.array([float(m.value or 0.0) for m in rows])

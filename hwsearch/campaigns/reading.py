@@ -13,11 +13,12 @@ import numpy as np
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.latency_rows import LatencyColumns, LatencyRows
-from hwsearch.campaigns.lookup import accuracy_protocol, by_architecture, timing_protocols
+from hwsearch.campaigns.lookup import by_architecture, score_protocol, timing_protocols
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
 from hwsearch.campaigns.score_table import ArchitectureTable, ScoreTable
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.store import Measurement, measurement_key
 from hwsearch.store.measurement_table import Filters
 
@@ -249,11 +250,13 @@ class StoreReading:
         up_to = campaign.store.last()
         splits: list[Split] = [s for s in Split if s in campaign.data and s is not Split.CALIBRATION]
         self.subjects: dict[Split, str] = {s: campaign.example_subject(s) for s in splits}
-        self._protocol = accuracy_protocol(campaign)
+        self._protocols = {metric: score_protocol(campaign, metric) for metric in SCORE_METRICS}
         self._up_to = up_to
-        self.scores: OnDemand[tuple[Split, Purpose], Scores] = OnDemand(
-            {s: partial(self._accuracies, s) for s in splits}, itemgetter(0)
-        )
+        #: by metric
+        self.scores: dict[str, OnDemand[tuple[Split, Purpose], Scores]] = {
+            metric: OnDemand({s: partial(self._accuracies, metric, s) for s in splits}, itemgetter(0))
+            for metric in SCORE_METRICS
+        }
         targets = dict(campaign.targets)
         self.fingerprints = {name: t.fingerprint for name, t in targets.items()}
         self.devices: OnDemand[str, DeviceReading] = OnDemand(
@@ -299,9 +302,9 @@ class StoreReading:
             kept.whole = cls(campaign)
         return kept.whole
 
-    def _accuracies(self, split: Split) -> dict[tuple[Split, Purpose], Scores]:
+    def _accuracies(self, metric: str, split: Split) -> dict[tuple[Split, Purpose], Scores]:
         found: dict[str, _Numbers] = {}
-        where: Filters = {"metric": "accuracy", "subject": self.subjects[split], "protocol": self._protocol}
+        where: Filters = {"metric": metric, "subject": self.subjects[split], "protocol": self._protocols[metric]}
         where |= {"supernet": self._weights, "up_to": self._up_to}
         for arch_id, purpose, details, *numbers in self._store.scan(
             ("arch_id", "purpose", "details", *NUMBERS), **where
@@ -309,12 +312,12 @@ class StoreReading:
             own = found.setdefault(purpose, _Numbers((*NUMBERS, "standard_error")))
             own.add(arch_id, (*numbers, details.get("standard_error")))
         return {
-            (split, Purpose.parse(p)): numbers.table(partial(self._scored, self.subjects[split], p))
+            (split, Purpose.parse(p)): numbers.table(partial(self._scored, metric, self.subjects[split], p))
             for p, numbers in found.items()
         }
 
-    def _scored(self, subject: str, purpose: str, ids: Sequence[str]) -> dict[str, Measurement]:
-        keys = [measurement_key(i, "accuracy", subject, self._protocol, purpose, self._weights) for i in ids]
+    def _scored(self, metric: str, subject: str, purpose: str, ids: Sequence[str]) -> dict[str, Measurement]:
+        keys = [measurement_key(i, metric, subject, self._protocols[metric], purpose, self._weights) for i in ids]
         return {m.arch_id: m for m in self._store.find(keys=keys, up_to=self._up_to)}
 
     @cached_property
@@ -326,10 +329,10 @@ class StoreReading:
     def failures(self) -> dict[tuple[str, str], list[Measurement]]:
         """Failed attempts by (metric, split or device name), oldest first."""
         found: dict[tuple[str, str], list[Measurement]] = {("accuracy", split): [] for split in self.subjects}
+        scored = {(m, subject): split for split, subject in self.subjects.items() for m in SCORE_METRICS}
         for m in self._store.failures(supernet=self._weights, up_to=self._up_to):
-            for split, subject in self.subjects.items():
-                if (m.metric, m.subject) == ("accuracy", subject):
-                    found["accuracy", split].append(m)
+            if (m.metric, m.subject) in scored:
+                found.setdefault((m.metric, scored[m.metric, m.subject]), []).append(m)
             for name, fingerprint in self.fingerprints.items():
                 if m.subject == fingerprint:
                     found.setdefault((m.metric, name), []).append(m)
@@ -356,5 +359,6 @@ def _key(campaign: Campaign) -> tuple[object, ...]:
     protocols = [(p.key, p.confidence, p.half_width) for p in timing_protocols(campaign).values()]
     devices = [(t.name, t.fingerprint) for t in campaign.targets.values()]
     return (
-        campaign.store.last(), campaign.loaded.digest, accuracy_protocol(campaign), *subjects, *protocols, *devices,
+        campaign.store.last(), campaign.loaded.digest, score_protocol(campaign, "verified_accuracy"), *subjects, *protocols,
+        *devices,
     )  # fmt: skip

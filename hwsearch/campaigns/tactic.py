@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.errors import CampaignError
-from hwsearch.objectives.names import DEVICE_METRICS
+from hwsearch.objectives.names import DEVICE_METRICS, SCORE_METRICS
 from hwsearch.searchers import Capabilities, find
 
 
@@ -73,7 +73,7 @@ def _check_screening(campaign: Campaign) -> None:
             )
     done = {m for name in c.screening_metrics if name != "accuracy" or not c.screening_images for m in groups[name]}
     for device, metrics in judged.items():
-        if not metrics & ({"accuracy", *DEVICE_METRICS} - done):
+        if not metrics & ({*SCORE_METRICS, *DEVICE_METRICS} - done):
             raise CampaignError(
                 f"[search] screening_metrics = {c.screening_metrics} is all that is measured for {device!r}: nothing would be left to "
                 "choose by.",

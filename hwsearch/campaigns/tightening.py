@@ -16,7 +16,7 @@ from hwsearch.campaigns.running import predicted_interval
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.view import View, latency_limit
 from hwsearch.devices.timing.statistics import student
-from hwsearch.objectives.names import DEVICE_METRICS
+from hwsearch.objectives.names import DEVICE_METRICS, SCORE_METRICS
 from hwsearch.objectives.objective import Objective
 
 #: measured subnets nearest to a limit whose intervals tell how uncertain values are there
@@ -57,7 +57,7 @@ def tightened(campaign: Campaign, view: View, measured: MeasuredSet, known: Know
             for t, scale in ((t, scales[t.name]) for t in view.targets)
             if latency_limit(campaign, t) is not None
         )
-    elif objective.metric in DEVICE_METRICS or objective.metric == "accuracy":
+    elif objective.metric in DEVICE_METRICS or objective.metric in SCORE_METRICS:
         device = view.name if objective.metric in DEVICE_METRICS else None
         limit, metric = objective.limit.value, objective.metric
         margin = _margin(campaign, known, device, metric, metric, measured, limit, objective.probability)
@@ -86,7 +86,7 @@ def _margin(
     found = predicted_interval(campaign, metric, device, near.archs, 2 * probability - 1)
     if found is not None:
         return float(np.median(found[1]))
-    rows = known.accuracy(Split.VALIDATION) if device is None else known.metric(device, metric)
+    rows = known.score(metric, Split.VALIDATION) if device is None else known.metric(device, metric)
     halves = [rows[i].spread for i in near.ids if i in rows]
     widths = [float(h) for h in halves if h is not None]
     wide = float(special.ndtri(probability)) / student(confidence_level(campaign, metric), math.inf)

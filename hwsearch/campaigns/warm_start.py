@@ -17,6 +17,7 @@ from hwsearch.campaigns.lookup import latency_rows
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import CampaignError
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.store import Store
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.catalogue import load_supernet
@@ -88,7 +89,7 @@ class WarmStart:
             if len(values) < LEAST:
                 continue
             y = values.to_numpy(dtype=np.float64)
-            logs = metric != "accuracy" and bool((y > 0).all())
+            logs = metric not in SCORE_METRICS and bool((y > 0).all())
             X = _features(loaded.net, loaded.net.space.to_array([archs[i] for i in values.index]), columns)
             model = CrossValidatedPredictor(seed=self._seed, schema=schema).fit(X, np.log(y) if logs else y)
             self._models.append((columns, model))
@@ -121,6 +122,8 @@ class WarmStart:
 def _values(store: Store, weights: str, protocol: TimingProtocol) -> pd.DataFrame:
     """Return the values of a search: columns metric, subject, arch_id and value; latencies as one estimate a device."""
     rows = store.frame(purpose=str(SEARCH), supernet=weights)
+    certified = rows["metric"] == "verified_accuracy"  # of another epsilon it is another metric
+    rows.loc[certified, "subject"] = rows["subject"] + " " + rows["protocol"]
     timed = rows["metric"] == "latency_ms"
     parts = [rows.loc[~timed, ["metric", "subject", "arch_id", "value"]]]
     for subject in rows.loc[timed, "subject"].unique():

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwsearch._typing import BoolArray, FloatArray
 from hwsearch.errors import LimitError, nearest
-from hwsearch.objectives.names import DEVICE_METRICS, UNITS, known_direction, metric_name
+from hwsearch.objectives.names import DEVICE_METRICS, SCORE_METRICS, UNITS, known_direction, metric_name
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Limit:
 SIGNS = {"\N{LESS-THAN OR EQUAL TO}": "<=", "\N{LESS-THAN OR SLANTED EQUAL TO}": "<=", "\N{LESS-THAN OVER EQUAL TO}": "<=", "=<": "<=",
     "\N{GREATER-THAN OR EQUAL TO}": ">=", "\N{GREATER-THAN OR SLANTED EQUAL TO}": ">=", "\N{GREATER-THAN OVER EQUAL TO}": ">=", "=>": ">="}  # fmt: skip
 #: metrics that are limited on one side only; a range of MACs or parameters is usual
-ONE_SIDED = ("accuracy", *DEVICE_METRICS)
+ONE_SIDED = (*SCORE_METRICS, *DEVICE_METRICS)
 
 _LIMIT = re.compile(
     r"^\s*(?P<metric>[A-Za-z_]\w*)?\s*(?P<op><=|>=|<|>|=|==)\s*(?P<value>[-+.\deE]+)\s*(?P<unit>[^\s\d]*)\s*$"
@@ -164,7 +164,7 @@ def parse_limit(text: str, metric: str | None = None, *, any_side: bool = False)
     if not math.isfinite(value):
         raise LimitError(f"{match['value']!r} in limit {text!r} is too large for a number.")
     unit = match["unit"].lower()
-    if unit == "%" and name != "accuracy":
+    if unit == "%" and name not in SCORE_METRICS:
         return name, Limit(match["op"], value / 100, relative=True)
     if not any_side:
         _reject_unclear(text, name, match["op"], value, unit)
@@ -179,10 +179,10 @@ def parse_limit(text: str, metric: str | None = None, *, any_side: bool = False)
 
 def _reject_unclear(text: str, name: str, op: str, value: float, unit: str) -> None:
     """Refuse a limit that may mean something else than it says."""
-    if name == "accuracy" and not unit and 0 < value <= 1:
+    if name in SCORE_METRICS and not unit and 0 < value <= 1:
         raise LimitError(
             f"the limit {text!r} may mean {value:g} % or {100 * value:g} %: accuracies are percent.",
-            hint=f"Write 'accuracy>={100 * value:g}' or 'accuracy>={value:g} %'.",
+            hint=f"Write '{name}>={100 * value:g}' or '{name}>={value:g} %'.",
         )
     if name in ONE_SIDED and (op == ">=") == (known_direction(name) == "min"):
         better, other = ("less", "<=") if op == ">=" else ("more", ">=")

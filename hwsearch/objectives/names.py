@@ -7,6 +7,7 @@ from hwsearch.objectives.computed import METRICS, computed_metric
 #: directions of the metrics the engine knows; others must say theirs
 DIRECTIONS = {
     "accuracy": "max",
+    "verified_accuracy": "max",
     "latency_ms": "min",
     "macs": "min",
     "params": "min",
@@ -18,6 +19,7 @@ DIRECTIONS = {
 #: for each metric, the factors that convert other units to its own
 UNITS = {
     "accuracy": {"": 1.0, "%": 1.0, "pt": 1.0},
+    "verified_accuracy": {"": 1.0, "%": 1.0, "pt": 1.0},
     "latency_ms": {"": 1.0, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3},
     "macs": {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9},
     "params": {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9},
@@ -29,10 +31,14 @@ UNITS = {
 #: metrics that are measured on a device, and so belong to one, with their units
 DEVICE_METRICS = {"latency_ms": "ms", "peak_memory_mib": "MiB", "energy_mj": "mJ"}
 
+#: metrics that are measured on labelled examples, whatever the device
+SCORE_METRICS = ("accuracy", "verified_accuracy")
+
 #: short names of metrics
 ALIASES = {
     "latency": "latency_ms",
     "top1": "accuracy",
+    "certified_accuracy": "verified_accuracy",
     "size": "model_size_mib",
     "model_size": "model_size_mib",
     "peak_memory": "peak_memory_mib",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hwsearch._typing import IntArray
 from hwsearch.tasks.data import Data, Inputs
+from hwsearch.tasks.pixels import PixelScale
 from hwsearch.tasks.score import Score
 
 
@@ -296,6 +297,16 @@ class Task(ABC):
             The inputs of that size.
         """
         return inputs
+
+    def pixel_scale(self) -> PixelScale | None:
+        """Tell how pixels become inputs, where inputs are images: certified accuracy is in units of pixels.
+
+        Returns
+        -------
+        PixelScale or None
+            None (the default) where inputs are no pixels.
+        """
+        return None
 
     def describe_size(self, size: int) -> dict[str, int]:
         """Describe the input size on the card of a model; by default nothing.

@@ -125,6 +125,7 @@ def run_passes(
     """
     losses: dict[str, float] = {}
     seen: list[Seen] = []
+    recipe.view.begin(now)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.config.seed * 1_000_003 + now.step + ghost * GHOST_SEED)  # for dropout
         with autocast():

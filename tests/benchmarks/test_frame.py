@@ -17,8 +17,9 @@ import pytest
 import benchmarks
 from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 
-#: modules that are parts of the benchmarks `gpu`, `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
+#: modules that are parts of the benchmarks `claims`, `gpu`, `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
 PARTS = {
+    "certified_ground",
     "frame",
     "gpu_parts",
     "gpu_training",

@@ -48,7 +48,7 @@ def known(latency: dict[str, Any] | None = None, accuracy: dict[str, Any] | None
     """The phone's latencies, and accuracies on the validation split; anything else is not known."""
     return SimpleNamespace(
         metric=lambda device, metric: {("phone", "latency_ms"): latency}[device, metric],
-        accuracy=lambda split: {Split.VALIDATION: accuracy}[split],
+        score=lambda metric, split: {("accuracy", Split.VALIDATION): accuracy}[metric, split],
     )
 
 

@@ -14,7 +14,9 @@ CONCEPTS = [p for p in sorted((DOCS / "concepts").glob("*.md")) if any(b.languag
 
 
 @pytest.mark.parametrize(
-    "page", [*CONCEPTS, DOCS / "how-to" / "tables.md", DOCS / "how-to" / "predictor.md"], ids=lambda p: p.stem
+    "page",
+    [*CONCEPTS, DOCS / "how-to" / "tables.md", DOCS / "how-to" / "predictor.md", DOCS / "how-to" / "certified.md"],
+    ids=lambda p: p.stem,
 )
 def test_the_python_of_a_page_runs(page: Path, run_page: Callable[..., dict[str, Any]]) -> None:
     names = run_page(page)

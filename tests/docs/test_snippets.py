@@ -27,7 +27,7 @@ ALL = [(page, block) for page in pages() for block in blocks(page)]
 LANGUAGES = {"python", "toml", "bash", "console", "json", "text"}
 #: pages whose Python is run by another test of this folder
 RUN = {"tutorials", "plugins", "concepts", "gallery"}
-RUN_FILES = {"tactics.md", "tables.md", "predictor.md", "README.md"}
+RUN_FILES = {"tactics.md", "tables.md", "predictor.md", "certified.md", "README.md"}
 #: keys that tell what a TOML block is, where it is no part of a campaign's configuration
 PLUGIN, RECIPE, TABLE = "project", "stage", "genes"
 

@@ -103,6 +103,7 @@ def export_model(
             "data": campaign.data[Split.TEST].name,
             "subject": campaign.example_subject(Split.TEST),
         },
+        **_verified(campaign, arch, known, bool(trained)),
         "latency": latencies,
         "macs": campaign.loaded.net.macs(arch),
         "params": campaign.loaded.net.params(arch),
@@ -116,6 +117,16 @@ def export_model(
         "written_at": utc_now(),
     }
     return write_bundle(path, parts, card)
+
+
+def _verified(campaign: Campaign, arch: Architecture, known: Known, trained: bool) -> dict[str, Any]:
+    """Return what is proved of the subnet on the test images, where that was measured; not of weights trained since."""
+    m = known.score("verified_accuracy", Split.TEST, VALIDATE).get(arch.id)
+    if m is None or trained:
+        return {}
+    told = {k: m.details[k] for k in ("epsilon", "method", "images")}
+    error = round(float(m.details["standard_error"]), 3)
+    return {"verified_accuracy": {"percent": round(float(m.value or 0.0), 3), "standard_error": error, **told}}
 
 
 def _only_input(parts: list[tuple[Part, ModelProto]], batch: int | None) -> dict[str, Any]:

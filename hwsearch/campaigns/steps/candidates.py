@@ -11,7 +11,7 @@ from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.view import View
 from hwsearch.errors import CampaignError, LimitError
 from hwsearch.objectives.limit import Limit
-from hwsearch.objectives.names import DEVICE_METRICS
+from hwsearch.objectives.names import DEVICE_METRICS, SCORE_METRICS
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.spaces import Architecture
 
@@ -94,7 +94,7 @@ def candidates(view: View, known: Known) -> Candidates:
     values = full.frame[[o.name for o in objectives]].to_numpy(dtype=np.float64)
     noise = np.zeros_like(values)
     for j, o in enumerate(objectives):
-        if o.metric == "accuracy":
+        if o.metric in SCORE_METRICS:
             noise[:, j] = SCORE_NOISE
         elif o.metric in DEVICE_METRICS or (view.joint and o.name.startswith("latency_share")):
             noise[:, j] = values[:, j] * view.campaign.protocol.half_width

@@ -11,6 +11,7 @@ import pandas as pd
 from typing_extensions import override
 
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.verified import check_certified
 from hwsearch.campaigns.jobs.workloads import pack_workload, spec_head
 from hwsearch.campaigns.steps.check_limits import check_limits
 from hwsearch.campaigns.tactic import check_tactic
@@ -97,6 +98,8 @@ def check(campaign: Campaign) -> pd.DataFrame:
         If data are missing or do not fit.
     CampaignError
         If the tactic cannot do what the configuration says.
+    BoundError
+        If verified accuracy is an objective and the supernet's operators are not covered.
     DeviceCheckError
         If a device cannot load the reference subnet, does not run it as asked, or its process crashes. All devices are
         tried first.
@@ -105,6 +108,7 @@ def check(campaign: Campaign) -> pd.DataFrame:
     """
     log.info("data: %s", ", ".join(f"{split} {len(data):,}" for split, data in campaign.data.items()))
     check_tactic(campaign)
+    check_certified(campaign)
     rows = check_devices(campaign)
     for target in campaign.targets.values():
         check_limits(campaign, target)

@@ -20,6 +20,7 @@ from hwsearch.campaigns.search_config import FEWEST
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.errors import CampaignError
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.reporting.words import number
 from hwsearch.searchers.threads import one_blas_thread
 from predictors import CrossValidatedPredictor, card_of
@@ -45,7 +46,7 @@ class _Fit(NamedTuple):
 
 @one_blas_thread()
 def fit(campaign: Campaign) -> pd.DataFrame:
-    """Fit one predictor for accuracy and one a device on the profile's measurements.
+    """Fit one predictor for accuracy, one for verified accuracy where that is an objective, and one a device on the profile's measurements.
 
     Below 50 latencies of a device, latencies of other devices are learnt from as well, where the error of rows left out is no
     larger; what was trusted is said in a sentence.
@@ -79,7 +80,10 @@ def fit(campaign: Campaign) -> pd.DataFrame:
         return _Fit(metric, name, values(found), lambda ids: device_noise(found, ids, campaign.protocol.confidence))
 
     # scores are of the same examples for all subnets, so that their intervals say little of how two of them compare
-    jobs = [_Fit("accuracy", None, values(known.accuracy(Split.VALIDATION)), lambda ids: np.full(len(ids), np.nan))]
+    jobs = [
+        _Fit(m, None, values(known.score(m, Split.VALIDATION)), lambda ids: np.full(len(ids), np.nan))
+        for m in campaign.score_metrics
+    ]
     for name in campaign.targets:
         jobs += [on_device(m, name) for m in campaign.device_metrics(name)]
     out = []
@@ -133,8 +137,8 @@ def fit(campaign: Campaign) -> pd.DataFrame:
             } | ({"sources": said} if said else {})
             out.append(row)
             notes.append(
-                f"{judge.score_name} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
-                if job.metric == "accuracy"
+                f"{judge.score_name if job.metric == 'accuracy' else 'verified'} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
+                if job.metric in SCORE_METRICS
                 else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
             )
             if said:
@@ -148,4 +152,4 @@ def fit(campaign: Campaign) -> pd.DataFrame:
 def _unit(metric: str, points: str) -> str:
     """Return the unit that a metric's name ends with; scores are in points."""
     suffixes = {"_ms": "ms", "_mib": "MiB", "_mj": "mJ"}
-    return points if metric == "accuracy" else next((u for s, u in suffixes.items() if metric.endswith(s)), "")
+    return points if metric in SCORE_METRICS else next((u for s, u in suffixes.items() if metric.endswith(s)), "")

@@ -19,6 +19,7 @@ from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import device_view, joint_view
 from hwsearch.errors import CampaignError, nearest
 from hwsearch.objectives.front import Front
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 
@@ -179,14 +180,15 @@ def device_final_set(campaign: Campaign, known: Known, target: Target) -> Measur
         )
     frame = found.frame
     on_device = {m: known.metric(target.name, m, VALIDATE) for m in campaign.device_metrics(target.name)}
-    for name, values in {"accuracy": known.accuracy(Split.TEST, VALIDATE), **on_device}.items():
+    scored = {m: known.score(m, Split.TEST, VALIDATE) for m in SCORE_METRICS if m in frame}
+    for name, values in {**scored, **on_device}.items():
         rows: list[Measurement | None] = [values.get(i) for i in found.ids]
         for field in ("low", "high", "repeats", "ended_at"):
             frame[f"{name}_{field}"] = [getattr(m, field) if m else None for m in rows]
-        if name == "accuracy":
+        if name in scored:
             halves = [Z95 * score_error(m) for m in rows]
-            scores = found.values("accuracy")
-            frame["accuracy_low"], frame["accuracy_high"] = scores - halves, scores + halves
+            scores = found.values(name)
+            frame[f"{name}_low"], frame[f"{name}_high"] = scores - halves, scores + halves
         if name == "latency_ms":
             ends = [ratio_ends(m) if m else (None, None) for m in rows]
             frame[f"{name}_ratio_low"], frame[f"{name}_ratio_high"] = ([e[k] for e in ends] for k in (0, 1))

@@ -18,6 +18,7 @@ from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.view import View
+from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement
 
@@ -117,7 +118,7 @@ def estimates(campaign: Campaign, known: Known) -> Estimates:
 def completable(
     campaign: Campaign, view: View, measured: MeasuredSet, known: Known, guesses: Estimates
 ) -> list[Architecture]:
-    """Return the subnets that have a latency on the view's devices or an accuracy, and lack the other.
+    """Return the subnets that have some of the accuracy, the verified accuracy and the latencies on the view's devices, not all.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def completable(
         Without those whose measurement failed too often.
     """
     frame = measured.frame
-    columns = [c for c in frame.columns if c == "accuracy" or c.partition("@")[0] == "latency_ms"]
+    columns = [c for c in frame.columns if c in SCORE_METRICS or c.partition("@")[0] == "latency_ms"]
     lacking = frame[columns].isna().any(axis=1).to_numpy()
     found = {a.id: a for a, lacks in zip(measured.archs, lacking, strict=True) if lacks}
     found |= {k: measured.by_id[k] for k in guesses.value if k not in found}

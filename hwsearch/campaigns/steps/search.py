@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
+from hwsearch.campaigns.jobs.verified import measure_scores
 from hwsearch.campaigns.lookup import any_accuracy
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.running import record_coverage
@@ -75,7 +75,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
             )  # fmt: skip
             break
         unique = _archs(campaign, proposals)
-        measure_accuracy(campaign, unique, stage=f"search {r + 1} accuracy")
+        measure_scores(campaign, unique, stage=f"search {r + 1} accuracy")
         measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
         done = r + 1
         record_coverage(campaign)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy
 from hwsearch.campaigns.jobs.latency import measure_latencies
+from hwsearch.campaigns.jobs.verified import measure_scores
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.membership import membership
 from hwsearch.campaigns.purpose import VALIDATE, Purpose
@@ -96,7 +96,7 @@ def _measure_spread(campaign: Campaign, archs: Sequence[Architecture]) -> None:
     for r in range(1, fewest + 1):
         _time_round(campaign, r, dict.fromkeys(campaign.targets, archs), fewest)
         if config.race_error is None:
-            measure_accuracy(
+            measure_scores(
                 campaign,
                 archs[: math.ceil(r * len(archs) / fewest)],
                 split=Split.TEST,

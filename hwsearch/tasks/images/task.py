@@ -20,6 +20,7 @@ from hwsearch.tasks.images.augment import rand_augment
 from hwsearch.tasks.images.data import ImageData
 from hwsearch.tasks.images.preprocess import Preprocess
 from hwsearch.tasks.images.readers import from_folder, from_parquet
+from hwsearch.tasks.pixels import PixelScale
 
 #: folders of a data set that hold a split, the first that exists
 SPLIT_FOLDERS = {"train": ("train", "training"), "test": ("test", "val", "validation")}
@@ -102,6 +103,10 @@ class ImageTask(ClassificationTask):
             return inputs
         small = F.interpolate(inputs, (size, size), mode="bilinear", antialias=True, align_corners=False)
         return small.contiguous(memory_format=torch.channels_last)
+
+    @override
+    def pixel_scale(self) -> PixelScale:
+        return PixelScale(self.preprocess.mean, self.preprocess.std)
 
     @override
     def describe_size(self, size: int) -> dict[str, int]:

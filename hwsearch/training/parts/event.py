@@ -14,7 +14,7 @@ from hwsearch.training.parts.run import Run
 
 
 class Event(Part):
-    """What happens once; the optimizer's momenta start anew with it.
+    """A change of the weights at one step; the optimizer's momenta, which are of the weights before, start anew.
 
     Attributes
     ----------
@@ -51,7 +51,13 @@ class Event(Part):
 
 
 class SortChannels(Event):
-    """Put what subnets cut in order of importance; the optimizer's momenta, which are in the old order, start anew."""
+    """Put what subnets cut in order of importance.
+
+    Attributes
+    ----------
+    at : float
+        Share of the run at which it happens.
+    """
 
     @override
     def prepare(self, run: Run) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hwsearch.spaces import Architecture
 from hwsearch.tasks.data import Inputs, forward
 from hwsearch.training.part import Part
+from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.run import Run
 
 
@@ -42,6 +43,15 @@ class Slices(Part):
     def extra(self) -> nn.Module | None:
         """Parameters of the view's own, saved with the run; None where there are none."""
         return None
+
+    def begin(self, now: Moment) -> None:
+        """Take note of the step whose passes follow; by default nothing.
+
+        Parameters
+        ----------
+        now : Moment
+            The step.
+        """
 
     def bind(self, arch: Architecture) -> None:
         """Use one architecture in the following passes.

@@ -44,8 +44,9 @@ def sure_of(campaign, view):
 def true_front(campaign, device: str) -> set[str]:
     found = final_set(next(v for v in views(campaign) if v.name == device), Known.read(campaign))
     latency = np.array([campaign.target(device).executor.truth(a) for a in found.archs])
-    alone, _ = loops(np.stack([-found.values("accuracy"), latency], axis=1)[None])
-    return {i for i, a in zip(found.ids, alone, strict=True) if a}
+    costs = np.stack([-found.values("accuracy"), latency], axis=1)
+    beaten = [any((c <= own).all() and (c < own).any() for c in costs) for own in costs]
+    return {i for i, b in zip(found.ids, beaten, strict=True) if not b}
 
 
 def test_further_rounds_settle_the_front_on_that_of_the_truth(boards, settled) -> None:

@@ -77,7 +77,7 @@ class Run:
         monkeypatch.setattr(module, "check_tactic", lambda campaign: None)
         monkeypatch.setattr(module, "search_state", lambda *_: "state")
         monkeypatch.setattr(module, "any_accuracy", lambda *_: evaluated)
-        monkeypatch.setattr(module, "measure_accuracy", lambda c, archs, stage: self.log.append(("score", archs)))
+        monkeypatch.setattr(module, "measure_scores", lambda c, archs, stage: self.log.append(("score", archs)))
         monkeypatch.setattr(module, "measure_latencies", lambda c, t, archs, stage: self.log.append(("time", archs)))
         monkeypatch.setattr(module, "measure_cheap", lambda c, archs, stage: self.log.append(("cheap", archs)))
 

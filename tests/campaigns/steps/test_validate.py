@@ -32,7 +32,7 @@ def rounds_of(campaign, device: str) -> set[int]:
 def test_rounds_of_devices_alternate_and_evaluations_lie_between(boards, monkeypatch) -> None:
     campaign = prepared(boards, processes=[3, 6])
     done: list[object] = []
-    timed, scored = step.measure_latencies, step.measure_accuracy
+    timed, scored = step.measure_latencies, step.measure_scores
 
     def measure_latencies(campaign, targets, archs, **how):
         done.append((targets[0].name, str(how["purpose"])))
@@ -43,7 +43,7 @@ def test_rounds_of_devices_alternate_and_evaluations_lie_between(boards, monkeyp
         return scored(campaign, archs, **how)
 
     monkeypatch.setattr(step, "measure_latencies", measure_latencies)
-    monkeypatch.setattr(step, "measure_accuracy", measure_accuracy)
+    monkeypatch.setattr(step, "measure_scores", measure_accuracy)
     validate(campaign)
     n = len(find_latency(campaign, campaign.target("one"), VALIDATE))
     shares = [-(-n * r // 3) for r in (1, 2, 3)]

@@ -1,0 +1,197 @@
+"""Measure verified accuracies. Results already in the store are reused; each new one is committed as soon as it exists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from hwsearch.accuracy import Z95, Accuracy
+from hwsearch.accuracy.certified import check_bounds, verified_score
+from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy
+from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
+from hwsearch.campaigns.jobs.workloads import ready_subnet
+from hwsearch.campaigns.lookup import find_accuracy, find_failed_too_often, score_protocol
+from hwsearch.campaigns.purpose import SEARCH, Purpose
+from hwsearch.campaigns.split import Split
+from hwsearch.errors import BoundError, MeasurementError
+from hwsearch.spaces import Architecture
+from hwsearch.store import Measurement, utc_now
+
+#: the metric's name
+VERIFIED = "verified_accuracy"
+
+
+def measure_scores(
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    *,
+    split: Split = Split.VALIDATION,
+    purpose: Purpose = SEARCH,
+    stage: str = "evaluate",
+) -> dict[str, Measurement]:
+    """Measure the accuracy of every architecture, and its verified accuracy where that is an objective.
+
+    Parameters
+    ----------
+    campaign, archs, split, purpose, stage
+        As of `hwsearch.campaigns.jobs.accuracy.measure_accuracy`.
+
+    Returns
+    -------
+    dict of str to Measurement
+        Accuracies by architecture id, as of `measure_accuracy`.
+
+    Raises
+    ------
+    BoundError
+        If the networks cannot be certified.
+    """
+    found = measure_accuracy(campaign, archs, split=split, purpose=purpose, stage=stage)
+    if campaign.certified:
+        measure_verified(campaign, archs, split=split, purpose=purpose, stage=f"{stage} verified")
+    return found
+
+
+def check_certified(campaign: Campaign) -> None:
+    """Check that the smallest and the largest subnet can be certified, where verified accuracy is an objective.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        What is checked.
+
+    Raises
+    ------
+    BoundError
+        If an operator is not covered, or the task's inputs are not pixels.
+    """
+    if campaign.certified:
+        net, task = campaign.loaded.net, campaign.loaded.task
+        for arch in (campaign.space.smallest(), campaign.space.largest()):
+            data = campaign.data[Split.VALIDATION]
+            check_bounds(task, net.subnet(arch), data, net.input_size(arch), campaign.config.certified.epsilon)
+
+
+def measure_verified(
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    *,
+    split: Split = Split.VALIDATION,
+    purpose: Purpose = SEARCH,
+    stage: str = "verify",
+) -> dict[str, Measurement]:
+    """Measure the verified accuracy of every architecture on one data split; each is stored as soon as it is known.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet, data, store and ``[certified]``.
+    archs : sequence of Architecture
+        What is certified.
+    split : Split
+        The data.
+    purpose : Purpose
+        What it is certified for.
+    stage : str
+        Name of the step, for progress.
+
+    Returns
+    -------
+    dict of str to Measurement
+        In percent, by architecture id; what cannot be measured is missing.
+
+    Raises
+    ------
+    BoundError
+        If an operator is not covered, or the task's inputs are not pixels.
+    """
+    ids = list(dict.fromkeys(a.id for a in archs))
+    known = find_accuracy(campaign, split, purpose, ids, VERIFIED)
+    given_up = find_failed_too_often(campaign, VERIFIED, campaign.example_subject(split))
+    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
+    config, data = campaign.config.certified, campaign.data[split]
+    data = data.head(config.images) if config.images is not None and config.images < len(data) else data
+    campaign.enter(archs)
+    by_key = {_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
+    jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
+    took: list[float] = []
+
+    def verify(key: str) -> list[Measurement]:
+        """Certify one subnet, unless another process just did."""
+        if campaign.store.known([key]):
+            return []
+        arch, started, began = by_key[key], utc_now(), time.monotonic()
+        value: Accuracy | None = None
+        failure = None
+        size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
+        try:
+            net = ready_subnet(campaign, arch)
+            value = verified_score(campaign.loaded.task, net, data, size, config.epsilon, batch=batch)
+        except BoundError:
+            raise  # so are all others of the space
+        except MeasurementError as error:
+            failure = str(error)
+            campaign.progress.warn(f"subnet {arch.id}: {failure}")
+        row = _row(campaign, arch, value, split, purpose, started, failure=failure)
+        if value:
+            known[arch.id] = row
+        took.append(time.monotonic() - began)
+        return [row]
+
+    with campaign.progress.task(stage, len(archs), "subnets") as task:
+        task.update(len(archs) - len(todo))
+        share_jobs(campaign, jobs, verify, lambda done: task.update(len(archs) - len(todo) + done))
+        task.note(
+            f"{len(data):,} images each, epsilon {config.epsilon:.3g}"
+            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
+        )
+    if any(a.id not in known for a in todo):  # others measured them, or nobody could
+        known |= find_accuracy(campaign, split, purpose, ids, VERIFIED)
+    if len(known) > 1 and not any(m.value for m in known.values()):
+        campaign.progress.warn(
+            f"no image is verified for any of {len(known)} subnets at epsilon {config.epsilon:.3g}: nothing can be chosen by "
+            "verified accuracy. Train the supernet with the strategy 'certified', or set a smaller [certified] epsilon."
+        )
+    return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def _row(
+    campaign: Campaign,
+    arch: Architecture,
+    score: Accuracy | None,
+    split: Split,
+    purpose: Purpose,
+    started: str,
+    *,
+    failure: str | None = None,
+) -> Measurement:
+    """Make a verified accuracy, or the failure to get one, as the store keeps it; with a 95 % interval."""
+    value, error = (score.value, score.standard_error) if score else (None, None)
+    half = Z95 * error if error is not None else None
+    images, most = campaign.config.certified.images, len(campaign.data[split])
+    return Measurement(
+        arch_id=arch.id,
+        metric=VERIFIED,
+        subject=campaign.example_subject(split),
+        protocol=score_protocol(campaign, VERIFIED),
+        purpose=str(purpose),
+        value=value,
+        unit="%",
+        spread=half,
+        low=value - half if value is not None and half is not None else None,
+        high=value + half if value is not None and half is not None else None,
+        repeats=1,
+        failure=failure,
+        details={
+            "images": min(images or most, most),
+            "epsilon": campaign.config.certified.epsilon,
+            "method": "interval bound propagation",
+            "split": str(split),
+            "standard_error": error,
+        },
+        record=score.pack() if score else None,
+        started_at=started,
+        ended_at=utc_now(),
+        supernet=campaign.loaded.digest,
+    )
