@@ -17,6 +17,7 @@ def test_the_options_of_a_new_device_are_passed_on_and_both_fronts_are_told(comm
     named = pd.DataFrame([{"arch_id": "bbb", "genes": {"depth": 2}, **value}])
     reused = Reused("runs/old", 40, {"edge": 40})
     found = DeviceRun("phone", "runs/phone", reused, 30, 0, "30 latencies", front, named).to_dict()
+    found |= {"measured": 30, "seconds": 1.0}
     seen = []
     verb = lambda *given, **more: seen.append((given, more)) or found  # noqa: E731
     args = ("run", "phone.toml", "--device", "phone", "--reuse", "runs/old", "--latencies", "30", "--evaluations", "0")

@@ -27,7 +27,6 @@ from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.schedule import Schedule, WarmupCosine
 from hwsearch.training.parts.view import Slices
-from hwsearch.training.precision import device_of
 
 log = logging.getLogger(__name__)
 
@@ -345,7 +344,7 @@ def layer_inputs(run: Run) -> tuple[Watch, Tensor]:
     try:
         x, _ = next(run.data.take(np.zeros(1, np.int64)).batches(net.input_size(arch), 1))
         assert isinstance(x, Tensor)
-        x = x.to(device_of(net))
+        x = x.to(next(net.parameters()).device)
         found = interval_outputs(net, Interval(x, x, watch=watch))
     finally:
         net.train(training)
