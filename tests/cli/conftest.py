@@ -8,14 +8,14 @@ import pytest
 
 import hwsearch
 from hwsearch import api
-from hwsearch.cli import cluster, render, results, runs, steps
+from hwsearch.cli import cluster, render, results, steps
 from tests.cli.calls import call
 
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command whose verbs are given by name: (exit code, stdout, stderr); a campaign is the text of its options."""
-    for module in (cluster, results, runs, steps):
+    for module in (cluster, results, steps):
         monkeypatch.setattr(module, "open_campaign", lambda source, folder, trust: f"{source} in {folder}")
     monkeypatch.setattr(render.out, "_width", 100)
 
