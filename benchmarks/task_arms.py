@@ -99,7 +99,7 @@ def arm(name: str, density: float, passes: int, seed: int) -> dict[str, Any]:
     }
 
 
-def storage(folder: Path, tasks: int, widths: tuple[int, int, int] = (32, 160, 192)) -> dict[str, float]:
+def storage(folder: Path, tasks: int, widths: tuple[int, int, int] = (16, 256, 320)) -> dict[str, float]:
     """Train so many tasks for two passes each into one folder; bytes on disk over 4 a weight and one bit a weight a task."""
     network = backbone(0, widths)
     bank = TaskBank(folder, network, {"supernet": "pairs", "space": "pairs", "structure": "", "start": "0"})
