@@ -192,6 +192,7 @@ class Wide(nn.Module):
         return self.head(self.body(x))
 
 
+@pytest.mark.slow
 def test_a_hundred_tasks_take_little_more_than_a_bit_a_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = MaskedNetwork(Wide(), 2)
     bank = TaskBank(tmp_path, net, ABOUT)
