@@ -1,6 +1,6 @@
 """hwsearch finds, for each target device, the Pareto-optimal subnets of a pretrained supernet, from measurements.
 
-The verbs of the command line are functions here: `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `ensemble`, `evaluate`, `export`, `finetune`, `fit`, `front`, `grow`, `operators`, `pick`, `plan`, `plan_training`, `predict`, `profile`, `prune`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
+The verbs of the command line are functions here: `add_task`, `assess_supernet`, `check`, `cluster`, `demo`, `doctor`, `ensemble`, `evaluate`, `export`, `export_task`, `finetune`, `fit`, `front`, `grow`, `operators`, `pick`, `plan`, `plan_training`, `predict`, `profile`, `prune`, `report`, `run`, `search`, `tables`, `train`, `validate`, `work`. The verbs
 `devices` and `supernets`, whose names are also those of subpackages, are functions of `hwsearch.api`.
 """
 
@@ -23,6 +23,7 @@ _CLASSES = {
 
 if TYPE_CHECKING:
     from hwsearch.api import (
+        add_task,
         assess_supernet,
         check,
         cluster,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ensemble,
         evaluate,
         export,
+        export_task,
         finetune,
         fit,
         front,
@@ -60,6 +62,7 @@ __all__ = [
     "HwsearchError",
     "SearchSpace",
     "__version__",
+    "add_task",
     "assess_supernet",
     "check",
     "cluster",
@@ -68,6 +71,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "export",
+    "export_task",
     "finetune",
     "fit",
     "front",

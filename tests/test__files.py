@@ -36,6 +36,8 @@ WRITING = {
     "tables",
     "train",
     "prune",
+    "add_task",
+    "export_task",
     "assess_supernet",
     "grow",
 }

@@ -12,6 +12,7 @@ from hwsearch._package import lazy_names, let_threads_sleep
 
 #: where each verb is defined
 PLACES = {
+    "add_task": "hwsearch.api.adding_tasks",
     "assess_supernet": "hwsearch.api.assessment",
     "check": "hwsearch.api.campaign",
     "cluster": "hwsearch.devices.fleet.serving",
@@ -21,6 +22,7 @@ PLACES = {
     "ensemble": "hwsearch.api.results",
     "evaluate": "hwsearch.api.campaign",
     "export": "hwsearch.api.results",
+    "export_task": "hwsearch.api.adding_tasks",
     "finetune": "hwsearch.api.results",
     "fit": "hwsearch.api.campaign",
     "front": "hwsearch.api.results",
@@ -43,6 +45,7 @@ PLACES = {
 }
 
 if TYPE_CHECKING:
+    from hwsearch.api.adding_tasks import add_task, export_task
     from hwsearch.api.assessment import assess_supernet
     from hwsearch.api.campaign import (
         check,
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
     from hwsearch.devices.fleet.serving import cluster
 
 __all__ = [
+    "add_task",
     "assess_supernet",
     "check",
     "cluster",
@@ -76,6 +80,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "export",
+    "export_task",
     "finetune",
     "fit",
     "front",

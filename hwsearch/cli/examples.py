@@ -52,6 +52,14 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "hwsearch prune --supernet resnet18 --data images --folder pruned --limit 'macs<=50 %'",
         "hwsearch prune --supernet my_net.py:ENTRY --data images --folder pruned --limit 'latency_ms<=2' --campaign runs/my --device edge-box",
     ),
+    "add_task": (
+        "hwsearch add-task --supernet resnet18 --data birds --folder many --task birds",
+        "hwsearch add-task --supernet my_net.py:ENTRY --data images --folder many --task second --density 0.05 --epochs 40",
+    ),
+    "export_task": (
+        "hwsearch export-task --supernet resnet18 --folder many --task birds",
+        "hwsearch export-task --supernet my_net.py:ENTRY --folder many --task second --output second.onnx --json",
+    ),
     "assess_supernet": (
         "hwsearch assess-supernet --campaign runs/demo",
         "hwsearch assess-supernet --supernet my_net.py:ENTRY --checkpoint trained/my-net.safetensors --data images --folder worth --standalone 8",

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from hwsearch.cli import assessment, catalogue, cluster, growing, planning, pruning, results, runs, steps
+from hwsearch.cli import adding_tasks, assessment, catalogue, cluster, growing, planning, pruning, results, runs, steps
 from hwsearch.cli.app import PANELS, app
 from hwsearch.cli.interruption import listen, was_interrupted
 from hwsearch.cli.render import err, print_error
@@ -16,7 +16,7 @@ from hwsearch.cli.streams import leave_output, take_streams
 from hwsearch.errors import HwsearchError
 
 #: the modules that register the commands
-GROUPS = (runs, steps, results, catalogue, assessment, planning, growing, pruning, cluster)
+GROUPS = (runs, steps, results, catalogue, assessment, planning, growing, pruning, adding_tasks, cluster)
 app.registered_commands.sort(key=lambda c: PANELS.index(str(c.rich_help_panel)))
 
 

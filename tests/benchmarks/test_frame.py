@@ -46,6 +46,7 @@ PARTS = {
     "search_task",
     "search_tasks",
     "search_text",
+    "task_arms",
     "store_campaign",
     "training_arms",
     "training_claims",

@@ -43,7 +43,7 @@ def test_the_help_shows_the_commands_in_groups(monkeypatch, capsys):
     code, out, _ = call(monkeypatch, capsys, "--help")
     places = [out.index(panel) for panel in PANELS]
     assert code == 0 and places == sorted(places)
-    assert len(commands()) == 28 and all(f" {typed(name)} " in out for name in commands())
+    assert len(commands()) == 31 and all(f" {typed(name)} " in out for name in commands())
     code, out, _ = call(monkeypatch, capsys, "pick", "--help")
     assert code == 0 and "Pick the best measured subnet" in out and "Parameters" not in out
 

@@ -123,6 +123,9 @@ REFUSED = {
     ("pictures", "tangle"): "no slices of the shared ones",
     ("declared", "assemble"): "can be cut into 1 module",
     ("declared", "autodistil"): "neither feature maps nor sequences",
+    ("sentences", "certified"): "not pixels of images",
+    ("translations", "certified"): "not pixels of images",
+    ("declared", "certified"): "not pixels of images",
 }
 
 

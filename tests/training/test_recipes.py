@@ -23,7 +23,7 @@ def test_the_shipped_recipe_names_its_data_set() -> None:
     assert recipe_names() == ["cifar10-mbv3"]
     plan = load_recipe("cifar10-mbv3")
     assert (plan["supernet"], plan["data_set"], plan["weights_licence"]) == ("cifar10-mbv3", "cifar10", "Apache-2.0")
-    assert len(plan["stage"]) == 2
+    assert len(plan["stage"]) == 3
 
 
 def test_a_recipe_of_ones_own_need_not_name_one(tmp_path: Path) -> None:
