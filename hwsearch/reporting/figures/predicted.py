@@ -62,8 +62,9 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
     for device in report.devices:
         latencies = _pairs(device, "predicted_latency_ms", "latency_ms", ROLES)
         if latencies:
-            key = ("latency_ms", device.name)
-            panels.append((f"latency on {device.name}", "ms", *np.array(list(latencies.values())).T, key))
+            panels.append(
+                (f"latency on {device.name}", "ms", *np.array(list(latencies.values())).T, ("latency_ms", device.name))
+            )
     left_out = {(p.get("metric"), p.get("device")): p["left_out"] for p in report.predictors if p.get("left_out")}
     columns = 1 if narrow else min(3, max(1, len(panels)))
     lines = max(1, -(-len(panels) // columns))
