@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from predictors._typing import FloatArray, IntArray
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcessPredictor
+from predictors.posterior import covariance_root
+from predictors.transfer import TOGETHER, DeviceTransferPredictor
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,33 @@ def front_of(costs: FloatArray) -> IntArray:
     best = np.minimum.accumulate(second)
     keep = np.r_[True, second[1:] < best[:-1]]
     return order[keep]
+
+
+def near_front(costs: FloatArray, most: int) -> IntArray:
+    """Choose the rows that may be on the front, front by front, since drawing errors takes time cubic in them.
+
+    Parameters
+    ----------
+    costs : ndarray (m, 2)
+        Both to be small.
+    most : int
+        How many, at most.
+
+    Returns
+    -------
+    ndarray of int (k,)
+        Positions, ascending.
+
+    Examples
+    --------
+    >>> near_front(np.array([[3.0, 3.0], [1.0, 2.0], [2.0, 1.0], [9.0, 9.0]]), 3).tolist()
+    [0, 1, 2]
+    """
+    left, found = np.arange(len(costs)), np.empty(0, dtype=np.int64)
+    while len(left) and len(found) < most:
+        at = front_of(costs[left])
+        found, left = np.append(found, left[at]), np.delete(left, at)
+    return np.sort(found[:most])
 
 
 def front_flattery(mean: FloatArray, errors: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -138,6 +167,43 @@ def expected_front(
         predicted[:, k] = model._natural(sign * means[k][at])
         corrected[:, k] = model._natural(sign * (means[k][at] - flattery[:, k]))
     return FrontReport(at, predicted, corrected)
+
+
+def log_errors(model: DeviceTransferPredictor, whole: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+    """Draw joint errors of a new device's predicted log latencies, noise left out.
+
+    Parameters
+    ----------
+    model : DeviceTransferPredictor
+        Fitted.
+    whole : ndarray (k, columns and sources)
+        What its `with_sources` gave; some thousand rows at most: this takes time cubic in them.
+    n : int
+        How many draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ndarray (n, k)
+        With mean 0, by the covariance of the mixture of hypotheses; above 30 latencies of the process that predicts alone. The
+        spread between the hypotheses' means is left out.
+
+    Raises
+    ------
+    PredictorError
+        Before the model's `fit`.
+    """
+    fitted = model._done()
+    kernel, hypotheses = model._ready()
+    features = kernel.features(model._whole.split(whole))
+    if model._process is not None and model._n > TOGETHER:
+        process = model._process
+        covariance = process.joint(features, kernel.curves(features, model._measured))[1] * process._scale**2
+    else:
+        cross = kernel.stack(features, model._measured)
+        covariance = hypotheses.joint(fitted, kernel.stack(features, features), cross)
+    return rng.standard_normal((n, len(whole))) @ covariance_root(covariance).T
 
 
 def _places(n: int) -> FloatArray:

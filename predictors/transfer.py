@@ -372,9 +372,26 @@ class DeviceTransferPredictor:
         PredictorError
             Before `fit`, and for a coverage that is not in (0, 1).
         """
+        return self.predict_interval_with_sources(self.with_sources(X), coverage)
+
+    def predict_interval_with_sources(self, whole: FloatArray, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Do as `predict_interval` does, on what `with_sources` gave.
+
+        Parameters
+        ----------
+        whole : ndarray (k, columns and sources)
+            Encoded architectures.
+        coverage : float
+            In (0, 1).
+
+        Returns
+        -------
+        lower, upper : ndarray (k,)
+            As of `predict_interval`.
+        """
         if not 0.0 < coverage < 1.0:
             raise PredictorError(f"coverage must be in (0, 1), got {coverage!r}.", hint="Use a share such as 0.9.")
-        mean, variance, freedom = self._posterior(self.with_sources(X))
+        mean, variance, freedom = self._posterior(whole)
         half = float(stats.t.ppf(0.5 + coverage / 2, freedom)) * np.sqrt(variance)
         return np.exp(mean - half), np.exp(mean + half)
 

@@ -99,6 +99,7 @@ def quick_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("hwsearch.campaigns.steps.report.make_all", only_made)
     monkeypatch.setattr("hwsearch.reporting.page.make_all", lambda report, **options: {})
+    monkeypatch.setattr("hwsearch.campaigns.steps.fit.save_figure", lambda figure, folder, stem: [])
 
 
 @pytest.fixture

@@ -12,18 +12,28 @@ import predictors
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.predictions import AGAIN, predict_rows, predictor_errors, predictor_path
+from hwsearch.campaigns.predictions import (
+    AGAIN,
+    feature_matrix,
+    load_predictor,
+    predict_rows,
+    predictor_errors,
+    predictor_path,
+)
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.score_table import encoded, numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.spaces import Architecture
 from predictors.coverage import RunningCoverage, running_coverage
+from predictors.diagnosis import ASKED, share_held
 
 #: coverage of the intervals that cards tell of
 COVERAGE = 0.95
 #: latest measurements that are compared, at most
 MOST = 5000
+#: the same for intervals of several coverages
+MOST_COUNTED = 1000
 
 
 def later_measurements(
@@ -52,7 +62,7 @@ def later_measurements(
     values : numpy.ndarray
         Shape (ids,), in the metric's unit.
     """
-    card = _card(campaign, metric, device) or {}
+    card = predictor_card(campaign, metric, device) or {}
     rows = card.get("ids")
     seen = set(map(str, rows)) if isinstance(rows, list) else {a.id for a in campaign.profile_set.timed}
     if device is None:
@@ -213,7 +223,7 @@ def record_coverage(campaign: Campaign) -> None:
     for row in fitted:
         metric, device = row["metric"], row["device"]
         path = predictor_path(campaign, metric, device)
-        card = _card(campaign, metric, device) if path.exists() else None
+        card = predictor_card(campaign, metric, device) if path.exists() else None
         if card is None or (device is not None and device not in campaign.targets):
             continue
         found = running(campaign, known, metric, device)
@@ -223,7 +233,74 @@ def record_coverage(campaign: Campaign) -> None:
                 predictors.replace_card(path, card | {"coverage": told})
 
 
-def _card(campaign: Campaign, metric: str, device: str | None) -> dict[str, object] | None:
+def later_coverage(
+    campaign: Campaign, known: Known, metric: str, device: str | None
+) -> dict[str, list[float] | int] | None:
+    """Compute which share of what was measured after a fit its intervals hold, for several shares that are asked for.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictor.
+    known : Known
+        What the store holds.
+    metric : str
+        What is predicted.
+    device : str or None
+        Where it is measured.
+
+    Returns
+    -------
+    dict or None
+        Lists ``asked`` and ``held``, and ``n``, the latest `MOST_COUNTED` measurements at most. Intervals are those of the fit, not
+        widened. None where nothing was measured after it, or no interval is finite.
+
+    Raises
+    ------
+    CampaignError
+        If no predictor has been fitted.
+    PredictorError
+        If its file is damaged.
+    """
+    ids, y = later_measurements(campaign, known, metric, device)
+    ids, y = ids[-MOST_COUNTED:], y[-MOST_COUNTED:]
+    if not ids:
+        return None
+    predictor = load_predictor(campaign, metric, device)
+    asked: list[float] = []
+    held: list[float] = []
+    with predictor_errors(f"the intervals of {metric} cannot be compared", hint=AGAIN):
+        X = feature_matrix(campaign, encoded(known.architectures, campaign.space, ids))
+        for share in ASKED:
+            low, high = predictor.predict_interval(X, share)
+            if np.isfinite(high - low).all():
+                asked.append(share)
+                held.append(share_held(y, low, high))
+    return {"asked": asked, "held": held, "n": len(ids)} if asked else None
+
+
+def predictor_card(campaign: Campaign, metric: str, device: str | None) -> dict[str, object] | None:
+    """Read the card of a campaign's predictor.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose predictor.
+    metric : str
+        What is predicted.
+    device : str or None
+        Where it is measured.
+
+    Returns
+    -------
+    dict or None
+        None where no predictor has been fitted, or it has no card.
+
+    Raises
+    ------
+    PredictorError
+        If its file is damaged.
+    """
     with predictor_errors(f"the predictor of {metric} cannot be used", hint=AGAIN):
         path = predictor_path(campaign, metric, device)
         return predictors.read_card(path) if path.exists() else None

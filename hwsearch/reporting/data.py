@@ -162,7 +162,8 @@ class ReportData:
         What a reader must know first.
     predictors : list of dict
         Each with metric, device, model, n_train, n_test, mae (in the metric's unit), mape (percent),
-        spearman, kendall, coverage, coverage_low, coverage_high, nominal_coverage (shares).
+        spearman, kendall, coverage, coverage_low, coverage_high, nominal_coverage (shares); and of how it learns left_out,
+        left_out_coverage, learning_curve and parts, as of `predictors.diagnosis`, and later_coverage.
     timings : dict of str to float
         Seconds by stage.
     serving : list of dict

@@ -337,6 +337,7 @@ def figure_description(stem: str) -> str:
     """
     return {
         "predicted": "Predicted against measured accuracy and latency; the scores stand in the table.",
+        "predictors": "Error of the predictors over measured subnets, coverage of their intervals, and shares of the variance.",
         "hypervolume": "Share of the best hypervolume over measured subnets, search against random sampling.",
         "devices": "Fronts of all devices, and the share of hypervolume that another device's picks keep.",
     }.get(

@@ -21,10 +21,13 @@ from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import FIT
 from hwsearch.errors import CampaignError
 from hwsearch.objectives.names import SCORE_METRICS
-from hwsearch.reporting.words import number
+from hwsearch.reporting.figures.learnt import learnt_figure
+from hwsearch.reporting.style import save as save_figure
+from hwsearch.reporting.words import label, number
 from hwsearch.searchers.threads import one_blas_thread
 from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
+from predictors.diagnosis import diagnose
 from predictors.sourced import SourcedPredictor
 
 #: the model of a device whose latencies are predicted from those of others as well
@@ -49,7 +52,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy, one for verified accuracy where that is an objective, and one a device on the profile's measurements.
 
     Below 50 latencies of a device, latencies of other devices are learnt from as well, where the error of rows left out is no
-    larger; what was trusted is said in a sentence.
+    larger; what was trusted is said in a sentence. Beside each predictor's file lies a figure of how it learns, as SVG and PNG.
 
     Parameters
     ----------
@@ -127,7 +130,12 @@ def fit(campaign: Campaign) -> pd.DataFrame:
                 if best == SOURCED:
                     scores = predictor.procedure_scores_
                     card |= {"model": SOURCED, "scores": scores, "candidates": chosen.scores_ | {SOURCED: scores}}
+                card |= diagnose(predictor, X, y, noise, seed)
                 save_predictor(predictor, path, card)
+            shown = judge.score_name if job.metric == "accuracy" else label(job.metric).split(" (")[0].lower()
+            unit = judge.score_unit if job.metric == "accuracy" else card["unit"]
+            figure = learnt_figure(card | {"name": shown, "unit": unit, "model": best, "where": job.device or ""})
+            save_figure(figure, path.parent, path.name.removesuffix(".zip"))
             row = {
                 "metric": job.metric,
                 "device": job.device,

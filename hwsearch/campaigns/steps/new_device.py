@@ -20,15 +20,16 @@ from hwsearch.campaigns.score_table import numbers
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import CampaignError
-from hwsearch.objectives.objective import Objective
-from hwsearch.objectives.pareto import non_dominated
 from hwsearch.spaces import Architecture
+from predictors.front import front_flattery, log_errors, near_front
 from predictors.transfer import WEIGHED, DeviceTransferPredictor
 
 #: architectures among which it is chosen what to time
 POOL = 300
 #: subnets that are timed one after the other, each chosen by what the former told; those after them so many together
 ONE_BY_ONE, TOGETHER = 10, 5
+#: subnets nearest to the predicted front of which errors are drawn, and how many draws
+DRAWN, DRAWS = 1000, 200
 #: most subnets that one plan names
 MOST = 200
 
@@ -51,7 +52,8 @@ class DevicePlan:
         What the prediction rests on, in a clause; None while nothing has been timed.
     front : pandas.DataFrame
         Of the subnets that have been scored, those that no other dominates by its measured accuracy and predicted latency:
-        ``arch_id``, ``genes``, ``accuracy`` (validation data), ``latency_ms``, ``latency_ms_low``, ``latency_ms_high``. Nothing in
+        ``arch_id``, ``genes``, ``accuracy`` (validation data), ``latency_ms``, ``latency_ms_low``, ``latency_ms_high``, and
+        ``latency_ms_expected``, the prediction without the mean error that comes from having been chosen for a short one. Nothing in
         it is a measurement of this device; empty while nothing has been timed or scored.
     """
 
@@ -243,13 +245,20 @@ def _pool(campaign: Campaign, size: int, before: list[Architecture], balanced: b
 def _front(campaign: Campaign, model: DeviceTransferPredictor, coverage: float) -> pd.DataFrame:
     """Return what is not dominated by measured accuracy and predicted latency, the fastest first."""
     scored = Known.read(campaign).accuracy(Split.VALIDATION)
-    archs = campaign.store.architectures(campaign.space, list(scored))
+    archs = campaign.store.architectures(campaign.space, [i for i in scored if scored[i].value is not None])
     if not archs:
         return pd.DataFrame()
-    X = features(campaign, archs)
-    latency, (low, high) = model.predict(X), model.predict_interval(X, coverage)
+    whole = model.with_sources(features(campaign, archs))  # the sources are asked once
+    latency = model.predict_with_sources(whole)
+    low, high = model.predict_interval_with_sources(whole, coverage)
     accuracy = numbers(scored, "value", [a.id for a in archs])
-    keep = non_dominated(np.column_stack([accuracy, latency]), [Objective("accuracy"), Objective("latency_ms")])
+    near = near_front(np.column_stack([-accuracy, latency]), DRAWN)
+    errors = np.zeros((DRAWS, len(near), 2))  # accuracies are measured: only latencies flatter
+    errors[:, :, 1] = log_errors(model, whole[near], DRAWS, campaign.rng("plan front"))
+    at, flattery = front_flattery(np.column_stack([-accuracy[near], np.log(latency[near])]), errors)
+    chosen = near[at]
+    expected = np.full(len(archs), np.nan)
+    expected[chosen] = latency[chosen] * np.exp(-flattery[:, 1])
     frame = pd.DataFrame(
         {
             "arch_id": [a.id for a in archs],
@@ -258,6 +267,7 @@ def _front(campaign: Campaign, model: DeviceTransferPredictor, coverage: float) 
             "latency_ms": latency,
             "latency_ms_low": low,
             "latency_ms_high": high,
+            "latency_ms_expected": expected,
         }
     )
-    return frame[keep].sort_values("latency_ms", ignore_index=True)
+    return frame.iloc[chosen].sort_values("latency_ms", ignore_index=True)

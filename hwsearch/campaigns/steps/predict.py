@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hwsearch._typing import FloatArray, IntArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.predictions import feature_matrix, load_predictor, predictor_errors, predictor_path, shift_of
@@ -26,7 +25,7 @@ from latency_tables.delimited import read_delimited
 from latency_tables.parquet import read_parquet
 from latency_tables.reading import ReadingError, parse_json, read_text
 from predictors.coverage import FIELDS as COMPARED
-from predictors.front import expected_front, front_of
+from predictors.front import expected_front, near_front
 from predictors.select import process_of
 
 #: most subnets that are predicted at once
@@ -134,7 +133,7 @@ def _front(campaign: Campaign, device: str, archs: Sequence[Architecture], frame
     if accuracy is None or latency is None:
         return pd.DataFrame(columns=columns)
     both = frame[["accuracy", "latency_ms"]].to_numpy(dtype=np.float64)
-    near = _near_front(both * [-1.0, 1.0])
+    near = near_front(both * [-1.0, 1.0], DRAWN)
     X = feature_matrix(campaign, campaign.space.to_array([archs[i] for i in near]))
     with predictor_errors("the predicted front cannot be corrected"):
         found = expected_front([accuracy, latency], X, largest=(True, False))
@@ -142,15 +141,6 @@ def _front(campaign: Campaign, device: str, archs: Sequence[Architecture], frame
     values = [found.predicted[:, 0], found.corrected[:, 0], found.predicted[:, 1], found.corrected[:, 1]]
     head = [device] * len(some), [a.id for a in some], [a.to_dict() for a in some]
     return pd.DataFrame(dict(zip(columns, [*head, *values], strict=True)))
-
-
-def _near_front(costs: FloatArray) -> IntArray:
-    """Choose the rows that may be on the front, front by front, since drawing errors takes time cubic in them."""
-    left, found = np.arange(len(costs)), np.empty(0, dtype=np.int64)
-    while len(left) and len(found) < DRAWN:
-        at = front_of(costs[left])
-        found, left = np.append(found, left[at]), np.delete(left, at)
-    return np.sort(found[:DRAWN])
 
 
 def _columns(metric: str, told: pd.DataFrame, measured: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,13 +9,15 @@ import numpy as np
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.predictions import TOGETHER, predict_rows, shift_of
-from hwsearch.campaigns.running import COVERAGE, later_measurements, running
+from hwsearch.campaigns.running import COVERAGE, later_coverage, later_measurements, predictor_card, running
 from hwsearch.campaigns.score_table import encoded
 from hwsearch.campaigns.states import FIT
 from predictors import scores
 
 #: columns of the coverage, which later measurements tell, and their names in its report
 ENDS = {"": "coverage", "_low": "low", "_high": "high"}
+#: what the page shows of a predictor's card
+KEPT = ("left_out", "left_out_coverage", "learning_curve", "parts")
 
 
 def predictor_scores(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
@@ -45,6 +47,8 @@ def predictor_scores(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
             "n_train": row["n"],
             "nominal_coverage": COVERAGE,
         }
+        card = predictor_card(campaign, metric, device) or {}
+        entry |= {name: card[name] for name in KEPT if card.get(name)}
         if len(ids) >= 3:
             parts = (
                 encoded(known.architectures, campaign.space, ids[k : k + TOGETHER])
@@ -56,6 +60,8 @@ def predictor_scores(campaign: Campaign, known: Known) -> list[dict[str, Any]]:
             if found is not None:  # a small fit has no interval of this coverage
                 entry |= {f"coverage{end}": getattr(found.report, of) for end, of in ENDS.items()}
                 entry["widened"] = found.factor
+            held = later_coverage(campaign, known, metric, device)
+            entry |= {"later_coverage": held} if held else {}
         else:
             entry |= {"n_test": f"{row['n']} (5-fold)", **{k: row[k] for k in ("mae", "mape", "spearman", "kendall")}}
         out.append(entry)

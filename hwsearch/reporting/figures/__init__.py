@@ -14,6 +14,7 @@ from hwsearch.reporting.figures.choices import choices_figure
 from hwsearch.reporting.figures.devices import devices_figure
 from hwsearch.reporting.figures.front import front_figure
 from hwsearch.reporting.figures.hypervolume import hypervolume_figure
+from hwsearch.reporting.figures.learnt import drawn_predictors, predictors_figure
 from hwsearch.reporting.figures.operators import operators_figure
 from hwsearch.reporting.figures.predicted import predicted_figure
 from hwsearch.reporting.style import save
@@ -26,6 +27,7 @@ __all__ = [
     "make_all",
     "operators_figure",
     "predicted_figure",
+    "predictors_figure",
     "save_all",
     "slugs",
 ]
@@ -69,7 +71,7 @@ def make_all(report: ReportData, *, narrow: bool = False, fronts: bool = True) -
     Returns
     -------
     dict of str to matplotlib.figure.Figure
-        By file stem: front-DEVICE, choices-DEVICE, predicted, hypervolume, devices (if several); all but the fronts are of the
+        By file stem: front-DEVICE, choices-DEVICE, predicted, predictors (if `fit` kept how they learn), hypervolume, devices (if several); all but the fronts are of the
         first `MOST_COMPARED` devices.
     """
     figures = {}
@@ -80,6 +82,8 @@ def make_all(report: ReportData, *, narrow: bool = False, fronts: bool = True) -
             figures[f"choices-{slug}"] = choices_figure(device, narrow=narrow)
     compared = replace(report, devices=report.devices[:MOST_COMPARED])
     figures["predicted"] = predicted_figure(compared, narrow=narrow)
+    if drawn_predictors(compared):
+        figures["predictors"] = predictors_figure(compared, narrow=narrow)
     figures["hypervolume"] = hypervolume_figure(compared, narrow=narrow)
     if len(report.devices) > 1:
         figures["devices"] = devices_figure(compared, narrow=narrow)

@@ -50,6 +50,8 @@ def test_what_is_timed_predicts_the_front_without_an_accuracy(campaign: Campaign
     assert set(front["arch_id"]) <= set(scored) and front["latency_ms"].is_monotonic_increasing
     assert front["accuracy"].is_monotonic_increasing  # nothing on it is dominated
     assert (front["latency_ms_low"] < front["latency_ms"]).all()
+    assert np.isfinite(front["latency_ms_expected"]).all()  # what is chosen for a short prediction is longer than that
+    assert (front["latency_ms_expected"] / front["latency_ms"]).mean() > 1.0
     more = hwsearch.plan(campaign, "new", samples=3)
     assert more.measured == 8 and not set(more.subnets["arch_id"]) & set(found.subnets["arch_id"])
     archs = campaign.store.architectures(campaign.space, list(front["arch_id"]))
