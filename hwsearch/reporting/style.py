@@ -204,7 +204,7 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     return paths
 
 
-def note(ax: Axes, text: str, *, x: float = 0.03, y: float = 0.97) -> None:
+def note(ax: Axes, text: str, *, x: float = 0.03, y: float = 0.97, lower_right: bool = False) -> None:
     """Write a quiet note in the corner of a panel.
 
     Parameters
@@ -215,5 +215,9 @@ def note(ax: Axes, text: str, *, x: float = 0.03, y: float = 0.97) -> None:
         The note.
     x, y : float
         Upper left corner, as shares of the panel.
+    lower_right : bool
+        Whether it stands in the lower right corner, as far from that as `x` and `y` are from the upper left.
     """
-    ax.text(x, y, text, transform=ax.transAxes, ha="left", va="top", color=MUTED, fontsize=8.5, linespacing=1.35)
+    place = (1 - x, 1 - y, "right", "bottom") if lower_right else (x, y, "left", "top")
+    look = {"color": MUTED, "fontsize": 8.5, "linespacing": 1.35}
+    ax.text(place[0], place[1], text, transform=ax.transAxes, ha=place[2], va=place[3], **look)

@@ -221,7 +221,7 @@ def _apart(ticks: Sequence[int]) -> list[int]:
     """Leave out the ticks of a logarithmic axis whose labels would touch, the last one last."""
     kept: list[int] = []
     for tick in reversed(ticks):
-        if not kept or kept[-1] / tick >= 1.25:
+        if not kept or kept[-1] / tick >= 1.5:
             kept.append(tick)
     return kept[::-1]
 

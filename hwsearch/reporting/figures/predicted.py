@@ -109,7 +109,8 @@ def predicted_figure(report: ReportData, *, narrow: bool = False) -> Figure:
         tau = kendall(predicted, found)
         error = f"mean error {number(np.abs(predicted - found).mean(), 2)} {unit if unit == 'ms' else 'points'}"
         few = f", {MOST_DOTS} of them drawn" if len(found) > MOST_DOTS else ""
-        note(ax, f"n = {len(found)}{few}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else ""))
+        told = f"n = {len(found)}{few}\n{error}" + (f"\nKendall τ {tau:.2f}" if np.isfinite(tau) else "")
+        note(ax, told, lower_right=True)
     if left_out:
         key_of = next((ax for ax in axes if len(ax.get_legend_handles_labels()[1]) > 1), axes[0])
         figure.legend(*key_of.get_legend_handles_labels(), loc="outside lower left", ncols=1 if narrow else 2)
