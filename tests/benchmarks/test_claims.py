@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.claims import BENCHMARK, CLAIMS, Figure, chosen, names
+from benchmarks.claim import CLAIMS, Figure
+from benchmarks.claims import BENCHMARK, chosen, names
 
 
 def test_claims_are_chosen_by_name_and_group() -> None:

@@ -20,6 +20,14 @@ from benchmarks.frame import OWN_KEYS, Benchmark, Result, Run, bars, curves
 #: modules that are parts of the benchmarks `claims`, `gpu`, `hostile`, `kills`, `predictors`, `search`, `store` and `training`, and the frame itself
 PARTS = {
     "certified_ground",
+    "claim",
+    "claims_assemble",
+    "claims_certified",
+    "claims_ensemble",
+    "claims_grow",
+    "claims_planning",
+    "claims_prune",
+    "claims_tasks",
     "frame",
     "gpu_parts",
     "gpu_training",
