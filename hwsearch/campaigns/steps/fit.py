@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from hwsearch._files import anything, check_place, own_folder
+from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.device_sources import OWN, fit_with_sources
@@ -73,7 +75,22 @@ def fit(campaign: Campaign) -> pd.DataFrame:
         If a predictor cannot be fitted.
     """
     known = Known.read(campaign)
-    wanted = {a.id: a for a in campaign.profile_set.timed}
+    jobs, rows = _jobs(campaign, known), []
+    with campaign.progress.task("fit", len(jobs), "predictors") as task:
+        notes = []
+        for i, job in enumerate(jobs):
+            row = _fit_one(campaign, known, job)
+            rows.append(row)
+            notes += [_note(campaign, row), *([str(row["sources"])] if "sources" in row else [])]
+            task.update(i + 1)
+        task.note(" · ".join(notes))
+    campaign.store.put_state(FIT, {"scores": rows})
+    return pd.DataFrame(rows)
+
+
+def _jobs(campaign: Campaign, known: Known) -> list[_Fit]:
+    """List the predictors to be fitted on what the profile measured."""
+    wanted = {a.id for a in campaign.profile_set.timed}
 
     def values(rows: Scores) -> dict[str, float]:
         return {k: float(rows[k].value or 0.0) for k in rows if k in wanted}
@@ -89,72 +106,80 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     ]
     for name in campaign.targets:
         jobs += [on_device(m, name) for m in campaign.device_metrics(name)]
-    out = []
-    judge, seed = campaign.loaded.task, campaign.config.search.seed
-    with campaign.progress.task("fit", len(jobs), "predictors") as task:
-        notes, schema = [], campaign.loaded.net.schema()
-        for i, job in enumerate(jobs):
-            if len(job.values) < FEWEST:
-                raise CampaignError(
-                    f"only {len(job.values)} measurements of {job.what} are there; a predictor needs {FEWEST}.",
-                    hint="Run 'hwsearch profile' and 'hwsearch evaluate' first.",
-                )
-            ids = [k for k in wanted if k in job.values]
-            X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
-            y, noise = np.array([job.values[k] for k in ids]), job.noise(ids)
-            with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
-                made = candidates(bool(y.min() > 0), seed, schema)
-                if job.device is None:
-                    made |= screened_candidate(campaign, known, seed, schema)
-                predictor: CrossValidatedPredictor | SourcedPredictor
-                chosen = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
-                predictor, best, said = chosen, chosen.best_, ""
-                if job.metric == "latency_ms" and job.device and len(y) < OWN and y.min() > 0:
-                    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], (X, y, noise), chosen)
-                    if sourced is not None:
-                        predictor, best = sourced, SOURCED
-                path = predictor_path(campaign, job.metric, job.device)
-                own_folder(path.parent)
-                check_place(path, anything)  # the folder is the campaign's own; a damaged file is replaced
-                card = card_of(
-                    predictor,
-                    metric=job.metric,
-                    unit=_unit(job.metric, judge.difference_unit),
-                    device=campaign.targets[job.device].fingerprint if job.device else None,
-                    space=campaign.space.name,
-                    schema=schema,
-                    rows=list(zip(ids, y.tolist(), noise.tolist(), strict=True)),
-                )
-                if said:
-                    card["sources"] = {"trusted": said, "hypotheses": getattr(predictor, "shares_", {})}
-                if best == SOURCED:
-                    scores = predictor.procedure_scores_
-                    card |= {"model": SOURCED, "scores": scores, "candidates": chosen.scores_ | {SOURCED: scores}}
-                card |= diagnose(predictor, X, y, noise, seed)
-                save_predictor(predictor, path, card)
-            shown = judge.score_name if job.metric == "accuracy" else label(job.metric).split(" (")[0].lower()
-            unit = judge.score_unit if job.metric == "accuracy" else card["unit"]
-            figure = learnt_figure(card | {"name": shown, "unit": unit, "model": best, "where": job.device or ""})
-            save_figure(figure, path.parent, path.name.removesuffix(".zip"))
-            row = {
-                "metric": job.metric,
-                "device": job.device,
-                "n": len(y),
-                "model": best,
-                **predictor.procedure_scores_,
-            } | ({"sources": said} if said else {})
-            out.append(row)
-            notes.append(
-                f"{judge.score_name if job.metric == 'accuracy' else 'verified'} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {judge.difference_unit}"
-                if job.metric in SCORE_METRICS
-                else f"{job.device}{'' if job.metric == 'latency_ms' else f' {job.metric}'} MAPE {row['mape']:.1f} %"
-            )
-            if said:
-                notes.append(said)
-            task.update(i + 1)
-        task.note(" · ".join(notes))
-    campaign.store.put_state(FIT, {"scores": out})
-    return pd.DataFrame(out)
+    return jobs
+
+
+def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
+    """Fit one predictor, write its file with its card and figure, and return its row."""
+    if len(job.values) < FEWEST:
+        raise CampaignError(
+            f"only {len(job.values)} measurements of {job.what} are there; a predictor needs {FEWEST}.",
+            hint="Run 'hwsearch profile' and 'hwsearch evaluate' first.",
+        )
+    seed, schema = campaign.config.search.seed, campaign.loaded.net.schema()
+    wanted = {a.id: a for a in campaign.profile_set.timed}
+    ids = [k for k in wanted if k in job.values]
+    X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))
+    y, noise = np.array([job.values[k] for k in ids]), job.noise(ids)
+    with predictor_errors(f"the predictor of {job.what} cannot be fitted"):
+        made = candidates(bool(y.min() > 0), seed, schema)
+        if job.device is None:
+            made |= screened_candidate(campaign, known, seed, schema)
+        chosen = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
+        predictor, model, said = _with_sources(campaign, job, (X, y, noise), chosen)
+        path = predictor_path(campaign, job.metric, job.device)
+        own_folder(path.parent)
+        check_place(path, anything)  # the folder is the campaign's own; a damaged file is replaced
+        card = card_of(
+            predictor,
+            metric=job.metric,
+            unit=_unit(job.metric, campaign.loaded.task.difference_unit),
+            device=campaign.targets[job.device].fingerprint if job.device else None,
+            space=campaign.space.name,
+            schema=schema,
+            rows=list(zip(ids, y.tolist(), noise.tolist(), strict=True)),
+        )
+        if said:
+            card["sources"] = {"trusted": said, "hypotheses": getattr(predictor, "shares_", {})}
+        scores = predictor.procedure_scores_
+        if model == SOURCED:
+            card |= {"model": SOURCED, "scores": scores, "candidates": chosen.scores_ | {SOURCED: scores}}
+        card |= diagnose(predictor, X, y, noise, seed)
+        save_predictor(predictor, path, card)
+    _draw(campaign, job, card | {"model": model}, path)
+    row = {"metric": job.metric, "device": job.device, "n": len(y), "model": model, **scores}
+    return row | ({"sources": said} if said else {})
+
+
+def _with_sources(
+    campaign: Campaign, job: _Fit, rows: tuple[FloatArray, FloatArray, FloatArray], chosen: CrossValidatedPredictor
+) -> tuple[CrossValidatedPredictor | SourcedPredictor, str, str]:
+    """Learn few latencies from other devices as well, where that is no worse: the predictor, its name, and what was trusted."""
+    y = rows[1]
+    if job.metric != "latency_ms" or job.device is None or len(y) >= OWN or y.min() <= 0:
+        return chosen, chosen.best_, ""
+    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], rows, chosen)
+    return (chosen, chosen.best_, said) if sourced is None else (sourced, SOURCED, said)
+
+
+def _draw(campaign: Campaign, job: _Fit, card: JsonObject, path: Path) -> None:
+    """Draw how a predictor learns, beside its file."""
+    task, accuracy = campaign.loaded.task, job.metric == "accuracy"
+    named = {
+        "name": task.score_name if accuracy else label(job.metric).split(" (")[0].lower(),
+        "unit": task.score_unit if accuracy else card["unit"],
+        "where": job.device or "",
+    }
+    save_figure(learnt_figure(card | named), path.parent, path.name.removesuffix(".zip"))
+
+
+def _note(campaign: Campaign, row: JsonObject) -> str:
+    """Say in a few words how well a predictor does."""
+    metric, task = row["metric"], campaign.loaded.task
+    if metric in SCORE_METRICS:
+        name = task.score_name if metric == "accuracy" else "verified"
+        return f"{name} τ {number(row['kendall'], 2)}, mean error {row['mae']:.1f} {task.difference_unit}"
+    return f"{row['device']}{'' if metric == 'latency_ms' else f' {metric}'} MAPE {row['mape']:.1f} %"
 
 
 def _unit(metric: str, points: str) -> str:
