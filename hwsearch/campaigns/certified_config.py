@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from hwsearch.accuracy.certified import parse_epsilon
 from hwsearch.campaigns.search_config import MOST_IMAGES, ConfigPart
 from hwsearch.errors import BoundError
 
@@ -27,6 +26,8 @@ class CertifiedConfig(ConfigPart):
     @classmethod
     def _of_pixels(cls, value: object) -> float:
         try:
+            from hwsearch.accuracy.certified import parse_epsilon  # late: it imports torch
+
             return parse_epsilon(value)
         except BoundError as error:
             raise ValueError(str(error)) from None

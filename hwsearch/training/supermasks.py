@@ -62,7 +62,7 @@ def top_mask(scores: Tensor, density: float) -> Tensor:
     return mask.reshape(scores.shape)
 
 
-class StraightThrough(torch.autograd.Function):
+class _StraightThrough(torch.autograd.Function):
     """The mask of the largest magnitudes going forward, the identity going back."""
 
     @staticmethod
@@ -97,7 +97,7 @@ def masked_weight(weight: Tensor, scores: Tensor, density: float) -> Tensor:
     ----------
     Ramanujan et al., 2019, arXiv 1911.13299; Wortsman et al., 2020, arXiv 2006.14769.
     """
-    mask: Tensor = StraightThrough.apply(scores.abs(), density)  # type: ignore[no-untyped-call]
+    mask: Tensor = _StraightThrough.apply(scores.abs(), density)  # type: ignore[no-untyped-call]
     return weight * mask
 
 

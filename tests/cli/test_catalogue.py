@@ -80,7 +80,8 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
     card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
 
-    def train(recipe, data, folder, *, supernet, checkpoint, kernels, processes, progress, force):
+    def train(recipe, data, folder, *, supernet, checkpoint, kernels, device, processes, module, progress, force):
+        assert device == "auto" and module is None
         seen.append((recipe, str(data), str(folder), supernet, checkpoint and str(checkpoint), callable(progress)))
         assert kernels == ("eager" if supernet else "auto") and processes == (2 if supernet else 1)
         return card if recipe == "r" else {}

@@ -31,7 +31,7 @@ def test_the_code_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(blocks) >= 5
     for block in blocks:
         exec(block, names)
-        if "searchers.create(" in block:
+        if "searcher = searchers.create(" in block:
             assert len(block.splitlines()) <= 10
             values = names["searcher"].front().values
             assert len(values) > 3 and (values[:, 1] <= 12).all()

@@ -192,9 +192,13 @@ def _learning(ax: Axes, rows: Sequence[Mapping[str, object]]) -> None:
     if not values:
         note(ax, "not kept: fit again")
         return
+    values = [v for v in values if np.isfinite(v) and v > 0]
+    if not values:
+        note(ax, "no relative errors: all values are 0")
+        return
     ax.set_xscale("log")
     ax.set_yscale("log")
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    low, high = min(values), max(values)
     ax.set_ylim(0.7 * low, 1.4 * high * (1.0 + 0.6 * (len(rows) - 1)))
     _round_ticks(ax)
     shown = _apart(sorted(ticks))

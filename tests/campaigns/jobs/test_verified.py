@@ -24,7 +24,7 @@ from hwsearch.errors import BoundError, ConfigError
 from hwsearch.objectives import parse_limit
 
 #: so small that the bounds of the embedded supernet, which was not trained for them, prove something
-TINY = 2e-9
+TINY = 5e-10
 CONFIG = """
 [data]
 calibration_images = 60
@@ -48,7 +48,7 @@ metric = "verified_accuracy"
 limit = ">= 1 %"
 
 [certified]
-epsilon = 2e-9
+epsilon = 5e-10
 images = 30
 
 [protocol]
@@ -100,7 +100,7 @@ def test_a_campaign_searches_and_validates_by_it(run: tuple[Path, dict]) -> None
         p = proved.mean()
         assert m.value == pytest.approx(100 * p) and m.details["epsilon"] == TINY and m.details["images"] == 30
         assert m.details["standard_error"] == pytest.approx(100 * np.sqrt(max(p * (1 - p), 0.25 / 30) / 30))
-        assert "epsilon 2e-09 of 30 images" in m.protocol and m.unit == "%"
+        assert "epsilon 5e-10 of 30 images" in m.protocol and m.unit == "%"
     front = hwsearch.front(campaign).to_frame()
     assert {VERIFIED, f"{VERIFIED}_low", f"{VERIFIED}_high"} <= set(front.columns)
     assert set(front["arch_id"]) <= set(final)
@@ -140,14 +140,14 @@ def test_what_is_known_is_not_measured_again_and_another_epsilon_is_another_meas
     monkeypatch.setattr("hwsearch.campaigns.jobs.verified.verified_score", counted)
     first = measure_verified(campaign, archs)
     assert set(first) == {a.id for a in archs} and not calls
-    certified = campaign.config.certified.model_copy(update={"epsilon": 1e-9})
+    certified = campaign.config.certified.model_copy(update={"epsilon": 1e-10})
     campaign.asked = campaign.asked.model_copy(update={"certified": certified})
     assert score_protocol(campaign, VERIFIED) != next(iter(first.values())).protocol
     smaller = measure_verified(campaign, archs)
-    assert calls == [1e-9, 1e-9]
+    assert calls == [1e-10, 1e-10]
     for a in archs:
         expected = verified_score(
-            campaign.loaded.task, ready_subnet(campaign, a), campaign.data[Split.VALIDATION].head(30), campaign.loaded.net.input_size(a), 1e-9
+            campaign.loaded.task, ready_subnet(campaign, a), campaign.data[Split.VALIDATION].head(30), campaign.loaded.net.input_size(a), 1e-10
         )  # fmt: skip
         assert smaller[a.id].value == expected.value >= (first[a.id].value or 0.0)
     assert measure_verified(campaign, archs).keys() == smaller.keys() and len(calls) == 2
@@ -167,7 +167,7 @@ def test_a_family_that_is_not_covered_is_refused_by_the_operators_name(
 
 def test_bad_configurations_are_refused() -> None:
     def parsed(text: str):
-        return parse_config(tomllib.loads(CONFIG.replace("epsilon = 2e-9", text)), "c.toml")
+        return parse_config(tomllib.loads(CONFIG.replace("epsilon = 5e-10", text)), "c.toml")
 
     assert parsed('epsilon = "8/255"').certified.epsilon == 8 / 255
     with pytest.raises(ConfigError, match=r"beyond the pixel range.*'8/255'"):
