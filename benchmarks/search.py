@@ -50,6 +50,7 @@ MULTI = (
     "nsga2+start",
     "optuna-tpe",
     "optuna-gp",
+    "lamoo",
     "balanced-random",
     "random",
 )

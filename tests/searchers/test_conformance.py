@@ -164,6 +164,11 @@ class TestParego(SearcherConformance):
         return create("parego", space, objectives, seed, start=20, inner_evaluations=40)
 
 
+class TestLamoo(SearcherConformance):
+    def make(self, space: SearchSpace, objectives: Sequence[str], seed: int) -> Searcher:
+        return create("lamoo", space, objectives, seed, leaf=4)
+
+
 class TestBotorchQnehvi(SearcherConformance):
     """One round of its model a search, and short fits: a whole one takes about a second an objective."""
 

@@ -63,6 +63,8 @@ def test_predictors_gain_on_random_search(name: str) -> None:
         ("bananas", {"ensemble": 1}),
         ("parego", {"inner_evaluations": 1}),
         ("botorch-qnehvi", {"draws": 0}),
+        ("lamoo", {"kernel": "cubic"}),
+        ("lamoo", {"leaf": 1}),
         ("linas", {"popluation": 10}),
     ],
 )

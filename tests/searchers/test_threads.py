@@ -84,7 +84,7 @@ def test_the_default_tactic_fits_with_one_thread_wherever_it_fits(call: str, mon
 
 
 @pytest.mark.parametrize(
-    "tactic", ["plumb", "guided", "weaknas", "linas", "brp-nas", "bananas", "parego", "optuna-gp", "nsga2"]
+    "tactic", ["plumb", "guided", "weaknas", "linas", "brp-nas", "bananas", "parego", "lamoo", "optuna-gp", "nsga2"]
 )
 def test_each_tactic_asks_and_hears_with_one_thread(tactic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if tactic.startswith("optuna"):

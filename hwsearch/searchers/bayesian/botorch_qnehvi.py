@@ -15,6 +15,7 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
 from hwsearch.objectives.objective import Objective
 from hwsearch.objectives.pareto import reference_point
+from hwsearch.searchers.base import Searcher
 from hwsearch.searchers.bayesian.parego import MAX_OBSERVATIONS
 from hwsearch.searchers.options import SearcherOptions
 from hwsearch.searchers.predicted.rounds import RoundSearcher
@@ -83,25 +84,11 @@ class BotorchQnehviSearcher(RoundSearcher):
         return self.options.start, 1
 
     def _next_round(self, n: int) -> IntArray:
-        from botorch.optim import optimize_acqf_discrete
-
         complete = np.flatnonzero(~np.isnan(self.values).any(axis=1))
         if len(complete) > MAX_OBSERVATIONS:
             complete = np.sort(complete[self._ranking(self.values[complete], MAX_OBSERVATIONS)])
-        rows, values = self.rows[complete], self.values[complete]
-        candidates = self._candidates(rows, values, n)
-        if len(candidates) <= n:
-            return candidates
-        points = torch.from_numpy(np.asarray(self.space.encode_array(candidates), dtype=np.float64))
-        seed = self._seed()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            with warnings.catch_warnings():  # a constant objective is no news
-                warnings.simplefilter("ignore")
-                acquisition = self._acquisition(rows, values, seed)
-            found, _ = optimize_acqf_discrete(acquisition, q=n, choices=points, max_batch_size=256, unique=True)
-        place = {row.tobytes(): i for i, row in enumerate(points.numpy())}
-        return candidates[[place[row.tobytes()] for row in found.numpy()]]
+        candidates = self._candidates(self.rows[complete], self.values[complete], n)
+        return choose_by_qnehvi(self, complete, candidates, n, self.options.draws, self._seed)
 
     def _candidates(self, rows: IntArray, values: FloatArray, n: int) -> IntArray:
         """Draw new rows (at least n, if there are so many), half of them neighbours of the best measured."""
@@ -116,34 +103,77 @@ class BotorchQnehviSearcher(RoundSearcher):
         )
         return distinct(np.concatenate([near_rows, uniform]))
 
-    def _acquisition(self, rows: IntArray, values: FloatArray, seed: int) -> Any:
-        """Make BoTorch's acquisition function on the measured rows; every objective is maximised."""
-        from botorch import fit_gpytorch_mll
-        from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-        from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
-        from botorch.models import ModelListGP, SingleTaskGP
-        from botorch.models.transforms import Standardize
-        from botorch.sampling import SobolQMCNormalSampler
-        from gpytorch.mlls import SumMarginalLogLikelihood
 
-        x = torch.from_numpy(np.asarray(self.space.encode_array(rows), dtype=np.float64))
-        gains = torch.from_numpy(-self.costs(values))
-        model = ModelListGP(
-            *(SingleTaskGP(x, column[:, None], outcome_transform=Standardize(m=1)) for column in gains.unbind(1))
+def choose_by_qnehvi(
+    searcher: Searcher, complete: IntArray, candidates: IntArray, n: int, draws: int, seed: Callable[[], int]
+) -> IntArray:
+    """Choose candidates one by one by the largest noisy expected hypervolume improvement.
+
+    Parameters
+    ----------
+    searcher : Searcher
+        Whose space, objectives and told values.
+    complete : ndarray of int (k,)
+        Which of the told rows the models are fitted on.
+    candidates : ndarray (c, genes)
+        Canonical rows, none twice.
+    n : int
+        How many; where there are no more candidates, all of them.
+    draws : int
+        Of the posterior.
+    seed : callable
+        Draws the seed of the acquisition, where there is one.
+
+    Returns
+    -------
+    ndarray (n, genes)
+        Chosen rows, the first one first.
+    """
+    from botorch.optim import optimize_acqf_discrete
+
+    if len(candidates) <= n:
+        return candidates
+    points = torch.from_numpy(np.asarray(searcher.space.encode_array(candidates), dtype=np.float64))
+    drawn = seed()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(drawn)
+        with warnings.catch_warnings():  # a constant objective is no news
+            warnings.simplefilter("ignore")
+            acquisition = _acquisition(searcher, complete, draws, drawn)
+        found, _ = optimize_acqf_discrete(acquisition, q=n, choices=points, max_batch_size=256, unique=True)
+    place = {row.tobytes(): i for i, row in enumerate(points.numpy())}
+    return candidates[[place[row.tobytes()] for row in found.numpy()]]
+
+
+def _acquisition(searcher: Searcher, complete: IntArray, draws: int, seed: int) -> Any:
+    """Make BoTorch's acquisition function on the measured rows; every objective is maximised."""
+    from botorch import fit_gpytorch_mll
+    from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+    from botorch.models import ModelListGP, SingleTaskGP
+    from botorch.models.transforms import Standardize
+    from botorch.sampling import SobolQMCNormalSampler
+    from gpytorch.mlls import SumMarginalLogLikelihood
+
+    rows, values = searcher.rows[complete], searcher.values[complete]
+    x = torch.from_numpy(np.asarray(searcher.space.encode_array(rows), dtype=np.float64))
+    gains = torch.from_numpy(-searcher.costs(values))
+    model = ModelListGP(
+        *(SingleTaskGP(x, column[:, None], outcome_transform=Standardize(m=1)) for column in gains.unbind(1))
+    )
+    fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
+    sampler = SobolQMCNormalSampler(torch.Size([draws]), seed=seed)
+    constraints = [
+        _excess(j, o.sign, o.limit.op, o.limit.value) for j, o in enumerate(searcher.objectives) if o.limit is not None
+    ]
+    if len(searcher.objectives) == 1:
+        return qLogNoisyExpectedImprovement(
+            model, x, sampler=sampler, constraints=constraints or None, prune_baseline=True
         )
-        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        sampler = SobolQMCNormalSampler(torch.Size([self.options.draws]), seed=seed)
-        constraints = [
-            _excess(j, o.sign, o.limit.op, o.limit.value) for j, o in enumerate(self.objectives) if o.limit is not None
-        ]
-        if len(self.objectives) == 1:
-            return qLogNoisyExpectedImprovement(
-                model, x, sampler=sampler, constraints=constraints or None, prune_baseline=True
-            )
-        reference = -self.costs(reference_point(values, self.objectives)[None, :])[0]
-        return qLogNoisyExpectedHypervolumeImprovement(
-            model, reference.tolist(), x, sampler=sampler, constraints=constraints or None, prune_baseline=True
-        )
+    reference = -searcher.costs(reference_point(values, searcher.objectives)[None, :])[0]
+    return qLogNoisyExpectedHypervolumeImprovement(
+        model, reference.tolist(), x, sampler=sampler, constraints=constraints or None, prune_baseline=True
+    )
 
 
 def _excess(column: int, sign: float, op: str, limit: float) -> Callable[[torch.Tensor], torch.Tensor]:
