@@ -28,6 +28,8 @@ VARIANTS: dict[str, tuple[str, Callable[[Task], dict[str, object]]]] = {
     "weaknas-balanced": ("weaknas", lambda task: {"balance": cost_of(task)}),
     # the predictor that Wu et al. (2021) have on NAS-Bench-201: four layers of 1,000
     "weaknas-mlp": ("weaknas", lambda task: {"predictor": "mlp"}),
+    # learned partitions with BoTorch's acquisition within the region; needs the package botorch
+    "lamoo-qnehvi": ("lamoo", lambda task: {"sampler": "qnehvi"}),
     # a population that fits a few hundred evaluations
     "nsga2-20": ("nsga2", lambda task: {"population": 20, "mutation": 1.5 / len(task.space.choices)}),
 }

@@ -37,7 +37,7 @@ class LamooOptions(SearcherOptions):
     exploration: float = Field(
         0.1, ge=0.0, description="Weight of regions with few measurements, as a share of the hypervolume of all."
     )
-    kernel: Literal["rbf", "poly", "linear"] = Field("rbf", description="Of the support vectors that split a region.")
+    kernel: Literal["poly", "rbf", "linear"] = Field("poly", description="Of the support vectors that split a region.")
     sampler: Literal["evolution", "qnehvi"] = Field(
         "evolution", description="What chooses within the region: crossover and mutation, or BoTorch's qLogNEHVI."
     )
