@@ -188,11 +188,12 @@ def pick(
     *,
     probability: float | None = None,
     deployment: str | None = None,
+    chain: int | None = None,
     export: Path | str | None = None,
     trust: bool = False,
     force: bool = False,
 ) -> JsonObject:
-    """Pick the best measured subnet under limits, and write it as ONNX if asked.
+    """Pick the best measured subnet under limits, or a chain of nested ones, and write it as ONNX if asked.
 
     Parameters
     ----------
@@ -206,8 +207,10 @@ def pick(
         With which the limits must be met, by the measured intervals; None: as configured.
     deployment : {"worst-case", "weighted"}, optional
         One subnet for all devices, see `front`.
+    chain : int, optional
+        At most so many subnets of which each lies within the next, to switch between at run time with one copy of the weights.
     export : path, optional
-        The ONNX file to write.
+        The ONNX file to write; of a chain the folder.
     trust : bool
         Execute what the configuration names even if another user wrote it, see SECURITY.md.
     force : bool
@@ -216,14 +219,30 @@ def pick(
     Returns
     -------
     dict
-        Id, genes, values with intervals, and the probability with which each limit is met.
+        Id, genes, values with intervals, and the probability with which each limit is met; of a chain these of all
+        ``members``, the smallest first, with the weights' sizes shared and apart.
 
     Raises
     ------
     LimitError
         When no subnet meets the limits; names the nearest value that can be reached.
+    CampaignError
+        When no two subnets are nested.
     """
     limits = [limit] if isinstance(limit, str) else list(limit)
+    if chain is not None:
+        from hwsearch.campaigns.steps.chain import pick_chain
+
+        with overwriting(force):
+            return pick_chain(
+                read_campaign(source, trust=trust),
+                chain,
+                limits,
+                device,
+                probability=probability,
+                deployment=deployment,
+                export=Path(export) if export else None,
+            )
     with overwriting(force):
         return campaigns.pick(
             read_campaign(source, trust=trust),

@@ -25,7 +25,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "pick": (
         "hwsearch pick runs/my --limit 'latency_ms<=2' --export model.onnx",
-        "hwsearch pick runs/my --device edge-box --limit 'accuracy>=80' --probability 0.95",
+        "hwsearch pick runs/my --device edge-box --chain 4 --limit 'accuracy>=80' --probability 0.95 --export switch",
     ),
     "ensemble": (
         "hwsearch ensemble runs/my --limit 'latency_ms<=2' --device edge-box",

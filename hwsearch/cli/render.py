@@ -232,6 +232,37 @@ def neighbour_lines(result: JsonObject) -> list[str]:
     return lines
 
 
+def chain_lines(result: JsonObject) -> list[str]:
+    """Write a chain of nested subnets: a line a member, and what their weights take together.
+
+    Parameters
+    ----------
+    result : dict
+        Of `hwsearch.pick` with ``chain``.
+
+    Returns
+    -------
+    list of str
+        The smallest first.
+    """
+    unit = f" {result['score_unit']}" if result["score_unit"] else ""
+    lines = []
+    for place, member in enumerate(result["members"], 1):
+        latency = ", ".join(
+            f"latency {d['latency_ms']:.3g} ms ({d['low']:.3g}–{d['high']:.3g})"
+            f"{f' on {name}' if len(member['devices']) > 1 else ''}"
+            for name, d in member["devices"].items()
+        )
+        lines.append(
+            f"{place}  {member['arch_id']}: {result['score']} {member['accuracy']:.1f}{unit} "
+            f"({member['accuracy_low']:.1f}–{member['accuracy_high']:.1f} with 95 %), {latency}"
+        )
+    lines.append(
+        f"each lies within the next: weights of {result['weights_mib']:.2f} MiB once, {result['apart_mib']:.2f} MiB apart"
+    )
+    return lines
+
+
 def ensemble_lines(result: JsonObject) -> list[str]:
     """Write what an ensemble gains, what it takes, and where it lies.
 

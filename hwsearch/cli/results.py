@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
 from hwsearch.cli.options import Deployment, DeviceName, Folder, Force, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import emit_json, ensemble_lines, neighbour_lines, out, print_frame, visible
+from hwsearch.cli.render import chain_lines, emit_json, ensemble_lines, neighbour_lines, out, print_frame, visible
 
 
 @command(RESULTS)
@@ -170,7 +170,13 @@ def pick(
         ),
     ] = None,
     deployment: Deployment = None,
-    export: Annotated[Path | None, typer.Option("--export", help="The ONNX file to write.")] = None,
+    chain: Annotated[
+        int | None,
+        typer.Option("--chain", help="At most so many subnets, each within the next, to switch between at run time."),
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="The ONNX file to write, or the folder of a chain's.")
+    ] = None,
     folder: Folder = None,
     trust: Trust = False,
     force: Force = False,
@@ -190,8 +196,10 @@ def pick(
         With which each limit must be met.
     deployment : {"worst-case", "weighted"}, optional
         One subnet for all devices.
+    chain : int, optional
+        At most so many subnets of which each lies within the next.
     export : pathlib.Path, optional
-        The ONNX file to write.
+        The ONNX file to write, or the folder of a chain's.
     folder : pathlib.Path, optional
         Where the campaign lies.
     trust : bool
@@ -207,10 +215,18 @@ def pick(
         device,
         probability=probability,
         deployment=deployment,
+        chain=chain,
         export=export,
         force=force,
     )
-    if not emit_json(result, as_json):
+    if emit_json(result, as_json):
+        return
+    if chain is not None:
+        for line in chain_lines(result):
+            out.print(line, highlight=False)
+        if export is not None:
+            out.print(f"→ {export}: {len(result['members'])} files", highlight=False)
+    else:
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
         level = f"{100 * result['confidence']:.0f} %"
         latency = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwsearch._typing import IntArray
+from hwsearch._typing import BoolArray, IntArray
 from hwsearch.errors import SpaceError
 from hwsearch.spaces.architecture import Architecture
 from hwsearch.spaces.sampling import Cost, SamplingMixin
@@ -96,3 +96,29 @@ class ChainMixin(SamplingMixin):
         [{'depth': 1, 'width': 8}, {'depth': 1, 'width': 16}, {'depth': 2, 'width': 32}]
         """
         return self.from_array(self.chain_array(n, cost))
+
+    def contained_array(self, rows: IntArray) -> BoolArray:
+        """Tell which rows lie within which: with shared weights, whose weights are part of whose.
+
+        Parameters
+        ----------
+        rows : ndarray of int, shape (n, genes)
+            Canonical rows.
+
+        Returns
+        -------
+        ndarray of bool, shape (n, n)
+            Entry ``[i, j]``: no gene of row i is above row j's, one without an order is the same, and none is active in i
+            alone. Each row lies within itself.
+
+        Examples
+        --------
+        >>> from hwsearch.spaces import Choice, SearchSpace
+        >>> space = SearchSpace("toy", [Choice("depth", (1, 2)), Choice("width", (8, 16, 32))])
+        >>> space.contained_array(np.array([[0, 1], [1, 0], [1, 2]])).tolist()
+        [[True, False, True], [False, True, True], [False, False, True]]
+        """
+        low, high = rows[:, None, :], rows[None, :, :]
+        ordered = np.array([c.ordinal for c in self.choices])
+        within = np.where(ordered, low <= high, low == high)
+        return np.asarray(((low < 0) | ((high >= 0) & within)).all(axis=2))

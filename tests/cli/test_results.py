@@ -75,6 +75,18 @@ def test_a_pick_for_several_devices_names_them_and_without_export_there_is_no_fi
     assert "with 95 %) on one, latency" in flat(out) and "80.0 (79.0" in flat(out) and "→" not in out
 
 
+def test_a_chain_is_a_line_a_member_and_the_weights_of_all(command) -> None:
+    members = [{**PICK, "arch_id": "small", "accuracy": 70.0}, PICK]
+    chain = {**PICK, "members": members, "weights_mib": 2.0, "apart_mib": 3.25}
+    seen = []
+    verb = lambda *given, **more: seen.append(more) or chain  # noqa: E731
+    code, out, _ = command("pick", "runs/x", "--chain", "3", "--export", "switch", pick=verb)
+    assert code == 0 and seen[0]["chain"] == 3
+    text = flat(out)
+    assert text.index("1 small: top-1 70.0 %") < text.index("2 abc: top-1 80.0 %")
+    assert "weights of 2.00 MiB once, 3.25 MiB apart" in text and "→ switch: 2 files" in text
+
+
 def test_exported_models_are_listed_with_size_and_digest(command) -> None:
     seen = []
     cards = [{"path": "models/a.onnx", "bytes": 3 * 2**19, "sha256": "f00"}]

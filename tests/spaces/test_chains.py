@@ -64,3 +64,20 @@ def test_what_has_no_order_has_no_chain() -> None:
         space.chain(3, cost)
     with pytest.raises(SpaceError, match="a chain of 1 is none"):
         SPACE.chain(1, cost)
+
+
+def test_contained_rows_are_those_whose_genes_are_nowhere_larger() -> None:
+    space = SearchSpace(
+        "mixed",
+        [
+            Choice("d", (1, 2)),
+            Choice("e", (1, 2, 4), When("d", (2,))),
+            Choice("act", ("relu", "swish"), ordinal=False),
+        ],
+    )
+    rows = space.enumerate_array()
+    found = space.contained_array(rows)
+    for i, low in enumerate(rows):
+        for j, high in enumerate(rows):
+            assert found[i, j] == (nested(space, low[:2], high[:2]) and low[2] == high[2])
+    assert found.diagonal().all()

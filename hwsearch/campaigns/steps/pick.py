@@ -12,7 +12,7 @@ from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.chance import accepted, asked_probability, bounds, chance
 from hwsearch.campaigns.known import Known
-from hwsearch.campaigns.measured import largest_values
+from hwsearch.campaigns.measured import MeasuredSet, largest_values
 from hwsearch.campaigns.purpose import VALIDATE
 from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import asked_view, final_set
@@ -20,7 +20,7 @@ from hwsearch.campaigns.steps.trade_offs import neighbours, trade_offs
 from hwsearch.campaigns.view import View
 from hwsearch.campaigns.views import joint_view
 from hwsearch.objectives.front import Front, LimitLike
-from hwsearch.objectives.limit import unreachable_error
+from hwsearch.objectives.limit import Limit, unreachable_error
 
 #: one row of a front, by column
 Row = dict[str, Any]
@@ -65,23 +65,20 @@ def pick(
         When no subnet meets the limits; names the nearest value that can be reached.
     """
     view = asked_view(campaign, device, deployment)
-    wanted = list(limits)
-    if view.joint and not wanted:
-        worst = joint_view(campaign, "worst-case")
-        wanted = [f"{o.metric}{o.limit}" for o in worst.objectives if o.limit is not None]
+    wanted = wanted_limits(view, limits)
     known = Known.read(campaign)
-    row, chances = choose(view, known, wanted, probability)
+    row, met_with = choose(view, known, wanted, probability)
     arch = known.architectures[str(row["arch_id"])]
     result = {
         "device": view.name,
         "limits": wanted,
-        "met_with": chances,
+        "met_with": met_with,
         "arch_id": arch.id,
         "genes": arch.to_dict(),
         "score": campaign.loaded.task.score_name,
         "score_unit": campaign.loaded.task.score_unit,
         "confidence": campaign.final_protocol.confidence,
-        **_numbers(row),
+        **numbers_of(row),
     }
     result["devices"] = latencies_of(view, row, view.scales(known, VALIDATE) if view.joint else None)
     if not view.joint:
@@ -118,6 +115,38 @@ def choose(
     LimitError
         When no subnet meets them.
     """
+    left, parsed = within(view, known, limits, probability)
+    row = dict(Front.of(left.frame, view.front_objectives).pick(parsed))
+    one = left.where((left.frame["arch_id"] == row["arch_id"]).to_numpy())
+    return row, chances(view, one, parsed)
+
+
+def within(
+    view: View, known: Known, limits: Sequence[LimitLike], probability: float | None = None
+) -> tuple[MeasuredSet, list[tuple[str, Limit]]]:
+    """Leave of the final measurements those that meet limits surely enough; see `pick`.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    known : Known
+        What the store holds.
+    limits : sequence
+        Texts, or pairs of column and limit.
+    probability : float, optional
+        With which each limit must be met.
+
+    Returns
+    -------
+    tuple of MeasuredSet and list
+        Those that are left, and the limits by column. Where no probability is asked, the limit itself has not been applied.
+
+    Raises
+    ------
+    LimitError
+        When none is left.
+    """
     campaign = view.campaign
     measured, searched = final_set(view, known), view.measured(known)
     whole = Front(measured.frame, view.front_objectives)
@@ -138,10 +167,26 @@ def choose(
             raise unreachable_error(said, limit, bounded[left], met, f"{column} {limit.op}", "bound")
         left = kept
         met.append(said)
-    found = Front.of(measured.where(left).frame, view.front_objectives)
-    row = dict(found.pick(parsed))
-    one = measured.where((measured.frame["arch_id"] == row["arch_id"]).to_numpy())
-    return row, {f"{c} {limit}": chance(view, one, c, limit) for c, limit in parsed}
+    return measured.where(left), parsed
+
+
+def chances(view: View, one: MeasuredSet, parsed: Sequence[tuple[str, Limit]]) -> dict[str, float]:
+    """Return the probability with which one measured subnet meets each limit.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    one : MeasuredSet
+        Of one subnet.
+    parsed : sequence of (str, Limit)
+        Limits by column.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    return {f"{c} {limit}": chance(view, one, c, limit) for c, limit in parsed}
 
 
 def latencies_of(view: View, row: Mapping[str, Any], scales: FloatArray | None) -> dict[str, dict[str, float]]:
@@ -174,7 +219,38 @@ def latencies_of(view: View, row: Mapping[str, Any], scales: FloatArray | None) 
     return found
 
 
-def _numbers(row: Row) -> Row:
+def wanted_limits(view: View, limits: Sequence[str]) -> list[str]:
+    """Return the limits asked for; of one subnet for all devices, those of the configuration where none are.
+
+    Parameters
+    ----------
+    view : View
+        The front.
+    limits : sequence of str
+        As asked.
+
+    Returns
+    -------
+    list of str
+    """
+    if not view.joint or limits:
+        return list(limits)
+    worst = joint_view(view.campaign, "worst-case")
+    return [f"{o.metric}{o.limit}" for o in worst.objectives if o.limit is not None]
+
+
+def numbers_of(row: Row) -> Row:
+    """Return what was measured of a row, as plain numbers; the columns of single devices are left out.
+
+    Parameters
+    ----------
+    row : dict
+        Of a front.
+
+    Returns
+    -------
+    dict
+    """
     keep = {}
     for key, value in row.items():
         if key == "arch_id" or "@" in key:
