@@ -54,7 +54,7 @@ def card_of(
     dict
         Values that JSON knows: ``metric``, ``unit``, ``device``, ``space``, ``schema_sha256``, ``rows_sha256`` of the sorted
         rows, their ``ids``, ``n``, ``model``, ``scores`` of the procedure with the standard error of ``mae``, ``candidates`` with theirs,
-        ``parts`` and ``noise_sd`` of a Gaussian process, the shares of its ``fidelities``, ``coverage`` (None until something has been measured after the fit),
+        ``parts``, ``noise_sd`` and ``noise_scale`` (the factor that known noise was multiplied by) of a Gaussian process, the shares of its ``fidelities``, ``coverage`` (None until something has been measured after the fit),
         ``warnings``, and ``versions``.
     """
     process = process_of(predictor)
@@ -75,6 +75,7 @@ def card_of(
         "candidates": None,
         "parts": None,
         "noise_sd": None,
+        "noise_scale": None,
         "fidelities": process.fidelities_ if isinstance(process, FidelityPredictor) else None,
         "coverage": None,
         "warnings": said,
@@ -85,7 +86,7 @@ def card_of(
         card["candidates"] = predictor.scores_
     if process is not None:
         card["parts"] = {name: share for name, share in process.parts_.items() if share >= 1e-3}
-        card["noise_sd"] = process.noise_sd
+        card["noise_sd"], card["noise_scale"] = process.noise_sd, process.noise_scale_
     return card
 
 

@@ -30,6 +30,7 @@ from hwsearch.searchers.threads import one_blas_thread
 from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
 from predictors.diagnosis import diagnose
+from predictors.select import process_of
 from predictors.sourced import SourcedPredictor
 
 #: the model of a device whose latencies are predicted from those of others as well
@@ -158,7 +159,9 @@ def _with_sources(
     y = rows[1]
     if job.metric != "latency_ms" or job.device is None or len(y) >= OWN or y.min() <= 0:
         return chosen, chosen.best_, ""
-    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], rows, chosen)
+    process = process_of(chosen)
+    told = rows[2] * (process.noise_scale_ if process else 1.0)  # as much of the noise as the rows show
+    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], (rows[0], y, told), chosen)
     return (chosen, chosen.best_, said) if sourced is None else (sourced, SOURCED, said)
 
 
