@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import cho_solve
 
-from predictors._typing import FloatArray, IntArray
+from predictors._typing import FloatArray
 from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
@@ -29,25 +29,20 @@ from predictors.quick import QuickMean
 from predictors.rows import evenly, is_constant, known_noise, notes_of
 from predictors.schema import GENE, Blocks, Schema
 from predictors.warp import Warp, two_sided_warps
+from predictors.weights import LEARNT, find_weights
 
 #: rows that a fit may have: it takes time cubic in them
 MOST_ROWS = 2000
 #: columns that a fit may have: the kernel holds square matrices of them
 MOST_COLUMNS = 4096
-#: rows that weights and warp are found from, at most
-LEARNT = 200
-#: the same in each fold, where there are more rows than those
+#: rows that weights are found from in each fold, where there are more than `LEARNT`
 LEARNT_IN_FOLDS = 120
 #: noise from which on means of many rows are computed in single precision, in variances of the data
 QUIET = 1e-5
-#: rows that warps are judged by, at most
-JUDGED = 100
 #: parts with a smaller share of the variance are left out, as far as all of them together have less than this share of the noise's
 SHARE, OF_NOISE = 1e-3, 0.05
 #: rows that the normal distribution counts for beside left-out errors: where these widen an interval, and where they narrow it
 WIDENING, NARROWING = 20.0, 100.0
-#: by how much a warp with a pole must predict better than one without, in log density: it is chosen among six
-HANDICAP = 4.0
 #: rows whose joint posterior can be sampled
 MOST_SAMPLED = 5000
 
@@ -180,13 +175,14 @@ class GaussianProcessPredictor(BasePredictor):
         self.rows_, self.target_, self.given_noise_, self.notes_ = X.copy(), y.copy(), given, notes_of(X, y)
         blocks = self._blocks(X)
         kernel = Kernel(self._schema(), blocks)
-        process, stack, some = self._found(kernel, blocks, y, given)
+        candidates = [Warp("plain")] if is_constant(y) and self.warp != "log" else self._warps(y)
+        asked = (candidates, self._centre(kernel.names), self.noise != "given")
+        process, stack, some = find_weights(kernel, blocks, y, given, *asked)
         self.noise_scale_ = 1.0
         if self.noise == "scaled":
-            centre = self._centre(kernel.names)
-            self.noise_scale_ = noise_scale(stack, process._t[some], process._known[some], process._theta, centre)
+            self.noise_scale_ = noise_scale(stack, process._t[some], process._known[some], process._theta, asked[1])
         if self.noise_scale_ < 1:
-            process, _, _ = self._found(kernel, blocks, y, self.noise_scale_ * given)
+            process, _, _ = find_weights(kernel, blocks, y, self.noise_scale_ * given, *asked)
             self.notes_.append(
                 f"Known noise is too large for how well the rows agree: it is multiplied by {self.noise_scale_:.2g}."
             )
@@ -208,31 +204,6 @@ class GaussianProcessPredictor(BasePredictor):
             mean, variance = self.cross_validate(group)
             self.left_out_ = np.sort(np.abs(self._t - mean) * np.sqrt(np.diag(inverse)))
             self.oof_predictions_ = self._natural(mean)
-
-    def _found(
-        self, kernel: Kernel, blocks: Blocks, y: FloatArray, given: FloatArray
-    ) -> tuple[StructuredGaussianProcess, FloatArray, IntArray]:
-        """Find warp, weights and noise; with the kernels (parts, k, k) of the k rows that weights are found from, and these."""
-        process = StructuredGaussianProcess(kernel)
-        candidates = [Warp("plain")] if is_constant(y) and self.warp != "log" else self._warps(y)
-        sets = [evenly(y, JUDGED), evenly(y, LEARNT)]
-        for some in sets if len(sets[0]) < len(y) and len(candidates) > 1 else sets[1:]:
-            features = kernel.features({name: block[some] for name, block in blocks.items()})
-            stack = kernel.stack(features, features)
-            process.learn(
-                stack,
-                y,
-                given,
-                some,
-                candidates,
-                np.ones(len(some), dtype=bool),
-                self._centre(kernel.names),
-                float(abs(y[0])) or 1.0,
-                self.noise != "given",
-                HANDICAP,
-            )
-            candidates = [process.warp]
-        return process, stack, some
 
     def _restore(self) -> None:
         """Condition on the rows of the fit anew: what is learned is small, and the posterior follows from it."""

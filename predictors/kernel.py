@@ -11,8 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from predictors._typing import BoolArray, FloatArray
-from predictors.schema import BLOCKS, FIDELITY, GENE, Blocks, Schema
+from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.schema import BLOCKS, FIDELITY, GENE, OPERATOR, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
 Features = dict[str, FloatArray]
@@ -69,7 +69,8 @@ class Kernel:
     """The features of a schema's blocks and the parts of a kernel on them.
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
-    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so has each column of fidelities.
+    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so have each
+    column of fidelities and each kind of columns of operators.
 
     Parameters
     ----------
@@ -99,12 +100,19 @@ class Kernel:
 
     def __init__(self, schema: Schema, sample: Blocks) -> None:
         self.schema = schema
-        self._facts: dict[str, tuple[str, slice]] = {}
+        self._facts: dict[str, tuple[str, slice | IntArray]] = {}
         for block in BLOCKS:
             if block == FIDELITY and block in sample:  # each has a weight of its own, since one may be worthless
                 names = [column.name for column in schema.columns if column.block == block]
                 titles = [name if name.startswith(f"{block} ") else f"{block} {name}" for name in names]
                 self._facts |= {title: (block, slice(k, k + 1)) for k, title in enumerate(titles)}
+            elif (
+                block == OPERATOR and block in sample
+            ):  # the sum explains most and has a weight apart from those of classes
+                kinds = [column.kind for column in schema.columns if column.block == block]
+                for kind in dict.fromkeys(kinds):
+                    at = np.flatnonzero([k == kind for k in kinds])
+                    self._facts[f"{block} {kind}".strip()] = (block, at)
             elif block != GENE and block in sample:
                 self._facts[block] = (block, slice(None))
         self._genes = len(schema.genes)

@@ -22,6 +22,7 @@ import xgboost as xgb
 import predictors.boosting
 import predictors.fidelity
 import predictors.gp
+import predictors.operators
 import predictors.ridge
 import predictors.select
 import predictors.sourced  # noqa: F401 - so that the classes are registered
