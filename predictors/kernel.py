@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from predictors._typing import BoolArray, FloatArray, IntArray
-from predictors.schema import BLOCKS, FIDELITY, GENE, OPERATOR, Blocks, Schema
+from predictors.schema import BLOCKS, DEVICE, FACT, FIDELITY, GENE, OPERATOR, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
 Features = dict[str, FloatArray]
@@ -22,6 +22,8 @@ REACH = 2.0
 SCALES = {"near": 0.5, "far": 2.0}
 #: pairs of values that slots may have together; with more there are no parts of slots, whose maps are square matrices of them
 MOST_SLOTS = 5000
+#: settings of a device between which effects vary
+MOST_SETTINGS = 8
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Kernel:
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
     Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so have each
-    column of fidelities and each kind of columns of operators.
+    column of fidelities and each kind of columns of operators. With columns of the device's
+    settings, effects of facts and values of genes have parts that vary with these.
 
     Parameters
     ----------
@@ -139,6 +142,9 @@ class Kernel:
             self._spread[name] = np.where(spread > 1e-9 * (1 + np.abs(self._centre[name])), spread, np.inf)
             self.linear.append(Linear(name, name, np.eye(raw[name].shape[1])))
             self.curved.append(Curved(f"{name} curved", name, "rbf", 2.0))
+        self._settings = np.empty((0, 0))
+        if DEVICE in raw:
+            self._cross(raw[DEVICE])
         self.scale: dict[str, float] = {}
         self._normalise(self.features(sample))
 
@@ -209,6 +215,19 @@ class Kernel:
             Linear("slot counts", "slots", counts),
         ]
 
+    def _cross(self, device: FloatArray) -> None:
+        """Let effects of facts and of values of genes vary with the device's settings, alike at near ones: a product of kernels."""
+        scaled = (device - self._centre[DEVICE]) / self._spread[DEVICE]
+        self._settings = np.unique(scaled, axis=0)[:MOST_SETTINGS]
+        count = len(self._settings)
+        if FACT in self._facts:
+            facts = len(self._centre[FACT])
+            self.linear.append(Linear("device fact", "device fact", np.eye(facts * count)))
+        if self._genes:
+            self.linear.append(Linear("device values", "device values", np.eye(len(self._gene) * count)))
+            if self._counts.shape[1] < self._counts.shape[0]:
+                self.linear.append(Linear("device counts", "device values", np.kron(self._counts, np.eye(count))))
+
     def _normalise(self, features: Features) -> None:
         """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
         for part in self.linear:
@@ -264,7 +283,20 @@ class Kernel:
         for name in self._facts:
             scaled = (out[name] - self._centre[name]) / self._spread[name] / math.sqrt(out[name].shape[1])
             out[name] = scaled.astype(precision)
+        if len(self._settings):
+            device = out[DEVICE] * math.sqrt(out[DEVICE].shape[1])
+            for name in (FACT, "values"):
+                if name in out:
+                    both = out[name][:, :, None] * self._near(device)[:, None, :]
+                    out[f"device {name}"] = both.reshape(len(both), -1)
         return out
+
+    def _near(self, device: FloatArray) -> FloatArray:
+        """Compute (n, settings) whose inner products are an rbf kernel of settings: exact at those of the sample (Nyström)."""
+        known = self._settings.astype(device.dtype)
+        values, vectors = np.linalg.eigh(np.exp(-0.5 * ((known[:, None] - known) ** 2).sum(axis=2)))
+        kernel = np.exp(-0.5 * ((device[:, None] - known) ** 2).sum(axis=2))
+        return np.asarray(kernel @ (vectors / np.sqrt(np.maximum(values, 1e-6))))
 
     # ------------------------------------------------------------------ kernels
     @staticmethod

@@ -25,6 +25,7 @@ import predictors.gp
 import predictors.operators
 import predictors.ridge
 import predictors.select
+import predictors.settings
 import predictors.sourced  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor

@@ -13,6 +13,7 @@ from hwsearch._files import anything, check_place, own_folder
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.device_settings import fit_with_settings
 from hwsearch.campaigns.device_sources import OWN, fit_with_sources
 from hwsearch.campaigns.fidelities import screened_candidate
 from hwsearch.campaigns.known import Known, Scores
@@ -33,12 +34,15 @@ from predictors import save as save_predictor
 from predictors.diagnosis import diagnose
 from predictors.operators import OperatorPredictor
 from predictors.select import process_of
+from predictors.settings import SettingsPredictor
 from predictors.sourced import SourcedPredictor
 
 #: the model of a device whose latencies are predicted from those of others as well
 SOURCED = "other devices"
 #: that of a device whose operators are known
 OPERATORS = "operators"
+#: that of a device that was also measured at other batches or numbers of threads
+SETTINGS = "other batches and threads"
 
 
 class _Fit(NamedTuple):
@@ -57,7 +61,7 @@ class _Fit(NamedTuple):
 class _Chosen(NamedTuple):
     """A fitted predictor, the name of its model, and in a sentence what it trusted beside the rows."""
 
-    predictor: CrossValidatedPredictor | OperatorPredictor | SourcedPredictor
+    predictor: CrossValidatedPredictor | OperatorPredictor | SettingsPredictor | SourcedPredictor
     model: str
     said: str = ""
 
@@ -66,8 +70,10 @@ class _Chosen(NamedTuple):
 def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy, one for verified accuracy where that is an objective, and one a device on the profile's measurements.
 
-    Where the store has an operator table of a device, the sums of operators are the first guess of its latencies, and below 50 latencies those of other devices are learnt from as well, each where the error of rows left out is no larger; what was trusted is said in a
-    sentence. Beside each predictor's file lies a figure of how it learns, as SVG and PNG.
+    Where the store has an operator table of a device, the sums of operators are the first guess of its latencies. Where another
+    target is the same device at another batch or number of threads, its latencies are learnt from as well, and below 50 latencies those
+    of other devices; each only where the error of rows left out is no larger. What was trusted is said in a sentence. Beside each
+    predictor's file lies a figure of how it learns, as SVG and PNG.
 
     Parameters
     ----------
@@ -78,7 +84,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a metric with ``mae``, ``mape``, ``spearman`` and ``kendall`` on measurements that were not used for fitting
-        (cross-validation), and ``sources``, what was trusted of operators and other devices.
+        (cross-validation), and ``sources``, what was trusted of operators, other settings and other devices.
 
     Raises
     ------
@@ -167,7 +173,7 @@ def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
 def _with_more(
     campaign: Campaign, job: _Fit, rows: tuple[FloatArray, FloatArray, FloatArray], chosen: CrossValidatedPredictor
 ) -> _Chosen:
-    """Learn latencies from the device's operators, and few of them from other devices, where that is no worse."""
+    """Learn latencies from operators and other settings of the device, and few of them from other devices, where that is no worse."""
     X, y, noise = rows
     best = _Chosen(chosen, chosen.best_)
     if job.metric != "latency_ms" or job.device is None or y.min() <= 0:
@@ -175,6 +181,9 @@ def _with_more(
     target = campaign.targets[job.device]
     with_operators, said = fit_with_operators(campaign, target, rows, chosen)
     best = _Chosen(chosen, chosen.best_, said) if with_operators is None else _Chosen(with_operators, OPERATORS, said)
+    with_settings, shared = fit_with_settings(campaign, target, rows, best.predictor.oof_predictions_)
+    said = "; ".join(filter(None, (said, shared)))
+    best = best._replace(said=said) if with_settings is None else _Chosen(with_settings, SETTINGS, said)
     if len(y) >= OWN:
         return best
     process = process_of(best.predictor)
