@@ -25,7 +25,7 @@ from predictors.posterior import (
     equal_shares,
     predict_folds,
 )
-from predictors.quick import QuickMean
+from predictors.quick import ROWS, QuickMean
 from predictors.rows import evenly, is_constant, known_noise, notes_of
 from predictors.schema import GENE, Blocks, Schema
 from predictors.warp import Warp, two_sided_warps
@@ -430,8 +430,8 @@ class GaussianProcessPredictor(BasePredictor):
     def _encoded(self, X: FloatArray, measured: Features) -> Iterator[tuple[Features, FloatArray]]:
         """Features and curved kernels of rows, a block of them at a time."""
         kernel = self._process.kernel
-        for start in range(0, len(X), BLOCK):
-            features = kernel.features(self._blocks(X[start : start + BLOCK]))
+        for start in range(0, len(X), ROWS):
+            features = kernel.features(self._blocks(X[start : start + ROWS]))
             yield features, kernel.curves(features, measured)
 
     def _means(self, X: FloatArray) -> FloatArray:
