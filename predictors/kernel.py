@@ -226,7 +226,8 @@ class Kernel:
         if self._genes:
             self.linear.append(Linear("device values", "device values", np.eye(len(self._gene) * count)))
             if self._counts.shape[1] < self._counts.shape[0]:
-                self.linear.append(Linear("device counts", "device values", np.kron(self._counts, np.eye(count))))
+                both: FloatArray = np.kron(self._counts, np.eye(count)).astype(np.float64)
+                self.linear.append(Linear("device counts", "device values", both))
 
     def _normalise(self, features: Features) -> None:
         """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""

@@ -38,9 +38,11 @@ def other_settings(campaign: Campaign, target: Target) -> dict[str, Setting]:
         By name of the target: features (n, columns), latencies in ms, their standard deviations, batch and threads; of those
         whose facts differ in nothing else, and which were timed on enough subnets.
     """
-    known, found = Known.read(campaign), {}
+    known = Known.read(campaign)
+    found: dict[str, Setting] = {}
     for other in campaign.targets.values():
-        if other.name == target.name or setting_of(other) is None or not _same_device(other, target):
+        setting = setting_of(other)
+        if other.name == target.name or setting is None or not _same_device(other, target):
             continue
         latencies = known.latency(other.name)
         value = numbers(latencies, "value", list(latencies))
@@ -50,7 +52,7 @@ def other_settings(campaign: Campaign, target: Target) -> dict[str, Setting]:
         archs = campaign.store.architectures(campaign.space, ids)
         ids = [a.id for a in archs]
         noise = device_noise(latencies, ids, campaign.protocol.confidence)
-        found[other.name] = (features(campaign, archs), numbers(latencies, "value", ids), noise, setting_of(other))
+        found[other.name] = (features(campaign, archs), numbers(latencies, "value", ids), noise, setting)
     return found
 
 
