@@ -12,6 +12,7 @@ tells what measuring itself allows.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -61,13 +62,17 @@ class Space:
     def balanced(self, n: int, seed: int) -> list[Architecture]:
         return self.net.space.sample_balanced(n, np.random.default_rng(seed), self.net.macs_array)
 
-    def wholes(self, archs: list[Architecture], reference: Architecture, seed: int) -> np.ndarray:
-        """(n,) latencies in ms, in groups drawn at random, at the host's typical level over all groups."""
+    def wholes(
+        self, archs: list[Architecture], reference: Architecture, seed: int, until: float = math.inf
+    ) -> np.ndarray:
+        """(n,) latencies in ms, in groups drawn at random, at the host's typical level over all groups; NaN of those after a time."""
         rng, protocol = np.random.default_rng(seed), TimingProtocol()
-        ratios, visits = np.empty(len(archs)), []
+        ratios, visits = np.full(len(archs), np.nan), []
         load = lambda arch: partial(self.runtime.load, self.work(arch))  # noqa: E731
         order = rng.permutation(len(archs))
         for group in np.array_split(order, -(-len(archs) // protocol.group)):
+            if time.monotonic() > until:
+                break
             timings = measure_group([load(archs[i]) for i in group], load(reference), protocol, rng)
             ratios[group] = [t.value / t.typical for t in timings]
             visits += visits_of(timings[0].looks)

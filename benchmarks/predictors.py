@@ -9,6 +9,8 @@ points), and Spearman's and Kendall's rank correlations.
 ``cells_held`` counts the cells of error and Spearman's correlation by space and n in which our process is no worse, by more
 than two standard errors over seeds, than the process of the prototype that the design was chosen by (`REFERENCE`).
 ``fidelity_tau`` is Kendall's tau on NAS-Bench-201 with cheaper accuracies as columns.
+``mape_here`` and ``within5`` are the error and the share within 5 %, in percent, of latencies of this project's processors from few whole
+networks, with and without their operators; ``fit_predict_s`` is processor time of one core.
 With ``--quick`` there is one device a space, and no such cell. ``rivals_ahead`` counts cells in which a rival is better by more than two standard errors of paired differences.
 """
 
@@ -28,6 +30,7 @@ import pandas as pd
 from benchmarks.frame import Benchmark, Result, Run, curves
 from benchmarks.predictors_data import DEVICES, Case, cases, latency_case, nb201_accuracy_case, ofa_accuracy_case
 from benchmarks.predictors_fidelity import fidelity_rows, fidelity_tau
+from benchmarks.predictors_here import here_figures, here_rows
 from benchmarks.predictors_rivals import BEFORE, COVERAGE, FIT, PROCESS, Prediction, models
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.objectives.objective import Objective
@@ -181,6 +184,7 @@ def _compare(run: Run) -> Result:
         raw = pd.DataFrame(_random_rows(run, seeds))
         shifted = pd.DataFrame(_shifted_rows(2 if run.quick else seeds))
         fidelities = pd.DataFrame(fidelity_rows(run.quick, seeds))
+        here = pd.DataFrame(here_rows(run.quick, seeds, run.args.operators))
     timed = _timed(run)
     kind = np.where(raw["case"].str.startswith("accuracy"), "accuracy", "latency")
     table = raw.assign(kind=kind).groupby(["space", "kind", "n", "model"], sort=False)
@@ -189,6 +193,7 @@ def _compare(run: Run) -> Result:
     raw.to_csv(run.folder / "raw.csv", index=False)
     summary = _summarised(raw, shifted) | {
         "fidelity_tau": fidelity_tau(fidelities),
+        **here_figures(here),
         "fit_predict_s": round(timed["fit_s"] + timed["predict_s"], 3),
         **{name: round(value, 3) for name, value in timed.items()},
     }
@@ -205,6 +210,11 @@ def _compare(run: Run) -> Result:
         "seeds": seeds,
         "cells_of": shown.to_dict("records"),
         "shift": under_shift.reset_index().to_dict("records"),
+        "here": here.groupby(["device", "n", "arm"])[["mape", "within5", "coverage"]]
+        .mean()
+        .round(4)
+        .reset_index()
+        .to_dict("records"),
         "fidelities": fidelities.groupby(["data", "n", "arm"])[FIDELITY_COLUMNS]
         .mean()
         .round(4)
@@ -217,6 +227,9 @@ def _compare(run: Run) -> Result:
 def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, help="splits of each case (default: 5, with --quick 2)")
     parser.add_argument("--only", nargs="+", help="names of models to run; default: all")
+    parser.add_argument(
+        "--operators", type=Path, help="a file of this host's operators, by python -m benchmarks.predictors_here FILE"
+    )
 
 
 BENCHMARK = Benchmark(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from predictors.fidelity import FidelityPredictor
     from predictors.gp import GaussianProcessPredictor
     from predictors.metrics import scores
+    from predictors.operators import OperatorPredictor
     from predictors.persist import load, read_card, replace_card, save
     from predictors.ridge import RidgePredictor
     from predictors.schema import Column, Schema
@@ -29,6 +30,7 @@ _HOMES = {
     "CrossValidatedPredictor": "select",
     "FidelityPredictor": "fidelity",
     "GaussianProcessPredictor": "gp",
+    "OperatorPredictor": "operators",
     "PredictorError": "errors",
     "PredictorFileError": "errors",
     "Regressor": "_typing",
@@ -56,6 +58,7 @@ __all__ = [
     "CrossValidatedPredictor",
     "FidelityPredictor",
     "GaussianProcessPredictor",
+    "OperatorPredictor",
     "PredictorError",
     "PredictorFileError",
     "Regressor",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from predictors.base import BasePredictor
 from predictors.fidelity import FidelityPredictor
+from predictors.operators import OperatorPredictor
 from predictors.schema import FACT, Schema
 from predictors.select import CrossValidatedPredictor, process_of
 
@@ -54,10 +55,11 @@ def card_of(
     dict
         Values that JSON knows: ``metric``, ``unit``, ``device``, ``space``, ``schema_sha256``, ``rows_sha256`` of the sorted
         rows, their ``ids``, ``n``, ``model``, ``scores`` of the procedure with the standard error of ``mae``, ``candidates`` with theirs,
-        ``parts`` and ``noise_sd`` of a Gaussian process, the shares of its ``fidelities``, ``coverage`` (None until something has been measured after the fit),
+        ``parts``, ``noise_sd`` and ``noise_scale`` (the factor that known noise was multiplied by) of a Gaussian process, the shares of its ``fidelities`` or ``operators``, ``coverage`` (None until something has been measured after the fit),
         ``warnings``, and ``versions``.
     """
     process = process_of(predictor)
+    operators = process.operators_ if isinstance(process, OperatorPredictor) else None
     said = [*warnings, *(process.notes_ if process else ())]
     if schema is not None and not any(column.block == FACT for column in schema.columns):
         said.append("No cost features: expect to need several times as many measurements.")
@@ -75,7 +77,9 @@ def card_of(
         "candidates": None,
         "parts": None,
         "noise_sd": None,
-        "fidelities": process.fidelities_ if isinstance(process, FidelityPredictor) else None,
+        "noise_scale": None,
+        "fidelities": process.fidelities_ if isinstance(process, FidelityPredictor) and not operators else None,
+        "operators": operators,
         "coverage": None,
         "warnings": said,
         "versions": _versions(),
@@ -85,7 +89,7 @@ def card_of(
         card["candidates"] = predictor.scores_
     if process is not None:
         card["parts"] = {name: share for name, share in process.parts_.items() if share >= 1e-3}
-        card["noise_sd"] = process.noise_sd
+        card["noise_sd"], card["noise_scale"] = process.noise_sd, process.noise_scale_
     return card
 
 

@@ -17,6 +17,7 @@ from predictors.gp import GaussianProcessPredictor
 from predictors.metrics import scores
 from predictors.rows import evenly, known_noise
 from predictors.select import CrossValidatedPredictor, process_of
+from predictors.settings import SettingsPredictor
 from predictors.sourced import SourcedPredictor
 
 #: coverages that intervals are asked for
@@ -262,7 +263,7 @@ def _fitted(predictor: BasePredictor, X: FloatArray, y: FloatArray, noise: Float
     model: Regressor = clone(chosen)
     if isinstance(model, GaussianProcessPredictor):
         model.set_params(interval_folds=0)
-    if isinstance(model, GaussianProcessPredictor | SourcedPredictor):
+    if isinstance(model, GaussianProcessPredictor | SettingsPredictor | SourcedPredictor):
         return model.fit(X, y, noise)
     return model.fit(X, y)
 

@@ -73,7 +73,7 @@ class FidelityPredictor(GaussianProcessPredictor):
         schema: Schema | None = None,
         fidelities: Mapping[str, Fidelity] | None = None,
         warp: Literal["auto", "plain", "log"] = "auto",
-        noise: Literal["learned", "given"] = "learned",
+        noise: Literal["learned", "scaled", "given"] = "learned",
         prior: Mapping[str, float] | None = None,
         interval_folds: int = 5,
         seed: int = 0,
@@ -85,7 +85,7 @@ class FidelityPredictor(GaussianProcessPredictor):
     def fidelities_(self) -> dict[str, float]:
         """Share of the variance that each fidelity explains."""
         parts = self.parts_
-        names = {name: f"{FIDELITY} {name}" for name in self.fidelities or {}}
+        names = {name: f"{FIDELITY} {name}" for name in self._given()}
         return {k: parts.get(part, 0.0) + parts.get(f"{part} curved", 0.0) for k, part in names.items()}
 
     def _learn(self, X: FloatArray, y: FloatArray, given: FloatArray) -> None:
@@ -102,20 +102,32 @@ class FidelityPredictor(GaussianProcessPredictor):
             slope = np.exp(self._process.warp.log_slope(y)) / self.scale_
             uncertain = np.sqrt(self._input_variance(X)) / slope
             if uncertain.max() > 0:
-                super()._learn(X, y, np.hypot(given, uncertain))
-        self.notes_ += [
+                self.own_noise_ = self.noise_scale_ * given
+                super()._learn(X, y, np.hypot(self.own_noise_, uncertain))
+        self.notes_ += self._worthless()
+
+    def _worthless(self) -> list[str]:
+        return [
             f"Fidelity {name!r} explains nothing: it is left out." for name, s in self.fidelities_.items() if s < 0.01
         ]
+
+    def _given(self) -> Mapping[str, Fidelity]:
+        """Return the cheaper quantities by name."""
+        return self.fidelities or {}
+
+    def _added(self, name: str) -> Column:
+        """Return the column of a cheaper quantity."""
+        return Column(f"{FIDELITY} {name}", FIDELITY)
 
     def _restore(self) -> None:
         self._tables = self._checked_fidelities(self.n_features_in_)
         super()._restore()
         slope = np.exp(self._process.warp.log_slope(self.target_)) / self.scale_
-        self._new = self.noise_ + float(np.median((self.own_noise_ * slope) ** 2))
+        self._new = self.noise_ + float(np.median((self.noise_scale_ * self.own_noise_ * slope) ** 2))
 
     def _checked_fidelities(self, columns: int) -> dict[str, tuple[FloatArray, FloatArray, FloatArray]]:
         tables = {}
-        for name, given in (self.fidelities or {}).items():
+        for name, given in self._given().items():
             if not isinstance(given, list | tuple) or len(given) not in (2, 3):
                 raise PredictorError(f"fidelity {name!r} is not (X, y) or (X, y, noise).")
             rows, y = (np.asarray(a, dtype=np.float64) for a in given[:2])
@@ -141,15 +153,20 @@ class FidelityPredictor(GaussianProcessPredictor):
             if new.any():
                 mean, spread = model.predict(np.column_stack([X[new], values[new, :k]]), return_std=True)
                 values[new, k], variances[new, k] = mean, spread**2
+            values[:, k], variances[:, k] = self._shown(k, values[:, k], variances[:, k])
+        return values, variances
+
+    def _shown(self, k: int, values: FloatArray, variances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Bring the values (n,) of a quantity and their variances to the scale of its column."""
         return values, variances
 
     def _extended(self, count: int) -> Schema:
-        names = list(self.fidelities or {})[:count]
+        names = list(self._given())[:count]
         base = Schema.of_facts(self.n_features_in_) if self.schema is None else self.schema
-        return Schema((*base.columns, *(Column(f"fidelity {name}", FIDELITY) for name in names)))
+        return Schema((*base.columns, *(self._added(name) for name in names)))
 
     def _schema(self) -> Schema:
-        return self._extended(len(self.fidelities or {}))
+        return self._extended(len(self._given()))
 
     def _blocks(self, X: FloatArray) -> Blocks:
         return self._schema().split(np.column_stack([X, self._columns(X, len(self.cheap_))[0]]))

@@ -15,6 +15,7 @@ from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.kernel import Features, Kernel
+from predictors.noise_scale import noise_scale
 from predictors.parameters import check_parameters
 from predictors.posterior import (
     CONSTANT,
@@ -24,29 +25,24 @@ from predictors.posterior import (
     equal_shares,
     predict_folds,
 )
-from predictors.quick import QuickMean
+from predictors.quick import ROWS, QuickMean
 from predictors.rows import evenly, is_constant, known_noise, notes_of
 from predictors.schema import GENE, Blocks, Schema
 from predictors.warp import Warp, two_sided_warps
+from predictors.weights import LEARNT, find_weights
 
 #: rows that a fit may have: it takes time cubic in them
 MOST_ROWS = 2000
 #: columns that a fit may have: the kernel holds square matrices of them
 MOST_COLUMNS = 4096
-#: rows that weights and warp are found from, at most
-LEARNT = 200
-#: the same in each fold, where there are more rows than those
+#: rows that weights are found from in each fold, where there are more than `LEARNT`
 LEARNT_IN_FOLDS = 120
 #: noise from which on means of many rows are computed in single precision, in variances of the data
 QUIET = 1e-5
-#: rows that warps are judged by, at most
-JUDGED = 100
 #: parts with a smaller share of the variance are left out, as far as all of them together have less than this share of the noise's
 SHARE, OF_NOISE = 1e-3, 0.05
 #: rows that the normal distribution counts for beside left-out errors: where these widen an interval, and where they narrow it
 WIDENING, NARROWING = 20.0, 100.0
-#: by how much a warp with a pole must predict better than one without, in log density: it is chosen among six
-HANDICAP = 4.0
 #: rows whose joint posterior can be sampled
 MOST_SAMPLED = 5000
 
@@ -69,8 +65,9 @@ class GaussianProcessPredictor(BasePredictor):
         What the columns say; default: each is a fact, with a linear and a curved effect.
     warp : {"auto", "plain", "log"}
         Transformation of the target; by default the one that predicts best.
-    noise : {"learned", "given"}
-        Whether noise is learnt beside that which `fit` is given for each row.
+    noise : {"learned", "scaled", "given"}
+        ``learned``: noise is learnt beside that which `fit` is given for each row. ``scaled``: so, and where the rows agree better
+        than what is given allows, it is multiplied by a factor below 1 (`predictors.noise_scale`). ``given``: no other noise.
     prior : mapping of str to float, optional
         Part name to the share of the variance about which its weight is sought; default: equal shares.
     interval_folds : int
@@ -88,6 +85,8 @@ class GaussianProcessPredictor(BasePredictor):
         Predictions of the rows left out in folds.
     residuals_ : ndarray (n,)
         Residuals of rows left out one by one, in the unit of y, with the weights of all.
+    noise_scale_ : float
+        Factor by which the given noise was multiplied; 1 unless ``noise`` is ``scaled``.
     notes_ : list of str
         What was done about rows that say little: constant, repeated or contradictory targets, columns that do not vary.
 
@@ -106,7 +105,7 @@ class GaussianProcessPredictor(BasePredictor):
     minimum_rows: ClassVar[int] = 1
     _learned: ClassVar[tuple[str, ...]] = (
         "rows_", "target_", "given_noise_", "warp_", "center_", "scale_", "weights_", "noise_",
-        "parts_", "left_out_", "oof_predictions_", "residuals_", "notes_",
+        "parts_", "left_out_", "oof_predictions_", "residuals_", "notes_", "noise_scale_",
     )  # fmt: skip
 
     rows_: FloatArray
@@ -121,12 +120,13 @@ class GaussianProcessPredictor(BasePredictor):
     left_out_: FloatArray
     oof_predictions_: FloatArray
     notes_: list[str]
+    noise_scale_: float = 1.0  # of files that lack it
 
     def __init__(
         self,
         schema: Schema | None = None,
         warp: Literal["auto", "plain", "log"] = "auto",
-        noise: Literal["learned", "given"] = "learned",
+        noise: Literal["learned", "scaled", "given"] = "learned",
         prior: Mapping[str, float] | None = None,
         interval_folds: int = 5,
         seed: int = 0,
@@ -175,26 +175,17 @@ class GaussianProcessPredictor(BasePredictor):
         self.rows_, self.target_, self.given_noise_, self.notes_ = X.copy(), y.copy(), given, notes_of(X, y)
         blocks = self._blocks(X)
         kernel = Kernel(self._schema(), blocks)
-        process = StructuredGaussianProcess(kernel)
         candidates = [Warp("plain")] if is_constant(y) and self.warp != "log" else self._warps(y)
-        for most in (JUDGED, LEARNT):
-            some = evenly(y, most)
-            if most == JUDGED and (len(some) == len(y) or len(candidates) == 1):
-                continue
-            features = kernel.features({name: block[some] for name, block in blocks.items()})
-            process.learn(
-                kernel.stack(features, features),
-                y,
-                given,
-                some,
-                candidates,
-                np.ones(len(some), dtype=bool),
-                self._centre(kernel.names),
-                float(abs(y[0])) or 1.0,
-                self.noise == "learned",
-                HANDICAP,
+        asked = (candidates, self._centre(kernel.names), self.noise != "given")
+        process, stack, some = find_weights(kernel, blocks, y, given, *asked)
+        self.noise_scale_ = 1.0
+        if self.noise == "scaled":
+            self.noise_scale_ = noise_scale(stack, process._t[some], process._known[some], process._theta, asked[1])
+        if self.noise_scale_ < 1:
+            process, _, _ = find_weights(kernel, blocks, y, self.noise_scale_ * given, *asked)
+            self.notes_.append(
+                f"Known noise is too large for how well the rows agree: it is multiplied by {self.noise_scale_:.2g}."
             )
-            candidates = [process.warp]
         self.warp_ = {"kind": process.warp.kind, "pole": process.warp.pole}
         self.center_, self.scale_ = process._mean, process._scale
         self.weights_, self.noise_ = process.weights, process.noise
@@ -240,7 +231,7 @@ class GaussianProcessPredictor(BasePredictor):
         self._process.weights, self._process.noise = self.weights_[kept], self.noise_
         self._t = (self._process.warp(self.target_) - self.center_) / self.scale_
         slope = np.exp(self._process.warp.log_slope(self.target_)) / self.scale_
-        self._known = (self.given_noise_ * slope) ** 2
+        self._known = (self.noise_scale_ * self.given_noise_ * slope) ** 2
         self._process._t = self._t
         self._measured = self._process.kernel.features(blocks)
         matrix = self._process.kernel.weighted(self._process.weights, self._measured, self._measured) + CONSTANT
@@ -276,7 +267,7 @@ class GaussianProcessPredictor(BasePredictor):
             evenly(self.target_, LEARNT if len(self.target_) <= LEARNT else LEARNT_IN_FOLDS),
             self._centre(kernel.names),
             np.log(np.maximum(np.append(weights, self.noise_), 1e-6)),
-            self.noise == "learned",
+            self.noise != "given",
         )
 
     def _mean(self, X: FloatArray) -> FloatArray:
@@ -439,8 +430,8 @@ class GaussianProcessPredictor(BasePredictor):
     def _encoded(self, X: FloatArray, measured: Features) -> Iterator[tuple[Features, FloatArray]]:
         """Features and curved kernels of rows, a block of them at a time."""
         kernel = self._process.kernel
-        for start in range(0, len(X), BLOCK):
-            features = kernel.features(self._blocks(X[start : start + BLOCK]))
+        for start in range(0, len(X), ROWS):
+            features = kernel.features(self._blocks(X[start : start + ROWS]))
             yield features, kernel.curves(features, measured)
 
     def _means(self, X: FloatArray) -> FloatArray:

@@ -11,8 +11,8 @@ from typing import Self
 
 import numpy as np
 
-from predictors._typing import BoolArray, FloatArray
-from predictors.schema import BLOCKS, FIDELITY, GENE, Blocks, Schema
+from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.schema import BLOCKS, DEVICE, FACT, FIDELITY, GENE, OPERATOR, Blocks, Schema
 
 #: blocks of features by name, (n, columns) each
 Features = dict[str, FloatArray]
@@ -22,6 +22,8 @@ REACH = 2.0
 SCALES = {"near": 0.5, "far": 2.0}
 #: pairs of values that slots may have together; with more there are no parts of slots, whose maps are square matrices of them
 MOST_SLOTS = 5000
+#: settings of a device between which effects vary
+MOST_SETTINGS = 8
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ class Kernel:
     """The features of a schema's blocks and the parts of a kernel on them.
 
     Genes named ``ks[0]``, ``ks[1]``, … are of one kind, at places 0, 1, …; others of one kind have the same values.
-    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so has each column of fidelities.
+    Genes of two kinds at one place make a slot. Each block of other columns has a linear part and a curved one, and so have each
+    column of fidelities and each kind of columns of operators. With columns of the device's
+    settings, effects of facts and values of genes have parts that vary with these.
 
     Parameters
     ----------
@@ -99,12 +103,19 @@ class Kernel:
 
     def __init__(self, schema: Schema, sample: Blocks) -> None:
         self.schema = schema
-        self._facts: dict[str, tuple[str, slice]] = {}
+        self._facts: dict[str, tuple[str, slice | IntArray]] = {}
         for block in BLOCKS:
             if block == FIDELITY and block in sample:  # each has a weight of its own, since one may be worthless
                 names = [column.name for column in schema.columns if column.block == block]
                 titles = [name if name.startswith(f"{block} ") else f"{block} {name}" for name in names]
                 self._facts |= {title: (block, slice(k, k + 1)) for k, title in enumerate(titles)}
+            elif (
+                block == OPERATOR and block in sample
+            ):  # the sum explains most and has a weight apart from those of classes
+                kinds = [column.kind for column in schema.columns if column.block == block]
+                for kind in dict.fromkeys(kinds):
+                    at = np.flatnonzero([k == kind for k in kinds])
+                    self._facts[f"{block} {kind}".strip()] = (block, at)
             elif block != GENE and block in sample:
                 self._facts[block] = (block, slice(None))
         self._genes = len(schema.genes)
@@ -131,6 +142,9 @@ class Kernel:
             self._spread[name] = np.where(spread > 1e-9 * (1 + np.abs(self._centre[name])), spread, np.inf)
             self.linear.append(Linear(name, name, np.eye(raw[name].shape[1])))
             self.curved.append(Curved(f"{name} curved", name, "rbf", 2.0))
+        self._settings = np.empty((0, 0))
+        if DEVICE in raw:
+            self._cross(raw[DEVICE])
         self.scale: dict[str, float] = {}
         self._normalise(self.features(sample))
 
@@ -201,6 +215,20 @@ class Kernel:
             Linear("slot counts", "slots", counts),
         ]
 
+    def _cross(self, device: FloatArray) -> None:
+        """Let effects of facts and of values of genes vary with the device's settings, alike at near ones: a product of kernels."""
+        scaled = (device - self._centre[DEVICE]) / self._spread[DEVICE]
+        self._settings = np.unique(scaled, axis=0)[:MOST_SETTINGS]
+        count = len(self._settings)
+        if FACT in self._facts:
+            facts = len(self._centre[FACT])
+            self.linear.append(Linear("device fact", "device fact", np.eye(facts * count)))
+        if self._genes:
+            self.linear.append(Linear("device values", "device values", np.eye(len(self._gene) * count)))
+            if self._counts.shape[1] < self._counts.shape[0]:
+                both: FloatArray = np.kron(self._counts, np.eye(count)).astype(np.float64)
+                self.linear.append(Linear("device counts", "device values", both))
+
     def _normalise(self, features: Features) -> None:
         """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
         for part in self.linear:
@@ -256,7 +284,20 @@ class Kernel:
         for name in self._facts:
             scaled = (out[name] - self._centre[name]) / self._spread[name] / math.sqrt(out[name].shape[1])
             out[name] = scaled.astype(precision)
+        if len(self._settings):
+            device = out[DEVICE] * math.sqrt(out[DEVICE].shape[1])
+            for name in (FACT, "values"):
+                if name in out:
+                    both = out[name][:, :, None] * self._near(device)[:, None, :]
+                    out[f"device {name}"] = both.reshape(len(both), -1)
         return out
+
+    def _near(self, device: FloatArray) -> FloatArray:
+        """Compute (n, settings) whose inner products are an rbf kernel of settings: exact at those of the sample (Nyström)."""
+        known = self._settings.astype(device.dtype)
+        values, vectors = np.linalg.eigh(np.exp(-0.5 * ((known[:, None] - known) ** 2).sum(axis=2)))
+        kernel = np.exp(-0.5 * ((device[:, None] - known) ** 2).sum(axis=2))
+        return np.asarray(kernel @ (vectors / np.sqrt(np.maximum(values, 1e-6))))
 
     # ------------------------------------------------------------------ kernels
     @staticmethod

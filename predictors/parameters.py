@@ -38,7 +38,7 @@ def check_parameters(model: Parameters, y: FloatArray) -> None:
     PredictorError
         For a parameter that is not valid; the error names it.
     """
-    for name, values in (("warp", ("auto", "plain", "log")), ("noise", ("learned", "given"))):
+    for name, values in (("warp", ("auto", "plain", "log")), ("noise", ("learned", "scaled", "given"))):
         if getattr(model, name) not in values:
             raise PredictorError(f"{name} is {getattr(model, name)!r}.", hint=f"Use one of {', '.join(values)}.")
     if model.interval_folds != 0 and model.interval_folds < 2:

@@ -22,8 +22,10 @@ import xgboost as xgb
 import predictors.boosting
 import predictors.fidelity
 import predictors.gp
+import predictors.operators
 import predictors.ridge
 import predictors.select
+import predictors.settings
 import predictors.sourced  # noqa: F401 - so that the classes are registered
 from predictors._typing import FloatArray
 from predictors.base import REGISTRY, BasePredictor

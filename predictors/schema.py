@@ -41,7 +41,8 @@ class Column:
     block : str
         One of `BLOCKS`.
     kind : str
-        Genes of one kind have values that mean the same: ``ks`` of ``ks[3]=5``. Empty in other blocks.
+        Genes of one kind have values that mean the same: ``ks`` of ``ks[3]=5``. Operators of one kind have parts of a kernel of their own:
+        their sum, and the shares of classes. Empty in other blocks.
     place : int
         Of the gene among those of its kind: 3 of ``ks[3]=5``.
     value : int, float, str or None

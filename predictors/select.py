@@ -31,7 +31,7 @@ TIE = 0.01
 def default_candidates(positive: bool, seed: int = 0, schema: Schema | None = None) -> dict[str, BasePredictor]:
     """Make the default candidates: a Gaussian process, ridge, ridge on the logarithm, and XGBoost.
 
-    Where all targets are positive, XGBoost learns their logarithm.
+    Where all targets are positive, XGBoost learns their logarithm. Of noise that is known the process takes as much as the rows show.
 
     Parameters
     ----------
@@ -52,7 +52,9 @@ def default_candidates(positive: bool, seed: int = 0, schema: Schema | None = No
     >>> list(default_candidates(positive=False))
     ['gaussian-process', 'ridge', 'xgboost']
     """
-    candidates: dict[str, BasePredictor] = {"gaussian-process": GaussianProcessPredictor(schema, seed=seed)}
+    candidates: dict[str, BasePredictor] = {
+        "gaussian-process": GaussianProcessPredictor(schema, noise="scaled", seed=seed)
+    }
     candidates["ridge"] = RidgePredictor()
     if positive:
         candidates["ridge-log"] = RidgePredictor(log_target=True)

@@ -17,7 +17,7 @@ from hwsearch.campaigns.states import REUSED
 from hwsearch.campaigns.target import Target
 from hwsearch.errors import HwsearchError
 from hwsearch.spaces import Architecture
-from predictors import CrossValidatedPredictor, PredictorError
+from predictors import PredictorError
 from predictors.sourced import SourcedPredictor, no_worse
 from predictors.sources import LEAST, Source
 
@@ -128,7 +128,7 @@ def fit_with_sources(
     campaign: Campaign,
     target: Target,
     measured: tuple[FloatArray, FloatArray, FloatArray],
-    without: CrossValidatedPredictor,
+    without: FloatArray,
 ) -> tuple[SourcedPredictor | None, str]:
     """Fit latencies of a device with what is known of others, where that predicts no worse.
 
@@ -140,8 +140,8 @@ def fit_with_sources(
         The device.
     measured : (X, y, noise)
         Features (n, columns), latencies in ms (n,), and their standard deviations (n,).
-    without : CrossValidatedPredictor
-        Fitted on the same without other devices.
+    without : ndarray (n,)
+        Predictions of rows left out, without other devices.
 
     Returns
     -------
@@ -161,8 +161,8 @@ def fit_with_sources(
     except PredictorError as error:
         return None, f"other devices are not used: {error.message}"
     left = 100.0 * float(np.abs(found.oof_predictions_ / y - 1.0).mean())
-    own = 100.0 * float(np.abs(without.oof_predictions_ / y - 1.0).mean())
+    own = 100.0 * float(np.abs(without / y - 1.0).mean())
     errors = f"left-out error {left:.1f} % with other devices, {own:.1f} % without"
-    if not no_worse(found.oof_predictions_, without.oof_predictions_, y):
+    if not no_worse(found.oof_predictions_, without, y):
         return None, f"other devices do not help and are not used: {errors}"
     return found, f"{found.trusted_}; {errors}"

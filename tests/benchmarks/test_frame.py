@@ -42,6 +42,7 @@ PARTS = {
     "kills_works",
     "predictors_data",
     "predictors_fidelity",
+    "predictors_here",
     "predictors_rivals",
     "prune_arms",
     "search_busy",

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import predictors_here
 from benchmarks.predictors import _best, _rivals_ahead
 from benchmarks.predictors_data import FBNET_STAGES, fbnet_facts, latency_case, ofa_accuracy_case
+from benchmarks.predictors_here import here_figures
 from hwsearch.searchers.evolutionary.evolution import row_keys
+from predictors import OperatorPredictor
 
 
 def test_costs_of_fbnet_by_hand() -> None:
@@ -56,3 +59,32 @@ def test_a_rival_is_ahead_by_more_than_two_standard_errors() -> None:
     assert _rivals_ahead(table([0.1, 0.1, 0.2, 0.1])) == 1
     assert _rivals_ahead(table([0.1, -0.1, 0.2, -0.1])) == 0
     assert _rivals_ahead(table([-0.1, -0.1, -0.2, -0.1])) == 0
+
+
+def test_figures_of_processors_are_means_over_splits() -> None:
+    rows = [("cpu", 30, s, "operators", 1.0 + s, 90.0 + 10 * s) for s in (0, 1)] + [("cpu", 30, 0, "wholes", 3.0, 80.0)]
+    frame = pd.DataFrame(rows, columns=["device", "n", "seed", "arm", "mape", "within5"])
+    assert here_figures(frame) == {
+        "mape_here": {"cpu": {"30 + operators": 1.5, "30": 3.0}},
+        "within5": {"cpu": {"30 + operators": 95.0, "30": 80.0}},
+    }
+
+
+def test_operators_of_what_is_predicted_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """50 wholes, the operators of which and of ten others are counted; the model sees those of 30 wholes and of the others."""
+    rows = predictors_here._net().space.sample_array(60, np.random.default_rng(0))
+    ms = np.arange(1.0, 61.0)
+    y = np.where(np.arange(60) < 50, ms, np.nan)
+    told = []
+
+    class Spy(OperatorPredictor):
+        def fit(self, X, y, noise=None):
+            told.append((set(self.times["all"]), set(y)))
+            return super().fit(X, y, noise)
+
+    monkeypatch.setattr(predictors_here, "OperatorPredictor", Spy)
+    monkeypatch.setattr(predictors_here, "COUNTS", (30,))
+    found = list(predictors_here._cases("cpu", rows, y, {"all": ms}, 1))
+    assert {row["arm"] for row in found} == {"wholes", "operators"} and all(row["mape"] > 0 for row in found)
+    (times, latencies), others = told[0], set(ms[50:])
+    assert len(latencies) == 30 and times == latencies | others

@@ -48,11 +48,10 @@ def test_sources_are_used_only_where_they_are_no_worse(campaign: Campaign) -> No
     chosen = np.arange(0, len(like.y), len(like.y) // 12)[:12]
     known = like.X[chosen], 1.7 * like.y[chosen], np.zeros(12)
     without = CrossValidatedPredictor(schema=net.schema()).fit(*known)
-    found, said = fit_with_sources(campaign, target, known, without)
+    found, said = fit_with_sources(campaign, target, known, without.oof_predictions_)
     assert found is not None and "table:amd-epyc-vm-t1-b1" in said and "without" in said
     noise = np.random.default_rng(0).lognormal(0.0, 1.5, 12)  # follows nothing
-    without = CrossValidatedPredictor(schema=net.schema()).fit(X, noise)
-    without.oof_predictions_ = noise.copy()  # as if it were predicted without an error
+    without = noise.copy()  # as if it were predicted without an error
     found, said = fit_with_sources(campaign, target, (X, noise, np.zeros(12)), without)
     assert found is None and "do not help and are not used" in said
 

@@ -13,10 +13,12 @@ from hwsearch._files import anything, check_place, own_folder
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray
 from hwsearch.campaigns.campaign import Campaign
+from hwsearch.campaigns.device_settings import fit_with_settings
 from hwsearch.campaigns.device_sources import OWN, fit_with_sources
 from hwsearch.campaigns.fidelities import screened_candidate
 from hwsearch.campaigns.known import Known, Scores
 from hwsearch.campaigns.noise import device_noise
+from hwsearch.campaigns.operator_costs import fit_with_operators
 from hwsearch.campaigns.predictions import candidates, feature_matrix, predictor_errors, predictor_path
 from hwsearch.campaigns.search_config import FEWEST
 from hwsearch.campaigns.split import Split
@@ -30,10 +32,17 @@ from hwsearch.searchers.threads import one_blas_thread
 from predictors import CrossValidatedPredictor, card_of
 from predictors import save as save_predictor
 from predictors.diagnosis import diagnose
+from predictors.operators import OperatorPredictor
+from predictors.select import process_of
+from predictors.settings import SettingsPredictor
 from predictors.sourced import SourcedPredictor
 
 #: the model of a device whose latencies are predicted from those of others as well
 SOURCED = "other devices"
+#: that of a device whose operators are known
+OPERATORS = "operators"
+#: that of a device that was also measured at other batches or numbers of threads
+SETTINGS = "other batches and threads"
 
 
 class _Fit(NamedTuple):
@@ -49,12 +58,22 @@ class _Fit(NamedTuple):
         return f"{self.metric}{f' on {self.device}' if self.device else ''}"
 
 
+class _Chosen(NamedTuple):
+    """A fitted predictor, the name of its model, and in a sentence what it trusted beside the rows."""
+
+    predictor: CrossValidatedPredictor | OperatorPredictor | SettingsPredictor | SourcedPredictor
+    model: str
+    said: str = ""
+
+
 @one_blas_thread()
 def fit(campaign: Campaign) -> pd.DataFrame:
     """Fit one predictor for accuracy, one for verified accuracy where that is an objective, and one a device on the profile's measurements.
 
-    Below 50 latencies of a device, latencies of other devices are learnt from as well, where the error of rows left out is no
-    larger; what was trusted is said in a sentence. Beside each predictor's file lies a figure of how it learns, as SVG and PNG.
+    Where the store has an operator table of a device, the sums of operators are the first guess of its latencies. Where another
+    target is the same device at another batch or number of threads, its latencies are learnt from as well, and below 50 latencies those
+    of other devices; each only where the error of rows left out is no larger. What was trusted is said in a sentence. Beside each
+    predictor's file lies a figure of how it learns, as SVG and PNG.
 
     Parameters
     ----------
@@ -65,7 +84,7 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row a metric with ``mae``, ``mape``, ``spearman`` and ``kendall`` on measurements that were not used for fitting
-        (cross-validation), and ``sources``, what was trusted of other devices.
+        (cross-validation), and ``sources``, what was trusted of operators, other settings and other devices.
 
     Raises
     ------
@@ -126,7 +145,7 @@ def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
         if job.device is None:
             made |= screened_candidate(campaign, known, seed, schema)
         chosen = CrossValidatedPredictor(made, seed=seed).fit(X, y, noise)
-        predictor, model, said = _with_sources(campaign, job, (X, y, noise), chosen)
+        predictor, model, said = _with_more(campaign, job, (X, y, noise), chosen)
         path = predictor_path(campaign, job.metric, job.device)
         own_folder(path.parent)
         check_place(path, anything)  # the folder is the campaign's own; a damaged file is replaced
@@ -142,8 +161,8 @@ def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
         if said:
             card["sources"] = {"trusted": said, "hypotheses": getattr(predictor, "shares_", {})}
         scores = predictor.procedure_scores_
-        if model == SOURCED:
-            card |= {"model": SOURCED, "scores": scores, "candidates": chosen.scores_ | {SOURCED: scores}}
+        if predictor is not chosen:
+            card |= {"model": model, "scores": scores, "candidates": chosen.scores_ | {model: scores}}
         card |= diagnose(predictor, X, y, noise, seed)
         save_predictor(predictor, path, card)
     _draw(campaign, job, card | {"model": model}, path)
@@ -151,15 +170,27 @@ def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
     return row | ({"sources": said} if said else {})
 
 
-def _with_sources(
+def _with_more(
     campaign: Campaign, job: _Fit, rows: tuple[FloatArray, FloatArray, FloatArray], chosen: CrossValidatedPredictor
-) -> tuple[CrossValidatedPredictor | SourcedPredictor, str, str]:
-    """Learn few latencies from other devices as well, where that is no worse: the predictor, its name, and what was trusted."""
-    y = rows[1]
-    if job.metric != "latency_ms" or job.device is None or len(y) >= OWN or y.min() <= 0:
-        return chosen, chosen.best_, ""
-    sourced, said = fit_with_sources(campaign, campaign.targets[job.device], rows, chosen)
-    return (chosen, chosen.best_, said) if sourced is None else (sourced, SOURCED, said)
+) -> _Chosen:
+    """Learn latencies from operators and other settings of the device, and few of them from other devices, where that is no worse."""
+    X, y, noise = rows
+    best = _Chosen(chosen, chosen.best_)
+    if job.metric != "latency_ms" or job.device is None or y.min() <= 0:
+        return best
+    target = campaign.targets[job.device]
+    with_operators, said = fit_with_operators(campaign, target, rows, chosen)
+    best = _Chosen(chosen, chosen.best_, said) if with_operators is None else _Chosen(with_operators, OPERATORS, said)
+    with_settings, shared = fit_with_settings(campaign, target, rows, best.predictor.oof_predictions_)
+    said = "; ".join(filter(None, (said, shared)))
+    best = best._replace(said=said) if with_settings is None else _Chosen(with_settings, SETTINGS, said)
+    if len(y) >= OWN:
+        return best
+    process = process_of(best.predictor)
+    told = noise * (process.noise_scale_ if process else 1.0)  # as much of the noise as the rows show
+    sourced, trusted = fit_with_sources(campaign, target, (X, y, told), best.predictor.oof_predictions_)
+    said = "; ".join(filter(None, (said, trusted)))
+    return best._replace(said=said) if sourced is None else _Chosen(sourced, SOURCED, said)
 
 
 def _draw(campaign: Campaign, job: _Fit, card: JsonObject, path: Path) -> None:
