@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 
 import hwsearch
+from hwsearch.accuracy import recalibrate
 from hwsearch.api.catalogue import check_file
 from hwsearch.errors import CampaignError, CheckpointError, ConfigError, TrainingError, UnknownArchitectureGene
 from hwsearch.supernets import catalogue
+from hwsearch.tasks.data import NO_LIMIT
 
 NETWORKS = """
 from torch import nn
@@ -61,7 +63,8 @@ def train(place: Path, *stages: str, folder: str = "trained", entry: str = "ENTR
     return hwsearch.train(place / "my.toml", place / "images", place / folder, supernet=own, kernels="eager", **options)
 
 
-def test_a_width_that_was_never_trained_is_exported(place: Path) -> None:
+def test_a_width_that_was_never_trained_is_exported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)  # campaigns lie in ./runs
     stage = STAGE.format("generator", 'strategy_options = { mode = "layer", hidden = 8 }\n')
     card = train(place, stage, STAGE.format("uniform", ""))
     assert card["generator"]["outputs"] == "layer-wise, added to weights of their own"
@@ -77,14 +80,21 @@ def test_a_width_that_was_never_trained_is_exported(place: Path) -> None:
     config.write_text(
         f'[supernet]\nname = "{place / "net.py"}:DENSE"\ncheckpoint = "{weights}"\n'
         f'[data]\ncalibration = "{place / "images" / "train"}"\nvalidation = "{place / "images" / "test"}"\n'
+        f'test = "{place / "images" / "test"}"\n'
         '[[device]]\nname = "cpu"\n'
     )
     (model,) = hwsearch.export(config, '{"width[0]": 0.375}', output=place / "unseen.onnx")
-    assert model["architecture"] == {"width[0]": 0.375}
+    assert model["architecture"]["genes"] == {"width[0]": 0.375}
     net = catalogue.entry(f"{place / 'net.py'}:DENSE").load(weights).net
-    (session,) = [onnxruntime.InferenceSession(str(place / "unseen.onnx"))]
-    assert {tuple(i.shape[1:]) for i in session.get_inputs()} == {(3, 16, 16)}
-    assert model["params"] == net.params(net.space.architecture({"width[0]": 0.375}))
+    arch = net.space.architecture({"width[0]": 0.375})
+    x = np.random.default_rng(0).standard_normal((4, 3, 16, 16)).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(place / "unseen.onnx"))
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    plain = net.subnet(arch).eval()
+    task = catalogue.entry(f"{place / 'net.py'}:DENSE").find_task()
+    recalibrate(plain, task.read(str(place / "images" / "train"), limit=NO_LIMIT), 16)
+    with torch.no_grad():
+        np.testing.assert_allclose(found, plain(torch.from_numpy(x)).numpy(), atol=1e-5, rtol=1e-5)
     for genes, error, said in (
         ('{"width[0]": 0.4}', UnknownArchitectureGene, "is not one of"),
         ('{"width": 1}', UnknownArchitectureGene, "is not a gene"),
