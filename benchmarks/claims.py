@@ -36,6 +36,13 @@ in a module `claims_GROUP` with `benchmarks.claim.claim`, which names its figure
 - ``tasks.over_supsup``: points of exclusive weights over masks alone at densities of 5 and 10 %, mean over five tasks at equal passes (asked: above 0);
   ``tasks.over_supsup_25`` at 25 %, and ``tasks.plain_forgetting`` of one network trained on all tasks in turn (no aims)
 - ``tasks.storage_ratio``: bytes of 100 tasks' folder over 4 a weight and one bit a weight a task (asked: 1.05 or less)
+- ``mip.converging``: at how many of six learning rates from 1e-4 to 3e-2 a generator with constant-norm encoding and residual output gets to 90 % of the
+  best accuracy of any arm and rate at equal passes (asked: more than ``mip.plain_converging``, of one without both)
+- ``mip.norm_correlation``: size of the mean, over first weights, of the correlation between the norms of generated weights and of their conditions (asked: .1 or
+  less); ``mip.plain_norm_correlation``: the same mean without encoding and residual (asked: .9 or more)
+- ``generator.over_slicing``: points of generated weights over slices of a wider network with as many stored parameters, at widths that neither was trained at,
+  equal passes; ``generator.over_theta0``: over its own weights without what is generated; ``generator.over_slicing_trained``: over slices at
+  trained widths (no aims: said either way)
 """
 
 from __future__ import annotations
@@ -52,6 +59,7 @@ from benchmarks import (
     claims_assemble,
     claims_certified,
     claims_ensemble,
+    claims_generator,
     claims_grow,
     claims_planning,
     claims_prune,
@@ -61,7 +69,16 @@ from benchmarks.claim import CLAIMS, Figure
 from benchmarks.frame import Benchmark, Result, Run, bars
 
 #: importing these registers their claims
-MODULES = (claims_planning, claims_ensemble, claims_prune, claims_assemble, claims_grow, claims_certified, claims_tasks)
+MODULES = (
+    claims_planning,
+    claims_ensemble,
+    claims_prune,
+    claims_assemble,
+    claims_grow,
+    claims_certified,
+    claims_tasks,
+    claims_generator,
+)
 
 
 def chosen(only: list[str] | None) -> list[Callable[[Run], dict[str, Figure]]]:

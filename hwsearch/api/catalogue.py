@@ -12,6 +12,7 @@ from hwsearch._json import JsonObject
 from hwsearch.errors import CheckpointError, SupernetError, nearest
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import CheckpointMatch, compare, not_finite, read_state, write_safetensors
+from hwsearch.supernets.weights.generated import CARD_TENSOR, card_of
 
 ACTIONS = ("list", "show", "check", "convert")
 
@@ -100,7 +101,7 @@ def check_file(path: Path | str, supernet: str | None = None) -> JsonObject:
     Returns
     -------
     dict
-        Tensors, weights, checksums, ``fits`` and ``loads``.
+        Tensors, weights, checksums, ``fits`` and ``loads``; of a file with a generator of weights also its card.
 
     Raises
     ------
@@ -125,6 +126,8 @@ def check_file(path: Path | str, supernet: str | None = None) -> JsonObject:
         "loads": bool(fits) and not bad,
         "published_file": published[0] if published else None,
     }
+    if CARD_TENSOR in state:
+        found["generator"] = card_of(state, repr(str(path))).to_dict()
     if not fits:
         found["otherwise"] = reasons
     if not fits and closest is not None:

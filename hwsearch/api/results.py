@@ -65,7 +65,7 @@ def predict(
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
     arch : str or sequence of str
-        Ids of subnets that the campaign has seen, ``smallest`` or ``largest``.
+        Ids of subnets that the campaign has seen, ``smallest``, ``largest``, or JSON objects of genes (others at their largest).
     device : str, optional
         The device's name; all of the campaign by default.
     archs : path, optional
@@ -271,7 +271,7 @@ def export(
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
     arch : str, optional
-        An id, ``smallest`` or ``largest``; by default every pick.
+        An id, ``smallest``, ``largest``, or a JSON object of genes (others at their largest); by default every pick.
     device : str, optional
         Picks of this device only.
     output : path, optional
@@ -315,7 +315,7 @@ def finetune(
     source : Campaign, path or str
         A campaign, its configuration file or its folder.
     arch : str
-        An id, ``smallest`` or ``largest``.
+        An id, ``smallest``, ``largest``, or a JSON object of genes (others at their largest).
     data : path or str, optional
         What it learns from, as in a configuration; the calibration data by default.
     output : path, optional

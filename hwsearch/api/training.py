@@ -26,6 +26,7 @@ from hwsearch.supernets.checkpoint import WEIGHTS, digest, save_weights
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.families.mobilenetv3.init import init_weights
 from hwsearch.supernets.kernels import choose
+from hwsearch.supernets.weights.generated import GeneratedSupernet
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer, TrainingConfig
@@ -179,6 +180,7 @@ def train_rank(
     net.check_data(examples, "training")
     net.check_data(test, "test")
     origin = digest(net) if checkpoint else ""
+    net = _prepared(net, stages)
     net.to(where)
     for strategy, config in stages:
         _check(strategy, Run(net, task, examples, config, ranks=ranks))
@@ -232,6 +234,19 @@ def _pieces(stages: list[tuple[Strategy, TrainingConfig]], place: Path, maker: M
         for number, (strategy, config) in enumerate(stages, 1)
         if isinstance(strategy, Assemble)
     }
+
+
+def _prepared(net: Supernet, stages: list[tuple[Strategy, TrainingConfig]]) -> Supernet:
+    """Give the network that all stages train; the first one says which it is."""
+    strategy, config = stages[0]
+    net = strategy.prepare_supernet(net, config.seed)
+    for number, (later, config) in enumerate(stages[1:], 2):
+        if later.prepare_supernet(net, config.seed) is not net:
+            raise TrainingError(
+                f"the strategy of stage {number}, {type(later).__name__}, trains another network than the stages before.",
+                hint="Begin with it; other strategies then train the same network on. Or train twice, with --checkpoint.",
+            )
+    return net
 
 
 def _check(strategy: Strategy, run: Run) -> None:
@@ -374,6 +389,8 @@ def write_card(
         "data_source": source.describe() if source else test.name,
         "digest": digest(net),
     }
+    if isinstance(net, GeneratedSupernet):
+        card["generator"] = net.card.to_dict()
     save_weights(net, folder / f"{entry.name}.safetensors", {"supernet": entry.name, "digest": digest(net)})
     text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
     write_file(folder / f"{entry.name}.json", text.encode(), CARD)

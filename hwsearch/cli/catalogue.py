@@ -313,3 +313,6 @@ def train(
                 f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
                 highlight=False,
             )
+        if (made := card.get("generator")) is not None:
+            counts = f"{made['generated']:,} weights from {made['generator_params']:,} parameters"
+            out.print(visible(f"generator: {counts}, {made['outputs']}; {made['architecture']}"), highlight=False)

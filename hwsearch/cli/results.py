@@ -50,7 +50,7 @@ def predict(
     campaign: Source,
     arch: Annotated[
         list[str] | None,
-        typer.Option("--arch", help="A subnet: an id, 'smallest' or 'largest'; may be repeated."),
+        typer.Option("--arch", help="A subnet: an id, 'smallest', 'largest', or genes as JSON; may be repeated."),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Name of one device of the campaign (default: all).")
@@ -331,7 +331,10 @@ def export(
     campaign: Source,
     arch: Annotated[
         str | None,
-        typer.Option("--arch", help="One subnet: an id, 'smallest' or 'largest' (default: all picks of the fronts)."),
+        typer.Option(
+            "--arch",
+            help="One subnet: an id, 'smallest', 'largest', or genes as JSON (default: all picks of the fronts).",
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Without --arch: only the picks of this device (default: of all).")
@@ -353,7 +356,7 @@ def export(
     campaign : pathlib.Path
         A configuration file or a campaign's folder.
     arch : str, optional
-        An id, ``smallest`` or ``largest``; all picks by default.
+        An id, ``smallest``, ``largest``, or a JSON object of genes; all picks by default.
     device : str, optional
         Only the picks of this device.
     output : pathlib.Path, optional
@@ -380,7 +383,7 @@ def export(
 @command(RESULTS)
 def finetune(
     campaign: Source,
-    arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest' or 'largest'.")],
+    arch: Annotated[str, typer.Option("--arch", help="The subnet: an id, 'smallest', 'largest', or genes as JSON.")],
     data: Annotated[
         str | None,
         typer.Option(
@@ -412,7 +415,7 @@ def finetune(
     campaign : pathlib.Path
         A configuration file or a campaign's folder.
     arch : str
-        An id, ``smallest`` or ``largest``.
+        An id, ``smallest``, ``largest``, or a JSON object of genes (others at their largest).
     data : str, optional
         What to learn from.
     steps, batch : int

@@ -16,6 +16,7 @@ from torch import Tensor
 from hwsearch.errors import CheckpointError, HwsearchError, SupernetError, describe, foreign_code
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, read_state
+from hwsearch.supernets.weights.generated import restored
 from hwsearch.tasks import catalogue as tasks
 from hwsearch.tasks.base import Task
 
@@ -105,6 +106,7 @@ class SupernetEntry:
             raise CheckpointError(f"{str(path)!r}: {error.message}", hint=error.hint) from error
         if not isinstance(net, Supernet):
             raise SupernetError(f"supernet {self.name!r}: build gives a {type(net).__name__}, not a Supernet.")
+        net = restored(net, state, repr(str(path)))
         load_weights(net, state, repr(str(path)), take=True)
         net.eval()
         return LoadedSupernet.of(self, net)
@@ -123,7 +125,8 @@ class SupernetEntry:
             The network, on torch's device ``meta``.
         """
         with foreign_code(self._explain("cannot be built")), torch.device("meta"):
-            return self.build_for(state) if self.build_for and state is not None else self.build()
+            net = self.build_for(state) if self.build_for and state is not None else self.build()
+            return net if state is None else restored(net, state, "the file")
 
     def examples(self) -> dict[str, Any]:
         """Give the shipped examples.

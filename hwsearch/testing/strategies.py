@@ -150,8 +150,10 @@ class StrategyConformance:
 
     # ------------------------------------------------------------------ helpers
     def _started(self, net: Supernet | None = None) -> tuple[Run, Recipe]:
-        run = Run(net or self.supernet(), self.task(), self.data(), self.config())
-        recipe = self.make().recipe(run)
+        strategy, config = self.make(), self.config()
+        prepared = strategy.prepare_supernet(net or self.supernet(), config.seed)
+        run = Run(prepared, self.task(), self.data(), config)
+        recipe = strategy.recipe(run)
         recipe.prepare(run)
         return run, recipe
 

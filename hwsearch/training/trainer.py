@@ -96,7 +96,7 @@ class Trainer:
     Parameters
     ----------
     supernet : Supernet
-        The supernet; it is trained in place, on the device where it is.
+        The supernet; it is trained in place, on the device where it is, as what the strategy's `prepare_supernet` makes of it.
     strategy : Strategy
         Assembles the parts of the training.
     task : Task
@@ -122,6 +122,8 @@ class Trainer:
 
     Attributes
     ----------
+    supernet : Supernet
+        The network that is trained.
     recipe : Recipe
         The parts.
     step, passes : int
@@ -157,6 +159,7 @@ class Trainer:
                 "masked kernels make graphs of their own, and the configuration has compile = true.",
                 hint="Leave compile out, or use --kernels eager.",
             )
+        supernet = strategy.prepare_supernet(supernet, config.seed)
         self.supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.strategy = strategy
         self.task = task

@@ -24,6 +24,7 @@ PARTS = {
     "claims_assemble",
     "claims_certified",
     "claims_ensemble",
+    "claims_generator",
     "claims_grow",
     "claims_planning",
     "claims_prune",

@@ -33,7 +33,7 @@ def export(
     campaign : Campaign
         Whose subnets.
     arch_id : str, optional
-        One subnet: an id, ``smallest`` or ``largest``; by default all picks.
+        One subnet: an id, ``smallest``, ``largest``, or a JSON object of genes; by default all picks.
     device : str, optional
         Picks of this device only.
     output : pathlib.Path, optional

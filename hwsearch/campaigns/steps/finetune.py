@@ -36,7 +36,7 @@ def finetune_subnet(
     campaign : Campaign
         Whose supernet and data.
     arch_id : str
-        The subnet: an id, ``smallest`` or ``largest``.
+        The subnet: an id, ``smallest``, ``largest``, or a JSON object of genes.
     config : FinetuneConfig
         How to train.
     data : str, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from hwsearch.campaigns.views import device_view, joint_view
 from hwsearch.errors import CampaignError, nearest
 from hwsearch.objectives.front import Front
 from hwsearch.objectives.names import SCORE_METRICS
-from hwsearch.spaces import Architecture
+from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.store import Measurement
 
 #: columns that tell how sure it is that a subnet is on the front
@@ -204,14 +205,14 @@ def _with_membership(view: View, known: Known, measured: MeasuredSet) -> Measure
 
 
 def find_arch(campaign: Campaign, arch_id: str) -> Architecture:
-    """Find the architecture of an id that the campaign has seen, or one of its ends.
+    """Find the architecture of an id that the campaign has seen, one of its ends, or one given by its genes.
 
     Parameters
     ----------
     campaign : Campaign
         Whose store and space.
     arch_id : str
-        An id, ``smallest`` or ``largest``.
+        An id, ``smallest``, ``largest``, or a JSON object of genes with their values; genes left out have their largest.
 
     Returns
     -------
@@ -222,6 +223,23 @@ def find_arch(campaign: Campaign, arch_id: str) -> Architecture:
     ------
     StoreError
         If the campaign has not seen it.
+    UnknownArchitectureGene
+        If a gene or a value is not of the campaign's space.
+    CampaignError
+        If the text begins as a JSON object, and is none.
     """
+    if arch_id.startswith("{"):
+        return _arch_of_genes(campaign.space, arch_id)
     ends = {"smallest": campaign.space.smallest, "largest": campaign.space.largest}
     return ends[arch_id]() if arch_id in ends else campaign.store.architecture(campaign.space, arch_id)
+
+
+def _arch_of_genes(space: SearchSpace, text: str) -> Architecture:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise CampaignError(
+            f"the architecture {text!r} is no JSON object: {error}.", hint="Write '{\"GENE\": VALUE}', or give an id."
+        ) from error
+    full = {c.name: c.values[-1] for c in space.choices}
+    return space.architecture(full | given, source="the architecture given")

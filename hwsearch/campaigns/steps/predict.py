@@ -158,7 +158,7 @@ def asked_subnets(
     campaign : Campaign
         Whose space.
     arch : sequence of str
-        Ids that the campaign has seen, ``smallest`` or ``largest``.
+        Ids that the campaign has seen, ``smallest``, ``largest``, or JSON objects of genes (others at their largest).
     archs : pathlib.Path, optional
         A file of architectures, see `read_archs`.
     random : int, optional

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from hwsearch.supernets.base import Supernet
 from hwsearch.training.part import Part
 from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
@@ -24,6 +25,28 @@ class Strategy(Part):
     >>> TwoPaths().identity()
     {'part': 'TwoPaths'}
     """
+
+    def prepare_supernet(self, net: Supernet, seed: int) -> Supernet:
+        """Give the network that is trained, before a `hwsearch.training.Trainer` gets it; by default the supernet as it is.
+
+        Parameters
+        ----------
+        net : Supernet
+            The supernet with the weights that the training starts from.
+        seed : int
+            Seed of whatever is drawn.
+
+        Returns
+        -------
+        Supernet
+            The same, or one that has it as its part, whose weight file holds more.
+
+        Raises
+        ------
+        TrainingError
+            If the supernet cannot be served.
+        """
+        return net
 
     @abstractmethod
     def recipe(self, run: Run) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -119,3 +120,9 @@ def test_the_ends_of_a_space_have_names() -> None:
     one = campaign()
     assert find_arch(one, "smallest") == one.space.smallest() and find_arch(one, "largest") == one.space.largest()
     assert find_arch(one, "abc") == "stored abc"
+    last = one.space.choices[-1]
+    genes = {last.name: last.values[0]}
+    found = find_arch(one, json.dumps(genes))  # the others at their largest
+    assert found == one.space.architecture({**one.space.largest(), **genes})
+    with pytest.raises(CampaignError, match="is no JSON object"):
+        find_arch(one, '{"gene": ')

@@ -1,0 +1,1 @@
+"""Where a subnet's weights come from, beside slices of shared ones."""
