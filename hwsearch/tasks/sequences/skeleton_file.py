@@ -119,8 +119,8 @@ def read_skeleton(path: Path) -> tuple[NDArray[np.float32], BoolArray]:
         raise DataError(f"{str(path)!r} has no body in any of its {frames} frames.", hint="Leave the file out.")
     chosen = max(bodies.values(), key=lambda found: (len(found), _motion(found)))
     out, there = np.zeros((frames, JOINTS, 3), np.float32), np.zeros(frames, bool)
-    for frame, rows in chosen.items():
-        out[frame], there[frame] = rows, True
+    for frame, position in chosen.items():
+        out[frame], there[frame] = position, True
     return out, there
 
 
