@@ -45,7 +45,13 @@ class ElasticBranch(Branch):
         self.full, self.width = c.width, c.width
 
     def activate(self, blocks: int, width: int, kernel: int) -> None:
-        """Use these sizes from now on; as of `ElasticBaseNet.activate`."""
+        """Use these sizes from now on.
+
+        Parameters
+        ----------
+        blocks, width, kernel : int
+            As of `ElasticBaseNet.activate`.
+        """
         self.width = width
         for net in self.nets:
             assert isinstance(net, ElasticBaseNet)
