@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from hwsearch.errors import DataError, nearest
 from hwsearch.tasks.sequences.data import SequenceData
 from hwsearch.tasks.sequences.layout import JOINTS
 from hwsearch.tasks.sequences.preprocess import SkeletonPreprocess
-from hwsearch.tasks.sequences.skeleton_file import SequenceName, read_skeleton
+from hwsearch.tasks.sequences.skeleton_file import NoBodyError, SequenceName, read_skeleton
+
+logger = logging.getLogger(__name__)
 
 #: ending of the files of NTU RGB+D
 SUFFIX = ".skeleton"
@@ -62,7 +65,7 @@ def from_folder(
     Raises
     ------
     DataError
-        If the folder or the split is missing or empty, a file name names no class or an unexpected one, or a file is broken.
+        If the folder or the split is missing or empty, a file name names no class or an unexpected one, or a file is broken. Files without a body in any frame are left out, with a warning.
     """
     name, protocol, split = _parse(text)
     folder = Path(name)
@@ -82,13 +85,22 @@ def from_folder(
         raise DataError(f"{text!r}: none of {len(found)} files is in the split {split!r} by {protocol}.")
     if limit < len(chosen):
         chosen = [chosen[i] for i in sorted(np.random.default_rng(0).permutation(len(chosen))[:limit])]
-    labels = []
+    labels, sequences, empty = [], [], []
     for path, known in chosen:
         action = f"A{known.action:03d}"
         if action not in every:
             raise DataError(f"{str(path)!r} is of class {action}, which is none of the {len(every)} expected.")
+        try:
+            sequences.append(read_skeleton(path))
+        except NoBodyError:
+            empty.append(path.name)
+            continue
         labels.append(every.index(action))
-    sequences = [read_skeleton(path) for path, _ in chosen]
+    if empty:
+        said = f"{len(empty):,} of {len(chosen):,} files of {text!r} have no body in any frame, such as {empty[0]}"
+        if not sequences:
+            raise DataError(f"{said}.")
+        logger.warning("%s; they are left out", said)
     return SequenceData(
         [x for x, _ in sequences], [s for _, s in sequences], np.array(labels), every, preprocess, folder.name + text[len(name) :]
     )  # fmt: skip

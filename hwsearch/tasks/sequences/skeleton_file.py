@@ -26,6 +26,10 @@ MOST_FRAMES, MOST_BODIES = 100_000, 64
 _NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
+class NoBodyError(DataError):
+    """A file of skeletons that has no body in any frame, as some of the data set have."""
+
+
 @dataclass(frozen=True)
 class SequenceName:
     """What the name of a file says.
@@ -92,8 +96,10 @@ def read_skeleton(path: Path) -> tuple[NDArray[np.float32], BoolArray]:
     Raises
     ------
     DataError
-        If the file is missing, cut off, has another number of joints, no frame or no body, or something that is not a
-        finite number where a number should stand; the message names file and line.
+        If the file is missing, cut off, has another number of joints or no frame, or something that is not a finite number
+        where a number should stand; the message names file and line.
+    NoBodyError
+        If there is no body in any frame.
 
     References
     ----------
@@ -116,7 +122,7 @@ def read_skeleton(path: Path) -> tuple[NDArray[np.float32], BoolArray]:
             bodies.setdefault(body, {})[frame] = np.array(rows)
     lines.end()
     if not bodies:
-        raise DataError(f"{str(path)!r} has no body in any of its {frames} frames.", hint="Leave the file out.")
+        raise NoBodyError(f"{str(path)!r} has no body in any of its {frames} frames.", hint="Leave the file out.")
     chosen = max(bodies.values(), key=lambda found: (len(found), _motion(found)))
     out, there = np.zeros((frames, JOINTS, 3), np.float32), np.zeros(frames, bool)
     for frame, position in chosen.items():
@@ -170,6 +176,8 @@ class _Lines:
     def numbers(self, what: str) -> list[float]:
         """Read the position of a joint; the other numbers may be NaN, as in the published files, but must be numbers."""
         words = self.words(what, JOINT_NUMBERS)
+        if any("_" in w for w in words):  # Python would read 1_0 as 10
+            raise self.error(f"{what}: {' '.join(words)[:60]!r} are no numbers")
         try:
             values = [float(w) for w in words]
         except ValueError as error:

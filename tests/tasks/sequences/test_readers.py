@@ -87,6 +87,16 @@ def test_missing_folders_splits_and_names_are_refused(ntu: Path, tmp_path: Path)
         read("synthetic-skeletons", classes=("a",))
 
 
+def test_files_without_a_body_are_left_out_and_counted(ntu: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(ntu, "S001C001P001R001A007.skeleton", "1\n0\n")
+    assert len(read(str(ntu))) == 23
+    assert "1 of 24 files" in caplog.text and "S001C001P001R001A007.skeleton; they are left out" in caplog.text
+    for path in ntu.iterdir():
+        path.write_text("1\n0\n")
+    with pytest.raises(DataError, match="24 of 24 files"):
+        read(str(ntu))
+
+
 def test_arrays_without_pickles(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 6, 25, 3)).astype(np.float32)

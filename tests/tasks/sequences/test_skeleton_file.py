@@ -71,6 +71,7 @@ def broken(line: int, new: str | None) -> str:
         (7, "nan 2 3" + " 0" * 9, "line 7: joint 3 is at nan 2 3, which is no position"),
         (7, "1 inf 3" + " 0" * 9, "line 7: joint 3 is at 1 inf 3"),
         (7, "1 1e9 3" + " 0" * 9, "line 7: joint 3 is at"),
+        (7, "1_0 2 3" + " 0" * 9, "line 7: joint 3: '1_0 2 3"),
         (7, "1 x 3" + " 0" * 9, "line 7: joint 3: could not convert string to float: 'x'"),
     ],
 )

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hwsearch.errors import DataError
+from hwsearch.exporters import lower, verify
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.catalogue import entry
@@ -166,6 +167,16 @@ def test_macs_and_parameters_counted_by_hand() -> None:
     # temporal over 16 frames of 75, spatial over 25 joints of 48
     arch = single(net, "two-stream", d=1, w=0.25, ks=3)
     assert net.macs(arch) == 3 * 16 * (75 * 8 + 2 * 8 * 8) + 3 * 25 * (48 * 8 + 2 * 8 * 8) + 2 * 8 * 5
+
+
+@torch.no_grad()
+def test_onnx_files_equal_torch_on_padded_sequences() -> None:
+    net = seeded(Skeleton1DConfig(classes=8, frames=40, width=32))
+    x, _ = next(synthetic_skeletons("test", 6).batches(40, 6))
+    for arch in net.space.sample(6, np.random.default_rng(2)):
+        (part,) = net.parts(arch, net.subnet(arch))
+        model = lower(part.net, part.inputs, outputs=part.outputs, output_axes=part.output_axes)
+        assert verify(model, part.net, *x, tolerance=1e-5) <= 1e-5
 
 
 @torch.no_grad()
