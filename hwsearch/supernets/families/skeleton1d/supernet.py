@@ -102,7 +102,7 @@ class Skeleton1D(Supernet):
 
     References
     ----------
-    Xu, Cheng, Wang, Xia, Liu, Tao, 2018, Ensemble One-dimensional Convolution Neural Networks for Skeleton-based Action
+    Xu and Wang, 2018, Ensemble One-dimensional Convolution Neural Networks for Skeleton-based Action
     Recognition, arXiv 1801.02475: the four branches and late fusion. Blocks, widths and kernels are choices here.
     """
 
