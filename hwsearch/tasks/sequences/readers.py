@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,20 @@ TRAINING_CAMERAS = frozenset((2, 3))
 
 #: one of so many training sequences is validation data instead, in the order of their names
 HELD_OUT = 20
+
+#: what NumPy and the archive raise for files that are damaged, encrypted, of another kind, or declare more than there is memory for
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 PROTOCOLS = ("subject", "camera")
 SPLITS = ("train", "calibration", "validation", "test")
@@ -173,7 +188,7 @@ def from_npz(
                 raise DataError(f"{name!r} has no array {missing[0]!r}.", hint=nearest(missing[0], archive.files))
             x, y = archive[f"x{end}"], archive[f"y{end}"]
             names = archive.get("classes")
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise DataError(f"{name!r} is no readable .npz file of plain arrays: {error}.") from error
     if x.ndim != 4 or x.shape[2:] != (JOINTS, 3) or x.dtype.kind not in "fiu" or not len(x):
         raise DataError(

@@ -146,6 +146,10 @@ def test_broken_arrays_are_refused(tmp_path: Path, arrays: dict[str, np.ndarray]
 
 def test_files_that_are_no_archives_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 no archive")
-    for name in ("x.npz", "missing.npz"):
+    np.savez_compressed(tmp_path / "good.npz", x=np.ones((2, 3, 25, 3)), y=np.zeros(2, int))
+    damaged = bytearray((tmp_path / "good.npz").read_bytes())
+    damaged[80:100] = bytes(20)
+    (tmp_path / "damaged.npz").write_bytes(damaged)
+    for name in ("x.npz", "missing.npz", "damaged.npz"):
         with pytest.raises(DataError, match=r"no readable \.npz"):
             read(str(tmp_path / name))
