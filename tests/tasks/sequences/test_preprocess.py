@@ -53,6 +53,8 @@ def test_frames_made_of_a_frame_without_a_body_are_masked() -> None:
     seen = np.array([True, True, True, False, True, True, True])
     _, kept = resample(x, seen, 5)  # times 0, 1.5, 3, 4.5, 6
     assert kept.tolist() == [True, True, False, True, True]
+    _, kept = resample(x, np.roll(seen, -1), 5)  # 1.5 lies between a frame with and one without
+    assert kept.tolist() == [True, False, True, True, True]
     alone = np.zeros(7, bool)
     alone[3] = True
     found, kept = resample(x, alone, 2)  # neither 0 nor 6 has a body

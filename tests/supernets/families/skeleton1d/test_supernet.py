@@ -17,6 +17,7 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.catalogue import entry
 from hwsearch.supernets.checkpoint import save_weights
 from hwsearch.supernets.families.skeleton1d import Skeleton1D, Skeleton1DConfig
+from hwsearch.supernets.families.skeleton1d.branches import time_difference
 from hwsearch.supernets.families.skeleton1d.config import BRANCHES
 from hwsearch.tasks.sequences import synthetic_skeletons
 from hwsearch.testing import SupernetConformance
@@ -115,6 +116,12 @@ def test_the_difference_of_a_body_at_rest_is_nothing_although_zeros_follow(net: 
     still = x[:, :, :1].repeat(1, 1, 16) * mask[:, None]
     torch.testing.assert_close(subnet(still, mask), subnet(torch.zeros_like(x), mask), rtol=1e-6, atol=1e-7)
     assert not torch.allclose(subnet(still, torch.ones_like(mask)), subnet(torch.zeros_like(x), torch.ones_like(mask)))
+
+
+def test_a_difference_needs_a_body_in_both_frames() -> None:
+    x = torch.tensor([[[1.0, 3.0, 0.0, 10.0, 4.0]]])
+    found, mask = time_difference(x, torch.tensor([[[1.0, 1.0, 0.0, 1.0, 1.0]]]))
+    assert found.tolist() == [[[2.0, 0.0, 0.0, -6.0]]] and mask.tolist() == [[[1.0, 0.0, 0.0, 1.0]]]
 
 
 @torch.no_grad()
