@@ -12,6 +12,10 @@ in a module `claims_GROUP` with `benchmarks.claim.claim`, which names its figure
   the fit has not seen, in % (asked: 15 or less)
 - ``ensemble.gain``: points of the chosen ensemble over the best single member in the same measured time, on test images, mean over limits of
   60, 80, 100 and 150 % of the largest subnet's latency; ``ensemble.gains_shown``: at how many of them its interval is above 0 (no aim: said either way)
+- ``skeleton.gain``: points of four fused branches of ``skeleton-1d`` over the best single one, chosen on validation data, mean over seeds, on synthetic
+  sequences (asked: above 0); ``skeleton.over_copies``: over four networks of the best branch from other seeds, fused alike (no aim)
+- ``skeleton.groups_won``: of three groups of classes, how many the branch made for them answers best (no aim: said either way);
+  ``skeleton.disagreement``: % of test sequences that two branches answer differently, mean over pairs (no aim)
 - ``prune.disagreement``: mean of share × (1 - share) over the gates, right before they are frozen (asked: .01 or less)
 - ``prune.freeze_drop``: points lost when gates are frozen, on test images with one set of statistics (asked: .3 or less);
   ``prune.freeze_drop_plain`` is the same without polarization (no aim)
@@ -63,6 +67,7 @@ from benchmarks import (
     claims_grow,
     claims_planning,
     claims_prune,
+    claims_skeleton,
     claims_tasks,
 )
 from benchmarks.claim import CLAIMS, Figure
@@ -72,6 +77,7 @@ from benchmarks.frame import Benchmark, Result, Run, bars
 MODULES = (
     claims_planning,
     claims_ensemble,
+    claims_skeleton,
     claims_prune,
     claims_assemble,
     claims_grow,

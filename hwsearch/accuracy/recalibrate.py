@@ -10,13 +10,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hwsearch.tasks.data import Data, forward
 
 
+def batch_norms(net: nn.Module) -> dict[str, _BatchNorm]:
+    """Find the batch norms that have running statistics, over vectors, sequences, images or volumes.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        The network.
+
+    Returns
+    -------
+    dict of str to torch.nn.Module
+        Norms by name.
+    """
+    return {n: m for n, m in net.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is not None}
+
+
 @torch.no_grad()
 def recalibrate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> None:
-    """Set the running statistics of every `BatchNorm2d` from all examples of a data set, in place.
+    """Set the running statistics of every batch norm from all examples of a data set, in place.
 
     Deterministic for a given network and data: only the norms are in training mode, dropout is off. A last batch smaller
     than half is left out. Nothing happens where there are no such norms.
@@ -36,14 +53,14 @@ def recalibrate(net: nn.Module, data: Data, size: int, *, batch: int = 250) -> N
     ----------
     Yu and Huang, 2019, arXiv 1903.05134; Cai et al., 2020, arXiv 1908.09791.
     """
-    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = list(batch_norms(net).values())
     if not norms:
         return
-    sizes: dict[nn.BatchNorm2d, int] = {}
+    sizes: dict[nn.Module, int] = {}
 
     def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0]
-        sizes[module] = x.shape[0] * x.shape[2] * x.shape[3]  # type: ignore[index]
+        sizes[module] = x.numel() // x.shape[1]
 
     handles = [m.register_forward_pre_hook(note) for m in norms]
     modes = {m: m.training for m in net.modules()}

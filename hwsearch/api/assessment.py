@@ -186,7 +186,7 @@ def assess_supernet(
         job = Job(loaded, found, Records(place / RECORD), place, progress, seed)
         cells, archs, member = choose_subnets(loaded.net, subnets, bands, np.random.default_rng([seed, SUBNETS_RNG]))
         config = alone_config(loaded.net, passes, lr, seed, len(found.train))
-        fresh = initial_supernet(loaded.entry, supernet, None, seed) if standalone else None
+        fresh = initial_supernet(loaded.entry, supernet, None, seed, found.train) if standalone else None
         if fresh is not None and (fresh.space != loaded.net.space or fresh.classes != loaded.net.classes):
             raise TrainingError(
                 f"supernet {supernet!r}: the weights call for a network of another shape than the published one, which "

@@ -105,7 +105,7 @@ def plan_training(
         )
     else:
         found = Counted(examples or 0, shipped.get("calibration"))
-    net = initial_supernet(entry, plan["supernet"], None, stages[0][1].seed)
+    net = initial_supernet(entry, plan["supernet"], None, stages[0][1].seed, found if data is not None else None)
     world = place.topology.world
     demands = []
     for (strategy, config), stage in zip(stages, plan["stage"], strict=True):

@@ -176,7 +176,9 @@ def train_rank(
     test = task.read(task.split(data, "test"), limit=NO_LIMIT, classes=classes)
     shuffled = np.random.default_rng(0).permutation(len(examples))  # folders are read class by class
     calibration, held_out = examples.take(shuffled[:1000]), test.head(2000)
-    net = initial_supernet(entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed)
+    net = initial_supernet(
+        entry, plan["supernet"], Path(checkpoint) if checkpoint else None, stages[0][1].seed, examples
+    )
     net.check_data(examples, "training")
     net.check_data(test, "test")
     origin = digest(net) if checkpoint else ""
@@ -259,7 +261,9 @@ def _check(strategy: Strategy, run: Run) -> None:
         )
 
 
-def initial_supernet(entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int) -> Supernet:
+def initial_supernet(
+    entry: SupernetEntry, name: str, checkpoint: Path | None, seed: int, data: Data | None = None
+) -> Supernet:
     """Make the supernet as it is before training; the weights of a user's own code are initialised by that code.
 
     Parameters
@@ -272,6 +276,8 @@ def initial_supernet(entry: SupernetEntry, name: str, checkpoint: Path | None, s
         Weights to start from.
     seed : int
         Seed of random weights.
+    data : Data, optional
+        Training examples, for families that build the network that these call for.
 
     Returns
     -------
@@ -287,7 +293,7 @@ def initial_supernet(entry: SupernetEntry, name: str, checkpoint: Path | None, s
         return entry.load(checkpoint).net
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = entry.build()
+        net = entry.build_for_data(data) if entry.build_for_data and data is not None else entry.build()
     if ":" not in name:
         init_weights(net, seed)
     return net

@@ -54,7 +54,8 @@ class DataConfig(ConfigPart):
     ----------
     calibration, validation, test : str, optional
         Images: a parquet file (``file.parquet`` or ``file.parquet:split``) or a folder of class folders; text: a GLUE table
-        (``dev.tsv``); translation: the common prefix of two files (``newstest2014:en-de``).
+        (``dev.tsv``); translation: the common prefix of two files (``newstest2014:en-de``); skeleton sequences: a folder of
+        ``.skeleton`` files or ``file.npz``, both perhaps with ``:split``, or ``synthetic-skeletons:test``.
     vocabulary : str, optional
         Of text, where it does not lie beside the data.
     calibration_images, validation_images, test_images : int

@@ -19,6 +19,7 @@ from hwsearch.campaigns.config import (
 from hwsearch.campaigns.search_config import BudgetConfig, ProfileConfig, SearchConfig, ValidateConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
+from hwsearch.tasks.sources import is_generated
 from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: the configuration's name in a campaign's folder
@@ -113,7 +114,7 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
     """
 
     def place(text: str | None) -> str | None:
-        return str(Path(text).absolute()) if text else text
+        return str(Path(text).absolute()) if text and not is_generated(text) else text
 
     named, s = config.supernet.name, config.supernet
     name = str(Path(named).absolute()) if ".py:" in named else named

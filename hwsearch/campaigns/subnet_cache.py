@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from hwsearch.accuracy.recalibrate import batch_norms
 from hwsearch.devices import Workload
 
 #: bytes of serialised models that are kept; the least recently used go first
@@ -60,7 +61,7 @@ class SubnetCache:
         net : torch.nn.Module
             The subnet.
         """
-        norms = [name for name, m in net.named_modules() if isinstance(m, nn.BatchNorm2d)]
+        norms = batch_norms(net)
         names = {f"{norm}." if norm else "" for norm in norms}
         buffers = {k: v.detach().clone() for k, v in net.named_buffers() if k[: k.rfind(".") + 1] in names}
         self._statistics[key] = buffers

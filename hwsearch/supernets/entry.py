@@ -19,6 +19,7 @@ from hwsearch.supernets.checkpoint import Uninitialised, digest, load_weights, r
 from hwsearch.supernets.weights.generated import restored
 from hwsearch.tasks import catalogue as tasks
 from hwsearch.tasks.base import Task
+from hwsearch.tasks.data import Data
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class SupernetEntry:
         Gives the shipped examples ``calibration``, ``validation`` and ``test``.
     build_for : callable, optional
         Makes the network that a file's tensors call for (another number of classes, another vocabulary).
+    build_for_data : callable, optional
+        Makes the network that training examples call for (their number of classes), where weights are trained from random ones.
     calibrated : bool
         Whether subnets have batch norms that need calibration data.
     card : dict
@@ -54,6 +57,7 @@ class SupernetEntry:
     weights: Path | None = None
     data: Callable[[], dict[str, Any]] | None = None
     build_for: Callable[[Mapping[str, Tensor]], Supernet] | None = None
+    build_for_data: Callable[[Data], Supernet] | None = None
     calibrated: bool = True
     card: dict[str, Any] = field(default_factory=dict)
 

@@ -71,12 +71,17 @@ class MaskedNetwork:
     Raises
     ------
     SupernetError
-        If the network has no such classifier.
+        If the network has no such classifier, or convolutions over one or three axes, on which no mask lies.
     """
 
     def __init__(self, net: nn.Module, classes: int) -> None:
         self.net, self.classes = net.eval(), classes
         layers = [(n, m) for n, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+        if other := [n for n, m in net.named_modules() if isinstance(m, nn.Conv1d | nn.Conv3d)]:
+            raise SupernetError(
+                f"{type(net).__name__} has convolutions over one or three axes, such as {other[0]!r}, on which no mask lies.",
+                hint="Take a network of 2-D convolutions and linear layers.",
+            )
         heads = [n for n, m in layers if isinstance(m, nn.Linear) and m.out_features == classes]
         if not heads:
             raise SupernetError(

@@ -1,4 +1,4 @@
-"""Public data sets that recipes and shipped files name: where they come from, and under which licence, in one place."""
+"""Data sets by name: public ones with source and licence, and those that the package draws itself."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ DATA_SOURCES = {
         licence="CIFAR-10, Krizhevsky 2009, no licence stated, freely redistributed with citation",
     ),
 }
+
+
+def is_generated(text: str) -> bool:
+    """Tell whether data are drawn by the package itself, so that their name is no path.
+
+    Parameters
+    ----------
+    text : str
+        What a configuration says.
+
+    Returns
+    -------
+    bool
+        True for names that begin with ``synthetic-`` and have no folder before them.
+
+    Examples
+    --------
+    >>> is_generated("synthetic-skeletons:test"), is_generated("./synthetic-skeletons")
+    (True, False)
+    """
+    return text.startswith("synthetic-") and "/" not in text and "\\" not in text
 
 
 def find_source(name: str) -> DataSource:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hwsearch._json import JsonObject
+from hwsearch.accuracy.recalibrate import batch_norms
 from hwsearch.errors import TrainingError, nearest
 from hwsearch.supernets.checkpoint import digest, read_checkpoint
 from hwsearch.tasks.base import Augmentation, Task
@@ -145,7 +146,7 @@ def finetune(
     if len(data) < config.batch:
         raise TrainingError(f"{len(data)} examples of {data.name!r} do not fill one batch of {config.batch}.")
     data.keep_for_training(size)
-    convolutional = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    convolutional = bool(batch_norms(net))
     optimiser = _optimiser(net, config, convolutional)
     peak = optimiser.param_groups[0]["lr"]
     training = net.training

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from hwsearch.accuracy import calibrated_subnet, recalibrate
+from hwsearch.accuracy.recalibrate import batch_norms
 from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
 from hwsearch.tasks.images import ImageData, Preprocess, from_arrays
 
@@ -123,3 +126,21 @@ def test_a_network_without_norms_is_left_alone() -> None:
     before = net.weight.detach().clone()
     recalibrate(net, images(2), 16)
     assert torch.equal(net.weight, before)
+
+
+@pytest.mark.parametrize("shape", [(75, 16), (6,)])
+def test_norms_over_sequences_and_vectors_get_their_own_statistics(shape: tuple[int, ...]) -> None:
+    """A norm alone: mean and biased variance of all values of a channel, of two batches of equal size."""
+
+    class Numbers:
+        def batches(self, size: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+            yield from ((part, torch.zeros(8)) for part in x.split(8))
+
+    x = torch.from_numpy(np.random.default_rng(0).normal(3, 2, (16, *shape)).astype(np.float32))
+    net = nn.Sequential(nn.BatchNorm1d(shape[0]))
+    recalibrate(net, Numbers(), 16, batch=8)  # type: ignore[arg-type]
+    axes = (0, *range(2, x.ndim))
+    variance = sum(part.double().var(axes, correction=0) for part in x.split(8)) / 2
+    torch.testing.assert_close(net[0].running_mean.double(), x.double().mean(axes), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(net[0].running_var.double(), variance, rtol=1e-5, atol=1e-6)
+    assert list(batch_norms(nn.Sequential(net, nn.BatchNorm2d(3, track_running_stats=False)))) == ["0.0"]

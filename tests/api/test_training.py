@@ -13,6 +13,7 @@ import torch
 from hwsearch.api import training
 from hwsearch.api.training import train, write_card
 from hwsearch.errors import ConfigError, OutputError, TrainingError
+from hwsearch.supernets.catalogue import load_supernet
 from hwsearch.supernets.checkpoint import digest, read_state
 from hwsearch.supernets.kernels import EAGER
 from hwsearch.tasks.images import ImageTask, Preprocess, from_arrays
@@ -138,7 +139,12 @@ def stages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             read=lambda path, **options: images(1200 if path.endswith("train") else 2500),
         )
         entry = SimpleNamespace(
-            name="small", data=None, calibrated=calibrated, find_task=lambda: task, build=lambda: NETWORK
+            name="small",
+            data=None,
+            calibrated=calibrated,
+            find_task=lambda: task,
+            build=lambda: NETWORK,
+            build_for_data=None,
         )
         monkeypatch.setattr(training.catalogue, "entry", lambda name: entry)
         monkeypatch.setattr(training, "Trainer", Trainer)
@@ -214,7 +220,9 @@ def test_an_unknown_setting_is_answered_with_the_nearest(stages) -> None:
 def test_a_network_of_ones_own_keeps_its_initial_weights_and_a_checkpoint_replaces_them(monkeypatch) -> None:
     seen: list[object] = []
     loaded = SimpleNamespace(net="loaded")
-    entry = SimpleNamespace(build=lambda: float(torch.rand(())), load=lambda path: seen.append(path) or loaded)
+    entry = SimpleNamespace(
+        build=lambda: float(torch.rand(())), build_for_data=None, load=lambda path: seen.append(path) or loaded
+    )
     monkeypatch.setattr(training, "init_weights", lambda net, seed: seen.append("init"))
     before = torch.random.get_rng_state()
     own = training.initial_supernet(entry, "net.py:ENTRY", None, 3)
@@ -226,3 +234,20 @@ def test_a_network_of_ones_own_keeps_its_initial_weights_and_a_checkpoint_replac
     assert torch.equal(before, torch.random.get_rng_state()) and seen == []
     training.initial_supernet(entry, "small", None, 3)
     assert training.initial_supernet(entry, "small", Path("w.pt"), 3) == "loaded" and seen == ["init", Path("w.pt")]
+
+
+def test_a_family_may_build_the_network_that_the_data_call_for(tmp_path: Path) -> None:
+    """Three classes of 7 to 12 frames: the catalogue's network has 60 classes and 64 frames."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", 24), ("test", 12)):
+        x = rng.normal(size=(n, 12, 25, 3)).astype(np.float32)
+        x[::2, 7:] = 0
+        arrays |= {f"x_{split}": x, f"y_{split}": np.arange(n) % 3}
+    np.savez(tmp_path / "data.npz", **arrays)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[[stage]]\nstrategy = "sandwich"\n[stage.training]\nepochs = 1\nbatch = 12\n')
+    card = train(recipe, tmp_path / "data.npz", tmp_path / "out", supernet="skeleton-1d", kernels="eager", device="cpu")
+    assert card["data_source"] == "data.npz:test"
+    loaded = load_supernet("skeleton-1d", str(tmp_path / "out" / "skeleton-1d.safetensors")).net
+    assert loaded.classes == 3 and loaded.input_shape(loaded.space.largest()) == (75, 16)

@@ -83,13 +83,14 @@ def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch) -> None:
     given = {
         "device": [{"name": "one"}],
         "supernet": {"name": "nets.py:mine", "checkpoint": "w.pt"},
-        "data": {"test": "images"},
+        "data": {"test": "images", "calibration": "synthetic-skeletons:calibration"},
         "search": {"warm_start": ["earlier"]},
         "store": "s.db",
     }
     found = with_absolute_paths(parse_config(given, "the test"))
     assert found.supernet.name == f"{tmp_path}/nets.py:mine" and found.supernet.checkpoint == f"{tmp_path}/w.pt"
     assert found.data.test == f"{tmp_path}/images" and found.data.validation is None
+    assert found.data.calibration == "synthetic-skeletons:calibration"
     assert found.search.warm_start == [f"{tmp_path}/earlier"] and found.store == f"{tmp_path}/s.db"
     given |= {"supernet": {"name": "cifar10-mbv3"}, "store": "postgresql://host/db"}
     found = with_absolute_paths(parse_config(given, "the test"))

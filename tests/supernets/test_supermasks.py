@@ -96,3 +96,9 @@ def test_fresh_weights_have_one_magnitude_a_layer() -> None:
     after = net.body[0].weight.detach()
     torch.testing.assert_close(after.abs(), torch.full_like(after, (2 / 27) ** 0.5))
     assert torch.equal(after > 0, before > 0) and not bool(net.body[3].bias.any())
+
+
+def test_a_network_with_weights_that_no_mask_covers_is_refused() -> None:
+    net = nn.Sequential(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.Linear(8, 2))
+    with pytest.raises(SupernetError, match="has convolutions over one or three axes, such as '0'"):
+        MaskedNetwork(net, 2)

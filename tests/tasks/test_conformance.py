@@ -8,7 +8,9 @@ from torch import nn
 
 from hwsearch.supernets.families.bert import ElasticBert, ElasticBertConfig
 from hwsearch.supernets.families.hat.supernet import HatConfig, HatTransformer
+from hwsearch.supernets.families.skeleton1d import Skeleton1D, Skeleton1DConfig
 from hwsearch.tasks.images import ImageData, ImageTask, Preprocess, from_arrays
+from hwsearch.tasks.sequences import SequenceData, SkeletonTask, synthetic_skeletons
 from hwsearch.tasks.text import TextData, TextTask, WordPiece
 from hwsearch.tasks.translation import Subwords, TranslationData, TranslationTask, Vocabulary
 from hwsearch.tasks.translation.vocabulary import SPECIALS
@@ -27,6 +29,19 @@ class TestImages(TaskConformance):
     def net(self) -> nn.Module:
         torch.manual_seed(0)
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 14 * 14, 3))
+
+
+class TestSkeletons(TaskConformance):
+    def make(self) -> SkeletonTask:
+        return SkeletonTask()
+
+    def data(self) -> SequenceData:
+        return synthetic_skeletons("test", 20)
+
+    def net(self) -> nn.Module:
+        net = Skeleton1D(Skeleton1DConfig(classes=8, frames=self.size, width=32))
+        net.load_state_dict(seeded_weights(net.state_dict()))
+        return net.subnet(net.space.largest())
 
 
 class TestText(TaskConformance):

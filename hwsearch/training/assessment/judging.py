@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from hwsearch.accuracy import calibrated_subnet, recalibrate
+from hwsearch.accuracy.recalibrate import batch_norms
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
@@ -192,6 +193,6 @@ def alone_config(net: nn.Module, passes: int, lr: float | None, seed: int, examp
     FinetuneConfig
         The hyper-parameters.
     """
-    norms = any(isinstance(m, nn.BatchNorm2d) for m in net.modules())
+    norms = bool(batch_norms(net))
     rate = lr if lr is not None else RATE if norms else RATE_WITHOUT_NORMS
     return FinetuneConfig(steps=passes, batch=min(64, examples), lr=rate, seed=seed)
