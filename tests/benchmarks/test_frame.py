@@ -28,6 +28,7 @@ PARTS = {
     "claims_grow",
     "claims_planning",
     "claims_prune",
+    "claims_skeleton",
     "claims_tasks",
     "frame",
     "gpu_parts",
