@@ -169,7 +169,19 @@ class Region:
     borders: tuple[tuple[SVC, bool], ...]
 
     def contains(self, features: FloatArray, depth: int | None = None) -> BoolArray:
-        """Tell which encoded rows (n, columns) lie in it, by its first `depth` borders (default: all)."""
+        """Tell which rows lie in the region.
+
+        Parameters
+        ----------
+        features : ndarray (n, columns)
+            Encoded architectures.
+        depth : int, optional
+            By its first so many borders; default: by all.
+
+        Returns
+        -------
+        ndarray of bool (n,)
+        """
         inside = np.ones(len(features), dtype=bool)
         for border, side in self.borders[:depth]:
             if inside.any():
