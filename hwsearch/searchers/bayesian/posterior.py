@@ -10,6 +10,7 @@ import numpy as np
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
+from hwsearch.searchers.bayesian.fidelity import Beliefs
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
@@ -333,3 +334,27 @@ class MultiObjectivePosterior:
             return p.natural(mean + rng.standard_normal((count, len(rows))) @ covariance_root(covariance).T)
 
         return self._columns(rows, fill)
+
+    def beliefs(self, rows: EncodedRows) -> Beliefs:
+        """Compute the joint posterior, standardised.
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            The k architectures.
+
+        Returns
+        -------
+        Beliefs
+            Of the noiseless function; the mean of an objective that is computed is its cost.
+        """
+        models = self._models
+        parts = [None if m is None else m[0].joint(rows.features, rows.with_measured(m[1])) for m in models]
+        mean = self._columns(rows.rows, lambda j, p, there: parts[j][0])  # type: ignore[index]
+
+        def natural(t: FloatArray) -> FloatArray:
+            columns = [t[..., j] if m is None else m[0].natural(t[..., j]) for j, m in enumerate(models)]
+            return np.stack(columns, axis=-1)
+
+        nugget = np.array([0.0 if m is None else m[0].noise for m in models])
+        return Beliefs(mean, [None if p is None else p[1] for p in parts], nugget, natural)
