@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import norm, qmc
@@ -16,6 +17,8 @@ from hwsearch.searchers.gain import improvements
 DRAWS, MANY_OBJECTIVES_DRAWS = (16, 12), (6, 4)
 #: rates that are computed anew together
 TOGETHER = 24
+#: how many times as much a second as a complete measurement a lower level must tell
+MARGIN = 2.0
 #: a choice may exceed what is left of the budget by this share of what it takes
 BEYOND = 0.5
 
@@ -135,15 +138,18 @@ def allocate(
 ) -> tuple[list[tuple[int, int]], float]:
     """Choose which candidates to measure how far, one by one by the largest gain per second, until the budget is spent.
 
-    The gain is the expected hypervolume improvement of the complete measurement, by the posterior that the level leaves. A level that tells less a second, as a share of the variance, than a complete measurement does is left out: it would
-    tell less of all others, too. A
+    The gain is the expected hypervolume improvement of the complete measurement, by the posterior that the level leaves. A
     chosen measurement is taken to turn out as expected: the uncertainty of the other candidates shrinks by what it tells
-    of them, and a complete one joins the front.
+    of them, and it joins the front. What a second is worth is found first, as the gain per second of the last candidate
+    that complete measurements alone would take for the budget. Each candidate then has the level that is worth most beyond
+    its seconds, with the option to complete it where that is worth the rest; so what is nearly sure to be completed is
+    measured at once, and what is doubtful a little first. A level that does not tell `MARGIN` times as much a second, as a
+    share of the variance, as a complete measurement does is left out: that tells of all others, too, and may be delivered.
 
     Parameters
     ----------
     beliefs : Beliefs
-        Of the k candidates; changed.
+        Of the k candidates.
     front : ndarray (f, m)
         Costs of what has been measured completely.
     reference : ndarray (m,)
@@ -162,65 +168,110 @@ def allocate(
     gain : float
         Expected gain of the seconds spent.
     """
-    count, objectives = beliefs.mean.shape
-    levels = len(fidelities.noise)
-    first, second = DRAWS if objectives <= 2 else MANY_OBJECTIVES_DRAWS
-    outer, inner = standard_draws(first, objectives), standard_draws(second, objectives)
-    slopes = beliefs.slopes()
-    best_costs = np.minimum(beliefs.natural(beliefs.mean).min(axis=0), front.min(axis=0, initial=np.inf))
-    span = np.maximum(np.abs(reference - best_costs), 1e-12)
-    scale = slopes / span  # so that objectives compare
-    noise = _added_noise(fidelities, slopes)  # (k, l, m)
-    possible = np.isfinite(fidelities.seconds)
-    rates = np.where(possible, np.inf, -np.inf)
+    complete = _Round(beliefs, front, reference, fidelities, allowed, price=None).choose(budget)
+    if len(fidelities.noise) == 1 or not complete:
+        return [(c.place, c.level) for c in complete], sum(c.rate * c.seconds for c in complete)
+    chosen = _Round(beliefs, front, reference, fidelities, allowed, price=complete[-1].rate).choose(budget)
+    return [(c.place, c.level) for c in chosen], sum(c.rate * c.seconds for c in chosen)
 
-    def compute(at: IntArray) -> None:
-        variance = beliefs.variance()[at][:, None]  # (n, 1, m)
-        told = variance**2 / (variance + noise[at] + 1e-12)  # by which means move, (n, l, m)
+
+class _Choice(NamedTuple):
+    place: int
+    level: int
+    rate: float
+    seconds: float
+
+
+class _Round:
+    """One greedy pass over the candidates.
+
+    price : what a second is worth; None: only complete measurements are chosen
+    """
+
+    def __init__(
+        self,
+        beliefs: Beliefs,
+        front: FloatArray,
+        reference: FloatArray,
+        fidelities: Fidelities,
+        allowed: Callable[[FloatArray], BoolArray],
+        price: float | None,
+    ) -> None:
+        covariance = [None if c is None else c.copy() for c in beliefs.covariance]
+        self._beliefs = replace(beliefs, covariance=covariance)
+        self._front, self._reference, self._fidelities, self._allowed = front, reference, fidelities, allowed
+        self._price = price
+        objectives = beliefs.mean.shape[1]
+        first, second = DRAWS if objectives <= 2 else MANY_OBJECTIVES_DRAWS
+        self._outer, self._inner = standard_draws(first, objectives), standard_draws(second, objectives)
+        slopes = beliefs.slopes()
+        self._noise = _added_noise(fidelities, slopes)  # (k, l, m)
+        best = np.minimum(beliefs.natural(beliefs.mean).min(axis=0), front.min(axis=0, initial=np.inf))
+        self._scale = slopes / np.maximum(np.abs(reference - best), 1e-12)  # so that objectives compare
+        self._possible = np.isfinite(fidelities.seconds)
+        if price is None:
+            self._possible[:, :-1] = False
+        self._rates = np.where(self._possible, np.inf, -np.inf)
+
+    def choose(self, budget: float) -> list[_Choice]:
+        """Choose until the budget is spent, or nothing gains."""
+        count, levels = self._rates.shape
+        for start in range(0, count, 10 * TOGETHER):
+            self._compute(np.arange(start, min(count, start + 10 * TOGETHER)))
+        seconds = self._fidelities.seconds
+        fresh = np.ones(count, dtype=bool)
+        chosen: list[_Choice] = []
+        spent = 0.0
+        while spent < budget:
+            fits = spent + seconds * (1.0 - BEYOND) <= budget if chosen else np.isfinite(seconds)
+            rates = np.where(fits, self._rates, -np.inf)
+            place, level = divmod(int(np.argmax(rates)), levels)
+            if rates[place, level] <= 0.0:
+                break
+            if not fresh[place]:  # gains only shrink, so that most need no second look
+                doubtful = np.flatnonzero(~fresh)
+                doubtful = doubtful[np.argsort(-rates[doubtful].max(axis=1), kind="stable")[:TOGETHER]]
+                self._compute(doubtful)
+                fresh[doubtful] = True
+                continue
+            chosen.append(_Choice(place, level, float(rates[place, level]), float(seconds[place, level])))
+            spent += chosen[-1].seconds
+            self._beliefs.learn(place, self._noise[place, level] + self._beliefs.nugget)
+            there = self._beliefs.natural(self._beliefs.mean[place : place + 1])
+            self._front = np.concatenate([self._front, there[self._allowed(there)]])
+            self._possible[place] = False
+            self._rates[place] = -np.inf
+            fresh[:] = False
+        return chosen
+
+    def _compute(self, at: IntArray) -> None:
+        """Compute the gains per second of some candidates, each on its best level."""
+        levels, objectives = len(self._fidelities.noise), self._beliefs.mean.shape[1]
+        variance = self._beliefs.variance()[at][:, None]  # (n, 1, m)
+        told = variance**2 / (variance + self._noise[at] + 1e-12)  # by which means move, (n, l, m)
         left = np.sqrt(np.maximum(told[:, -1:] - told, 0.0))
-        shift = np.sqrt(told)[:, :, None] * outer  # (n, l, draws, m)
-        values = beliefs.mean[at][:, None, None] + shift
-        values = values[:, :, :, None] + left[:, :, None, None] * inner
-        costs = beliefs.natural(values.reshape(-1, objectives))
-        gained = improvements(front, costs, reference)
-        gained[~allowed(costs)] = 0.0
-        gains = gained.reshape(len(at) * levels, first, second).mean(axis=2)
-        seconds, rest = fidelities.seconds[at], fidelities.rest[at]
-        found = best_rate(gains, np.where(np.isfinite(seconds), seconds, 1.0).ravel(), rest.ravel())
-        telling = (told * scale[at][:, None] ** 2).sum(axis=2)
-        share = telling / np.maximum(telling[:, -1:], 1e-300)
-        # a level that tells less a second than a complete measurement would, of this candidate and so of others, is left out
-        worth = possible[at] & (share * seconds[:, -1:] >= np.where(np.isfinite(seconds), seconds, np.inf))
-        rates[at] = np.where(worth, found.reshape(-1, levels), -np.inf)
-
-    chosen: list[tuple[int, int]] = []
-    gain = spent = 0.0
-    for start in range(0, count, 10 * TOGETHER):
-        compute(np.arange(start, min(count, start + 10 * TOGETHER)))
-    fresh = np.ones(count, dtype=bool)
-    while spent < budget:
-        fits = spent + fidelities.seconds * (1.0 - BEYOND) <= budget if chosen else np.isfinite(fidelities.seconds)
-        best = np.where(fits, rates, -np.inf)
-        place, level = divmod(int(np.argmax(best)), levels)
-        if best[place, level] <= 0.0:
-            break
-        if not fresh[place]:
-            doubtful = np.flatnonzero(~fresh)
-            doubtful = doubtful[np.argsort(-best[doubtful].max(axis=1), kind="stable")[:TOGETHER]]
-            compute(doubtful)
-            fresh[doubtful] = True
-            continue
-        seconds = float(fidelities.seconds[place, level])
-        chosen.append((place, level))
-        gain += float(rates[place, level]) * seconds
-        spent += seconds
-        beliefs.learn(place, noise[place, level] + beliefs.nugget)
-        if level == levels - 1:
-            front = np.concatenate([front, beliefs.natural(beliefs.mean[place : place + 1])])
-        possible[place] = False
-        rates[place] = -np.inf
-        fresh[:] = False
-    return chosen, gain
+        shift = np.sqrt(told)[:, :, None] * self._outer  # (n, l, draws, m)
+        values = self._beliefs.mean[at][:, None, None] + shift
+        values = values[:, :, :, None] + left[:, :, None, None] * self._inner
+        costs = self._beliefs.natural(values.reshape(-1, objectives))
+        gained = improvements(self._front, costs, self._reference)
+        gained[~self._allowed(costs)] = 0.0
+        gains = gained.reshape(len(at), levels, len(self._outer), len(self._inner)).mean(axis=3)
+        seconds = np.where(self._possible[at], self._fidelities.seconds[at], np.inf)
+        rest = self._fidelities.rest[at]
+        finite = np.where(np.isfinite(seconds), seconds, 1.0)
+        rates = best_rate(gains.reshape(-1, len(self._outer)), finite.ravel(), rest.ravel()).reshape(-1, levels)
+        chosen = self._possible[at]
+        if self._price is not None:
+            telling = (told * self._scale[at][:, None] ** 2).sum(axis=2)
+            share = telling / np.maximum(telling[:, -1:], 1e-300)
+            enough = share * self._fidelities.seconds[at][:, -1:] >= MARGIN * seconds
+            enough[:, -1] = True
+            chosen &= enough
+            worth = np.maximum(gains - self._price * rest[:, :, None], 0.0).mean(axis=2) - self._price * finite
+            worth = np.where(chosen, worth, -np.inf)
+            chosen &= worth == worth.max(axis=1, keepdims=True)
+        self._rates[at] = np.where(chosen, rates, -np.inf)
 
 
 def _added_noise(fidelities: Fidelities, slopes: FloatArray) -> FloatArray:
