@@ -30,6 +30,8 @@ from hwsearch.spaces.rows import distinct
 
 #: measured architectures with which candidates are compared
 COMPARED = 150
+#: how many times as many candidates as complete measurements would take are considered for lower levels
+DEEPER = 4
 
 
 class PlumbSearcher(PosteriorSearcher):
@@ -151,9 +153,12 @@ class PlumbSearcher(PosteriorSearcher):
         return candidates[picks]
 
     def _batch(
-        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
+        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray, seconds: FloatArray | None = None
     ) -> tuple[list[int], list[float]]:
-        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
+        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it.
+
+        seconds : (k,) what each takes, where the improvement per second decides
+        """
         if not len(candidates):
             return [], []
         complete = np.flatnonzero(self._complete())
@@ -171,6 +176,7 @@ class PlumbSearcher(PosteriorSearcher):
             reference,
             n,
             self._met(candidates),
+            seconds,
         )
         # without an improvement: those that come nearest to meeting the limits, and of these the best predicted
         spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
@@ -290,24 +296,32 @@ class PlumbSearcher(PosteriorSearcher):
         candidates = distinct(np.concatenate([self._search.promising(begun, SHORTLIST // 2), found]))
         every = self.space.from_array(candidates)
         levels, sign = fidelities(every), signs(self.objectives)
-        levels.seconds[~self._met(candidates)] = np.inf
+        seconds, reference = levels.seconds[:, -1], search_reference(self, self._judged())
+        n = max(1, int(np.ceil(budget / float(np.median(seconds)))))
+        picks, gains = self._batch(candidates, busy, DEEPER * n, reference, seconds)
+        self._round += 1
         complete = np.flatnonzero(self._complete())
         front = self._posterior.mean(EncodedRows(self._posterior, self.rows_at(complete)))
         front = front[self.violation(front * sign) == 0]
-        reference = search_reference(self, self._judged())
-        picks, gain = allocate(
-            self._posterior.beliefs(EncodedRows(self._posterior, candidates)),
-            front,
-            reference,
-            levels,
-            budget,
-            lambda costs: self.violation(costs * sign) == 0,
-        )
-        if not picks:  # nothing gains: what `ask` would take, completely
-            n = max(1, int(budget / float(np.median(levels.seconds[:, -1]))))
-            return [(arch, -1) for arch in self.space.from_array(self._best_of(candidates, busy, n, used))]
-        self._round += 1
+        within = np.cumsum(seconds[picks]) - seconds[picks] < budget
+        last = min(int(within.sum()), len(gains)) - 1  # of those that gain
+        chosen = [(int(k), len(levels.noise) - 1) for k in np.array(picks)[within]]
+        if last >= 0:
+            picks = picks[: len(gains)]
+            some = EncodedRows(self._posterior, candidates[picks])
+            price = gains[last] / float(seconds[picks[last]])
+            parts = Fidelities(levels.noise, levels.seconds[picks], levels.rest[picks], levels.reached[picks])
+            found = allocate(
+                self._posterior.beliefs(some),
+                front,
+                reference,
+                parts,
+                budget,
+                price,
+                lambda costs: self.violation(costs * sign) == 0,
+            )
+            chosen = [(picks[k], level) for k, level in found]
         volume = cost_hypervolume(front, reference)
-        expected = gain / volume if volume > 0 else None
+        expected = sum(gains[: last + 1]) / volume if volume > 0 else None
         self.info = AskInfo(self._round, len(self.values), inner_evaluations=used, expected_gain=expected)
-        return [(every[place], level) for place, level in picks]
+        return [(every[place], level) for place, level in chosen]
