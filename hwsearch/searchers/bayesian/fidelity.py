@@ -154,9 +154,10 @@ def allocate(
         gained = improvements(front, costs, reference)
         gained[~allowed(costs)] = 0.0
         gains = gained.reshape(len(seconds), first, second).mean(axis=2)
-        worth = np.maximum(gains - price * rest[:, None], 0.0).mean(axis=1) - price * seconds
+        finite = np.where(np.isfinite(seconds), seconds, 0.0)
+        worth = np.maximum(gains - price * rest[:, None], 0.0).mean(axis=1) - price * finite
         telling = (told * scale[k] ** 2).sum(axis=1)
-        enough = telling * seconds[-1] >= MARGIN * telling[-1] * seconds
+        enough = telling * finite[-1] >= MARGIN * telling[-1] * finite
         enough[-1] = True
         worth[~enough | ~np.isfinite(seconds)] = -np.inf
         level = int(np.argmax(worth))
