@@ -311,7 +311,7 @@ class PlumbSearcher(PosteriorSearcher):
             some = EncodedRows(self._posterior, candidates[picks])
             price = gains[last] / float(seconds[picks[last]])
             parts = Fidelities(levels.noise, levels.seconds[picks], levels.rest[picks], levels.reached[picks])
-            found = allocate(
+            on_levels = allocate(
                 self._posterior.beliefs(some),
                 front,
                 reference,
@@ -320,7 +320,7 @@ class PlumbSearcher(PosteriorSearcher):
                 price,
                 lambda costs: self.violation(costs * sign) == 0,
             )
-            chosen = [(picks[k], level) for k, level in found]
+            chosen = [(picks[k], level) for k, level in on_levels]
         volume = cost_hypervolume(front, reference)
         expected = sum(gains[: last + 1]) / volume if volume > 0 else None
         self.info = AskInfo(self._round, len(self.values), inner_evaluations=used, expected_gain=expected)
