@@ -78,6 +78,19 @@ class CurvedSums:
         places += active[:, None]
         return np.asarray(places.astype(np.intp))
 
+    def _curve(self, features: Features, k: int) -> FloatArray:
+        """Compute one of the other kernels (k, n); of one that decays with the squared distance, the exponent is one product."""
+        part = self._kernel.curved[k]
+        x, y = features[part.block], self._measured[part.block]
+        if part.kind != "rbf":
+            return self._kernel.with_curved([k]).curves(features, self._measured)[0]
+        ones = np.ones((len(x), 1), dtype=x.dtype)
+        left = np.concatenate([x, (x**2).sum(axis=1, keepdims=True), ones], axis=1)
+        right = np.concatenate([-2.0 * y, np.ones((len(y), 1)), (y**2).sum(axis=1, keepdims=True)], axis=1)
+        exponent = left @ (right * (-1.0 / part.scale)).astype(x.dtype).T
+        np.minimum(exponent, 0.0, out=exponent)
+        return np.exp(exponent, out=exponent)
+
     def __call__(self, features: Features) -> list[FloatArray | None]:
         """Sum the kernels.
 
@@ -97,13 +110,13 @@ class CurvedSums:
             out = [None if table is None else table.take(places) for table in self._tables]
         if not self._others and self._tables:
             return out
-        curves = self._kernel.curves(features, self._measured)
+        curves = [self._curve(features, k) for k in range(len(self._others))]
         for j, weights in enumerate(self._weights):
             if weights is None:
                 continue
             total = out[j]
             if total is None:
-                total = np.zeros(curves.shape[1:], dtype=curves.dtype)
+                total = np.zeros_like(curves[0])
             for k, curve in zip(self._others, curves, strict=True):
                 if weights[k]:
                     total += curve * weights[k]
