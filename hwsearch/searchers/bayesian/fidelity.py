@@ -42,12 +42,29 @@ class Beliefs:
     natural: Callable[[FloatArray], FloatArray]
 
     def variance(self) -> FloatArray:
-        """Return the variance of each candidate, (k, m)."""
+        """Compute the variance of each candidate.
+
+        Returns
+        -------
+        ndarray (k, m)
+            Standardised; 0 of an objective that is computed.
+        """
         columns = [np.zeros(len(self.mean)) if c is None else np.diag(c) for c in self.covariance]
         return np.maximum(np.stack(columns, axis=1), 0.0)
 
     def slopes(self, step: float = 1e-3) -> FloatArray:
-        """Return by how much costs change with a standardised unit, at the means (k, m)."""
+        """Compute by how much costs change with a standardised unit, at the means.
+
+        Parameters
+        ----------
+        step : float
+            Of the difference that it is computed from, standardised.
+
+        Returns
+        -------
+        ndarray (k, m)
+            In units of the costs, positive.
+        """
         rise = self.natural(self.mean + step) - self.natural(self.mean - step)
         return np.maximum(np.abs(rise) / (2.0 * step), 1e-300)
 
