@@ -139,11 +139,8 @@ def survive(costs: FloatArray, violation: FloatArray, n: int, rng: np.random.Gen
     ndarray of int (min(n, N),)
         Positions, best first.
     """
-    return _best_first(*rank_and_crowding(costs, violation, n), n, rng)
-
-
-def _best_first(rank: IntArray, crowding: FloatArray, n: int, rng: np.random.Generator) -> IntArray:
-    return np.asarray(np.lexsort((rng.random(len(rank)), -crowding, rank))[:n], dtype=np.int64)
+    rank, crowding = rank_and_crowding(costs, violation, n)
+    return np.asarray(np.lexsort((rng.random(len(costs)), -crowding, rank))[:n], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -265,8 +262,8 @@ def evolve(
     costs, violation = score(rows)
     scored = [(costs, violation)]
     used = len(rows)
-    rank, crowding = rank_and_crowding(costs, violation)
     while used < evaluations:
+        rank, crowding = rank_and_crowding(costs, violation)
         children = mating.children(space, rows, rank, crowding, min(offspring or population, evaluations - used), rng)
         used += len(children)
         before = len(seen)
@@ -277,10 +274,7 @@ def evolve(
         scored.append(score(children))
         rows = np.concatenate([rows, children])
         costs, violation = (np.concatenate(pair) for pair in zip((costs, violation), scored[-1], strict=True))
-        # survivors mate by what they survived by, as in the paper
-        rank, crowding = rank_and_crowding(costs, violation, population)
-        chosen = _best_first(rank, crowding, population, rng)
+        chosen = survive(costs, violation, population, rng)
         rows, costs, violation = rows[chosen], costs[chosen], violation[chosen]
-        rank, crowding = rank[chosen], crowding[chosen]
     costs, violation = (np.concatenate(part) for part in zip(*scored, strict=True))
     return seen.rows.astype(np.int64), costs, violation
