@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from predictors._typing import FloatArray, IntArray
-from predictors.kernel import Features, Kernel
+from predictors.kernel import Features, Kernel, rows_of
 
 #: the block of one-hot genes; the kernels on it follow from how many genes two rows share
 GENES = "genes"
@@ -116,7 +116,9 @@ class CurvedSums:
                 continue
             total = out[j]
             if total is None:
-                total = np.zeros_like(curves[0])
+                total = np.zeros(
+                    (rows_of(features), rows_of(self._measured)), dtype=next(iter(features.values())).dtype
+                )
             for k, curve in zip(self._others, curves, strict=True):
                 if weights[k]:
                     total += curve * weights[k]

@@ -58,3 +58,11 @@ def test_parts_without_weight_are_not_needed() -> None:
     weights[0] = 1.0
     (found,) = CurvedSums(kernel, features, [weights])(features)
     assert found == pytest.approx(kernel.curves(features, features)[0])
+
+
+def test_a_kernel_without_curved_parts_sums_to_nothing() -> None:
+    whole = space().enumerate_array()
+    kernel = SpaceKernel(space(), whole).with_curved([])
+    features = kernel.row_features(whole[:5])
+    (found,) = CurvedSums(kernel, features, [np.empty(0)])(features)
+    assert found is not None and found.shape == (5, 5) and not found.any()
