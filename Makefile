@@ -19,7 +19,7 @@ help:
 	@echo "make docs    build the documentation into site/"
 	@echo "make bench-NAME    figures as JSON: accuracy_budget, claims, demo, distributed, export, fleet, gpu, hostile, kernels, kills, latency, latency_operators,"
 	@echo "                   latency_simulated, predictors, predictors_transfer, search, search_memory, search_new_device, search_real, search_replicas,"
-	@echo "                   search_resume, search_screening, store, supernets, training, training_images, weights"
+	@echo "                   search_fidelity, search_resume, search_screening, store, supernets, training, training_images, weights"
 	@echo "make fuzz    the properties of all tests on new random examples, then 20,000 damaged files read by child processes:"
 	@echo "             no traceback, crash, silent error, gigabyte (an hour)"
 	@echo "make mutants  which faults of the statistics the tests see (hours)"

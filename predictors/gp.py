@@ -14,6 +14,7 @@ from predictors._typing import FloatArray
 from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
+from predictors.folds import predict_folds
 from predictors.kernel import Features, Kernel
 from predictors.noise_scale import noise_scale
 from predictors.parameters import check_parameters
@@ -23,7 +24,6 @@ from predictors.posterior import (
     StructuredGaussianProcess,
     covariance_root,
     equal_shares,
-    predict_folds,
 )
 from predictors.quick import ROWS, QuickMean
 from predictors.rows import evenly, is_constant, known_noise, notes_of

@@ -410,6 +410,42 @@ class Kernel:
             out._slots = np.empty((2, 0), dtype=np.int64)
         return out
 
+    def with_curved(self, places: Sequence[int]) -> Self:
+        """Keep some of the curved parts alone.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Their places among `curved`.
+
+        Returns
+        -------
+        Kernel
+            For `curves` and `shared_curves`.
+        """
+        out = copy(self)
+        out.curved = [self.curved[k] for k in places]
+        return out
+
+    def shared_curves(self, genes: int) -> FloatArray:
+        """Compute the curved kernels on one-hot genes by how many genes two rows share, and by how many they do not.
+
+        Parameters
+        ----------
+        genes : int
+            All genes.
+
+        Returns
+        -------
+        ndarray (curved parts, genes + 1, 2 genes + 1)
+            Not scaled.
+        """
+        inner, square = np.meshgrid(np.arange(genes + 1) / genes, np.arange(2 * genes + 1) / genes, indexing="ij")
+        out = np.empty((len(self.curved), *inner.shape))
+        for part, kernel in zip(self.curved, out, strict=True):
+            self._curve(part, inner, square, kernel)
+        return out
+
     def _kernels(self, a: Features, b: Features) -> Iterator[FloatArray]:
         for part in self.linear:
             yield self.scale[part.name] * (a[part.block] @ part.map) @ (b[part.block] @ part.map).T

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
@@ -21,8 +20,6 @@ CONSTANT = 4.0
 #: the log weights have a normal prior of this deviation about an equal share of the variance, the noise about 2 %
 PRIOR, NOISE = 3.0, 0.02
 JITTER = 1e-8
-#: rows of which the kernels of all parts are held, so that they are computed once for all folds
-STACKED = 700
 #: relative change of the log evidence at which a search for weights ends (that of scipy), and one from weights of an earlier fit
 TOLERANCE, TOLERANCE_AGAIN = 2.220446049250313e-09, 1e-6
 
@@ -297,6 +294,11 @@ class StructuredGaussianProcess:
             out.condition(seen, matrix)
         return out.single_precision()
 
+    @property
+    def curved_weights(self) -> FloatArray:
+        """Weights (curved parts,) of the curved kernels as `Kernel.curves` computes them, not scaled."""
+        return self._curved
+
     def mean(self, features: Features, curves: FloatArray) -> FloatArray:
         """Compute the posterior mean.
 
@@ -304,8 +306,8 @@ class StructuredGaussianProcess:
         ----------
         features : dict
             Block name to features (k, columns).
-        curves : ndarray (curved parts, k, n)
-            Curved kernels of these with the measured rows.
+        curves : ndarray (curved parts, k, n) or (k, n)
+            Curved kernels of these with the measured rows, or their sum with `curved_weights`.
 
         Returns
         -------
@@ -315,6 +317,9 @@ class StructuredGaussianProcess:
         out = np.full(rows_of(features), CONSTANT * float(self._alpha.sum(dtype=np.float64)))
         for block, effects in self._effects.items():
             out += features[block] @ effects
+        if curves.ndim == 2:
+            out += curves @ self._alpha
+            return out
         for weight, curve in zip(self._curved, curves, strict=True):
             out += curve @ (weight * self._alpha)
         return out
@@ -326,8 +331,8 @@ class StructuredGaussianProcess:
         ----------
         features : dict
             Block name to features (k, columns).
-        curves : ndarray (curved parts, k, n)
-            Curved kernels of these with the measured rows.
+        curves : ndarray
+            As of `mean`.
         deviations : float
             How many.
 
@@ -346,8 +351,8 @@ class StructuredGaussianProcess:
         ----------
         features : dict
             Block name to features (k, columns).
-        curves : ndarray (curved parts, k, n)
-            Curved kernels of these with the measured rows.
+        curves : ndarray
+            As of `mean`.
 
         Returns
         -------
@@ -388,7 +393,7 @@ class StructuredGaussianProcess:
 
     def _cross(self, features: Features, curves: FloatArray) -> FloatArray:
         """Compute the prior covariance (k, n) with the measured ones."""
-        cross = np.tensordot(self._curved, curves, 1)
+        cross = curves.copy() if curves.ndim == 2 else np.tensordot(self._curved, curves, 1)
         cross += cross.dtype.type(CONSTANT)
         for block, seen in self._seen.items():
             cross += features[block] @ seen
@@ -409,72 +414,6 @@ def equal_shares(parts: int) -> FloatArray:
         Logarithms.
     """
     return np.append(np.full(parts, -math.log(max(parts, 1))), math.log(NOISE))
-
-
-def predict_folds(
-    kernel: Kernel,
-    features: Features,
-    t: FloatArray,
-    known: FloatArray,
-    group: NDArray[np.intp],
-    some: IntArray,
-    centre: FloatArray,
-    start: FloatArray,
-    nugget: bool,
-) -> tuple[FloatArray, FloatArray]:
-    """Predict each row from the rows of other groups, with weights found anew for each group.
-
-    Parameters
-    ----------
-    kernel : Kernel
-        Its parts.
-    features : dict
-        Block name to features (n, columns).
-    t, known : ndarray (n,)
-        Warped and standardised values, and their known variances.
-    group : ndarray of int (n,)
-        The group of each row.
-    some : ndarray of int (k,)
-        Positions of the rows that weights are found from.
-    centre, start : ndarray (parts + 1,)
-        Centre of the prior of the logarithms, and where the search for them starts.
-    nugget : bool
-        Whether noise is learnt beside the known one.
-
-    Returns
-    -------
-    mean : ndarray (n,)
-        Standardised and warped.
-    variance : ndarray (n,)
-        Of a measurement, noise included.
-    """
-    every = kernel.stack(features, features) if len(t) <= STACKED else None
-    if every is None:
-        chosen = {name: block[some] for name, block in features.items()}
-        stack = kernel.stack(chosen, chosen)
-    else:
-        stack = every[:, some[:, None], some]
-    mean, variance = np.zeros(len(t)), np.ones(len(t))
-    for fold in np.unique(group):
-        inside, outside = np.flatnonzero(group != fold), np.flatnonzero(group == fold)
-        at = np.flatnonzero(group[some] != fold)
-        if not len(at):
-            continue
-        learnt = stack[:, at[:, None], at]
-        theta = StructuredGaussianProcess._likeliest(learnt, t[some[at]], known[some[at]], centre, start, nugget)
-        weights, noise = np.exp(theta[:-1]), float(np.exp(theta[-1]))
-        if every is not None:
-            whole = np.tensordot(weights, every, 1) + CONSTANT
-        else:
-            whole = kernel.weighted(weights, features, features) + CONSTANT
-        matrix = whole[np.ix_(inside, inside)]
-        matrix[np.diag_indices_from(matrix)] += noise + known[inside] + JITTER
-        cross = whole[np.ix_(outside, inside)]
-        solved = cho_solve((np.linalg.cholesky(matrix), True), np.column_stack([t[inside], cross.T]))
-        mean[outside] = cross @ solved[:, 0]
-        own = np.diag(whole)[outside] - np.einsum("ij,ji->i", cross, solved[:, 1:])
-        variance[outside] = np.maximum(own, 1e-12) + noise + known[outside]
-    return mean, variance
 
 
 def covariance_root(covariance: FloatArray) -> FloatArray:

@@ -191,7 +191,7 @@ class Campaign:
     def plan_anew(self) -> None:
         """Take up the settings of the plan that the store has now."""
         self._planned = None
-        for name in ("_data", "unscreened", "final_protocol", "profile_set"):
+        for name in ("_data", "_after", "final_protocol", "profile_set"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -333,12 +333,6 @@ class Campaign:
     def data(self) -> dict[str, Data]:
         """The examples by `Split`: ``validation``, ``test``, and ``calibration`` and ``screen`` where they are needed."""
         return self._data[0]
-
-    @cached_property
-    def unscreened(self) -> Data:
-        """The validation examples that are not in ``screen``."""
-        validation = self.data[Split.VALIDATION]
-        return validation.take(np.arange(len(self.data[Split.SCREEN]), len(validation)))
 
     @property
     def leakage_warnings(self) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hwsearch.campaigns.config import CampaignConfig
-from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.split import Split, first_examples
 from hwsearch.errors import DataError
 from hwsearch.supernets.entry import LoadedSupernet
 from hwsearch.tasks.data import Data
@@ -26,12 +26,12 @@ def load_data(config: CampaignConfig, loaded: LoadedSupernet) -> dict[str, Data]
     -------
     dict of str to Data
         By `Split`: ``validation`` and ``test``; ``calibration`` where the family has batch norms; ``screen``, the first
-        validation examples, where some are screened on.
+        validation examples, where some are screened on; and `first_examples` of each of ``fidelities`` that is fewer than all.
 
     Raises
     ------
     DataError
-        If data are missing, unreadable, or do not fit the supernet, or ``screening_images`` are too many.
+        If data are missing, unreadable, or do not fit the supernet, or ``screening_images`` or all ``fidelities`` are too many.
     """
     c, entry = config.data, loaded.entry
     shipped = entry.examples()
@@ -64,6 +64,15 @@ def load_data(config: CampaignConfig, loaded: LoadedSupernet) -> dict[str, Data]
                 hint="Screen with fewer, or with latency alone.",
             )
         found[Split.SCREEN] = found[Split.VALIDATION].head(few)
+    asked = config.search.fidelities
+    if asked and min(asked) >= every:
+        raise DataError(
+            f"[search] fidelities = {asked}, but there are {every:,} validation examples.",
+            hint="Name fewer examples than that, or 0 for latency alone.",
+        )
+    for count in asked:
+        if 0 < count < every:
+            found[first_examples(count)] = found[Split.VALIDATION].head(count)
     return found
 
 

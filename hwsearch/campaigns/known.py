@@ -48,13 +48,13 @@ class Known:
     """
 
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
-    scores: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
+    scores: Mapping[tuple[str, Purpose], Scores] = field(default_factory=dict)
     on_devices: Mapping[tuple[str, str, Purpose], Scores] = field(default_factory=dict)
     failures: Mapping[tuple[str, str], list[Measurement]] = field(default_factory=dict)
     memberships: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
     confidence: float | None = None
     hosts: Mapping[str, LatencyRows] = field(default_factory=dict)
-    verified: Mapping[tuple[Split, Purpose], Scores] = field(default_factory=dict)
+    verified: Mapping[tuple[str, Purpose], Scores] = field(default_factory=dict)
 
     @classmethod
     def read(cls, campaign: Campaign, *, final: bool = True) -> Known:
@@ -92,12 +92,12 @@ class Known:
             hosts=reading.hosts,
         )
 
-    def accuracy(self, split: Split, purpose: Purpose = SEARCH) -> Scores:
+    def accuracy(self, split: str, purpose: Purpose = SEARCH) -> Scores:
         """Return the scores of subnets on a data split.
 
         Parameters
         ----------
-        split : Split
+        split : str
             The data.
         purpose : Purpose
             What they were scored for.

@@ -92,7 +92,7 @@ def by_architecture(rows: Iterable[Measurement], purpose: Purpose, confidence: f
 
 def find_accuracy(
     campaign: Campaign,
-    split: Split,
+    split: str,
     purpose: Purpose,
     ids: Iterable[str] | None = None,
     metric: str = "accuracy",
@@ -103,8 +103,8 @@ def find_accuracy(
     ----------
     campaign : Campaign
         Whose store is asked.
-    split : Split
-        The data that subnets were scored on.
+    split : str
+        The data that subnets were scored on: a `Split`, or `first_examples`.
     purpose : Purpose
         What they were scored for.
     ids : iterable of str, optional
@@ -142,7 +142,7 @@ def any_accuracy(campaign: Campaign, split: Split, purpose: Purpose) -> bool:
     return campaign.store.count(**_accuracies(campaign, split, purpose)) > 0
 
 
-def _accuracies(campaign: Campaign, split: Split, purpose: Purpose, metric: str = "accuracy") -> Filters:
+def _accuracies(campaign: Campaign, split: str, purpose: Purpose, metric: str = "accuracy") -> Filters:
     return {
         "metric": metric,
         "subject": campaign.example_subject(split),

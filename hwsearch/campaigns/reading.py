@@ -248,12 +248,12 @@ class StoreReading:
         self._campaign_state = _key(campaign)
         self._store, self._space, self._weights = campaign.store, campaign.space, campaign.loaded.digest
         up_to = campaign.store.last()
-        splits: list[Split] = [s for s in Split if s in campaign.data and s is not Split.CALIBRATION]
-        self.subjects: dict[Split, str] = {s: campaign.example_subject(s) for s in splits}
+        splits = [s for s in campaign.data if s != Split.CALIBRATION]
+        self.subjects: dict[str, str] = {s: campaign.example_subject(s) for s in splits}
         self._protocols = {metric: score_protocol(campaign, metric) for metric in SCORE_METRICS}
         self._up_to = up_to
         #: by metric
-        self.scores: dict[str, OnDemand[tuple[Split, Purpose], Scores]] = {
+        self.scores: dict[str, OnDemand[tuple[str, Purpose], Scores]] = {
             metric: OnDemand({s: partial(self._accuracies, metric, s) for s in splits}, itemgetter(0))
             for metric in SCORE_METRICS
         }
@@ -302,7 +302,7 @@ class StoreReading:
             kept.whole = cls(campaign)
         return kept.whole
 
-    def _accuracies(self, metric: str, split: Split) -> dict[tuple[Split, Purpose], Scores]:
+    def _accuracies(self, metric: str, split: str) -> dict[tuple[str, Purpose], Scores]:
         found: dict[str, _Numbers] = {}
         where: Filters = {"metric": metric, "subject": self.subjects[split], "protocol": self._protocols[metric]}
         where |= {"supernet": self._weights, "up_to": self._up_to}
@@ -355,7 +355,7 @@ def _kept(campaign: Campaign) -> _Kept:
 
 def _key(campaign: Campaign) -> tuple[object, ...]:
     """Return what a reading of a campaign's store depends on."""
-    subjects = [campaign.example_subject(s) for s in Split if s in campaign.data and s is not Split.CALIBRATION]
+    subjects = [campaign.example_subject(s) for s in campaign.data if s != Split.CALIBRATION]
     protocols = [(p.key, p.confidence, p.half_width) for p in timing_protocols(campaign).values()]
     devices = [(t.name, t.fingerprint) for t in campaign.targets.values()]
     return (

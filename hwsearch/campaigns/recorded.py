@@ -57,6 +57,7 @@ def record_name(config: CampaignConfig) -> str:
         config.data.model_dump(),
         [d.model_dump(exclude={"weight"}) for d in config.device],
         [config.fleet.remote, config.profile.model_dump(), s.seed, s.screening_factor > 1 and s.screening_images],
+        *([s.fidelities] if s.fidelities else []),
     ]
     return f"record:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 

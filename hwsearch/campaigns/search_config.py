@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -87,6 +87,10 @@ class SearchConfig(ConfigPart):
         What is cheap: all that is measured on devices, accuracy, or both.
     screening_images : int
         Accuracy on the first so many validation examples; those who are chosen see the others then. 0: on all.
+    fidelities : list of int
+        Fidelity-aware acquisition: numbers of first validation examples, ascending, on which a subnet may be scored before it
+        is on all; 0: its latencies alone. A round spends the seconds of ``per_round`` complete evaluations on what is expected
+        to improve the front most a second, recalibration included. Empty: all are evaluated completely. Not every tactic can.
     """
 
     tactic: str = "default"
@@ -102,6 +106,7 @@ class SearchConfig(ConfigPart):
     screening_factor: int = Field(1, ge=1, le=100)
     screening_metrics: list[Literal["latency", "accuracy"]] = ["latency"]
     screening_images: int = Field(0, ge=0, le=MOST_IMAGES)
+    fidelities: list[Annotated[int, Field(ge=0, le=MOST_IMAGES)]] = []
 
     @property
     def earlier_campaigns(self) -> list[str]:
@@ -125,6 +130,14 @@ class SearchConfig(ConfigPart):
             )
         if self.screening_factor > 1 and not self.screening_images and len(set(self.screening_metrics)) == 2:
             raise ValueError("screening_metrics names all there is to measure: leave one out, or give screening_images")
+        return self
+
+    @model_validator(mode="after")
+    def _fidelities(self) -> SearchConfig:
+        if self.fidelities != sorted(set(self.fidelities)):
+            raise ValueError(f"fidelities = {self.fidelities} must ascend, each once")
+        if self.fidelities and self.screening_factor > 1:
+            raise ValueError("fidelities and screening_factor both say what is measured first: leave one out")
         return self
 
     @model_validator(mode="after")

@@ -87,6 +87,8 @@ def search_state(config: CampaignConfig, targets: Sequence[Target]) -> str:
         name += ":" + ",".join(c.warm_start)
     if c.screening_factor > 1:
         name += f":screen {c.screening_factor} {','.join(sorted(set(c.screening_metrics)))} {c.screening_images}"
+    if c.fidelities:
+        name += f":fidelities {','.join(map(str, c.fidelities))}"
     return name
 
 

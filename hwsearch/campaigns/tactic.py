@@ -48,6 +48,7 @@ def check_tactic(campaign: Campaign) -> None:
     asked = {
         "warm_start": (bool(c.earlier_campaigns) and not can.warm_start, "learn from earlier campaigns"),
         "screening_factor": (c.screening_factor > 1 and not can.screening, "choose among screened candidates"),
+        "fidelities": (bool(c.fidelities) and not can.fidelities, "choose what to measure on how much"),
     }
     for key, (refused, what) in asked.items():
         if refused:
@@ -57,6 +58,8 @@ def check_tactic(campaign: Campaign) -> None:
             )
     if c.screening_factor > 1:
         _check_screening(campaign)
+    if c.fidelities:
+        _check_fidelities(campaign)
 
 
 def _check_screening(campaign: Campaign) -> None:
@@ -79,3 +82,19 @@ def _check_screening(campaign: Campaign) -> None:
                 "choose by.",
                 hint="Leave [search] screening_factor out, or screen with less.",
             )
+
+
+def _check_fidelities(campaign: Campaign) -> None:
+    """Check that accuracy is an objective on every device, and that the time of all that is measured is known."""
+    asked = campaign.config.search.fidelities
+    for device in campaign.config.device:
+        if "accuracy" not in {o.metric for o in campaign.objectives(device.name)}:
+            raise CampaignError(
+                f"[search] fidelities = {asked}, but accuracy is no objective on {device.name!r}.",
+                hint="Leave it out, or add the objective.",
+            )
+    if campaign.certified:
+        raise CampaignError(
+            f"[search] fidelities = {asked} cannot be used with verified_accuracy, whose seconds are not reckoned with.",
+            hint="Leave it out, or screen with screening_factor.",
+        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
+from hwsearch.searchers.fidelities import Fidelities
 from hwsearch.spaces import Architecture
 
 
@@ -25,6 +26,8 @@ class Capabilities:
     screening : bool
         The tactic has `Searcher.hint` and `Searcher.choose`, by which candidates measured on cheap objectives are
         screened.
+    fidelities : bool
+        The tactic has the method of `AllocatesFidelities`, by which it chooses what to measure on how much.
     predicted_front : bool
         The tactic has the methods of `PredictsFronts`, by which it names a front over the whole space.
     features : bool
@@ -52,6 +55,7 @@ class Capabilities:
 
     incomplete_rows: bool = False
     screening: bool = False
+    fidelities: bool = False
     predicted_front: bool = False
 
     features: bool = False
@@ -74,9 +78,34 @@ class Capabilities:
         names = [
             field.name
             for field in fields(self)
-            if field.name not in ("incomplete_rows", "screening", "predicted_front")
+            if field.name not in ("incomplete_rows", "screening", "fidelities", "predicted_front")
         ]
         return [name for name in names if getattr(self, name)]
+
+
+@runtime_checkable
+class AllocatesFidelities(Protocol):
+    """A searcher that chooses what to measure on how much; its `Capabilities` say so by ``fidelities``."""
+
+    def allocate(
+        self, archs: Sequence[Architecture], fidelities: Callable[[Sequence[Architecture]], Fidelities], budget: float
+    ) -> list[tuple[Architecture, int]]:
+        """Choose by the expected gain of the front per second.
+
+        Parameters
+        ----------
+        archs : sequence of Architecture
+            Of which something is known.
+        fidelities : callable
+            Any k architectures to what their levels tell and take.
+        budget : float
+            Seconds to be spent.
+
+        Returns
+        -------
+        list of tuple of Architecture and int
+            The chosen, each once, and their level; -1 for the last one.
+        """
 
 
 @runtime_checkable

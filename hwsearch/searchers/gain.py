@@ -147,7 +147,12 @@ def improvements(front: FloatArray, costs: FloatArray, reference: FloatArray) ->
 
 
 def expected_batch(
-    candidates: FloatArray, fronts: FloatArray, reference: FloatArray, n: int, allowed: NDArray[np.bool_]
+    candidates: FloatArray,
+    fronts: FloatArray,
+    reference: FloatArray,
+    n: int,
+    allowed: NDArray[np.bool_],
+    seconds: FloatArray | None = None,
 ) -> tuple[list[int], list[float]]:
     """Choose candidates one by one by the largest mean joint improvement over posterior samples.
 
@@ -165,6 +170,8 @@ def expected_batch(
         How many at most.
     allowed : ndarray of bool (k,)
         Which candidates may be chosen.
+    seconds : ndarray (k,), optional
+        What each takes: the gain per second decides in place of the gain.
 
     Returns
     -------
@@ -192,12 +199,13 @@ def expected_batch(
     measure(np.flatnonzero(allowed))
     exact = allowed.copy()  # otherwise the gain is an upper bound, since gains only shrink
     while len(chosen) < n:
-        best = int(np.argmax(gain))
+        best = int(np.argmax(gain if seconds is None else gain / seconds))
         if gain[best] <= 0.0:
             break
         if not exact[best]:
             doubtful = np.flatnonzero(~exact & (gain > 0.0))
-            doubtful = doubtful[np.argsort(-gain[doubtful], kind="stable")[:together]]
+            order = gain if seconds is None else gain / seconds
+            doubtful = doubtful[np.argsort(-order[doubtful], kind="stable")[:together]]
             measure(doubtful)
             exact[doubtful] = True
             continue

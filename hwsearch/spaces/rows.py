@@ -14,6 +14,8 @@ from hwsearch._typing import BoolArray, IntArray
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 #: the least number of slots of a table
 _LEAST = 16
+#: genes times the square of the largest entry, below which products with 32 bits are exact in floats
+_EXACT = 1 << 20
 #: how many rows are looked up at once, for the sake of memory
 _BLOCK = 1 << 16
 
@@ -37,9 +39,29 @@ def row_keys(rows: NDArray[np.signedinteger]) -> IntArray:
     ndarray of int, shape (n,)
         One key a row, the same in every run; two different rows share one with a probability of about 2^-64.
     """
-    rows, factors = np.asarray(rows, dtype=np.int64), _factors(rows.shape[1])
+    factors = _factors(rows.shape[1])
+    top = max(-int(rows.min()), int(rows.max())) if rows.size else 0
+    if rows.shape[1] * top**2 < _EXACT:
+        return _keys_of_small(rows)
+    rows = np.asarray(rows, dtype=np.int64)
     with np.errstate(over="ignore"):
         return np.asarray((rows @ factors[0]) ^ ((rows * rows) @ factors[1]), dtype=np.int64)
+
+
+@lru_cache(maxsize=64)
+def _halves(genes: int) -> NDArray[np.float64]:
+    """Cut the factors into their lower and their upper 32 bits (2, genes, 2)."""
+    factors = _factors(genes).view(np.uint64)
+    return np.stack([factors & np.uint64(0xFFFFFFFF), factors >> np.uint64(32)], axis=2).astype(np.float64)
+
+
+def _keys_of_small(rows: NDArray[np.signedinteger]) -> IntArray:
+    """Hash rows of small numbers as `row_keys` does: by products of floats, which are faster, and exact below 2^53."""
+    values = rows.astype(np.float64)
+    one, two = _halves(rows.shape[1])
+    a, b = (values @ one).astype(np.int64), (values**2 @ two).astype(np.int64)
+    with np.errstate(over="ignore"):
+        return np.asarray((a[:, 0] + (a[:, 1] << 32)) ^ (b[:, 0] + (b[:, 1] << 32)), dtype=np.int64)
 
 
 def distinct(rows: IntArray) -> IntArray:

@@ -92,6 +92,7 @@ def test_the_list_of_benchmarks_is_the_known_one() -> None:
         "search_real",
         "search_replicas",
         "search_resume",
+        "search_fidelity",
         "search_screening",
         "store",
         "supernets",

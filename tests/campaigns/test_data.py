@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hwsearch.campaigns.data import leakage_warnings, load_data
-from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.split import Split, first_examples, partial_splits
 from hwsearch.errors import DataError
 
 
@@ -30,10 +30,10 @@ class Rows:
         return Rows(left)
 
 
-def config(*, factor=1, screening=0, **data):
+def config(*, factor=1, screening=0, fidelities=(), **data):
     names = ("calibration", "validation", "test")
     paths = {n: data.get(n) for n in names} | {f"{n}_images": data.get(f"{n}_images", 0) for n in names}
-    search = SimpleNamespace(screening_factor=factor, screening_images=screening)
+    search = SimpleNamespace(screening_factor=factor, screening_images=screening, fidelities=fidelities)
     return SimpleNamespace(data=SimpleNamespace(vocabulary=data.get("vocabulary"), **paths), search=search)
 
 
@@ -99,6 +99,15 @@ def test_screening_takes_the_first_validation_examples_and_must_leave_one() -> N
         load_data(config(factor=3, screening=10), loaded(SHIPPED))
     assert Split.SCREEN not in load_data(config(factor=1, screening=10), loaded(SHIPPED))
     assert Split.SCREEN not in load_data(config(factor=2), loaded(SHIPPED))
+
+
+def test_fidelities_are_first_examples_and_those_that_are_all_are_left_out() -> None:
+    found = load_data(config(fidelities=[0, 3, 7, 10, 12]), loaded(SHIPPED))
+    assert partial_splits(found) == [first_examples(3), first_examples(7)]
+    assert found[first_examples(7)].items == list(range(7))
+    assert partial_splits(load_data(config(fidelities=[0]), loaded(SHIPPED))) == []
+    with pytest.raises(DataError, match=r"fidelities = \[10\], but there are 10 validation examples"):
+        load_data(config(fidelities=[10]), loaded(SHIPPED))
 
 
 def test_test_examples_that_the_search_saw_are_counted() -> None:

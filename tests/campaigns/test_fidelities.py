@@ -28,7 +28,7 @@ def test_screened_scores_are_learnt_from() -> None:
     campaign = SimpleNamespace(
         space=SPACE,
         loaded=SimpleNamespace(net=net),
-        config=SimpleNamespace(search=SimpleNamespace(screening_images=256)),
+        data={Split.SCREEN: range(256), Split.VALIDATION: range(1000)},
     )
 
     def known(n: int) -> Known:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hwsearch.spaces import rows as module
-from hwsearch.spaces.rows import RowSet, row_keys
+from hwsearch.spaces.rows import RowSet, _factors, row_keys
 
 SIZES = np.array([3, 2, 4])
 ROW = st.tuples(st.integers(-1, 2), st.integers(-1, 1), st.integers(-1, 3))
@@ -86,3 +86,17 @@ def test_the_rows_shown_cannot_be_changed_and_do_not_change() -> None:
         shown[0, 0] = 2
     kept.add(array([(2, 1, 3)] + [(i % 3, i % 2, i % 4) for i in range(12)]))
     assert shown.tolist() == [[0, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("genes", [1, 7, 45, 400])
+@pytest.mark.parametrize("top", [3, 100, 1 << 12, 1 << 40])
+def test_keys_are_the_same_whether_by_integers_or_by_floats(genes, top) -> None:
+    """Small numbers are hashed another way than large ones; the formula is written out here."""
+    rows = np.random.default_rng(genes).integers(-1, top, size=(200, genes))
+    one, two = _factors(genes)
+    with np.errstate(over="ignore"):
+        expected = (rows @ one) ^ ((rows * rows) @ two)
+    assert (row_keys(rows) == expected).all()
+    for small in (np.int8, np.int16):
+        if top <= np.iinfo(small).max:
+            assert (row_keys(rows.astype(small)) == expected).all()

@@ -10,27 +10,29 @@ import numpy as np
 from hwsearch.accuracy import Z95, Score
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
-from hwsearch.campaigns.jobs.workloads import ready_subnet
+from hwsearch.campaigns.jobs.workloads import is_recalibrated, ready_subnet
 from hwsearch.campaigns.lookup import accuracy_protocol, find_accuracy, find_failed_too_often
 from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.score_table import numbers
-from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.split import Split, partial_splits
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Architecture
 from hwsearch.store import Measurement, utc_now
+from hwsearch.tasks.data import Data
 
 
 def measure_accuracy(
     campaign: Campaign,
     archs: Sequence[Architecture],
     *,
-    split: Split = Split.VALIDATION,
+    split: str = Split.VALIDATION,
     purpose: Purpose = SEARCH,
     stage: str = "evaluate",
 ) -> dict[str, Measurement]:
     """Measure the score of every architecture on one data split; each is stored as soon as it is known.
 
-    Several processes with one campaign share the work: each subnet is evaluated by one of them. What a subnet has answered of the validation examples in a screening is not asked again.
+    Several processes with one campaign share the work: each subnet is evaluated by one of them. What a subnet has answered of the first
+    validation examples, in a screening or on a lower fidelity, is not asked again.
 
     Parameters
     ----------
@@ -38,8 +40,8 @@ def measure_accuracy(
         Whose supernet, data and store.
     archs : sequence of Architecture
         What is scored.
-    split : Split
-        The data.
+    split : str
+        The data: a `Split`, or `first_examples`.
     purpose : Purpose
         What it is scored for.
     stage : str
@@ -52,8 +54,7 @@ def measure_accuracy(
     """
     ids = list(dict.fromkeys(a.id for a in archs))
     known = find_accuracy(campaign, split, purpose, ids)
-    screened = split == Split.VALIDATION and Split.SCREEN in campaign.data
-    begun = find_accuracy(campaign, Split.SCREEN, purpose, ids) if screened else {}
+    begun = _begun(campaign, split, purpose, ids)
     given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
     data = campaign.data[split]
@@ -62,6 +63,8 @@ def measure_accuracy(
     by_key = {accuracy_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
     jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
     took: list[float] = []
+    shown: dict[str, int] = {}
+    calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
 
     def evaluate(key: str) -> list[Measurement]:
         """Score one subnet, unless another process just did."""
@@ -72,14 +75,16 @@ def measure_accuracy(
         failure = None
         try:
             size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
-            left = campaign.unscreened if arch.id in begun else data
+            before = begun.get(arch.id)
+            left = _examples_after(campaign, split, int(before.details["images"])) if before else data
+            shown[arch.id] = len(left) + (0 if is_recalibrated(campaign, arch) else calibrated)
             value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
-            if arch.id in begun:
-                value = recorded_score(campaign, begun[arch.id]).joined(value)
+            if before:
+                value = recorded_score(campaign, before).joined(value)
         except MeasurementError as error:
             failure = str(error)
             campaign.progress.warn(f"subnet {arch.id}: {failure}")
-        row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
+        row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure, shown=shown.get(arch.id))
         if value:
             known[arch.id] = row
         took.append(time.monotonic() - began)
@@ -88,7 +93,6 @@ def measure_accuracy(
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
         share_jobs(campaign, jobs, evaluate, lambda done: task.update(len(archs) - len(todo) + done))
-        calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
         campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
         task.note(
             f"{len(data):,} examples each"
@@ -97,6 +101,26 @@ def measure_accuracy(
     if any(a.id not in known for a in todo):  # others measured them, or nobody could
         known |= find_accuracy(campaign, split, purpose, ids)
     return {a.id: known[a.id] for a in archs if a.id in known}
+
+
+def _begun(campaign: Campaign, split: str, purpose: Purpose, ids: Sequence[str]) -> dict[str, Measurement]:
+    """Return what subnets have answered of the first examples of a split, the most of it."""
+    partial = partial_splits(campaign.data)
+    found: dict[str, Measurement] = {}
+    if split == Split.VALIDATION or split in partial:
+        for few in partial:
+            if len(campaign.data[few]) < len(campaign.data[split]):
+                found |= find_accuracy(campaign, few, purpose, ids)
+    return found
+
+
+def _examples_after(campaign: Campaign, split: str, seen: int) -> Data:
+    """Return the examples of a split that come after the first ones; the same object each time, since it keeps what it prepared."""
+    kept: dict[tuple[str, int], Data] = vars(campaign).setdefault("_after", {})
+    if (split, seen) not in kept:
+        whole = campaign.data[split]
+        kept[split, seen] = whole.take(np.arange(seen, len(whole)))
+    return kept[split, seen]
 
 
 def recorded_score(campaign: Campaign, m: Measurement) -> Score:
@@ -121,12 +145,13 @@ def accuracy_row(
     campaign: Campaign,
     arch: Architecture,
     score: Score | None,
-    split: Split,
+    split: str,
     purpose: Purpose,
     started: str,
     *,
     failure: str | None = None,
     weights: str | None = None,
+    shown: int | None = None,
 ) -> Measurement:
     """Make a score, or the failure to get one, as the store keeps it.
 
@@ -138,7 +163,7 @@ def accuracy_row(
         The subnet.
     score : Score or None
         None for a failure.
-    split : Split
+    split : str
         What it was scored on.
     purpose : Purpose
         What it was scored for.
@@ -148,6 +173,8 @@ def accuracy_row(
         What happened, where there is no score.
     weights : str, optional
         Their digest, where they are not the supernet's.
+    shown : int, optional
+        Examples that the network was shown for it, recalibration included.
 
     Returns
     -------
@@ -175,6 +202,7 @@ def accuracy_row(
             "score": task.score_name,
             "split": str(split),
             "standard_error": error,
+            **({} if shown is None else {"shown": shown}),
         },
         record=score.pack() if score else None,
         started_at=started,

@@ -55,6 +55,23 @@ def ready_subnet(campaign: Campaign, arch: Architecture) -> nn.Module:
     return net
 
 
+def is_recalibrated(campaign: Campaign, arch: Architecture) -> bool:
+    """Tell whether this process still has the batch-norm statistics of a subnet, so that they need not be recalibrated.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose supernet.
+    arch : Architecture
+        The subnet.
+
+    Returns
+    -------
+    bool
+    """
+    return campaign.subnets.recalibrated((campaign.loaded.digest, arch.id)) is not None
+
+
 def onnx_models(
     campaign: Campaign, arch: Architecture, subnet: nn.Module, *, batch: int | None = None
 ) -> list[tuple[Part, onnx.ModelProto]]:

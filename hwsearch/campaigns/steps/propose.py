@@ -202,4 +202,5 @@ def tell(view: View, searcher: Searcher, measured: MeasuredSet, known: Known, gu
         column = np.array([o.metric == "accuracy" for o in view.objectives])
         guessed = np.where(column, np.array([*guesses.value.values()])[:, None], np.nan)
         archs = [measured.by_id[i] for i in guesses.value]
-        searcher.hint(archs, guessed, np.full_like(guessed, guesses.error))
+        errors = np.array([*guesses.error.values()])[:, None]
+        searcher.hint(archs, guessed, np.broadcast_to(errors, guessed.shape))

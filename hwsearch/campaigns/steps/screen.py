@@ -16,7 +16,7 @@ from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import find_accuracy
 from hwsearch.campaigns.measured import MeasuredSet
 from hwsearch.campaigns.purpose import SEARCH
-from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.split import Split, partial_splits
 from hwsearch.campaigns.view import View
 from hwsearch.objectives.names import SCORE_METRICS
 from hwsearch.spaces import Architecture
@@ -62,22 +62,18 @@ class Estimates:
     ----------
     value : dict of str to float
         By architecture id, in the score's unit.
-    error : float
+    error : dict of str to float
         Standard deviation of each about the score that all examples would give.
     """
 
     value: dict[str, float]
-    error: float
+    error: dict[str, float]
 
 
 def estimates(campaign: Campaign, known: Known) -> Estimates:
-    """Estimate the accuracies of what was screened and not evaluated on all validation examples.
+    """Estimate the accuracies of what was scored on the first validation examples and not on all of them.
 
-    The examples differ in how hard they are, alike for all subnets: the mean difference between all and the first of
-    them, over the subnets that have seen all at once, is added (those that were chosen for what they scored on the first
-    ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error,
-    together with the error of drawing the first ones from all without regard to that, which is an upper bound and counts as
-    `PRIOR_PAIRS`.
+    Where a subnet was scored on several numbers of them, the most count.
 
     Parameters
     ----------
@@ -89,30 +85,61 @@ def estimates(campaign: Campaign, known: Known) -> Estimates:
     Returns
     -------
     Estimates
-        Empty without ``[search] screening_images``.
+        Empty without ``[search] screening_images`` and ``fidelities``.
     """
-    if Split.SCREEN not in campaign.data:
-        return Estimates({}, math.nan)
-    few, every = len(campaign.data[Split.SCREEN]), len(campaign.data[Split.VALIDATION])
-    evaluated, screened = known.accuracy(Split.VALIDATION), known.accuracy(Split.SCREEN)
-    begun = {k: m for k, m in screened.items() if k not in evaluated}
-    if not begun:
-        return Estimates({}, math.nan)
+    value: dict[str, float] = {}
+    error: dict[str, float] = {}
+    evaluated = known.accuracy(Split.VALIDATION)
+    for split in partial_splits(campaign.data):
+        begun = {k: m for k, m in known.accuracy(split).items() if k not in evaluated}
+        if begun:
+            shift, deviation = shift_and_error(campaign, known, split)
+            value |= {k: float(m.value or 0.0) + shift for k, m in begun.items()}
+            error |= dict.fromkeys(begun, deviation)
+    return Estimates(value, error)
+
+
+def shift_and_error(campaign: Campaign, known: Known, split: str) -> tuple[float, float]:
+    """Estimate by how much accuracies on all validation examples differ from those on the first ones.
+
+    The examples differ in how hard they are, alike for all subnets: the mean difference between all and the first of
+    them, over the subnets that have seen all at once, is added (those that were chosen for what they scored on the first
+    ones would make it too small; they are taken where there are no others). Its scatter over these subnets is the error,
+    together with the error of drawing the first ones from all without regard to that, which is an upper bound and counts as
+    `PRIOR_PAIRS`. What subnets share on the same examples is thus no error; what is left is taken for independent.
+
+    Parameters
+    ----------
+    campaign : Campaign
+        Whose data.
+    known : Known
+        What the store holds.
+    split : str
+        Of the first examples.
+
+    Returns
+    -------
+    shift, error : float
+        What has to be added, and the standard deviation of the result; NaN where nothing has been scored on either.
+    """
+    few, every = len(campaign.data[split]), len(campaign.data[Split.VALIDATION])
+    evaluated, screened = known.accuracy(Split.VALIDATION), known.accuracy(split)
 
     def pair(m: Measurement) -> tuple[float, float]:
         """Return the difference of all from the first, and its variance by sampling."""
         first = recorded_score(campaign, m).head(few)
         return float(m.value or 0.0) - first.value, first.standard_error**2 * (1.0 - few / every)
 
-    at_once = [m for k, m in evaluated.items() if k not in screened]
+    begun = set().union(*(known.accuracy(s) for s in partial_splits(campaign.data)))
+    at_once = [m for k, m in evaluated.items() if k not in begun]
     pairs: FloatArray = np.array([pair(m) for m in at_once or evaluated.values()]).reshape(-1, 2)
     if not len(pairs):
-        variance = np.mean([float(m.details["standard_error"]) ** 2 for m in begun.values()]) * (1.0 - few / every)
-        return Estimates({k: float(m.value or 0.0) for k, m in begun.items()}, math.sqrt(variance))
+        sampled = [float(m.details["standard_error"]) ** 2 for m in screened.values()] or [math.nan]
+        return 0.0, math.sqrt(np.mean(sampled) * (1.0 - few / every))
     shift, sampling = pairs.mean(axis=0)
     scatter = float(((pairs[:, 0] - shift) ** 2).sum())
     variance = (PRIOR_PAIRS * sampling + scatter) / (PRIOR_PAIRS + len(pairs) - 1) * (1.0 + 1.0 / len(pairs))
-    return Estimates({k: float(m.value or 0.0) + float(shift) for k, m in begun.items()}, math.sqrt(variance))
+    return float(shift), math.sqrt(variance)
 
 
 def completable(
@@ -143,6 +170,6 @@ def completable(
     lacking = frame[columns].isna().any(axis=1).to_numpy()
     found = {a.id: a for a, lacks in zip(measured.archs, lacking, strict=True) if lacks}
     found |= {k: measured.by_id[k] for k in guesses.value if k not in found}
-    given_up = known.failed_too_often("accuracy", [s for s in (Split.VALIDATION, Split.SCREEN) if s in campaign.data])
+    given_up = known.failed_too_often("accuracy", [Split.VALIDATION, *partial_splits(campaign.data)])
     given_up |= known.failed_too_often("latency_ms", [t.name for t in view.targets])
     return [a for k, a in found.items() if k not in given_up]

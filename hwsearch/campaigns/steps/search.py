@@ -9,13 +9,12 @@ from typing import Any
 import pandas as pd
 
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.latency import measure_latencies
-from hwsearch.campaigns.jobs.verified import measure_scores
 from hwsearch.campaigns.lookup import any_accuracy
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.running import record_coverage
 from hwsearch.campaigns.split import Split
 from hwsearch.campaigns.states import SEARCH_END, search_state
+from hwsearch.campaigns.steps.allocate import measure_round, propose_fidelities
 from hwsearch.campaigns.steps.kept_rounds import KeptRounds
 from hwsearch.campaigns.steps.propose import Proposals, Proposer
 from hwsearch.campaigns.steps.screen import measure_cheap
@@ -32,7 +31,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
     The proposals of each round are kept before they are measured, so that an interrupted round is taken up where it
     stopped. A round that is not worth its measurements (``[search] stop_gain``) ends the search and is not measured. With
     ``[search] screening_factor`` a round proposes more, measures them on what is cheap, and completes the best of all that
-    lacks something.
+    lacks something; with ``[search] fidelities`` it chooses on how many examples each is scored.
 
     Parameters
     ----------
@@ -42,7 +41,8 @@ def search(campaign: Campaign) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a round and front: ``round``, ``device``, ``screened``, ``proposed``, ``expected_gain``, ``measured``.
+        A row a round and front: ``round``, ``device``, ``screened``, ``proposed``, ``expected_gain``, ``measured``. What is
+        scored on few examples counts as screened.
 
     Raises
     ------
@@ -74,9 +74,7 @@ def search(campaign: Campaign) -> pd.DataFrame:
                 r + 1, c.rounds, sum(len(d["archs"]) for d in proposals.values()), 100 * c.stop_gain, _percent(stopped),
             )  # fmt: skip
             break
-        unique = _archs(campaign, proposals)
-        measure_scores(campaign, unique, stage=f"search {r + 1} accuracy")
-        measure_latencies(campaign, campaign.targets.values(), unique, stage=f"search {r + 1}")
+        measure_round(campaign, proposals, r)
         done = r + 1
         record_coverage(campaign)
     ended = {"name": name, "rounds": done, "of": c.rounds, "stop_gain": c.stop_gain, "expected_gain": stopped}
@@ -86,8 +84,8 @@ def search(campaign: Campaign) -> pd.DataFrame:
         {
             "round": r + 1,
             "device": d,
-            "screened": len(s["screened"][d]["archs"]) if "screened" in s else 0,
-            "proposed": len(p["archs"]) if "devices" in s else 0,
+            "screened": len(s["screened"][d]["archs"]) if "screened" in s else _partial(p),
+            "proposed": len(p["archs"]) - _partial(p) if "devices" in s else 0,
             "expected_gain": p["info"].get("expected_gain"),
             "measured": r < done,
         }
@@ -163,11 +161,19 @@ def _proposals(proposer: Proposer, r: int, one: dict[str, Any], keep: Callable[[
         if gains_below(screened, c.stop_gain) is not None:
             return screened
         measure_cheap(campaign, _archs(campaign, screened), f"search {r + 1} screen")
+    if "devices" not in one and c.fidelities:
+        one["devices"] = propose_fidelities(proposer, r, c.per_round)
+        keep()
     if "devices" not in one:
         one["devices"] = proposer.propose(r, c.per_round, complete=c.screening_factor > 1)
         keep()
     proposals: Proposals = one["devices"]
     return proposals
+
+
+def _partial(proposals: dict[str, Any]) -> int:
+    """Count the subnets of a front that a round scores on few examples."""
+    return sum(n is not None for n in proposals.get("images", ()))
 
 
 def _archs(campaign: Campaign, proposals: Proposals) -> list[Architecture]:

@@ -235,7 +235,9 @@ class CandidateSearch:
 
     def _fresh(self, rows: IntArray, costs: FloatArray, violation: FloatArray, busy: IntArray, n: int) -> IntArray:
         """Choose the best n of rows that are neither told nor busy, best first."""
-        new = ~self._searcher.is_known_array(rows) & ~np.isin(row_keys(rows), row_keys(busy))
+        new = ~self._searcher.is_known_array(rows)
+        if len(busy):
+            new &= ~np.isin(row_keys(rows), row_keys(busy))
         rows, costs, violation = rows[new], costs[new], violation[new]
         return rows[leading(costs, violation, n)]
 

@@ -3,77 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import NormalDist
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
-import pandas as pd
-from pydantic import Field
 from typing_extensions import override
 
-from hwsearch._json import JsonObject
-from hwsearch._typing import BoolArray, FloatArray, IntArray
+from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import SearchError
-from hwsearch.objectives.objective import Objective, signs
+from hwsearch.objectives.objective import signs
 from hwsearch.objectives.pareto import cost_hypervolume
-from hwsearch.searchers.archive import Archive, packed, unpacked
-from hwsearch.searchers.arguments import Measured, by_id, natural, values_and_noise
-from hwsearch.searchers.base import Searcher
-from hwsearch.searchers.bayesian.candidates import SHORTLIST, CandidateSearch
-from hwsearch.searchers.bayesian.chance_limits import ChanceLimits
-from hwsearch.searchers.bayesian.partial import filled_by_hints, filled_by_mean, least_known
+from hwsearch.searchers.arguments import natural
+from hwsearch.searchers.bayesian.candidates import SHORTLIST
+from hwsearch.searchers.bayesian.fidelity import allocate
 from hwsearch.searchers.bayesian.planning import plan_first_sample
-from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePosterior
-from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
+from hwsearch.searchers.bayesian.posterior import EncodedRows
+from hwsearch.searchers.bayesian.posterior_searcher import PosteriorSearcher
 from hwsearch.searchers.capabilities import Capabilities
 from hwsearch.searchers.evolutionary.evolution import leading, rank_and_crowding, row_keys
+from hwsearch.searchers.fidelities import Fidelities
 from hwsearch.searchers.gain import expected_batch, greedy_batch, search_reference
 from hwsearch.searchers.info import AskInfo
-from hwsearch.searchers.options import InnerEvolutionOptions, RowFeatures, RowFunction, SearcherOptions, function_option
 from hwsearch.searchers.threads import one_blas_thread
-from hwsearch.spaces import Architecture, SearchSpace
+from hwsearch.spaces import Architecture
 from hwsearch.spaces.rows import distinct
 
-#: measurements that are learnt from, at most: a fit takes time cubic in them
-MAX_OBSERVATIONS = 400
-#: joint posterior samples by which a batch is chosen
-SAMPLES = 64
-#: the same with three objectives and more, where hypervolume costs more
-MANY_OBJECTIVES_SAMPLES = 8
 #: measured architectures with which candidates are compared
 COMPARED = 150
-#: every so many asks the kernels' weights are sought from the prior on, lest they stay where they were found first
-AFRESH = 8
+#: how many times as many candidates as complete measurements would take are considered for lower levels
+DEEPER = 4
 
 
-class PlumbOptions(InnerEvolutionOptions):
-    """Options of the default tactic."""
-
-    known: RowFeatures | None = function_option(
-        "Rows to what is known of architectures without measuring (n, columns): costs, predictions of other devices; "
-        "default: what the space says of them, or where the values of ranges of numbers lie (`Choice.between`)."
-    )
-    warm_start: RowFeatures | None = function_option(
-        "Rows to predictions of what earlier campaigns measured (n, columns), whose weight is found from the data."
-    )
-    cost: RowFunction | None = function_option(
-        "Rows to a positive cost (n,) that the first sample is spread over; default: the sum of the genes' places."
-    )
-    exact: Mapping[str, RowFunction] | None = function_option(
-        "Objective to a function of rows, for what can be computed (macs, params) and need not be predicted."
-    )
-    confidence: Mapping[str, Annotated[float, Field(ge=0.5, lt=1.0)]] | None = function_option(
-        "Objective to the probability with which its limit must be met; default: as likely as not."
-    )
-    start: int = Field(20, ge=2, description="Size of the first sample.")
-    inner_evaluations: int = Field(
-        40_000, ge=2, description="Predicted architectures an ask; a space of at most 20,000 is predicted whole."
-    )
-    population: int = Field(200, ge=2, description="Population of the inner NSGA-II, at most `inner_evaluations`.")
-
-
-class PlumbSearcher(Searcher):
+class PlumbSearcher(PosteriorSearcher):
     """Bayesian multi-objective search with structured Gaussian processes; the default tactic.
 
     The first sample spreads over cost, both extremes included, and among architectures of like cost takes those that
@@ -128,11 +89,11 @@ class PlumbSearcher(Searcher):
     """
 
     name: ClassVar[str] = "plumb"
-    Options: ClassVar[type[SearcherOptions]] = PlumbOptions
     capabilities: ClassVar[Capabilities] = Capabilities(
         incomplete_rows=True,
         predicted_front=True,
         screening=True,
+        fidelities=True,
         known=True,
         cost=True,
         exact=True,
@@ -140,32 +101,6 @@ class PlumbSearcher(Searcher):
         warm_start=True,
         confidence=True,
     )
-
-    options: PlumbOptions
-
-    def __init__(
-        self, space: SearchSpace, objectives: Iterable[Objective | str], seed: int = 0, **options: object
-    ) -> None:
-        super().__init__(space, objectives, seed, **options)
-        own = self.options
-        self._start = own.start
-        self._samples = SAMPLES if len(self.objectives) < 3 else MANY_OBJECTIVES_SAMPLES
-        self._limits = ChanceLimits(self.objectives, own.confidence or {}, self.violation)
-        self._cost = own.cost or (lambda rows: self.space.encode_array(rows, "ordinal").sum(axis=1))
-        rng = np.random.default_rng(0)
-        sample = np.concatenate([space.sample_balanced_array(256, rng, self._cost), space.sample_array(256, rng)])
-        known = own.known or space.describe_array or (space.range_places if len(space.ranges) else None)
-        kernel = SpaceKernel(space, sample, known, own.warm_start)
-        self._posterior = MultiObjectivePosterior(kernel, self.objectives, own.exact or {}, MAX_OBSERVATIONS)
-        self._exact = frozenset(own.exact or {})
-        self._search = CandidateSearch(
-            self, self._posterior, self._limits, self._cost, own.population, own.inner_evaluations
-        )
-        self._plan: list[list[int]] | None = None  # what is left of the first sample
-        self._round = 0
-        self._weights: list[dict[str, FloatArray]] | None = None  # of the kernels, by the last ask
-        self.inner_cpu_seconds = 0.0
-        self._hinted = Archive(space.sizes, len(self.objectives))
 
     # ------------------------------------------------------------------ ask
     def _propose(self, n: int) -> IntArray:
@@ -189,48 +124,6 @@ class PlumbSearcher(Searcher):
         whole = self._search.everything() if self._start > 2 else None
         kernel, rows = self._posterior.kernel, None if whole is None else whole[0]
         return plan_first_sample(self.space, kernel, self._cost, self._start, self.rng, rows)
-
-    def _complete(self) -> BoolArray:
-        return np.asarray(~np.isnan(self.values).any(axis=1))
-
-    def _informed(self) -> int:
-        """Count the measurements of the objective that is known least; rows that lack others count, too."""
-        return least_known(self.values, [o.name not in self._exact for o in self.objectives])
-
-    def _partly(self) -> bool:
-        """Tell whether most of what is known are parts, as on a new device: values to judge by are then predicted."""
-        complete = int(self._complete().sum())
-        return complete < self._fewest() <= self._informed()
-
-    def _judged(self) -> FloatArray:
-        """Return the values (n, m) that the reference point and the inner search go by."""
-        if not self._partly():
-            return self.values
-        return filled_by_mean(self._posterior, self.rows, self.values, signs(self.objectives))
-
-    def _fewest(self) -> int:
-        """Measurements of each objective that it takes to predict."""
-        return max(4, min(self._start // 2, self.space.cardinality // 2))
-
-    def _fit(self) -> None:
-        rows, values, noise = self.rows, self.values, self.noise
-        if len(self._hinted):  # in the columns that have not been told
-            places = self._told.find(self._hinted.rows)
-            told, new = np.flatnonzero(places >= 0), np.flatnonzero(places < 0)
-            at = places[told]
-            values, noise = values.copy(), noise.copy()
-            values[at], noise[at] = filled_by_hints(values[at], noise[at], self._hinted, told)
-            rows = np.concatenate([rows, self._hinted.rows_at(new)])
-            values = np.concatenate([values, self._hinted.values[new]])
-            noise = np.concatenate([noise, self._hinted.noise[new]])
-        self._posterior.fit(rows, values, noise, self.violation(values), self._weights)
-
-    def _learn(self) -> None:
-        """Fit for an ask: weights are sought from those of the last ask, and now and then from the prior."""
-        if self._round % AFRESH == 0:
-            self._weights = None
-        self._fit()
-        self._weights = self._posterior.found
 
     def _chosen(self, n: int, also: IntArray) -> IntArray:
         """Choose up to n new rows; `also` (k, genes) are part of the same batch already."""
@@ -260,9 +153,12 @@ class PlumbSearcher(Searcher):
         return candidates[picks]
 
     def _batch(
-        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray
+        self, candidates: IntArray, busy: IntArray, n: int, reference: FloatArray, seconds: FloatArray | None = None
     ) -> tuple[list[int], list[float]]:
-        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it."""
+        """Choose the positions of up to n candidates with the largest joint expected improvement, and each one's share of it.
+
+        seconds : (k,) what each takes, where the improvement per second decides
+        """
         if not len(candidates):
             return [], []
         complete = np.flatnonzero(self._complete())
@@ -280,6 +176,7 @@ class PlumbSearcher(Searcher):
             reference,
             n,
             self._met(candidates),
+            seconds,
         )
         # without an improvement: those that come nearest to meeting the limits, and of these the best predicted
         spare = np.argsort(violation[:, : len(candidates)].mean(axis=0), kind="stable")
@@ -300,51 +197,7 @@ class PlumbSearcher(Searcher):
         picks += [k for k in leading(costs, violation, len(costs)).tolist() if k not in taken][: n - len(picks)]
         return picks, gains
 
-    def _met(self, rows: IntArray) -> BoolArray:
-        """Tell which rows meet the limits with the probabilities asked for; all where none is asked for."""
-        if self._limits.deviations is None or not len(rows):
-            return np.ones(len(rows), dtype=bool)
-        return self._limits.met(self._posterior, EncodedRows(self._posterior, rows))
-
     # ------------------------------------------------------------------ screening
-    @override
-    def hint(self, archs: Sequence[Architecture], values: Measured, noise: Measured | None) -> None:
-        """Tell what is less than a measurement: an accuracy on few images, a latency on a like device.
-
-        It is learnt from until the value itself is told. The architecture does not count as measured by it: it can be
-        asked for and is not on the front. What is hinted again takes the new values, and keeps the former ones in columns
-        that have none now.
-
-        Parameters
-        ----------
-        archs : sequence of Architecture
-            The n architectures.
-        values : array-like (n, m) or DataFrame
-            As of `tell`.
-        noise : array-like (n, m) or DataFrame
-            The standard deviation by which the measured value may differ from each value; needed wherever there is one.
-
-        Raises
-        ------
-        SearchError
-            As of `tell`, and where a noise is missing.
-        SpaceError
-            For an architecture of another space.
-        """
-        archs = list(archs)
-        rows = self._checked(self.space.to_array(archs))
-        told, spread = values_and_noise(self.objectives, by_id(archs, values), by_id(archs, noise), len(rows))
-        missing = np.isnan(spread) & ~np.isnan(told)
-        if missing.any():
-            raise SearchError(
-                f"hint() got {int(missing.sum())} values without their noise.",
-                hint="Give the standard deviation of each; tell() is for measurements.",
-            )
-        places = self._hinted.find(rows)
-        there = np.flatnonzero(places >= 0)
-        told[there], spread[there] = filled_by_hints(told[there], spread[there], self._hinted, places[there])
-        self._hinted.put(rows, told, spread)
-
     @override
     @one_blas_thread()
     def choose(self, archs: Sequence[Architecture], n: int) -> list[Architecture]:
@@ -375,10 +228,7 @@ class PlumbSearcher(Searcher):
             For an architecture of another space.
         """
         n = natural(n, "the number of architectures to choose")
-        rows = distinct(self._checked(self.space.to_array(list(archs)))).astype(np.int64)
-        lacking = np.isnan(self.values[:, [o.name not in self._exact for o in self.objectives]])
-        failed = lacking.all(axis=1) & ~self._hinted.has(self.rows)
-        rows = rows[~np.isin(self._told.find(rows), np.flatnonzero(~lacking.any(axis=1) | failed))]
+        rows = self._completable(archs)
         if not n or not len(rows):
             self.info = AskInfo(round=self._round, told=len(self.values))
             return []
@@ -391,105 +241,87 @@ class PlumbSearcher(Searcher):
         promising = self._search.promising(rows, max(n, SHORTLIST // 2))
         return self.space.from_array(self._best_of(promising, busy, n, len(rows)))
 
-    # ------------------------------------------------------------------ what is predicted
+    def _completable(self, archs: Sequence[Architecture]) -> IntArray:
+        """Return the distinct rows of which something is missing, without those that failed."""
+        rows = distinct(self._checked(self.space.to_array(list(archs)))).astype(np.int64)
+        lacking = np.isnan(self.values[:, [o.name not in self._exact for o in self.objectives]])
+        failed = lacking.all(axis=1) & ~self._hinted.has(self.rows)
+        return rows[~np.isin(self._told.find(rows), np.flatnonzero(~lacking.any(axis=1) | failed))]
+
     @one_blas_thread()
-    def predict(self, archs: Sequence[Architecture], coverage: float = 0.9) -> pd.DataFrame:
-        """Predict the objectives of architectures, measured or not, with intervals.
+    def allocate(
+        self, archs: Sequence[Architecture], fidelities: Callable[[Sequence[Architecture]], Fidelities], budget: float
+    ) -> list[tuple[Architecture, int]]:
+        """Choose which architectures to measure on how much: by the expected gain of the front per second.
+
+        See `hwsearch.searchers.bayesian.fidelity`. Candidates are those given, as of `choose`, and what an ask would compare.
+        Until as much is complete as a prediction takes, those given come first, then others, all to be measured completely.
+        Nothing is noted by it but that it was asked: `tell` what was measured, and `hint` what a lower level told.
 
         Parameters
         ----------
         archs : sequence of Architecture
-            The k architectures.
-        coverage : float
-            Posterior probability of an interval, in (0, 1).
+            Of which something is known.
+        fidelities : callable
+            Any k architectures to what their levels tell and take.
+        budget : float
+            Seconds to be spent; the last choice may exceed them by half of what it takes, the first by all.
 
         Returns
         -------
-        DataFrame
-            ``arch_id``, and for each objective NAME, NAME_low, NAME_high: posterior median and central interval of the
-            noiseless value, in natural units.
+        list of tuple of Architecture and int
+            The chosen, each once, and their level; the most gain per second first.
 
         Raises
         ------
         SearchError
-            While fewer than four values of an objective are known, and for a coverage that is not in (0, 1).
+            If the budget is not positive.
+        SpaceError
+            For an architecture of another space.
         """
-        if self._informed() < 4:
-            raise SearchError("predict() needs four measurements of each objective.", hint="Tell more of them first.")
-        if not 0.0 < coverage < 1.0:
-            raise SearchError(f"coverage must be in (0, 1), got {coverage!r}.")
-        self._fit()
-        rows = EncodedRows(self._posterior, self.space.to_array(archs))
-        z = NormalDist().inv_cdf(0.5 + coverage / 2)
-        middle, low, high = (self._posterior.bound(rows, d) * signs(self.objectives) for d in (0.0, -z, z))
-        columns: dict[str, list[str] | FloatArray] = {"arch_id": [arch.id for arch in archs]}
-        for j, objective in enumerate(self.objectives):
-            columns[objective.name] = middle[:, j]
-            columns[f"{objective.name}_low"] = np.minimum(low, high)[:, j]
-            columns[f"{objective.name}_high"] = np.maximum(low, high)[:, j]
-        return pd.DataFrame(columns)
-
-    def predicted_front(self, n: int) -> list[Architecture]:
-        """Name the front that the posterior mean has over the whole space, told architectures included.
-
-        Nothing is noted by it: a further ask is the same as without.
-
-        Parameters
-        ----------
-        n : int
-            How many at most: those that enlarge its hypervolume most, one by one.
-
-        Returns
-        -------
-        list of Architecture
-            Mutually non-dominated by their predictions, in the order of the first objective's, best first.
-
-        Raises
-        ------
-        SearchError
-            While fewer than four values of an objective are known, and if n is not a whole number, 0 or more.
-        """
-        n = natural(n, "the number of architectures to name")
-        if self._informed() < 4:
-            raise SearchError(
-                "predicted_front() needs four measurements of each objective.", hint="Tell more of them first."
+        if not budget > 0.0:
+            raise SearchError(f"the budget of a round must be positive, got {budget!r} s.")
+        begun, busy = self._completable(archs), self.pending_rows
+        busy = busy[~np.isin(row_keys(busy), row_keys(begun))]
+        if int(self._complete().sum()) < 4:
+            more = self.space.sample_balanced_array(4 * self._start, self.rng, self._cost)
+            candidates = distinct(np.concatenate([begun, more[~self.is_known_array(more)]]))
+            self.info = AskInfo(told=len(self.values))
+            every = self.space.from_array(candidates)
+            seconds = fidelities(every).seconds[:, -1]
+            spent = np.cumsum(seconds) - seconds
+            return [(arch, -1) for arch, before in zip(every, spent.tolist(), strict=True) if before < budget]
+        self._learn()
+        found, used = self._search.find(busy, self._judged())
+        candidates = distinct(np.concatenate([self._search.promising(begun, SHORTLIST // 2), found]))
+        every = self.space.from_array(candidates)
+        levels, sign = fidelities(every), signs(self.objectives)
+        seconds, reference = levels.seconds[:, -1], search_reference(self, self._judged())
+        n = max(1, int(np.ceil(budget / float(np.median(seconds)))))
+        picks, gains = self._batch(candidates, busy, DEEPER * n, reference, seconds)
+        self._round += 1
+        complete = np.flatnonzero(self._complete())
+        front = self._posterior.mean(EncodedRows(self._posterior, self.rows_at(complete)))
+        front = front[self.violation(front * sign) == 0]
+        within = np.cumsum(seconds[picks]) - seconds[picks] < budget
+        last = min(int(within.sum()), len(gains)) - 1  # of those that gain
+        chosen = [(int(k), len(levels.noise) - 1) for k in np.array(picks)[within]]
+        if last >= 0:
+            picks = picks[: len(gains)]
+            some = EncodedRows(self._posterior, candidates[picks])
+            price = gains[last] / float(seconds[picks[last]])
+            parts = Fidelities(levels.noise, levels.seconds[picks], levels.rest[picks], levels.reached[picks])
+            on_levels = allocate(
+                self._posterior.beliefs(some),
+                front,
+                reference,
+                parts,
+                budget,
+                price,
+                lambda costs: self.violation(costs * sign) == 0,
             )
-        state, elite = self.rng.bit_generator.state, self._search.elite
-        try:
-            with one_blas_thread():
-                self._fit()
-                judged = self._judged()
-                rows, costs = self._search.front(judged)
-                # a front may lie beyond all that is known
-                known = np.concatenate([judged, costs * signs(self.objectives)])
-                picks = greedy_batch(costs, np.empty((0, costs.shape[1])), search_reference(self, known), n)[0]
-        finally:
-            self.rng.bit_generator.state, self._search.elite = state, elite
-        return self.space.from_array(rows[sorted(picks, key=lambda k: float(costs[k, 0]))])
-
-    def _feasible(self) -> BoolArray:
-        """Judge feasibility by the values; with `confidence`, the posterior must agree, too, where it does for any."""
-        met = super()._feasible()
-        if self._limits.deviations is None or int(self._complete().sum()) < 4:
-            return met
-        self._fit()
-        sure = met & self._met(self.rows)
-        return sure if sure.any() else met
-
-    # ------------------------------------------------------------------ state
-    def _extra_state(self) -> JsonObject:
-        hints = [packed(a) for a in (self._hinted.compact_rows, self._hinted.values, self._hinted.noise)]
-        extra: JsonObject = {"plan": self._plan, "round": self._round, "elite": self._search.elite.tolist()}
-        if self._weights is not None:
-            extra["weights"] = [{key: packed(theta) for key, theta in found.items()} for found in self._weights]
-        return {**extra, "hints": hints} if len(self._hinted) else extra
-
-    def _load_extra_state(self, extra: JsonObject) -> None:
-        self._plan, self._round = extra["plan"], int(extra["round"])
-        self._search.elite = np.array(extra["elite"], dtype=np.int64).reshape(-1, len(self.space.choices))
-        found = extra.get("weights")
-        self._weights = found and [{key: unpacked(theta) for key, theta in by.items()} for by in found]
-        self._hinted = Archive(self.space.sizes, len(self.objectives))
-        if "hints" in extra:
-            rows, values, noise = map(unpacked, extra["hints"])
-            self._hinted.put(self._checked(rows), *values_and_noise(self.objectives, values, noise, len(rows)))
+            chosen = [(picks[k], level) for k, level in on_levels]
+        volume = cost_hypervolume(front, reference)
+        expected = sum(gains[: last + 1]) / volume if volume > 0 else None
+        self.info = AskInfo(self._round, len(self.values), inner_evaluations=used, expected_gain=expected)
+        return [(every[place], level) for place, level in chosen]

@@ -10,9 +10,11 @@ import numpy as np
 from hwsearch._typing import BoolArray, FloatArray, IntArray
 from hwsearch.errors import SearchError, nearest
 from hwsearch.objectives.objective import Objective, signs
+from hwsearch.searchers.bayesian.fidelity import Beliefs
 from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
+from predictors.curved import CurvedSums
 from predictors.kernel import Features
 from predictors.posterior import StructuredGaussianProcess, covariance_root
 
@@ -41,13 +43,19 @@ class EncodedRows:
     features : dict
         Block name to features (k, columns).
     curves : ndarray (curved parts, k, measured)
-        Curved kernels with all measured rows, not scaled.
+        Curved kernels with all measured rows, not scaled; of a view for predictions of many, sums of them (k, measured), one
+        an objective, None of an exact one.
     """
+
+    curves: FloatArray | list[FloatArray | None]
 
     def __init__(self, posterior: MultiObjectivePosterior, rows: IntArray, features: Features | None = None) -> None:
         self.rows = rows
         self.features = posterior.kernel.row_features(rows, posterior.precision) if features is None else features
-        self.curves = posterior.kernel.curves(self.features, posterior.measured)
+        if posterior.sums is not None:
+            self.curves = posterior.sums(self.features)
+        else:
+            self.curves = posterior.kernel.curves(self.features, posterior.measured)
 
     def some(self, at: IntArray) -> EncodedRows:
         """Select some of the rows, without computing anything anew.
@@ -62,22 +70,33 @@ class EncodedRows:
         EncodedRows
         """
         out = copy(self)
-        out.rows, out.curves = self.rows[at], self.curves[:, at]
+        out.rows = self.rows[at]
+        if isinstance(self.curves, list):
+            out.curves = [None if sums is None else sums[at] for sums in self.curves]
+        else:
+            out.curves = self.curves[:, at]
         out.features = {name: block[at] for name, block in self.features.items()}
         return out
 
-    def with_measured(self, there: IntArray) -> FloatArray:
+    def with_measured(self, objective: int, there: IntArray) -> FloatArray:
         """Select the curved kernels with some of the measured rows.
 
         Parameters
         ----------
+        objective : int
+            Whose process they are for.
         there : ndarray of int (n,)
             Positions of measured rows, ascending.
 
         Returns
         -------
-        ndarray (curved parts, k, n)
+        ndarray (curved parts, k, n) or (k, n)
+            As `StructuredGaussianProcess.mean` takes them.
         """
+        if isinstance(self.curves, list):
+            sums = self.curves[objective]
+            assert sums is not None
+            return sums if len(there) == sums.shape[1] else sums[:, there]
         return self.curves if len(there) == self.curves.shape[2] else self.curves[:, :, there]
 
 
@@ -105,6 +124,8 @@ class MultiObjectivePosterior:
         Floating-point type of the features.
     measured : dict
         Features of the rows learnt from.
+    sums : CurvedSums or None
+        Of a view for predictions of many.
 
     Raises
     ------
@@ -122,6 +143,7 @@ class MultiObjectivePosterior:
         self.kernel = kernel
         self.precision: type[np.floating] = np.float64
         self.measured: Features = {}
+        self.sums: CurvedSums | None = None
         self._sign = signs(objectives)
         self._exact = [exact.get(o.name) for o in objectives]
         self._most = most
@@ -212,6 +234,8 @@ class MultiObjectivePosterior:
             for model in self._models
         ]
         out.measured = {name: block.astype(np.float32) for name, block in self.measured.items()}
+        weights = [None if model is None else model[0].curved_weights for model in out._models]
+        out.sums = CurvedSums(out.kernel, out.measured, weights)
         out._widest = [0.0] * len(self._models)
         return out
 
@@ -242,7 +266,9 @@ class MultiObjectivePosterior:
         ndarray (k, m)
             Costs, smaller is better.
         """
-        return self._columns(rows.rows, lambda j, p, there: p.natural(p.mean(rows.features, rows.with_measured(there))))
+        return self._columns(
+            rows.rows, lambda j, p, there: p.natural(p.mean(rows.features, rows.with_measured(j, there)))
+        )
 
     def bound(self, rows: EncodedRows, deviations: float | FloatArray) -> FloatArray:
         """Predict costs that lie some posterior deviations above the mean.
@@ -261,7 +287,7 @@ class MultiObjectivePosterior:
         """
         steps = dict(enumerate(np.broadcast_to(deviations, len(self._models)).tolist()))
         return self._columns(
-            rows.rows, lambda j, p, there: p.natural(p.bound(rows.features, rows.with_measured(there), steps[j]))
+            rows.rows, lambda j, p, there: p.natural(p.bound(rows.features, rows.with_measured(j, there), steps[j]))
         )
 
     def bound_where(
@@ -289,7 +315,7 @@ class MultiObjectivePosterior:
         means: list[FloatArray] = []
 
         def at_best(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
-            means.append(p.mean(rows.features, rows.with_measured(there)))
+            means.append(p.mean(rows.features, rows.with_measured(j, there)))
             return p.natural(means[-1] + deviations * self._widest[j])
 
         known = all(w > 0.0 for w, model in zip(self._widest, self._models, strict=True) if model is not None)
@@ -300,9 +326,9 @@ class MultiObjectivePosterior:
         def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
             mean = next(left, None)
             if mean is None:
-                mean = p.mean(rows.features, rows.with_measured(there))
+                mean = p.mean(rows.features, rows.with_measured(j, there))
             if len(at):
-                deviation = np.sqrt(p.variance(some.features, some.with_measured(there)))
+                deviation = np.sqrt(p.variance(some.features, some.with_measured(j, there)))
                 self._widest[j] = max(self._widest[j], float(np.quantile(deviation, WIDE)))
                 mean[at] += deviations * deviation
             return p.natural(mean)
@@ -329,7 +355,33 @@ class MultiObjectivePosterior:
         every = EncodedRows(self, rows)
 
         def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
-            mean, covariance = p.joint(every.features, every.with_measured(there))
+            mean, covariance = p.joint(every.features, every.with_measured(j, there))
             return p.natural(mean + rng.standard_normal((count, len(rows))) @ covariance_root(covariance).T)
 
         return self._columns(rows, fill)
+
+    def beliefs(self, rows: EncodedRows) -> Beliefs:
+        """Compute the joint posterior, standardised.
+
+        Parameters
+        ----------
+        rows : EncodedRows
+            The k architectures.
+
+        Returns
+        -------
+        Beliefs
+            Of the noiseless function; the mean of an objective that is computed is its cost.
+        """
+        models = self._models
+        parts = [
+            None if m is None else m[0].joint(rows.features, rows.with_measured(j, m[1])) for j, m in enumerate(models)
+        ]
+        mean = self._columns(rows.rows, lambda j, p, there: parts[j][0])  # type: ignore[index]
+
+        def natural(t: FloatArray) -> FloatArray:
+            columns = [t[..., j] if m is None else m[0].natural(t[..., j]) for j, m in enumerate(models)]
+            return np.stack(columns, axis=-1)
+
+        nugget = np.array([0.0 if m is None else m[0].noise for m in models])
+        return Beliefs(mean, [None if p is None else p[1] for p in parts], nugget, natural)

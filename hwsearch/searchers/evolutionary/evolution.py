@@ -75,10 +75,13 @@ def _crowding(costs: FloatArray, rank: IntArray) -> FloatArray:
     for column in costs.T:
         order = np.lexsort((column, rank))
         value, front = column[order], rank[order]
-        edge = np.flatnonzero(np.r_[True, front[1:] != front[:-1]])
-        last = np.r_[edge[1:], len(order)] - 1
+        first = np.ones(len(order), dtype=bool)
+        np.not_equal(front[1:], front[:-1], out=first[1:])
+        edge = np.flatnonzero(first)
+        last = np.append(edge[1:], len(order)) - 1
         spread = np.repeat(value[last] - value[edge], last - edge + 1)
-        step = np.r_[np.inf, np.diff(value), np.inf]
+        step = np.full(len(order) + 1, np.inf)
+        np.subtract(value[1:], value[:-1], out=step[1:-1])
         step[edge] = step[last + 1] = np.inf
         with np.errstate(invalid="ignore", divide="ignore"):
             out[order] += np.where(spread > 0, (step[:-1] + step[1:]) / spread / costs.shape[1], 0.0)

@@ -16,6 +16,7 @@ from hwsearch.campaigns.jobs import accuracy
 from hwsearch.campaigns.jobs.accuracy import accuracy_row, checkpoint_warnings, measure_accuracy
 from hwsearch.campaigns.purpose import SEARCH
 from hwsearch.campaigns.split import Split
+from hwsearch.campaigns.subnet_cache import SubnetCache
 from hwsearch.errors import MeasurementError
 from hwsearch.spaces import Choice, SearchSpace
 from hwsearch.store import Measurement, Store, utc_now
@@ -51,7 +52,8 @@ class Bench:
         self.pace = Pace()
         self.campaign = SimpleNamespace(
             data=splits,
-            unscreened=range(4, 10),
+            _after={(Split.VALIDATION, 4): range(4, 10)},
+            subnets=SubnetCache(),
             config=SimpleNamespace(data=SimpleNamespace(batch=5), fleet=SimpleNamespace(lease_s=60.0)),
             example_subject=lambda split: f"examples of {split}",
             pace=self.pace,

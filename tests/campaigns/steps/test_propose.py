@@ -63,7 +63,7 @@ def rounds(monkeypatch):
         fronts = [SimpleNamespace(name=n, measured=lambda known: None) for n in tactics]
         monkeypatch.setattr(propose.Known, "read", classmethod(lambda cls, campaign: Known()))
         monkeypatch.setattr(propose, "views", lambda campaign: fronts)
-        monkeypatch.setattr(propose, "estimates", lambda *_: Estimates({}, 0.0))
+        monkeypatch.setattr(propose, "estimates", lambda *_: Estimates({}, {}))
         monkeypatch.setattr(propose, "tell", lambda *_: None)
         monkeypatch.setattr(propose, "completable", lambda *_: list(choices))
         monkeypatch.setattr(propose, "infeasibility_warning", lambda *_: "hardly any subnet meets them.")
@@ -123,7 +123,7 @@ def tables(monkeypatch):
 def test_incomplete_rows_are_told_to_a_tactic_that_learns_from_them(tables, incomplete, rows) -> None:
     noise, values = tables
     tactic = Tactic(incomplete_rows=incomplete)
-    tell(SimpleNamespace(objectives=OBJECTIVES), tactic, values, Known(), Estimates({}, 0.0))
+    tell(SimpleNamespace(objectives=OBJECTIVES), tactic, values, Known(), Estimates({}, {}))
     ((archs, told, error),) = tactic.told
     assert archs == [ARCHS[i] for i in rows]
     np.testing.assert_array_equal(error, noise[rows])
@@ -131,13 +131,13 @@ def test_incomplete_rows_are_told_to_a_tactic_that_learns_from_them(tables, inco
 
 
 def test_estimates_of_screened_subnets_are_hints_of_the_accuracy_alone(tables) -> None:
-    guesses = Estimates({ARCHS[5].id: 77.0, ARCHS[4].id: 66.0}, 1.5)
+    guesses = Estimates({ARCHS[5].id: 77.0, ARCHS[4].id: 66.0}, {ARCHS[5].id: 1.5, ARCHS[4].id: 2.5})
     tactic = Tactic(screening=True)
     tell(SimpleNamespace(objectives=OBJECTIVES), tactic, tables[1], Known(), guesses)
     ((archs, values, errors),) = tactic.hinted
     assert archs == [ARCHS[5], ARCHS[4]]
     np.testing.assert_array_equal(values, [[77.0, np.nan], [66.0, np.nan]])
-    np.testing.assert_array_equal(errors, np.full((2, 2), 1.5))
+    np.testing.assert_array_equal(errors, [[1.5, 1.5], [2.5, 2.5]])
     tactic = Tactic(screening=False)
     tell(SimpleNamespace(objectives=OBJECTIVES), tactic, tables[1], Known(), guesses)
     assert tactic.hinted == []
@@ -146,7 +146,7 @@ def test_estimates_of_screened_subnets_are_hints_of_the_accuracy_alone(tables) -
 def test_nothing_measured_is_nothing_told(tables) -> None:
     tactic = Tactic(incomplete_rows=True)
     nothing = measured(accuracy=[np.nan] * 3, latency_ms=[np.nan] * 3)
-    tell(SimpleNamespace(objectives=OBJECTIVES), tactic, nothing, Known(), Estimates({}, 0.0))
+    tell(SimpleNamespace(objectives=OBJECTIVES), tactic, nothing, Known(), Estimates({}, {}))
     assert tactic.told == []
 
 

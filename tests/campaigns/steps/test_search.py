@@ -8,6 +8,7 @@ import pytest
 
 from hwsearch.campaigns.search_config import SearchConfig
 from hwsearch.campaigns.states import SEARCH_END
+from hwsearch.campaigns.steps import allocate
 from hwsearch.campaigns.steps import search as module
 from hwsearch.campaigns.steps.search import gains_below, how_it_ended, search
 from hwsearch.errors import CampaignError
@@ -77,8 +78,8 @@ class Run:
         monkeypatch.setattr(module, "check_tactic", lambda campaign: None)
         monkeypatch.setattr(module, "search_state", lambda *_: "state")
         monkeypatch.setattr(module, "any_accuracy", lambda *_: evaluated)
-        monkeypatch.setattr(module, "measure_scores", lambda c, archs, stage: self.log.append(("score", archs)))
-        monkeypatch.setattr(module, "measure_latencies", lambda c, t, archs, stage: self.log.append(("time", archs)))
+        monkeypatch.setattr(allocate, "measure_scores", lambda c, archs, stage: self.log.append(("score", archs)))
+        monkeypatch.setattr(allocate, "measure_latencies", lambda c, t, archs, stage: self.log.append(("time", archs)))
         monkeypatch.setattr(module, "measure_cheap", lambda c, archs, stage: self.log.append(("cheap", archs)))
 
     def keep(self, name, state) -> None:
@@ -132,3 +133,21 @@ def test_candidates_that_are_not_worth_it_are_not_even_screened(monkeypatch) -> 
     frame = search(run.campaign)
     assert run.verbs() == ["propose", "kept"]
     assert list(frame["proposed"]) == [0] and list(frame["screened"]) == [2] and not frame["measured"].any()
+
+
+def test_with_fidelities_a_round_is_what_was_chosen_and_it_is_kept_before_it_is_measured(monkeypatch) -> None:
+    run = Run(monkeypatch, fidelities=[10])
+    chosen = {"one": {"archs": ["few", "all", "more"], "images": [10, None, 10], "info": {"expected_gain": 0.5}}}
+    monkeypatch.setattr(module, "propose_fidelities", lambda proposer, r, n: run.log.append(("choose", r, n)) or chosen)
+    few = lambda c, archs, split, stage: run.log.append((split, archs))  # noqa: E731
+    monkeypatch.setattr(allocate, "measure_accuracy", few)
+    table = search(run.campaign)
+    first = [
+        ("choose", 0, 2),
+        "kept",
+        ("first 10", ["few", "more"]),
+        ("score", ["all"]),
+        ("time", ["few", "all", "more"]),
+    ]
+    assert run.log[: len(first)] == first
+    assert table["screened"].tolist() == [2] * 3 and table["proposed"].tolist() == [1] * 3

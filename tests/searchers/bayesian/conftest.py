@@ -24,7 +24,7 @@ class KnownPosterior(MultiObjectivePosterior):
         self.kernel = kernel
         self.precision, self.measured = np.float64, kernel.row_features(kernel.space.enumerate_array()[:1])
         self._means, self._deviations = costs, deviations
-        self._m, self._models = len(next(iter(costs.values()))), []
+        self._m, self._models, self.sums = len(next(iter(costs.values()))), [], None
 
     def fit(
         self, rows: IntArray, values: FloatArray, noise: FloatArray, violation: FloatArray, starts: object = None
