@@ -155,31 +155,83 @@ def accuracy_row(
         With a 95 % interval.
     """
     task = campaign.loaded.task
+    return score_row(
+        arch,
+        "accuracy",
+        score,
+        subject=campaign.example_subject(split),
+        protocol=accuracy_protocol(campaign),
+        purpose=purpose,
+        unit=task.score_unit,
+        details={"images": len(campaign.data[split]), "score": task.score_name, "split": str(split)},
+        started=started,
+        failure=failure,
+        weights=weights or campaign.loaded.digest,
+    )
+
+
+def score_row(
+    arch: Architecture,
+    metric: str,
+    score: Score | None,
+    *,
+    subject: str,
+    protocol: str,
+    purpose: Purpose,
+    unit: str,
+    details: Mapping[str, object],
+    started: str,
+    weights: str,
+    failure: str | None = None,
+) -> Measurement:
+    """Make a score of any metric, or the failure to get one, as the store keeps it.
+
+    Parameters
+    ----------
+    arch : Architecture
+        The subnet.
+    metric : str
+        Such as ``accuracy``.
+    score : Score or None
+        None for a failure.
+    subject, protocol, unit : str
+        As in `hwsearch.store.Measurement`.
+    purpose : Purpose
+        What it was scored for.
+    details : mapping of str to object
+        What else is told of it; its standard error is added.
+    started : str
+        When the evaluation began, UTC.
+    weights : str
+        Their digest.
+    failure : str, optional
+        What happened, where there is no score.
+
+    Returns
+    -------
+    Measurement
+        With a 95 % interval.
+    """
     value, error = (score.value, score.standard_error) if score else (None, None)
     half = Z95 * error if error is not None else None
     return Measurement(
         arch_id=arch.id,
-        metric="accuracy",
-        subject=campaign.example_subject(split),
-        protocol=accuracy_protocol(campaign),
+        metric=metric,
+        subject=subject,
+        protocol=protocol,
         purpose=str(purpose),
         value=value,
-        unit=task.score_unit,
+        unit=unit,
         spread=half,
         low=value - half if value is not None and half is not None else None,
         high=value + half if value is not None and half is not None else None,
         repeats=1,
         failure=failure,
-        details={
-            "images": len(campaign.data[split]),
-            "score": task.score_name,
-            "split": str(split),
-            "standard_error": error,
-        },
+        details={**details, "standard_error": error},
         record=score.pack() if score else None,
         started_at=started,
         ended_at=utc_now(),
-        supernet=weights or campaign.loaded.digest,
+        supernet=weights,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from hwsearch.accuracy import Z95, Accuracy
+from hwsearch.accuracy import Accuracy
 from hwsearch.accuracy.certified import check_bounds, verified_score
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy, score_row
 from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
 from hwsearch.campaigns.jobs.workloads import ready_subnet
 from hwsearch.campaigns.lookup import find_accuracy, find_failed_too_often, score_protocol
@@ -167,31 +167,22 @@ def _row(
     failure: str | None = None,
 ) -> Measurement:
     """Make a verified accuracy, or the failure to get one, as the store keeps it; with a 95 % interval."""
-    value, error = (score.value, score.standard_error) if score else (None, None)
-    half = Z95 * error if error is not None else None
     images, most = campaign.config.certified.images, len(campaign.data[split])
-    return Measurement(
-        arch_id=arch.id,
-        metric=VERIFIED,
+    return score_row(
+        arch,
+        VERIFIED,
+        score,
         subject=campaign.example_subject(split),
         protocol=score_protocol(campaign, VERIFIED),
-        purpose=str(purpose),
-        value=value,
+        purpose=purpose,
         unit="%",
-        spread=half,
-        low=value - half if value is not None and half is not None else None,
-        high=value + half if value is not None and half is not None else None,
-        repeats=1,
-        failure=failure,
         details={
             "images": min(images or most, most),
             "epsilon": campaign.config.certified.epsilon,
             "method": "interval bound propagation",
             "split": str(split),
-            "standard_error": error,
         },
-        record=score.pack() if score else None,
-        started_at=started,
-        ended_at=utc_now(),
-        supernet=campaign.loaded.digest,
+        started=started,
+        failure=failure,
+        weights=campaign.loaded.digest,
     )
