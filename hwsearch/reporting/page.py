@@ -35,6 +35,7 @@ from hwsearch.reporting.tables import (
     serving_rows,
     side_by_side,
     supernet_line,
+    task_rows,
     unbroken,
 )
 
@@ -167,6 +168,7 @@ def environment() -> Environment:
         "seconds": words.seconds,
         "percent": words.percent_of,
         "scaled": words.scaled,
+        "size": words.size,
     }
     return env
 
@@ -211,6 +213,7 @@ def render(
             supernet=supernet_line(report),
             comparison=comparison(report.devices, report.metric),
             serving=serving_rows(report),
+            tasks=task_rows(report),
             created=words.moment(report.created),
             noise=side_by_side(report.devices, "noise"),
             protocol=side_by_side(report.devices, "protocol"),
