@@ -63,7 +63,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """What the page shows of one device, all numbers already words.
+    """Content of the page for one device, all numbers already words.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class DeviceView:
 
 @dataclass(frozen=True)
 class WorthView:
-    """What the page shows of the assessment of the campaign's supernet.
+    """Content of the page for the assessment of the campaign's supernet.
 
     Attributes
     ----------

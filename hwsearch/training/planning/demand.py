@@ -31,7 +31,7 @@ WIDE = 8
 
 @dataclass(frozen=True)
 class Demand:
-    """What one stage of a training exchanges and computes.
+    """Bytes and passes of one stage of a training.
 
     Attributes
     ----------
