@@ -172,7 +172,7 @@ class ReportData:
     serving_words : str
         What the shares of `serving` are of.
     assessment : dict
-        What the supernet is worth, as of `hwsearch.reporting.assessed.read_assessment`.
+        What the supernet is worth, as of `hwsearch.reporting.assessment_result.read_assessment`.
     tasks : list of dict
         Further tasks of the largest subnet: name, classes (count), score, low, high (in the score's unit), examples, data;
         density, trained (shares of the backbone's weights, and of the task's), free (share that no task uses, once it was

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
-from hwsearch.reporting.assessed import band_lines, figure_pairs
+from hwsearch.reporting.assessment_result import band_lines, figure_pairs
 from hwsearch.reporting.chart import build
 from hwsearch.reporting.data import MOST_COMPARED, DeviceReport, ReportData
 from hwsearch.reporting.deploy import Deployed, deployed, step_unit, worth_compared, worth_words

@@ -20,7 +20,7 @@ from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
 from hwsearch.reporting import ReportData
-from hwsearch.reporting.assessed import read_assessment
+from hwsearch.reporting.assessment_result import read_assessment
 from hwsearch.reporting.data import MOST_COMPARED
 from hwsearch.reporting.paths import without_host_paths
 from hwsearch.store import utc_now
