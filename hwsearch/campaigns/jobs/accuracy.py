@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -51,19 +51,69 @@ def measure_accuracy(
         In the score's unit, by architecture id; what cannot be scored is missing.
     """
     ids = list(dict.fromkeys(a.id for a in archs))
-    known = find_accuracy(campaign, split, purpose, ids)
     screened = split == Split.VALIDATION and Split.SCREEN in campaign.data
     begun = find_accuracy(campaign, Split.SCREEN, purpose, ids) if screened else {}
-    given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
+    data, batch = campaign.data[split], campaign.config.data.batch
+
+    def score(arch: Architecture) -> Score:
+        size = campaign.loaded.net.input_size(arch)
+        left = campaign.unscreened if arch.id in begun else data
+        value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
+        return recorded_score(campaign, begun[arch.id]).joined(value) if arch.id in begun else value
+
+    def row(arch: Architecture, value: Score | None, started: str, failure: str | None) -> Measurement:
+        return accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
+
+    def note(took: Sequence[float]) -> str:
+        calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
+        campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
+        return f"{len(data):,} examples each"
+
+    return measure_shared(campaign, archs, "accuracy", score, row, note, split=split, purpose=purpose, stage=stage)
+
+
+def measure_shared(
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    metric: str,
+    score: Callable[[Architecture], Score],
+    row: Callable[[Architecture, Score | None, str, str | None], Measurement],
+    note: Callable[[Sequence[float]], str],
+    *,
+    split: Split,
+    purpose: Purpose,
+    stage: str,
+) -> dict[str, Measurement]:
+    """Measure a score of every architecture that the store has none of, shared with other processes of the campaign.
+
+    Parameters
+    ----------
+    campaign, archs, split, purpose, stage
+        As of `measure_accuracy`.
+    metric : str
+        Name of the score's metric.
+    score : callable
+        Scores one subnet; a `MeasurementError` is kept as its failure, all others hold for all subnets.
+    row : callable
+        Makes what the store keeps of an architecture, its score or None, when that began, and the failure or None.
+    note : callable
+        Takes the seconds of each subnet that this process scored; gives words for the progress.
+
+    Returns
+    -------
+    dict of str to Measurement
+        By architecture id; what cannot be scored is missing.
+    """
+    ids = list(dict.fromkeys(a.id for a in archs))
+    known = find_accuracy(campaign, split, purpose, ids, metric)
+    given_up = find_failed_too_often(campaign, metric, campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
-    data = campaign.data[split]
     campaign.enter(archs)
-    # a job is named as the measurement that it is for
-    by_key = {accuracy_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
+    by_key = {row(a, None, utc_now(), "open").key: a for a in todo}  # a job is named as the measurement that it is for
     jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
     took: list[float] = []
 
-    def evaluate(key: str) -> list[Measurement]:
+    def measure(key: str) -> list[Measurement]:
         """Score one subnet, unless another process just did."""
         if campaign.store.known([key]):
             return []
@@ -71,31 +121,22 @@ def measure_accuracy(
         value: Score | None = None
         failure = None
         try:
-            size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
-            left = campaign.unscreened if arch.id in begun else data
-            value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
-            if arch.id in begun:
-                value = recorded_score(campaign, begun[arch.id]).joined(value)
+            value = score(arch)
         except MeasurementError as error:
             failure = str(error)
             campaign.progress.warn(f"subnet {arch.id}: {failure}")
-        row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure)
+        found = row(arch, value, started, failure)
         if value:
-            known[arch.id] = row
+            known[arch.id] = found
         took.append(time.monotonic() - began)
-        return [row]
+        return [found]
 
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
-        share_jobs(campaign, jobs, evaluate, lambda done: task.update(len(archs) - len(todo) + done))
-        calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
-        campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
-        task.note(
-            f"{len(data):,} examples each"
-            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
-        )
+        share_jobs(campaign, jobs, measure, lambda done: task.update(len(archs) - len(todo) + done))
+        task.note(note(took) + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else ""))
     if any(a.id not in known for a in todo):  # others measured them, or nobody could
-        known |= find_accuracy(campaign, split, purpose, ids)
+        known |= find_accuracy(campaign, split, purpose, ids, metric)
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
