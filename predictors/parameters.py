@@ -14,7 +14,7 @@ from predictors.schema import Schema
 
 
 class Parameters(Protocol):
-    """What `check_parameters` looks at."""
+    """Attributes that `check_parameters` looks at."""
 
     schema: Schema | None
     warp: str

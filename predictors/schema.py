@@ -69,7 +69,7 @@ class Column:
 
 @dataclass(frozen=True, repr=False)
 class Schema:
-    """What the columns of a feature matrix say, in their order.
+    """Columns of a feature matrix and their meaning, in their order.
 
     Attributes
     ----------

@@ -25,7 +25,7 @@ QUIETEST = 1e-3
 
 
 class Source(NamedTuple):
-    """What is known of another device.
+    """Source of transfer: what is known of another device.
 
     Attributes
     ----------

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-import hwsearch
-from hwsearch._files import check_place, overwriting
+from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
+from hwsearch.api.backbone import NewTask, classifier, open_backbone, prepare_training, task_examples, task_steps
 from hwsearch.api.training import initial_supernet
-from hwsearch.devices.threads import compute_threads
-from hwsearch.errors import CheckpointError, DataError, SupernetError, TrainingError
-from hwsearch.exporters import lower, verify, write_bundle
-from hwsearch.exporters.bundle import IS_CARD, IS_MODEL
-from hwsearch.spaces import Architecture
-from hwsearch.store import utc_now
+from hwsearch.errors import CheckpointError
 from hwsearch.supernets import catalogue
-from hwsearch.supernets.base import Supernet
-from hwsearch.supernets.checkpoint import digest
-from hwsearch.supernets.entry import SupernetEntry
-from hwsearch.supernets.supermasks import MaskedNetwork, signed_constants
-from hwsearch.supernets.task_bank import TaskBank, read_index
-from hwsearch.tasks.base import Task
-from hwsearch.tasks.classification import ClassificationTask
-from hwsearch.tasks.data import NO_LIMIT, Data
-from hwsearch.training.allocator import keep_freed_memory
-from hwsearch.training.checkpoint import differences, only_run
-from hwsearch.training.task_training import SupermaskConfig, TaskTraining
+from hwsearch.supernets.task_bank import read_index
+from hwsearch.training.task_training import SupermaskConfig
 
 
 def add_task(
@@ -128,21 +111,16 @@ def add_task(
     >>> found = hwsearch.add_task("resnet18", "birds", "runs/many", "birds", density=0.05)  # doctest: +SKIP
     >>> found["score"]["top1_percent"]  # doctest: +SKIP
     """
-    entry, kind = _classifier(supernet)
-    torch.set_num_threads(compute_threads())
-    keep_freed_memory()
+    entry = catalogue.entry(supernet)
+    kind = classifier(entry)
+    prepare_training()
     place = Path(folder)
-    examples = kind.read(kind.split(str(data), "train"), limit=NO_LIMIT)
-    test = kind.read(kind.split(str(data), "test"), limit=NO_LIMIT, classes=examples.classes)
-    if len(examples.classes) < 2:
-        raise DataError(
-            f"the training data {examples.name!r} have {len(examples.classes)} class.", hint="Two or more are needed."
-        )
-    net, arch, bank = _open(entry, supernet, place, Path(checkpoint) if checkpoint else None, seed)
-    size = net.input_size(arch)
-    per_epoch = max(1, len(examples) // batch)
+    examples, test = task_examples(kind, str(data))
+    net = initial_supernet(entry, supernet, Path(checkpoint) if checkpoint else None, seed)
+    given = repr(str(checkpoint)) if checkpoint else ""
+    backbone = open_backbone(entry, net, kind, place, given=given, hint="Leave checkpoint out, or use another folder.")
     config = SupermaskConfig(
-        steps=epochs * per_epoch if steps is None else steps,
+        steps=task_steps(len(examples), epochs, steps, batch),
         density=density,
         weight_share=weight_share,
         batch=batch,
@@ -153,61 +131,10 @@ def add_task(
         transfer=transfer,
         seed=seed,
     )
-    bank.file(task)  # its name
-    settings = {"config": config.identity(), "data": examples.digest}
-    if (row := bank.row(task)) is not None:
-        _same(row, examples, settings, place)
-        bank.load(task)
-        return row | {"tasks": [r["name"] for r in bank.rows]}
-    _check_inputs(bank.network, examples, size)
-    with overwriting(force), only_run(place):
-        if (read_index(place) or {"tasks": []})["tasks"] != bank.rows:
-            raise TrainingError(f"another process has added a task to {str(place)!r} meanwhile.", hint="Try again.")
-        bank.check_place(task)
-        earlier = {r["name"]: bank.load(r["name"]) for r in bank.rows}
-        state = place / "training" / f"{task}.pt"
-        training = TaskTraining(
-            bank.network,
-            task,
-            kind,
-            examples,
-            size,
-            config,
-            earlier=earlier,
-            checkpoint=state,
-            progress=progress,
-        )
-        network, masked = training.run()
-        score = kind.evaluate(network.cut(masked), test, size)
-        used = network.taken([*earlier.values(), masked])
-        total = sum(m.numel() for m in used.values())
-        found = training.transfer
-        facts = {
-            "score": {
-                "name": kind.score_name,
-                kind.score_field: round(score.value, 3),
-                "standard_error": round(score.standard_error, 3),
-                kind.examples: score.n,
-                "data": test.name,
-            },
-            "density": sum(int(m.sum()) for m in masked.masks.values()) / total,
-            "own_head": bool(masked.head),
-            "trained": round(training.trained, 6) if config.mask_steps < config.steps else 0.0,
-            "free": round(1 - sum(int(m.sum()) for m in used.values()) / total, 6),
-            "transfer": {
-                "from": found.best if found else "",
-                "accuracy": round(found.accuracies.get(found.best, 0.0), 4) if found else 0.0,
-                "chance": round(found.chance, 4) if found else 1.0,
-            },
-            "steps": training.step,
-            "seconds": round(training.seconds, 1),
-            "settings": settings,
-            "version": hwsearch.__version__,
-            "added_at": utc_now(),
-        }
-        row = bank.commit(network, masked, facts)
-        state.unlink(missing_ok=True)
-    return row | {"tasks": [r["name"] for r in bank.rows]}
+    new = NewTask(task, examples, test, config)
+    with overwriting(force):
+        row = backbone.known(new) or backbone.add(new, progress)
+    return row | {"tasks": [r["name"] for r in backbone.bank.rows]}
 
 
 def export_task(
@@ -249,100 +176,11 @@ def export_task(
     >>> import hwsearch
     >>> hwsearch.export_task("resnet18", "runs/many", "birds")["path"]  # doctest: +SKIP
     """
-    entry, kind = _classifier(supernet)
+    entry = catalogue.entry(supernet)
+    kind = classifier(entry)
     place = Path(folder)
     if read_index(place) is None:
         raise CheckpointError(f"{str(place)!r} has no tasks.", hint="Add one by 'hwsearch add-task'.")
-    net, arch, bank = _open(entry, supernet, place, None, 0)
-    masked = bank.load(task)
-    row = bank.row(task)
-    assert row is not None
-    cut = bank.network.cut(masked)
-    path = Path(output) if output is not None else place / f"{task}.onnx"
+    backbone = open_backbone(entry, initial_supernet(entry, supernet, None, 0), kind, place)
     with overwriting(force):
-        check_place(path, IS_MODEL)
-        check_place(path.with_suffix(".json"), IS_CARD)
-        parts = [
-            (p, lower(p.net, p.inputs, outputs=p.outputs, output_axes=p.output_axes)) for p in net.parts(arch, cut)
-        ]
-        given = torch.randn((8, *net.input_shape(arch)), generator=torch.Generator().manual_seed(0))
-        difference = verify(parts[0][1], cut, given, tolerance=1e-5)
-        card = {
-            "task": row,
-            "classes": list(masked.classes),
-            "backbone": {"supernet": entry.name, "start": bank.about["start"]},
-            "preprocess": kind.preprocess.to_dict() if hasattr(kind, "preprocess") else {},
-            "difference_from_torch": difference,
-            "written_at": utc_now(),
-        }
-        return write_bundle(path, parts, card) | {"path": str(path)}
-
-
-def _classifier(supernet: str) -> tuple[SupernetEntry, Task]:
-    """Find the supernet and its task, which must be a classification."""
-    entry = catalogue.entry(supernet)
-    kind = entry.find_task()
-    if not isinstance(kind, ClassificationTask):
-        raise TrainingError(
-            f"supernet {entry.name!r} is for {kind.name}, which is no classification.",
-            hint="Tasks of one backbone differ in their classes.",
-        )
-    return entry, kind
-
-
-def _open(
-    entry: SupernetEntry, supernet: str, place: Path, checkpoint: Path | None, seed: int
-) -> tuple[Supernet, Architecture, TaskBank]:
-    """Build the backbone, with the folder's weights where it has any."""
-    index = read_index(place)
-    net = initial_supernet(entry, supernet, checkpoint, seed)
-    arch = net.space.largest()
-    plain = net.subnet(arch)
-    if len(net.parts(arch, plain)) != 1:
-        raise SupernetError(f"supernet {entry.name!r} is deployed in several parts, over which no mask can lie.")
-    if checkpoint is None:
-        signed_constants(plain)
-    start = digest(plain)
-    if index is not None and checkpoint is not None and index["backbone"]["start"] != start:
-        raise CheckpointError(
-            f"{str(place)!r} has a backbone that started from other weights than {str(checkpoint)!r}.",
-            hint="Leave checkpoint out, or use another folder.",
-        )
-    # the file may have brought another number of classes than the entry has; all other shapes are compared with the weights
-    code = net.structure().replace(f"out_features={net.classes},", "out_features=classes,")
-    structure = hashlib.sha256(code.encode()).hexdigest()[:12]
-    about = {"supernet": entry.name, "space": net.space.name, "structure": structure, "start": start}
-    return net, arch, TaskBank(place, MaskedNetwork(plain, net.classes), about)
-
-
-def _same(row: JsonObject, examples: Data, settings: JsonObject, place: Path) -> None:
-    """Refuse a task that is there with other classes, data or settings."""
-    name = row["name"]
-    if list(examples.classes) != row["classes"]:
-        raise TrainingError(
-            f"task {name!r} of {str(place)!r} has {len(row['classes'])} classes ({_few(row['classes'])}), and the data "
-            f"{examples.name!r} have {len(examples.classes)} ({_few(examples.classes)}).",
-            hint="Add them as a task of another name.",
-        )
-    if changed := differences(row["settings"], settings):
-        raise TrainingError(
-            f"{str(place)!r} has a task {name!r} of other settings ({'; '.join(changed)}).",
-            hint="Give the new task another name.",
-        )
-
-
-def _few(classes: list[str] | tuple[str, ...]) -> str:
-    return ", ".join(classes[:4]) + (", …" if len(classes) > 4 else "")
-
-
-@torch.no_grad()
-def _check_inputs(network: MaskedNetwork, examples: Data, size: int) -> None:
-    """Check on two examples that the network takes such inputs."""
-    inputs, _ = next(examples.head(2).batches(size, 2))
-    try:
-        given = inputs if isinstance(inputs, tuple) else (inputs,)
-        fits = bool(torch.isfinite(network.net(*given)).all())
-    except (RuntimeError, TypeError, IndexError) as error:
-        raise DataError(f"the network cannot take the training data {examples.name!r}: {error}.") from error
-    if not fits:
-        raise DataError(f"the outputs of the backbone on {examples.name!r} are not finite.", hint="Check the weights.")
+        return backbone.export(task, Path(output) if output is not None else place / f"{task}.onnx")

@@ -26,8 +26,8 @@ from hwsearch.api.training import initial_supernet
 from hwsearch.campaigns.progress import LoggedProgress, Progress
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import ConfigError, TrainingError
-from hwsearch.reporting.assessed import FOLDER, RESULT
-from hwsearch.reporting.assessment import write_assessment_page
+from hwsearch.reporting.assessment_page import write_assessment_page
+from hwsearch.reporting.assessment_result import FOLDER, RESULT
 from hwsearch.reporting.page import IS_PAGE
 from hwsearch.store import utc_now
 from hwsearch.supernets import catalogue

@@ -11,6 +11,7 @@ import pandas as pd
 from hwsearch import campaigns
 from hwsearch._files import overwriting
 from hwsearch._json import JsonObject
+from hwsearch.api.campaign_tasks import check_tasks, train_tasks
 from hwsearch.api.host_speed import host_speed
 from hwsearch.api.opening import Source, do_step, noted_step, open_campaign
 from hwsearch.campaigns import Campaign, Progress
@@ -20,9 +21,17 @@ from hwsearch.campaigns.steps.plan import budgeted
 from hwsearch.campaigns.steps.work import work as help_out
 from hwsearch.errors import CampaignError
 
+
+def _check(campaign: Campaign) -> pd.DataFrame:
+    """Check the campaign, and its further tasks before anything is trained."""
+    frame = campaigns.check(campaign)
+    check_tasks(campaign)
+    return frame
+
+
 #: the steps of a whole run before the models are exported, in order
 STEPS: dict[str, Callable[[Campaign], object]] = {
-    "check": campaigns.check,
+    "check": _check,
     "profile": campaigns.profile,
     "evaluate": campaigns.evaluate,
     "fit": campaigns.fit,
@@ -66,7 +75,7 @@ def check(
     LimitError
         If no subnet can meet a limit.
     """
-    frame = do_step(source, "check", campaigns.check, trust)
+    frame = do_step(source, "check", _check, trust)
     if seconds:
         frame.attrs["host_speed"] = host_speed(seconds, tick=tick)
     return frame
@@ -236,7 +245,8 @@ def run(
 ) -> JsonObject:
     """Run all steps: check, profile, evaluate, fit, search, validate, export, report; or name the front of a new device.
 
-    A run that was interrupted, or whose configuration has changed, measures only what is missing.
+    A run that was interrupted, or whose configuration has changed, measures only what is missing. Where the campaign has
+    ``[[task]]``, its largest subnet learns those that it has not learnt yet, after the export.
 
     With `reuse` it is the campaign of a new device: accuracies are those of a former campaign on the same supernet, some
     subnets are timed, and the front over the whole space is predicted from both. The former campaign is only read.
@@ -266,7 +276,8 @@ def run(
     Returns
     -------
     dict
-        As `report`, with the ``folder``, how many values were ``measured``, and the ``seconds`` it took. With `reuse`, in place
+        As `report`, with the ``folder``, how many values were ``measured``, the ``seconds`` it took, and a row a ``[[task]]`` in
+        ``tasks``. With `reuse`, in place
         of the report, the ``front`` that was measured and the ``named`` one, which is predicted; see
         `hwsearch.campaigns.steps.device_run.DeviceRun`.
 
@@ -313,12 +324,14 @@ def _run(campaign: Campaign) -> JsonObject:
             do_step(campaign, name, step)
     with budgeted(campaign, "export"):
         cards = do_step(campaign, "export", campaigns.export)
+    rows = do_step(campaign, "tasks", train_tasks) if campaign.asked.task else []
     with budgeted(campaign, "report"):  # it shows the models just written
         summary = do_step(campaign, "report", lambda c: campaigns.build_report(c, cards))
     return {
         "folder": str(campaign.folder),
         "seconds": round(time.monotonic() - started, 1),
         "measured": campaign.measured() - before,
+        "tasks": rows,
         **summary,
     }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,7 +16,7 @@ from hwsearch.campaigns.budget.pace import PACE, Pace
 from hwsearch.campaigns.budget.settings import PLAN, planned_settings, with_settings
 from hwsearch.campaigns.config import CampaignConfig, DeviceConfig
 from hwsearch.campaigns.costs import CostTable
-from hwsearch.campaigns.data import leakage_warnings, load_data
+from hwsearch.campaigns.data import leakage_warnings, load_data, prepared_digest
 from hwsearch.campaigns.loading import CONFIG_FILE, load_config, with_absolute_paths
 from hwsearch.campaigns.profile_set import ProfileSet, choose_profile
 from hwsearch.campaigns.progress import LoggedProgress, Progress
@@ -370,8 +368,7 @@ class Campaign:
         str
             Digests of the calibration data and of the split, and of how they are prepared.
         """
-        prepared = [self.loaded.task.preprocess.to_dict(), list(self.data[split].classes)]
-        how = hashlib.sha256(json.dumps(prepared, sort_keys=True).encode()).hexdigest()[:8]
+        how = prepared_digest(self.loaded.task, self.data[split])
         return "+".join([*(self.data[s].digest for s in (Split.CALIBRATION, split) if s in self.data), how])
 
     def rng(self, purpose: str) -> np.random.Generator:

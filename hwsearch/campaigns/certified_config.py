@@ -9,7 +9,7 @@ from hwsearch.errors import BoundError
 
 
 class CertifiedConfig(ConfigPart):
-    """What the objective ``verified_accuracy`` proves (``[certified]``).
+    """Claim that the objective ``verified_accuracy`` proves (``[certified]``).
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ from hwsearch.campaigns.search_config import (
     SearchConfig,
     ValidateConfig,
 )
+from hwsearch.campaigns.task_config import TaskConfig
 from hwsearch.devices.device import Device
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import LimitError, nearest
@@ -237,6 +238,8 @@ class CampaignConfig(ConfigPart):
         How candidates are measured at the end (``[validate]``).
     certified : CertifiedConfig
         What the objective ``verified_accuracy`` proves.
+    task : tuple of TaskConfig
+        Further tasks of the largest subnet.
     fleet : FleetConfig
         Who measures.
     budget : BudgetConfig
@@ -265,6 +268,7 @@ class CampaignConfig(ConfigPart):
     search: SearchConfig = SearchConfig()
     validate_: ValidateConfig = Field(ValidateConfig(), alias="validate")
     certified: CertifiedConfig = CertifiedConfig()
+    task: tuple[TaskConfig, ...] = ()
     fleet: FleetConfig = FleetConfig()
     budget: BudgetConfig = BudgetConfig()
     store: str | None = None
@@ -277,6 +281,10 @@ class CampaignConfig(ConfigPart):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two devices are named {name!r}")
+        tasks = [t.name.casefold() for t in self.task]  # names of files, which some systems fold
+        for task in self.task:
+            if tasks.count(task.name.casefold()) > 1:
+                raise ValueError(f"two tasks are named {task.name!r}: give each a name of its own")
         for o in self.objective:
             if o.device is not None and o.device not in names:
                 raise ValueError(f"objective {o.metric!r} names device {o.device!r}. {nearest(o.device, names)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.split import Split, first_examples
 from hwsearch.errors import DataError
 from hwsearch.supernets.entry import LoadedSupernet
+from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data
 
 
@@ -74,6 +77,25 @@ def load_data(config: CampaignConfig, loaded: LoadedSupernet) -> dict[str, Data]
         if 0 < count < every:
             found[first_examples(count)] = found[Split.VALIDATION].head(count)
     return found
+
+
+def prepared_digest(task: Task, data: Data) -> str:
+    """Digest the order of classes and the preprocessing, on which a score depends besides the examples.
+
+    Parameters
+    ----------
+    task : Task
+        Which prepares the examples.
+    data : Data
+        The examples.
+
+    Returns
+    -------
+    str
+        Eight hex digits.
+    """
+    prepared = [task.preprocess.to_dict(), list(data.classes)]
+    return hashlib.sha256(json.dumps(prepared, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def leakage_warnings(data: Mapping[str, Data]) -> list[str]:

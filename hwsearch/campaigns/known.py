@@ -21,7 +21,7 @@ Scores = Mapping[str, Measurement]
 
 @dataclass(frozen=True)
 class Known:
-    """What the store of a campaign held when it was read; later measurements need a new one.
+    """Contents of a campaign's store when it was read; later measurements need a new one.
 
     A step takes it once and hands it to all that evaluate measurements. What nobody asks for is not read, and what has been
     read serves until something is added.

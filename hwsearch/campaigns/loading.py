@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hwsearch.campaigns.certified_config import CertifiedConfig
 from hwsearch.campaigns.config import (
     CampaignConfig,
     DataConfig,
@@ -17,6 +18,7 @@ from hwsearch.campaigns.config import (
     SupernetConfig,
 )
 from hwsearch.campaigns.search_config import BudgetConfig, ProfileConfig, SearchConfig, ValidateConfig
+from hwsearch.campaigns.task_config import TaskConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 from hwsearch.tasks.sources import is_generated
@@ -128,6 +130,7 @@ def with_absolute_paths(config: CampaignConfig) -> CampaignConfig:
             "search": config.search.model_copy(
                 update={"warm_start": [str(Path(f).absolute()) for f in config.search.warm_start]}
             ),
+            "task": tuple(t.model_copy(update={"data": place(t.data), "folder": place(t.folder)}) for t in config.task),
             "fleet": config.fleet.model_copy(update={"certificates": place(config.fleet.certificates)}),
             "store": config.store if config.store and "://" in config.store else place(config.store),
         }
@@ -194,6 +197,8 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
         "profile": ProfileConfig,
         "search": SearchConfig,
         "validate": ValidateConfig,
+        "certified": CertifiedConfig,
+        "task": TaskConfig,
         "fleet": FleetConfig,
         "budget": BudgetConfig,
     }

@@ -9,7 +9,7 @@ _VALIDATE = "validate"
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a measurement is made for; the same subnet measured for another purpose is another measurement.
+    """Purpose of a measurement; the same subnet measured for another purpose is another measurement.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def _refuse(what: str) -> NoReturn:
 
 
 class RecordedNetwork:
-    """What a record knows of a supernet: its space, and the costs of the architectures that were measured.
+    """Supernet as a record knows it: its space, and the costs of the architectures that were measured.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def recorded_task(facts: JsonObject, task: Callable[[], Task]) -> Task:
 
 @dataclass(frozen=True)
 class RecordedData(Data):
-    """What a record knows of the examples of one split.
+    """Examples of one split as a record knows them.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class RecordedData(Data):
 
 
 class RecordedRuntime(Runtime):
-    """What a record knows of a device: what it is, not how to run something on it.
+    """Device as a record knows it: what it is, not how to run something on it.
 
     Parameters
     ----------

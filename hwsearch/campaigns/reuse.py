@@ -29,7 +29,7 @@ SHARED = ("supernet", "data", "objective", "protocol", "profile", "search", "val
 
 @dataclass(frozen=True)
 class Reused:
-    """What was taken over from a former campaign.
+    """Measurements and settings taken over from a former campaign.
 
     Attributes
     ----------

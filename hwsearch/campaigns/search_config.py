@@ -25,7 +25,7 @@ class ConfigPart(BaseModel):
 
 
 class ProfileConfig(ConfigPart):
-    """What is measured before the search (``[profile]``).
+    """Profile of the space, measured before the search (``[profile]``).
 
     Attributes
     ----------

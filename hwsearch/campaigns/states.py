@@ -21,6 +21,8 @@ CANDIDATES = "validate"
 MEMBERSHIP = "membership"
 #: what was taken over from a campaign for other devices
 REUSED = "reused"
+#: further tasks of the largest subnet
+TASKS = "tasks"
 
 
 def new_device_state(tactic: str, seed: int, fingerprint: str) -> str:

@@ -27,6 +27,8 @@ def to_toml(config: CampaignConfig) -> str:
     name = "cifar10-mbv3"
     """
     data = config.model_dump(by_alias=True, exclude_none=True, mode="json")
+    if not config.task:
+        del data["task"]  # an empty list would forbid to add a [[task]] below
     arrays = {k: v for k, v in data.items() if isinstance(v, list) and v and isinstance(v[0], dict)}
     scalars = {k: v for k, v in data.items() if k not in arrays and not isinstance(v, dict)}
     parts = [tomli_w.dumps(scalars)] if scalars else []

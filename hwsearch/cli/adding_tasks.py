@@ -10,45 +10,50 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, shown_training
+from hwsearch.cli.options import (
+    Epochs,
+    Force,
+    Json,
+    Padding,
+    Seed,
+    StepExamples,
+    Steps,
+    Supernet,
+    TrainingData,
+    shown_training,
+)
 from hwsearch.cli.render import emit_json, out, visible
 
-Network = Annotated[
-    str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
-]
 Place = Annotated[Path, typer.Option("--folder", help="The folder of the backbone and its tasks.")]
 Name = Annotated[str, typer.Option("--task", help="Name of the task.")]
 
 
 @command(CATALOGUE)
 def add_task(
-    supernet: Network,
-    data: Annotated[
-        Path,
-        typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
-    ],
+    supernet: Supernet,
+    data: TrainingData,
     folder: Place,
     task: Name,
     density: Annotated[float, typer.Option("--density", help="Share of each layer's weights that it uses.")] = 0.1,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="For the first task: the backbone's weights (default: random).")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples.")] = 20,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps, in place of epochs.")] = None,
+    epochs: Epochs = 20,
+    steps: Steps = None,
     weight_share: Annotated[
         float, typer.Option("--weight-share", help="Share of the steps that train weights; 0: the mask alone.")
     ] = 0.5,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Examples a step.")] = 64,
+    batch: StepExamples = 64,
     lr: Annotated[float, typer.Option("--lr", help="Peak learning rate of the mask's scores.")] = 0.01,
     weight_lr: Annotated[float, typer.Option("--weight-lr", help="Peak learning rate of weights.")] = 0.001,
     weight_decay: Annotated[
         float, typer.Option("--weight-decay", min=0, help="Decay of the weights that are trained.")
     ] = 0.0,
-    padding: Annotated[int, typer.Option("--padding", min=0, help="Images: padding of the random crop.")] = 4,
+    padding: Padding = 4,
     transfer: Annotated[
         bool, typer.Option("--transfer/--no-transfer", help="Start from the earlier mask that suits best.")
     ] = True,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")] = 0,
+    seed: Seed = 0,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -102,7 +107,7 @@ def add_task(
 
 @command(CATALOGUE)
 def export_task(
-    supernet: Network,
+    supernet: Supernet,
     folder: Place,
     task: Name,
     output: Annotated[

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, Trust, shown_progress
+from hwsearch.cli.options import Force, Json, Seed, Trust, shown_progress
 from hwsearch.cli.render import emit_json, out, visible
 
 
@@ -51,7 +51,7 @@ def assess_supernet(
     lr: Annotated[
         float | None, typer.Option("--lr", help="Its peak learning rate (default: 0.05 with batch norms, else 0.0005).")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")] = 0,
+    seed: Seed = 0,
     trust: Trust = False,
     force: Force = False,
     as_json: Json = False,
@@ -112,7 +112,7 @@ def assess_supernet(
 
 
 def _print(found: JsonObject) -> None:
-    from hwsearch.reporting.assessed import band_lines, estimate_words  # imports Matplotlib
+    from hwsearch.reporting.assessment_result import band_lines, estimate_words  # imports Matplotlib
 
     unit = found["difference_unit"]
     for line in band_lines(found):

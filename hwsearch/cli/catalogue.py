@@ -11,7 +11,7 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, Trust, shown_training
+from hwsearch.cli.options import Force, Json, TrainingData, Trust, shown_training
 from hwsearch.cli.progress import recording
 from hwsearch.cli.render import emit_json, first_sentence, out, print_mapping, visible
 from hwsearch.reporting.words import Z95
@@ -217,10 +217,7 @@ def tables(
 @command(CATALOGUE)
 def train(
     recipe: Annotated[str, typer.Option("--recipe", help="Name of a shipped recipe, or a TOML file.")],
-    data: Annotated[
-        Path,
-        typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
-    ],
+    data: TrainingData,
     folder: Annotated[Path, typer.Option("--folder", help="The folder for checkpoints, the weights and their card.")],
     supernet: Annotated[
         str | None,

@@ -55,7 +55,7 @@ class DeviceAnswers:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a configuration is made of.
+    """Answers that a configuration is made of.
 
     Attributes
     ----------

@@ -43,6 +43,19 @@ Deployment = Annotated[
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
 ]
 
+Supernet = Annotated[
+    str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
+]
+TrainingData = Annotated[
+    Path,
+    typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
+]
+Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps, in place of epochs.")]
+StepExamples = Annotated[int, typer.Option("--batch", min=2, help="Examples a step.")]
+Padding = Annotated[int, typer.Option("--padding", min=0, help="Images: padding of the random crop.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]
+
 
 def shown_progress() -> Progress:
     """Make what shows the steps of the command that runs.

@@ -10,19 +10,26 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, Trust, shown_training
+from hwsearch.cli.options import (
+    Epochs,
+    Force,
+    Json,
+    Padding,
+    Seed,
+    StepExamples,
+    Steps,
+    Supernet,
+    TrainingData,
+    Trust,
+    shown_training,
+)
 from hwsearch.cli.render import emit_json, out, visible
 
 
 @command(CATALOGUE)
 def prune(
-    supernet: Annotated[
-        str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
-    ],
-    data: Annotated[
-        Path,
-        typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
-    ],
+    supernet: Supernet,
+    data: TrainingData,
     folder: Annotated[Path, typer.Option("--folder", help="The folder for the run, the weights, the model, the card.")],
     limit: Annotated[
         str, typer.Option("--limit", help="One upper limit: 'macs<=50 %', 'params<=2e6', 'latency_ms<=2'.")
@@ -37,15 +44,15 @@ def prune(
     device: Annotated[
         str | None, typer.Option("--device", help="A device of that campaign (default: the only one).")
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples.")] = 30,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps, in place of epochs.")] = None,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Examples a step.")] = 128,
+    epochs: Epochs = 30,
+    steps: Steps = None,
+    batch: StepExamples = 128,
     lr: Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate of SGD.")] = 0.1,
-    padding: Annotated[int, typer.Option("--padding", min=0, help="Images: padding of the random crop.")] = 4,
+    padding: Padding = 4,
     polarization: Annotated[
         float, typer.Option("--polarization", min=0, help="Weight of the polarization; 0 turns it off.")
     ] = 8.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")] = 0,
+    seed: Seed = 0,
     trust: Trust = False,
     force: Force = False,
     as_json: Json = False,

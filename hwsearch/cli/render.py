@@ -181,8 +181,20 @@ def print_summary(result: JsonObject, as_json: bool) -> None:
             else "  one measured subnet is Pareto-optimal\n",
             highlight=False,
         )
+    for t in result.get("tasks", ()):
+        out.print(visible(_task_line(t, score)), highlight=False)
     out.print(f"{result['measured']} measurements in {result['seconds']:.0f} s", highlight=False)
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
+
+
+def _task_line(task: JsonObject, score: str) -> str:
+    """Write what is known of a further task."""
+    file = f" → {Path(task['file']).name}" if task["file"] else ""
+    return (
+        f"task {task['name']}: {task['classes']} classes, {score} {task['score']:.1f} ({task['low']:.1f} to {task['high']:.1f}), "
+        f"density {100 * task['density']:.1f} %, trained {100 * task['trained']:.1f} %, free {100 * task['free']:.1f} %, "
+        f"{task['bytes']:,} bytes, unchanged to the bit{file}"
+    )
 
 
 def _picks(device: JsonObject, score: str, level: str) -> Table:

@@ -20,7 +20,7 @@ THROTTLES = {
 
 
 class Gpu:
-    """What the driver tells of one NVIDIA GPU through nvidia-ml-py; None for all that it, or a missing package, does not tell.
+    """State of one NVIDIA GPU as the driver tells it through nvidia-ml-py; None for all that it, or a missing package, does not tell.
 
     Parameters
     ----------

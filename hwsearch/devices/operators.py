@@ -17,7 +17,7 @@ from hwsearch._typing import FloatArray
 
 @dataclass(frozen=True)
 class Signature:
-    """What makes two kernels the same work: operator, provider, precision, shapes and attributes.
+    """Signature of a kernel, which makes two the same work: operator, provider, precision, shapes and attributes.
 
     Attributes
     ----------

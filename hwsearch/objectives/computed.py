@@ -17,7 +17,7 @@ from hwsearch.registry import Registry
 
 
 class Costs(Protocol):
-    """What a computed metric may ask of a supernet: the costs of subnets given as rows of value indices."""
+    """Costs of subnets, given as rows of value indices, that a computed metric may ask a supernet for."""
 
     def macs_array(self, rows: IntArray) -> FloatArray:
         """Count multiply-accumulates for one example.

@@ -172,7 +172,12 @@ class ReportData:
     serving_words : str
         What the shares of `serving` are of.
     assessment : dict
-        What the supernet is worth, as of `hwsearch.reporting.assessed.read_assessment`.
+        What the supernet is worth, as of `hwsearch.reporting.assessment_result.read_assessment`.
+    tasks : list of dict
+        Further tasks of the largest subnet: name, classes (count), score, low, high (in the score's unit), examples, data;
+        density, trained (shares of the backbone's weights, and of the task's), free (share that no task uses, once it was
+        added), from (the earlier task whose mask it started from), bytes (of its file), backbone_bytes (of the weights of all),
+        forgetting (in the score's unit), train_seconds, measured_at, file (its ONNX file, or None).
 
     Examples
     --------
@@ -198,6 +203,7 @@ class ReportData:
     serving: list[JsonObject] = field(default_factory=list)
     serving_words: str = ""
     assessment: JsonObject = field(default_factory=dict)
+    tasks: list[JsonObject] = field(default_factory=list)
 
     @property
     def metric(self) -> ScoreName:

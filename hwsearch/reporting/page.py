@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from hwsearch._files import containing, write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
-from hwsearch.reporting.assessed import band_lines, figure_pairs
+from hwsearch.reporting.assessment_result import band_lines, figure_pairs
 from hwsearch.reporting.chart import build
 from hwsearch.reporting.data import MOST_COMPARED, DeviceReport, ReportData
 from hwsearch.reporting.deploy import Deployed, deployed, step_unit, worth_compared, worth_words
@@ -35,6 +35,7 @@ from hwsearch.reporting.tables import (
     serving_rows,
     side_by_side,
     supernet_line,
+    task_rows,
     unbroken,
 )
 
@@ -62,7 +63,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """What the page shows of one device, all numbers already words.
+    """Content of the page for one device, all numbers already words.
 
     Attributes
     ----------
@@ -115,7 +116,7 @@ class DeviceView:
 
 @dataclass(frozen=True)
 class WorthView:
-    """What the page shows of the assessment of the campaign's supernet.
+    """Content of the page for the assessment of the campaign's supernet.
 
     Attributes
     ----------
@@ -167,6 +168,7 @@ def environment() -> Environment:
         "seconds": words.seconds,
         "percent": words.percent_of,
         "scaled": words.scaled,
+        "size": words.size,
     }
     return env
 
@@ -211,6 +213,7 @@ def render(
             supernet=supernet_line(report),
             comparison=comparison(report.devices, report.metric),
             serving=serving_rows(report),
+            tasks=task_rows(report),
             created=words.moment(report.created),
             noise=side_by_side(report.devices, "noise"),
             protocol=side_by_side(report.devices, "protocol"),

@@ -213,6 +213,36 @@ def serving_rows(report: ReportData) -> list[JsonObject]:
     ]
 
 
+def task_rows(report: ReportData) -> list[dict[str, str]]:
+    """Make the rows of the further tasks of the largest subnet.
+
+    Parameters
+    ----------
+    report : ReportData
+        The report.
+
+    Returns
+    -------
+    list of dict
+        Texts by column.
+    """
+    return [
+        {
+            "name": str(row["name"]),
+            "classes": str(row["classes"]),
+            "score": words.with_interval(row["score"], row["low"], row["high"], 1),
+            "examples": f"{row['examples']:,}",
+            "density": words.percent_of(row["density"], 1),
+            "trained": words.percent_of(row["trained"], 1),
+            "free": words.percent_of(row["free"], 1),
+            "bytes": words.size(row["bytes"]),
+            "forgetting": "0, equal to the bit" if row["forgetting"] == 0 else words.number(row["forgetting"]),
+            "file": str(row["file"] or ""),
+        }
+        for row in report.tasks
+    ]
+
+
 Table = list[tuple[str, list[str]]]
 
 

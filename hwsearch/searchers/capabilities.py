@@ -14,7 +14,7 @@ from hwsearch.spaces import Architecture
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a tactic declares that it can do, so that a campaign knows what to give it.
+    """Capabilities that a tactic declares, so that a campaign knows what to give it.
 
     A tactic sets its class attribute `capabilities`. Those in the second group of attributes are options of the same
     name, which a campaign then passes to the tactic.

@@ -11,7 +11,7 @@ from hwsearch.errors import SearchError
 
 @dataclass(frozen=True)
 class AskInfo:
-    """What a tactic says about its last ask; all of it is optional.
+    """Facts that a tactic tells about its last ask; all of it is optional.
 
     Attributes
     ----------

@@ -21,7 +21,7 @@ STATISTICS = ("running_mean", "running_var")
 
 @dataclass(frozen=True)
 class MaskedTask:
-    """What one task has of its own: all but the weights, which it shares.
+    """Masks, statistics and classifier of one task: all but the weights, which it shares.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class Augmentation:
 
 
 class Task(ABC):
-    """What a network is for: reader, preprocessing, loss, score with its unit, and the nouns for messages.
+    """Task of a network: reader, preprocessing, loss, score with its unit, and the nouns for messages.
 
     General code asks the task of the supernet (`hwsearch.supernets.entry.SupernetEntry.task`) and never looks at the
     kind of the data. A task of your own is a subclass, its `Data` and its `Score` in one file, named by an entry point

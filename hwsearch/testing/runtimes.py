@@ -35,7 +35,7 @@ def _part(factor: float = 1.0, runs: int = 1) -> Model:
 
 
 class RuntimeConformance:
-    """What `Runtime` promises, as tests; each method is one promise.
+    """Conformance suite of `Runtime`: its promises as tests, one a method.
 
     Runtimes of form ``onnx`` and ``torch`` are given small networks; those of form ``genes`` override `workload` and
     `refused_workload`.

@@ -62,7 +62,7 @@ def state_of(searcher: Searcher) -> dict[str, Any]:
 
 
 class SearcherConformance:
-    """What `Searcher` promises, as tests: subclass it, say in `make` how your tactic is made, and let pytest run it.
+    """Conformance suite of `Searcher`: subclass it, say in `make` how your tactic is made, and let pytest run it.
 
     Each test method is one promise: new architectures only, a small space exhausted, resume bit for bit, failures and
     constants borne, limits first.

@@ -31,7 +31,7 @@ def _same(a: Inputs, b: Inputs) -> bool:
 
 
 class TaskConformance:
-    """What `Task`, its `Data` and its `Score` promise, as tests; each method is one promise.
+    """Conformance suite of `Task`, its `Data` and its `Score`: their promises as tests, one a method.
 
     Subclass it, implement `make`, `data` and `net`, and let pytest collect the subclass. Use a small network and few
     examples: all tests run in seconds.

@@ -32,7 +32,7 @@ class ModuleError(TrainingError):
 
 @dataclass(frozen=True)
 class Piece:
-    """What the process of one module leaves: parameters and statistics of it, and what they took.
+    """Result of the process of one module: its parameters and statistics, and what they took.
 
     Attributes
     ----------

@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 import hwsearch
-from hwsearch.api.adding_tasks import _open
+from hwsearch.api.backbone import open_backbone
+from hwsearch.api.training import initial_supernet
 from hwsearch.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.supernets.task_bank import TaskBank
 from tests.training.gated import SIDE, halves, small
 
 NETWORK = """
@@ -70,6 +72,12 @@ def bank(place: Path, tmp_path_factory: pytest.TempPathFactory):
     return folder, rows, outputs, shown
 
 
+def opened_bank(place: Path, folder: Path, weights: Path | None = None) -> TaskBank:
+    entry = catalogue.entry(f"{place}/net.py:ENTRY")
+    net = initial_supernet(entry, f"{place}/net.py:ENTRY", weights, 0)
+    return open_backbone(entry, net, entry.find_task(), folder, given=str(weights or "")).bank
+
+
 def run(path: str) -> np.ndarray:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     x = torch.randn(16, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(5)).numpy()
@@ -101,8 +109,7 @@ def test_exported_networks_stay_as_they_were_to_the_bit(place: Path, bank, tmp_p
 
 def test_an_exported_network_is_the_masked_one(place: Path, bank) -> None:
     folder, _, outputs, _ = bank
-    entry = catalogue.entry(f"{place}/net.py:ENTRY")
-    _, _, opened = _open(entry, f"{place}/net.py:ENTRY", folder, None, 0)
+    opened = opened_bank(place, folder)
     for task, found in outputs.items():
         net = opened.network.cut(opened.load(task))
         x = torch.randn(16, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(5))
@@ -145,8 +152,7 @@ def test_a_backbone_starts_from_weights(place: Path, tmp_path: Path) -> None:
     save_weights(net, weights, {"digest": digest(net)})
     folder = tmp_path / "many"
     add(place, folder, "first", checkpoint=weights, weight_share=0)
-    entry = catalogue.entry(f"{place}/net.py:ENTRY")
-    _, _, opened = _open(entry, f"{place}/net.py:ENTRY", folder, weights, 0)
+    opened = opened_bank(place, folder, weights)
     expected = net.subnet(net.space.largest())
     assert torch.equal(opened.network.weight("head.weight"), expected.head.weight)
     other = tmp_path / "other.safetensors"

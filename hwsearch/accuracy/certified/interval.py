@@ -82,7 +82,7 @@ def bounded_by(*names: str) -> Callable[[Rule], Rule]:
 
 @dataclass
 class Watch:
-    """What is written down while an interval goes through a network.
+    """Trace of an interval that goes through a network.
 
     Attributes
     ----------

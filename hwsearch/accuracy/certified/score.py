@@ -86,7 +86,7 @@ def pixel_scale(task: Task) -> PixelScale:
     if scale is None or not task.counts_correct:
         raise BoundError(
             f"accuracy of task {task.name!r} cannot be certified: its inputs are not pixels of images to be classified.",
-            hint="Leave 'verified_accuracy' out of the objectives.",
+            hint="In a campaign leave 'verified_accuracy' out of the objectives; in a training take another strategy than 'certified'.",
         )
     return scale
 

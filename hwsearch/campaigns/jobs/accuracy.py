@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -53,20 +53,70 @@ def measure_accuracy(
         In the score's unit, by architecture id; what cannot be scored is missing.
     """
     ids = list(dict.fromkeys(a.id for a in archs))
-    known = find_accuracy(campaign, split, purpose, ids)
     begun = _begun(campaign, split, purpose, ids)
-    given_up = find_failed_too_often(campaign, "accuracy", campaign.example_subject(split))
+    data, batch = campaign.data[split], campaign.config.data.batch
+    calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
+    shown: dict[str, int] = {}
+
+    def score(arch: Architecture) -> Score:
+        size, before = campaign.loaded.net.input_size(arch), begun.get(arch.id)
+        left = _examples_after(campaign, split, int(before.details["images"])) if before else data
+        shown[arch.id] = len(left) + (0 if is_recalibrated(campaign, arch) else calibrated)
+        value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
+        return recorded_score(campaign, before).joined(value) if before else value
+
+    def row(arch: Architecture, value: Score | None, started: str, failure: str | None) -> Measurement:
+        return accuracy_row(campaign, arch, value, split, purpose, started, failure=failure, shown=shown.get(arch.id))
+
+    def note(took: Sequence[float]) -> str:
+        campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
+        return f"{len(data):,} examples each"
+
+    return measure_shared(campaign, archs, "accuracy", score, row, note, split=split, purpose=purpose, stage=stage)
+
+
+def measure_shared(
+    campaign: Campaign,
+    archs: Sequence[Architecture],
+    metric: str,
+    score: Callable[[Architecture], Score],
+    row: Callable[[Architecture, Score | None, str, str | None], Measurement],
+    note: Callable[[Sequence[float]], str],
+    *,
+    split: str,
+    purpose: Purpose,
+    stage: str,
+) -> dict[str, Measurement]:
+    """Measure a score of every architecture that the store has none of, shared with other processes of the campaign.
+
+    Parameters
+    ----------
+    campaign, archs, split, purpose, stage
+        As of `measure_accuracy`.
+    metric : str
+        Name of the score's metric.
+    score : callable
+        Scores one subnet; a `MeasurementError` is kept as its failure, all others hold for all subnets.
+    row : callable
+        Makes what the store keeps of an architecture, its score or None, when that began, and the failure or None.
+    note : callable
+        Takes the seconds of each subnet that this process scored; gives words for the progress.
+
+    Returns
+    -------
+    dict of str to Measurement
+        By architecture id; what cannot be scored is missing.
+    """
+    ids = list(dict.fromkeys(a.id for a in archs))
+    known = find_accuracy(campaign, split, purpose, ids, metric)
+    given_up = find_failed_too_often(campaign, metric, campaign.example_subject(split))
     todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
-    data = campaign.data[split]
     campaign.enter(archs)
-    # a job is named as the measurement that it is for
-    by_key = {accuracy_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
+    by_key = {row(a, None, utc_now(), "open").key: a for a in todo}  # a job is named as the measurement that it is for
     jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
     took: list[float] = []
-    shown: dict[str, int] = {}
-    calibrated = len(campaign.data.get(Split.CALIBRATION, ()))
 
-    def evaluate(key: str) -> list[Measurement]:
+    def measure(key: str) -> list[Measurement]:
         """Score one subnet, unless another process just did."""
         if campaign.store.known([key]):
             return []
@@ -74,32 +124,22 @@ def measure_accuracy(
         value: Score | None = None
         failure = None
         try:
-            size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
-            before = begun.get(arch.id)
-            left = _examples_after(campaign, split, int(before.details["images"])) if before else data
-            shown[arch.id] = len(left) + (0 if is_recalibrated(campaign, arch) else calibrated)
-            value = campaign.loaded.task.evaluate(ready_subnet(campaign, arch), left, size, batch=batch)
-            if before:
-                value = recorded_score(campaign, before).joined(value)
+            value = score(arch)
         except MeasurementError as error:
             failure = str(error)
             campaign.progress.warn(f"subnet {arch.id}: {failure}")
-        row = accuracy_row(campaign, arch, value, split, purpose, started, failure=failure, shown=shown.get(arch.id))
+        found = row(arch, value, started, failure)
         if value:
-            known[arch.id] = row
+            known[arch.id] = found
         took.append(time.monotonic() - began)
-        return [row]
+        return [found]
 
     with campaign.progress.task(stage, len(archs), "subnets") as task:
         task.update(len(archs) - len(todo))
-        share_jobs(campaign, jobs, evaluate, lambda done: task.update(len(archs) - len(todo) + done))
-        campaign.pace.note("evaluate", len(took) * (len(data) + calibrated), sum(took))
-        task.note(
-            f"{len(data):,} examples each"
-            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
-        )
+        share_jobs(campaign, jobs, measure, lambda done: task.update(len(archs) - len(todo) + done))
+        task.note(note(took) + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else ""))
     if any(a.id not in known for a in todo):  # others measured them, or nobody could
-        known |= find_accuracy(campaign, split, purpose, ids)
+        known |= find_accuracy(campaign, split, purpose, ids, metric)
     return {a.id: known[a.id] for a in archs if a.id in known}
 
 
@@ -182,32 +222,88 @@ def accuracy_row(
         With a 95 % interval.
     """
     task = campaign.loaded.task
+    return score_row(
+        arch,
+        "accuracy",
+        score,
+        subject=campaign.example_subject(split),
+        protocol=accuracy_protocol(campaign),
+        purpose=purpose,
+        unit=task.score_unit,
+        details={
+            "images": len(campaign.data[split]),
+            "score": task.score_name,
+            "split": str(split),
+            **({} if shown is None else {"shown": shown}),
+        },
+        started=started,
+        failure=failure,
+        weights=weights or campaign.loaded.digest,
+    )
+
+
+def score_row(
+    arch: Architecture,
+    metric: str,
+    score: Score | None,
+    *,
+    subject: str,
+    protocol: str,
+    purpose: Purpose,
+    unit: str,
+    details: Mapping[str, object],
+    started: str,
+    weights: str,
+    failure: str | None = None,
+) -> Measurement:
+    """Make a score of any metric, or the failure to get one, as the store keeps it.
+
+    Parameters
+    ----------
+    arch : Architecture
+        The subnet.
+    metric : str
+        Such as ``accuracy``.
+    score : Score or None
+        None for a failure.
+    subject, protocol, unit : str
+        As in `hwsearch.store.Measurement`.
+    purpose : Purpose
+        What it was scored for.
+    details : mapping of str to object
+        What else is told of it; its standard error is added.
+    started : str
+        When the evaluation began, UTC.
+    weights : str
+        Their digest.
+    failure : str, optional
+        What happened, where there is no score.
+
+    Returns
+    -------
+    Measurement
+        With a 95 % interval.
+    """
     value, error = (score.value, score.standard_error) if score else (None, None)
     half = Z95 * error if error is not None else None
     return Measurement(
         arch_id=arch.id,
-        metric="accuracy",
-        subject=campaign.example_subject(split),
-        protocol=accuracy_protocol(campaign),
+        metric=metric,
+        subject=subject,
+        protocol=protocol,
         purpose=str(purpose),
         value=value,
-        unit=task.score_unit,
+        unit=unit,
         spread=half,
         low=value - half if value is not None and half is not None else None,
         high=value + half if value is not None and half is not None else None,
         repeats=1,
         failure=failure,
-        details={
-            "images": len(campaign.data[split]),
-            "score": task.score_name,
-            "split": str(split),
-            "standard_error": error,
-            **({} if shown is None else {"shown": shown}),
-        },
+        details={**details, "standard_error": error},
         record=score.pack() if score else None,
         started_at=started,
         ended_at=utc_now(),
-        supernet=weights or campaign.loaded.digest,
+        supernet=weights,
     )
 
 

@@ -23,7 +23,7 @@ from hwsearch.store import Job
 
 @dataclass(frozen=True)
 class GroupTiming:
-    """What the measuring processes of one group found.
+    """Findings of the measuring processes of one group.
 
     Parameters
     ----------

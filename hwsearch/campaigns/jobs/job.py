@@ -18,7 +18,7 @@ Genes = dict[str, Any]
 
 
 class LatencyPayload(TypedDict):
-    """What a latency job asks for, as the queue keeps it.
+    """Latency job, as the queue keeps it.
 
     Attributes
     ----------

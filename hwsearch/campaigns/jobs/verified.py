@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
-from hwsearch.accuracy import Z95, Accuracy
+from hwsearch.accuracy import Score
 from hwsearch.accuracy.certified import check_bounds, verified_score
 from hwsearch.campaigns.campaign import Campaign
-from hwsearch.campaigns.jobs.accuracy import measure_accuracy
-from hwsearch.campaigns.jobs.sharing import share_jobs, shared_job
+from hwsearch.campaigns.jobs.accuracy import measure_accuracy, measure_shared, score_row
 from hwsearch.campaigns.jobs.workloads import ready_subnet
-from hwsearch.campaigns.lookup import find_accuracy, find_failed_too_often, score_protocol
+from hwsearch.campaigns.lookup import score_protocol
 from hwsearch.campaigns.purpose import SEARCH, Purpose
 from hwsearch.campaigns.split import Split
-from hwsearch.errors import BoundError, MeasurementError
 from hwsearch.spaces import Architecture
-from hwsearch.store import Measurement, utc_now
+from hwsearch.store import Measurement
 
 #: the metric's name
 VERIFIED = "verified_accuracy"
@@ -106,60 +103,32 @@ def measure_verified(
     BoundError
         If an operator is not covered, or the task's inputs are not pixels.
     """
-    ids = list(dict.fromkeys(a.id for a in archs))
-    known = find_accuracy(campaign, split, purpose, ids, VERIFIED)
-    given_up = find_failed_too_often(campaign, VERIFIED, campaign.example_subject(split))
-    todo = [a for a in dict.fromkeys(archs) if a.id not in known and a.id not in given_up]
-    config, data = campaign.config.certified, campaign.data[split]
+    config, data, batch = campaign.config.certified, campaign.data[split], campaign.config.data.batch
     data = data.head(config.images) if config.images is not None and config.images < len(data) else data
-    campaign.enter(archs)
-    by_key = {_row(campaign, a, None, split, purpose, utc_now(), failure="open").key: a for a in todo}
-    jobs = [shared_job(campaign, key, campaign.example_subject(split)) for key in by_key]
-    took: list[float] = []
 
-    def verify(key: str) -> list[Measurement]:
-        """Certify one subnet, unless another process just did."""
-        if campaign.store.known([key]):
-            return []
-        arch, started, began = by_key[key], utc_now(), time.monotonic()
-        value: Accuracy | None = None
-        failure = None
-        size, batch = campaign.loaded.net.input_size(arch), campaign.config.data.batch
-        try:
-            net = ready_subnet(campaign, arch)
-            value = verified_score(campaign.loaded.task, net, data, size, config.epsilon, batch=batch)
-        except BoundError:
-            raise  # so are all others of the space
-        except MeasurementError as error:
-            failure = str(error)
-            campaign.progress.warn(f"subnet {arch.id}: {failure}")
-        row = _row(campaign, arch, value, split, purpose, started, failure=failure)
-        if value:
-            known[arch.id] = row
-        took.append(time.monotonic() - began)
-        return [row]
+    def score(arch: Architecture) -> Score:
+        net, size = ready_subnet(campaign, arch), campaign.loaded.net.input_size(arch)
+        return verified_score(campaign.loaded.task, net, data, size, config.epsilon, batch=batch)
 
-    with campaign.progress.task(stage, len(archs), "subnets") as task:
-        task.update(len(archs) - len(todo))
-        share_jobs(campaign, jobs, verify, lambda done: task.update(len(archs) - len(todo) + done))
-        task.note(
-            f"{len(data):,} images each, epsilon {config.epsilon:.3g}"
-            + (f" · {len(archs) - len(todo)} already known" if len(todo) < len(archs) else "")
-        )
-    if any(a.id not in known for a in todo):  # others measured them, or nobody could
-        known |= find_accuracy(campaign, split, purpose, ids, VERIFIED)
+    def row(arch: Architecture, value: Score | None, started: str, failure: str | None) -> Measurement:
+        return _row(campaign, arch, value, split, purpose, started, failure=failure)
+
+    known = measure_shared(
+        campaign, archs, VERIFIED, score, row, lambda took: f"{len(data):,} images each, epsilon {config.epsilon:.3g}",
+        split=split, purpose=purpose, stage=stage,
+    )  # fmt: skip
     if len(known) > 1 and not any(m.value for m in known.values()):
         campaign.progress.warn(
             f"no image is verified for any of {len(known)} subnets at epsilon {config.epsilon:.3g}: nothing can be chosen by "
             "verified accuracy. Train the supernet with the strategy 'certified', or set a smaller [certified] epsilon."
         )
-    return {a.id: known[a.id] for a in archs if a.id in known}
+    return known
 
 
 def _row(
     campaign: Campaign,
     arch: Architecture,
-    score: Accuracy | None,
+    score: Score | None,
     split: Split,
     purpose: Purpose,
     started: str,
@@ -167,31 +136,22 @@ def _row(
     failure: str | None = None,
 ) -> Measurement:
     """Make a verified accuracy, or the failure to get one, as the store keeps it; with a 95 % interval."""
-    value, error = (score.value, score.standard_error) if score else (None, None)
-    half = Z95 * error if error is not None else None
     images, most = campaign.config.certified.images, len(campaign.data[split])
-    return Measurement(
-        arch_id=arch.id,
-        metric=VERIFIED,
+    return score_row(
+        arch,
+        VERIFIED,
+        score,
         subject=campaign.example_subject(split),
         protocol=score_protocol(campaign, VERIFIED),
-        purpose=str(purpose),
-        value=value,
+        purpose=purpose,
         unit="%",
-        spread=half,
-        low=value - half if value is not None and half is not None else None,
-        high=value + half if value is not None and half is not None else None,
-        repeats=1,
-        failure=failure,
         details={
             "images": min(images or most, most),
             "epsilon": campaign.config.certified.epsilon,
             "method": "interval bound propagation",
             "split": str(split),
-            "standard_error": error,
         },
-        record=score.pack() if score else None,
-        started_at=started,
-        ended_at=utc_now(),
-        supernet=campaign.loaded.digest,
+        started=started,
+        failure=failure,
+        weights=campaign.loaded.digest,
     )

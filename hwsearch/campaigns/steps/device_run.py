@@ -44,7 +44,7 @@ COVERAGE = 0.95
 
 @dataclass(frozen=True)
 class DeviceRun:
-    """What the campaign of a new device found.
+    """Result of the campaign of a new device.
 
     Attributes
     ----------

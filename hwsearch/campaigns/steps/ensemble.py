@@ -43,7 +43,7 @@ MOST_POOL, MOST_MEMBERS = 60, 16
 
 @dataclass(frozen=True)
 class _Candidates:
-    """What is chosen from."""
+    """Subnets that are chosen from."""
 
     archs: list[Architecture]
     intervals: list[Interval]

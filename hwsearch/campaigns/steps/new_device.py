@@ -36,7 +36,7 @@ MOST = 200
 
 @dataclass(frozen=True)
 class DevicePlan:
-    """What to time on a device, and what is known of it then.
+    """Subnets to time on a device, and what is known of it then.
 
     Attributes
     ----------

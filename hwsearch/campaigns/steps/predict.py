@@ -36,7 +36,7 @@ DRAWN = 1000
 
 @dataclass(frozen=True)
 class Predictions:
-    """What fitted predictors say of some subnets, and how far it can be trusted.
+    """Predictions for some subnets, and how far they can be trusted.
 
     Attributes
     ----------

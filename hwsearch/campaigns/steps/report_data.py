@@ -6,10 +6,12 @@ import shlex
 from functools import partial
 from typing import Any
 
+from hwsearch._json import JsonObject
 from hwsearch._package import __version__
 from hwsearch.campaigns.campaign import Campaign
 from hwsearch.campaigns.known import Known
 from hwsearch.campaigns.lookup import accuracy_protocol
+from hwsearch.campaigns.states import TASKS
 from hwsearch.campaigns.steps.fronts import device_final_set
 from hwsearch.campaigns.steps.report_devices import device_report, kept_elsewhere
 from hwsearch.campaigns.steps.report_predictors import predictor_scores, predictor_warnings
@@ -18,7 +20,7 @@ from hwsearch.campaigns.steps.report_warnings import report_warnings
 from hwsearch.devices import host_facts, versions
 from hwsearch.objectives.front import Front
 from hwsearch.reporting import ReportData
-from hwsearch.reporting.assessed import read_assessment
+from hwsearch.reporting.assessment_result import read_assessment
 from hwsearch.reporting.data import MOST_COMPARED
 from hwsearch.reporting.paths import without_host_paths
 from hwsearch.store import utc_now
@@ -124,4 +126,14 @@ def report_data(
         serving=serving(campaign, known),
         serving_words=serving_words(campaign),
         assessment=shortened(read_assessment(campaign.folder, campaign.loaded.digest)),
+        tasks=shortened(_tasks(campaign)),
     )
+
+
+def _tasks(campaign: Campaign) -> list[JsonObject]:
+    """Read what the last run told of the tasks that the configuration still has, on the weights that it has."""
+    found = campaign.store.get_state(TASKS)
+    if not found or found["weights"] != campaign.loaded.digest:
+        return []
+    names = {t.name for t in campaign.config.task}
+    return [row for row in found["rows"] if row["name"] in names]

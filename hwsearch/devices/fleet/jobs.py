@@ -84,7 +84,7 @@ class PackedWorkload(TypedDict):
 
 
 class WorkerJob(TypedDict):
-    """What a measuring process is asked to do.
+    """Job that a measuring process is asked to do.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class WorkerJob(TypedDict):
 
 
 class MeasuredRow(TypedDict):
-    """What a process found of one workload.
+    """Result of one workload in a measuring process.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class MeasuredRow(TypedDict):
 
 
 class WorkerResponse(TypedDict, total=False):
-    """What a measuring process answers.
+    """Answer of a measuring process.
 
     Attributes
     ----------

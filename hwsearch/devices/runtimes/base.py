@@ -47,7 +47,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a deployed subnet, whose parts are run in order, each its number of times.
+    """Workload that is measured: a deployed subnet, whose parts are run in order, each its number of times.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ def raise_closed() -> None:
 
 
 class Runtime(Protocol):
-    """What runs workloads on a device; an entry point of group ``hwsearch.runtimes`` is such a class.
+    """Runtime that runs workloads on a device; an entry point of group ``hwsearch.runtimes`` is such a class.
 
     Parameters
     ----------

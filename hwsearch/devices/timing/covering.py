@@ -108,7 +108,7 @@ def _candidates(space: SearchSpace, n: int, rng: np.random.Generator) -> NDArray
 
 @dataclass(frozen=True)
 class Uncovered:
-    """What architectures drawn at random ask for that a table of signatures does not have.
+    """Signatures that architectures drawn at random ask for and a table does not have.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ REFERENCE_EACH = 8
 
 @dataclass(frozen=True)
 class OperatorLatency:
-    """What one signature takes, less what the profiler adds; never below zero.
+    """Time of one signature, less what the profiler adds; never below zero.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ ARRAYS = ("ratio", "levels", "raw", "minima", "runs")
 
 @dataclass(frozen=True)
 class Sample:
-    """What one process found of one candidate.
+    """Latencies that one process found of one candidate.
 
     Attributes
     ----------

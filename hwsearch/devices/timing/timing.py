@@ -14,7 +14,7 @@ from hwsearch.devices.timing.ratios import Look
 
 @dataclass(frozen=True)
 class Timing:
-    """What the processes found of one candidate; latencies in milliseconds.
+    """Timing of one candidate by all processes; latencies in milliseconds.
 
     Attributes
     ----------

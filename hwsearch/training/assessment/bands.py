@@ -17,7 +17,7 @@ from hwsearch.training.parts.partition import Cell, bands, pool
 
 @dataclass(frozen=True)
 class BandRow:
-    """What the measured subnets of one band of MACs reach.
+    """Scores of the measured subnets of one band of MACs.
 
     Attributes
     ----------

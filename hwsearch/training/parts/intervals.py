@@ -100,7 +100,7 @@ def smooth_share(x: float) -> float:
 
 @dataclass(frozen=True)
 class Bounded:
-    """What the pass of an interval left.
+    """Record of the pass of an interval.
 
     Attributes
     ----------

@@ -32,7 +32,7 @@ TIMEOUT_S = 180.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What exchanges between local processes cost, and how well that predicts others.
+    """Cost of exchanges between local processes, and how well that predicts others.
 
     Attributes
     ----------

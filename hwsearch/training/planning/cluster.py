@@ -82,7 +82,7 @@ class Topology(_Table):
 
 
 class Network(_Table):
-    """What a message costs.
+    """Cost of a message.
 
     Attributes
     ----------

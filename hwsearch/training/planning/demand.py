@@ -31,7 +31,7 @@ WIDE = 8
 
 @dataclass(frozen=True)
 class Demand:
-    """What one stage of a training exchanges and computes.
+    """Bytes and passes of one stage of a training.
 
     Attributes
     ----------
@@ -146,8 +146,9 @@ def stage_demand(
     """
     if isinstance(strategy, Assemble):
         raise TrainingError(
-            f"the processes of strategy {name!r} exchange nothing: there is nothing to plan.",
-            hint="Leave this stage out of the recipe that is planned.",
+            f"the processes of strategy {name!r} exchange nothing: 0 gradient bytes while modules are incubated, on any cluster.",
+            hint="Leave this stage out of the recipe that is planned; stages after it, such as the fine-tuning, are planned "
+            "as any other.",
         )
     run = Run(net, task, data, config, ranks=Ranks(0, world, 1))
     recipe = assemble(strategy, run)

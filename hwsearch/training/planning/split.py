@@ -13,7 +13,7 @@ from hwsearch.errors import ConfigError
 
 @dataclass(frozen=True)
 class Piece:
-    """What one flow sends by one spine.
+    """Share of one flow that is sent by one spine.
 
     Attributes
     ----------

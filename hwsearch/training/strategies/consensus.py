@@ -122,7 +122,7 @@ class GatedNetwork(Slices):
 
 
 class GateEvent(Event):
-    """What happens to the gates at the beginning of one step."""
+    """State of the gates at the beginning of one step."""
 
     _view: GatedNetwork = PrivateAttr()
 

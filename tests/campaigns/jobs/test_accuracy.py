@@ -45,7 +45,9 @@ class Bench:
             score_name="top-1 accuracy",
             no_better_than=lambda value, error, data: "a guess (25 %)." if value - 2 * error < 25 else None,
         )
-        monkeypatch.setattr(accuracy, "find_accuracy", lambda campaign, split, purpose, ids: found[split])
+        monkeypatch.setattr(
+            accuracy, "find_accuracy", lambda campaign, split, purpose, ids, metric="accuracy": found[split]
+        )
         monkeypatch.setattr(accuracy, "find_failed_too_often", lambda *_: set(given_up))
         monkeypatch.setattr(accuracy, "ready_subnet", lambda campaign, arch: arch)
         line = SimpleNamespace(update=self.told.append, note=lambda text: setattr(self, "note", text))

@@ -59,5 +59,7 @@ def test_a_number_stands_for_examples(make_net: Callable[..., Any], toy: ImageDa
 
 def test_modules_that_exchange_nothing_need_no_plan(make_net: Callable[..., Any], toy: ImageData) -> None:
     task, config = ImageTask(toy.preprocess), TrainingConfig(steps=5, batch=32)
-    with pytest.raises(TrainingError, match=r"'assemble' exchange nothing.*Leave this stage out"):
+    with pytest.raises(
+        TrainingError, match=r"'assemble' exchange nothing: 0 gradient bytes.*Leave this stage out.*fine-tuning"
+    ):
         stage_demand("assemble", make_net(), make_strategy("assemble", {}), task, toy, config, 2)

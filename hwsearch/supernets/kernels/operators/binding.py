@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from hwsearch.supernets.kernels.eager import ACTIVATIONS
 from hwsearch.supernets.kernels.library import Library
+
+if TYPE_CHECKING:
+    from torch._library.custom_ops import CustomOpDef  # for names of types alone: torch.library does not export it
 
 #: activation → its number in the C interface
 ACTIVATION_NUMBERS = {name: i for i, name in enumerate(ACTIVATIONS)}
@@ -146,3 +149,40 @@ def wanted(x: Tensor, need: bool) -> Tensor:
 
 #: gradients of an operator's inputs, as `torch.library` takes them
 Gradients = tuple[Any, ...]
+
+
+def bind_norm(norm: CustomOpDef, backward: CustomOpDef) -> None:
+    """Register shapes and gradients of a batch norm with activation and residual, which are those of any implementation.
+
+    Parameters
+    ----------
+    norm : CustomOpDef
+        Takes ``x, weight, bias, residual, act, eps``; gives the output, means and variances.
+    backward : CustomOpDef
+        Takes ``g, x, weight, bias, mean, variance, act, eps``; gives the gradients of input, weight and bias.
+    """
+
+    def shapes(
+        x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, act: int, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return wanted(x, True), *moments(weight)
+
+    def gradient_shapes(
+        g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return wanted(x, True), *moments(weight)
+
+    def keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, weight, bias, residual, ctx.act, ctx.eps = inputs
+        ctx.save_for_backward(x, weight, bias, *output[1:])
+        ctx.set_materialize_grads(False)
+
+    def vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
+        if g is None:
+            return (None,) * 6
+        dx, dweight, dbias = backward(g, *ctx.saved_tensors, ctx.act, ctx.eps)
+        return dx, dweight, dbias, g if ctx.needs_input_grad[3] else None, None, None
+
+    norm.register_fake(shapes)
+    backward.register_fake(gradient_shapes)
+    norm.register_autograd(vjp, setup_context=keep)

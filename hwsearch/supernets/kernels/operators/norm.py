@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 from torch.library import custom_op
 
-from hwsearch.supernets.kernels.operators.binding import Gradients, address, call, moments, rows, wanted
+from hwsearch.supernets.kernels.operators.binding import address, bind_norm, call, moments, rows, wanted
 
 
 @custom_op("hwsearch::norm", mutates_args=())
@@ -47,13 +45,6 @@ def norm(
     return out, mean, variance
 
 
-@norm.register_fake
-def _(
-    x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, act: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    return wanted(x, True), *moments(weight)
-
-
 @custom_op("hwsearch::norm_backward", mutates_args=())
 def _norm_backward(
     g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
@@ -69,24 +60,4 @@ def _norm_backward(
     return dx, dweight, dbias
 
 
-@_norm_backward.register_fake
-def _(
-    g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    return wanted(x, True), *moments(weight)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    x, weight, bias, residual, ctx.act, ctx.eps = inputs
-    ctx.save_for_backward(x, weight, bias, *output[1:])
-    ctx.set_materialize_grads(False)
-
-
-def _vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
-    if g is None:
-        return (None,) * 6
-    dx, dweight, dbias = _norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps)
-    return dx, dweight, dbias, g if ctx.needs_input_grad[3] else None, None, None
-
-
-norm.register_autograd(_vjp, setup_context=_keep)
+bind_norm(norm, _norm_backward)

@@ -6,15 +6,13 @@ precision, without atomic operations: equal inputs give equal bits.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 from torch.library import custom_op
 
-from hwsearch.supernets.kernels.operators.binding import Gradients, moments, rows, wanted
+from hwsearch.supernets.kernels.operators.binding import bind_norm, rows, wanted
 from hwsearch.supernets.kernels.programs.launching import BLOCK_C, BLOCK_P, blocks, on_device, parts
 
 SIZES = ["pixels", "C", "each"]
@@ -181,13 +179,6 @@ def norm(
     return out, means, variance.float()
 
 
-@norm.register_fake
-def _(
-    x: Tensor, weight: Tensor, bias: Tensor, residual: Tensor | None, act: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    return wanted(x, True), *moments(weight)
-
-
 @custom_op("hwsearch::triton_norm_backward", mutates_args=())
 def _norm_backward(
     g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
@@ -211,24 +202,4 @@ def _norm_backward(
     return dx, dweight.float(), dbias.float()
 
 
-@_norm_backward.register_fake
-def _(
-    g: Tensor, x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, act: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    return wanted(x, True), *moments(weight)
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    x, weight, bias, residual, ctx.act, ctx.eps = inputs
-    ctx.save_for_backward(x, weight, bias, *output[1:])
-    ctx.set_materialize_grads(False)
-
-
-def _vjp(ctx: Any, g: Tensor | None, *_: Any) -> Gradients:
-    if g is None:
-        return (None,) * 6
-    dx, dweight, dbias = _norm_backward(g, *ctx.saved_tensors, ctx.act, ctx.eps)
-    return dx, dweight, dbias, g if ctx.needs_input_grad[3] else None, None, None
-
-
-norm.register_autograd(_vjp, setup_context=_keep)
+bind_norm(norm, _norm_backward)

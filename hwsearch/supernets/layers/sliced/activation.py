@@ -13,7 +13,7 @@ from hwsearch.supernets.kernels import Activation
 
 
 class Handover:
-    """What a norm leaves for the activation behind it.
+    """Result of a norm for the activation behind it.
 
     Attributes
     ----------

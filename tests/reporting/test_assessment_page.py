@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from hwsearch.errors import OutputError
-from hwsearch.reporting.assessed import band_lines, estimate_words
-from hwsearch.reporting.assessment import (
+from hwsearch.reporting.assessment_page import (
     render_assessment,
     rule_lines,
     subnet_lines,
     write_assessment_page,
 )
+from hwsearch.reporting.assessment_result import band_lines, estimate_words
 
 
 def without_probes(result):

@@ -7,7 +7,7 @@ from pathlib import Path
 from hwsearch._files import write_file
 from hwsearch._json import JsonObject
 from hwsearch.reporting import words
-from hwsearch.reporting.assessed import band_lines, estimate_words, figure_pairs
+from hwsearch.reporting.assessment_result import band_lines, estimate_words, figure_pairs
 from hwsearch.reporting.figures.assessment import (
     BANDS_WORDS,
     bands_figure,

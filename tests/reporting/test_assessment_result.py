@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hwsearch.reporting import ReportData
-from hwsearch.reporting import assessed as module
-from hwsearch.reporting.assessed import FOLDER, RESULT, figure_pairs, read_assessment
+from hwsearch.reporting import assessment_result as module
+from hwsearch.reporting.assessment_result import FOLDER, RESULT, figure_pairs, read_assessment
 from hwsearch.reporting.page import render
 
 

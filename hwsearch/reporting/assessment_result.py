@@ -76,7 +76,7 @@ class _Advice(_Part):
 
 
 class Assessed(_Part):
-    """What a campaign's page shows of the result of `hwsearch.assess_supernet`.
+    """Result of `hwsearch.assess_supernet`, as far as a campaign's page shows it.
 
     Attributes
     ----------
