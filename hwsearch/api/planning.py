@@ -122,7 +122,8 @@ def plan_training(
         for number, demand in enumerate(demands, 1)
         for cost in stage_costs(number, demand, place, network, draws, seed)
     ]
-    rounds = {c: step_rounds(c, world, demands[0])[2:] for c in COLLECTIVES}
+    first = next((d for d in demands if d.sum_bytes), demands[0])  # of those that exchange anything
+    rounds = {c: step_rounds(c, world, first)[2:] for c in COLLECTIVES}
     return {
         "plan": str(recipe),
         "supernet": plan["supernet"],

@@ -81,10 +81,12 @@ def _print(found: JsonObject) -> None:
         highlight=False,
     )
     for stage in found["stages"]:
+        summed = f"{stage['sum_bytes'] / 1e6:.3g} MB are added up in each"
+        alone = "0 bytes of gradients are exchanged: each process trains a module on whole batches"
         out.print(
             visible(
                 f"stage {stage['stage']}, {stage['strategy']}: {stage['steps']:,} steps of {stage['passes']:.3g} passes; "
-                f"{stage['sum_bytes'] / 1e6:.3g} MB are added up in each"
+                + (summed if stage["sum_bytes"] else alone)
             ),
             highlight=False,
         )

@@ -43,6 +43,30 @@ def test_the_shipped_recipe_is_planned(cluster: Path) -> None:
     assert plan == hwsearch.plan_training("cifar10-mbv3", cluster, examples=50_000, draws=20)
 
 
+def test_incubated_modules_exchange_nothing_and_the_fine_tuning_does(cluster: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "assemble.toml"
+    stages = [("assemble", "{ modules = 5, random = 1 }", 8), ("uniform", "{}", 3)]
+    recipe.write_text(
+        'supernet = "cifar10-mbv3"\n'
+        + "".join(
+            f'[[stage]]\nstrategy = "{name}"\nstrategy_options = {options}\n[stage.training]\nepochs = {epochs}\nbatch = 100\n'
+            for name, options, epochs in stages
+        )
+    )
+    plan = hwsearch.plan_training(recipe, cluster, examples=1000, draws=2)
+    apart, tuned = plan["stages"]
+    assert apart["sum_bytes"] == 0 and tuned["sum_bytes"] > 0
+    # 4 processes: half a module's steps of the meta network, then modules 1 to 4 at once, then module 5
+    assert (apart["steps"], tuned["steps"]) == (40 + 2 * 80, 30)
+    assert apart["passes"] == pytest.approx((40 * 1 + 2 * 80 * 3) / 200)
+    first = [c for c in plan["costs"] if c["stage"] == 1]
+    assert {c["exchange_ms"] for c in first} == {0.0}
+    assert {round(c["hours"] * 3.6e6) for c in first} == {
+        (40 * 1 + 2 * 80 * 3) * 4 * 50
+    }  # whole batches: 4 shares a pass
+    assert len(plan["split"]["ring"]) == 4  # of the fine-tuning
+
+
 def test_a_calibration_takes_the_place_of_the_network(cluster: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.write_text(TOPOLOGY)
     sizes = (1000, 2000, 4000, 8000, 16000)

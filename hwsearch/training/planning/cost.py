@@ -77,8 +77,10 @@ def step_rounds(collective: str, world: int, demand: Demand) -> list[Round]:
     Returns
     -------
     list of Round
-        Empty for one process.
+        Empty for one process, and where nothing is exchanged.
     """
+    if not demand.sum_bytes:
+        return []
     told = [one for _ in range(2) for one in gather_rounds(world, demand.told_bytes / 2)]
     return [*told, *rounds_of(collective, world, demand.sum_bytes, demand.rows)]
 
@@ -124,7 +126,9 @@ def stage_costs(
         for routing, timing in times.items():
             mean = float(timing.seconds.mean())
             low, high = np.quantile(timing.seconds, [0.05, 0.95])
-            compute_s = demand.passes * cluster.compute.pass_ms / 1e3 if cluster.compute else float("nan")
+            compute_s = (
+                demand.passes * demand.shares * cluster.compute.pass_ms / 1e3 if cluster.compute else float("nan")
+            )
             step_s = compute_s + mean
             found.append(
                 Cost(

@@ -15,6 +15,7 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.data import Data, Inputs
 from hwsearch.training.config import TrainingConfig
+from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.ranks import Ranks
 from hwsearch.training.strategies.assemble import Assemble
@@ -31,7 +32,10 @@ WIDE = 8
 
 @dataclass(frozen=True)
 class Demand:
-    """Bytes and passes of one stage of a training.
+    """Bytes, steps and passes of one stage of a training.
+
+    Where modules are trained apart nothing is exchanged, and the steps are those of one process after the other: of the meta
+    network, and of each turn of modules.
 
     Attributes
     ----------
@@ -50,6 +54,8 @@ class Demand:
         Rows of that many bytes that each process holds: its ghost batches.
     told_bytes : float
         Bytes that each process tells all others beside it: that they agree, and losses.
+    shares : int
+        Shares of a batch that a process computes in each pass: all of them where it trains a module apart, else its own.
     """
 
     strategy: str
@@ -59,6 +65,7 @@ class Demand:
     buffer_bytes: int
     rows: int
     told_bytes: float
+    shares: int = 1
 
     @property
     def sum_bytes(self) -> int:
@@ -141,24 +148,16 @@ def stage_demand(
     Raises
     ------
     TrainingError
-        If a batch cannot be shared out over the processes, or the strategy cannot serve the supernet or the task, or
-        exchanges nothing.
+        If a batch cannot be shared out over the processes, or the strategy cannot serve the supernet or the task.
     """
     if isinstance(strategy, Assemble):
-        raise TrainingError(
-            f"the processes of strategy {name!r} exchange nothing: 0 gradient bytes while modules are incubated, on any cluster.",
-            hint="Leave this stage out of the recipe that is planned; stages after it, such as the fine-tuning, are planned "
-            "as any other.",
-        )
+        return _apart(name, net, strategy, task, data, config, world)
     run = Run(net, task, data, config, ranks=Ranks(0, world, 1))
     recipe = assemble(strategy, run)
     trained = sum(p.numel() * p.element_size() for _, p in recipe.view.named_parameters() if p.requires_grad)
     moving = sum(b.numel() * b.element_size() for b in net.buffers() if b.is_floating_point())
-    draws = []
-    for step in sorted({round(k * (run.steps - 1) / (COUNTED_STEPS - 1)) for k in range(COUNTED_STEPS)}):
-        now = recipe.schedule.at(step)
-        draws.append(len(recipe.sampler.sample(now, run.rng(now.epoch, now.within))))
-    passes = float(np.mean(draws)) + (recipe.search is not None)
+    draws = _draws(recipe, run)
+    passes = draws + (recipe.search is not None)
     rows = run.ghosts // world
     return Demand(
         strategy=name,
@@ -167,5 +166,39 @@ def stage_demand(
         parameter_bytes=trained,
         buffer_bytes=moving,
         rows=rows,
-        told_bytes=WIDE * (AGREED + rows * float(np.mean(draws))),
+        told_bytes=WIDE * (AGREED + rows * draws),
+    )
+
+
+def _draws(recipe: Recipe, run: Run) -> float:
+    """Count the subnets of a step, on average over the run."""
+    found = []
+    for step in sorted({round(k * (run.steps - 1) / (COUNTED_STEPS - 1)) for k in range(COUNTED_STEPS)}):
+        now = recipe.schedule.at(step)
+        found.append(len(recipe.sampler.sample(now, run.rng(now.epoch, now.within))))
+    return float(np.mean(found))
+
+
+def _apart(
+    name: str, net: Supernet, strategy: Assemble, task: Task, data: Data, config: TrainingConfig, world: int
+) -> Demand:
+    """Reckon up modules that are trained apart: first the meta network, then as many modules at once as there are processes."""
+    if strategy.module:
+        raise TrainingError(
+            f"module = {strategy.module} does not belong into a recipe.", hint="Leave it out: all modules are planned."
+        )
+    run = Run(net, task, data, config)
+    passes = [_draws(assemble(strategy.piece(m), run), run) for m in range(strategy.modules + 1)]
+    meta = strategy.config_of(0, config, run.steps).steps if strategy.meta else 0
+    turns = [max(passes[m : m + world]) for m in range(1, strategy.modules + 1, world)]
+    steps = (meta or 0) + len(turns) * run.steps
+    return Demand(
+        strategy=name,
+        steps=steps,
+        passes=((meta or 0) * passes[0] + run.steps * sum(turns)) / steps,
+        parameter_bytes=0,
+        buffer_bytes=0,
+        rows=0,
+        told_bytes=0.0,
+        shares=world,
     )

@@ -47,6 +47,14 @@ def test_a_stage_by_hand() -> None:
     assert math.isnan(stage_costs(1, DEMAND, cluster(), network, draws=5)[0].hours)
 
 
+def test_modules_that_are_trained_apart_cost_their_passes_of_whole_batches() -> None:
+    alone = Demand("x", steps=100, passes=2.0, parameter_bytes=0, buffer_bytes=0, rows=0, told_bytes=0.0, shares=4)
+    network = Network(alpha_us=1000, link_gbps=0.008)
+    rows = stage_costs(1, alone, cluster(compute={"pass_ms": 7.0}), network, draws=50)
+    assert len(rows) == 9 and {(r.exchange_ms, r.exchange_share, r.flows) for r in rows} == {(0.0, 0.0, 0)}
+    assert rows[0].hours == pytest.approx(100 * 2 * 4 * 7 / 3.6e6)
+
+
 def test_the_split_is_that_of_the_busiest_pair_of_leaves() -> None:
     topology = Topology(leaves=2, ranks_per_leaf=3, spines=2, placement="striped")
     rows = split_table(rounds_of("ring", 6, 6.0), topology)

@@ -14,7 +14,7 @@ from hwsearch.tasks.images import ImageData, ImageTask
 from hwsearch.training import TrainingConfig
 from hwsearch.training.ghosts import run_ghosts
 from hwsearch.training.parts.run import Run
-from hwsearch.training.planning import Counted, stage_demand
+from hwsearch.training.planning import Counted, Demand, stage_demand
 from hwsearch.training.precision import Precision
 from hwsearch.training.recipes import make_strategy
 from hwsearch.training.trainer import assemble
@@ -57,9 +57,19 @@ def test_a_number_stands_for_examples(make_net: Callable[..., Any], toy: ImageDa
         stage_demand("pada", make_net(), make_strategy("pada", {}), task, Counted(1000, None), config, 2)
 
 
-def test_modules_that_exchange_nothing_need_no_plan(make_net: Callable[..., Any], toy: ImageData) -> None:
-    task, config = ImageTask(toy.preprocess), TrainingConfig(steps=5, batch=32)
-    with pytest.raises(
-        TrainingError, match=r"'assemble' exchange nothing: 0 gradient bytes.*Leave this stage out.*fine-tuning"
-    ):
-        stage_demand("assemble", make_net(), make_strategy("assemble", {}), task, toy, config, 2)
+def test_modules_that_are_trained_apart_exchange_nothing(make_net: Callable[..., Any], toy: ImageData) -> None:
+    """Of the toy net, two modules: the meta network trains half the steps with one subnet, a module all with four at most."""
+    task, config = ImageTask(toy.preprocess), TrainingConfig(steps=20, batch=32)
+
+    def planned(world: int, **settings: Any) -> Demand:
+        return stage_demand("assemble", make_net(), make_strategy("assemble", settings), task, toy, config, world)
+
+    both = planned(2)
+    assert both.sum_bytes == 0 and both.told_bytes == 0 and both.shares == 2
+    assert both.steps == 10 + 20 and 10 * 1 + 20 * 2 < both.passes * both.steps <= 10 * 1 + 20 * 4
+    assert planned(2, meta=0.0).steps == 20 and planned(2, meta=2.0).steps == 40 + 20
+    in_turn = planned(1)
+    assert in_turn.steps == 10 + 2 * 20 and in_turn.shares == 1
+    assert planned(5).steps == both.steps  # whole batches need not be shared out
+    with pytest.raises(TrainingError, match=r"module = 1 does not belong.*Leave it out"):
+        planned(2, module=1)
