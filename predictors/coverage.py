@@ -42,7 +42,7 @@ class RunningCoverage:
         r = self.report
         return (
             f"Intervals of {100 * r.asked:g} % held {r.inside} of {r.n} values measured after the fit "
-            f"({100 * r.low:.0f} to {100 * r.high:.0f} %): they are made {self.factor:.2g} times as wide."
+            f"({100 * r.low:.0f} to {100 * r.high:.0f} %): they are made {self.factor:.3g} times as wide."
         )
 
     def widen(self, value: ArrayLike, low: ArrayLike, high: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Self
 
 import numpy as np
 
 from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.kernel_parts import Curved, Features, Linear, inverse, membership, root, rows_of
 from predictors.schema import BLOCKS, DEVICE, FACT, FIDELITY, GENE, OPERATOR, Blocks, Schema
 
-#: blocks of features by name, (n, columns) each
-Features = dict[str, FloatArray]
 #: effects of genes of one kind that are this many places apart are correlated by 1/e
 REACH = 2.0
 #: scales of the kernels that decay with the share of genes that differ
@@ -24,47 +22,6 @@ SCALES = {"near": 0.5, "far": 2.0}
 MOST_SLOTS = 5000
 #: settings of a device between which effects vary
 MOST_SETTINGS = 8
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A part of a kernel that is linear in a block of features: effects with prior covariance map @ map.T.
-
-    Attributes
-    ----------
-    name : str
-        Of the part.
-    block : str
-        Which features.
-    map : ndarray (columns of the block, q)
-        Root of the effects' covariance.
-    """
-
-    name: str
-    block: str
-    map: FloatArray
-
-
-@dataclass(frozen=True)
-class Curved:
-    """A part of a kernel that is not linear in a block of features.
-
-    Attributes
-    ----------
-    name : str
-        Of the part.
-    block : str
-        Which features.
-    kind : str
-        ``rbf`` exp(-d²/scale), ``rough`` exp(-d/scale), ``pairs`` (x·y)², with d the distance of two rows x and y.
-    scale : float
-        Length scale, in units of d² or d.
-    """
-
-    name: str
-    block: str
-    kind: str
-    scale: float = 1.0
 
 
 class Kernel:
@@ -157,7 +114,7 @@ class Kernel:
         self._gene_kind = [columns[0].kind for columns in genes]
         self._gene_place = np.array([columns[0].place for columns in genes])
         pairs = zip(self._gene.tolist(), self._value.tolist(), strict=True)
-        self._counts = _membership([(self._gene_kind[g], v) for g, v in pairs])
+        self._counts = membership([(self._gene_kind[g], v) for g, v in pairs])
 
     def _gene_parts(self) -> list[Linear]:
         """List the effects of each value of each gene: free, alike at near places, the same at all; and of being switched on."""
@@ -177,9 +134,9 @@ class Kernel:
             distance = np.abs(self._gene_place[:, None] - self._gene_place)
             if distance.any():
                 kinds = np.array(self._gene_kind)
-                near = _root((kinds[:, None] == kinds) * np.exp(-distance / REACH))
+                near = root((kinds[:, None] == kinds) * np.exp(-distance / REACH))
                 alike = (self._counts @ self._counts.T) * np.exp(-distance[np.ix_(gene, gene)] / REACH)
-                parts.append(Linear("values alike", "values", _root(alike)))
+                parts.append(Linear("values alike", "values", root(alike)))
                 if trend.any():
                     parts.append(Linear("trends alike", "values", trend @ near))
         return parts
@@ -206,12 +163,12 @@ class Kernel:
         self._slots = np.concatenate([[0], np.cumsum(self._sizes)])[genes] + values
         if not slots:
             return []
-        counts = _membership([(slot[0], slot[4], slot[5]) for slot in slots])
+        counts = membership([(slot[0], slot[4], slot[5]) for slot in slots])
         place = np.array([slot[1] for slot in slots])
         alike = (counts @ counts.T) * np.exp(-np.abs(place[:, None] - place) / REACH)
         return [
             Linear("slots", "slots", np.eye(len(slots))),
-            Linear("slots alike", "slots", _root(alike)),
+            Linear("slots alike", "slots", root(alike)),
             Linear("slot counts", "slots", counts),
         ]
 
@@ -233,9 +190,9 @@ class Kernel:
         """Scale each part so that its functions vary by 1 over the sample; drop parts that do not vary."""
         for part in self.linear:
             z = features[part.block] @ part.map
-            self.scale[part.name] = _inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
+            self.scale[part.name] = inverse(float((z**2).sum(axis=1).mean() - (z.mean(axis=0) ** 2).sum()))
         for curved, matrix in zip(self.curved, self.curves(features, features), strict=True):
-            self.scale[curved.name] = _inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
+            self.scale[curved.name] = inverse(float(np.trace(matrix) / len(matrix) - matrix.mean()))
         self.linear = [part for part in self.linear if self.scale[part.name]]
         self.curved = [part for part in self.curved if self.scale[part.name]]
 
@@ -486,37 +443,3 @@ class Kernel:
         for own, part in zip(out, self.curved, strict=True):
             own[:] = (features[part.block] ** 2).sum(axis=1) ** 2 if part.kind == "pairs" else 1.0
         return out
-
-
-def rows_of(features: Features) -> int:
-    """Count the rows of some features.
-
-    Parameters
-    ----------
-    features : dict
-        Block name to features (n, columns).
-
-    Returns
-    -------
-    int
-        n.
-    """
-    return len(next(iter(features.values())))
-
-
-def _membership(keys: Sequence[Hashable]) -> FloatArray:
-    """Compute (n, kinds) of zeros and ones: which of the distinct keys, in the order of their first place, each one is."""
-    place = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-    out = np.zeros((len(keys), len(place)))
-    out[np.arange(len(keys)), [place[key] for key in keys]] = 1.0
-    return out
-
-
-def _root(covariance: FloatArray) -> FloatArray:
-    """Find a matrix whose product with its transpose is the covariance."""
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _inverse(variance: float) -> float:
-    return 1.0 / variance if variance > 1e-10 else 0.0

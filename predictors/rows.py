@@ -1,4 +1,4 @@
-"""What the rows of a fit say, and which of them are enough to learn from."""
+"""Rows of a fit: what they say, and which of them are enough to learn from."""
 
 from __future__ import annotations
 

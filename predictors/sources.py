@@ -1,4 +1,4 @@
-"""What is known of other devices, from which latencies of a new one are predicted."""
+"""Sources: latencies of other devices, from which those of a new one are predicted."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ class Job:
 
     @property
     def _data(self) -> JsonObject:
-        """What of the data decides how a network does."""
+        """Digests of the data that decide how a network does."""
         e = self.examples
         calibration = e.calibration.digest if e.calibration is not None else None
         return {"calibration": calibration, "data": e.held_out.digest}

@@ -1,4 +1,4 @@
-"""What a trained supernet is worth, and which training strategy to try next."""
+"""Assessment of a trained supernet: what it is worth, and which training strategy to try next."""
 
 from __future__ import annotations
 

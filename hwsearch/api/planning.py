@@ -1,4 +1,4 @@
-"""What training by a recipe will cost on a cluster."""
+"""Plan of a training on a cluster: what training by a recipe will cost."""
 
 from __future__ import annotations
 

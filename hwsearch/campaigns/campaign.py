@@ -352,7 +352,7 @@ class Campaign:
 
     @property
     def score_metrics(self) -> list[str]:
-        """What is measured on examples: ``accuracy``, and ``verified_accuracy`` where it is an objective."""
+        """Metrics measured on examples: ``accuracy``, and ``verified_accuracy`` where it is an objective."""
         return ["accuracy", *["verified_accuracy"] * self.certified]
 
     def example_subject(self, split: str) -> str:

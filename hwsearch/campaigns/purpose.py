@@ -1,4 +1,4 @@
-"""What a measurement is made for, and the text under which the store keeps that."""
+"""Purposes of measurements, and the texts under which the store keeps them."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ class StoreReading:
 
     @property
     def hosts(self) -> Mapping[str, LatencyRows]:
-        """What the latencies of each device tell of its host."""
+        """Facts that the latencies of each device tell of its host."""
         return OnDemand({n: partial(self._host, n) for n in self.fingerprints}, str)
 
     def _host(self, name: str) -> dict[str, LatencyRows]:

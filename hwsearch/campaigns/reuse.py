@@ -1,4 +1,4 @@
-"""What a campaign for a new device takes over from one for other devices: settings, accuracies, and latencies to learn from."""
+"""Reuse of a campaign for a new device: settings, accuracies, and latencies of other devices to learn from."""
 
 from __future__ import annotations
 

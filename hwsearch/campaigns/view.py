@@ -1,4 +1,4 @@
-"""What a front is of: one device, or all devices of a campaign that one subnet is to serve."""
+"""View of a campaign that a front is of: one device, or all devices of a campaign that one subnet is to serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What earlier campaigns measured, as predictions that a search can start from."""
+"""Warm starts: measurements of earlier campaigns, as predictions that a search can start from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `hwsearch init` asks and writes: a short configuration with comments and units."""
+"""Questions of `hwsearch init`, and what it writes: a short configuration with comments and units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the campaign of a new device found, as text."""
+"""Text of what the campaign of a new device found."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Device:
 
     @cached_property
     def settings(self) -> JsonObject:
-        """What the user chose, without the name."""
+        """Settings that the user chose, without the name."""
         return {
             "runtime": self.runtime,
             "provider": self.provider,

@@ -1,4 +1,4 @@
-"""What the NVIDIA driver tells about one GPU."""
+"""NVIDIA GPUs, as their driver describes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search tactic can do beyond asking and being told."""
+"""Capabilities of a search tactic beyond asking and being told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search tactic says about its last ask."""
+"""Facts of a search tactic's last ask."""
 
 from __future__ import annotations
 

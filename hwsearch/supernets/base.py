@@ -1,4 +1,4 @@
-"""What every supernet offers to the rest of the engine."""
+"""Base of every supernet: what it offers to the rest of the engine."""
 
 from __future__ import annotations
 

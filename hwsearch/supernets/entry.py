@@ -207,7 +207,7 @@ class LoadedSupernet:
 
     @cached_property
     def task(self) -> Task:
-        """What the network is for."""
+        """Task of the network."""
         return self.entry.find_task()
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What networks are for: data, loss and score, one folder a task.
+"""Tasks of networks: data, loss and score, one folder a task.
 
 The package itself imports nothing, because `hwsearch.tasks.inputs` is needed in processes that never load torch.
 """

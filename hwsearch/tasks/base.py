@@ -1,4 +1,4 @@
-"""What a network is for: how data are read, what is learnt, and how a network is judged."""
+"""Task of a network: how data are read, what is learnt, and how a network is judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model takes: names, shapes and kinds of its inputs, without any network or runtime."""
+"""Inputs of a model: names, shapes and kinds, without any network or runtime."""
 
 from __future__ import annotations
 

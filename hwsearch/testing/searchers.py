@@ -181,7 +181,7 @@ class SearcherConformance:
         assert set(searcher.evaluated[0]) == seen
 
     def test_never_repeats_what_is_pending_or_was_told_unasked(self) -> None:
-        """What is pending, or was told without being asked for, is not asked."""
+        """Architectures that are pending, or were told without being asked for, are not asked."""
         space = self.small()
         searcher = self.make(space, self.two, 1)
         warm = space.sample(30, np.random.default_rng(5))

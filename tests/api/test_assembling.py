@@ -151,8 +151,10 @@ def test_ctrl_c_ends_the_processes_after_a_step(place: Path, monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         trained(place, "run", "long.toml", progress=interrupt)
     assert not psutil.Process().children()
-    state = torch.load(place / "run" / "stage-1" / "module-1" / "training.pt", weights_only=True)
-    assert 0 < state["step"] < 16000
+    saved = list((place / "run" / "stage-1").glob("module-*/training.pt"))  # one may not have begun
+    assert saved
+    for file in saved:
+        assert 0 < torch.load(file, weights_only=True)["step"] < 16000
 
 
 def test_a_process_that_fails_is_named_with_its_message(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

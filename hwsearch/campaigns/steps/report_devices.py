@@ -1,4 +1,4 @@
-"""What a report tells of one device."""
+"""Report of one device."""
 
 from __future__ import annotations
 

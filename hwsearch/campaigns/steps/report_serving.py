@@ -1,4 +1,4 @@
-"""What a report tells of one subnet for all devices."""
+"""Report of one subnet for all devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the next slower member of a front gains, and what it costs: differences of neighbours with their intervals."""
+"""Trade-offs along a front: what the next slower member gains, and what it costs, as differences of neighbours with their intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a runtime is: it loads workloads on a device and gives sessions that can be timed."""
+"""Runtimes: they load workloads on a device and give sessions that can be timed."""
 
 from __future__ import annotations
 

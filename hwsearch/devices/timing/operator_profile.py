@@ -1,4 +1,4 @@
-"""What operators take: profiles of many networks in interleaved rounds, with the host's speed and the profiler taken out."""
+"""Latencies of operators: profiles of many networks in interleaved rounds, with the host's speed and the profiler taken out."""
 
 from __future__ import annotations
 

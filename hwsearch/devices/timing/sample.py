@@ -1,4 +1,4 @@
-"""What one process finds of one candidate."""
+"""Timings of one candidate by one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may vary in a network: widths, depths and kernel sizes, declared by the names of its modules."""
+"""Declaration of what may vary in a network: widths, depths and kernel sizes, by the names of its modules."""
 
 from __future__ import annotations
 

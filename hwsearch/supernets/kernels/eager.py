@@ -70,7 +70,7 @@ class Kernels:
 
     @property
     def identity(self) -> str:
-        """What results depend on to the bit, besides the number of threads: the name, and the instruction set."""
+        """Identity of the kernels, on which results depend to the bit besides the number of threads: name and instruction set."""
         return self.name
 
     def depthwise(self, x_NCHW: Tensor, weight: Tensor, stride: int) -> Tensor:

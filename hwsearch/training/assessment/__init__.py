@@ -1,4 +1,4 @@
-"""What a trained supernet is worth: bands of MACs, gap to stand-alone training, rank correlation, gradient conflict, advice."""
+"""Assessment of a trained supernet: bands of MACs, gap to stand-alone training, rank correlation, gradient conflict, advice."""
 
 from hwsearch.training.assessment.advice import Advice, Figures, Rule, advise
 from hwsearch.training.assessment.bands import BandRow, band_rows, choose_probes, choose_subnets, excess_losses

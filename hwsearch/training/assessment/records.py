@@ -1,4 +1,4 @@
-"""What an assessment has measured, kept in one file as soon as it is known."""
+"""Records of an assessment: all that it has measured, kept in one file as soon as it is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gated networks cost, and which architecture within a limit their examples agree on most."""
+"""Costs of gated networks, and which architecture within a limit their examples agree on most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training will cost on a cluster: bytes of each step, collectives, routing over a leaf-spine network, calibration."""
+"""Plan of a training's cost on a cluster: bytes of each step, collectives, routing over a leaf-spine network, calibration."""
 
 from hwsearch.training.planning.calibration import Calibration, calibrate
 from hwsearch.training.planning.cluster import Cluster, Compute, Network, Topology, parse_cluster, read_cluster

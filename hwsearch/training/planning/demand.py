@@ -1,4 +1,4 @@
-"""What a training exchanges and computes: bytes of each step's sum, and passes."""
+"""Demand of a training: bytes of each step's sum, and passes."""
 
 from __future__ import annotations
 
