@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from predictors._typing import FloatArray, IntArray
-from predictors.kernel import Features, Kernel, rows_of
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features, rows_of
 
 #: the block of one-hot genes; the kernels on it follow from how many genes two rows share
 GENES = "genes"

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 
 from predictors._typing import FloatArray, IntArray
-from predictors.kernel import Features, Kernel
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features
 from predictors.posterior import CONSTANT, JITTER, StructuredGaussianProcess
 
 #: rows of which the kernels of all parts are held, so that they are computed once for all folds

@@ -15,7 +15,8 @@ from predictors.base import BLOCK, BasePredictor, register
 from predictors.conformal import BestReport, ShiftReport, expected_best, quantile_rank
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.folds import predict_folds
-from predictors.kernel import Features, Kernel
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features
 from predictors.noise_scale import noise_scale
 from predictors.parameters import check_parameters
 from predictors.posterior import (

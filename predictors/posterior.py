@@ -12,7 +12,8 @@ from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 from predictors._typing import BoolArray, FloatArray, IntArray
-from predictors.kernel import Features, Kernel, rows_of
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features, rows_of
 from predictors.warp import POLES, Warp, warps
 
 #: prior variance of the mean, in variances of the data

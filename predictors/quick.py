@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from predictors._typing import FloatArray
-from predictors.kernel import Features
+from predictors.kernel_parts import Features
 from predictors.posterior import CONSTANT, StructuredGaussianProcess
 
 #: rows whose kernels are held at a time

@@ -13,7 +13,8 @@ from predictors._typing import BoolArray, FloatArray, IntArray
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcessPredictor
 from predictors.hypotheses import Fitted, Hypotheses, Hypothesis, general
-from predictors.kernel import Features, Kernel
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features
 from predictors.plan import a_optimal
 from predictors.posterior import StructuredGaussianProcess
 from predictors.rows import evenly, known_noise

@@ -16,7 +16,7 @@ from hwsearch.searchers.bayesian.posterior import EncodedRows, MultiObjectivePos
 from hwsearch.searchers.evolutionary.evolution import Mating, evolve, leading, row_keys
 from hwsearch.searchers.options import RowFunction
 from hwsearch.spaces.rows import distinct
-from predictors.kernel import Features
+from predictors.kernel_parts import Features
 
 #: spaces up to this size are predicted whole
 WHOLE = 20_000

@@ -15,7 +15,7 @@ from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
 from predictors.curved import CurvedSums
-from predictors.kernel import Features
+from predictors.kernel_parts import Features
 from predictors.posterior import StructuredGaussianProcess, covariance_root
 
 #: curved parts with a smaller share of the variance are left out where many are predicted

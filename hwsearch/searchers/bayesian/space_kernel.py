@@ -9,7 +9,8 @@ import numpy as np
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.rows import smallest_integer
-from predictors.kernel import Features, Kernel
+from predictors.kernel import Kernel
+from predictors.kernel_parts import Features
 from predictors.schema import FACT, GENE, SOURCE, Blocks, Column
 
 
