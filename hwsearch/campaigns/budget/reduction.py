@@ -109,6 +109,8 @@ def reduced(asked: CampaignConfig, kept: Settings, amount: float, step: str) -> 
         elif isinstance(value, int) and (lower := _between(value, lever.floor(value), share)) != value:
             settings[lever.key] = lower
     _keep_nested(asked, settings)
+    if "evaluate" in later:
+        _keep_beyond_fidelities(asked, settings)
     visits = 1 - (1 - LEAST_VISITS) * min(1.0, max(0.0, amount - (STAGES - 1)))
     return Reduced(with_settings(asked, settings), settings, visits)
 
@@ -131,6 +133,22 @@ def _keep_nested(asked: CampaignConfig, settings: Settings) -> None:
     ):
         if now(key) > most:
             settings[key] = most
+
+
+def _keep_beyond_fidelities(asked: CampaignConfig, settings: Settings) -> None:
+    """Keep twice as many validation examples as are screened on, or as the largest of the lower fidelities has, if so many were asked for."""
+    key, search = "data.validation_images", asked.search
+    every = get_setting(asked, key)
+    if key not in settings or not isinstance(every, int):
+        return
+    first = [*search.fidelities, search.screening_images if search.screening_factor > 1 else 0]
+    least = min(every, 2 * max((n for n in first if n < every), default=0))
+    lowered = settings[key]
+    assert isinstance(lowered, int)
+    if least == every:
+        del settings[key]
+    elif lowered < least:
+        settings[key] = least
 
 
 def fitting(seconds: Callable[[float], float], budget_s: float) -> float:

@@ -104,3 +104,21 @@ def test_settings_are_those_of_the_last_point() -> None:
     plan = {"points": [{"settings": {"search.rounds": 2}}, {"settings": {"search.rounds": 1}}]}
     assert planned_settings(plan) == {"search.rounds": 1}
     assert planned_settings(None) == {} and planned_settings({"points": []}) == {}
+
+
+@pytest.mark.parametrize(
+    ("search", "images"),
+    [
+        ({"fidelities": [0, 250]}, 500),  # twice as many as on the largest lower level, where 360 would be left
+        ({"fidelities": [0, 100]}, 360),
+        ({"fidelities": [0, 250, 2000]}, 500),  # 2,000 are all here
+        ({"fidelities": [0, 700]}, 1200),
+        ({"screening_factor": 2, "screening_metrics": ["accuracy"], "screening_images": 400}, 800),
+    ],
+)
+def test_examples_stay_more_than_the_first_ones(search: dict, images: int) -> None:
+    changed = DEMO.search.model_validate(DEMO.search.model_dump() | search)
+    asked = DEMO.model_copy(update={"search": changed})
+    less = reduced(asked, {}, 4.0, "profile")
+    assert less.config.data.validation_images == images
+    assert less.settings.get("data.validation_images", 1200) == images
