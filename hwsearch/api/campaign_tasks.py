@@ -177,7 +177,7 @@ def _measured(campaign: Campaign, asked: _Asked) -> JsonObject:
     file = None
     if config.export:
         path = own_folder(own_folder(campaign.folder / "models") / "tasks") / f"{config.name}.onnx"
-        file = backbone.export(config.name, path)["path"]
+        file = str(Path(backbone.export(config.name, path)["path"]).absolute())
     return {
         "name": config.name,
         "classes": len(masked.classes),

@@ -183,7 +183,8 @@ def print_summary(result: JsonObject, as_json: bool) -> None:
         )
     for t in result.get("tasks", ()):
         out.print(visible(_task_line(t, score)), highlight=False)
-    out.print(f"{result['measured']} measurements in {result['seconds']:.0f} s", highlight=False)
+    measured = f"{result['measured']} measurement{'' if result['measured'] == 1 else 's'}"
+    out.print(f"{measured} in {result['seconds']:.0f} s", highlight=False)
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
 
 
