@@ -1,4 +1,4 @@
-"""What a claim is: a function that tells figures by name, each with an aim."""
+"""Claims: each is a function that tells figures by name, each with an aim."""
 
 from __future__ import annotations
 

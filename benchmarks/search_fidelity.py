@@ -1,4 +1,4 @@
-"""What fidelity-aware acquisition brings, by a simulated clock.
+"""Gain of fidelity-aware acquisition, by a simulated clock.
 
     python -m benchmarks.search_fidelity [--quick] [--json] [--folder DIR] [--seeds 5] [--own 0.05]
 

@@ -1,4 +1,4 @@
-"""How much of the noise that is said of measurements is in them."""
+"""Scale of known noise: how much of what is said of measurements is in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How accuracy is certified (``[certified]``)."""
+"""Settings of certified accuracy (``[certified]``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What measuring a subnet takes, from what the measurements of a campaign took."""
+"""Seconds of measuring a subnet, from those that the measurements of a campaign took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far measurements may go: what each level tells, and what it takes."""
+"""Fidelities of measurements: what each level tells, and what it takes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwsearch.errors import SearchError
 
 @dataclass(frozen=True)
 class Fidelities:
-    """How far measurements may go, and what each step takes.
+    """Levels that measurements may go to, and what each step takes.
 
     The last level is complete: what is delivered has been measured so. A level tells each objective with an error that is
     independent from one architecture to another; what all subnets share on the same images is no error between them, and

@@ -1,4 +1,4 @@
-"""How pixels become inputs, for what is told of a network in units of pixels."""
+"""Scale from pixels to inputs, for what is told of a network in units of pixels."""
 
 from __future__ import annotations
 

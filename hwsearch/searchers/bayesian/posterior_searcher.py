@@ -39,7 +39,7 @@ AFRESH = 8
 
 
 class PosteriorSearcher(Searcher):
-    """What the default tactic knows and predicts; how it chooses is up to `hwsearch.searchers.bayesian.plumb.PlumbSearcher`.
+    """Knowledge and predictions of the default tactic; how it chooses is up to `hwsearch.searchers.bayesian.plumb.PlumbSearcher`.
 
     Parameters
     ----------

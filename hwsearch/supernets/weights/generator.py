@@ -127,7 +127,7 @@ class GeneratorSettings:
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """What a generator is, by the five axes of design of the review, and the counts that follow; JSON in and out.
+    """Card of a generator, by the five axes of design of the review, and the counts that follow; JSON in and out.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How skeletons become a network's input: centred, of one size, with a fixed number of frames and a mask."""
+"""Preprocessing of skeletons into a network's input: centred, of one size, with a fixed number of frames and a mask."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_LENGTH = 1e-6
 
 @dataclass(frozen=True)
 class SkeletonPreprocess:
-    """How skeletons become a network's input.
+    """Preprocessing of skeletons into a network's input.
 
     Parameters
     ----------

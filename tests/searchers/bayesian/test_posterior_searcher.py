@@ -1,4 +1,4 @@
-"""What the default tactic is told and hinted, and what it predicts."""
+"""Values that the default tactic is told and hinted, and its predictions."""
 
 from __future__ import annotations
 
