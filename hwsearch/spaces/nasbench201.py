@@ -14,7 +14,9 @@ from hwsearch.spaces.choice import Choice
 from hwsearch.spaces.space import SearchSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-CONVOLUTIONS = (2, 3)
+CONVOLUTIONS, POOLING = (2, 3), 4
+#: operations that change what they pass on
+WORKING = (*CONVOLUTIONS, POOLING)
 #: (to, from): the order in which the published strings name the edges
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 _CELL = re.compile(r"\|([^|~+]+)~0\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|\+\|([^|~+]+)~0\|([^|~+]+)~1\|([^|~+]+)~2\|")
@@ -28,7 +30,9 @@ class CellSpace(SearchSpace):
     """The space of cells, which knows the paths through a cell and the edges that reach its output."""
 
     def describe_array(self, rows: IntArray) -> FloatArray:  # type: ignore[override]
-        """Describe cells by facts that are known without measuring.
+        """Describe cells by facts that are known without measuring: as a bundle of paths from input to output.
+
+        Cells that are the same network but for the order of their paths, or for edges that reach nothing, are close.
 
         Parameters
         ----------
@@ -37,20 +41,42 @@ class CellSpace(SearchSpace):
 
         Returns
         -------
-        ndarray of float, shape (n, 10)
-            Edges of each operation but ``none`` that lie on an open path (4 columns), which of the four paths are
-            open (4), the most convolutions on a path, and their sum over all paths.
+        ndarray of float, shape (n, 20)
+            Edges of each operation but ``none`` that lie on an open path (4 columns); which of the four paths are open (4);
+            the most convolutions on a path, and their sum over all paths; for 1x1 convolutions, 3x3 convolutions and pooling
+            each, how many the open paths have in all (3), and how many one path has at most (3); how many paths are open, how
+            many of these are skips alone, and how many have no pooling; the fewest convolutions on an open path.
+
+        References
+        ----------
+        Veit, Wilber, Belongie 2016, "Residual networks behave like ensembles of relatively shallow networks",
+        arXiv 1605.06431.
         """
         carries = rows > 0
         open_ = np.stack([carries[:, path].all(axis=1) for path in PATHS], axis=1)
         live = np.zeros(rows.shape, dtype=bool)
-        convolutions = np.zeros(open_.shape)
-        convolves = np.isin(rows, CONVOLUTIONS)
+        on_path = np.zeros((*open_.shape, len(WORKING)))
         for k, path in enumerate(PATHS):
             live[:, path] |= open_[:, k : k + 1]
-            convolutions[:, k] = open_[:, k] * convolves[:, path].sum(axis=1)
+            for j, operation in enumerate(WORKING):
+                on_path[:, k, j] = open_[:, k] * (rows[:, path] == operation).sum(axis=1)
         edges = [(live & (rows == operation)).sum(axis=1) for operation in range(1, len(OPERATIONS))]
-        return np.column_stack([*edges, open_, convolutions.max(axis=1), convolutions.sum(axis=1)]).astype(np.float64)
+        convolutions = on_path[:, :, [WORKING.index(k) for k in CONVOLUTIONS]].sum(axis=2)
+        paths = open_.sum(axis=1)
+        fewest = np.where(paths > 0, np.where(open_, convolutions, np.inf).min(axis=1), 0.0)
+        columns = [
+            *edges,
+            open_,
+            convolutions.max(axis=1),
+            convolutions.sum(axis=1),
+            on_path.sum(axis=1),
+            on_path.max(axis=1),
+            paths,
+            (open_ & (on_path.sum(axis=2) == 0)).sum(axis=1),
+            (open_ & (on_path[:, :, WORKING.index(POOLING)] == 0)).sum(axis=1),
+            fewest,
+        ]
+        return np.column_stack(columns).astype(np.float64)
 
 
 def nas_bench_201() -> CellSpace:
