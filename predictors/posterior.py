@@ -12,6 +12,7 @@ from scipy.linalg.lapack import dpotri
 from scipy.optimize import minimize
 
 from predictors._typing import BoolArray, FloatArray, IntArray
+from predictors.curved import CurvedSums
 from predictors.kernel import Kernel
 from predictors.kernel_parts import Features, rows_of
 from predictors.warp import POLES, Warp, warps
@@ -367,15 +368,19 @@ class StructuredGaussianProcess:
             prior += np.einsum("ij,ij->i", features[block] @ covariance, features[block])
         return np.asarray(np.maximum(prior - np.einsum("ij,ij->j", seen, seen), 1e-12))
 
-    def joint(self, features: Features, curves: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def joint(
+        self, features: Features, curves: FloatArray, own: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Compute the joint posterior of the noiseless function.
 
         Parameters
         ----------
         features : dict
             Block name to features (k, columns).
-        curves : ndarray (curved parts, k, n)
-            Curved kernels of these with the measured rows.
+        curves : ndarray (curved parts, k, n) or (k, n)
+            Curved kernels of these with the measured rows, or their sum with `curved_weights`.
+        own : ndarray (k, k), optional
+            Sum of their curved kernels with each other with `curved_weights`, where it has been computed.
 
         Returns
         -------
@@ -386,11 +391,14 @@ class StructuredGaussianProcess:
         """
         cross = self._cross(features, curves)
         seen = solve_triangular(self._root, cross.T, lower=True, check_finite=False)
-        own = CONSTANT - seen.T @ seen
+        if own is None:
+            own = CurvedSums(self.kernel, features, [self._curved])(features)[0]
+            assert own is not None
+        total = CONSTANT - seen.T @ seen
         for block, covariance in self._prior.items():
-            own += features[block] @ covariance @ features[block].T
-        own += np.tensordot(self._curved, self.kernel.curves(features, features), 1)
-        return cross @ self._alpha, own
+            total += features[block] @ covariance @ features[block].T
+        total += own
+        return cross @ self._alpha, total
 
     def _cross(self, features: Features, curves: FloatArray) -> FloatArray:
         """Compute the prior covariance (k, n) with the measured ones."""

@@ -199,6 +199,11 @@ class MultiObjectivePosterior:
                 starts[j] if starts else None,
             )
             self._models.append((process, there))
+        self.sums = CurvedSums(self.kernel, self.measured, self._curved_weights())
+
+    def _curved_weights(self) -> list[FloatArray | None]:
+        """Return the weights of each process's curved parts, not scaled."""
+        return [None if model is None else model[0].curved_weights for model in self._models]
 
     @property
     def found(self) -> list[dict[str, FloatArray]]:
@@ -234,8 +239,7 @@ class MultiObjectivePosterior:
             for model in self._models
         ]
         out.measured = {name: block.astype(np.float32) for name, block in self.measured.items()}
-        weights = [None if model is None else model[0].curved_weights for model in out._models]
-        out.sums = CurvedSums(out.kernel, out.measured, weights)
+        out.sums = CurvedSums(out.kernel, out.measured, out._curved_weights())
         out._widest = [0.0] * len(self._models)
         return out
 
@@ -353,12 +357,17 @@ class MultiObjectivePosterior:
             Costs of the noiseless function, joint over rows, independent over objectives.
         """
         every = EncodedRows(self, rows)
+        own = self._own(every)
 
         def fill(j: int, p: StructuredGaussianProcess, there: IntArray) -> FloatArray:
-            mean, covariance = p.joint(every.features, every.with_measured(j, there))
+            mean, covariance = p.joint(every.features, every.with_measured(j, there), own[j])
             return p.natural(mean + rng.standard_normal((count, len(rows))) @ covariance_root(covariance).T)
 
         return self._columns(rows, fill)
+
+    def _own(self, rows: EncodedRows) -> list[FloatArray | None]:
+        """Sum the curved kernels of rows with each other, (k, k) a process."""
+        return CurvedSums(self.kernel, rows.features, self._curved_weights())(rows.features)
 
     def beliefs(self, rows: EncodedRows) -> Beliefs:
         """Compute the joint posterior, standardised.
@@ -373,9 +382,10 @@ class MultiObjectivePosterior:
         Beliefs
             Of the noiseless function; the mean of an objective that is computed is its cost.
         """
-        models = self._models
+        models, own = self._models, self._own(rows)
         parts = [
-            None if m is None else m[0].joint(rows.features, rows.with_measured(j, m[1])) for j, m in enumerate(models)
+            None if m is None else m[0].joint(rows.features, rows.with_measured(j, m[1]), own[j])
+            for j, m in enumerate(models)
         ]
         mean = self._columns(rows.rows, lambda j, p, there: parts[j][0])  # type: ignore[index]
 
