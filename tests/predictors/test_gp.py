@@ -21,6 +21,7 @@ from predictors import (
     scores,
 )
 from predictors import gp as module
+from predictors.base import BLOCK
 from predictors.kernel import Kernel
 from predictors.posterior import CONSTANT, JITTER
 from predictors.warp import Warp
@@ -116,7 +117,7 @@ def test_left_out_errors_are_in_deviations_of_the_posterior_without_the_row(fitt
         rest = np.arange(50) != i
         held_out.append(gram[i, i] - gram[i, rest] @ np.linalg.solve(gram[np.ix_(rest, rest)], gram[rest, i]))
     assert fitted.left_out_ == pytest.approx(np.sort(np.abs(fitted._t - mean) / np.sqrt(held_out)), rel=1e-5)
-    assert fitted.oof_predictions_ == pytest.approx(fitted._natural(mean))
+    assert fitted.oof_predictions_ == pytest.approx(fitted.natural(mean))
 
 
 def test_rows_left_out_are_predicted_without_their_values(fitted: GaussianProcessPredictor) -> None:
@@ -149,11 +150,11 @@ def test_closed_forms_of_one_row_left_out_are_refits_with_the_weights_of_all(fit
         for x, found in ((X, held_out[:, i]), (fitted.rows_[[i]], fitted.target_[[i]] - fitted.residuals_[[i]])):
             new = kept.kernel.features(GENES.split(x))
             cross = kept.kernel.weighted(kept.weights, new, fitted._measured) + CONSTANT
-            assert found == pytest.approx(fitted._natural(cross[:, rest] @ alpha), rel=1e-6)
+            assert found == pytest.approx(fitted.natural(cross[:, rest] @ alpha), rel=1e-6)
 
 
 def test_many_rows_are_predicted_in_single_precision_and_nearly_the_same(fitted: GaussianProcessPredictor) -> None:
-    X = rows(module.BLOCK + 50)
+    X = rows(BLOCK + 50)
     many = fitted.predict(X)
     few = np.concatenate([fitted.predict(X[:1000]), fitted.predict(X[1000:])])
     assert many == pytest.approx(few, rel=1e-4) and not np.array_equal(many, few)
