@@ -1,4 +1,4 @@
-"""How well a fitted predictor does on rows left out, what intervals hold, and what more rows would bring."""
+"""Diagnosis of a fitted predictor: rows left out, what their intervals hold, and what more rows would bring."""
 
 from __future__ import annotations
 
