@@ -97,12 +97,11 @@ class SettingsPredictor(LatencyPredictor):
             ratio = np.exp(np.log(values).mean()) / level
             latencies.append(values[some] / ratio)
             deviations.append(known[some] / ratio)
-        self._whole, every = np.concatenate(rows), np.concatenate(latencies)
         base = Schema.of_facts(X.shape[1]) if self.schema is None else self.schema
         names = [f"device setting {k}" for k in range(len(self.setting))]
         schema = Schema((*base.columns, *(Column(name, DEVICE) for name in names)))
         model = GaussianProcessPredictor(schema, warp="log", noise="scaled", interval_folds=0, seed=self.seed)
-        self.model_ = model.fit(self._whole, every, np.concatenate(deviations))
+        self.model_ = model.fit(np.concatenate(rows), np.concatenate(latencies), np.concatenate(deviations))
         group = np.random.default_rng(self.seed).permutation(len(y)) % FOLDS
         self.oof_predictions_, errors = self._without(group)
         self.model_.left_out_ = np.sort(errors)
@@ -126,7 +125,7 @@ class SettingsPredictor(LatencyPredictor):
     def _without(self, group: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Predictions (n,) of rows left out with their architectures, and their errors in deviations."""
         n, columns = len(group), self.rows_.shape[1]
-        keys = [row.tobytes() for row in self._whole[:, :columns] + 0.0]
+        keys = [row.tobytes() for row in self.model_.rows_[:, :columns] + 0.0]
         own = dict(zip(keys[:n], group.tolist(), strict=True))
         spare = (np.arange(len(keys)) % (int(group.max()) + 1)).tolist()
         every = np.array([own.get(key, other) for key, other in zip(keys, spare, strict=True)])
