@@ -110,7 +110,7 @@ def timed(side: Side, first: int, steps: int) -> tuple[float, float, float]:
 
 
 def work(rank: int, folder: str, rounds: int, steps: int, kernels: str) -> None:
-    """What each of the two processes does; the first writes what it found."""
+    """Do what each of the two processes does; the first writes what it found."""
     torch.set_num_threads(1)
     keep_freed_memory()
     os.environ.setdefault(INTERFACE, loopback_interface() or "lo")

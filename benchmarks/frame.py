@@ -92,7 +92,7 @@ class Run:
 
 @dataclass
 class Result:
-    """What a benchmark found.
+    """Result of a benchmark.
 
     Attributes
     ----------

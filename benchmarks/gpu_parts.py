@@ -48,7 +48,7 @@ class LeftOut(Exception):
 
 @dataclass
 class Bench:
-    """What the parts share.
+    """State that the parts share.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ NO_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "malloc of siz
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file.
+    """Outcome of one file.
 
     Attributes
     ----------

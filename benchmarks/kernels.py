@@ -210,7 +210,7 @@ def _at_a_kink(name: str, inputs: list[Tensor], stride: int, act: str) -> bool:
 
 
 def recompilations(step: Step, native: Kernels, subnets: int) -> int:
-    """How far the counters of torch.compile move while random subnets train on a few images."""
+    """Count by how much the counters of torch.compile move while random subnets train on a few images."""
     from torch._dynamo.utils import counters
 
     def total() -> int:

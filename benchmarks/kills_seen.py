@@ -1,4 +1,4 @@
-"""What a folder holds before and after a kill: stored values, steps of checkpoints, and whole files."""
+"""Contents of a folder before and after a kill: stored values, steps of checkpoints, and whole files."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def final_weights(path: Path) -> dict[str, torch.Tensor]:
 
 @dataclass
 class Ledger:
-    """What one folder has been seen to hold; counts what has gone missing since, and what is there twice.
+    """Contents that one folder has been seen to hold; counts what has gone missing since, and what is there twice.
 
     Parameters
     ----------

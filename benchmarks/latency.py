@@ -1,4 +1,4 @@
-"""How far a latency can be trusted on this machine: repeatability under load, A/A, honest intervals, operators.
+"""Trustworthiness of latencies on this machine: repeatability under load, A/A, honest intervals, operators.
 
     python -m benchmarks.latency [--quick] [--json] [--folder DIR] [--subnets N] [--only PART ...] [--record] [--tomorrow CAMPAIGN]
 
@@ -94,7 +94,7 @@ class Bench:
         seed: int,
         tick: Callable[[float], None] | None = None,
     ) -> list[Sample]:
-        """What one measuring process finds."""
+        """Measure in one process."""
         files: dict[str, bytes] = {}
         entries = [pack_workload(w, i, files) | {"arch_id": f"{i}"} for i, w in enumerate(works)]
         spec = {

@@ -54,7 +54,7 @@ class Survivor:
 
 @dataclass
 class FileResult:
-    """What became of the changes of one file."""
+    """Outcome of the changes of one file."""
 
     file: str
     mutants: int = 0

@@ -35,12 +35,12 @@ def process(case: Case, learn: IntArray, test: IntArray) -> Prediction:
 
 
 def fit(case: Case, learn: IntArray, test: IntArray) -> Prediction:
-    """What `hwsearch fit` fits: the process, or what is better by more than a standard error."""
+    """Fit as `hwsearch fit` does: the process, or what is better by more than a standard error."""
     return _with_interval(CrossValidatedPredictor(schema=case.schema).fit(case.X[learn], case.y[learn]), case, test)
 
 
 def fit_before(case: Case, learn: IntArray, test: IntArray) -> Prediction:
-    """What `hwsearch fit` fitted before: ridge and XGBoost, on the target and on its logarithm, by one cross-validation."""
+    """Fit as `hwsearch fit` did before: ridge and XGBoost, on the target and on its logarithm, by one cross-validation."""
     candidates = {
         "ridge": RidgePredictor(),
         "ridge-log": RidgePredictor(log_target=True),

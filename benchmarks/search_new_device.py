@@ -1,4 +1,4 @@
-"""What few latencies of a new device bring, with the accuracies of a former campaign.
+"""Search for a new device by few latencies of it and the accuracies of a former campaign.
 
     python -m benchmarks.search_new_device [--quick] [--json] [--folder DIR] [--seeds 5] [--pairs SOURCE:TARGET …]
 

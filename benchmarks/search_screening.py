@@ -1,4 +1,4 @@
-"""What screening brings.
+"""Gain by screening candidates.
 
     python -m benchmarks.search_screening [--quick] [--json] [--folder DIR] [--seeds 5] [--campaigns DIR]
 

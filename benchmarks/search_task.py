@@ -27,7 +27,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Task:
-    """What is searched, what is true, and what a measurement says.
+    """Task of a search: the space, what is true, and what a measurement says.
 
     true : rows (n, genes) to the noiseless objectives (n, m) in natural units, accuracy in percent first
     spread : rows to the standard deviation (n, m) of a measurement

@@ -1,4 +1,4 @@
-"""How much of a training at 224 pixels is the step itself, and what decoding and preparing batches take.
+"""Shares of a training at 224 pixels: the step itself, decoding, and preparing batches.
 
     python -m benchmarks.training_images [--quick] [--json] [--folder DIR] [--images N] [--steps N] [--batch N]
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a table."""
+"""Errors of latency tables."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     X and y must be finite: drop failed measurements first. With a log target all fitting is done on log(y),
     predictions are exp of it (a median rather than a mean), and errors and intervals are multiplicative.
-    A subclass has `_fit`, `_mean` and `_held_out`, and lists what it learns in `_learned`.
+    A subclass has `_fit`, `_mean` and `_held_out`, and lists what it learns in `_learned`; with a predictive distribution of its
+    own also `_mean_std` and `_interval`.
 
     Attributes
     ----------
@@ -85,6 +86,22 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         held_out, _ = self._held_out(X)
         return self._mean(X), np.sqrt(np.mean(self.residuals_**2) + held_out.var(axis=1))
+
+    def _interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]:
+        """Compute intervals (m,), (m,) in the unit of y: the jackknife+ or CV+ of `_held_out`."""
+        n = len(self.residuals_)
+        if quantile_rank(n, coverage) > n:
+            logger.warning(
+                "coverage %g needs %d rows, the fit had %d: intervals are infinite", coverage, rows_needed(coverage), n
+            )
+        lower, upper = np.empty(len(X)), np.empty(len(X))
+        for start in range(0, len(X), BLOCK):
+            part = slice(start, start + BLOCK)
+            held_out, group = self._held_out(X[part])
+            lower[part], upper[part] = plus_bounds(held_out, group, self.residuals_, coverage)
+        mean = self._mean(X)
+        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
+        return (np.exp(lower), np.exp(upper)) if self._log() else (lower, upper)
 
     def _restore(self) -> None:
         """Compute what follows from what was learned, after it has been read from a file."""
@@ -170,8 +187,9 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Predict intervals meant to hold a new measurement with probability `coverage`.
 
         Jackknife+ or CV+ (Barber et al. 2021, arXiv 1905.02928; see `predictors.conformal`), widened where needed
-        so that the prediction lies inside. It supposes that X is like the rows of the fit; points that a search
-        picks for being extreme are not, so intervals there are optimistic.
+        so that the prediction lies inside; those of its posterior where a predictor has one, as its class says. The noise
+        of the measurement is included: the mean of many lies in a narrower one. It is supposed that X is like the rows of
+        the fit; points that a search picks for being extreme are not, so intervals there are optimistic.
 
         Parameters
         ----------
@@ -183,8 +201,8 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         lower, upper : ndarray (m,)
-            In the unit of y. When the fit had too few rows for the coverage (9 are needed for 0.9, 19 for 0.95) they are
-            -inf and inf, or 0 and inf with a log target, and a warning is logged.
+            In the unit of y. When the fit had too few rows for the coverage (9 are needed for 0.9, 19 for 0.95) those of the
+            jackknife+ and CV+ are -inf and inf, or 0 and inf with a log target, and a warning is logged.
 
         Raises
         ------
@@ -195,20 +213,7 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         Barber, Candès, Ramdas, Tibshirani 2021, "Predictive inference with the jackknife+", arXiv 1905.02928.
         """
-        features = self._validate(X)
-        n = len(self.residuals_)
-        if quantile_rank(n, coverage) > n:
-            logger.warning(
-                "coverage %g needs %d rows, the fit had %d: intervals are infinite", coverage, rows_needed(coverage), n
-            )
-        lower, upper = np.empty(len(features)), np.empty(len(features))
-        for start in range(0, len(features), BLOCK):
-            part = slice(start, start + BLOCK)
-            held_out, group = self._held_out(features[part])
-            lower[part], upper[part] = plus_bounds(held_out, group, self.residuals_, coverage)
-        mean = self._mean(features)
-        lower, upper = np.minimum(lower, mean), np.maximum(upper, mean)
-        return (np.exp(lower), np.exp(upper)) if self._log() else (lower, upper)
+        return self._interval(self._validate(X), coverage)
 
     def __sklearn_is_fitted__(self) -> bool:
         return all(hasattr(self, name) for name in self._learned)
@@ -217,6 +222,11 @@ class BasePredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = self._log_asked
         return tags
+
+    @property
+    def log_scale_(self) -> bool:
+        """Whether the fitted scale is logarithmic, so that errors and intervals are multiplicative."""
+        return self._log()
 
     # ------------------------------------------------------------------ checks
     @property

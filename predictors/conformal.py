@@ -130,7 +130,7 @@ def plus_bounds(
 
 @dataclass(frozen=True)
 class CoverageReport:
-    """How many of some measurements lie in their predicted intervals.
+    """Coverage of predicted intervals: how many of some measurements lie in theirs.
 
     Attributes
     ----------
@@ -225,7 +225,7 @@ def coverage_report(
 
 @dataclass(frozen=True)
 class ShiftReport:
-    """How far architectures lie from those that a predictor was fitted on.
+    """Distance of architectures from those that a predictor was fitted on.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""How well a fitted predictor does on rows left out, what intervals hold, and what more rows would bring."""
+"""Diagnosis of a fitted predictor: rows left out, what their intervals hold, and what more rows would bring."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import cho_solve
 from sklearn.base import clone
 
 from predictors._typing import FloatArray, Regressor
@@ -112,7 +111,7 @@ def left_out_intervals(predictor: BasePredictor, y: FloatArray, coverage: float)
     """Compute intervals of the rows of the fit, each from the errors of the others.
 
     Those of a Gaussian process are its deviations without the row times the factor that the other rows' errors give
-    (`GaussianProcessPredictor.interval_factor`); those of other predictors the quantile of the other rows' errors.
+    (`GaussianProcessPredictor.left_out_interval`); those of other predictors the quantile of the other rows' errors.
 
     Parameters
     ----------
@@ -136,31 +135,12 @@ def left_out_intervals(predictor: BasePredictor, y: FloatArray, coverage: float)
     told = left_out_predictions(predictor)
     process = process_of(predictor)
     if process is not None:
-        warp = process._process.warp
-        centre = (warp(told) - process.center_) / process.scale_
-        deviation = 1.0 / np.sqrt(np.diag(cho_solve((process._process._root, True), np.eye(len(y)))))
-        half = deviation * _factors(process, np.abs(process._t - centre) / deviation, coverage)
-        return process._natural(centre - half), process._natural(centre + half)
-    logarithmic = predictor._log()
+        return process.left_out_interval(told, coverage)
+    logarithmic = predictor.log_scale_
     error = np.abs(np.log(y / told) if logarithmic else y - told)
     half = _without_own(error, coverage)
     with np.errstate(over="ignore"):
         return (told * np.exp(-half), told * np.exp(half)) if logarithmic else (told - half, told + half)
-
-
-def _factors(process: GaussianProcessPredictor, ratio: FloatArray, coverage: float) -> FloatArray:
-    """Factor of each row's interval, as if it had not been among the rows that the factor is found from."""
-    whole = process.left_out_
-    if len(whole) < 2:
-        return np.full(len(ratio), process.interval_factor(coverage))
-    found = np.empty(len(ratio))
-    try:
-        for k, at in enumerate(np.argsort(np.argsort(ratio, kind="stable"), kind="stable").tolist()):
-            process.left_out_ = np.delete(whole, at)
-            found[k] = process.interval_factor(coverage)
-    finally:
-        process.left_out_ = whole
-    return found
 
 
 def _without_own(error: FloatArray, coverage: float) -> FloatArray:

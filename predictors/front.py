@@ -156,7 +156,7 @@ def expected_front(
     rng = np.random.default_rng(seed)
     means, errors = [], []
     for model, large in zip(models, largest, strict=True):
-        mean, root = model._joint(model._validate(X))
+        mean, root = model.joint(X)
         sign = -1.0 if large else 1.0
         means.append(sign * mean)
         errors.append(sign * (rng.standard_normal((samples, len(mean))) @ root.T))
@@ -164,8 +164,8 @@ def expected_front(
     predicted, corrected = np.empty((len(at), 2)), np.empty((len(at), 2))
     for k, (model, large) in enumerate(zip(models, largest, strict=True)):
         sign = -1.0 if large else 1.0
-        predicted[:, k] = model._natural(sign * means[k][at])
-        corrected[:, k] = model._natural(sign * (means[k][at] - flattery[:, k]))
+        predicted[:, k] = model.natural(sign * means[k][at])
+        corrected[:, k] = model.natural(sign * (means[k][at] - flattery[:, k]))
     return FrontReport(at, predicted, corrected)
 
 
@@ -199,7 +199,7 @@ def log_errors(model: DeviceTransferPredictor, whole: FloatArray, n: int, rng: n
     features = kernel.features(model._whole.split(whole))
     if model._process is not None and model._n > TOGETHER:
         process = model._process
-        covariance = process.joint(features, kernel.curves(features, model._measured))[1] * process._scale**2
+        covariance = process.joint(features, kernel.curves(features, model._measured))[1] * process.scale**2
     else:
         cross = kernel.stack(features, model._measured)
         covariance = hypotheses.joint(fitted, kernel.stack(features, features), cross)

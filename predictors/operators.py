@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from predictors._typing import FloatArray
 from predictors.base import register
 from predictors.errors import PredictorError
 from predictors.fidelity import Fidelity, FidelityPredictor
-from predictors.metrics import scores
+from predictors.left_out import LeftOutScores
 from predictors.schema import OPERATOR, Column, Schema
 
 #: a class of operators with a smaller share of the time, in the mean, is no column
@@ -22,7 +22,7 @@ SUM, CLASS = "sum", "classes"
 
 
 @register
-class OperatorPredictor(FidelityPredictor):
+class OperatorPredictor(LeftOutScores, FidelityPredictor):
     """Gaussian process of latencies whose columns are also the sum of the operators of an architecture, and what classes of them take.
 
     The logarithm of the sum is a column whose part of the kernel has a large prior weight, so that few measured networks suffice; it has
@@ -109,28 +109,8 @@ class OperatorPredictor(FidelityPredictor):
     def _worthless(self) -> list[str]:
         return []
 
-    def left_out(self, group: NDArray[np.intp]) -> FloatArray:
-        """Predict each row of the fit from the rows of other groups.
-
-        Parameters
-        ----------
-        group : ndarray of int (n,)
-            The group of each row.
-
-        Returns
-        -------
-        ndarray (n,)
-            In the unit of y.
-        """
-        return self._natural(self.cross_validate(group)[0])
-
     @property
     def operators_(self) -> dict[str, float]:
         """Share of the variance that the sum and the shares of classes explain."""
         found = {kind: f"{OPERATOR} {kind}" for kind in (SUM, CLASS)}
         return {k: self.parts_.get(p, 0.0) + self.parts_.get(f"{p} curved", 0.0) for k, p in found.items()}
-
-    @property
-    def procedure_scores_(self) -> dict[str, float]:
-        """Scores of the rows left out in folds, as of `CrossValidatedPredictor`."""
-        return scores(self.target_, self.oof_predictions_)

@@ -46,8 +46,14 @@ class StructuredGaussianProcess:
         Prior variances of the parts, in variances of the warped data.
     noise : float
         Variance of the measurement noise, in the same unit.
+    center, scale : float
+        Mean and deviation of the warped costs.
+    t, known : ndarray (n,)
+        Warped and standardised costs, and their known variances.
+    theta : ndarray (parts + 1,)
+        Log weights and log noise.
     found : dict of str to ndarray (parts + 1,)
-        Log weights and log noise that were found for each warp, by its kind and place among those of the kind.
+        These of each warp, by its kind and place among those of the kind.
 
     References
     ----------
@@ -87,7 +93,7 @@ class StructuredGaussianProcess:
         some = np.arange(len(y)) if learnt is None else learnt
         chosen = stack if learnt is None else stack[np.ix_(np.arange(len(stack)), some, some)]
         self.learn(chosen, y, noise, some, warps(y), y[some] <= np.median(y[some]), starts=starts)
-        self.condition(features, self._matrix(stack, self._theta, self._known))
+        self.condition(features, self._matrix(stack, self.theta, self.known))
 
     def learn(
         self,
@@ -147,11 +153,11 @@ class StructuredGaussianProcess:
             if found is None or density > found[0]:
                 found = (density, warp, mean, scale, t, known, theta)
         assert found is not None
-        _, self.warp, self._mean, self._scale, self._t, self._known, self._theta = found
-        self.weights, self.noise = np.exp(self._theta[:-1]), float(np.exp(self._theta[-1]))
+        _, self.warp, self.center, self.scale, self.t, self.known, self.theta = found
+        self.weights, self.noise = np.exp(self.theta[:-1]), float(np.exp(self.theta[-1]))
 
-    def condition(self, features: Features, matrix: FloatArray) -> None:
-        """Condition on the measurements, with the weights that `learn` found.
+    def condition(self, features: Features, matrix: FloatArray, t: FloatArray | None = None) -> None:
+        """Condition on the measurements, with weights that `learn` found or that were set.
 
         Parameters
         ----------
@@ -159,9 +165,13 @@ class StructuredGaussianProcess:
             Block name to features (n, columns) of the measured rows.
         matrix : ndarray (n, n)
             Covariance of the measurements, noise included.
+        t : ndarray (n,), optional
+            Their warped and standardised costs; default: those that `learn` was given.
         """
+        if t is not None:
+            self.t = t
         self._root = np.linalg.cholesky(matrix)
-        self._alpha = cho_solve((self._root, True), self._t)
+        self._alpha = cho_solve((self._root, True), self.t)
         linear = self.kernel.linear
         scales = np.array([self.kernel.scale[part.name] for part in self.kernel.curved])
         self._curved = self.weights[len(linear) :] * scales
@@ -248,7 +258,7 @@ class StructuredGaussianProcess:
         ndarray
             Costs, in the unit of the data.
         """
-        return self.warp.inverse(self._mean + self._scale * t)
+        return self.warp.inverse(self.center + self.scale * t)
 
     # ------------------------------------------------------------------ posterior
     def single_precision(self) -> StructuredGaussianProcess:
@@ -292,7 +302,7 @@ class StructuredGaussianProcess:
         if not kept.all():
             seen = {name: block[there] for name, block in features.items()}
             matrix = kernel.weighted(out.weights, seen, seen) + CONSTANT
-            matrix[np.diag_indices_from(matrix)] += self.noise + self._known + JITTER
+            matrix[np.diag_indices_from(matrix)] += self.noise + self.known + JITTER
             out.condition(seen, matrix)
         return out.single_precision()
 
@@ -325,6 +335,53 @@ class StructuredGaussianProcess:
         for weight, curve in zip(self._curved, curves, strict=True):
             out += curve @ (weight * self._alpha)
         return out
+
+    def precision(self) -> FloatArray:
+        """Compute the inverse of the covariance of the measurements.
+
+        Returns
+        -------
+        ndarray (n, n)
+            Its diagonal holds one over the variance of each measurement given the others, noise included.
+        """
+        return np.asarray(cho_solve((self._root, True), np.eye(len(self._root))))
+
+    def left_out_errors(self, precision: FloatArray) -> FloatArray:
+        """Compute the errors of measurements left out one by one, with the weights of all.
+
+        Parameters
+        ----------
+        precision : ndarray (n, n)
+            What `precision` gives.
+
+        Returns
+        -------
+        ndarray (n,)
+            Measured less predicted, standardised.
+
+        References
+        ----------
+        Sundararajan and Keerthi 2001, "Predictive approaches for choosing hyperparameters in Gaussian processes".
+        """
+        return np.asarray(self._alpha / np.diag(precision))
+
+    def without_each(self, features: Features, curves: FloatArray, precision: FloatArray) -> FloatArray:
+        """Compute the posterior means without each measurement, with the weights of all.
+
+        Parameters
+        ----------
+        features, curves
+            As of `mean`.
+        precision : ndarray (n, n)
+            What `precision` gives.
+
+        Returns
+        -------
+        ndarray (k, n)
+            Standardised; see `natural`.
+        """
+        change = (self._cross(features, curves) @ precision) * self.left_out_errors(precision)
+        return np.asarray(self.mean(features, curves)[:, None] - change)
 
     def bound(self, features: Features, curves: FloatArray, deviations: float) -> FloatArray:
         """Compute a bound some posterior deviations above the mean.

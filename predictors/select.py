@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.utils.parallel import Parallel, delayed
@@ -16,10 +16,11 @@ from predictors._typing import BoolArray, FloatArray, Regressor
 from predictors.base import BasePredictor, register
 from predictors.boosting import XGBoostPredictor
 from predictors.errors import PredictorError
-from predictors.gp import MOST_COLUMNS, MOST_ROWS, GaussianProcessPredictor
+from predictors.gp import GaussianProcessPredictor
+from predictors.gp_posterior import MOST_COLUMNS, MOST_ROWS
+from predictors.left_out import LeftOutPredictor
 from predictors.metrics import SCORES, scores
 from predictors.ridge import RidgePredictor
-from predictors.rows import known_noise
 from predictors.schema import Schema
 
 logger = logging.getLogger("predictors")
@@ -63,7 +64,7 @@ def default_candidates(positive: bool, seed: int = 0, schema: Schema | None = No
 
 
 @register
-class CrossValidatedPredictor(BasePredictor):
+class CrossValidatedPredictor(LeftOutPredictor):
     """The Gaussian process, unless another candidate predicts significantly better; fitted on all rows.
 
     Errors are those of repeated cross-validation. Where a candidate is a `GaussianProcessPredictor`, the first such is the
@@ -74,7 +75,8 @@ class CrossValidatedPredictor(BasePredictor):
     Choosing a winner makes its score optimistic. `procedure_scores_` are those of choosing: the rows of each fold are predicted
     by the candidate that the rows of the other folds choose.
 
-    Intervals are those of the Gaussian process, else CV+ over `fold_estimators_`.
+    Known noise that `fit` is given is for Gaussian processes. Intervals are those of the Gaussian process, else CV+ over
+    `fold_estimators_`.
 
     Parameters
     ----------
@@ -138,7 +140,6 @@ class CrossValidatedPredictor(BasePredictor):
     best_estimator_: Regressor
     fold_estimators_: list[Regressor]
     group_: NDArray[np.intp]
-    oof_predictions_: FloatArray
 
     def __init__(
         self,
@@ -156,36 +157,7 @@ class CrossValidatedPredictor(BasePredictor):
         self.n_jobs = n_jobs
         self.schema = schema
 
-    def fit(self, X: ArrayLike, y: ArrayLike, noise: ArrayLike | None = None) -> Self:
-        """Fit the candidates and choose one.
-
-        Parameters
-        ----------
-        X : array-like (n, columns)
-            Encoded architectures.
-        y : array-like (n,)
-            Measured values of one metric.
-        noise : array-like (n,), optional
-            Known standard deviation of each value, NaN where unknown; for Gaussian processes.
-
-        Returns
-        -------
-        CrossValidatedPredictor
-            Itself.
-
-        Raises
-        ------
-        PredictorError
-            As of `BasePredictor.fit`, and for noise that is negative or infinite.
-        """
-        features, target = self._checked(X, y)
-        self._choose(features, target, known_noise(noise, len(target)))
-        return self
-
-    def _fit(self, X: FloatArray, y: FloatArray) -> None:
-        self._choose(X, y, np.zeros(len(y)))
-
-    def _choose(self, X: FloatArray, y: FloatArray, noise: FloatArray) -> None:
+    def _learn(self, X: FloatArray, y: FloatArray, given: FloatArray) -> None:
         candidates = self._candidates(X, y)
         splits = [
             list(KFold(min(self.folds, len(y)), shuffle=True, random_state=self.seed + repeat).split(X))
@@ -200,9 +172,9 @@ class CrossValidatedPredictor(BasePredictor):
         whole: dict[str, Regressor] = {}
         for name, candidate in candidates.items():
             if isinstance(candidate, GaussianProcessPredictor):
-                process = whole[name] = clone(candidate).fit(X, y, noise)
+                process = whole[name] = clone(candidate).fit(X, y, given)
                 for r, group in enumerate(groups):
-                    held_out[name][r] = process._natural(process.cross_validate(group)[0])
+                    held_out[name][r] = process.left_out(group)
         jobs = [
             (name, r, f)
             for name in candidates
@@ -273,31 +245,10 @@ class CrossValidatedPredictor(BasePredictor):
             return self.best_estimator_._held_out(X)
         return np.column_stack([self._scaled(model.predict(X)) for model in self.fold_estimators_]), self.group_
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """Predict intervals meant to hold a new measurement with probability `coverage`.
-
-        Those of the winner where it is a Gaussian process, else CV+; see `BasePredictor.predict_interval`.
-
-        Parameters
-        ----------
-        X : array-like (m, columns)
-            Encoded architectures.
-        coverage : float
-            In (0, 1).
-
-        Returns
-        -------
-        lower, upper : ndarray (m,)
-            In the unit of y.
-
-        Raises
-        ------
-        PredictorError
-            For a coverage that is not in (0, 1), and for values that are not finite numbers.
-        """
+    def _interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]:
         if isinstance(self.best_estimator_, GaussianProcessPredictor):
-            return self.best_estimator_.predict_interval(self._validate(X), coverage)
-        return super().predict_interval(X, coverage)
+            return self.best_estimator_.predict_interval(X, coverage)
+        return super()._interval(X, coverage)
 
 
 def process_of(predictor: BasePredictor) -> GaussianProcessPredictor | None:

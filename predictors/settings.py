@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self, cast
+from typing import ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictors._typing import FloatArray
-from predictors.base import BasePredictor, register
+from predictors.base import register
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcessPredictor
-from predictors.metrics import scores
+from predictors.left_out import LatencyPredictor
 from predictors.rows import evenly, known_noise
 from predictors.schema import DEVICE, Column, Schema
 
@@ -25,14 +25,16 @@ FOLDS = 5
 
 
 @register
-class SettingsPredictor(BasePredictor):
+class SettingsPredictor(LatencyPredictor):
     """Gaussian process of all settings of a device: latencies at other batches and numbers of threads are further rows.
 
     The settings are columns of their own: the level of latencies is a function of them, and effects of facts and of values of genes
     vary with them, alike at near settings (a product of kernels; Bonilla, Chai and Williams 2007, "Multi-task Gaussian process
     prediction"), while all other parts are common. What is predicted are latencies at the setting of the rows of the fit.
 
-    Rows are left out with the rows of the same architecture at other settings: what is predicted has been measured at none.
+    Rows are left out with the rows of the same architecture at other settings: what is predicted has been measured at none. Intervals
+    are those of the process, with the errors of these rows (`GaussianProcessPredictor.interval_factor`). Refused are latencies that are
+    not positive, below five rows, and settings or rows of others that do not fit.
 
     Parameters
     ----------
@@ -69,11 +71,7 @@ class SettingsPredictor(BasePredictor):
         "rows_", "target_", "given_noise_", "model_", "oof_predictions_", "residuals_",
     )  # fmt: skip
 
-    rows_: FloatArray
-    target_: FloatArray
-    given_noise_: FloatArray
     model_: GaussianProcessPredictor
-    oof_predictions_: FloatArray
 
     def __init__(
         self,
@@ -87,42 +85,9 @@ class SettingsPredictor(BasePredictor):
         self.others = others
         self.seed = seed
 
-    def fit(self, X: ArrayLike, y: ArrayLike, noise: ArrayLike | None = None) -> Self:
-        """Fit on the latencies at the setting, and those at others.
-
-        Parameters
-        ----------
-        X : array-like (n, columns)
-            Encoded architectures.
-        y : array-like (n,)
-            Their latencies.
-        noise : array-like (n,), optional
-            Known standard deviation of each, NaN where unknown.
-
-        Returns
-        -------
-        SettingsPredictor
-            Itself.
-
-        Raises
-        ------
-        PredictorError
-            For latencies that are not positive, below five rows, and settings or rows of others that do not fit.
-        """
-        features, target = self._checked(X, y)
-        self._learn(features, target, known_noise(noise, len(target)))
-        return self
-
-    def _fit(self, X: FloatArray, y: FloatArray) -> None:
-        self._learn(X, y, np.zeros(len(y)))
-
     def _learn(self, X: FloatArray, y: FloatArray, noise: FloatArray) -> None:
         self.rows_, self.target_, self.given_noise_ = X, y, noise
         rows, latencies, deviations = [self._with_setting(X, self.setting)], [y], [noise]
-        if y.min() <= 0:
-            raise PredictorError(
-                f"latencies are positive, but the smallest is {y.min():g}.", hint="Drop failed measurements."
-            )
         level = float(np.exp(np.log(y).mean()))
         for name, given in (self.others or {}).items():
             other, values, known, setting = self._checked_other(name, given, X.shape[1])
@@ -132,12 +97,11 @@ class SettingsPredictor(BasePredictor):
             ratio = np.exp(np.log(values).mean()) / level
             latencies.append(values[some] / ratio)
             deviations.append(known[some] / ratio)
-        self._whole, every = np.concatenate(rows), np.concatenate(latencies)
         base = Schema.of_facts(X.shape[1]) if self.schema is None else self.schema
         names = [f"device setting {k}" for k in range(len(self.setting))]
         schema = Schema((*base.columns, *(Column(name, DEVICE) for name in names)))
         model = GaussianProcessPredictor(schema, warp="log", noise="scaled", interval_folds=0, seed=self.seed)
-        self.model_ = model.fit(self._whole, every, np.concatenate(deviations))
+        self.model_ = model.fit(np.concatenate(rows), np.concatenate(latencies), np.concatenate(deviations))
         group = np.random.default_rng(self.seed).permutation(len(y)) % FOLDS
         self.oof_predictions_, errors = self._without(group)
         self.model_.left_out_ = np.sort(errors)
@@ -161,14 +125,13 @@ class SettingsPredictor(BasePredictor):
     def _without(self, group: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Predictions (n,) of rows left out with their architectures, and their errors in deviations."""
         n, columns = len(group), self.rows_.shape[1]
-        keys = [row.tobytes() for row in self._whole[:, :columns] + 0.0]
+        keys = [row.tobytes() for row in self.model_.rows_[:, :columns] + 0.0]
         own = dict(zip(keys[:n], group.tolist(), strict=True))
         spare = (np.arange(len(keys)) % (int(group.max()) + 1)).tolist()
         every = np.array([own.get(key, other) for key, other in zip(keys, spare, strict=True)])
         every[:n] = group
-        mean, variance = self.model_.cross_validate(every)
-        errors = np.abs(self.model_._t - mean)[:n] / np.sqrt(variance[:n])
-        return self.model_._natural(mean)[:n], errors
+        predictions, errors = self.model_.left_out_with_errors(every)
+        return predictions[:n], errors[:n]
 
     def _checked_other(
         self, name: str, given: Setting, columns: int
@@ -200,48 +163,17 @@ class SettingsPredictor(BasePredictor):
         return np.column_stack([X, np.tile(np.log2(values), (len(X), 1))])
 
     # ------------------------------------------------------------------ predictions
-    def _log(self) -> bool:
-        return True
-
     def _mean(self, X: FloatArray) -> FloatArray:
         return np.log(self.model_.predict(self._with_setting(X, self.setting)))
 
     def _mean_std(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
-        model, rows = self.model_, self._with_setting(X, self.setting)
-        return model.center_ + model.scale_ * model._means(rows), model.scale_ * model._spread(rows)
+        return self.model_.predict_warped(self._with_setting(X, self.setting))
 
-    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-        return self._mean(X)[:, None], np.zeros(len(self.residuals_), dtype=np.intp)
-
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """Predict intervals meant to hold a new measurement at the setting with probability `coverage`.
-
-        Parameters
-        ----------
-        X : array-like (m, columns)
-            Encoded architectures.
-        coverage : float
-            In (0, 1).
-
-        Returns
-        -------
-        lower, upper : ndarray (m,)
-            In the unit of y.
-
-        Raises
-        ------
-        PredictorError
-            For a coverage that is not in (0, 1).
-        """
-        return self.model_.predict_interval(self._with_setting(self._validate(X), self.setting), coverage)
+    def _interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]:
+        return self.model_.predict_interval(self._with_setting(X, self.setting), coverage)
 
     @property
     def shared_(self) -> float:
         """Share of the variance over architectures that is common to all settings."""
         parts = {k: v for k, v in self.model_.parts_.items() if k not in (DEVICE, f"{DEVICE} curved", "noise")}
         return sum(v for k, v in parts.items() if not k.startswith(DEVICE)) / sum(parts.values())
-
-    @property
-    def procedure_scores_(self) -> dict[str, float]:
-        """Scores of the rows left out in folds, as of `CrossValidatedPredictor`."""
-        return scores(self.target_, self.oof_predictions_)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.model_selection import KFold
 
 from predictors._typing import FloatArray
-from predictors.base import BasePredictor, register
-from predictors.errors import PredictorError
-from predictors.metrics import scores
-from predictors.rows import known_noise
+from predictors.base import register
+from predictors.left_out import LatencyPredictor
 from predictors.schema import Schema
 from predictors.sources import Source
 from predictors.transfer import DeviceTransferPredictor
@@ -28,8 +26,10 @@ _LEARNT: dict[str, DeviceTransferPredictor] = {}
 
 
 @register
-class SourcedPredictor(BasePredictor):
+class SourcedPredictor(LatencyPredictor):
     """A `DeviceTransferPredictor` as an estimator that `save` and `load` handle; the sources are saved with it.
+
+    Intervals are those of the hypotheses. Refused is what `DeviceTransferPredictor` refuses, and below five rows.
 
     Parameters
     ----------
@@ -65,12 +65,8 @@ class SourcedPredictor(BasePredictor):
         "rows_", "target_", "given_noise_", "shares_", "trusted_", "oof_predictions_", "residuals_",
     )  # fmt: skip
 
-    rows_: FloatArray
-    target_: FloatArray
-    given_noise_: FloatArray
     shares_: dict[str, float]
     trusted_: str
-    oof_predictions_: FloatArray
 
     def __init__(
         self,
@@ -82,40 +78,7 @@ class SourcedPredictor(BasePredictor):
         self.sources = sources
         self.seed = seed
 
-    def fit(self, X: ArrayLike, y: ArrayLike, noise: ArrayLike | None = None) -> Self:
-        """Fit on the measurements of the device.
-
-        Parameters
-        ----------
-        X : array-like (n, columns)
-            Encoded architectures.
-        y : array-like (n,)
-            Their latencies.
-        noise : array-like (n,), optional
-            Known standard deviation of each, NaN where unknown.
-
-        Returns
-        -------
-        SourcedPredictor
-            Itself.
-
-        Raises
-        ------
-        PredictorError
-            As of `DeviceTransferPredictor`, and below five rows.
-        """
-        features, target = self._checked(X, y)
-        self._learn(features, target, known_noise(noise, len(target)))
-        return self
-
-    def _fit(self, X: FloatArray, y: FloatArray) -> None:
-        self._learn(X, y, np.zeros(len(y)))
-
     def _learn(self, X: FloatArray, y: FloatArray, noise: FloatArray) -> None:
-        if y.min() <= 0:
-            raise PredictorError(
-                f"latencies are positive, but the smallest is {y.min():g}.", hint="Drop failed measurements."
-            )
         self.rows_, self.target_, self.given_noise_ = X, y, noise
         model = self._model_of(X.shape[1])
         whole = model.with_sources(X)
@@ -139,9 +102,6 @@ class SourcedPredictor(BasePredictor):
         self._model = self._model_of(self.rows_.shape[1]).fit(self.rows_, self.target_, self.given_noise_)
 
     # ------------------------------------------------------------------ predictions
-    def _log(self) -> bool:
-        return True
-
     def _mean(self, X: FloatArray) -> FloatArray:
         return np.log(self._model.predict(X))
 
@@ -149,35 +109,8 @@ class SourcedPredictor(BasePredictor):
         mean, variance, _ = self._model._posterior(self._model.with_sources(X))
         return mean, np.sqrt(variance)
 
-    def _held_out(self, X: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
-        return self._mean(X)[:, None], np.zeros(len(self.residuals_), dtype=np.intp)
-
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
-        """Predict intervals meant to hold a new measurement with probability `coverage`; those of the hypotheses.
-
-        Parameters
-        ----------
-        X : array-like (m, columns)
-            Encoded architectures.
-        coverage : float
-            In (0, 1).
-
-        Returns
-        -------
-        lower, upper : ndarray (m,)
-            In the unit of y.
-
-        Raises
-        ------
-        PredictorError
-            For a coverage that is not in (0, 1).
-        """
-        return self._model.predict_interval(self._validate(X), coverage)
-
-    @property
-    def procedure_scores_(self) -> dict[str, float]:
-        """Scores of the rows left out in folds, as of `CrossValidatedPredictor`."""
-        return scores(self.target_, self.oof_predictions_)
+    def _interval(self, X: FloatArray, coverage: float) -> tuple[FloatArray, FloatArray]:
+        return self._model.predict_interval(X, coverage)
 
 
 def _learnt(schema: Schema, sources: Mapping[str, Source]) -> DeviceTransferPredictor:

@@ -313,7 +313,7 @@ class DeviceTransferPredictor:
             process.learn(
                 stack, latencies, given * latencies, rows, [Warp("log")], np.ones(self._n, dtype=bool), unit=1.0
             )
-            matrix = process._matrix(stack, process._theta, process._known)
+            matrix = process._matrix(stack, process.theta, process.known)
             process.condition(self._measured, matrix)
             self._process = process
         return self
@@ -434,8 +434,8 @@ class DeviceTransferPredictor:
             mean, variance = self._mixed(hypotheses, fitted, kernel, features)
             if self._process is not None:
                 t = self._process.mean(features, curves)
-                own = self._process._mean + self._process._scale * t
-                spread = (self._process.variance(features, curves) + self._process.noise) * self._process._scale**2
+                own = self._process.center + self._process.scale * t
+                spread = (self._process.variance(features, curves) + self._process.noise) * self._process.scale**2
                 if self._n > TOGETHER:
                     mean, variance = own, spread
                 else:

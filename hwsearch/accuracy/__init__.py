@@ -1,4 +1,4 @@
-"""How good a subnet is: batch-norm recalibration, its score, and the front of many subnets."""
+"""Accuracy of subnets: batch-norm recalibration, the score of one, and the front of many."""
 
 from hwsearch.accuracy.evaluate import calibrated_subnet, subnet_score
 from hwsearch.accuracy.front import front_accuracy

@@ -52,7 +52,7 @@ class NewTask:
 
     @property
     def settings(self) -> JsonObject:
-        """What must not change under the task's name."""
+        """Settings that must not change under the task's name."""
         return {"config": self.config.identity(), "data": self.examples.digest}
 
 

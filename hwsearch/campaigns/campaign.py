@@ -317,12 +317,12 @@ class Campaign:
 
     @property
     def protocol(self) -> TimingProtocol:
-        """How latencies are measured for the search."""
+        """Timing protocol of the search."""
         return self.config.protocol
 
     @cached_property
     def final_protocol(self) -> TimingProtocol:
-        """How latencies are measured for a front: to a narrower interval, one process at a time (`validate` spreads them)."""
+        """Timing protocol of a front: to a narrower interval, one process at a time (`validate` spreads them)."""
         v = self.config.validate_
         changes = {"processes": (1, 1), "half_width": v.half_width, "budget_s": v.budget_s}
         return self.protocol.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""How much a delivered front is expected to change when one of its candidates is measured again."""
+"""Expected change of a delivered front when one of its candidates is measured again."""
 
 from __future__ import annotations
 

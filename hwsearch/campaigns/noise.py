@@ -1,4 +1,4 @@
-"""How well measured values are known: standard deviations for a search, and draws of what might be true."""
+"""Noise of measured values: standard deviations for a search, and draws of what might be true."""
 
 from __future__ import annotations
 

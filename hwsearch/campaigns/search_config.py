@@ -1,4 +1,4 @@
-"""How a campaign profiles, searches and validates: the tables ``[profile]``, ``[search]`` and ``[validate]``."""
+"""Configuration of profile, search and validation: the tables ``[profile]``, ``[search]`` and ``[validate]``."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class View:
 
     @property
     def front_objectives(self) -> list[Objective]:
-        """What the front is of: the objectives without the bound of the worst device that a weighted mean needs."""
+        """Objectives of the front: all but the bound of the worst device that a weighted mean needs."""
         weighted = any(o.name == WEIGHTED for o in self.objectives)
         return [o for o in self.objectives if not (o.name == WORST and weighted)]
 

@@ -56,7 +56,7 @@ def split(name: str) -> tuple[str, int | None]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How the genes of a set of architectures are laid out.
+    """Layout of the genes of a set of architectures.
 
     Attributes
     ----------

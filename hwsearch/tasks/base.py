@@ -33,7 +33,7 @@ class Preparation(Protocol):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training examples are varied at random; each task uses what applies to its inputs.
+    """Random variation of training examples; each task uses what applies to its inputs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How good one network is on one data set: a value with its standard error, and what each example contributed."""
+"""Score of one network on one data set: a value with its standard error, and what each example contributed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 
 class Score(ABC):
-    """How good one network is on one data set; higher is better.
+    """Score of one network on one data set; higher is better.
 
     Campaigns maximise scores, so a loss must be turned round: R² or a negative error instead of an error. What counts
     as one point is up to the task; see `hwsearch.tasks.base.Task.score_unit`.

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from predictors import GaussianProcessPredictor, Schema
+
+GENES = Schema.from_names([f"w[{i}]={v}" for i in range(12) for v in (1, 2, 3)])
 Task = Callable[..., tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
@@ -30,3 +33,18 @@ def make_task(
 @pytest.fixture
 def task() -> Task:
     return make_task
+
+
+def rows(n: int, seed: int = 5) -> NDArray[np.float64]:
+    """One-hot rows (n, 36) of twelve three-valued genes."""
+    return np.eye(3)[np.random.default_rng(seed).integers(3, size=(n, 12))].reshape(n, -1)
+
+
+@pytest.fixture(scope="module")
+def fitted() -> GaussianProcessPredictor:
+    """A process of 50 rows near 10, of which each second one has a known noise of 1 %."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(3, size=(50, 12))
+    X = np.eye(3)[values].reshape(50, -1)
+    y = 10.0 * np.exp(0.1 * values @ np.linspace(-1, 1, 12) + 0.02 * rng.standard_normal(50))
+    return GaussianProcessPredictor(GENES).fit(X, y, noise=0.01 * y * (np.arange(50) % 2))

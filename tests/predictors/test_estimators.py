@@ -11,6 +11,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import predictors
 from predictors import CrossValidatedPredictor, GaussianProcessPredictor, RidgePredictor, XGBoostPredictor
+from predictors.settings import SettingsPredictor
+from predictors.sourced import SourcedPredictor
 
 ESTIMATORS = [
     RidgePredictor(),
@@ -19,6 +21,8 @@ ESTIMATORS = [
     XGBoostPredictor(n_estimators=30, log_target=True),
     GaussianProcessPredictor(),
     CrossValidatedPredictor(folds=3, repeats=1),
+    SettingsPredictor(),
+    SourcedPredictor(),
 ]
 
 

@@ -13,19 +13,14 @@ from predictors import (
     CrossValidatedPredictor,
     GaussianProcessPredictor,
     PredictorError,
-    PredictorFileError,
     RidgePredictor,
     Schema,
-    load,
-    save,
     scores,
 )
 from predictors import gp as module
-from predictors.kernel import Kernel
 from predictors.posterior import CONSTANT, JITTER
 from predictors.warp import Warp
-
-GENES = Schema.from_names([f"w[{i}]={v}" for i in range(12) for v in (1, 2, 3)])
+from tests.predictors.conftest import GENES, rows
 
 
 def test_it_learns_genes_better_than_ridge_and_a_plain_process(task) -> None:
@@ -41,55 +36,6 @@ def test_it_learns_genes_better_than_ridge_and_a_plain_process(task) -> None:
         ConstantKernel() * Matern(nu=2.5) + ConstantKernel() * DotProduct() + WhiteKernel(), normalize_y=True
     )
     assert ours < error(RidgePredictor()) and ours < error(plain)
-
-
-@pytest.fixture(scope="module")
-def fitted() -> GaussianProcessPredictor:
-    rng = np.random.default_rng(0)
-    values = rng.integers(3, size=(50, 12))
-    X = np.eye(3)[values].reshape(50, -1)
-    y = 10.0 * np.exp(0.1 * values @ np.linspace(-1, 1, 12) + 0.02 * rng.standard_normal(50))
-    return GaussianProcessPredictor(GENES).fit(X, y, noise=0.01 * y * (np.arange(50) % 2))
-
-
-def textbook(model: GaussianProcessPredictor, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the noiseless function at X, standardised, of the kernel with all its parts."""
-    schema = model.schema
-    kernel = Kernel(schema, schema.split(model.rows_))
-    weights = model.weights_
-    seen, new = (kernel.features(schema.split(rows)) for rows in (model.rows_, X))
-    warp = Warp(**model.warp_)
-    t = (warp(model.target_) - model.center_) / model.scale_
-    slope = (
-        (warp(model.target_ * (1 + 1e-7)) - warp(model.target_ * (1 - 1e-7))) / (2e-7 * model.target_) / model.scale_
-    )
-    noise = model.noise_ + (model.given_noise_ * slope) ** 2 + JITTER
-    gram = np.tensordot(weights, kernel.stack(seen, seen), 1) + CONSTANT + np.diag(noise)
-    cross = np.tensordot(weights, kernel.stack(new, seen), 1) + CONSTANT
-    own = np.tensordot(weights, kernel.stack(new, new), 1) + CONSTANT
-    return cross @ np.linalg.solve(gram, t), own - cross @ np.linalg.solve(gram, cross.T)
-
-
-def rows(n: int, seed: int = 5) -> np.ndarray:
-    return np.eye(3)[np.random.default_rng(seed).integers(3, size=(n, 12))].reshape(n, -1)
-
-
-def test_predictions_are_those_of_the_textbook(fitted: GaussianProcessPredictor) -> None:
-    """Medians, deviations of a new measurement, and intervals of the factor that was found."""
-    X = rows(20)
-    mean, covariance = textbook(fitted, X)
-    warp = Warp(**fitted.warp_)
-    natural = lambda t: warp.inverse(fitted.center_ + fitted.scale_ * t)  # noqa: E731
-    assert fitted.predict(X) == pytest.approx(natural(mean), rel=1e-6)
-    slope = np.exp(warp.log_slope(fitted.target_)) / fitted.scale_
-    new = fitted.noise_ + np.median((fitted.given_noise_ * slope) ** 2)
-    half = fitted.interval_factor(0.8) * np.sqrt(np.diag(covariance) + new)
-    low, high = fitted.predict_interval(X, 0.8)
-    assert low == pytest.approx(natural(mean - half), rel=1e-5)
-    assert high == pytest.approx(natural(mean + half), rel=1e-5)
-    drawn = natural(mean + np.random.default_rng(0).standard_normal((200_000, 20)) * np.sqrt(np.diag(covariance) + new))
-    _, deviation = fitted.predict(X, return_std=True)
-    assert deviation == pytest.approx(drawn.std(axis=0), rel=0.02)
 
 
 def test_the_factor_is_the_quantile_of_left_out_errors_shrunk(fitted: GaussianProcessPredictor) -> None:
@@ -116,7 +62,39 @@ def test_left_out_errors_are_in_deviations_of_the_posterior_without_the_row(fitt
         rest = np.arange(50) != i
         held_out.append(gram[i, i] - gram[i, rest] @ np.linalg.solve(gram[np.ix_(rest, rest)], gram[rest, i]))
     assert fitted.left_out_ == pytest.approx(np.sort(np.abs(fitted._t - mean) / np.sqrt(held_out)), rel=1e-5)
-    assert fitted.oof_predictions_ == pytest.approx(fitted._natural(mean))
+    assert fitted.oof_predictions_ == pytest.approx(fitted.natural(mean))
+
+
+def test_rows_left_out_together_have_errors_in_deviations(fitted: GaussianProcessPredictor) -> None:
+    group = np.arange(50) % 4
+    mean, variance = fitted.cross_validate(group)
+    told, errors = fitted.left_out_with_errors(group)
+    t = (Warp(**fitted.warp_)(fitted.target_) - fitted.center_) / fitted.scale_
+    assert errors == pytest.approx(np.abs(t - mean) / np.sqrt(variance)) and np.array_equal(
+        told, fitted.left_out(group)
+    )
+    assert np.abs(told / fitted.target_ - 1).mean() < 0.1
+
+
+def test_intervals_of_rows_left_out_are_from_the_errors_of_the_others(fitted: GaussianProcessPredictor) -> None:
+    """The deviation of a row by solving without it, and the factor without its error, which has the row's rank."""
+    told = fitted.oof_predictions_
+    low, high = fitted.left_out_interval(told, 0.9)
+    warp = Warp(**fitted.warp_)
+    standard = lambda y: (warp(y) - fitted.center_) / fitted.scale_  # noqa: E731
+    gram = fitted._process.kernel.weighted(fitted._process.weights, fitted._measured, fitted._measured) + CONSTANT
+    gram += np.diag(fitted.noise_ + fitted._known + JITTER)
+    rest = [np.arange(50) != i for i in range(50)]
+    deviation = np.sqrt(
+        [gram[i, i] - gram[i, r] @ np.linalg.solve(gram[np.ix_(r, r)], gram[r, i]) for i, r in enumerate(rest)]
+    )
+    error = np.abs(standard(fitted.target_) - standard(told)) / deviation
+    other = GaussianProcessPredictor()
+    for i in range(50):
+        other.left_out_ = np.sort(error[rest[i]])
+        half = other.interval_factor(0.9) * deviation[i]
+        found = (standard(high[[i]]) - standard(told[[i]]), standard(told[[i]]) - standard(low[[i]]))
+        assert found[0] == pytest.approx(half, rel=1e-4) and found[1] == pytest.approx(half, rel=1e-4)
 
 
 def test_rows_left_out_are_predicted_without_their_values(fitted: GaussianProcessPredictor) -> None:
@@ -131,64 +109,6 @@ def test_rows_left_out_are_predicted_without_their_values(fitted: GaussianProces
         variance[group == 2]
     )
     assert not np.allclose(again[group == 0], mean[group == 0])
-
-
-def test_closed_forms_of_one_row_left_out_are_refits_with_the_weights_of_all(fitted: GaussianProcessPredictor) -> None:
-    X = rows(3)
-    held_out, group = fitted._held_out(X)
-    assert held_out.shape == (3, 50) and group.tolist() == list(range(50))
-    for i in (0, 17):
-        without = GaussianProcessPredictor(GENES)
-        rest = np.arange(50) != i
-        for name in fitted._learned:
-            setattr(without, name, getattr(fitted, name))
-        kept = fitted._process
-        matrix = kept.kernel.weighted(kept.weights, fitted._measured, fitted._measured) + CONSTANT
-        matrix += np.diag(fitted.noise_ + fitted._known + JITTER)
-        alpha = np.linalg.solve(matrix[np.ix_(rest, rest)], fitted._t[rest])
-        for x, found in ((X, held_out[:, i]), (fitted.rows_[[i]], fitted.target_[[i]] - fitted.residuals_[[i]])):
-            new = kept.kernel.features(GENES.split(x))
-            cross = kept.kernel.weighted(kept.weights, new, fitted._measured) + CONSTANT
-            assert found == pytest.approx(fitted._natural(cross[:, rest] @ alpha), rel=1e-6)
-
-
-def test_many_rows_are_predicted_in_single_precision_and_nearly_the_same(fitted: GaussianProcessPredictor) -> None:
-    X = rows(module.BLOCK + 50)
-    many = fitted.predict(X)
-    few = np.concatenate([fitted.predict(X[:1000]), fitted.predict(X[1000:])])
-    assert many == pytest.approx(few, rel=1e-4) and not np.array_equal(many, few)
-    assert np.array_equal(fitted.predict(X, return_std=True)[0], many)
-    low, high = fitted.predict_interval(X)
-    assert (low < many).all() and (many < high).all()
-
-
-def test_small_parts_are_left_out_only_where_they_are_far_below_the_noise(fitted: GaussianProcessPredictor) -> None:
-    """Of weights 0.9, 2e-4, 1e-4, …, the last five together have less than a twentieth of the noise."""
-    other = GaussianProcessPredictor(GENES)
-    for name in ("n_features_in_", *fitted._learned):
-        setattr(other, name, getattr(fitted, name))
-    parts = len(fitted.weights_)
-    weights = np.full(parts, 1e-6)
-    weights[0], weights[1], weights[2] = 0.9, 2e-4, 1e-4
-    other.weights_ = weights
-    for noise, kept in ((1e-3, 3), (1e-6, parts), (1.0, 1)):
-        other.noise_ = noise
-        other._restore()
-        assert len(other._process.weights) == kept
-
-
-def test_samples_have_the_posterior_s_mean_and_covariance(fitted: GaussianProcessPredictor) -> None:
-    X = rows(4)
-    mean, covariance = textbook(fitted, X)
-    drawn = fitted.sample(X, 20_000, np.random.default_rng(0))
-    t = (Warp(**fitted.warp_)(drawn) - fitted.center_) / fitted.scale_
-    deviation = np.sqrt(np.diag(covariance))
-    assert (t.mean(axis=0) - mean) / deviation == pytest.approx(np.zeros(4), abs=5 / np.sqrt(20_000))
-    assert np.cov(t.T) / np.outer(deviation, deviation) == pytest.approx(
-        covariance / np.outer(deviation, deviation), abs=5 * np.sqrt(2 / 20_000)
-    )
-    with pytest.raises(PredictorError, match="joint posterior of 5001 rows"):
-        fitted.sample(rows(5001), 1, np.random.default_rng(0))
 
 
 def test_an_interval_is_for_a_measurement_and_a_sample_for_the_noiseless_value() -> None:
@@ -364,26 +284,6 @@ def test_the_expected_best_is_below_the_best_prediction(fitted: GaussianProcessP
     assert best.corrected[0] < best.predicted[0] and best.corrected.mean() < best.predicted.mean()
     least = fitted.expected_best(X, 5, largest=False)
     assert least.corrected[0] > least.predicted[0] and least.corrected.mean() > least.predicted.mean()
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"rows_": np.zeros((3, 36))}, "rows of a Gaussian process do not fit"),
-        ({"weights_": np.ones(3)}, "weights of a Gaussian process are not those"),
-        ({"warp_": {"kind": "square", "pole": 0.0}}, "damaged"),
-        ({"rows_": np.full((50, 36), np.nan)}, "damaged|gene"),
-    ],
-)
-def test_files_that_do_not_fit_together_are_refused(
-    fitted: GaussianProcessPredictor, tmp_path, change: dict, words: str
-) -> None:
-    other = GaussianProcessPredictor(GENES)
-    for name in ("n_features_in_", *fitted._learned):
-        setattr(other, name, change.get(name, getattr(fitted, name)))
-    save(other, tmp_path / "p.zip")
-    with pytest.raises(PredictorFileError, match=words):
-        load(tmp_path / "p.zip")
 
 
 def test_a_chosen_process_gives_its_own_intervals(task) -> None:

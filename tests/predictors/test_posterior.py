@@ -58,7 +58,7 @@ def test_posterior_is_that_of_the_textbook(kernel: SpaceKernel, fitted: tuple) -
     other = kernel.row_features(space().sample_array(15, np.random.default_rng(2)))
     curves = kernel.curves(other, features)
     weighted = lambda s: np.tensordot(process.weights, s, 1) + module.CONSTANT  # noqa: E731
-    t = (process.warp(y) - process._mean) / process._scale
+    t = (process.warp(y) - process.center) / process.scale
     gram = weighted(stack) + np.eye(len(y)) * (process.noise + module.JITTER)
     cross, own = weighted(kernel.stack(other, features)), weighted(kernel.stack(other, other))
     mean = cross @ np.linalg.solve(gram, t)
@@ -85,7 +85,7 @@ def test_single_precision_is_near(kernel: SpaceKernel, fitted: tuple) -> None:
 
 def test_weights_maximise_the_evidence_times_the_prior(kernel: SpaceKernel, fitted: tuple) -> None:
     process, _, stack, y = fitted
-    t = (process.warp(y) - process._mean) / process._scale
+    t = (process.warp(y) - process.center) / process.scale
     best = np.log(np.append(process.weights, process.noise))
     centre = np.append(np.full(len(stack), -np.log(len(stack))), np.log(module.NOISE))
 
@@ -120,7 +120,7 @@ def test_left_out_density_is_that_of_refits(fitted: tuple) -> None:
 def test_costs_come_back_from_standardised_values() -> None:
     """With mean 1 and deviation 2 the standardised value 0.5 is 2: a cost of 2, or of e^2 where its logarithm is modelled."""
     process = StructuredGaussianProcess(None)  # type: ignore[arg-type]
-    process._mean, process._scale = 1.0, 2.0
+    process.center, process.scale = 1.0, 2.0
     for warp, costs in ((Warp("plain"), [1.0, 2.0]), (Warp("gap", 3.0), [3.0 + np.e, 3.0 + np.e**2])):
         process.warp = warp
         assert process.natural(np.array([0.0, 0.5])) == pytest.approx(costs)

@@ -85,6 +85,8 @@ def test_a_file_keeps_it_and_it_is_diagnosed(tmp_path) -> None:
     again = load(tmp_path / "p.zip")
     assert np.array_equal(again.predict(X), model.predict(X))
     assert np.array_equal(again.predict_interval(X), model.predict_interval(X))
+    group = np.arange(20) % 4
+    assert np.array_equal(again.left_out(group), model.left_out(group))
     found = diagnose(model, X[:20], y[:20])
     assert found["learning_curve"]["rows"][-1] == 16 and len(found["left_out"]["predicted"]) == 20
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 
 import predictors
 from predictors import CrossValidatedPredictor, PredictorError
@@ -68,6 +69,8 @@ def test_bad_input() -> None:
         SourcedPredictor(sources={"old": (X[:, :5], old)}).fit(X[:9], new[:9])
     with pytest.raises(PredictorError, match="coverage"):
         model.fit(X[:9], new[:9]).predict_interval(X, 1.0)
+    with pytest.raises(NotFittedError):
+        SourcedPredictor().predict_interval(X)
 
 
 def test_what_is_learnt_from_sources_is_shared_and_not_changed() -> None:

@@ -29,7 +29,7 @@ from hwsearch.reporting.figures.learnt import learnt_figure
 from hwsearch.reporting.style import save as save_figure
 from hwsearch.reporting.words import label, number
 from hwsearch.searchers.threads import one_blas_thread
-from predictors import CrossValidatedPredictor, card_of
+from predictors import CrossValidatedPredictor, Schema, card_of
 from predictors import save as save_predictor
 from predictors.diagnosis import diagnose
 from predictors.operators import OperatorPredictor
@@ -93,12 +93,12 @@ def fit(campaign: Campaign) -> pd.DataFrame:
     PredictorError
         If a predictor cannot be fitted.
     """
-    known = Known.read(campaign)
+    known, schema = Known.read(campaign), campaign.loaded.net.schema()
     jobs, rows = _jobs(campaign, known), []
     with campaign.progress.task("fit", len(jobs), "predictors") as task:
         notes = []
         for i, job in enumerate(jobs):
-            row = _fit_one(campaign, known, job)
+            row = _fit_one(campaign, known, schema, job)
             rows.append(row)
             notes += [_note(campaign, row), *([str(row["sources"])] if "sources" in row else [])]
             task.update(i + 1)
@@ -128,14 +128,14 @@ def _jobs(campaign: Campaign, known: Known) -> list[_Fit]:
     return jobs
 
 
-def _fit_one(campaign: Campaign, known: Known, job: _Fit) -> JsonObject:
+def _fit_one(campaign: Campaign, known: Known, schema: Schema, job: _Fit) -> JsonObject:
     """Fit one predictor, write its file with its card and figure, and return its row."""
     if len(job.values) < FEWEST:
         raise CampaignError(
             f"only {len(job.values)} measurements of {job.what} are there; a predictor needs {FEWEST}.",
             hint="Run 'hwsearch profile' and 'hwsearch evaluate' first.",
         )
-    seed, schema = campaign.config.search.seed, campaign.loaded.net.schema()
+    seed = campaign.config.search.seed
     wanted = {a.id: a for a in campaign.profile_set.timed}
     ids = [k for k in wanted if k in job.values]
     X = feature_matrix(campaign, campaign.space.to_array([wanted[k] for k in ids]))

@@ -1,4 +1,4 @@
-"""How well the profile's predictors did on subnets measured later."""
+"""Errors and coverage of the profile's predictors on subnets measured later."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 class Apart(TypedDict, total=False):
-    """How a program is set apart from the process that starts it; arguments of `subprocess.Popen`.
+    """Arguments of `subprocess.Popen` that set a program apart from the process that starts it.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class CommandOptions:
 
 @dataclass(frozen=True)
 class Completed:
-    """How a call of a command ended.
+    """Result of a call of a command: exit status and output.
 
     Attributes
     ----------

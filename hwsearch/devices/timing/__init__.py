@@ -1,4 +1,4 @@
-"""How a latency is measured, and what its interval means.
+"""Latency measurement: protocol, schedule, and intervals.
 
 Candidates are timed by *interleaved visits to fresh loads in fresh processes*:
 

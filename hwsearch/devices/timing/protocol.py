@@ -23,7 +23,7 @@ ProcessRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
 
 
 class TimingProtocol(BaseModel):
-    """How long and how exactly latencies are measured; section ``[protocol]`` of a campaign's configuration.
+    """Protocol of latency measurements: how long and how exactly; section ``[protocol]`` of a campaign's configuration.
 
     A different protocol is a different measurement: the store keeps their values apart by `key`.
 

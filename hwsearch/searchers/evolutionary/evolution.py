@@ -145,7 +145,7 @@ def survive(costs: FloatArray, violation: FloatArray, n: int, rng: np.random.Gen
 
 @dataclass(frozen=True)
 class Mating:
-    """How children are made: binary tournaments, uniform crossover, gene-wise mutation.
+    """Variation of an evolutionary search: binary tournaments, uniform crossover, gene-wise mutation.
 
     Attributes
     ----------

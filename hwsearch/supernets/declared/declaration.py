@@ -61,7 +61,7 @@ class Width:
 
 @dataclass(frozen=True)
 class Depth:
-    """How many children of an `nn.Sequential` or `nn.ModuleList` are kept, the first ones.
+    """Elastic depth: how many children of an `nn.Sequential` or `nn.ModuleList` are kept, the first ones.
 
     Parameters
     ----------

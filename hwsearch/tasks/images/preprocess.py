@@ -1,4 +1,4 @@
-"""How images become inputs: resizing, crop and normalisation."""
+"""Preprocessing of images: resizing, crop and normalisation."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How an image becomes a network's input.
+    """Preprocessing of an image to a network's input.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class NoBodyError(DataError):
 
 @dataclass(frozen=True)
 class SequenceName:
-    """What the name of a file says.
+    """Camera, subject and action that the name of a file tells.
 
     Parameters
     ----------

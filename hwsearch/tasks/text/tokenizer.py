@@ -18,7 +18,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
 @dataclass(frozen=True)
 class TextPreprocess:
-    """How sentences become tokens.
+    """Preprocessing of sentences to tokens.
 
     Parameters
     ----------

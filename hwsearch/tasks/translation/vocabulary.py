@@ -23,7 +23,7 @@ BOS, PAD, EOS, UNK = range(4)
 
 @dataclass(frozen=True)
 class Subwords:
-    """How text becomes a network's input: tokenised, split into byte pairs, one sentence a line.
+    """Preprocessing of text to a network's input: tokenised, split into byte pairs, one sentence a line.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ RECORDS = json_with("assessed")
 
 @dataclass(frozen=True)
 class Judged:
-    """How one network did on the examples.
+    """Result of one network on the examples.
 
     Attributes
     ----------

@@ -115,7 +115,7 @@ class Network(_Table):
 
 
 class Compute(_Table):
-    """How fast one process computes.
+    """Computing speed of one process.
 
     Attributes
     ----------

@@ -77,7 +77,7 @@ class GatedNetwork(Slices):
 
     @property
     def cost(self) -> GateCost:
-        """What networks under them cost."""
+        """Cost of networks under the gates."""
         return self._cost
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,7 +23,6 @@ from hwsearch.campaigns.tactic import check_tactic
 from hwsearch.campaigns.views import views
 from hwsearch.errors import CampaignError, ConfigError, DataError
 from hwsearch.searchers.bayesian import fidelity
-from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.tasks.images import ImageTask
 
 
@@ -41,11 +41,10 @@ def paced(monkeypatch):
     )
 
 
-def begun(boards, **search) -> Campaign:
-    campaign = boards(search={"rounds": 1, "per_round": 4, "stop_gain": 0, "fidelities": [0, 10, 30], **search})
-    campaigns.profile(campaign)
-    campaigns.evaluate(campaign)
-    return campaign
+@pytest.fixture
+def begun(begun):
+    """With two lower fidelities, unless a test says others."""
+    return partial(begun, fidelities=[0, 10, 30])
 
 
 def scored(campaign: Campaign) -> dict[int, set[str]]:
@@ -58,8 +57,8 @@ def timed(campaign: Campaign) -> set[str]:
     return set(find_latency(campaign, campaign.target("one"), SEARCH))
 
 
-def test_a_round_scores_some_on_few_examples_and_tells_of_all(boards, paced) -> None:
-    campaign = begun(boards, rounds=2)
+def test_a_round_scores_some_on_few_examples_and_tells_of_all(begun, paced) -> None:
+    campaign = begun(rounds=2)
     before, timed_before = scored(campaign), timed(campaign)
     table = campaigns.search(campaign)
     after, new = scored(campaign), timed(campaign) - timed_before
@@ -72,8 +71,8 @@ def test_a_round_scores_some_on_few_examples_and_tells_of_all(boards, paced) -> 
     assert scored(campaign) == after
 
 
-def test_fronts_are_of_what_has_seen_all(boards, paced) -> None:
-    campaign = begun(boards)
+def test_fronts_are_of_what_has_seen_all(begun, paced) -> None:
+    campaign = begun()
     campaigns.search(campaign)
     after = scored(campaign)
     front = campaigns.validate(campaign)
@@ -81,7 +80,7 @@ def test_fronts_are_of_what_has_seen_all(boards, paced) -> None:
     assert named <= after[80]
 
 
-def test_what_was_seen_is_not_shown_again(boards, monkeypatch, paced) -> None:
+def test_what_was_seen_is_not_shown_again(begun, monkeypatch, paced) -> None:
     shown: list[tuple[str, int]] = []
     evaluate = ImageTask.evaluate
 
@@ -89,7 +88,7 @@ def test_what_was_seen_is_not_shown_again(boards, monkeypatch, paced) -> None:
         shown.append((arch.id, len(data)))
         return evaluate(self, arch, data, size, batch=batch)
 
-    campaign = begun(boards, rounds=4)
+    campaign = begun(rounds=4)
     monkeypatch.setattr(ImageTask, "evaluate", noted)
     before = scored(campaign)[80]
     campaigns.search(campaign)
@@ -102,39 +101,16 @@ def test_what_was_seen_is_not_shown_again(boards, monkeypatch, paced) -> None:
     assert set(total) == set().union(*after.values()) - before
 
 
-def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch, paced) -> None:
-    whole = begun(boards, rounds=2)
+def test_stopped_anywhere_it_goes_on_there(begun, search_interrupted, paced) -> None:
+    whole = begun(rounds=2)
     campaigns.search(whole)
-    campaign = begun(boards, rounds=2)
-    calls, limit = 0, 0
-
-    def interrupting(original):
-        def call(*args, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls > limit:
-                raise KeyboardInterrupt
-            return original(*args, **kwargs)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ImageTask, "evaluate", interrupting(ImageTask.evaluate))
-        patch.setattr(PlumbSearcher, "allocate", interrupting(PlumbSearcher.allocate))
-        stops = 0
-        while True:
-            calls, limit = 0, 3
-            try:
-                campaigns.search(campaign)
-                break
-            except KeyboardInterrupt:
-                stops += 1
-    assert stops > 1
+    campaign = begun(rounds=2)
+    assert search_interrupted(campaign, "allocate") > 1
     assert scored(campaign) == scored(whole) and timed(campaign) == timed(whole)
 
 
-def test_the_ladder_counts_what_is_left(boards, paced) -> None:
-    campaign = begun(boards)
+def test_the_ladder_counts_what_is_left(begun, paced) -> None:
+    campaign = begun()
     known, view = Known.read(campaign), views(campaign)[0]
     ladder = Ladder(campaign, view, view.measured(known), known, EvaluationCosts(campaign))
     calibration = len(campaign.data["calibration"])
@@ -159,8 +135,8 @@ def test_the_ladder_counts_what_is_left(boards, paced) -> None:
     assert ladder.round_seconds(3) == pytest.approx(3 * (both + 80 + calibration))
 
 
-def test_seconds_are_those_that_were_measured(boards) -> None:
-    campaign = begun(boards)
+def test_seconds_are_those_that_were_measured(begun) -> None:
+    campaign = begun()
     costs = EvaluationCosts(campaign)
     assert (costs.weights >= 0).all() and costs.weights.sum() > 0
     archs = [campaign.space.smallest(), campaign.space.largest()]
@@ -169,8 +145,8 @@ def test_seconds_are_those_that_were_measured(boards) -> None:
     assert costs.timing([]) == 0.0 and costs.timing(["one", "two"]) >= costs.timing(["one"])
 
 
-def test_a_store_that_tells_no_seconds_is_said(boards, monkeypatch) -> None:
-    campaign = begun(boards)
+def test_a_store_that_tells_no_seconds_is_said(begun, monkeypatch) -> None:
+    campaign = begun()
     monkeypatch.setattr(campaign.store, "scan", lambda *_, **__: iter(()))
     with pytest.raises(CampaignError, match="told how long it took"):
         EvaluationCosts(campaign)
@@ -204,8 +180,8 @@ def test_what_cannot_is_refused_at_once(boards) -> None:
         check_tactic(boards(objective=[{"metric": m} for m in ("latency", "macs")], search={"fidelities": [10]}))
 
 
-def test_searches_with_and_without_are_not_mixed_up(boards, paced) -> None:
-    campaign = begun(boards)
+def test_searches_with_and_without_are_not_mixed_up(boards, begun, paced) -> None:
+    campaign = begun()
     proposer = Proposer(campaign)
     assert proposer.campaign is campaign
     from hwsearch.campaigns.states import search_state

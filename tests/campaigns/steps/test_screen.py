@@ -22,17 +22,7 @@ from hwsearch.campaigns.steps.search import how_it_ended
 from hwsearch.campaigns.tactic import check_tactic
 from hwsearch.campaigns.views import views
 from hwsearch.errors import CampaignError, ConfigError, DataError
-from hwsearch.searchers.bayesian.plumb import PlumbSearcher
 from hwsearch.spaces import Architecture
-from hwsearch.tasks.images import ImageTask
-
-
-def begun(boards, objective: list | None = None, **search) -> Campaign:
-    changes = {"objective": objective} if objective else {}
-    campaign = boards(search={"rounds": 1, "per_round": 4, "stop_gain": 0, **search}, **changes)
-    campaigns.profile(campaign)
-    campaigns.evaluate(campaign)
-    return campaign
 
 
 def evaluated(campaign: Campaign, split: Split = Split.VALIDATION) -> set[str]:
@@ -49,8 +39,8 @@ def timed(campaign: Campaign) -> set[str]:
     return set(find_latency(campaign, campaign.target("one"), SEARCH))
 
 
-def test_latency_first_and_accuracy_of_the_chosen(boards) -> None:
-    campaign = begun(boards, screening_factor=3)
+def test_latency_first_and_accuracy_of_the_chosen(begun) -> None:
+    campaign = begun(screening_factor=3)
     before = timed(campaign), evaluated(campaign)
     table = campaigns.search(campaign)
     assert table["screened"].tolist() == [6, 6] and table["proposed"].tolist() == [2, 2]
@@ -60,8 +50,8 @@ def test_latency_first_and_accuracy_of_the_chosen(boards) -> None:
     assert campaigns.search(campaign).equals(table)
 
 
-def test_accuracy_first_and_latency_of_the_chosen(boards) -> None:
-    campaign = begun(boards, screening_factor=3, screening_metrics=["accuracy"])
+def test_accuracy_first_and_latency_of_the_chosen(begun) -> None:
+    campaign = begun(screening_factor=3, screening_metrics=["accuracy"])
     before = timed(campaign), evaluated(campaign)
     campaigns.search(campaign)
     assert len(evaluated(campaign) - before[1]) >= 10
@@ -69,8 +59,8 @@ def test_accuracy_first_and_latency_of_the_chosen(boards) -> None:
     assert len(timed(campaign) - before[0]) <= 4
 
 
-def test_few_images_first_and_all_of_the_chosen(boards) -> None:
-    campaign = begun(boards, screening_factor=3, screening_metrics=["latency", "accuracy"], screening_images=30)
+def test_few_images_first_and_all_of_the_chosen(begun) -> None:
+    campaign = begun(screening_factor=3, screening_metrics=["latency", "accuracy"], screening_images=30)
     before = evaluated(campaign)
     campaigns.search(campaign)
     screened = evaluated(campaign, Split.SCREEN)
@@ -80,9 +70,9 @@ def test_few_images_first_and_all_of_the_chosen(boards) -> None:
     assert screened - evaluated(campaign) <= left and not left & evaluated(campaign)
 
 
-def test_estimates_are_as_far_off_as_they_say(boards, monkeypatch) -> None:
+def test_estimates_are_as_far_off_as_they_say(begun, monkeypatch) -> None:
     """Against the accuracies on all images, of images of which the first are harder for all subnets."""
-    campaign = begun(boards, screening_factor=2, screening_metrics=["latency", "accuracy"], screening_images=40)
+    campaign = begun(screening_factor=2, screening_metrics=["latency", "accuracy"], screening_images=40)
     every = len(campaign.data["validation"])
     hard = np.where(np.arange(every) < 40, 0.15, 0.0)
 
@@ -107,43 +97,20 @@ def test_estimates_are_as_far_off_as_they_say(boards, monkeypatch) -> None:
     assert 0.8 < off.std() / found.error[archs[30].id] < 1.25
 
 
-def test_stopped_anywhere_it_goes_on_there(boards, monkeypatch) -> None:
+def test_stopped_anywhere_it_goes_on_there(begun, search_interrupted) -> None:
     """Interrupted at each accuracy and each choice in turn, it ends with what an uninterrupted search measures."""
     options = {"screening_factor": 3, "screening_metrics": ["latency", "accuracy"], "screening_images": 30, "rounds": 2}
-    whole = begun(boards, **options)
+    whole = begun(**options)
     campaigns.search(whole)
-    campaign = begun(boards, **options)
-    calls, limit = 0, 0
-
-    def interrupting(original):
-        def call(*args, **kwargs):
-            nonlocal calls
-            calls += 1
-            if calls > limit:
-                raise KeyboardInterrupt
-            return original(*args, **kwargs)
-
-        return call
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ImageTask, "evaluate", interrupting(ImageTask.evaluate))
-        patch.setattr(PlumbSearcher, "choose", interrupting(PlumbSearcher.choose))
-        stops = 0
-        while True:
-            calls, limit = 0, 3
-            try:
-                campaigns.search(campaign)
-                break
-            except KeyboardInterrupt:
-                stops += 1
-    assert stops > 5
+    campaign = begun(**options)
+    assert search_interrupted(campaign, "choose") > 5
     for split in (Split.SCREEN, Split.VALIDATION):
         assert evaluated(campaign, split) == evaluated(whole, split)
     assert timed(campaign) == timed(whole)
 
 
-def test_candidates_not_worth_it_end_the_search_unmeasured(boards) -> None:
-    campaign = begun(boards, screening_factor=2, stop_gain=0.99, rounds=4)
+def test_candidates_not_worth_it_end_the_search_unmeasured(begun) -> None:
+    campaign = begun(screening_factor=2, stop_gain=0.99, rounds=4)
     measure_accuracy(campaign, campaign.space.sample(20, np.random.default_rng(0)))
     measure_latencies(campaign, campaign.targets.values(), views(campaign)[0].measured(Known.read(campaign)).archs)
     before = timed(campaign)
@@ -153,16 +120,16 @@ def test_candidates_not_worth_it_end_the_search_unmeasured(boards) -> None:
     assert "after 0 of 4 rounds" in how_it_ended(campaign)
 
 
-def test_what_fails_is_not_chosen_again(boards, monkeypatch) -> None:
-    campaign = begun(boards, screening_factor=2, rounds=1)
+def test_what_fails_is_not_chosen_again(begun, monkeypatch) -> None:
+    campaign = begun(screening_factor=2, rounds=1)
     arch = completable(campaign)[0]
     failed = accuracy_row(campaign, arch, None, Split.VALIDATION, SEARCH, "2025-01-01T00:00:00+00:00", failure="x")
     campaign.store.add([failed] * MAX_FAILURES)
     assert arch not in completable(campaign)
 
 
-def test_one_subnet_for_all_devices(boards) -> None:
-    table = campaigns.search(begun(boards, screening_factor=2, deployment="worst-case"))
+def test_one_subnet_for_all_devices(begun) -> None:
+    table = campaigns.search(begun(screening_factor=2, deployment="worst-case"))
     assert table["screened"].tolist() == [8] and table["proposed"].tolist() == [4]
 
 
@@ -214,10 +181,10 @@ def test_screening_that_leaves_nothing_to_choose_by_is_refused(boards, metrics, 
         check_tactic(campaign)
 
 
-def test_few_images_are_enough_to_screen_accuracy_alone(boards) -> None:
+def test_few_images_are_enough_to_screen_accuracy_alone(begun) -> None:
     objectives = [{"metric": "accuracy"}, {"metric": "macs"}]
     search = {"screening_factor": 3, "screening_metrics": ["accuracy"], "screening_images": 30}
-    campaign = begun(boards, objective=objectives, **search)
+    campaign = begun(objective=objectives, **search)
     before = evaluated(campaign)
     assert campaigns.search(campaign)["proposed"].tolist() == [2, 2]
     assert len(evaluated(campaign) - before) == 4

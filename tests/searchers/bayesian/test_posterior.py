@@ -181,7 +181,7 @@ def test_samples_vary_together_as_the_joint_posterior_says(partly_measured: Mult
     for j, model in enumerate(partly_measured._models[:2]):
         assert model is not None
         process, there = model
-        t = (process.warp(samples[:, :, j]) - process._mean) / process._scale
+        t = (process.warp(samples[:, :, j]) - process.center) / process.scale
         mean, covariance = process.joint(seen.features, seen.with_measured(j, there))
         deviation = np.sqrt(np.diag(covariance))
         assert ((t.mean(axis=0) - mean) / deviation) == pytest.approx(np.zeros(4), abs=5 / np.sqrt(count))
@@ -229,7 +229,7 @@ def test_parts_of_no_account_are_left_out_of_the_view(partly_measured: MultiObje
         process.weights[small] = 1e-5
         features = {name: block[there] for name, block in posterior.measured.items()}
         stack = posterior.kernel.stack(features, features)
-        process.condition(features, process._matrix(stack, np.log([*process.weights, process.noise]), process._known))
+        process.condition(features, process._matrix(stack, np.log([*process.weights, process.noise]), process.known))
     quick = posterior.single_precision()
     assert "genes rough" not in quick.kernel.names and "values" in quick.kernel.names
     rows = space().sample_array(50, np.random.default_rng(6))
