@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from predictors._typing import FloatArray, IntArray
 from predictors.errors import PredictorError
 from predictors.gp import GaussianProcessPredictor
-from predictors.posterior import covariance_root
+from predictors.kernel_parts import covariance_root
 from predictors.transfer import TOGETHER, DeviceTransferPredictor
 
 

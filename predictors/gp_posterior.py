@@ -11,9 +11,9 @@ from predictors._typing import FloatArray
 from predictors.base import BLOCK
 from predictors.errors import PredictorError, PredictorFileError
 from predictors.kernel import Kernel
-from predictors.kernel_parts import Features
+from predictors.kernel_parts import Features, covariance_root
 from predictors.left_out import LeftOutPredictor
-from predictors.posterior import CONSTANT, JITTER, StructuredGaussianProcess, covariance_root
+from predictors.posterior import CONSTANT, JITTER, StructuredGaussianProcess
 from predictors.quick import ROWS, QuickMean
 from predictors.schema import Blocks, Schema
 from predictors.warp import Warp

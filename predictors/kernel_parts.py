@@ -119,3 +119,24 @@ def inverse(variance: float) -> float:
         0 where there is next to none.
     """
     return 1.0 / variance if variance > 1e-10 else 0.0
+
+
+def covariance_root(covariance: FloatArray) -> FloatArray:
+    """Compute a Cholesky factor, with as much added to the diagonal as it takes.
+
+    Parameters
+    ----------
+    covariance : ndarray (k, k)
+        Symmetric.
+
+    Returns
+    -------
+    ndarray (k, k)
+        Lower triangle.
+    """
+    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
+        except np.linalg.LinAlgError:
+            jitter *= 10.0

@@ -480,24 +480,3 @@ def equal_shares(parts: int) -> FloatArray:
         Logarithms.
     """
     return np.append(np.full(parts, -math.log(max(parts, 1))), math.log(NOISE))
-
-
-def covariance_root(covariance: FloatArray) -> FloatArray:
-    """Compute a Cholesky factor, with as much added to the diagonal as it takes.
-
-    Parameters
-    ----------
-    covariance : ndarray (k, k)
-        Symmetric.
-
-    Returns
-    -------
-    ndarray (k, k)
-        Lower triangle.
-    """
-    jitter = 1e-8 * (1.0 + float(np.diag(covariance).max(initial=0.0)))
-    while True:
-        try:
-            return np.asarray(np.linalg.cholesky(covariance + jitter * np.eye(len(covariance))))
-        except np.linalg.LinAlgError:
-            jitter *= 10.0

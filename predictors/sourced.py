@@ -87,7 +87,8 @@ class SourcedPredictor(LatencyPredictor):
             model.fit_with_sources(whole[inside], y[inside], noise[inside])
             self.oof_predictions_[outside] = model.predict_with_sources(whole[outside])
         self.residuals_ = np.log(y) - np.log(self.oof_predictions_)
-        self._model = model.fit_with_sources(whole, y, noise)
+        # without sources a kernel is scaled on the rows of its first fit, so that of the folds is not the one for all rows
+        self._model = self._model_of(X.shape[1]).fit_with_sources(whole, y, noise)
         self.shares_, self.trusted_ = self._model.shares_, self._model.explain()
 
     def _model_of(self, columns: int) -> DeviceTransferPredictor:

@@ -11,7 +11,8 @@ from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.spaces import SearchSpace
 from hwsearch.spaces.choice import Choice, When
 from predictors import posterior as module
-from predictors.posterior import StructuredGaussianProcess, covariance_root
+from predictors.kernel_parts import covariance_root
+from predictors.posterior import StructuredGaussianProcess
 from predictors.warp import Warp, warps
 
 

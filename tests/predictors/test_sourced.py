@@ -58,6 +58,15 @@ def test_it_is_saved_with_its_sources(tmp_path) -> None:
     assert again.trusted_ == model.trusted_
 
 
+def test_without_sources_it_predicts_after_loading_as_before(tmp_path) -> None:
+    X, _, new = devices()
+    model = SourcedPredictor().fit(X[:9], new[:9])
+    predictors.save(model, tmp_path / "it.zip")
+    again = predictors.load(tmp_path / "it.zip")
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    np.testing.assert_array_equal(again.predict_interval(X), model.predict_interval(X))
+
+
 def test_bad_input() -> None:
     X, old, new = devices()
     model = SourcedPredictor(sources={"old": (X, old)})

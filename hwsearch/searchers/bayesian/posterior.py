@@ -15,8 +15,8 @@ from hwsearch.searchers.bayesian.space_kernel import SpaceKernel
 from hwsearch.searchers.evolutionary.evolution import leading
 from hwsearch.searchers.options import RowFunction
 from predictors.curved import CurvedSums
-from predictors.kernel_parts import Features
-from predictors.posterior import StructuredGaussianProcess, covariance_root
+from predictors.kernel_parts import Features, covariance_root
+from predictors.posterior import StructuredGaussianProcess
 
 #: curved parts with a smaller share of the variance are left out where many are predicted
 SHARE = 1e-3
