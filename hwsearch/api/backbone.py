@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import CheckpointError, DataError, SupernetError, TrainingError
 from hwsearch.exporters import lower, verify, write_bundle
 from hwsearch.exporters.bundle import IS_CARD, IS_MODEL
+from hwsearch.exporters.card import intact_card
 from hwsearch.spaces import Architecture
 from hwsearch.store import utc_now
 from hwsearch.supernets.base import Supernet
@@ -214,8 +216,8 @@ class Backbone:
         OutputError
             If a file is there that hwsearch did not write.
         """
-        masked, row = self.bank.load(task), self.bank.row(task)
-        cut = self.bank.network.cut(masked)
+        facts = self._facts(task)
+        cut = self.bank.network.cut(self.bank.load(task))
         check_place(path, IS_MODEL)
         check_place(path.with_suffix(".json"), IS_CARD)
         parts = [
@@ -224,15 +226,45 @@ class Backbone:
         ]
         given = torch.randn((8, *self.net.input_shape(self.arch)), generator=torch.Generator().manual_seed(0))
         difference = verify(parts[0][1], cut, given, tolerance=1e-5)
-        card = {
-            "task": row,
+        card = {**facts, "difference_from_torch": difference, "written_at": utc_now()}
+        return write_bundle(path, parts, card) | {"path": str(path)}
+
+    def exported(self, task: str, path: Path) -> JsonObject | None:
+        """Look for the export of a task as it is now.
+
+        Parameters
+        ----------
+        task : str
+            Its name.
+        path : Path
+            The ONNX file.
+
+        Returns
+        -------
+        dict or None
+            The card, with the ``path``; None if a file is missing, was not written whole, or is of other weights, classes or
+            preprocessing.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such task, or it is of another backbone, or damaged.
+        """
+        facts = json.loads(json.dumps(self._facts(task)))  # as a card is read
+        card = intact_card(path.with_suffix(".json"), ("task", "backbone"))
+        if card is None or card["files"][0]["file"] != path.name or any(card.get(k) != v for k, v in facts.items()):
+            return None
+        return card | {"path": str(path)}
+
+    def _facts(self, task: str) -> JsonObject:
+        """Describe what an export of a task is made from; the row has the digest of its masked network."""
+        masked = self.bank.load(task)
+        return {
+            "task": self.bank.row(task),
             "classes": list(masked.classes),
             "backbone": {"supernet": self.supernet, "start": self.bank.about["start"]},
             "preprocess": self.kind.preprocess.to_dict() if hasattr(self.kind, "preprocess") else {},
-            "difference_from_torch": difference,
-            "written_at": utc_now(),
         }
-        return write_bundle(path, parts, card) | {"path": str(path)}
 
 
 def prepare_training() -> None:

@@ -70,6 +70,8 @@ class Campaign:
         The file or folder that the configuration was read from, where it belongs to another user.
     trusted : bool
         Whether what a foreign configuration names may be executed.
+    task_examples : dict of str to (Data, Data)
+        Training and test examples of ``[[task]]`` by their ``data``: what `check` has read, until the tasks are trained.
     """
 
     foreign: Path | None = None
@@ -79,6 +81,7 @@ class Campaign:
         self.folder = folder
         self.asked = config
         self.waited_s = 0.0
+        self.task_examples: dict[str, tuple[Data, Data]] = {}
         self._planned: CampaignConfig | None = None
         self.progress: Progress = progress or LoggedProgress()
         self.subnets = SubnetCache()
