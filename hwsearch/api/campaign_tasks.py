@@ -60,8 +60,8 @@ def check_tasks(campaign: Campaign) -> None:
         If the network does not end in a linear classifier.
     """
     if campaign.config.task:
-        campaign.task_examples = read = {}
-        _asked(campaign, read)
+        campaign.task_examples = {}
+        _asked(campaign, campaign.task_examples)
 
 
 def train_tasks(campaign: Campaign) -> list[JsonObject]:

@@ -11,9 +11,9 @@ from rich.markup import escape
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, TrainingData, Trust, shown_training
+from hwsearch.cli.options import Force, Json, StartWeights, TrainingData, Trust, shown_training
 from hwsearch.cli.progress import recording
-from hwsearch.cli.render import emit_json, first_sentence, out, print_mapping, visible
+from hwsearch.cli.render import emit_json, first_sentence, out, print_lines, print_mapping, visible
 from hwsearch.reporting.words import Z95
 
 
@@ -225,9 +225,7 @@ def train(
             "--supernet", help="What to train in place of the recipe's: a name, or file.py:ENTRY, which is run."
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
-    ] = None,
+    checkpoint: StartWeights = None,
     kernels: Annotated[
         Literal["auto", "eager", "native", "masked", "triton"],
         typer.Option(
@@ -312,4 +310,4 @@ def train(
             )
         if (made := card.get("generator")) is not None:
             counts = f"{made['generated']:,} weights from {made['generator_params']:,} parameters"
-            out.print(visible(f"generator: {counts}, {made['outputs']}; {made['architecture']}"), highlight=False)
+            print_lines(f"generator: {counts}, {made['outputs']}; {made['architecture']}")

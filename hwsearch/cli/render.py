@@ -159,6 +159,43 @@ def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
             out.print(f"{indent}[bold]{visible(key)}[/bold]: {visible(shown)}", highlight=False)
 
 
+def print_lines(*lines: str) -> None:
+    """Print lines of text on standard output, none of it as markup.
+
+    Parameters
+    ----------
+    *lines : str
+        Control characters in them are shown, not sent.
+    """
+    for line in lines:
+        out.print(visible(line), highlight=False)
+
+
+def score_text(score: JsonObject, unit: str = "") -> str:
+    """Write the score of a training's result with its standard error.
+
+    Parameters
+    ----------
+    score : dict
+        ``name``, ``standard_error``, ``data``, and the value under a key that the task names.
+    unit : str
+        Of the value.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> score_text({"name": "top-1", "top1_percent": 91.5, "standard_error": 0.4, "images": 900, "data": "photos"}, "%")
+    'top-1 91.5 % ± 0.4 on photos'
+    """
+    value = next(v for k, v in score.items() if isinstance(v, float) and k != "standard_error")
+    shown = f"{value:g} {unit}".rstrip()
+    return f"{score['name']} {shown} ± {score['standard_error']:g} on {score['data']}"
+
+
 def print_summary(result: JsonObject, as_json: bool) -> None:
     """Print what a whole run found.
 
@@ -182,7 +219,7 @@ def print_summary(result: JsonObject, as_json: bool) -> None:
             highlight=False,
         )
     for t in result.get("tasks", ()):
-        out.print(visible(_task_line(t, score)), highlight=False)
+        print_lines(_task_line(t, score))
     measured = f"{result['measured']} measurement{'' if result['measured'] == 1 else 's'}"
     out.print(f"{measured} in {result['seconds']:.0f} s", highlight=False)
     out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)

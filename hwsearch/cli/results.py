@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
 from hwsearch.cli.options import Deployment, DeviceName, Folder, Force, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import chain_lines, emit_json, ensemble_lines, neighbour_lines, out, print_frame, visible
+from hwsearch.cli.render import chain_lines, emit_json, ensemble_lines, neighbour_lines, out, print_frame, print_lines
 
 
 @command(RESULTS)
@@ -97,8 +97,7 @@ def predict(
         print_frame(found.frame.drop(columns="genes"), f"predictions, intervals of {100 * coverage:g} %")
         if len(found.frame) > found.frame["device"].nunique() and len(found.front):
             print_frame(found.front.drop(columns="genes"), "predicted front; expected: without the winner's curse")
-        for said in found.warnings:
-            out.print(visible(said), highlight=False)
+        print_lines(*found.warnings)
 
 
 @command(RESULTS)
@@ -322,8 +321,7 @@ def ensemble(
     import pandas as pd
 
     print_frame(pd.DataFrame(found["rows"]), f"{found['limit']} on {found['device']}")
-    for line in ensemble_lines(found):
-        out.print(visible(line), highlight=False)
+    print_lines(*ensemble_lines(found))
 
 
 @command(RESULTS)

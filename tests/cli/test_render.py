@@ -97,3 +97,10 @@ def test_numbers_of_a_frame_have_few_digits(monkeypatch) -> None:
     monkeypatch.setattr(render, "out", Console(file=page, width=60))
     print_frame(pd.DataFrame({"name": ["a"], "ms": [1.23456], "n": [12345]}), "title", 3)
     assert page.getvalue().splitlines()[0].strip() == "title" and page.getvalue().split()[-3:] == ["a", "1.23", "12345"]
+
+
+def test_text_is_no_markup(monkeypatch) -> None:
+    page = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=page, width=60))
+    render.print_lines("runs/a[/b]/x [red]", "\x1b]0;title\x07", "of two\nlines")
+    assert page.getvalue().splitlines() == ["runs/a[/b]/x [red]", "\\x1b]0;title\\x07", "of two", "lines"]
