@@ -11,7 +11,7 @@ import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import DATA_WITH_SPLITS, AnySupernet, Force, Json, Seed, Trust, shown_progress
-from hwsearch.cli.render import emit_json, out, print_lines
+from hwsearch.cli.render import emit_json, print_lines
 
 
 @command(CATALOGUE)
@@ -110,9 +110,8 @@ def _print(found: JsonObject) -> None:
 
     unit = found["difference_unit"]
     for line in band_lines(found):
-        out.print(
-            f"{line['macs']} MACs: {found['score']['name']} {line['score']}, {line['range']}, excess loss {line['excess']}",
-            highlight=False,
+        print_lines(
+            f"{line['macs']} MACs: {found['score']['name']} {line['score']}, {line['range']}, excess loss {line['excess']}"
         )
     told = [
         ("gradients of smallest and largest, cosine", estimate_words(found["conflict"]["smallest_largest"])),
@@ -120,6 +119,6 @@ def _print(found: JsonObject) -> None:
         ("rank correlation (Kendall's tau)", estimate_words(found["rank_correlation"])),
     ]
     for name, text in told[: 3 if found["gap"] else 1]:
-        out.print(f"{name}: {text}", highlight=False)
+        print_lines(f"{name}: {text}")
     print_lines(found["advice"]["sentence"])
-    out.print(f"→ {found['files']['assessment.html']}", highlight=False)
+    print_lines(f"→ {found['files']['assessment.html']}")

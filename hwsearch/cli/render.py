@@ -129,7 +129,7 @@ def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     digits : int
         Significant digits of numbers.
     """
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=visible(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in frame.columns:
         numeric = frame[column].dtype.kind in "iufb"
         table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
@@ -212,17 +212,16 @@ def print_summary(result: JsonObject, as_json: bool) -> None:
     level = f"{100 * result['confidence']:.0f} %"
     for device in result["devices"]:
         out.print(_picks(device, score, level))
-        out.print(
+        print_lines(
             f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n"
             if device["front_points"] > 1
-            else "  one measured subnet is Pareto-optimal\n",
-            highlight=False,
+            else "  one measured subnet is Pareto-optimal\n"
         )
     for t in result.get("tasks", ()):
         print_lines(_task_line(t, score))
     measured = f"{result['measured']} measurement{'' if result['measured'] == 1 else 's'}"
-    out.print(f"{measured} in {result['seconds']:.0f} s", highlight=False)
-    out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
+    print_lines(f"{measured} in {result['seconds']:.0f} s")
+    print_lines(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models")
 
 
 def _task_line(task: JsonObject, score: str) -> str:
@@ -239,14 +238,14 @@ def _picks(device: JsonObject, score: str, level: str) -> Table:
     """Make the table of a device's picks: a line a label, and the file below the labels where there is no room beside."""
     wide = out.width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(escape(device["device"]), min_width=LABEL_WIDTH)
-    for name in (f"{score} (95 %)", f"latency ms ({level})", "MACs"):
+    table.add_column(visible(device["device"]), min_width=LABEL_WIDTH)
+    for name in (f"{visible(score)} (95 %)", f"latency ms ({level})", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("file", no_wrap=True)
     for p in device["picks"]:
-        file = f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name
-        labels = [escape(label) for label in p["label"].split("; ")]
+        file = visible(f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name)
+        labels = [visible(label) for label in p["label"].split("; ")]
         table.add_row(
             "\n".join(labels if wide else [*labels, f"→ {file}"]),
             f"{p['accuracy']:.1f} ±{Z95 * p['accuracy_se']:.1f}",
