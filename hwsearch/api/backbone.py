@@ -24,13 +24,27 @@ from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.supermasks import MaskedNetwork, signed_constants
-from hwsearch.supernets.task_bank import TaskBank, read_index
+from hwsearch.supernets.task_bank import INDEX, TaskBank, read_index
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.classification import ClassificationTask
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.checkpoint import differences, only_run
+from hwsearch.training.ranges import EXAMPLES, Range
 from hwsearch.training.task_training import SupermaskConfig, TaskTraining
+
+#: passes over the training examples
+EPOCHS = Range(1, 1_000_000, whole=True)
+#: what is told of a task in ``backbone.json``, besides what the bank needs, and of which kind it is
+TOLD: dict[str, type | tuple[type, ...]] = {
+    "score": dict,
+    "settings": dict,
+    "transfer": dict,
+    "density": (int, float),
+    "trained": (int, float),
+    "free": (int, float),
+    "seconds": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -347,7 +361,15 @@ def task_steps(examples: int, epochs: int, steps: int | None, batch: int) -> int
     -------
     int
         Steps for mask and weights together.
+
+    Raises
+    ------
+    TrainingError
+        If `epochs` or `batch` is no whole number, or too small.
     """
+    for name, value, allowed in (("epochs", epochs, EPOCHS), ("batch", batch, EXAMPLES)):
+        if not allowed.holds(value):
+            raise TrainingError(f"{name} = {repr(value)[:40]} is not valid: give {allowed}.")
     return epochs * max(1, examples // batch) if steps is None else steps
 
 
@@ -401,6 +423,11 @@ def open_backbone(
     structure = hashlib.sha256(code.encode()).hexdigest()[:12]
     about = {"supernet": entry.name, "space": net.space.name, "structure": structure, "start": start}
     bank = TaskBank(place, MaskedNetwork(plain, net.classes), about)
+    for row in bank.rows:
+        if lacking := [name for name, kind_of in TOLD.items() if not isinstance(row.get(name), kind_of)]:
+            raise CheckpointError(
+                f"the list of tasks {str(place / INDEX)!r} is damaged: task {row['name']!r} has no {lacking[0]}."
+            )
     return Backbone(entry.name, net, arch, kind, bank)
 
 

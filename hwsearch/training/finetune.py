@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def finetune_config(settings: Mapping[str, float | bool | None]) -> FinetuneConf
 RANGES = {
     "steps": STEPS,
     "batch": EXAMPLES,
-    "lr": RATE,
+    "lr": replace(RATE, optional=True),
     "momentum": Range(0, 1, below=True),
     "weight_decay": Range(0, 1e3),
     "warmup": SHARE,

@@ -21,6 +21,8 @@ class Range:
         Whether only whole numbers are.
     above, below : bool
         Whether the lower, and the upper end are left out.
+    optional : bool
+        Whether None may stand for a default.
     """
 
     low: float
@@ -28,6 +30,7 @@ class Range:
     whole: bool = False
     above: bool = False
     below: bool = False
+    optional: bool = False
 
     def holds(self, value: object) -> bool:
         """Tell whether a value is one of them.
@@ -42,6 +45,8 @@ class Range:
         bool
             False for what is no number, NaN, and truth values.
         """
+        if value is None:
+            return self.optional
         if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
             return False
         number = float(value)
@@ -71,7 +76,7 @@ def check_ranges(config: object, ranges: Mapping[str, Range]) -> None:
     Parameters
     ----------
     config : object
-        Has them as attributes; None is the default of one, and not checked.
+        Has them as attributes.
     ranges : mapping of str to Range
         By setting.
 
@@ -82,5 +87,5 @@ def check_ranges(config: object, ranges: Mapping[str, Range]) -> None:
     """
     for name, allowed in ranges.items():
         value = getattr(config, name)
-        if value is not None and not allowed.holds(value):
-            raise TrainingError(f"{name} = {str(value)[:40]!s} is not valid: give {allowed}.")
+        if not allowed.holds(value):
+            raise TrainingError(f"{name} = {repr(value)[:40]} is not valid: give {allowed}.")

@@ -24,7 +24,7 @@ def test_what_is_no_number_is_in_no_range(value: object) -> None:
 
 
 def test_the_setting_is_named_and_defaults_are_left_alone() -> None:
-    ranges = {"lr": RATE, "share": Range(0, 1, above=True)}
+    ranges = {"lr": Range(0, 1, optional=True), "share": Range(0, 1, above=True)}
     check_ranges(SimpleNamespace(lr=None, share=1), ranges)
     with pytest.raises(TrainingError, match="share = 0 is not valid: give a number above 0 up to 1"):
         check_ranges(SimpleNamespace(lr=0.1, share=0), ranges)

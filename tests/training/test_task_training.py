@@ -108,7 +108,8 @@ def test_it_learns() -> None:
     [
         ({"density": 0}, "density = 0 is not valid: give a number above 0 up to 1"),
         ({"density": 1.5}, "density = 1.5 is not valid"),
-        ({"density": "0.1 %"}, "density = 0.1 % is not valid"),
+        ({"density": "0.1 %"}, "density = '0.1 %' is not valid"),
+        ({"batch": None}, "batch = None is not valid"),
         ({"weight_share": -1}, "weight_share = -1 is not valid"),
         ({"weight_share": float("nan")}, "weight_share = nan is not valid"),
         ({"steps": 0}, "steps = 0 is not valid"),
