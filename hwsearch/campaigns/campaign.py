@@ -392,7 +392,13 @@ class Campaign:
     @cached_property
     def reference(self) -> Architecture:
         """Reference subnet, interleaved with all candidates to track host drift: the middle of the range of MACs."""
-        return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
+        found = self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)
+        if len(found) < 3:
+            raise CampaignError(
+                f"search space {self.space.name!r} has {len(found)} subnets, too few to search among.",
+                hint="Declare more choices; widths are rounded to multiples of their divisor, 8 by default.",
+            )
+        return found[2]
 
     @cached_property
     def profile_set(self) -> ProfileSet:
