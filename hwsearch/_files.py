@@ -14,6 +14,7 @@ from latency_tables.writing import Recogniser, WritingError, anything, containin
 __all__ = [
     "Recogniser",
     "anything",
+    "check_no_input",
     "check_place",
     "containing",
     "forced",
@@ -50,6 +51,27 @@ def check_place(path: Path, ours: Recogniser) -> None:
     """
     with _output_errors():
         writing.check_place(path, ours)
+
+
+def check_no_input(path: Path, *inputs: Path | str | None) -> None:
+    """Check that a file to be written is none of those that are read for it, which would be lost.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written.
+    *inputs : Path, str or None
+        Files that are read.
+
+    Raises
+    ------
+    OutputError
+        If it is one of them, by any name; also where files are to be replaced.
+    """
+    if path.exists() and any(i is not None and Path(i).exists() and path.samefile(i) for i in inputs):
+        raise OutputError(
+            f"{str(path)!r} is read for what would replace it.", hint="Give another place for the result."
+        )
 
 
 def own_folder(path: Path) -> Path:

@@ -116,9 +116,6 @@ def add_task(
     prepare_training()
     place = Path(folder)
     examples, test = task_examples(kind, str(data))
-    net = initial_supernet(entry, supernet, Path(checkpoint) if checkpoint else None, seed)
-    given = repr(str(checkpoint)) if checkpoint else ""
-    backbone = open_backbone(entry, net, kind, place, given=given, hint="Leave checkpoint out, or use another folder.")
     config = SupermaskConfig(
         steps=task_steps(len(examples), epochs, steps, batch),
         density=density,
@@ -131,6 +128,9 @@ def add_task(
         transfer=transfer,
         seed=seed,
     )
+    net = initial_supernet(entry, supernet, Path(checkpoint) if checkpoint else None, seed)
+    given = repr(str(checkpoint)) if checkpoint else ""
+    backbone = open_backbone(entry, net, kind, place, given=given, hint="Leave checkpoint out, or use another folder.")
     new = NewTask(task, examples, test, config)
     with overwriting(force):
         row = backbone.known(new) or backbone.add(new, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +17,34 @@ from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import CheckpointError, DataError, SupernetError, TrainingError
 from hwsearch.exporters import lower, verify, write_bundle
 from hwsearch.exporters.bundle import IS_CARD, IS_MODEL
+from hwsearch.exporters.card import intact_card
 from hwsearch.spaces import Architecture
 from hwsearch.store import utc_now
 from hwsearch.supernets.base import Supernet
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.entry import SupernetEntry
 from hwsearch.supernets.supermasks import MaskedNetwork, signed_constants
-from hwsearch.supernets.task_bank import TaskBank, read_index
+from hwsearch.supernets.task_bank import INDEX, TaskBank, read_index
 from hwsearch.tasks.base import Task
 from hwsearch.tasks.classification import ClassificationTask
 from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.checkpoint import differences, only_run
+from hwsearch.training.ranges import EXAMPLES, Range
 from hwsearch.training.task_training import SupermaskConfig, TaskTraining
+
+#: passes over the training examples
+EPOCHS = Range(1, 1_000_000, whole=True)
+#: what is told of a task in ``backbone.json``, besides what the bank needs, and of which kind it is
+TOLD: dict[str, type | tuple[type, ...]] = {
+    "score": dict,
+    "settings": dict,
+    "transfer": dict,
+    "density": (int, float),
+    "trained": (int, float),
+    "free": (int, float),
+    "seconds": (int, float),
+}
 
 
 @dataclass(frozen=True)
@@ -214,8 +230,8 @@ class Backbone:
         OutputError
             If a file is there that hwsearch did not write.
         """
-        masked, row = self.bank.load(task), self.bank.row(task)
-        cut = self.bank.network.cut(masked)
+        facts = self._facts(task)
+        cut = self.bank.network.cut(self.bank.load(task))
         check_place(path, IS_MODEL)
         check_place(path.with_suffix(".json"), IS_CARD)
         parts = [
@@ -224,15 +240,45 @@ class Backbone:
         ]
         given = torch.randn((8, *self.net.input_shape(self.arch)), generator=torch.Generator().manual_seed(0))
         difference = verify(parts[0][1], cut, given, tolerance=1e-5)
-        card = {
-            "task": row,
+        card = {**facts, "difference_from_torch": difference, "written_at": utc_now()}
+        return write_bundle(path, parts, card) | {"path": str(path)}
+
+    def exported(self, task: str, path: Path) -> JsonObject | None:
+        """Look for the export of a task as it is now.
+
+        Parameters
+        ----------
+        task : str
+            Its name.
+        path : Path
+            The ONNX file.
+
+        Returns
+        -------
+        dict or None
+            The card, with the ``path``; None if a file is missing, was not written whole, or is of other weights, classes or
+            preprocessing.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no such task, or it is of another backbone, or damaged.
+        """
+        facts = json.loads(json.dumps(self._facts(task)))  # as a card is read
+        card = intact_card(path.with_suffix(".json"), ("task", "backbone"))
+        if card is None or card["files"][0]["file"] != path.name or any(card.get(k) != v for k, v in facts.items()):
+            return None
+        return card | {"path": str(path)}
+
+    def _facts(self, task: str) -> JsonObject:
+        """Describe what an export of a task is made from; the row has the digest of its masked network."""
+        masked = self.bank.load(task)
+        return {
+            "task": self.bank.row(task),
             "classes": list(masked.classes),
             "backbone": {"supernet": self.supernet, "start": self.bank.about["start"]},
             "preprocess": self.kind.preprocess.to_dict() if hasattr(self.kind, "preprocess") else {},
-            "difference_from_torch": difference,
-            "written_at": utc_now(),
         }
-        return write_bundle(path, parts, card) | {"path": str(path)}
 
 
 def prepare_training() -> None:
@@ -315,7 +361,15 @@ def task_steps(examples: int, epochs: int, steps: int | None, batch: int) -> int
     -------
     int
         Steps for mask and weights together.
+
+    Raises
+    ------
+    TrainingError
+        If `epochs` or `batch` is no whole number, or too small.
     """
+    for name, value, allowed in (("epochs", epochs, EPOCHS), ("batch", batch, EXAMPLES)):
+        if not allowed.holds(value):
+            raise TrainingError(f"{name} = {repr(value)[:40]} is not valid: give {allowed}.")
     return epochs * max(1, examples // batch) if steps is None else steps
 
 
@@ -369,6 +423,11 @@ def open_backbone(
     structure = hashlib.sha256(code.encode()).hexdigest()[:12]
     about = {"supernet": entry.name, "space": net.space.name, "structure": structure, "start": start}
     bank = TaskBank(place, MaskedNetwork(plain, net.classes), about)
+    for row in bank.rows:
+        if lacking := [name for name, kind_of in TOLD.items() if not isinstance(row.get(name), kind_of)]:
+            raise CheckpointError(
+                f"the list of tasks {str(place / INDEX)!r} is damaged: task {row['name']!r} has no {lacking[0]}."
+            )
     return Backbone(entry.name, net, arch, kind, bank)
 
 

@@ -26,6 +26,7 @@ from hwsearch.campaigns.states import TASKS
 from hwsearch.campaigns.task_config import BACKBONE, TaskConfig
 from hwsearch.errors import HwsearchError
 from hwsearch.store import measurement_key, utc_now
+from hwsearch.tasks.data import Data
 from hwsearch.training.task_training import SupermaskConfig
 
 
@@ -59,13 +60,15 @@ def check_tasks(campaign: Campaign) -> None:
         If the network does not end in a linear classifier.
     """
     if campaign.config.task:
-        _asked(campaign)
+        campaign.task_examples = {}
+        _asked(campaign, campaign.task_examples)
 
 
 def train_tasks(campaign: Campaign) -> list[JsonObject]:
     """Train the tasks of a campaign that are not there yet, and measure and export each that has not been.
 
-    Scores are measured at the end, on networks read from the files: so those of earlier tasks are what later ones left.
+    Scores are measured at the end, on networks read from the files: so those of earlier tasks are what later ones left. The
+    examples are those that `check_tasks` has read, where it came before.
 
     Parameters
     ----------
@@ -85,7 +88,8 @@ def train_tasks(campaign: Campaign) -> list[JsonObject]:
     if not campaign.config.task:
         return []
     prepare_training()
-    asked = _asked(campaign)
+    read, campaign.task_examples = campaign.task_examples, {}
+    asked = _asked(campaign, read)
     todo = [a for a in asked if not a.known]
     with campaign.progress.task("tasks", sum(a.new.config.steps for a in todo), "steps") as progress:
         before = 0
@@ -130,14 +134,16 @@ def _opened(campaign: Campaign) -> dict[Path, Backbone]:
     return found
 
 
-def _asked(campaign: Campaign) -> list[_Asked]:
-    """Read and check everything that is asked for."""
+def _asked(campaign: Campaign, read: dict[str, tuple[Data, Data]]) -> list[_Asked]:
+    """Check everything that is asked for; data that are not among those `read` are read, and added to them."""
     backbones = _opened(campaign)
     found = []
     for config in campaign.config.task:
         with _named(config):
             backbone = backbones[_place(campaign, config)]
-            examples, test = task_examples(backbone.kind, config.data)
+            if config.data not in read:
+                read[config.data] = task_examples(backbone.kind, config.data)
+            examples, test = read[config.data]
             settings = config.model_dump(exclude={"name", "data", "folder", "export", "epochs"})
             settings["steps"] = task_steps(len(examples), config.epochs, config.steps, config.batch)
             new = NewTask(config.name, examples, test, SupermaskConfig(**settings))
@@ -146,7 +152,7 @@ def _asked(campaign: Campaign) -> list[_Asked]:
 
 
 def _measured(campaign: Campaign, asked: _Asked) -> JsonObject:
-    """Check that a task's network is the one that was trained, measure it unless that was done, export it where asked."""
+    """Check that a task's network is the one that was trained, measure and export it unless that was done."""
     config, backbone, test = asked.config, asked.backbone, asked.new.test
     masked, row = backbone.bank.load(config.name), backbone.bank.row(config.name)
     assert row is not None
@@ -177,7 +183,8 @@ def _measured(campaign: Campaign, asked: _Asked) -> JsonObject:
     file = None
     if config.export:
         path = own_folder(own_folder(campaign.folder / "models") / "tasks") / f"{config.name}.onnx"
-        file = str(Path(backbone.export(config.name, path)["path"]).absolute())
+        card = backbone.exported(config.name, path) or backbone.export(config.name, path)
+        file = str(Path(card["path"]).absolute())
     return {
         "name": config.name,
         "classes": len(masked.classes),

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 
-from hwsearch._files import check_place, overwriting
+from hwsearch._files import check_no_input, check_place, overwriting
 from hwsearch._json import JsonObject
 from hwsearch.errors import OutputError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import WEIGHTS, digest, save_weights
-from hwsearch.supernets.growing import Method, check_same_channels, grow_weights
+from hwsearch.supernets.growing import GrowthError, Method, check_same_channels, grow_weights
+from hwsearch.training.ranges import SEED
 
 
 def grow(
@@ -56,7 +57,7 @@ def grow(
     Raises
     ------
     GrowthError
-        If the second supernet is not a wider version of the first one (`hwsearch.supernets.growing.GrowthError`).
+        If the second supernet is not a wider version of the first one, or `seed` is none.
     CheckpointError
         If weights are missing or do not fit.
     OutputError
@@ -65,8 +66,11 @@ def grow(
     place = Path(output)
     if place.suffix != ".safetensors":
         raise OutputError(f"{str(place)!r} has not the ending .safetensors.", hint="Give a weight file.")
+    if not SEED.holds(seed):
+        raise GrowthError(f"seed = {repr(seed)[:40]} is not valid: give {SEED}.")
     with overwriting(force):
         check_place(place, WEIGHTS)
+        check_no_input(place, checkpoint, second)
     small = catalogue.load_supernet(supernet, None if checkpoint is None else str(checkpoint))
     other = None if second is None else catalogue.load_supernet(supernet, str(second))
     entry = catalogue.entry(into)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch._files import check_place, overwriting, own_folder
+from hwsearch._files import check_no_input, check_place, overwriting, own_folder
 from hwsearch._json import JsonObject
 from hwsearch._typing import FloatArray, IntArray
 from hwsearch.accuracy import recalibrate
@@ -162,11 +162,12 @@ def prune(
         raise LimitError(
             f"the limit {limit!r} is not above 0.", hint="Write a positive number, or a share such as '50 %'."
         )
-    strategy = Consensus(limit=wanted, metric=metric, polarization=float(polarization)).use_cost(cost)
+    strategy = Consensus(limit=wanted, metric=metric, polarization=polarization).use_cost(cost)
     place = Path(folder)
     origin = digest(net) if checkpoint else ""
     with overwriting(force):
         own_folder(place)
+        check_no_input(place / f"{NAME}.safetensors", checkpoint)
         for name, ours in ((f"{NAME}.onnx", IS_MODEL), (f"{NAME}.json", IS_CARD), (f"{NAME}.safetensors", WEIGHTS)):
             check_place(place / name, ours)
         check_place(place / "training" / FREEZE, IS_FREEZE)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import hwsearch
-from hwsearch._files import check_place, json_with, overwriting, write_file
+from hwsearch._files import check_no_input, check_place, json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
 from hwsearch.api.assembling import Maker, Pieces, check_assembling
@@ -32,6 +32,7 @@ from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer, TrainingConfig
 from hwsearch.training.allocator import keep_freed_memory
 from hwsearch.training.compute_device import compute_device, describe
+from hwsearch.training.ranges import SEED
 from hwsearch.training.ranks import Ranks
 from hwsearch.training.recipes import CARD_SUBNETS, DEFAULT_STRATEGY, load_recipe, recipe_stages
 from hwsearch.training.strategies.assemble import Assemble
@@ -209,6 +210,7 @@ def train_rank(
     with overwriting(force):
         check_place(place / f"{entry.name}.json", CARD)
         check_place(place / f"{entry.name}.safetensors", WEIGHTS)
+        check_no_input(place / f"{entry.name}.safetensors", checkpoint)
     trainers: list[Trainer] = []
     for number, (strategy, config) in enumerate(stages, 1):
         if pieces := _pieces(stages, place, maker).get(number):
@@ -288,9 +290,13 @@ def initial_supernet(
     ------
     CheckpointError
         If the weights do not fit.
+    TrainingError
+        If `seed` is none.
     """
     if checkpoint is not None:
         return entry.load(checkpoint).net
+    if not SEED.holds(seed):
+        raise TrainingError(f"seed = {repr(seed)[:40]} is not valid: give {SEED}.")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = entry.build_for_data(data) if entry.build_for_data and data is not None else entry.build()

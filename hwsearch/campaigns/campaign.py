@@ -70,6 +70,8 @@ class Campaign:
         The file or folder that the configuration was read from, where it belongs to another user.
     trusted : bool
         Whether what a foreign configuration names may be executed.
+    task_examples : dict of str to (Data, Data)
+        Training and test examples of ``[[task]]`` by their ``data``: what `check` has read, until the tasks are trained.
     """
 
     foreign: Path | None = None
@@ -79,6 +81,7 @@ class Campaign:
         self.folder = folder
         self.asked = config
         self.waited_s = 0.0
+        self.task_examples: dict[str, tuple[Data, Data]] = {}
         self._planned: CampaignConfig | None = None
         self.progress: Progress = progress or LoggedProgress()
         self.subnets = SubnetCache()
@@ -389,7 +392,13 @@ class Campaign:
     @cached_property
     def reference(self) -> Architecture:
         """Reference subnet, interleaved with all candidates to track host drift: the middle of the range of MACs."""
-        return self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)[2]
+        found = self.space.sample_balanced(3, np.random.default_rng(0), self.loaded.balanced_cost)
+        if len(found) < 3:
+            raise CampaignError(
+                f"search space {self.space.name!r} has {len(found)} subnets, too few to search among.",
+                hint="Declare more choices; widths are rounded to multiples of their divisor, 8 by default.",
+            )
+        return found[2]
 
     @cached_property
     def profile_set(self) -> ProfileSet:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from hwsearch._toml import toml_tables, toml_text
 from hwsearch.campaigns.certified_config import CertifiedConfig
 from hwsearch.campaigns.config import (
     CampaignConfig,
@@ -22,7 +23,6 @@ from hwsearch.campaigns.task_config import TaskConfig
 from hwsearch.devices.timing.protocol import TimingProtocol
 from hwsearch.errors import ConfigError, nearest
 from hwsearch.tasks.sources import is_generated
-from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: the configuration's name in a campaign's folder
 CONFIG_FILE = "campaign.toml"
@@ -47,15 +47,8 @@ def load_config(path: Path) -> CampaignConfig:
         If the file cannot be read, or anything in it is wrong; names file, line, key and the nearest right key.
     """
     path = Path(path)
-    try:
-        text = read_text(path)
-    except ReadingError as error:
-        raise ConfigError(f"{error}.") from error
-    try:
-        data = parse_toml(text)
-    except ReadingError as error:
-        raise ConfigError(f"{path}: {error}.") from error
-    return parse_config(data, str(path), text)
+    text = toml_text(path)
+    return parse_config(toml_tables(text, str(path)), str(path), text)
 
 
 def parse_config(data: dict[str, Any], source: str, text: str = "") -> CampaignConfig:

@@ -22,7 +22,7 @@ from hwsearch.cli.options import (
     TrainingData,
     shown_training,
 )
-from hwsearch.cli.render import emit_json, out, visible
+from hwsearch.cli.render import emit_json, print_lines, score_text
 
 Place = Annotated[Path, typer.Option("--folder", help="The folder of the backbone and its tasks.")]
 Name = Annotated[str, typer.Option("--task", help="Name of the task.")]
@@ -135,23 +135,16 @@ def export_task(
     """
     found = hwsearch.export_task(supernet, folder, task, output=output, force=force)
     if not emit_json(found, as_json):
-        out.print(
-            visible(f"→ {found['path']}, {found['difference_from_torch']:.1e} from torch, classes as on its card"),
-            highlight=False,
-        )
+        print_lines(f"→ {found['path']}, {found['difference_from_torch']:.1e} from torch, classes as on its card")
 
 
 def _print(found: JsonObject) -> None:
-    score = found["score"]
-    value = next(v for k, v in score.items() if isinstance(v, float) and k != "standard_error")
     lines = [
-        f"task {found['name']}: {score['name']} {value:g} ± {score['standard_error']:g} on {score['data']}, "
-        f"{len(found['classes'])} classes",
+        f"task {found['name']}: {score_text(found['score'])}, {len(found['classes'])} classes",
         f"{100 * found['density']:.1f} % of the weights, {100 * found['trained']:.1f} % of these trained; "
         f"{100 * found['free']:.1f} % of the backbone's are in no task",
     ]
     if start := found["transfer"]["from"]:
         lines.append(f"started from the mask of task {start}")
     lines.append(f"tasks: {', '.join(found['tasks'])}; networks of earlier ones unchanged to the bit")
-    for line in lines:
-        out.print(visible(line), highlight=False)
+    print_lines(*lines)

@@ -10,7 +10,7 @@ import typer
 
 import hwsearch
 from hwsearch.cli.examples import epilog
-from hwsearch.cli.render import out
+from hwsearch.cli.render import print_lines
 
 #: groups of commands in the help
 RUN, STEPS, RESULTS, CATALOGUE, CLUSTER = "Run", "Step by step", "Results", "Look around and train", "Other hosts"
@@ -52,5 +52,5 @@ def command(panel: str) -> Callable[[Command], Command]:
 @app.callback(invoke_without_command=True)
 def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        out.print(f"hwsearch {hwsearch.__version__}", highlight=False)
+        print_lines(f"hwsearch {hwsearch.__version__}")
         raise typer.Exit()

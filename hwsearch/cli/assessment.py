@@ -10,15 +10,13 @@ import typer
 import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, Seed, Trust, shown_progress
-from hwsearch.cli.render import emit_json, out, visible
+from hwsearch.cli.options import DATA_WITH_SPLITS, AnySupernet, Force, Json, Seed, Trust, shown_progress
+from hwsearch.cli.render import emit_json, print_lines
 
 
 @command(CATALOGUE)
 def assess_supernet(
-    supernet: Annotated[
-        str | None, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
-    ] = None,
+    supernet: AnySupernet = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="The folder for the page, the table and the JSON.")
     ] = None,
@@ -32,11 +30,7 @@ def assess_supernet(
         Path | None, typer.Option("--checkpoint", help="The weights (default: the shipped ones).")
     ] = None,
     data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits (default: the shipped examples).",
-        ),
+        Path | None, typer.Option("--data", help=f"{DATA_WITH_SPLITS} (default: the shipped examples).")
     ] = None,
     subnets: Annotated[int, typer.Option("--subnets", min=4, help="Subnets to judge, spread over the bands.")] = 40,
     bands: Annotated[int, typer.Option("--bands", min=2, help="Bands of MACs.")] = 5,
@@ -116,9 +110,8 @@ def _print(found: JsonObject) -> None:
 
     unit = found["difference_unit"]
     for line in band_lines(found):
-        out.print(
-            f"{line['macs']} MACs: {found['score']['name']} {line['score']}, {line['range']}, excess loss {line['excess']}",
-            highlight=False,
+        print_lines(
+            f"{line['macs']} MACs: {found['score']['name']} {line['score']}, {line['range']}, excess loss {line['excess']}"
         )
     told = [
         ("gradients of smallest and largest, cosine", estimate_words(found["conflict"]["smallest_largest"])),
@@ -126,6 +119,6 @@ def _print(found: JsonObject) -> None:
         ("rank correlation (Kendall's tau)", estimate_words(found["rank_correlation"])),
     ]
     for name, text in told[: 3 if found["gap"] else 1]:
-        out.print(f"{name}: {text}", highlight=False)
-    out.print(visible(found["advice"]["sentence"]), highlight=False)
-    out.print(f"→ {found['files']['assessment.html']}", highlight=False)
+        print_lines(f"{name}: {text}")
+    print_lines(found["advice"]["sentence"])
+    print_lines(f"→ {found['files']['assessment.html']}")

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 import hwsearch
 from hwsearch import api
 from hwsearch.cli.app import CATALOGUE, command
-from hwsearch.cli.options import Force, Json, TrainingData, Trust, shown_training
+from hwsearch.cli.options import Force, Json, StartWeights, TrainingData, Trust, shown_training
 from hwsearch.cli.progress import recording
-from hwsearch.cli.render import emit_json, first_sentence, out, print_mapping, visible
+from hwsearch.cli.render import emit_json, first_sentence, out, print_lines, print_mapping, visible
 from hwsearch.reporting.words import Z95
 
 
@@ -92,7 +91,7 @@ def supernets(
     if not emit_json({"supernets": found} if action == "list" else found, as_json):
         for r in found if action == "list" else ():
             out.print(
-                f"[bold]{r['name']}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {r['weights']}\n  {r['summary']}",
+                f"[bold]{visible(r['name'])}[/bold]  {r['subnets']:.2g} subnets, {r['macs_smallest'] / 1e6:.1f}–{r['macs_largest'] / 1e6:.1f} M MACs, weights: {visible(r['weights'])}\n  {visible(r['summary'])}",
                 highlight=False,
             )
         if action != "list":
@@ -202,12 +201,12 @@ def tables(
     bad = [r for r in found if r["fault"]] if action == "verify" else []
     if not emit_json({"tables": found} if isinstance(found, list) else found, as_json):
         if action == "verify":
-            out.print(f"{len(found) - len(bad)} of {len(found)} tables are sound", highlight=False)
+            print_lines(f"{len(found) - len(bad)} of {len(found)} tables are sound")
             for r in bad:
-                out.print(escape(f"{r['device']}/{r['table'] or ''}: {r['fault']}"), highlight=False)
+                print_lines(f"{r['device']}/{r['table'] or ''}: {r['fault']}")
         elif isinstance(found, list):
             for r in found:
-                out.print(escape(" · ".join(str(v) for v in r.values() if v is not None)), highlight=False)
+                print_lines(" · ".join(str(v) for v in r.values() if v is not None))
         else:
             print_mapping(found)
     if bad:
@@ -225,9 +224,7 @@ def train(
             "--supernet", help="What to train in place of the recipe's: a name, or file.py:ENTRY, which is run."
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
-    ] = None,
+    checkpoint: StartWeights = None,
     kernels: Annotated[
         Literal["auto", "eager", "native", "masked", "triton"],
         typer.Option(
@@ -300,16 +297,13 @@ def train(
     if module is not None:
         if not emit_json(card, as_json):
             what = f"module {module} of {card['modules']}" if module else "meta network"
-            out.print(escape(f"{what}: {card['steps']} steps, {card['file']}"), highlight=False)
+            print_lines(f"{what}: {card['steps']} steps, {card['file']}")
     elif card and not emit_json(card, as_json):  # only the first process of several has one
         score = card["score"]
         for name in ("smallest", "largest"):
             half = Z95 * card[name]["standard_error"]
             value, error = card[name][score["field"]], f"±{half:.1f} {score['unit']}".rstrip()
-            out.print(
-                f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs",
-                highlight=False,
-            )
+            print_lines(f"{name}: {score['name']} {value} {error}, {card[name]['macs'] / 1e6:.2f} M MACs")
         if (made := card.get("generator")) is not None:
             counts = f"{made['generated']:,} weights from {made['generator_params']:,} parameters"
-            out.print(visible(f"generator: {counts}, {made['outputs']}; {made['architecture']}"), highlight=False)
+            print_lines(f"generator: {counts}, {made['outputs']}; {made['architecture']}")

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import CLUSTER, command
 from hwsearch.cli.options import Folder, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import emit_json, out, print_mapping
+from hwsearch.cli.render import emit_json, print_lines, print_mapping
 
 
 @command(CLUSTER)
@@ -93,4 +93,4 @@ def cluster(
     )
     if not emit_json({"files": files}, as_json):
         for file in files:
-            out.print(str(file), highlight=False)
+            print_lines(str(file))

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import Force, Json
-from hwsearch.cli.render import emit_json, out, visible
+from hwsearch.cli.render import emit_json, print_lines
 
 
 @command(CATALOGUE)
@@ -70,7 +70,7 @@ def grow(
     )
     if not emit_json(found, as_json):
         millions = f"{found['params_before'] / 1e6:.3g} to {found['params_after'] / 1e6:.3g} M parameters"
-        out.print(visible(f"{found['file']}: {millions}, new blocks {method}"), highlight=False)
-        out.print(
-            visible(f"go on by: hwsearch train --supernet {into} --checkpoint {found['file']} …"), highlight=False
+        print_lines(
+            f"{found['file']}: {millions}, new blocks {method}",
+            f"go on by: hwsearch train --supernet {into} --checkpoint {found['file']} …",
         )

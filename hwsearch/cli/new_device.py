@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from hwsearch._json import JsonObject
-from hwsearch.cli.render import out, print_frame, visible
+from hwsearch.cli.render import print_frame, print_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,10 +26,10 @@ def print_new_device(found: JsonObject) -> None:
     known = (
         ", ".join(f"{name} ({n} latencies)" for name, n in reused["latencies"].items()) or "no device was timed there"
     )
-    out.print(
-        visible(f"taken over from {reused['folder']}: {reused['accuracies']} accuracies; {known}"), highlight=False
+    print_lines(
+        f"taken over from {reused['folder']}: {reused['accuracies']} accuracies; {known}",
+        f"{found['device']}: {found['trusted']}",
     )
-    out.print(visible(f"{found['device']}: {found['trusted']}"), highlight=False)
     front, named = pd.DataFrame(found["front"]), pd.DataFrame(found["named"])
     if len(front):
         print_frame(front, f"measured front of {found['device']}", 3)
@@ -37,14 +37,12 @@ def print_new_device(found: JsonObject) -> None:
         print_frame(
             marked(named).drop(columns="genes"), "predicted front over the whole space: values with * were measured"
         )
-    out.print(
+    print_lines(
         f"{found['latencies']} subnets timed, {found['evaluated']} measured in full; {found['measured']} measurements in "
-        f"{found['seconds']:.0f} s",
-        highlight=False,
+        f"{found['seconds']:.0f} s"
     )
-    out.print(
-        f"next: more --evaluations measure members of the predicted front; hwsearch validate {folder} measures the front afresh",
-        highlight=False,
+    print_lines(
+        f"next: more --evaluations measure members of the predicted front; hwsearch validate {folder} measures the front afresh"
     )
 
 

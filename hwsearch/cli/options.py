@@ -43,12 +43,14 @@ Deployment = Annotated[
     typer.Option("--deployment", help="One subnet for all devices, judged by 'worst-case' or 'weighted' latency."),
 ]
 
-Supernet = Annotated[
-    str, typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
-]
-TrainingData = Annotated[
-    Path,
-    typer.Option("--data", help="A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits."),
+_SUPERNET = typer.Option("--supernet", help="A supernet of the catalogue, or file.py:ENTRY, which is run.")
+Supernet = Annotated[str, _SUPERNET]
+AnySupernet = Annotated[str | None, _SUPERNET]
+#: what `--data` of a training takes
+DATA_WITH_SPLITS = "A folder with 'train' and 'test' (or 'val'), or a parquet file with such splits"
+TrainingData = Annotated[Path, typer.Option("--data", help=f"{DATA_WITH_SPLITS}.")]
+StartWeights = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training examples.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Steps, in place of epochs.")]

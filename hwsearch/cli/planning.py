@@ -11,7 +11,7 @@ import hwsearch
 from hwsearch._json import JsonObject
 from hwsearch.cli.app import CATALOGUE, command
 from hwsearch.cli.options import Json
-from hwsearch.cli.render import emit_json, out, print_frame, visible
+from hwsearch.cli.render import emit_json, print_frame, print_lines
 
 
 @command(CATALOGUE)
@@ -73,22 +73,16 @@ def _print(found: JsonObject) -> None:
     import pandas as pd
 
     network = found["network"]
-    out.print(
-        visible(
-            f"{found['supernet']} on {found['ranks']} processes; a message costs {network['alpha_us']:.3g} µs and its bytes at "
-            f"{network['link_gbps']:.3g} Gbit/s ({network['from']})"
-        ),
-        highlight=False,
+    print_lines(
+        f"{found['supernet']} on {found['ranks']} processes; a message costs {network['alpha_us']:.3g} µs and its bytes at "
+        f"{network['link_gbps']:.3g} Gbit/s ({network['from']})"
     )
     for stage in found["stages"]:
         summed = f"{stage['sum_bytes'] / 1e6:.3g} MB are added up in each"
         alone = "0 bytes of gradients are exchanged: each process trains a module on whole batches"
-        out.print(
-            visible(
-                f"stage {stage['stage']}, {stage['strategy']}: {stage['steps']:,} steps of {stage['passes']:.3g} passes; "
-                + (summed if stage["sum_bytes"] else alone)
-            ),
-            highlight=False,
+        print_lines(
+            f"stage {stage['stage']}, {stage['strategy']}: {stage['steps']:,} steps of {stage['passes']:.3g} passes; "
+            + (summed if stage["sum_bytes"] else alone)
         )
     columns = ["stage", "collective", "routing", "exchange_ms", "exchange_ms_low", "exchange_ms_high", "over_spray"]
     columns += ["busiest_over_spray", "extra_flows"]
@@ -103,11 +97,11 @@ def _print(found: JsonObject) -> None:
             pd.DataFrame(rows[:20]), f"Split of {rows[0]['from_leaf']}→{rows[0]['to_leaf']}, collective exchange"
         )
         if len(rows) > 20:
-            out.print(f"and {len(rows) - 20} more pieces, in --json", highlight=False)
+            print_lines(f"and {len(rows) - 20} more pieces, in --json")
     if found["calibration"]:
         said = found["calibration"]
         table = pd.DataFrame({k: said[k] for k in ("sizes", "measured_s", "predicted_s", "held_out")})
         table = table.rename(columns={"sizes": "bytes"})
         table["measured_ms"], table["predicted_ms"] = 1e3 * table.pop("measured_s"), 1e3 * table.pop("predicted_s")
         print_frame(table[["bytes", "measured_ms", "predicted_ms", "held_out"]], "Calibration")
-        out.print(f"mean absolute error of the sizes held out: {said['mape_pct']:.1f} %", highlight=False)
+        print_lines(f"mean absolute error of the sizes held out: {said['mape_pct']:.1f} %")

@@ -16,6 +16,7 @@ from hwsearch.cli.options import (
     Json,
     Padding,
     Seed,
+    StartWeights,
     StepExamples,
     Steps,
     Supernet,
@@ -23,7 +24,7 @@ from hwsearch.cli.options import (
     Trust,
     shown_training,
 )
-from hwsearch.cli.render import emit_json, out, visible
+from hwsearch.cli.render import emit_json, print_lines, score_text
 
 
 @command(CATALOGUE)
@@ -34,9 +35,7 @@ def prune(
     limit: Annotated[
         str, typer.Option("--limit", help="One upper limit: 'macs<=50 %', 'params<=2e6', 'latency_ms<=2'.")
     ],
-    checkpoint: Annotated[
-        Path | None, typer.Option("--checkpoint", help="Weights to start from (default: random ones).")
-    ] = None,
+    checkpoint: StartWeights = None,
     campaign: Annotated[
         Path | None,
         typer.Option("--campaign", help="For a latency: a campaign whose store has the device's operator table."),
@@ -109,23 +108,12 @@ def prune(
 
 
 def _print(found: JsonObject) -> None:
-    told, score = found["pruning"], found["score"]
-    out.print(
-        visible(
-            f"{told['metric']} {told['cost']:.6g}, within {told['limit']:.6g} ({100 * told['cost'] / told['limit']:.1f} % of it); "
-            f"{told['largest']:.6g} before"
-        ),
-        highlight=False,
+    told = found["pruning"]
+    share = 100 * told["cost"] / told["limit"]
+    print_lines(
+        f"{told['metric']} {told['cost']:.6g}, within {told['limit']:.6g} ({share:.1f} % of it); {told['largest']:.6g} before",
+        f"disagreement of the gates {told['disagreement']:.4f}; "
+        f"freezing them: {told['gated']:g} → {told['frozen']:g} {told['unit']}",
+        score_text(found["score"], told["unit"]),
+        f"→ {found['path']}, {found['weights']}",
     )
-    out.print(
-        visible(
-            f"disagreement of the gates {told['disagreement']:.4f}; freezing them: {told['gated']:g} → {told['frozen']:g} {told['unit']}"
-        ),
-        highlight=False,
-    )
-    value = next(v for k, v in score.items() if isinstance(v, float) and k != "standard_error")
-    out.print(
-        visible(f"{score['name']} {value:g} {told['unit']} ± {score['standard_error']:g} on {score['data']}"),
-        highlight=False,
-    )
-    out.print(visible(f"→ {found['path']}, {found['weights']}"), highlight=False)

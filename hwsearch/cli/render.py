@@ -129,7 +129,7 @@ def print_frame(frame: pd.DataFrame, title: str, digits: int = 4) -> None:
     digits : int
         Significant digits of numbers.
     """
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=visible(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in frame.columns:
         numeric = frame[column].dtype.kind in "iufb"
         table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
@@ -159,6 +159,43 @@ def print_mapping(value: Mapping[str, object], indent: str = "") -> None:
             out.print(f"{indent}[bold]{visible(key)}[/bold]: {visible(shown)}", highlight=False)
 
 
+def print_lines(*lines: str) -> None:
+    """Print lines of text on standard output, none of it as markup.
+
+    Parameters
+    ----------
+    *lines : str
+        Control characters in them are shown, not sent.
+    """
+    for line in lines:
+        out.print(visible(line), highlight=False)
+
+
+def score_text(score: JsonObject, unit: str = "") -> str:
+    """Write the score of a training's result with its standard error.
+
+    Parameters
+    ----------
+    score : dict
+        ``name``, ``standard_error``, ``data``, and the value under a key that the task names.
+    unit : str
+        Of the value.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> score_text({"name": "top-1", "top1_percent": 91.5, "standard_error": 0.4, "images": 900, "data": "photos"}, "%")
+    'top-1 91.5 % ± 0.4 on photos'
+    """
+    value = next(v for k, v in score.items() if isinstance(v, float) and k != "standard_error")
+    shown = f"{value:g} {unit}".rstrip()
+    return f"{score['name']} {shown} ± {score['standard_error']:g} on {score['data']}"
+
+
 def print_summary(result: JsonObject, as_json: bool) -> None:
     """Print what a whole run found.
 
@@ -175,17 +212,16 @@ def print_summary(result: JsonObject, as_json: bool) -> None:
     level = f"{100 * result['confidence']:.0f} %"
     for device in result["devices"]:
         out.print(_picks(device, score, level))
-        out.print(
+        print_lines(
             f"  {device['front_points']} measured Pareto-optimal subnets, {device['latency_span']:.1f}× between slowest and fastest\n"
             if device["front_points"] > 1
-            else "  one measured subnet is Pareto-optimal\n",
-            highlight=False,
+            else "  one measured subnet is Pareto-optimal\n"
         )
     for t in result.get("tasks", ()):
-        out.print(visible(_task_line(t, score)), highlight=False)
+        print_lines(_task_line(t, score))
     measured = f"{result['measured']} measurement{'' if result['measured'] == 1 else 's'}"
-    out.print(f"{measured} in {result['seconds']:.0f} s", highlight=False)
-    out.print(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models", highlight=False)
+    print_lines(f"{measured} in {result['seconds']:.0f} s")
+    print_lines(f"→ {result['report']}   {result['front']}   {Path(result['folder'])}/models")
 
 
 def _task_line(task: JsonObject, score: str) -> str:
@@ -202,14 +238,14 @@ def _picks(device: JsonObject, score: str, level: str) -> Table:
     """Make the table of a device's picks: a line a label, and the file below the labels where there is no room beside."""
     wide = out.width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(escape(device["device"]), min_width=LABEL_WIDTH)
-    for name in (f"{score} (95 %)", f"latency ms ({level})", "MACs"):
+    table.add_column(visible(device["device"]), min_width=LABEL_WIDTH)
+    for name in (f"{visible(score)} (95 %)", f"latency ms ({level})", "MACs"):
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("file", no_wrap=True)
     for p in device["picks"]:
-        file = f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name
-        labels = [escape(label) for label in p["label"].split("; ")]
+        file = visible(f"{p['arch_id']}.*.onnx" if p["further_files"] else Path(p["file"]).name)
+        labels = [visible(label) for label in p["label"].split("; ")]
         table.add_row(
             "\n".join(labels if wide else [*labels, f"→ {file}"]),
             f"{p['accuracy']:.1f} ±{Z95 * p['accuracy_se']:.1f}",

@@ -10,7 +10,7 @@ import typer
 import hwsearch
 from hwsearch.cli.app import RESULTS, command
 from hwsearch.cli.options import Deployment, DeviceName, Folder, Force, Json, Source, Trust, open_campaign
-from hwsearch.cli.render import chain_lines, emit_json, ensemble_lines, neighbour_lines, out, print_frame, visible
+from hwsearch.cli.render import chain_lines, emit_json, ensemble_lines, neighbour_lines, print_frame, print_lines
 
 
 @command(RESULTS)
@@ -97,8 +97,7 @@ def predict(
         print_frame(found.frame.drop(columns="genes"), f"predictions, intervals of {100 * coverage:g} %")
         if len(found.frame) > found.frame["device"].nunique() and len(found.front):
             print_frame(found.front.drop(columns="genes"), "predicted front; expected: without the winner's curse")
-        for said in found.warnings:
-            out.print(visible(said), highlight=False)
+        print_lines(*found.warnings)
 
 
 @command(RESULTS)
@@ -141,7 +140,7 @@ def plan(
     if emit_json(found.to_dict(), as_json):
         return
     known = ", ".join(f"{name} ({n})" for name, n in found.sources.items()) or "no other device"
-    out.print(f"learnt from: {known}", highlight=False)
+    print_lines(f"learnt from: {known}")
     shown = found.subnets.assign(genes=[" ".join(f"{k}={v}" for k, v in g.items()) for g in found.subnets["genes"]])
     print_frame(
         shown if measure else shown.drop(columns="latency_ms"),
@@ -149,7 +148,7 @@ def plan(
         3,
     )
     if found.trusted is not None:
-        out.print(found.trusted, highlight=False)
+        print_lines(found.trusted)
     if len(found.front):
         print_frame(found.front.drop(columns="genes"), "predicted front: nothing in it has been measured here")
 
@@ -222,10 +221,9 @@ def pick(
     if emit_json(result, as_json):
         return
     if chain is not None:
-        for line in chain_lines(result):
-            out.print(line, highlight=False)
+        print_lines(*chain_lines(result))
         if export is not None:
-            out.print(f"→ {export}: {len(result['members'])} files", highlight=False)
+            print_lines(f"→ {export}: {len(result['members'])} files")
     else:
         unit = f" {result['score_unit']}" if result["score_unit"] else ""
         level = f"{100 * result['confidence']:.0f} %"
@@ -234,17 +232,15 @@ def pick(
             f"{f' on {name}' if len(result['devices']) > 1 else ''}"
             for name, d in result["devices"].items()
         ]
-        out.print(
+        print_lines(
             f"{result['arch_id']} on {result['device']}: {result['score']} {result['accuracy']:.1f}{unit} ({result['accuracy_low']:.1f}–{result['accuracy_high']:.1f} with 95 %), "
-            f"{', '.join(latency)}",
-            highlight=False,
+            f"{', '.join(latency)}"
         )
         for asked, chance in result["met_with"].items():
-            out.print(f"  meets {asked} with probability {min(chance, 0.9999):.4g}", highlight=False)
-        for line in neighbour_lines(result):
-            out.print(f"  {line}", highlight=False)
+            print_lines(f"  meets {asked} with probability {min(chance, 0.9999):.4g}")
+        print_lines(*(f"  {line}" for line in neighbour_lines(result)))
         if export is not None:
-            out.print(f"→ {export}  sha256 {result['export']['sha256']}", highlight=False)
+            print_lines(f"→ {export}  sha256 {result['export']['sha256']}")
 
 
 @command(RESULTS)
@@ -322,8 +318,7 @@ def ensemble(
     import pandas as pd
 
     print_frame(pd.DataFrame(found["rows"]), f"{found['limit']} on {found['device']}")
-    for line in ensemble_lines(found):
-        out.print(visible(line), highlight=False)
+    print_lines(*ensemble_lines(found))
 
 
 @command(RESULTS)
@@ -377,7 +372,7 @@ def export(
     )
     if not emit_json({"models": cards}, as_json):
         for card in cards:
-            out.print(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}", highlight=False)
+            print_lines(f"{card['path']}  {card['bytes'] / 2**20:.2f} MiB  sha256 {card['sha256']}")
 
 
 @command(RESULTS)
@@ -451,10 +446,9 @@ def finetune(
     )
     if not emit_json(r, as_json):
         unit = f" {r['unit']}" if r["unit"] else ""
-        out.print(
+        print_lines(
             f"{r['arch_id']}: {r['score']} {r['before']:.2f} → {r['after']:.2f}{unit} on {r['examples']:,} test examples; "
-            f"gain {r['gain']:+.2f} ({r['gain_low']:+.2f} to {r['gain_high']:+.2f}, 95 % interval)\n→ {r['path']}  sha256 {r['sha256']}",
-            highlight=False,
+            f"gain {r['gain']:+.2f} ({r['gain_low']:+.2f} to {r['gain_high']:+.2f}, 95 % interval)\n→ {r['path']}  sha256 {r['sha256']}"
         )
 
 
@@ -489,6 +483,6 @@ def report(
     """
     result = hwsearch.report(open_campaign(campaign, folder, trust), optuna=optuna, force=force)
     if not emit_json(result, as_json):
-        out.print(f"→ {result['report']}   {result['front']}", highlight=False)
+        print_lines(f"→ {result['report']}   {result['front']}")
         for study, added in result.get("optuna", {}).items():
-            out.print(f"{optuna}: {added} trials added to study {study!r}", highlight=False)
+            print_lines(f"{optuna}: {added} trials added to study {study!r}")

@@ -14,7 +14,7 @@ from hwsearch._files import anything, check_place, write_file
 from hwsearch.cli.app import RUN, command
 from hwsearch.cli.new_device import print_new_device
 from hwsearch.cli.options import Folder, Force, Json, Source, Trust, shown_progress
-from hwsearch.cli.render import emit_json, out, print_summary
+from hwsearch.cli.render import emit_json, print_lines, print_summary
 from hwsearch.errors import ConfigError
 
 
@@ -165,4 +165,4 @@ def init(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, (to_toml(config) if full else short_toml(answers)).encode(), anything)
     if not emit_json({"written": str(path)}, as_json):
-        out.print(f"wrote {path}; next: hwsearch run {shlex.quote(str(path))}", highlight=False)
+        print_lines(f"wrote {path}; next: hwsearch run {shlex.quote(str(path))}")

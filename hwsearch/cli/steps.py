@@ -12,7 +12,7 @@ from hwsearch._json import JsonObject
 from hwsearch.cli.app import STEPS, command
 from hwsearch.cli.options import DeviceName, Folder, Json, Source, Trust, open_campaign
 from hwsearch.cli.progress import recording
-from hwsearch.cli.render import emit_json, out, print_frame, print_mapping
+from hwsearch.cli.render import emit_json, print_frame, print_lines, print_mapping
 from hwsearch.errors import HwsearchError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def check(
     host: JsonObject = {str(k): v for k, v in frame.attrs.items()}
     if not emit_json({"check": "passed", "devices": frame} | host, as_json):
         print_frame(frame, "devices", 3)
-        out.print("passed", highlight=False)
+        print_lines("passed")
         print_mapping(host)
 
 
@@ -118,21 +118,19 @@ def operators(
     frame = result["operators"]
     shown = frame[["operator", "operator_ms", "share_pct", "signature"]].head(most)
     print_frame(shown, f"costliest of {len(frame)} operators on {result['device']}", 3)
-    out.print(
+    print_lines(
         f"{cover['signatures']} signatures, {cover['measured_now']} measured now, {len(cover['missing'])} missing; "
         f"{cover['with_unknown']} of {cover['drawn']} random subnets asked for others than the "
-        f"{cover['covering_set']} covering ones (at most {100 * cover['share_high']:.1f} % do, 95 % limit)",
-        highlight=False,
+        f"{cover['covering_set']} covering ones (at most {100 * cover['share_high']:.1f} % do, 95 % limit)"
     )
     if said["fitted"]:
-        out.print(
+        print_lines(
             f"sum against {said['wholes']} measured latencies: rank correlation {said['rank']:.4f}, error {said['mape_pct']:.1f} % "
-            f"after a linear correction fitted on {said['fitted']}",
-            highlight=False,
+            f"after a linear correction fitted on {said['fitted']}"
         )
     else:
-        out.print("too few measured latencies to set the sum against; measure some: hwsearch profile", highlight=False)
-    out.print(f"→ {result['plots'][-1]}", highlight=False)
+        print_lines("too few measured latencies to set the sum against; measure some: hwsearch profile")
+    print_lines(f"→ {result['plots'][-1]}")
 
 
 @command(STEPS)

@@ -144,6 +144,8 @@ def parse_limit(text: str, metric: str | None = None, *, any_side: bool = False)
     >>> parse_limit("<= 60 %", "macs")
     ('macs', Limit(op='<=', value=0.6, relative=True))
     """
+    if not isinstance(text, str):
+        raise LimitError(f"{text!r} is not a limit.", hint="Give a text such as 'latency_ms<=2'.")
     plain = unicodedata.normalize("NFKC", text).replace("\N{MINUS SIGN}", "-")
     for sign, written in SIGNS.items():
         plain = plain.replace(sign, written)

@@ -81,6 +81,10 @@ def entry(name: str) -> SupernetEntry:
     SupernetError
         If there is none.
     """
+    if not isinstance(name, str):
+        raise SupernetError(
+            f"{name!r} is no name of a supernet.", hint="Give a name of the catalogue, or file.py:ENTRY."
+        )
     if ":" in name:
         return _entry_in_code(name)
     return SUPERNETS.load(name)

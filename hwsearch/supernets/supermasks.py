@@ -183,11 +183,14 @@ class MaskedNetwork:
         CheckpointError
             If the head does not fit.
         """
-        weight, bias = task.head["weight"], task.head.get("bias")
-        layer = nn.Linear(weight.shape[-1], len(weight), bias=bias is not None)
-        old = self.net.get_submodule(self.head)
-        if layer.in_features != old.in_features or len(weight) != len(task.classes):
+        weight, bias = task.head.get("weight"), task.head.get("bias")
+        old, outputs = self.net.get_submodule(self.head), len(task.classes)
+        fits = (
+            weight is not None and weight.shape == (outputs, old.in_features) and not {*task.head} - {"weight", "bias"}
+        )
+        if weight is None or not fits or (bias is not None and bias.shape != (outputs,)):
             raise _other(task.name, "its head has another shape")
+        layer = nn.Linear(weight.shape[1], outputs, bias=bias is not None)
         layer.weight.data = weight.clone()
         if bias is not None:
             layer.bias.data = bias.clone()
@@ -219,8 +222,11 @@ class MaskedNetwork:
         Raises
         ------
         CheckpointError
-            If any weight that it uses differs: masks of another backbone, or a damaged file.
+            If any weight that it uses differs: masks of another backbone, or a damaged file; or if it names more or fewer
+            classes than its network has outputs.
         """
+        if not task.head and len(task.classes) != self.classes:
+            raise _other(task.name, f"it has {len(task.classes)} classes, and its network {self.classes} outputs")
         found = self.digest(task)
         if found != task.digest:
             raise _other(task.name, f"its network has digest {found}, not {task.digest}")

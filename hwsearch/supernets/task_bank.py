@@ -62,8 +62,9 @@ class TaskBank:
         backbone = index["backbone"]
         for what in ("supernet", "space", "structure"):
             if backbone.get(what) != self.about.get(what):
+                told = "layers with digest" if what == "structure" else what
                 raise CheckpointError(
-                    f"{str(self.folder)!r} has a backbone of {what} {backbone.get(what)!r}, and the one given has "
+                    f"{str(self.folder)!r} has a backbone of {told} {backbone.get(what)!r}, and the one given has "
                     f"{self.about.get(what)!r}.",
                     hint="Give the supernet that its tasks were added to.",
                 )
@@ -107,7 +108,7 @@ class TaskBank:
         ConfigError
             If no task can have this name.
         """
-        if not NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             raise ConfigError(
                 f"{name!r} is no name of a task.", hint="Letters, digits, '.', '_' and '-', 64 at most, no sign first."
             )
@@ -284,7 +285,10 @@ def read_index(folder: Path) -> JsonObject | None:
     try:
         found: JsonObject = json.loads(path.read_text(encoding="utf-8"))
         backbone, rows = found["backbone"], found["tasks"]
-        sound = int(backbone["generation"]) > 0 and isinstance(backbone["start"], str)
+        sound = (
+            type(backbone["generation"]) is int and backbone["generation"] > 0 and isinstance(backbone["start"], str)
+        )
+        sound &= len({row["name"] for row in rows}) == len(rows)
         for row in rows:
             sound &= bool(NAME.fullmatch(row["name"])) and isinstance(row["digest"], str)
             sound &= isinstance(row["classes"], list) and all(isinstance(c, str) for c in row["classes"])

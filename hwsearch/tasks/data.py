@@ -7,9 +7,11 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from hwsearch._typing import IntArray
+from hwsearch.errors import DataError
 
 #: a limit of examples that no data set reaches
 NO_LIMIT = 10**9
@@ -35,6 +37,59 @@ def forward(net: nn.Module, inputs: Inputs) -> Tensor:
     """
     output: Tensor = net(inputs) if isinstance(inputs, Tensor) else net(*inputs)
     return output
+
+
+def class_labels(labels: ArrayLike, name: str) -> IntArray:
+    """Take class indices as whole numbers.
+
+    Parameters
+    ----------
+    labels : array-like
+        Class indices, shape ``(N,)``.
+    name : str
+        Of the data set, for messages.
+
+    Returns
+    -------
+    IntArray
+        The same, as int64.
+
+    Raises
+    ------
+    DataError
+        If they are no row of whole numbers.
+    """
+    found = np.asarray(labels)
+    with np.errstate(invalid="ignore"):  # too large for a whole number of 64 bits
+        whole = found.astype(np.int64) if found.dtype.kind in "iufb" and np.isfinite(found).all() else None
+    if found.ndim != 1 or whole is None or not (whole == found).all():
+        raise DataError(
+            f"labels of data set {name!r} are no row of whole numbers: {found.dtype} of shape {found.shape}.",
+            hint="Give each example the index of its class, from 0.",
+        )
+    return whole
+
+
+def check_classes(labels: IntArray, classes: Sequence[str], name: str) -> None:
+    """Check that labels are indices of classes.
+
+    Parameters
+    ----------
+    labels : IntArray
+        At least one, of `class_labels`.
+    classes : sequence of str
+        The classes.
+    name : str
+        Of the data set, for messages.
+
+    Raises
+    ------
+    DataError
+        If one is not; names it.
+    """
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise DataError(f"data set {name!r} has label {low if low < 0 else high}, but {len(classes)} classes.")
 
 
 class Data(ABC):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from hwsearch.errors import TrainingError, nearest
 from hwsearch.supernets.checkpoint import digest, read_checkpoint
 from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data, forward
+from hwsearch.training.ranges import EXAMPLES, RATE, SEED, SHARE, STEPS, Range, check_ranges
 
 #: a checkpoint is written that often
 CHECKPOINT_SECONDS = 15.0
@@ -51,6 +52,19 @@ def finetune_config(settings: Mapping[str, float | bool | None]) -> FinetuneConf
     if unknown:
         raise TrainingError(f"unknown fine-tuning setting {unknown[0]!r}.", hint=nearest(unknown[0], known))
     return FinetuneConfig(**settings)  # type: ignore[arg-type]
+
+
+RANGES = {
+    "steps": STEPS,
+    "batch": EXAMPLES,
+    "lr": replace(RATE, optional=True),
+    "momentum": Range(0, 1, below=True),
+    "weight_decay": Range(0, 1e3),
+    "warmup": SHARE,
+    "label_smoothing": Range(0, 1, below=True),
+    "clip": Range(0, 1e9, above=True),
+    "seed": SEED,
+}
 
 
 @dataclass(frozen=True)
@@ -95,10 +109,7 @@ class FinetuneConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 2:
-            raise TrainingError(f"{self.steps} steps of {self.batch} examples: at least 1 of 2 are needed.")
-        if self.lr is not None and not 0 < self.lr < 10:
-            raise TrainingError(f"lr {self.lr} is not a learning rate, above 0 and below 10.")
+        check_ranges(self, RANGES)
 
 
 def finetune(

@@ -6,12 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from hwsearch._json import JsonObject
+from hwsearch._toml import toml_tables, toml_text
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
 from hwsearch.training.config import TrainingConfig
 from hwsearch.training.strategies import STRATEGIES
 from hwsearch.training.strategies.base import Strategy
-from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: the strategy of a stage that names none
 DEFAULT_STRATEGY = "sandwich"
@@ -59,14 +59,7 @@ def load_recipe(recipe: str | Path, supernet: str | None = None) -> JsonObject:
     if not own and str(recipe) not in recipe_names():
         raise ConfigError(f"there is no training recipe {str(recipe)!r}.", hint=nearest(str(recipe), recipe_names()))
     shipped = files("hwsearch") / "training" / "recipes" / f"{recipe}.toml"
-    try:
-        text = read_text(path) if own else shipped.read_text(encoding="utf-8")
-    except ReadingError as error:
-        raise ConfigError(f"{error}.") from error
-    try:
-        data = parse_toml(text)
-    except ReadingError as error:
-        raise ConfigError(f"{recipe}: {error}.") from error
+    data = toml_tables(toml_text(path) if own else shipped.read_text(encoding="utf-8"), str(recipe))
     _keys(data, {"supernet", "stage", "data_set", "weights_licence"}, recipe)
     if supernet is not None:
         data["supernet"] = supernet

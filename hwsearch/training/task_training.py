@@ -24,10 +24,25 @@ from hwsearch.tasks.base import Augmentation, Task
 from hwsearch.tasks.data import Data
 from hwsearch.training.checkpoint import differences, write_training
 from hwsearch.training.interruption import Interruption
+from hwsearch.training.ranges import EXAMPLES, RATE, SEED, SHARE, STEPS, Range, check_ranges
 from hwsearch.training.supermasks import ExclusiveUpdate, Transfer, masked_weight, new_scores, top_mask
 
 #: seconds between checkpoints, and steps between reports
 CHECKPOINT_SECONDS, REPORTED_STEPS = 30.0, 10
+
+
+#: of a task's settings
+RANGES = {
+    "steps": STEPS,
+    "density": Range(0, 1, above=True),
+    "weight_share": SHARE,
+    "batch": EXAMPLES,
+    "lr": RATE,
+    "weight_lr": RATE,
+    "weight_decay": Range(0, 1e3),
+    "padding": Range(0, 1000, whole=True),
+    "seed": SEED,
+}
 
 
 @dataclass(frozen=True)
@@ -73,15 +88,7 @@ class SupermaskConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.density <= 1:
-            raise TrainingError(f"density {self.density:g} is no share of the weights, above 0 and at most 1.")
-        if not 0 <= self.weight_share <= 1:
-            raise TrainingError(f"weight_share {self.weight_share:g} is no share of the steps, from 0 to 1.")
-        if self.steps < 1 or self.batch < 2:
-            raise TrainingError(f"{self.steps} steps of {self.batch} examples: at least 1 of 2 are needed.")
-        for name in ("lr", "weight_lr"):
-            if not 0 < getattr(self, name) < 10:
-                raise TrainingError(f"{name} {getattr(self, name):g} is no learning rate, above 0 and below 10.")
+        check_ranges(self, RANGES)
 
     def identity(self) -> JsonObject:
         """Describe the settings.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 import hwsearch
 from hwsearch.api.backbone import open_backbone
 from hwsearch.api.training import initial_supernet
-from hwsearch.errors import CheckpointError, ConfigError, DataError, OutputError, TrainingError
+from hwsearch.errors import CheckpointError, ConfigError, DataError, OutputError, SupernetError, TrainingError
 from hwsearch.supernets import catalogue
 from hwsearch.supernets.checkpoint import digest, save_weights
 from hwsearch.supernets.task_bank import TaskBank
@@ -59,6 +61,41 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add(place: Path, folder: Path, task: str, data: str = "", **more):
     given = {"steps": 12, "batch": 16, "padding": 0, "density": 0.3, **more}
     return hwsearch.add_task(f"{place}/net.py:ENTRY", place / (data or task), folder, task, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "why"),
+    [
+        ({"task": 3}, ConfigError, "3 is no name of a task"),
+        ({"seed": None}, TrainingError, "seed = None is not valid"),
+        ({"epochs": "3", "steps": None}, TrainingError, "epochs = '3' is not valid"),
+        ({"batch": None}, TrainingError, "batch = None is not valid"),
+        ({"lr": None}, TrainingError, "lr = None is not valid"),
+        ({"weight_decay": float("nan")}, TrainingError, "weight_decay = nan is not valid"),
+    ],
+)
+def test_wrong_types_are_named(place: Path, tmp_path: Path, given: dict, error: type[Exception], why: str) -> None:
+    task = given.pop("task", "first")
+    with pytest.raises(error, match=why):
+        add(place, tmp_path / "new", task, "first", **given)
+    with pytest.raises(SupernetError, match="None is no name of a supernet"):
+        hwsearch.add_task(None, place / "first", tmp_path, "first")  # type: ignore[arg-type]
+
+
+def test_a_list_of_tasks_that_lacks_something_is_damaged(place: Path, bank, tmp_path: Path) -> None:
+    index = json.loads((bank[0] / "backbone.json").read_text())
+    shutil.copytree(bank[0], tmp_path / "many")
+    for change, why in (
+        (lambda rows: rows[0].pop("settings"), "is damaged: task 'first' has no settings"),
+        (lambda rows: rows[0].update(density="0.3"), "is damaged: task 'first' has no density"),
+        (lambda rows: rows.append(rows[0]), "is damaged"),
+        (lambda rows: rows[1].update(classes=["e", "f"]), "it has 2 classes, and its network 4 outputs"),
+    ):
+        changed = copy.deepcopy(index)
+        change(changed["tasks"])
+        (tmp_path / "many/backbone.json").write_text(json.dumps(changed))
+        with pytest.raises(CheckpointError, match=why):
+            hwsearch.export_task(f"{place}/net.py:ENTRY", tmp_path / "many", "second")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +202,7 @@ def test_bad_input_is_refused_before_anything_is_written(place: Path, tmp_path: 
     folder = tmp_path / "new"
     with pytest.raises(ConfigError, match="is no name of a task"):
         add(place, folder, "../x", data="first")
-    with pytest.raises(TrainingError, match="density 2 is no share"):
+    with pytest.raises(TrainingError, match="density = 2 is not valid"):
         add(place, folder, "first", density=2)
     with pytest.raises(TrainingError, match="which is no classification"):
         hwsearch.add_task("hat-wmt14-ende", place / "first", folder, "first")

@@ -147,7 +147,7 @@ def test_the_supernet_is_left_as_it_was_and_the_seed_decides(place: Path, tmp_pa
         ({"data": None}, DataError, "supernet 'tiny' ships no examples"),
         ({"checkpoint": None}, CheckpointError, "supernet 'tiny' ships no weights"),
         ({"data": "nowhere"}, DataError, "nowhere"),
-        ({"standalone": 4, "lr": 50.0}, TrainingError, "lr 50.0 is not a learning rate"),
+        ({"standalone": 4, "lr": 50.0}, TrainingError, "lr = 50.0 is not valid"),
     ],
 )
 def test_what_cannot_be_is_refused(place: Path, tmp_path: Path, given, error, said: str) -> None:

@@ -148,7 +148,7 @@ def test_settings_of_a_fine_tuning_are_checked_before_the_campaign_is_opened(mon
     monkeypatch.setattr(Campaign, "open", lambda *_, **__: pytest.fail("opened"))
     with pytest.raises(TrainingError, match=r"unknown fine-tuning setting 'step'\. Did you mean 'steps'"):
         api.finetune("c.toml", "largest", step=3)
-    with pytest.raises(TrainingError, match="at least 1 of 2"):
+    with pytest.raises(TrainingError, match="steps = 0 is not valid"):
         api.finetune("c.toml", "largest", steps=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -19,6 +20,7 @@ from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.states import TASKS
 from hwsearch.errors import CheckpointError, DataError, TrainingError
 from hwsearch.supernets.checkpoint import digest, save_weights
+from hwsearch.tasks.images import ImageTask
 from tests.api.test_adding_tasks import NETWORK, images
 from tests.training.gated import halves, small
 
@@ -59,6 +61,10 @@ def trained(place: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     check_tasks(campaign)
     assert not (folder / "backbone").exists()  # checking trains nothing
     return folder, do_step(campaign, "tasks", train_tasks)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def never(*_: object, **__: object) -> None:
@@ -114,6 +120,65 @@ def test_a_second_run_trains_and_measures_nothing(trained, place: Path, tmp_path
     again = do_step(campaign, "tasks", train_tasks)
     assert [{**r, "file": ""} for r in again] == [{**r, "file": ""} for r in rows]
     assert campaign.measured() == count and (folder / "backbone/backbone.json").read_bytes() == before
+
+
+def test_data_are_read_once_a_run(trained, place: Path, tmp_path: Path, monkeypatch) -> None:
+    folder, read, reader = tmp_path / "run", [], ImageTask.read
+    shutil.copytree(trained[0], folder)
+    monkeypatch.setattr(ImageTask, "read", lambda self, text, **more: read.append(text) or reader(self, text, **more))
+    each = [f"{place}/{name}/{split}" for name in ("first", "second") for split in ("train", "test")]
+    campaign = opened(place, folder, "first", "second")
+    do_step(campaign, "check", check_tasks)
+    assert read == each
+    do_step(campaign, "tasks", train_tasks)
+    assert read == each and not campaign.task_examples  # which are let go
+    train_tasks(campaign)  # with nothing checked before
+    assert read == [*each, *each]
+    check_tasks(campaign)
+    check_tasks(campaign)  # the files may have changed
+    assert read == each * 4
+
+
+def test_two_tasks_on_the_same_data_read_them_once(place: Path, tmp_path: Path, monkeypatch) -> None:
+    read, reader = [], ImageTask.read
+    monkeypatch.setattr(ImageTask, "read", lambda self, text, **more: read.append(text) or reader(self, text, **more))
+    campaign = opened(place, tmp_path / "run", "other", "second", data=str(place / "first"))
+    check_tasks(campaign)
+    assert read == [f"{place}/first/train", f"{place}/first/test"]
+
+
+def test_models_are_written_only_where_they_are_not_those_of_the_masks(
+    trained, place: Path, tmp_path: Path, monkeypatch
+) -> None:
+    folder, names = tmp_path / "run", ("first", "second", "third")
+    shutil.copytree(trained[0], folder)
+    models = folder / "models/tasks"
+    state = lambda: {p.name: (p.stat().st_ino, p.stat().st_mtime_ns) for p in models.iterdir()}  # noqa: E731
+    written: list[str] = []
+    export = backbone.Backbone.export
+    monkeypatch.setattr(
+        backbone.Backbone, "export", lambda self, task, path: written.append(task) or export(self, task, path)
+    )
+    run = lambda: train_tasks(opened(place, folder, *names, export=True))  # noqa: E731
+    before, digests = state(), {n: sha256(models / f"{n}.onnx") for n in names}
+    rows = run()
+    assert not written and state() == before and [Path(r["file"]).name for r in rows] == [f"{n}.onnx" for n in names]
+
+    (models / "first.onnx").unlink()
+    whole = (models / "second.onnx").read_bytes()
+    (models / "second.onnx").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # as long as it was
+    (models / "third.json").write_text((models / "third.json").read_text()[:200])
+    run()
+    assert written == [*names] and {n: sha256(models / f"{n}.onnx") for n in names} == digests
+
+    written.clear()
+    shutil.rmtree(folder / "backbone")  # other weights under one name, and a model that was cut off before its card
+    train_tasks(opened(place, folder, *names, export=True, seed=1))
+    assert written == [*names] and not set(digests.values()) & {sha256(models / f"{n}.onnx") for n in names}
+    written.clear()
+    shutil.copy(trained[0] / "models/tasks/second.onnx", models)
+    train_tasks(opened(place, folder, *names, export=True, seed=1))
+    assert written == ["second"] and not set(digests.values()) & {sha256(models / f"{n}.onnx") for n in names}
 
 
 def test_a_task_that_is_added_later_leaves_the_others(trained, place: Path, tmp_path: Path) -> None:

@@ -108,5 +108,15 @@ def test_places_and_networks_are_checked(place: Path) -> None:
     (place / "mine.safetensors").write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists"):
         hwsearch.grow(f"{own}ENTRY", f"{own}WIDE", place / "mine.safetensors", **given)
+    weights = {name: (place / f"{name}.safetensors").read_bytes() for name in "ab"}
+    (place / "same.safetensors").hardlink_to(place / "a.safetensors")
+    for output in ("a.safetensors", "b.safetensors", "same.safetensors"):
+        with pytest.raises(OutputError, match="is read for what would replace it"):
+            grown = given | {"second": place / "b.safetensors", "method": "zero", "force": True}
+            hwsearch.grow(f"{own}ENTRY", f"{own}WIDE", place / output, **grown)
+    assert {name: (place / f"{name}.safetensors").read_bytes() for name in "ab"} == weights
+    for seed in (None, -1, 0.5):
+        with pytest.raises(GrowthError, match=f"seed = {seed} is not valid"):
+            hwsearch.grow(f"{own}ENTRY", f"{own}WIDE", place / "g.safetensors", seed=seed, **given)
     with pytest.raises(GrowthError, match="no width grows"):
         hwsearch.grow(f"{own}ENTRY", f"{own}ENTRY", place / "g.safetensors", **given)

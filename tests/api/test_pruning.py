@@ -17,6 +17,7 @@ from hwsearch.api import pruning
 from hwsearch.campaigns.starting import starting_subnet
 from hwsearch.errors import CampaignError, ConfigError, LimitError, OutputError, SupernetError, TrainingError
 from hwsearch.supernets import catalogue
+from hwsearch.supernets.checkpoint import digest, save_weights
 from tests.training.gated import SIDE, half_images, halves
 
 NETWORK = """
@@ -113,9 +114,26 @@ def test_files_of_others_are_kept(place: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "pruned.json"]
 
 
+def test_the_weights_to_start_from_are_not_replaced(place: Path, tmp_path: Path, monkeypatch) -> None:
+    net = catalogue.entry(f"{place}/net.py:ENTRY").build()
+    weights = tmp_path / "pruned.safetensors"
+    save_weights(net, weights, {"digest": digest(net)})
+    before = weights.read_bytes()
+    with pytest.raises(OutputError, match="is read for what would replace it"):
+        prune(place, tmp_path, checkpoint=weights)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f'supernet = "{place}/net.py:ENTRY"\n[[stage]]\n[stage.training]\nsteps = 2\nbatch = 8\n')
+    weights = weights.rename(tmp_path / "small-gated.safetensors")
+    with pytest.raises(OutputError, match="is read for what would replace it"):
+        hwsearch.train(recipe, place / "images", tmp_path, checkpoint=weights)
+    assert weights.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("limit", "more", "error", "why"),
     [
+        (None, {}, LimitError, "None is not a limit"),
+        ("macs<=60 %", {"polarization": "x"}, TrainingError, "polarization='x' is not valid"),
         ("macs<=1 %", {}, LimitError, "no gates meet macs .* it is"),
         ("macs<=100 %", {}, LimitError, "nothing is to be pruned"),
         ("macs<=0", {}, LimitError, "not above 0"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -16,6 +17,7 @@ import pytest
 import hwsearch
 import predictors
 from hwsearch.accuracy import calibrated_subnet
+from hwsearch.api.opening import do_step
 from hwsearch.campaigns import Campaign
 from hwsearch.campaigns.config import CampaignConfig
 from hwsearch.campaigns.jobs.accuracy import measure_accuracy, recorded_score
@@ -38,6 +40,8 @@ from hwsearch.errors import (
 from hwsearch.objectives.pareto import non_dominated
 from hwsearch.reporting import ReportData
 from hwsearch.store import Store
+from hwsearch.supernets import catalogue
+from hwsearch.supernets.checkpoint import save_weights
 from hwsearch.tasks.images import ImageTask
 
 
@@ -412,3 +416,27 @@ def test_an_export_replaces_no_file_of_the_campaign_or_of_others(finished, tmp_p
         assert not place.exists()
     assert (folder / "report.json").read_bytes() == before
     assert (tmp_path / "package.json").read_text() == '{"name": "site"}'
+
+
+def test_a_space_of_two_subnets_is_refused_by_its_name(tmp_path: Path):
+    """A quarter, a half, three quarters and all of 16 channels are 8 or 16 with the default divisor."""
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom hwsearch.supernets import SupernetEntry\n"
+        "from hwsearch.supernets.declared import Width, elastic\nfrom hwsearch.tasks.images import ImageTask, Preprocess\n"
+        "def build():\n"
+        "    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2))\n"
+        "    return elastic(net, {'0': Width((0.25, 0.5, 0.75, 1.0))}, input_shape=(3, 8, 8), name='narrow')\n"
+        "ENTRY = SupernetEntry('narrow', 'narrow', build=build, task=ImageTask(Preprocess()))\n"
+    )
+    net = catalogue.entry(f"{tmp_path}/net.py:ENTRY").build()
+    assert net.space.cardinality == 2
+    save_weights(net, tmp_path / "w.safetensors", {"digest": "0"})
+    config = tmp_path / "c.toml"
+    config.write_text(
+        f'[supernet]\nname = "{tmp_path}/net.py:ENTRY"\ncheckpoint = "{tmp_path}/w.safetensors"\n[[device]]\nname = "cpu"\n'
+    )
+    campaign = Campaign.open(config, folder=tmp_path / "run")
+    with pytest.raises(
+        CampaignError, match=r"search space 'narrow' has 2 subnets, too few.*multiples of their divisor"
+    ):
+        do_step(campaign, "check", lambda c: c.reference)

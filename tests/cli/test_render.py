@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -97,3 +99,35 @@ def test_numbers_of_a_frame_have_few_digits(monkeypatch) -> None:
     monkeypatch.setattr(render, "out", Console(file=page, width=60))
     print_frame(pd.DataFrame({"name": ["a"], "ms": [1.23456], "n": [12345]}), "title", 3)
     assert page.getvalue().splitlines()[0].strip() == "title" and page.getvalue().split()[-3:] == ["a", "1.23", "12345"]
+
+
+def test_text_is_no_markup(monkeypatch) -> None:
+    page = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=page, width=60))
+    render.print_lines("runs/a[/b]/x [red]", "\x1b]0;title\x07", "of two\nlines")
+    assert page.getvalue().splitlines() == ["runs/a[/b]/x [red]", "\\x1b]0;title\\x07", "of two", "lines"]
+
+
+def test_names_of_folders_devices_and_files_are_no_markup(drawn, monkeypatch) -> None:
+    given = result()
+    given["folder"], given["report"] = "runs/a[/b]", "runs/a[/b]/report.html"
+    given["devices"][0]["device"], given["devices"][0]["picks"][0]["file"] = "cpu[/x]", "models/cpu/[red].onnx"
+    text = " ".join(drawn(given, 120))
+    assert (
+        "runs/a[/b]/report.html" in text and "runs/a[/b]/models" in text and "cpu[/x]" in text and "[red].onnx" in text
+    )
+    page = io.StringIO()
+    monkeypatch.setattr(render, "out", Console(file=page, width=60))
+    print_frame(pd.DataFrame({"a column of a table": [1]}), "on cpu[/x]")
+    assert "on cpu[/x]" in page.getvalue()
+
+
+def test_commands_print_text_by_one_function() -> None:
+    """A line that is printed otherwise is markup: with a bracket in a name it is lost, or an error."""
+    for file in sorted(Path(render.__file__).parent.glob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "out.print" and call.args:
+                (shown,) = call.args
+                assert isinstance(shown, ast.Name | ast.Call) or "visible(" in ast.unparse(shown), (
+                    f"{file.name}, line {call.lineno}"
+                )

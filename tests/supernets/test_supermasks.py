@@ -71,6 +71,10 @@ def test_shapes_of_another_network_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"'body\.1\.running_mean' has another shape"):
         given.cut(wrong)
     wrong = dataclasses.replace(task, head={"weight": torch.zeros(3, 16)})
+    for head in ({"bias": torch.zeros(2)}, {"weight": torch.zeros(32)}, {"weight": torch.zeros(2, 16), "bias": torch.zeros(3)},
+                 {"weight": torch.zeros(2, 16), "other": torch.zeros(2)}):  # fmt: skip
+        with pytest.raises(CheckpointError, match="its head has another shape"):
+            given.cut(dataclasses.replace(task, head=head))
     with pytest.raises(CheckpointError, match="its head has another shape"):
         given.cut(wrong)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
-from hwsearch.tasks.data import NO_LIMIT, Data, forward
+from hwsearch.tasks.data import NO_LIMIT, Data, check_classes, class_labels, forward
 
 
 @dataclass
@@ -74,3 +75,19 @@ def test_one_input_or_several_in_the_order_of_the_parameters() -> None:
 
     a, b = torch.tensor([3.0]), torch.tensor([1.0])
     assert forward(Difference(), a).item() == 3.0 and forward(Difference(), (a, b)).item() == 2.0
+
+
+def test_class_labels_are_whole_numbers() -> None:
+    for given in ([0, 2, 1], [0.0, 2.0, 1.0], np.array([0, 2, 1], np.uint8)):
+        found = class_labels(given, "photos")
+        assert found.dtype == np.int64 and found.tolist() == [0, 2, 1]
+    for given in ([0.5, 1], [float("nan"), 1], [[0], [1]], ["a", "b"], [10.0**30, 0]):
+        with pytest.raises(DataError, match="labels of data set 'photos' are no row of whole numbers"):
+            class_labels(given, "photos")
+
+
+@pytest.mark.parametrize(("labels", "wrong"), [([0, 2, 1], 2), ([0, 5, -3], -3)])
+def test_a_label_of_no_class_is_named(labels: list[int], wrong: int) -> None:
+    with pytest.raises(DataError, match=f"data set 'photos' has label {wrong}, but 2 classes"):
+        check_classes(np.array(labels), ("a", "b"), "photos")
+    check_classes(np.array([0, 1, 1]), ("a", "b"), "photos")

@@ -101,10 +101,13 @@ def test_it_repeats_itself_and_goes_on_where_it_stopped(
 
 
 def test_bad_settings_are_named(small_supernet: ElasticMobileNetV3) -> None:
-    with pytest.raises(TrainingError, match="lr 100"):
+    with pytest.raises(TrainingError, match="lr = 100 is not valid"):
         FinetuneConfig(lr=100)
-    with pytest.raises(TrainingError, match="0 steps"):
+    with pytest.raises(TrainingError, match="steps = 0 is not valid"):
         FinetuneConfig(steps=0)
+    for name in ("momentum", "weight_decay", "warmup", "label_smoothing", "clip"):
+        with pytest.raises(TrainingError, match=f"{name} = nan is not valid"):
+            FinetuneConfig(**{name: float("nan")})
     with pytest.raises(TrainingError, match="do not fill one batch of 64"):
         finetune(ImageTask(), subnet(small_supernet), coloured(50, 0), 16, FinetuneConfig(steps=1))
     with pytest.raises(TrainingError, match="Lower lr"):

@@ -106,12 +106,21 @@ def test_it_learns() -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"density": 0}, "density 0 is no share"),
-        ({"density": 1.5}, "density 1.5 is no share"),
-        ({"weight_share": -1}, "weight_share -1 is no share"),
-        ({"steps": 0}, "at least 1 of 2"),
-        ({"lr": 0}, "lr 0 is no learning rate"),
-        ({"weight_lr": 10}, "weight_lr 10 is no learning rate"),
+        ({"density": 0}, "density = 0 is not valid: give a number above 0 up to 1"),
+        ({"density": 1.5}, "density = 1.5 is not valid"),
+        ({"density": "0.1 %"}, "density = '0.1 %' is not valid"),
+        ({"batch": None}, "batch = None is not valid"),
+        ({"weight_share": -1}, "weight_share = -1 is not valid"),
+        ({"weight_share": float("nan")}, "weight_share = nan is not valid"),
+        ({"steps": 0}, "steps = 0 is not valid"),
+        ({"batch": 1}, "batch = 1 is not valid: give a whole number from 2"),
+        ({"lr": 0}, "lr = 0 is not valid"),
+        ({"weight_lr": 10}, "weight_lr = 10 is not valid: give a number above 0 and below 10"),
+        ({"weight_decay": float("nan")}, "weight_decay = nan is not valid"),
+        ({"weight_decay": -1.0}, "weight_decay = -1.0 is not valid"),
+        ({"padding": -1}, "padding = -1 is not valid"),
+        ({"seed": -1}, "seed = -1 is not valid"),
+        ({"seed": 0.5}, "seed = 0.5 is not valid: give a whole number"),
     ],
 )
 def test_settings_out_of_range_are_refused(options: dict, why: str) -> None:

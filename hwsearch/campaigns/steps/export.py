@@ -13,8 +13,7 @@ from hwsearch.campaigns.steps.bundle import export_model
 from hwsearch.campaigns.steps.fronts import find_arch
 from hwsearch.campaigns.steps.picks import picks
 from hwsearch.campaigns.views import device_view
-from hwsearch.errors import ExportError
-from hwsearch.exporters.card import read_card
+from hwsearch.exporters.card import intact_card
 
 
 def export(
@@ -82,10 +81,8 @@ def export(
 
 def _current_card(campaign: Campaign, path: Path) -> JsonObject | None:
     """Return the card of a model that needs no export, None where there is none or it is of another state of the campaign."""
-    try:
-        card = read_card(path)
-        whole = [path.with_name(f["file"]).stat().st_size == f["bytes"] for f in card["files"]]
-    except (OSError, ExportError):
+    card = intact_card(path)
+    if card is None:
         return None
-    same = card["supernet"].get("weights") == campaign.loaded.digest and all(whole)
+    same = card["supernet"].get("weights") == campaign.loaded.digest
     return card if same and set(card["latency"]) == set(campaign.targets) else None

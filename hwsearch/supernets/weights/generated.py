@@ -28,6 +28,7 @@ from hwsearch.supernets.weights.generator import (
     GeneratorSettings,
     Hypernetwork,
 )
+from hwsearch.supernets.weights.places import places
 from hwsearch.tasks.data import Data
 
 #: prefix of the generator's tensors in a weight file; the others have the network's own names
@@ -155,7 +156,7 @@ class GeneratedSupernet(Supernet):
                 hint="Use --kernels eager.",
             )
         made = self.weights(self.condition(self._arch or self.space.largest()))
-        named = {place: made[name] for place, name in _places(self.net).items() if name in made}
+        named = {place: made[name] for place, name in places(self.net).items() if name in made}
         output: Tensor = functional_call(self.net, named, inputs, tie_weights=False)
         return output
 
@@ -365,16 +366,6 @@ def _bytes(card: GeneratorCard) -> Tensor:
     return torch.from_numpy(
         np.frombuffer(json.dumps(dataclasses.asdict(card), sort_keys=True).encode(), np.uint8).copy()
     )
-
-
-def _places(net: nn.Module) -> dict[str, str]:
-    """Name of each place of a parameter → its name in `named_parameters`; they differ where one has several places."""
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    return {
-        f"{path}.{name}" if path else name: names[id(parameter)]
-        for path, module in net.named_modules()
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
-    }
 
 
 def _without_prefix(net: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError, OutputError
-from hwsearch.tasks.data import Data
+from hwsearch.tasks.data import Data, check_classes, class_labels
 from hwsearch.tasks.images import decoded
 from hwsearch.tasks.images.jpeg import decode_jpeg
 from hwsearch.tasks.images.preprocess import Preprocess, eight_bits
@@ -146,14 +146,12 @@ class ImageData(Data):
     _source: tuple[ImageData, IntArray] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self.labels = np.asarray(self.labels, dtype=np.int64)
+        self.labels = class_labels(self.labels, self.name)
         if not len(self.images):
             raise DataError(f"data set {self.name!r} has no images.")
         if len(self.images) != len(self.labels):
             raise DataError(f"data set {self.name!r} has {len(self.images)} images but {len(self.labels)} labels.")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            wrong = int(self.labels.min() if self.labels.min() < 0 else self.labels.max())
-            raise DataError(f"data set {self.name!r} has label {wrong}, but {len(self.classes)} classes.")
+        check_classes(self.labels, self.classes, self.name)
 
     def __len__(self) -> int:
         return len(self.images)

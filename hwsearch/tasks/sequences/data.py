@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from hwsearch._typing import BoolArray, IntArray
 from hwsearch.errors import DataError
-from hwsearch.tasks.data import Data
+from hwsearch.tasks.data import Data, check_classes, class_labels
 from hwsearch.tasks.sequences.layout import JOINTS
 from hwsearch.tasks.sequences.preprocess import SkeletonPreprocess
 
@@ -57,14 +57,12 @@ class SequenceData(Data):
     _prepared: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.labels = np.asarray(self.labels, dtype=np.int64)
+        self.labels = class_labels(self.labels, self.name)
         if not len(self.joints):
             raise DataError(f"data set {self.name!r} has no sequences.")
         if not len(self.joints) == len(self.seen) == len(self.labels):
             raise DataError(f"data set {self.name!r} has not as many sequences as its {len(self.labels)} labels.")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            wrong = int(self.labels.min() if self.labels.min() < 0 else self.labels.max())
-            raise DataError(f"data set {self.name!r} has label {wrong}, but {len(self.classes)} classes.")
+        check_classes(self.labels, self.classes, self.name)
         for i, (x, there) in enumerate(zip(self.joints, self.seen, strict=True)):
             where = f"data set {self.name!r}, sequence {i}"
             if x.ndim != 3 or x.shape[1:] != (JOINTS, 3) or there.shape != x.shape[:1]:

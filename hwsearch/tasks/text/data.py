@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from hwsearch._typing import IntArray
 from hwsearch.errors import DataError
-from hwsearch.tasks.data import Data
+from hwsearch.tasks.data import Data, check_classes, class_labels
 from hwsearch.tasks.text.tokenizer import WordPiece
 
 
@@ -49,14 +49,12 @@ class TextData(Data):
     name: str = "sentences"
 
     def __post_init__(self) -> None:
-        self.labels = np.asarray(self.labels, dtype=np.int64)
+        self.labels = class_labels(self.labels, self.name)
         if not len(self.first):
             raise DataError(f"data set {self.name!r} has no sentences.")
         if len(self.first) != len(self.labels) or (self.second is not None and len(self.second) != len(self.labels)):
             raise DataError(f"data set {self.name!r} has not as many sentences as its {len(self.labels)} labels.")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            wrong = int(self.labels.min() if self.labels.min() < 0 else self.labels.max())
-            raise DataError(f"data set {self.name!r} has label {wrong}, but {len(self.classes)} classes.")
+        check_classes(self.labels, self.classes, self.name)
 
     def __len__(self) -> int:
         return len(self.first)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from hwsearch.spaces import Architecture, SearchSpace
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.weights.places import places
 from hwsearch.tasks.data import Inputs
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.view import Slices
@@ -145,27 +146,6 @@ class ExpertMix(Slices):
         for name, weight in self._module.weights(self._run.supernet, arch).items():
             own[name].copy_(weight)
         return copy.deepcopy(net.subnet(arch))
-
-
-def places(net: nn.Module) -> dict[str, str]:
-    """List where a network keeps its parameters; a module that it has under two names counts once.
-
-    Parameters
-    ----------
-    net : torch.nn.Module
-        The network.
-
-    Returns
-    -------
-    dict of str to str
-        Name of each place → the parameter's name in `named_parameters`, which differ where a parameter has several places.
-    """
-    names = {id(parameter): name for name, parameter in net.named_parameters()}
-    return {
-        f"{path}.{name}" if path else name: names[id(parameter)]
-        for path, module in net.named_modules()
-        for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False)
-    }
 
 
 def encoded(space: SearchSpace, arch: Architecture) -> Tensor:

@@ -25,7 +25,7 @@ from hwsearch.training.parts.event import Event
 from hwsearch.training.parts.loss import Outputs, StepLoss
 from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.run import Run
-from hwsearch.training.parts.schedule import Schedule, WarmupCosine
+from hwsearch.training.parts.schedule import RatedBy
 from hwsearch.training.parts.view import Slices
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ EXPONENT, CURVED = 4, 0.25
 LEAST_WIDTH = 1e-12
 
 
-class EpsilonRamp(Schedule):
+class EpsilonRamp(RatedBy):
     """Let epsilon rise smoothly from 0 to all of it: like the fourth power in the first quarter of the ramp, then linearly.
 
     The value ``epsilon`` is the share that is reached.
@@ -54,18 +54,8 @@ class EpsilonRamp(Schedule):
     arXiv 2002.12920, which Shi et al. 2021 use.
     """
 
-    base: Schedule = Field(default_factory=WarmupCosine)
     start: float = Field(0.05, ge=0, le=1)
     ramp: float = Field(0.25, ge=0, le=1)
-
-    @override
-    def prepare(self, run: Run) -> None:
-        super().prepare(run)
-        self.base.prepare(run)
-
-    @override
-    def rate(self, step: int) -> float:
-        return self.base.rate(step)
 
     @override
     def values(self, step: int) -> Mapping[str, float]:

@@ -13,7 +13,7 @@ from hwsearch.training.parts.draw import Draw
 from hwsearch.training.parts.moment import Moment
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.sampler import SubnetSampler
-from hwsearch.training.parts.schedule import Schedule, WarmupCosine
+from hwsearch.training.parts.schedule import RatedBy
 
 #: kinds of genes by their names, in the order in which progressive shrinking opens them; any other gene is a width
 KINDS = {
@@ -51,7 +51,7 @@ def kind_of(gene: str) -> str:
     return next((kind for kind, pattern in KINDS.items() if pattern.search(gene)), "width")
 
 
-class Phases(Schedule):
+class Phases(RatedBy):
     """Name phases by the share of the run at which they begin.
 
     Attributes
@@ -62,17 +62,7 @@ class Phases(Schedule):
         Share and name, in ascending order from 0.
     """
 
-    base: Schedule = Field(default_factory=WarmupCosine)
     starts: tuple[tuple[float, str], ...]
-
-    @override
-    def prepare(self, run: Run) -> None:
-        super().prepare(run)
-        self.base.prepare(run)
-
-    @override
-    def rate(self, step: int) -> float:
-        return self.base.rate(step)
 
     @override
     def phase(self, step: int) -> str:

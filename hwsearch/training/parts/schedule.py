@@ -153,3 +153,24 @@ class ExponentialFloor(Warmed):
     def decay(self, step: int, warmup: int, total: int) -> float:
         share = (step - warmup) / max(1.0, self.reached * total - warmup)
         return float(max(self.floor, self.floor**share))
+
+
+class RatedBy(Schedule):
+    """A schedule with the learning rate of another one; a subclass adds phases or values.
+
+    Attributes
+    ----------
+    base : Schedule
+        The learning rate.
+    """
+
+    base: Schedule = Field(default_factory=WarmupCosine)
+
+    @override
+    def prepare(self, run: Run) -> None:
+        super().prepare(run)
+        self.base.prepare(run)
+
+    @override
+    def rate(self, step: int) -> float:
+        return self.base.rate(step)

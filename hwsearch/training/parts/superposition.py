@@ -16,8 +16,8 @@ from hwsearch._typing import FloatArray, IntArray
 from hwsearch.errors import TrainingError
 from hwsearch.spaces import Architecture
 from hwsearch.supernets.base import Supernet
+from hwsearch.supernets.weights.places import places
 from hwsearch.tasks.data import Inputs
-from hwsearch.training.parts.experts import places
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.view import Slices
 

@@ -7,8 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hwsearch._toml import toml_tables, toml_text
 from hwsearch.errors import ConfigError, nearest
-from latency_tables.reading import ReadingError, parse_toml, read_text
 
 #: bytes a second of one Gbit/s
 GBPS = 1e9 / 8
@@ -162,11 +162,7 @@ def read_cluster(path: Path) -> Cluster:
     ConfigError
         If the file cannot be read, has an unknown key, or describes no cluster.
     """
-    try:
-        data = parse_toml(read_text(path))
-    except ReadingError as error:
-        raise ConfigError(f"{path}: {error}.") from error
-    return parse_cluster(data, str(path))
+    return parse_cluster(toml_tables(toml_text(path), str(path)), str(path))
 
 
 def parse_cluster(data: object, source: str) -> Cluster:

@@ -12,11 +12,11 @@ from hwsearch.training.parts.loss import Labels, Roles
 from hwsearch.training.parts.recipe import Recipe
 from hwsearch.training.parts.run import Run
 from hwsearch.training.parts.sampler import After, OneSampler, SandwichSampler
-from hwsearch.training.parts.schedule import Schedule, WarmupCosine
+from hwsearch.training.parts.schedule import RatedBy
 from hwsearch.training.strategies.base import Strategy
 
 
-class DelayedEpsilon(Schedule):
+class DelayedEpsilon(RatedBy):
     """Let the effective learning rate of the smaller subnets rise from 0 to that of the ramp's end.
 
     With W the end of the ramp and lr the base rate, the value ``epsilon`` is (steps in the ramp + 1) / (steps of the ramp)
@@ -30,18 +30,8 @@ class DelayedEpsilon(Schedule):
         Shares of the run: where the ramp begins, and its length.
     """
 
-    base: Schedule = Field(default_factory=WarmupCosine)
     start: float = Field(0.5, ge=0, le=1)
     ramp: float = Field(0.02, ge=0, le=1)
-
-    @override
-    def prepare(self, run: Run) -> None:
-        super().prepare(run)
-        self.base.prepare(run)
-
-    @override
-    def rate(self, step: int) -> float:
-        return self.base.rate(step)
 
     @override
     def values(self, step: int) -> Mapping[str, float]:

@@ -50,8 +50,9 @@ def test_what_is_no_cluster_is_refused(data: object, said: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml"):
+    with pytest.raises(ConfigError, match=r"none\.toml") as told:
         read_cluster(tmp_path / "none.toml")
+    assert str(told.value).count("none.toml") == 1
     (tmp_path / "bad.toml").write_text("leaves = [")
     with pytest.raises(ConfigError, match=r"bad\.toml"):
         read_cluster(tmp_path / "bad.toml")
