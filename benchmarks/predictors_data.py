@@ -31,6 +31,10 @@ FBNET_STAGES = ((16, 1, 1), (24, 4, 2), (32, 4, 2), (64, 4, 2), (112, 4, 1), (18
 FBNET_OPERATORS = ((3, 1, 1), (3, 1, 2), (3, 3, 1), (3, 6, 1), (5, 1, 1), (5, 1, 2), (5, 3, 1), (5, 6, 1), None)
 
 
+#: facts of a cell that its latency can depend on: edges by operation, open paths, convolutions; the others tell of accuracy
+EDGES = 10
+
+
 @dataclass(frozen=True)
 class Case:
     """Architectures with a quantity to be predicted.
@@ -97,7 +101,7 @@ def _ofa_latency(device: str) -> Case:
 def _nb201_latency(device: str) -> Case:
     space = nb201().space
     rows = space.enumerate_array()
-    return _case(space, rows, "nb201", device, space.describe_array(rows), nb201_latency(device))
+    return _case(space, rows, "nb201", device, space.describe_array(rows)[:, :EDGES], nb201_latency(device))
 
 
 def _fbnet_latency(device: str) -> Case:
