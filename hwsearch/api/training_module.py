@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
@@ -56,6 +57,9 @@ def main() -> int:
     int
         Exit code: 0, 1 after a typed error, which is the last line of standard error, or 130 after Ctrl-C.
     """
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # only the starter sends it, even one that ignores Ctrl-C itself
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=end_with_starter, daemon=True).start()
     admission = Admission(task["identity"]) if "identity" in task else None
