@@ -47,7 +47,6 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "train": (
         "hwsearch train --recipe cifar10-mbv3 --data cifar10.parquet --folder trained",
         "hwsearch train --recipe my.toml --supernet my_net.py:ENTRY --data images --folder trained",
-        "hwsearch train --recipe assemble.toml --data /shared/images --folder trained --scheduler tls://lab:8786 --certificates certificates",
     ),
     "prune": (
         "hwsearch prune --supernet resnet18 --data images --folder pruned --limit 'macs<=50 %'",
@@ -77,7 +76,6 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "cluster": (
         "hwsearch cluster certs certificates --host edge-box",
         "hwsearch cluster worker tls://lab:8786 --device edge-box --certificates certificates",
-        "hwsearch cluster worker tls://lab:8786 --training --certificates certificates",
     ),
 }  # fmt: skip
 
