@@ -398,11 +398,12 @@ class ClusterIncubation(Incubation):
                     one.take()
 
     def _leave(self, cluster: TrainingCluster) -> None:
-        """Leave nothing running on the workers."""
+        """Leave nothing running on the workers, unless they cannot be reached: then they stop by themselves."""
+        reached = True
         for one in self._running:
             one.close()
-            if not one.training.done():
-                cluster.stop_training(one.training)
+            if reached and not one.training.done():
+                reached = cluster.stop_training(one.training)
             cluster.forget(one.training)
 
 

@@ -31,8 +31,10 @@ except ImportError as missing:
     raise DeviceError("training on other hosts needs Dask.", hint="pip install 'hwsearch[cluster]'") from missing
 
 
-#: the longest that sending a checkpoint may take, seconds
+#: the longest that sending weights may take, seconds
 FETCH_S = 600.0
+#: how long a worker that is to stop may take to answer, seconds
+STOP_PATIENCE_S = 5.0
 
 
 @dataclass
@@ -77,10 +79,12 @@ class RemoteTraining:
             If the worker was lost, or the answer is malformed.
         """
         error = self.future.exception() if self.future.status == "error" else None
-        if error is not None or self.future.cancelled():
-            raise WorkerError(f"worker {self.worker!r} was lost: {error or 'cancelled'}")
+        if isinstance(error, distributed.KilledWorker) or self.future.cancelled():
+            raise WorkerError(f"worker {self.worker!r} was lost")
+        if error is not None:
+            raise WorkerError(f"worker {self.worker!r} failed: {str(error)[:300] or type(error).__name__}")
         try:
-            found = self.future.result(timeout=PATIENCE_S)
+            found = self.future.result(timeout=FETCH_S)
         except (OSError, TimeoutError) as late:
             raise WorkerError(f"worker {self.worker!r} was lost before it had sent what it trained: {late}") from late
         return parse_answer(found)
@@ -240,16 +244,24 @@ class TrainingCluster(Cluster):
             raise WorkerError(f"Invalid worker response: it is not JSON: {error}.") from error
         return None if state is None else check_state(state), str(now), content
 
-    def stop_training(self, training: RemoteTraining) -> None:
+    def stop_training(self, training: RemoteTraining) -> bool:
         """Have a training stop after its step; a worker that does not answer is left.
 
         Parameters
         ----------
         training : RemoteTraining
             The training.
+
+        Returns
+        -------
+        bool
+            Whether the worker has answered.
         """
-        with suppress(WorkerError):
-            self._ask(training.worker, stop_training, training.id)
+        try:
+            self._ask(training.worker, stop_training, training.id, patience_s=STOP_PATIENCE_S)
+        except WorkerError:
+            return False
+        return True
 
     def forget(self, training: RemoteTraining) -> None:
         """Give up the end of a training.
@@ -282,7 +294,8 @@ class TrainingCluster(Cluster):
         return answer
 
     def _lost(self, error: Exception) -> DeviceError:
+        why = "it is not connected" if isinstance(error, KeyError) else str(error).rstrip(".")
         return DeviceError(
-            f"the scheduler {self.address!r} was lost: {error}.",
-            hint="Start it again with 'hwsearch cluster scheduler', then give the same command again.",
+            f"the scheduler {self.address!r} was lost: {why}.",
+            hint="Start it and its workers again, then give the same command again: what has come back is kept.",
         )

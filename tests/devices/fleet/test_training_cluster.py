@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("distributed")
+
+import distributed
 
 from hwsearch.devices.fleet import training_cluster
 from hwsearch.devices.fleet.responses import WorkerError
@@ -129,8 +132,9 @@ def training(**future: Any) -> RemoteTraining:
 @pytest.mark.parametrize(
     ("future", "said"),
     [
-        ({"error": RuntimeError("killed")}, r"worker 'tls://a:1' was lost: killed"),
-        ({"cancelled": True}, r"worker 'tls://a:1' was lost: cancelled"),
+        ({"error": distributed.KilledWorker("task", SimpleNamespace(address="x"), 0)}, r"worker 'tls://a:1' was lost$"),
+        ({"error": OSError("disk full")}, r"worker 'tls://a:1' failed: disk full"),
+        ({"cancelled": True}, r"worker 'tls://a:1' was lost$"),
         ({"result": TimeoutError("slow")}, r"lost before it had sent what it trained: slow"),
         ({"result": 7}, "Invalid worker response"),
     ],
@@ -157,7 +161,8 @@ def test_a_worker_that_raises_or_hangs_does_not_answer(monkeypatch: pytest.Monke
     cluster, _ = connected(broken)
     with pytest.raises(WorkerError, match="worker 'tls://a:1' does not answer: no module"):
         cluster.facts("tls://a:1", [])
-    cluster.stop_training(training())  # it is left
+    assert not cluster.stop_training(training())  # it is left
+    assert connected()[0].stop_training(training())
     release = threading.Event()
     cluster, _ = connected(lambda *given: release.wait(60))
     with pytest.raises(WorkerError, match=r"does not answer: nothing came within 0\.05 s"):
