@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import tempfile
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwsearch._json import JsonObject
-from hwsearch.api.processes import END_S, Helper
-from hwsearch.devices.threads import allowed_cores, compute_threads
+from hwsearch.api.incubation import Incubation
 from hwsearch.errors import ConfigError, TrainingError
 from hwsearch.supernets.checkpoint import digest
 from hwsearch.supernets.kernels import Choice
@@ -22,6 +15,7 @@ from hwsearch.supernets.kernels.masked import MaskedKernels
 from hwsearch.training import Strategy, Trainer, TrainingConfig
 from hwsearch.training.assembling import (
     FILE,
+    Admission,
     ModuleError,
     keep_piece,
     piece_folder,
@@ -32,19 +26,18 @@ from hwsearch.training.assembling import (
 from hwsearch.training.ranks import Ranks
 from hwsearch.training.strategies.assemble import Assemble
 
-log = logging.getLogger(__name__)
-
-#: the program that trains one module
-MODULE = "hwsearch.api.training_module"
-#: seconds between two looks at the processes
-LOOK_S = 0.1
-
 #: makes the trainer of a strategy: with its settings, the folder, and the weights that it starts from
 Maker = Callable[[Strategy, TrainingConfig, Path, str], Trainer]
 
 
 def check_assembling(
-    stages: list[tuple[Strategy, TrainingConfig]], module: int | None, ranks: Ranks, kernels: Choice, recipe: str
+    stages: list[tuple[Strategy, TrainingConfig]],
+    module: int | None,
+    ranks: Ranks,
+    kernels: Choice,
+    recipe: str,
+    *,
+    cluster: bool = False,
 ) -> None:
     """Refuse what training in pieces cannot be combined with.
 
@@ -60,11 +53,14 @@ def check_assembling(
         The kernels of the step.
     recipe : str
         Where the stages came from, for messages.
+    cluster : bool
+        Whether workers of other hosts train the modules.
 
     Raises
     ------
     ConfigError
-        If the recipe has no stage, or several, of the strategy ``assemble`` where one module is asked for, or names a module.
+        If the recipe has no stage, or several, of the strategy ``assemble`` where one module is asked for, or names a module; or
+        has none for the workers of other hosts.
     TrainingError
         If the module is not there, several processes share batches out, or kernels are masked.
     """
@@ -73,6 +69,14 @@ def check_assembling(
         raise ConfigError(
             f"{recipe}: module={module} is asked for, and {len(found)} stages have the strategy 'assemble'.",
             hint="Leave module out." if not found else "Write a recipe with one of them.",
+        )
+    if cluster and (not found or module is not None):
+        why = "no stage of the recipe has modules to train" if not found else f"module={module} is trained here"
+        raise ConfigError(
+            f"{recipe}: a scheduler is given, and {why}.",
+            hint="Its workers train modules of the strategy 'assemble'; leave scheduler out."
+            if not found
+            else "Leave module out, or scheduler.",
         )
     for strategy in found:
         if strategy.module:
@@ -92,6 +96,29 @@ def check_assembling(
         )
     if found and isinstance(kernels.kernels, MaskedKernels):
         raise TrainingError("masked kernels cannot train a module alone.", hint="Use --kernels auto or eager.")
+
+
+def missing_pieces(stages: list[tuple[Strategy, TrainingConfig]], place: Path) -> bool:
+    """Tell whether a module is to be trained yet.
+
+    Parameters
+    ----------
+    stages : list of tuple
+        Strategies and settings of the recipe.
+    place : Path
+        The folder of the training.
+
+    Returns
+    -------
+    bool
+        Whether the file of one is missing.
+    """
+    return any(
+        not (piece_folder(place / f"stage-{number}", module) / FILE).exists()
+        for number, (strategy, _) in enumerate(stages, 1)
+        if isinstance(strategy, Assemble)
+        for module in range(1, strategy.modules + 1)
+    )
 
 
 @dataclass(frozen=True)
@@ -169,7 +196,7 @@ class Pieces:
         keep_piece(trainer)
         return trainer
 
-    def only(self, module: int, origin: str) -> JsonObject:
+    def only(self, module: int, origin: str, admission: Admission | None = None) -> JsonObject:
         """Train one piece only.
 
         Parameters
@@ -178,6 +205,8 @@ class Pieces:
             0 for the meta network, from 1 a module, for which the meta network must be finished.
         origin : str
             The weights that the meta network starts from.
+        admission : Admission, optional
+            Compares this training with the one that another host has asked for.
 
         Returns
         -------
@@ -189,11 +218,15 @@ class Pieces:
         TrainingError
             If the training fails, or something is of another run.
         """
+        if admission is not None:
+            admission.check(self.trainer(module, ""))
         trainer = self.meta(None if module else origin)
         if module:
             trainer = self.trainer(module, digest(trainer.supernet))
             piece = read_piece(trainer, piece_name(module))
             if piece is None:
+                if admission is not None:
+                    admission.begin(trainer)
                 trainer.run()
                 keep_piece(trainer)
             else:
@@ -208,17 +241,15 @@ class Pieces:
             "file": str(trainer.folder / FILE),
         }
 
-    def all(self, origin: str, given: JsonObject, progress: Callable[[JsonObject], None] | None) -> list[Trainer]:
+    def all(self, origin: str, incubation: Callable[[dict[int, Trainer]], Incubation]) -> list[Trainer]:
         """Train what is not finished, the modules by processes of their own, and assemble the supernet.
 
         Parameters
         ----------
         origin : str
             The weights that the meta network starts from.
-        given : dict of str to object
-            Arguments of `hwsearch.train` for the processes, without ``module`` and ``progress``.
-        progress : callable or None
-            Called with the state of all.
+        incubation : callable
+            Makes what trains the modules, given a trainer of each.
 
         Returns
         -------
@@ -235,7 +266,7 @@ class Pieces:
         trainers = {module: self.trainer(module, digest(first.supernet)) for module in numbers}
         missing = [m for m in numbers if read_piece(trainers[m], piece_name(m)) is None]
         if missing:
-            Incubation(trainers, given, progress).run(missing)
+            incubation(trainers).run(missing)
         pieces = {module: read_piece(trainers[module], piece_name(module)) for module in numbers}
         for module, piece in pieces.items():
             if piece is None:
@@ -243,105 +274,3 @@ class Pieces:
             piece.adopt(first.supernet)
             told(trainers[module], piece)
         return [first, *trainers.values()]
-
-
-@dataclass
-class Incubation:
-    """The processes that train modules: as many at once as cores, each with threads of its own.
-
-    Attributes
-    ----------
-    trainers : dict of int to Trainer
-        A trainer of each module, for what is told; they train nothing.
-    given : dict of str to object
-        Arguments of `hwsearch.train`.
-    progress : callable or None
-        Called with the state of all.
-    """
-
-    trainers: dict[int, Trainer]
-    given: JsonObject
-    progress: Callable[[JsonObject], None] | None
-    _states: dict[int, JsonObject] = field(default_factory=dict)
-    _history: list[JsonObject] = field(default_factory=list)
-
-    def run(self, missing: list[int]) -> None:
-        """Train modules until each has ended.
-
-        Parameters
-        ----------
-        missing : list of int
-            The modules.
-
-        Raises
-        ------
-        ModuleError
-            If one died; the others are trained to their end before.
-        """
-        at_once = min(
-            len(self.trainers), allowed_cores()
-        )  # of all, so that a resumed module has as many threads as before
-        environment = os.environ | {"OMP_NUM_THREADS": str(compute_threads(at_once))}
-        log.info("%d modules, %d at once, %s threads each", len(missing), at_once, environment["OMP_NUM_THREADS"])
-        waiting, running, lost = list(missing), dict[int, Helper](), list[str]()
-        with tempfile.TemporaryDirectory(prefix="hwsearch-modules-") as name:
-            folder = Path(name)
-            try:
-                while waiting or running:
-                    while waiting and len(running) < at_once:
-                        module = waiting.pop(0)
-                        running[module] = self._start(module, folder, environment)
-                    for module, helper in list(running.items()):
-                        self._look(module, folder, missing)
-                        if helper.process.poll() is not None:
-                            del running[module]
-                            if fate := helper.fate():
-                                log.warning("%s; the other modules go on", fate)
-                                lost.append(fate)
-                            helper.end(0.0)
-                    time.sleep(LOOK_S)
-            except KeyboardInterrupt:
-                for helper in running.values():
-                    helper.interrupt()
-                for helper in running.values():
-                    helper.end(END_S)
-                raise
-            finally:
-                for helper in running.values():
-                    helper.end(0.0)
-        if lost:
-            raise ModuleError(
-                f"{'; '.join(lost)}. What was trained is kept, the other modules to their end.",
-                hint="Give the same command again: only this module goes on, from its last checkpoint.",
-            )
-
-    def _start(self, module: int, folder: Path, environment: dict[str, str]) -> Helper:
-        task = {"status": str(folder / f"{module}.json"), "given": {**self.given, "module": module}}
-        return Helper(piece_name(module), MODULE, task, folder / f"{module}.txt", environment)
-
-    def _look(self, module: int, folder: Path, missing: list[int]) -> None:
-        """Read where a module is, and tell where all are."""
-        with suppress(OSError, ValueError):
-            state = json.loads((folder / f"{module}.json").read_text(encoding="utf-8"))
-            if state == self._states.get(module):
-                return
-            seen = len(self._states.get(module, {}).get("history", []))
-            self._history += [{"module": module, **row} for row in state["history"][seen:]]
-            self._states[module] = state
-            if self.progress is not None:
-                states = self._states.values()
-                self.progress(
-                    {
-                        "step": sum(s["step"] for s in states),
-                        "steps": len(missing) * self.trainers[module].total_steps,
-                        "examples_per_s": sum(s["examples_per_s"] for s in states if s["step"] < s["steps"]),
-                        "examples": state["examples"],
-                        "kernels": state["kernels"],
-                        "losses": {
-                            piece_name(m): s["losses"]["largest"]
-                            for m, s in sorted(self._states.items())
-                            if "largest" in s["losses"]
-                        },
-                        "history": self._history,
-                    }
-                )

@@ -14,9 +14,12 @@ import hwsearch
 from hwsearch._files import check_no_input, check_place, json_with, overwriting, write_file
 from hwsearch._json import JsonObject
 from hwsearch.accuracy import subnet_score
-from hwsearch.api.assembling import Maker, Pieces, check_assembling
+from hwsearch.api.assembling import Maker, Pieces, check_assembling, missing_pieces
+from hwsearch.api.cluster_incubation import ClusterIncubation, check_cluster, cluster_place
+from hwsearch.api.incubation import Incubation, LocalIncubation
 from hwsearch.api.processes import training_ranks
 from hwsearch.devices import host_facts, versions
+from hwsearch.devices.fleet.training_jobs import ClusterPlace
 from hwsearch.devices.threads import compute_threads
 from hwsearch.errors import MeasurementError, TrainingError
 from hwsearch.store import utc_now
@@ -31,6 +34,7 @@ from hwsearch.tasks.data import NO_LIMIT, Data
 from hwsearch.tasks.sources import find_source
 from hwsearch.training import Run, Strategy, Trainer, TrainingConfig
 from hwsearch.training.allocator import keep_freed_memory
+from hwsearch.training.assembling import Admission
 from hwsearch.training.compute_device import compute_device, describe
 from hwsearch.training.ranges import SEED
 from hwsearch.training.ranks import Ranks
@@ -57,6 +61,9 @@ def train(
     device: str = "auto",
     processes: int = 1,
     module: int | None = None,
+    scheduler: str | None = None,
+    certificates: Path | str | None = None,
+    insecure: bool = False,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -91,6 +98,14 @@ def train(
         Train this module of the strategy ``assemble`` only, from 1, or its meta network, 0, which must be finished before; so
         that other machines train the others, and the folders are copied together. By default all of them, as many at once as
         cores, and the rest of the recipe.
+    scheduler : str, optional
+        Address of a Dask scheduler, ``tls://HOST:8786``, whose workers with ``--training`` train the modules of the strategy
+        ``assemble`` in place of processes of this host. Data and a ``file.py:ENTRY`` lie at the same paths there; all else is
+        sent, and checkpoints are sent back to `folder`.
+    certificates : Path or str, optional
+        Folder that ``hwsearch cluster certs`` made, for the scheduler.
+    insecure : bool
+        Allow a ``tcp://`` address of this host as the scheduler's.
     progress : callable, optional
         Called with the state of the run every ten steps and after each epoch.
     force : bool
@@ -105,7 +120,9 @@ def train(
     Raises
     ------
     ConfigError
-        If the recipe is malformed.
+        If the recipe is malformed, or has no stage that a scheduler's workers could train.
+    DeviceError
+        If the scheduler cannot be reached, is lost, or has no worker that trains.
     DataError
         If the data are missing or do not fit.
     SupernetError
@@ -113,20 +130,24 @@ def train(
     TrainingError
         If there is no such device, the folder holds another run, the training diverges, a strategy cannot serve the supernet or the
         task, a process ends or has something else than the others (`hwsearch.training.ranks.RankError`), or a module's process
-        dies or its folder is of another run (`hwsearch.training.assembling.ModuleError`).
+        dies, its folder is of another run, or a worker has another version or not the data (`hwsearch.training.assembling.ModuleError`).
     """
     places = {"recipe": str(recipe), "data": str(data), "folder": str(folder)}
     weights = None if checkpoint is None else str(checkpoint)
     options = {"supernet": supernet, "checkpoint": weights, "kernels": kernels, "device": device, "module": module}
+    cluster = cluster_place(scheduler, certificates, insecure=insecure)
     with training_ranks(processes, {**places, **options}) as ranks:
         return train_rank(
             ranks,
-            **places,
+            str(recipe),
+            str(data),
+            str(folder),
             supernet=supernet,
             checkpoint=weights,
             kernels=kernels,
             device=device,
             module=module,
+            cluster=cluster,
             progress=progress,
             force=force,
         )
@@ -143,6 +164,8 @@ def train_rank(
     kernels: str,
     device: str,
     module: int | None = None,
+    cluster: ClusterPlace | None = None,
+    admission: Admission | None = None,
     progress: Callable[[JsonObject], None] | None = None,
     force: bool = False,
 ) -> JsonObject:
@@ -154,6 +177,10 @@ def train_rank(
         This process among those that train together.
     recipe, data, folder, supernet, checkpoint, kernels, device, module, progress, force
         As of `train`.
+    cluster : ClusterPlace, optional
+        Its workers train modules.
+    admission : Admission, optional
+        Compares the training of `module` with the one that another host has asked for.
 
     Returns
     -------
@@ -169,7 +196,11 @@ def train_rank(
     chosen = choose(kernels, where.type)
     log.info("device: %s, kernels: %s, %d threads", describe(where), chosen, torch.get_num_threads())
     stages = recipe_stages(plan, recipe)
-    check_assembling(stages, module, ranks, chosen, recipe)
+    check_assembling(stages, module, ranks, chosen, recipe, cluster=cluster is not None)
+    given = {"recipe": recipe, "data": data, "folder": folder, "supernet": supernet, "checkpoint": checkpoint}
+    given |= {"kernels": kernels, "device": device if cluster is None else where.type}
+    if cluster is not None and missing_pieces(stages, place):
+        check_cluster(cluster, given)
     classes = entry.examples()["test"].classes if entry.data else None
     task = entry.find_task()
     examples = task.read(task.split(data, "train"), limit=NO_LIMIT, classes=classes)
@@ -206,18 +237,21 @@ def train_rank(
 
     if module is not None:
         ((number, only),) = _pieces(stages, place, maker).items()
-        return only.only(module, origin if number == 1 else digest(net))
+        return only.only(module, origin if number == 1 else digest(net), admission)
     with overwriting(force):
         check_place(place / f"{entry.name}.json", CARD)
         check_place(place / f"{entry.name}.safetensors", WEIGHTS)
         check_no_input(place / f"{entry.name}.safetensors", checkpoint)
+
+    def incubation(apart: dict[int, Trainer]) -> Incubation:
+        if cluster is None:
+            return LocalIncubation(apart, given, progress)
+        return ClusterIncubation(apart, given, progress, place=cluster)
+
     trainers: list[Trainer] = []
     for number, (strategy, config) in enumerate(stages, 1):
         if pieces := _pieces(stages, place, maker).get(number):
-            given = {"recipe": recipe, "data": data, "folder": folder, "supernet": supernet, "checkpoint": checkpoint}
-            trainers += pieces.all(
-                origin if number == 1 else digest(net), {**given, "kernels": kernels, "device": device}, progress
-            )
+            trainers += pieces.all(origin if number == 1 else digest(net), incubation)
             origin = digest(net)
             continue
         trainer = maker(strategy, config, place / f"stage-{number}", origin)

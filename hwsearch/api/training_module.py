@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
 
 from hwsearch._json import JsonObject
-from hwsearch.api.training import train
+from hwsearch.api.training import train_rank
 from hwsearch.api.training_rank import end_with_starter
 from hwsearch.errors import HwsearchError
+from hwsearch.training.assembling import Admission
+from hwsearch.training.ranks import ALONE
 
 #: seconds between two writings of the state
 EVERY_S = 1.0
@@ -54,12 +57,20 @@ def main() -> int:
     int
         Exit code: 0, 1 after a typed error, which is the last line of standard error, or 130 after Ctrl-C.
     """
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # only the starter sends it, even one that ignores Ctrl-C itself
     task = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=end_with_starter, daemon=True).start()
+    admission = Admission(task["identity"]) if "identity" in task else None
     try:
-        train(**task["given"], progress=Status(Path(task["status"])).write)
+        train_rank(ALONE, **task["given"], progress=Status(Path(task["status"])).write, admission=admission)
     except HwsearchError as error:
-        sys.stderr.write(f"{' '.join(str(error).split())}\n")
+        said = " ".join(str(error).split())
+        if admission is not None:  # another host wants to know whether the training itself has failed
+            end = "failed" if admission.begun else "refused"
+            Path(task["outcome"]).write_text(json.dumps({"end": end, "why": said}), encoding="utf-8")
+        sys.stderr.write(f"{said}\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -250,6 +250,20 @@ def train(
             help="Train this module of the strategy 'assemble' only (0: its meta network), for folders that are copied together.",
         ),
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            help="Train the modules of the strategy 'assemble' on the workers of this Dask scheduler, tls://HOST:8786.",
+        ),
+    ] = None,
+    certificates: Annotated[
+        Path | None, typer.Option("--certificates", help="With --scheduler: the folder that 'cluster certs' wrote.")
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="With --scheduler: allow tcp:// without encryption, on this host alone."),
+    ] = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -275,6 +289,12 @@ def train(
         Processes of this host that share the batches out; under ``torchrun`` it is left out.
     module : int, optional
         The only module of the strategy ``assemble`` that is trained; 0 is its meta network.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers train the modules of the strategy ``assemble``.
+    certificates : pathlib.Path, optional
+        The folder that ``cluster certs`` made.
+    insecure : bool
+        Allow ``tcp://`` on this host.
     force : bool
         Replace files that hwsearch did not write; links are never written through.
     as_json : bool
@@ -291,6 +311,9 @@ def train(
             device=device,
             processes=processes,
             module=module,
+            scheduler=scheduler,
+            certificates=certificates,
+            insecure=insecure,
             progress=bar.update,
             force=force,
         )

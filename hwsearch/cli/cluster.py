@@ -54,6 +54,9 @@ def cluster(
     device: Annotated[
         list[str] | None, typer.Option("--device", help="worker: name of a device that it offers; may be repeated.")
     ] = None,
+    training: Annotated[
+        bool, typer.Option("--training", help="worker: train modules of supernets, for 'train --scheduler'.")
+    ] = False,
     host: Annotated[
         list[str] | None,
         typer.Option("--host", help="certs: name or address of a host; may be repeated (default: localhost)."),
@@ -66,7 +69,7 @@ def cluster(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure on devices of other hosts: write certificates, run the scheduler, or offer devices.
+    """Measure or train on other hosts: write certificates, run the scheduler, or offer devices or training.
 
     Parameters
     ----------
@@ -76,6 +79,8 @@ def cluster(
         A folder, or an address such as ``tls://HOST:8786``.
     device : list of str, optional
         Devices that a worker offers.
+    training : bool
+        Whether a worker trains modules of supernets.
     host : list of str, optional
         Names or addresses of hosts that certificates are for.
     certificates : pathlib.Path, optional
@@ -89,7 +94,13 @@ def cluster(
         raise typer.BadParameter("use: cluster certs FOLDER, cluster scheduler ADDRESS, cluster worker ADDRESS")
     hosts = host or ("localhost", "127.0.0.1")
     files = hwsearch.cluster(
-        action, place, devices=device or (), hosts=hosts, certificates=certificates, insecure=insecure
+        action,
+        place,
+        devices=device or (),
+        training=training,
+        hosts=hosts,
+        certificates=certificates,
+        insecure=insecure,
     )
     if not emit_json({"files": files}, as_json):
         for file in files:

@@ -16,7 +16,7 @@ from hwsearch._json import JsonObject, shown_as_json
 from hwsearch.campaigns.progress import LoggedProgress, Task
 from hwsearch.campaigns.progress import Progress as StepProgress
 from hwsearch.cli.interruption import end_if_interrupted
-from hwsearch.cli.progress import Heartbeat, NewEpochs, TrackedTask
+from hwsearch.cli.progress import Heartbeat, NewEpochs, NewNotes, TrackedTask
 
 
 class _EventTask(TrackedTask):
@@ -92,7 +92,7 @@ class JsonProgress(StepProgress):
 
 
 class TrainingEvents:
-    """Progress of a training as JSON: its events are ``begin``, ``progress``, ``epoch`` and ``end``.
+    """Progress of a training as JSON: its events are ``begin``, ``progress``, ``epoch``, ``warning`` and ``end``.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class TrainingEvents:
 
     def __init__(self, stream: TextIO) -> None:
         self._emit = JsonProgress(stream).emit
-        self._epochs = NewEpochs()
+        self._epochs, self._notes = NewEpochs(), NewNotes()
         self._state: JsonObject = {}
         self._told = -math.inf
 
@@ -123,6 +123,8 @@ class TrainingEvents:
             As `hwsearch.train` tells it.
         """
         self._state = {"done": status["step"], "total": status["steps"], "unit": "steps"}
+        for text in self._notes.of(status):
+            self._emit("warning", text=text)
         for row in self._epochs.of(status):
             self._emit("epoch", step="train", **row)
         if time.monotonic() - self._told >= JsonProgress.EVERY_S:

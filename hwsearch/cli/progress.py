@@ -312,6 +312,33 @@ class NewEpochs:
         return list(new)
 
 
+class NewNotes:
+    """The notes of a training that were not told yet."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._notes: object = None
+
+    def of(self, status: dict[str, Any]) -> list[str]:
+        """List the notes that are new, each once.
+
+        Parameters
+        ----------
+        status : dict
+            Perhaps with ``notes``, a list that grows; every stage has one of its own.
+
+        Returns
+        -------
+        list of str
+            The notes.
+        """
+        notes = status.get("notes", ())
+        if notes is not self._notes:
+            self._notes, self._told = notes, 0
+        new, self._told = notes[self._told :], len(notes)
+        return list(new)
+
+
 class TrainingBar:
     """Progress of a training: steps, images a second, losses, and the accuracies of the last epoch.
 
@@ -325,7 +352,7 @@ class TrainingBar:
         self.console = console
         self.bars = _bars(console) if console.is_terminal else None
         self.key: TaskID | None = None
-        self._epochs = NewEpochs()
+        self._epochs, self._notes = NewEpochs(), NewNotes()
         self._kernels = ""
         self._device = "cpu"
 
@@ -346,7 +373,7 @@ class TrainingBar:
         ----------
         status : dict
             ``step``, ``steps``, ``examples_per_s``, ``examples``, ``kernels``, ``device``, ``losses`` and ``history``, a
-            row a finished epoch.
+            row a finished epoch; of modules that are trained apart also ``notes``, texts.
         """
         if self.bars is not None and self.key is not None:
             loss = " ".join(f"{k} {v:.2f}" for k, v in status["losses"].items())
@@ -362,5 +389,7 @@ class TrainingBar:
         if status["kernels"] != self._kernels:
             self._kernels = status["kernels"]
             self.console.print(f" kernels: {visible(self._kernels)}", highlight=False)
+        for text in self._notes.of(status):
+            self.console.print(f" [yellow]note:[/yellow] {visible(text)}", highlight=False)
         for row in self._epochs.of(status):
             self.console.print(" " + " · ".join(f"{k} {v}" for k, v in row.items()), highlight=False)

@@ -16,7 +16,7 @@ from hwsearch._json import JsonObject
 from hwsearch.errors import TrainingError
 from hwsearch.supernets.base import Supernet, tensors_of
 from hwsearch.supernets.checkpoint import digest, write_safetensors
-from hwsearch.training.checkpoint import differences
+from hwsearch.training.checkpoint import differences, read_training
 from hwsearch.training.parts.modules import OneModule
 from hwsearch.training.trainer import Trainer
 
@@ -28,6 +28,58 @@ ELSEWHERE = ("kernels", "threads")
 
 class ModuleError(TrainingError):
     """A module that is trained apart is of another run, is not finished, or its process died."""
+
+
+@dataclass
+class Admission:
+    """Refuse to train for another process what would not be the same training here.
+
+    Attributes
+    ----------
+    identity : dict of str to object
+        `Trainer.identity` where the training was asked for.
+    begun : bool
+        Whether all was well and the training has begun.
+    """
+
+    identity: JsonObject
+    begun: bool = False
+
+    def check(self, trainer: Trainer) -> None:
+        """Compare settings, network and data, before anything is read that was sent.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            Of the same piece here, with whatever weights.
+
+        Raises
+        ------
+        ModuleError
+            If something differs that decides what is trained.
+        """
+        if changed := _changed(self.identity, trainer.identity(), {*ELSEWHERE, "origin"}):
+            raise ModuleError(
+                f"what it would train is another training than the one asked for ({'; '.join(changed)}).",
+                hint="Put the same data and code of the supernet at the same paths there.",
+            )
+
+    def begin(self, trainer: Trainer) -> None:
+        """Check that the training can go on from its checkpoint, if there is one, and note that it begins.
+
+        Parameters
+        ----------
+        trainer : Trainer
+            The trainer.
+
+        Raises
+        ------
+        TrainingError
+            If the checkpoint is of another run, such as one with other kernels.
+        """
+        if trainer.checkpoint.exists():
+            read_training(trainer.checkpoint, trainer.identity())
+        self.begun = True
 
 
 @dataclass(frozen=True)

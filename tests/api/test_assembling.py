@@ -11,84 +11,28 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
-from hwsearch.api import assembling
+from hwsearch.api import incubation
 from hwsearch.api.training import train
 from hwsearch.errors import ConfigError, TrainingError
 from hwsearch.exporters import lower, run_onnx
 from hwsearch.supernets import catalogue
 from hwsearch.training.assembling import FILE, ModuleError
+from tests.api.apart import RECIPE, make_place, trained
 
 pytestmark = pytest.mark.timeout(250)
-
-NETWORK = """
-from hwsearch.supernets import SupernetEntry
-from hwsearch.supernets.families.mobilenetv3.config import MobileNetV3Config, Stage
-from hwsearch.supernets.families.mobilenetv3.init import init_weights
-from hwsearch.supernets.families.mobilenetv3.supernet import ElasticMobileNetV3
-from hwsearch.tasks.images import ImageTask, Preprocess
-
-
-def build():
-    stages = (Stage(8, 1, "relu", False), Stage(8, 2, "relu", False))
-    net = ElasticMobileNetV3(
-        MobileNetV3Config("tiny", stages, 8, 2, 24, 24, 2, kernels=(3,), expansions=(1, 2), depths=(1,), resolutions=(16,))
-    )
-    init_weights(net, 0)
-    return net
-
-
-ENTRY = SupernetEntry("tiny", "A tiny network", build=build, task=ImageTask(Preprocess()))
-"""
-RECIPE = """
-[[stage]]
-strategy = "assemble"
-strategy_options = { modules = 2, meta = 0.5, random = 1 }
-[stage.training]
-epochs = 4
-batch = 16
-lr = 0.05
-padding = 1
-checkpoint_steps = 2
-[[stage]]
-strategy = "sandwich-labels"
-[stage.training]
-epochs = 1
-batch = 16
-lr = 0.01
-padding = 1
-"""
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a network, a recipe and 64 + 8 images of two classes."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
-    (tmp_path / "net.py").write_text(NETWORK)
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    rng = np.random.default_rng(0)
-    for split, n in (("train", 32), ("test", 4)):
-        for k, label in enumerate("ab"):
-            folder = tmp_path / "images" / split / label
-            folder.mkdir(parents=True)
-            for i in range(n):
-                pixels = rng.integers(0, 156, (16, 16, 3)) + 90 * (np.arange(3) == k)
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-    return tmp_path
-
-
-def trained(place: Path, folder: str, recipe: str = "recipe.toml", **options: Any) -> dict[str, Any]:
-    supernet = f"{place / 'net.py'}:ENTRY"
-    return train(place / recipe, place / "images", place / folder, supernet=supernet, kernels="eager", **options)
+    return make_place(tmp_path, monkeypatch)
 
 
 def test_a_module_that_is_killed_costs_its_own_progress_only(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembling, "allowed_cores", lambda: 2)
+    monkeypatch.setattr(incubation, "allowed_cores", lambda: 2)
     killed: list[int] = []
-    start = assembling.Incubation._start
+    start = incubation.LocalIncubation._start
 
     def watched(self: Any, module: int, folder: Path, environment: dict[str, str]) -> Any:
         helper = start(self, module, folder, environment)
@@ -97,7 +41,7 @@ def test_a_module_that_is_killed_costs_its_own_progress_only(place: Path, monkey
             psutil.Process(helper.process.pid).kill()
         return helper
 
-    monkeypatch.setattr(assembling.Incubation, "_start", watched)
+    monkeypatch.setattr(incubation.LocalIncubation, "_start", watched)
     with pytest.raises(ModuleError, match=r"module 2 was ended by signal 9.*only this module goes on") as caught:
         trained(place, "run")
     assert "module 1" not in str(caught.value)
@@ -119,7 +63,7 @@ def test_a_module_that_is_killed_costs_its_own_progress_only(place: Path, monkey
     one, two = trained(place, "a", module=1), trained(place, "b", module=2)
     assert one["passes"] == two["passes"] == 16 * 3
     shutil.copytree(place / "b" / "stage-1" / "module-2", place / "a" / "stage-1" / "module-2")
-    monkeypatch.setattr(assembling, "MODULE", "hwsearch.no_such_module")  # nothing is left to be trained
+    monkeypatch.setattr(incubation, "MODULE", "hwsearch.no_such_module")  # nothing is left to be trained
     again = trained(place, "a")
     assert again["digest"] == card["digest"]
 
@@ -158,7 +102,7 @@ def test_ctrl_c_ends_the_processes_after_a_step(place: Path, monkeypatch: pytest
 
 
 def test_a_process_that_fails_is_named_with_its_message(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assembling, "MODULE", "hwsearch.no_such_module")
+    monkeypatch.setattr(incubation, "MODULE", "hwsearch.no_such_module")
     with pytest.raises(ModuleError, match=r"module 1 ended with code 1: .*no_such_module.*module 2 ended with code 1"):
         trained(place, "run")
 

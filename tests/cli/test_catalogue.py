@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -80,8 +81,9 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     ends = {n: {"top1": v, "standard_error": 0.4, "macs": 2.5e6} for n, v in (("smallest", 70.6), ("largest", 84.3))}
     card = {"score": {"name": "top-1", "unit": "%", "field": "top1"}, **ends}
 
-    def train(recipe, data, folder, *, supernet, checkpoint, kernels, device, processes, module, progress, force):
+    def train(recipe, data, folder, *, supernet, checkpoint, kernels, device, processes, module, progress, force, **at):
         assert device == "auto" and module is None
+        assert at == {"scheduler": None, "certificates": None, "insecure": False}
         seen.append((recipe, str(data), str(folder), supernet, checkpoint and str(checkpoint), callable(progress)))
         assert kernels == ("eager" if supernet else "auto") and processes == (2 if supernet else 1)
         return card if recipe == "r" else {}
@@ -109,6 +111,23 @@ def test_a_training_ends_with_the_scores_of_both_ends(command, tmp_path) -> None
     assert command("train", *args, "--processes", "0", train=train)[0] == 2
     code, out, _ = command("train", "--recipe", "second", *args[2:], "--json", train=train)
     assert (code, out) == (0, "")  # one of torchrun's other processes
+
+
+def test_a_training_on_a_cluster_is_told_where_it_is(command) -> None:
+    seen = []
+    options = ("--recipe", "r", "--data", "d", "--folder", "out", "--scheduler", "tls://lab:8786")
+    verb = lambda *given, **more: seen.append([more[k] for k in ("scheduler", "certificates", "insecure")]) or {}  # noqa: E731
+    assert command("train", *options, "--certificates", "certs", train=verb)[0] == 0
+    assert command("train", *options[:6], "--scheduler", "tcp://127.0.0.1:8786", "--insecure", train=verb)[0] == 0
+    assert seen == [["tls://lab:8786", Path("certs"), False], ["tcp://127.0.0.1:8786", None, True]]
+
+
+def test_a_worker_of_a_cluster_may_train(command) -> None:
+    seen = []
+    verb = lambda action, place, **more: seen.append((action, more["devices"], more["training"])) or []  # noqa: E731
+    assert command("cluster", "worker", "tls://lab:8786", "--training", cluster=verb)[0] == 0
+    assert command("cluster", "worker", "tls://lab:8786", "--device", "box", cluster=verb)[0] == 0
+    assert seen == [("worker", (), True), ("worker", ["box"], False)]
 
 
 def test_the_doctor_passes_on_how_long_to_record_and_where(command, tmp_path) -> None:

@@ -135,6 +135,27 @@ def test_a_training_tells_events_and_every_epoch_of_every_stage_once() -> None:
     assert told[-1] == {"event": "end", "step": "train", "done": 10, "total": 20, "unit": "steps"}
 
 
+def noted(show: TrainingBar | TrainingEvents) -> None:
+    """Two notes come one after the other, and the next stage has a list of its own."""
+    notes: list[str] = []
+    for new in ("module [1] waits", "", "module 2 goes on"):
+        notes += [new] if new else []
+        show.update(status(10, []) | {"notes": notes})
+    show.update(status(10, []))
+    show.update(status(10, []) | {"notes": ["another"]})
+
+
+def test_notes_of_a_training_are_told_once() -> None:
+    stream, file = io.StringIO(), io.StringIO()
+    with TrainingEvents(stream) as show:
+        noted(show)
+    told = ["module [1] waits", "module 2 goes on", "another"]
+    assert [e["text"] for e in events(stream) if e["event"] == "warning"] == told
+    with TrainingBar(Console(file=file, width=200)) as bar:
+        noted(bar)
+    assert [line for line in file.getvalue().splitlines() if "note" in line] == [f" note: {text}" for text in told]
+
+
 def test_a_training_that_fails_has_no_end() -> None:
     stream = io.StringIO()
     with pytest.raises(ZeroDivisionError), TrainingEvents(stream):

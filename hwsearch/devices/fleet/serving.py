@@ -1,4 +1,4 @@
-"""Offer the devices of this host to campaigns on others, by a Dask scheduler and workers; the extra ``cluster``."""
+"""Offer the devices of this host to campaigns on others, and its cores to trainings, by a Dask scheduler and workers; the extra ``cluster``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hwsearch.devices.fleet import isolation
 from hwsearch.devices.fleet.certificates import make_certificates, security
 from hwsearch.devices.fleet.executors import module_of
 from hwsearch.devices.fleet.jobs import Files, WorkerJob
+from hwsearch.devices.fleet.training_jobs import RESOURCE
 from hwsearch.errors import DeviceError, HwsearchError
 
 try:
@@ -84,8 +85,15 @@ def serve_scheduler(address: str, certificates: Path | None, *, insecure: bool =
     _serve(serve, address)
 
 
-def serve_worker(address: str, devices: Sequence[str], certificates: Path | None, *, insecure: bool = False) -> None:
-    """Offer devices of this host to a scheduler until interrupted; one job at a time.
+def serve_worker(
+    address: str,
+    devices: Sequence[str],
+    certificates: Path | None,
+    *,
+    training: bool = False,
+    insecure: bool = False,
+) -> None:
+    """Offer devices of this host, or its cores for training, to a scheduler until interrupted; one job at a time.
 
     Parameters
     ----------
@@ -95,16 +103,18 @@ def serve_worker(address: str, devices: Sequence[str], certificates: Path | None
         Names under which campaigns know these devices.
     certificates : Path or None
         Folder that `make_certificates` wrote.
+    training : bool
+        Offer to train modules of supernets.
     insecure : bool
         Allow ``tcp://`` on this host alone.
 
     Raises
     ------
     DeviceError
-        If no device is named, or the address is not encrypted or cannot be reached.
+        If nothing is offered, or the address is not encrypted or cannot be reached.
     """
-    if not devices:
-        raise DeviceError("a worker offers at least one device.", hint="Give --device NAME.")
+    if not devices and not training:
+        raise DeviceError("a worker offers at least one device, or training.", hint="Give --device NAME or --training.")
     settings = security(address, certificates, insecure=insecure)
     host = address.partition("://")[2].rpartition(":")[0]
     # without certificates it is for this host alone, so it must not be reached from another
@@ -112,7 +122,7 @@ def serve_worker(address: str, devices: Sequence[str], certificates: Path | None
 
     async def serve() -> None:
         async with _without_pages(distributed.Worker)(
-            address, nthreads=1, resources=resources(devices), security=settings, dashboard=False, host=own
+            address, nthreads=1, resources=resources(devices, training), security=settings, dashboard=False, host=own
         ) as served:
             await served.finished()
 
@@ -124,6 +134,7 @@ def cluster(
     place: str,
     *,
     devices: Sequence[str] = (),
+    training: bool = False,
     hosts: Sequence[str] = ("localhost", "127.0.0.1"),
     certificates: Path | None = None,
     insecure: bool = False,
@@ -137,7 +148,9 @@ def cluster(
     place : str
         A folder for ``certs``, else an address ``tls://HOST:PORT``.
     devices : sequence of str
-        What a worker offers.
+        Devices that a worker offers.
+    training : bool
+        Whether a worker offers to train modules of supernets.
     hosts : sequence of str
         Names and addresses that certificates are for.
     certificates : Path, optional
@@ -160,19 +173,21 @@ def cluster(
     if action == "scheduler":
         serve_scheduler(place, certificates, insecure=insecure)
     elif action == "worker":
-        serve_worker(place, devices, certificates, insecure=insecure)
+        serve_worker(place, devices, certificates, training=training, insecure=insecure)
     else:
         raise DeviceError(f"unknown action {action!r} for a cluster.", hint="Use certs, scheduler or worker.")
     return []
 
 
-def resources(devices: Sequence[str]) -> dict[str, float]:
-    """Write devices as the resources of a Dask worker.
+def resources(devices: Sequence[str], training: bool = False) -> dict[str, float]:
+    """Write what a Dask worker offers as its resources.
 
     Parameters
     ----------
     devices : sequence of str
-        Their names.
+        Names of its devices.
+    training : bool
+        Whether it trains.
 
     Returns
     -------
@@ -181,10 +196,10 @@ def resources(devices: Sequence[str]) -> dict[str, float]:
 
     Examples
     --------
-    >>> resources(["phone"])
-    {'device:phone': 1.0}
+    >>> resources(["phone"], training=True)
+    {'device:phone': 1.0, 'training': 1.0}
     """
-    return {f"device:{name}": 1.0 for name in devices}
+    return {f"device:{name}": 1.0 for name in devices} | ({RESOURCE: 1.0} if training else {})
 
 
 def _without_pages(server: type[Server]) -> type[Server]:

@@ -39,8 +39,9 @@ def test_what_cannot_be_served_is_refused_before_anything_is_opened(tmp_path):
         serve_scheduler("tcp://10.0.0.1:8786", None, insecure=True)
     with pytest.raises(DeviceError, match="at least one device"):
         serve_worker("tls://x:8786", [], None)
-    with pytest.raises(DeviceError, match="needs certificates"):
-        serve_worker("tls://x:8786", ["box"], None)
+    for offered in ({"devices": ["box"]}, {"devices": [], "training": True}):
+        with pytest.raises(DeviceError, match="needs certificates"):
+            serve_worker("tls://x:8786", certificates=None, **offered)
 
 
 def test_actions_of_the_verb(tmp_path):
@@ -48,3 +49,6 @@ def test_actions_of_the_verb(tmp_path):
     with pytest.raises(DeviceError, match="unknown action 'dance'"):
         cluster("dance", "x")
     assert resources(["a", "b"]) == {"device:a": 1.0, "device:b": 1.0}
+    assert resources([], training=True) == {"training": 1.0}
+    with pytest.raises(DeviceError, match="needs certificates"):  # training alone is enough to offer
+        cluster("worker", "tls://x:8786", training=True)
