@@ -1,14 +1,15 @@
-"""Write files by `latency_tables.writing`, the one writer, with errors of `hwsearch`."""
+"""Write files by `latency_tables.writing`, the one writer, and read TOML by `latency_tables.reading`, with errors of `hwsearch`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from hwsearch.errors import OutputError
+from hwsearch.errors import ConfigError, OutputError
 from latency_tables import writing
+from latency_tables.reading import ReadingError, parse_toml, read_text
 from latency_tables.writing import Recogniser, WritingError, anything, containing, forced, json_with, overwriting
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "new_content",
     "overwriting",
     "own_folder",
+    "toml_tables",
+    "toml_text",
     "write_file",
 ]
 
@@ -144,3 +147,53 @@ def write_file(path: Path, data: bytes, ours: Recogniser) -> None:
     """
     with _output_errors():
         writing.write_file(path, data, ours)
+
+
+def toml_text(path: Path) -> str:
+    """Read the text of a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        Its text.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or is no text.
+    """
+    try:
+        return read_text(path)
+    except ReadingError as error:
+        raise ConfigError(f"{error}.") from error
+
+
+def toml_tables(text: str, source: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    source : str
+        Where it comes from, for the message.
+
+    Returns
+    -------
+    dict
+        Tables and values.
+
+    Raises
+    ------
+    ConfigError
+        If it is no TOML; names the source and the line.
+    """
+    try:
+        return parse_toml(text)
+    except ReadingError as error:
+        raise ConfigError(f"{source}: {error}.") from error

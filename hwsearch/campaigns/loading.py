@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from hwsearch._toml import toml_tables, toml_text
+from hwsearch._files import toml_tables, toml_text
 from hwsearch.campaigns.certified_config import CertifiedConfig
 from hwsearch.campaigns.config import (
     CampaignConfig,

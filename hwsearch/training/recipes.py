@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+from hwsearch._files import toml_tables, toml_text
 from hwsearch._json import JsonObject
-from hwsearch._toml import toml_tables, toml_text
 from hwsearch.errors import ConfigError, TrainingError, nearest
 from hwsearch.tasks.sources import find_source
 from hwsearch.training.config import TrainingConfig

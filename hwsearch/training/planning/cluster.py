@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hwsearch._toml import toml_tables, toml_text
+from hwsearch._files import toml_tables, toml_text
 from hwsearch.errors import ConfigError, nearest
 
 #: bytes a second of one Gbit/s
